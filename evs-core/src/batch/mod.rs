@@ -1,0 +1,57 @@
+//! The rows one statistic has gathered over a part of the log: the unit of commit and delivery.
+
+mod epoch;
+mod rows;
+mod text;
+
+use std::sync::Arc;
+
+pub use epoch::{Epoch, InvalidEpoch};
+pub use rows::{InvalidRows, Row, RowCursor, Rows};
+pub use text::{escape, unescape};
+
+use crate::{statistic::Schema, tail::Frontier};
+
+/// A batch, as sinks are offered it. Immutable: a sequence always means these rows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Batch {
+    /// The source's name.
+    pub source: Arc<str>,
+    /// The state directory that cut the batch.
+    pub epoch: Epoch,
+    /// What a row means; holds the statistic's name.
+    pub schema: Arc<Schema>,
+    /// 1, 2, 3 … per (source, epoch, statistic), without gaps.
+    pub sequence: u64,
+    /// Up to where the log was counted before this batch.
+    pub from: Arc<Frontier>,
+    /// Up to where the log is counted with this batch.
+    pub to: Arc<Frontier>,
+    /// The rows, each (window, keys) once.
+    pub rows: Rows,
+}
+
+impl Batch {
+    /// The statistic's name.
+    pub fn statistic(&self) -> &str {
+        &self.schema.statistic
+    }
+
+    /// xxh3-64 over the sequence, the schema, `to` and the rows. Sinks keep it beside the sequence:
+    /// the same sequence with another checksum was written by another state directory.
+    pub fn checksum(&self) -> u64 {
+        checksum(self.sequence, &self.schema, &self.to, &self.rows)
+    }
+}
+
+/// [`Batch::checksum`] of a batch that is yet to be made.
+pub(crate) fn checksum(sequence: u64, schema: &Schema, to: &Frontier, rows: &Rows) -> u64 {
+    let mut hash = xxhash_rust::xxh3::Xxh3Default::new();
+    hash.update(&sequence.to_le_bytes());
+    for part in [schema.to_json(), to.to_json()] {
+        hash.update(&(part.len() as u64).to_le_bytes());
+        hash.update(part.as_bytes());
+    }
+    hash.update(rows.as_bytes());
+    hash.digest()
+}

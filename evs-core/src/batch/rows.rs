@@ -1,0 +1,303 @@
+use std::fmt;
+
+use crate::codec::{Reader, UnexpectedEnd, put_varint};
+
+/// Marks an absent value in the encoding; a present one is preceded by its length, 0 to 16.
+const ABSENT: u8 = 0xFF;
+
+/// The rows of a batch, encoded one behind the other: the bytes that the binlog holds.
+///
+/// `docs/binlog-format.md` specifies the encoding. Rows are read in order with a [`RowCursor`].
+#[derive(Clone, PartialEq, Eq, Default)]
+pub struct Rows {
+    len: usize,
+    keys: usize,
+    measures: usize,
+    last_window: i64,
+    bytes: Vec<u8>,
+}
+
+/// Bytes that are not the encoding of rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("row {row} is damaged at byte {offset}")]
+pub struct InvalidRows {
+    /// The row's index.
+    pub row: usize,
+    /// Where in the encoded rows reading went wrong.
+    pub offset: usize,
+}
+
+impl Rows {
+    /// No rows yet, for statistics of that many key and measure columns.
+    pub fn new(keys: usize, measures: usize) -> Self {
+        Self { keys, measures, ..Self::default() }
+    }
+
+    /// Adds a row. Windows are in seconds since 1970; values are integers times 10^scale.
+    ///
+    /// # Panics
+    ///
+    /// If there are more or fewer keys or values than columns.
+    pub fn push<'k>(
+        &mut self,
+        window_start: i64,
+        keys: impl IntoIterator<Item = &'k [u8]>,
+        values: &[Option<i128>],
+    ) {
+        // Wrapping, so that windows at both ends of the range can be neighbours.
+        let delta = window_start.wrapping_sub(self.last_window);
+        put_varint(&mut self.bytes, ((delta << 1) ^ (delta >> 63)) as u64);
+        self.last_window = window_start;
+        let mut written = 0;
+        for key in keys {
+            put_varint(&mut self.bytes, key.len() as u64);
+            self.bytes.extend_from_slice(key);
+            written += 1;
+        }
+        assert_eq!((written, values.len()), (self.keys, self.measures), "columns of the row");
+        for value in values {
+            put_value(&mut self.bytes, *value);
+        }
+        self.len += 1;
+    }
+
+    /// The number of rows.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// The number of key columns.
+    pub fn key_columns(&self) -> usize {
+        self.keys
+    }
+
+    /// The number of measure columns.
+    pub fn measure_columns(&self) -> usize {
+        self.measures
+    }
+
+    /// The encoded rows.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// Takes encoded rows over, checking every one of them.
+    ///
+    /// # Errors
+    ///
+    /// If `bytes` is anything but `len` rows of that many columns.
+    pub fn from_bytes(bytes: Vec<u8>, len: usize, keys: usize, measures: usize) -> Result<Self, InvalidRows> {
+        let mut rows = Self { len, keys, measures, last_window: 0, bytes };
+        let mut cursor = rows.cursor();
+        let mut row = 0;
+        while cursor.read()? {
+            row += 1;
+        }
+        let (last_window, offset) = (cursor.window, cursor.reader.offset());
+        if offset != rows.bytes.len() {
+            return Err(InvalidRows { row, offset });
+        }
+        rows.last_window = last_window;
+        Ok(rows)
+    }
+
+    /// Reads the rows from the first on.
+    pub fn cursor(&self) -> RowCursor<'_> {
+        RowCursor {
+            reader: Reader::new(&self.bytes),
+            left: self.len,
+            row: 0,
+            window: 0,
+            keys: Vec::with_capacity(self.keys),
+            values: Vec::with_capacity(self.measures),
+            columns: (self.keys, self.measures),
+        }
+    }
+}
+
+impl fmt::Debug for Rows {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (len, bytes) = (self.len, self.bytes.len());
+        write!(f, "Rows {{ len: {len}, keys: {}, measures: {}, bytes: {bytes} }}", self.keys, self.measures)
+    }
+}
+
+/// A row, borrowed from its cursor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Row<'c> {
+    /// The window's start, in seconds since 1970-01-01T00:00:00Z.
+    pub window_start: i64,
+    /// The keys' bytes, one per key column.
+    pub keys: &'c [&'c [u8]],
+    /// The values, one per measure column, as integers times 10^scale.
+    pub values: &'c [Option<i128>],
+}
+
+/// Reads rows one after the other, reusing its memory: a `while let` loop takes the place of an iterator.
+///
+/// ```
+/// # use evs_core::batch::Rows;
+/// let mut rows = Rows::new(1, 1);
+/// rows.push(60, [&b"200"[..]], &[Some(3)]);
+/// let mut cursor = rows.cursor();
+/// while let Some(row) = cursor.next_row() {
+///     assert_eq!((row.window_start, row.keys[0], row.values[0]), (60, &b"200"[..], Some(3)));
+/// }
+/// ```
+#[derive(Debug)]
+pub struct RowCursor<'r> {
+    reader: Reader<'r>,
+    left: usize,
+    row: usize,
+    window: i64,
+    keys: Vec<&'r [u8]>,
+    values: Vec<Option<i128>>,
+    columns: (usize, usize),
+}
+
+impl RowCursor<'_> {
+    /// The next row, or `None` behind the last.
+    // Cannot fail: `Rows` holds only what `push` wrote or `from_bytes` has read to its end.
+    #[expect(clippy::missing_panics_doc, clippy::unwrap_used)]
+    pub fn next_row(&mut self) -> Option<Row<'_>> {
+        self.read().unwrap().then_some(Row {
+            window_start: self.window,
+            keys: &self.keys,
+            values: &self.values,
+        })
+    }
+
+    fn read(&mut self) -> Result<bool, InvalidRows> {
+        if self.left == 0 {
+            return Ok(false);
+        }
+        self.read_columns().map_err(|_| InvalidRows { row: self.row, offset: self.reader.offset() })?;
+        self.left -= 1;
+        self.row += 1;
+        Ok(true)
+    }
+
+    fn read_columns(&mut self) -> Result<(), UnexpectedEnd> {
+        self.keys.clear();
+        self.values.clear();
+        let delta = self.reader.varint()?;
+        self.window = self.window.wrapping_add((delta >> 1) as i64 ^ -((delta & 1) as i64));
+        for _ in 0..self.columns.0 {
+            let len = self.reader.varint()?;
+            self.keys.push(self.reader.take(usize::try_from(len).map_err(|_| UnexpectedEnd)?)?);
+        }
+        for _ in 0..self.columns.1 {
+            self.values.push(read_value(&mut self.reader)?);
+        }
+        Ok(())
+    }
+}
+
+/// Writes a value as its length in bytes and that many bytes, two's complement, little endian, as few as
+/// will do.
+fn put_value(bytes: &mut Vec<u8>, value: Option<i128>) {
+    let Some(value) = value else {
+        bytes.push(ABSENT);
+        return;
+    };
+    let magnitude = if value < 0 { !value } else { value };
+    let bits = 128 - magnitude.leading_zeros();
+    let len = if value == 0 { 0 } else { bits as usize / 8 + 1 };
+    bytes.push(len as u8);
+    bytes.extend_from_slice(&value.to_le_bytes()[..len]);
+}
+
+fn read_value(reader: &mut Reader<'_>) -> Result<Option<i128>, UnexpectedEnd> {
+    let len = reader.take(1)?[0];
+    if len == ABSENT {
+        return Ok(None);
+    }
+    if len > 16 {
+        return Err(UnexpectedEnd);
+    }
+    let low = reader.take(usize::from(len))?;
+    let negative = low.last().is_some_and(|byte| byte & 0x80 != 0);
+    let mut bytes = [if negative { 0xFF } else { 0 }; 16];
+    bytes[..low.len()].copy_from_slice(low);
+    Ok(Some(i128::from_le_bytes(bytes)))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    type Plain = (i64, Vec<Vec<u8>>, Vec<Option<i128>>);
+
+    fn encode(plain: &[Plain]) -> Rows {
+        let mut rows = Rows::new(2, 3);
+        for (window, keys, values) in plain {
+            rows.push(*window, keys.iter().map(Vec::as_slice), values);
+        }
+        rows
+    }
+
+    fn decode(rows: &Rows) -> Vec<Plain> {
+        let mut cursor = rows.cursor();
+        let mut plain = Vec::new();
+        while let Some(row) = cursor.next_row() {
+            plain.push((
+                row.window_start,
+                row.keys.iter().map(|k| k.to_vec()).collect(),
+                row.values.to_vec(),
+            ));
+        }
+        plain
+    }
+
+    fn value() -> impl Strategy<Value = Option<i128>> {
+        prop_oneof![
+            Just(None),
+            Just(Some(0)),
+            Just(Some(i128::MIN)),
+            Just(Some(i128::MAX)),
+            (-300_i128..300).prop_map(Some),
+            any::<i128>().prop_map(Some),
+        ]
+    }
+
+    fn row() -> impl Strategy<Value = Plain> {
+        let window = prop_oneof![Just(i64::MIN), Just(i64::MAX), any::<i64>(), 0_i64..100_000];
+        let key = prop::collection::vec(any::<u8>(), 0..200);
+        (window, prop::collection::vec(key, 2), prop::collection::vec(value(), 3))
+    }
+
+    proptest! {
+        #[test]
+        fn rows_are_read_as_they_were_written(plain in prop::collection::vec(row(), 0..20)) {
+            let rows = encode(&plain);
+            prop_assert_eq!(rows.len(), plain.len());
+            prop_assert_eq!(decode(&rows), plain.clone());
+            let again = Rows::from_bytes(rows.as_bytes().to_vec(), plain.len(), 2, 3).unwrap();
+            prop_assert_eq!(again, rows);
+        }
+
+        #[test]
+        fn any_bytes_are_read_or_refused(bytes: Vec<u8>, len in 0_usize..10) {
+            if let Ok(rows) = Rows::from_bytes(bytes, len, 2, 1) {
+                prop_assert_eq!(decode(&rows).len(), len);
+            }
+        }
+    }
+
+    #[test]
+    fn missing_and_left_over_bytes_are_refused() {
+        let rows = encode(&[(60, vec![b"a".to_vec(), b"b".to_vec()], vec![Some(1), None, Some(-1)])]);
+        let bytes = rows.as_bytes();
+        for end in 0..bytes.len() {
+            assert!(Rows::from_bytes(bytes[..end].to_vec(), 1, 2, 3).is_err(), "{end} bytes");
+        }
+        assert!(Rows::from_bytes([bytes, b"x"].concat(), 1, 2, 3).is_err());
+    }
+}

@@ -1,0 +1,153 @@
+use std::{collections::BTreeSet, sync::Arc};
+
+use super::{
+    Binlog, check_size,
+    error::{BinlogError, Contradiction},
+    event::{Advance, BatchHeader, Define, Event, ROWS_BYTES_MAX, Settle},
+    frame::{Frames, Place},
+    reader::Entry,
+    state::{Ledger, RejectedLine, State, follows, schema_hash},
+    writer::Durability,
+};
+use crate::{
+    batch::{Epoch, Rows, checksum},
+    statistic::Schema,
+    tail::Frontier,
+};
+
+/// What becomes durable together, or not at all.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Commit {
+    /// What was counted of the source as a whole, this commit included.
+    pub ledger: Ledger,
+    /// What the statistics have gathered, each of them at most once.
+    pub cuts: Vec<Cut>,
+    /// The lines that were rejected since the last commit. They take the place of
+    /// [`State::rejected`](super::State::rejected).
+    pub rejected: Arc<[RejectedLine]>,
+    /// Further epochs that this one takes over from.
+    pub predecessors: Vec<Epoch>,
+}
+
+/// What one statistic has gathered over a part of the log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cut {
+    /// What a row means; holds the statistic's name. From here on the statistic has this schema.
+    pub schema: Arc<Schema>,
+    /// Where the part begins: the positions at which the statistic stands, or any if it is new.
+    pub from: Arc<Frontier>,
+    /// Where the part ends.
+    pub to: Arc<Frontier>,
+    /// The rows. Without any there is no batch, and the statistic only moves on to `to`.
+    pub rows: Rows,
+}
+
+impl Binlog {
+    /// Makes a commit durable, with one write and one fsync. Each cut that has rows becomes the next batch of
+    /// its statistic.
+    ///
+    /// # Errors
+    ///
+    /// If writing failed. If there was no room ([`is_disk_full`](BinlogError::is_disk_full)), nothing was
+    /// committed, and the same commit, or another, can be tried later. If the commit contradicts the state,
+    /// nothing was written. After any other error all further calls fail, and whether the commit is there
+    /// shows when the binlog is opened anew.
+    pub fn commit(&mut self, commit: &Commit) -> Result<(), BinlogError> {
+        self.check_usable()?;
+        let mut draft = Draft { next: self.state.clone(), frames: Frames::default(), batches: Vec::new() };
+        let mut names = BTreeSet::new();
+        for cut in &commit.cuts {
+            let statistic = &cut.schema.statistic;
+            if !names.insert(statistic) {
+                return Err(self.refused(Contradiction::Twice { statistic: statistic.clone() }));
+            }
+            check_size(statistic, cut.rows.as_bytes().len() as u64, ROWS_BYTES_MAX)?;
+            draft.cut(cut).map_err(|source| self.refused(source))?;
+        }
+        let settle = Settle {
+            ledger: commit.ledger.clone(),
+            rejected: Arc::clone(&commit.rejected),
+            predecessors: commit.predecessors.clone(),
+        };
+        draft.add(&Event::Settle(settle), &[]).map_err(|source| self.refused(source))?;
+
+        let Draft { next, mut frames, batches } = draft;
+        let first = self.append(&mut frames, Durability::Synced)?;
+        let spans: Vec<_> = frames.spans(first.offset).collect();
+        let mut index = self.reader.index_mut();
+        for Drafted { frame, header, schema } in batches {
+            let (offset, bytes) = spans[frame];
+            index.push(&header, Entry { place: Place { offset, ..first }, bytes, schema });
+        }
+        drop(index);
+        self.state = next;
+        Ok(())
+    }
+}
+
+/// A commit on its way into frames.
+struct Draft {
+    /// The state that the commit leads to.
+    next: State,
+    frames: Frames,
+    batches: Vec<Drafted>,
+}
+
+/// A batch in a draft.
+struct Drafted {
+    /// Which of the frames it is.
+    frame: usize,
+    header: BatchHeader,
+    schema: Arc<Schema>,
+}
+
+impl Draft {
+    fn cut(&mut self, cut: &Cut) -> Result<(), Contradiction> {
+        let statistic = &cut.schema.statistic;
+        let columns = (cut.rows.key_columns(), cut.rows.measure_columns());
+        if columns != (cut.schema.keys.len(), cut.schema.measures.len()) {
+            return Err(Contradiction::Schema { statistic: statistic.clone() });
+        }
+        let known = self.next.statistics.get(statistic);
+        if let Some(known) = known {
+            follows(statistic, &known.to, &cut.from)?;
+        }
+        let sequence = known.map_or(0, |known| known.sequence) + 1;
+        let from = Arc::clone(known.map_or(&cut.from, |known| &known.to));
+        if known.is_none_or(|known| known.schema != cut.schema) {
+            let (schema, from) = (Arc::clone(&cut.schema), Arc::clone(&from));
+            self.add(&Event::Define(Define { schema, from }), &[])?;
+        }
+        let to = Arc::clone(&cut.to);
+        if !cut.rows.is_empty() {
+            return self.batch(cut, sequence, from);
+        }
+        if to != from {
+            self.add(&Event::Advance(Advance { statistic: statistic.clone(), to }), &[])?;
+        }
+        Ok(())
+    }
+
+    fn batch(&mut self, cut: &Cut, sequence: u64, from: Arc<Frontier>) -> Result<(), Contradiction> {
+        let header = BatchHeader {
+            statistic: cut.schema.statistic.clone(),
+            schema: schema_hash(&cut.schema),
+            sequence,
+            from,
+            to: Arc::clone(&cut.to),
+            rows: cut.rows.len() as u64,
+            bytes: cut.rows.as_bytes().len() as u64,
+            checksum: checksum(sequence, &cut.schema, &cut.to, &cut.rows),
+        };
+        let schema = Arc::clone(&cut.schema);
+        self.batches.push(Drafted { frame: self.frames.count(), header: header.clone(), schema });
+        self.add(&Event::Batch(header), cut.rows.as_bytes())
+    }
+
+    /// Adds one frame. What is written is what the state follows from.
+    fn add(&mut self, event: &Event, rows: &[u8]) -> Result<(), Contradiction> {
+        self.next.apply(event)?;
+        event.push(rows, &mut self.frames);
+        Ok(())
+    }
+}

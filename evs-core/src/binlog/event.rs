@@ -1,0 +1,274 @@
+//! The payloads of frames. No I/O happens here.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+
+use super::{
+    error::{Contradiction, Damage},
+    frame::{Frames, u32_at},
+    state::{Ledger, RejectedLine, State},
+};
+use crate::{
+    batch::{Epoch, Rows},
+    statistic::Schema,
+    tail::Frontier,
+};
+
+/// The longest encoded rows of one batch: far below what the compression and a frame's length can take.
+pub(super) const ROWS_BYTES_MAX: u64 = 1 << 30;
+
+/// The longest payload: what is longer is refused before it is written.
+pub(super) const PAYLOAD_BYTES_MAX: u64 = 2 << 30;
+
+/// The kinds of frames, as `docs/binlog-format.md` numbers them.
+pub(super) mod kind {
+    pub(crate) const SNAPSHOT: u8 = 1;
+    pub(crate) const DEFINE: u8 = 2;
+    pub(crate) const BATCH: u8 = 3;
+    pub(crate) const ADVANCE: u8 = 4;
+    pub(crate) const SETTLE: u8 = 5;
+    pub(crate) const ACKNOWLEDGE: u8 = 6;
+    pub(crate) const REGISTER: u8 = 7;
+    pub(crate) const FORGET: u8 = 8;
+}
+
+/// A statistic is made known, or gets another schema.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Define {
+    pub(super) schema: Arc<Schema>,
+    /// From where on it counts.
+    pub(super) from: Arc<Frontier>,
+}
+
+/// What stands before a batch's rows.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct BatchHeader {
+    pub(super) statistic: String,
+    /// [`schema_hash`](super::state::schema_hash) of the statistic's schema.
+    pub(super) schema: u64,
+    pub(super) sequence: u64,
+    pub(super) from: Arc<Frontier>,
+    pub(super) to: Arc<Frontier>,
+    /// How many rows there are.
+    pub(super) rows: u64,
+    /// How long they are before compression.
+    pub(super) bytes: u64,
+    /// [`Batch::checksum`](crate::Batch::checksum).
+    pub(super) checksum: u64,
+}
+
+/// A statistic has counted on, without a row.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Advance {
+    pub(super) statistic: String,
+    pub(super) to: Arc<Frontier>,
+}
+
+/// Ends a commit: the frames since the last one count from here on, and without it none of them does.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Settle {
+    pub(super) ledger: Ledger,
+    pub(super) rejected: Arc<[RejectedLine]>,
+    pub(super) predecessors: Vec<Epoch>,
+}
+
+/// Where a sink is with a statistic.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Mark {
+    pub(super) sink: String,
+    pub(super) statistic: String,
+    pub(super) sequence: u64,
+}
+
+/// A sink is gone for good.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Forget {
+    pub(super) sink: String,
+}
+
+/// A frame that changes the state: every kind but the snapshot.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Event {
+    Define(Define),
+    Batch(BatchHeader),
+    Advance(Advance),
+    Settle(Settle),
+    Acknowledge(Mark),
+    Register(Mark),
+    Forget(Forget),
+}
+
+impl Event {
+    /// Whether the frame is part of a commit, and so does not count without the commit's end.
+    pub(super) fn in_commit(&self) -> bool {
+        matches!(self, Self::Define(_) | Self::Batch(_) | Self::Advance(_) | Self::Settle(_))
+    }
+
+    /// Adds the event's frame. Behind a batch's header come its rows, as [`Rows::as_bytes`] has them; the
+    /// other kinds have none.
+    pub(super) fn push(&self, rows: &[u8], frames: &mut Frames) {
+        match self {
+            Self::Define(define) => push_json(frames, kind::DEFINE, define),
+            Self::Batch(header) => push_batch(frames, header, rows),
+            Self::Advance(advance) => push_json(frames, kind::ADVANCE, advance),
+            Self::Settle(settle) => push_json(frames, kind::SETTLE, settle),
+            Self::Acknowledge(mark) => push_json(frames, kind::ACKNOWLEDGE, mark),
+            Self::Register(mark) => push_json(frames, kind::REGISTER, mark),
+            Self::Forget(forget) => push_json(frames, kind::FORGET, forget),
+        }
+    }
+
+    /// Reads a frame's payload, but not a batch's rows.
+    pub(super) fn decode(kind: u8, payload: &[u8]) -> Result<Self, Damage> {
+        Ok(match kind {
+            kind::DEFINE => Self::Define(json(kind, payload)?),
+            kind::BATCH => Self::Batch(split_batch(payload)?.0),
+            kind::ADVANCE => Self::Advance(json(kind, payload)?),
+            kind::SETTLE => Self::Settle(json(kind, payload)?),
+            kind::ACKNOWLEDGE => Self::Acknowledge(json(kind, payload)?),
+            kind::REGISTER => Self::Register(json(kind, payload)?),
+            kind::FORGET => Self::Forget(json(kind, payload)?),
+            found => return Err(Damage::Kind { found }),
+        })
+    }
+}
+
+pub(super) fn push_snapshot(frames: &mut Frames, state: &State) {
+    push_json(frames, kind::SNAPSHOT, state);
+}
+
+pub(super) fn decode_snapshot(kind: u8, payload: &[u8]) -> Result<State, Damage> {
+    match kind {
+        kind::SNAPSHOT => json(kind, payload),
+        found => Err(Damage::Kind { found }),
+    }
+}
+
+// Cannot fail: the payloads are strings, numbers, lists and maps by string, written to memory.
+#[expect(clippy::unwrap_used)]
+fn push_json(frames: &mut Frames, kind: u8, payload: &impl Serialize) {
+    frames.push(kind, |bytes| serde_json::to_writer(bytes, payload).unwrap());
+}
+
+fn json<T: DeserializeOwned>(kind: u8, payload: &[u8]) -> Result<T, Damage> {
+    serde_json::from_slice(payload).map_err(|source| Damage::Payload { kind, source })
+}
+
+/// Adds a batch's frame: the length of the header's JSON, the JSON, and the compressed rows.
+// Cannot fail: the header is strings, numbers and lists; the space is what the compressor asks for.
+#[expect(clippy::unwrap_used)]
+fn push_batch(frames: &mut Frames, header: &BatchHeader, rows: &[u8]) {
+    let json = serde_json::to_vec(header).unwrap();
+    frames.push(kind::BATCH, |bytes| {
+        bytes.extend_from_slice(&(json.len() as u32).to_le_bytes());
+        bytes.extend_from_slice(&json);
+        let start = bytes.len();
+        bytes.resize(start + lz4_flex::block::get_maximum_output_size(rows.len()), 0);
+        let written = lz4_flex::block::compress_into(rows, &mut bytes[start..]).unwrap();
+        bytes.truncate(start + written);
+    });
+}
+
+fn split_batch(payload: &[u8]) -> Result<(BatchHeader, &[u8]), Damage> {
+    const JSON_AT: usize = size_of::<u32>();
+    let end =
+        payload.get(..JSON_AT).map_or(usize::MAX, |len| JSON_AT.saturating_add(u32_at(len, 0) as usize));
+    // Too short is told as JSON that ends too early.
+    let json_bytes = payload.get(JSON_AT..end).unwrap_or_default();
+    Ok((json(kind::BATCH, json_bytes)?, &payload[end..]))
+}
+
+/// Reads a batch's frame whole.
+pub(super) fn decode_batch(payload: &[u8], schema: &Schema) -> Result<(BatchHeader, Rows), Damage> {
+    let (header, compressed) = split_batch(payload)?;
+    let expected = header.bytes;
+    // LZ4 makes no more than 255 bytes of one: a length beyond that is not worth the memory.
+    if expected > (compressed.len() as u64).saturating_mul(255) || expected > ROWS_BYTES_MAX {
+        return Err(Damage::Compression { expected });
+    }
+    let mut bytes = vec![0; expected as usize];
+    if lz4_flex::block::decompress_into(compressed, &mut bytes).ok() != Some(bytes.len()) {
+        return Err(Damage::Compression { expected });
+    }
+    // More rows than `usize` holds are more than there are bytes, which is told as such.
+    let len = usize::try_from(header.rows).unwrap_or(usize::MAX);
+    let rows = Rows::from_bytes(bytes, len, schema.keys.len(), schema.measures.len())
+        .map_err(|source| Damage::Rows { source })?;
+    Ok((header, rows))
+}
+
+impl From<Contradiction> for Damage {
+    fn from(source: Contradiction) -> Self {
+        Self::Contradiction { source }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn schema() -> Schema {
+        Schema { statistic: "hits".to_owned(), window_seconds: 60, keys: Vec::new(), measures: Vec::new() }
+    }
+
+    fn batch_payload(change: impl FnOnce(&mut BatchHeader)) -> Vec<u8> {
+        let mut rows = Rows::new(0, 0);
+        (0..1000).for_each(|window| rows.push(window * 60, [], &[]));
+        let mut header = BatchHeader {
+            statistic: "hits".to_owned(),
+            schema: 1,
+            sequence: 1,
+            from: Arc::default(),
+            to: Arc::default(),
+            rows: rows.len() as u64,
+            bytes: rows.as_bytes().len() as u64,
+            checksum: 2,
+        };
+        change(&mut header);
+        let mut frames = Frames::default();
+        push_batch(&mut frames, &header, rows.as_bytes());
+        let place = super::super::frame::Place { segment: 1, offset: 0 };
+        frames.seal(place, 0)[super::super::frame::HEADER_BYTES..].to_vec()
+    }
+
+    #[test]
+    fn a_batch_is_read_as_it_was_written() {
+        let (header, rows) = decode_batch(&batch_payload(|_| ()), &schema()).unwrap();
+        assert_eq!((header.rows, rows.len()), (1000, 1000));
+    }
+
+    #[test]
+    fn lengths_that_do_not_fit_are_refused_before_memory_is_taken() {
+        type Case = (&'static str, fn(&mut BatchHeader));
+        let cases: [Case; 5] = [
+            ("a byte more", |header| header.bytes += 1),
+            ("a byte less", |header| header.bytes -= 1),
+            ("as much as a u64 says", |header| header.bytes = u64::MAX),
+            ("a row more", |header| header.rows += 1),
+            ("as many rows as a u64 says", |header| header.rows = u64::MAX),
+        ];
+        for (label, change) in cases {
+            assert!(decode_batch(&batch_payload(change), &schema()).is_err(), "{label}");
+        }
+    }
+
+    #[test]
+    fn a_batch_cut_anywhere_is_refused() {
+        let payload = batch_payload(|_| ());
+        for end in 0..payload.len() {
+            assert!(decode_batch(&payload[..end], &schema()).is_err(), "{end} bytes");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_payload_is_read_or_refused(kind: u8, payload: Vec<u8>) {
+            let _ = Event::decode(kind, &payload);
+            let _ = decode_snapshot(kind, &payload);
+            let _ = decode_batch(&payload, &schema());
+        }
+    }
+}

@@ -1,0 +1,208 @@
+//! Frames: what a segment consists of behind its header. No I/O happens here.
+
+use xxhash_rust::xxh3::xxh3_64_with_seed;
+
+// docs/binlog-format.md, "Frames". Each offset follows from the one before.
+const KIND_AT: usize = size_of::<u32>();
+const RESERVED_AT: usize = KIND_AT + size_of::<u8>();
+const SYNCED_AT: usize = RESERVED_AT + 3;
+const PAYLOAD_HASH_AT: usize = SYNCED_AT + size_of::<u64>();
+const HEADER_HASH_AT: usize = PAYLOAD_HASH_AT + size_of::<u64>();
+/// The length of a frame's header.
+pub(super) const HEADER_BYTES: usize = HEADER_HASH_AT + size_of::<u64>();
+const _: () = assert!(HEADER_BYTES == 32, "docs/binlog-format.md, \"Frames\"");
+
+/// Where a frame begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Place {
+    pub(super) segment: u64,
+    pub(super) offset: u64,
+}
+
+impl Place {
+    /// A frame is valid only in its own place: bytes that the file system shows of another file, or of
+    /// another part of this one, have another seed.
+    fn seed(self) -> u64 {
+        (self.segment << 40).wrapping_add(self.offset)
+    }
+
+    pub(super) fn hash(self, bytes: &[u8]) -> u64 {
+        xxh3_64_with_seed(bytes, self.seed())
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct FrameHeader {
+    pub(super) payload_bytes: u32,
+    pub(super) kind: u8,
+    /// Up to where in its segment fsync had succeeded when the frame was written.
+    pub(super) synced: u64,
+    pub(super) payload_hash: u64,
+}
+
+impl FrameHeader {
+    /// Reads a header; `None` if these bytes are none in that place.
+    pub(super) fn parse(bytes: &[u8; HEADER_BYTES], place: Place) -> Option<Self> {
+        let (fields, hash) = bytes.split_at(HEADER_HASH_AT);
+        let header = Self {
+            payload_bytes: u32_at(fields, 0),
+            kind: fields[KIND_AT],
+            synced: u64_at(fields, SYNCED_AT),
+            payload_hash: u64_at(fields, PAYLOAD_HASH_AT),
+        };
+        let plausible = fields[RESERVED_AT..SYNCED_AT] == [0; 3] && header.synced <= place.offset;
+        (plausible && place.hash(fields) == u64_at(hash, 0)).then_some(header)
+    }
+
+    fn write(&self, bytes: &mut [u8], place: Place) {
+        bytes[..KIND_AT].copy_from_slice(&self.payload_bytes.to_le_bytes());
+        bytes[KIND_AT] = self.kind;
+        bytes[RESERVED_AT..SYNCED_AT].fill(0);
+        bytes[SYNCED_AT..PAYLOAD_HASH_AT].copy_from_slice(&self.synced.to_le_bytes());
+        bytes[PAYLOAD_HASH_AT..HEADER_HASH_AT].copy_from_slice(&self.payload_hash.to_le_bytes());
+        let hash = place.hash(&bytes[..HEADER_HASH_AT]);
+        bytes[HEADER_HASH_AT..HEADER_BYTES].copy_from_slice(&hash.to_le_bytes());
+    }
+
+    /// The length of the whole frame.
+    pub(super) fn frame_bytes(&self) -> u64 {
+        HEADER_BYTES as u64 + u64::from(self.payload_bytes)
+    }
+}
+
+/// Frames on their way to the disk, one behind the other.
+///
+/// Checksums depend on the place and the place depends on the length, so frames are gathered first and
+/// sealed when it is known where they go.
+#[derive(Debug, Default)]
+pub(super) struct Frames {
+    bytes: Vec<u8>,
+    /// Start and kind of each frame.
+    frames: Vec<(usize, u8)>,
+}
+
+impl Frames {
+    /// Adds a frame, with what `write` appends as its payload. Its caller sees to it that this is no more
+    /// than [`PAYLOAD_BYTES_MAX`](super::event::PAYLOAD_BYTES_MAX).
+    pub(super) fn push(&mut self, kind: u8, write: impl FnOnce(&mut Vec<u8>)) {
+        self.frames.push((self.bytes.len(), kind));
+        self.bytes.resize(self.bytes.len() + HEADER_BYTES, 0);
+        write(&mut self.bytes);
+    }
+
+    pub(super) fn len(&self) -> u64 {
+        self.bytes.len() as u64
+    }
+
+    /// How many frames there are.
+    pub(super) fn count(&self) -> usize {
+        self.frames.len()
+    }
+
+    /// The start of each frame and its length, with `offset` as the first one's start.
+    pub(super) fn spans(&self, offset: u64) -> impl Iterator<Item = (u64, u64)> {
+        self.bounds().map(move |(start, end, _)| (offset + start as u64, (end - start) as u64))
+    }
+
+    /// The bytes to write at `place`.
+    pub(super) fn seal(&mut self, place: Place, synced: u64) -> &[u8] {
+        let bounds: Vec<_> = self.bounds().collect();
+        for (start, end, kind) in bounds {
+            let place = Place { offset: place.offset + start as u64, ..place };
+            let (header, payload) = self.bytes[start..end].split_at_mut(HEADER_BYTES);
+            let (payload_bytes, payload_hash) = (payload.len() as u32, place.hash(payload));
+            FrameHeader { payload_bytes, kind, synced, payload_hash }.write(header, place);
+        }
+        &self.bytes
+    }
+
+    fn bounds(&self) -> impl Iterator<Item = (usize, usize, u8)> {
+        let ends = self.frames.iter().skip(1).map(|frame| frame.0).chain([self.bytes.len()]);
+        self.frames.iter().zip(ends).map(|(&(start, kind), end)| (start, end, kind))
+    }
+}
+
+pub(super) fn u32_at(bytes: &[u8], at: usize) -> u32 {
+    let mut value = [0; 4];
+    value.copy_from_slice(&bytes[at..at + 4]);
+    u32::from_le_bytes(value)
+}
+
+pub(super) fn u64_at(bytes: &[u8], at: usize) -> u64 {
+    let mut value = [0; 8];
+    value.copy_from_slice(&bytes[at..at + 8]);
+    u64::from_le_bytes(value)
+}
+
+/// See [`reseal`](super::reseal).
+#[cfg(any(test, feature = "conformance"))]
+pub(super) fn reseal(segment: u64, first: usize, bytes: &mut [u8]) {
+    let mut offset = first;
+    while let Some(frame) = bytes.get_mut(offset..).filter(|frame| frame.len() >= HEADER_BYTES) {
+        let place = Place { segment, offset: offset as u64 };
+        let (header, rest) = frame.split_at_mut(HEADER_BYTES);
+        let (payload_bytes, kind, synced) = (u32_at(header, 0), header[KIND_AT], u64_at(header, SYNCED_AT));
+        let payload = &rest[..rest.len().min(payload_bytes as usize)];
+        let payload_hash = place.hash(payload);
+        FrameHeader { payload_bytes, kind, synced, payload_hash }.write(header, place);
+        offset += HEADER_BYTES + payload_bytes as usize;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const PLACE: Place = Place { segment: 3, offset: 100 };
+
+    fn sealed(payloads: &[Vec<u8>]) -> (Frames, Vec<u8>) {
+        let mut frames = Frames::default();
+        for payload in payloads {
+            frames.push(7, |bytes| bytes.extend_from_slice(payload));
+        }
+        let bytes = frames.seal(PLACE, 60).to_vec();
+        (frames, bytes)
+    }
+
+    proptest! {
+        #[test]
+        fn frames_are_read_as_they_were_written(
+            payloads in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..50), 1..5),
+        ) {
+            let (frames, bytes) = sealed(&payloads);
+            for ((offset, len), payload) in frames.spans(PLACE.offset).zip(&payloads) {
+                let frame = &bytes[(offset - PLACE.offset) as usize..][..len as usize];
+                let place = Place { offset, ..PLACE };
+                let header = FrameHeader::parse(frame.first_chunk().unwrap(), place).unwrap();
+                prop_assert_eq!((header.kind, header.synced, header.frame_bytes()), (7, 60, len));
+                prop_assert_eq!(&frame[HEADER_BYTES..], &payload[..]);
+                prop_assert_eq!(header.payload_hash, place.hash(payload));
+            }
+        }
+
+        #[test]
+        fn no_other_bytes_are_a_header(bytes: [u8; HEADER_BYTES]) {
+            prop_assert_eq!(FrameHeader::parse(&bytes, PLACE), None);
+        }
+    }
+
+    #[test]
+    fn a_frame_is_invalid_in_any_other_place() {
+        let (_, bytes) = sealed(&[b"payload".to_vec()]);
+        let header = bytes.first_chunk().unwrap();
+        assert!(FrameHeader::parse(header, PLACE).is_some());
+        for (segment, offset) in [(2, 100), (4, 100), (3, 101), (3, 612)] {
+            assert_eq!(FrameHeader::parse(header, Place { segment, offset }), None, "{segment}, {offset}");
+        }
+    }
+
+    #[test]
+    fn zeros_are_no_frame() {
+        for offset in 0..4096 {
+            let place = Place { segment: 1, offset };
+            assert_eq!(FrameHeader::parse(&[0; HEADER_BYTES], place), None);
+        }
+    }
+}

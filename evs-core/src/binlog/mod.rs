@@ -1,0 +1,338 @@
+//! The append-only file of batches and acknowledgements.
+//!
+//! A batch is cut, made durable here, and only then delivered: from then on its sequence means its rows,
+//! whatever happens. `docs/binlog-format.md` specifies the files, and what is left of them after which crash.
+//!
+//! # Crashes
+//!
+//! What [`Binlog::commit`] has returned `Ok` for survives a power cut. A commit is whole or nothing. When it
+//! was interrupted, or has returned an error other than [`is_disk_full`](BinlogError::is_disk_full), either
+//! may be found at the next start; what is found then is made durable before [`Binlog::open`] returns.
+//! Acknowledgements may be lost by a power cut, but not those by which a segment was removed.
+
+use std::{
+    collections::VecDeque,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+mod commit;
+mod error;
+mod event;
+mod frame;
+mod reader;
+mod recover;
+mod segment;
+mod state;
+#[cfg(test)]
+mod tests;
+mod writer;
+
+pub use commit::{Commit, Cut};
+pub use error::{BinlogError, Contradiction, Damage, Recovery, Torn};
+pub use reader::BinlogReader;
+pub use state::{Ledger, RejectedLine, RejectsMark, SinkMark, State, StatisticState, Totals};
+
+use error::io_error;
+use event::{Event, Forget, Mark, PAYLOAD_BYTES_MAX};
+use frame::{Frames, Place};
+use reader::Index;
+use recover::Recovered;
+use segment::SOURCE_BYTES_MAX;
+use writer::{Durability, Writer};
+
+use crate::{batch::Epoch, disk::Disk};
+
+/// The limits of a binlog.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BinlogOptions {
+    /// A segment that would grow beyond that many bytes is closed and another begun: 64 MiB by default. A
+    /// commit is never split, so one that is larger makes a larger segment.
+    pub segment_bytes_max: u64,
+    /// For how long a segment is kept after every sink has acknowledged its batches: 10 minutes by default.
+    /// A sink that comes back older than it was (restored from a backup, failed over) gets them again.
+    pub keep_acknowledged: Duration,
+}
+
+impl Default for BinlogOptions {
+    fn default() -> Self {
+        Self { segment_bytes_max: 64 << 20, keep_acknowledged: Duration::from_secs(600) }
+    }
+}
+
+/// The binlog of one source. One thread owns it; others read batches through a [`BinlogReader`].
+///
+/// It takes for granted that no other process has the directory open; locking it is up to the caller.
+#[derive(Debug)]
+pub struct Binlog {
+    disk: Arc<dyn Disk>,
+    options: BinlogOptions,
+    state: State,
+    reader: BinlogReader,
+    /// All segments; the last one is the one that is appended to.
+    segments: VecDeque<Segment>,
+    writer: Writer,
+    /// A write or fsync failed: nobody knows what the disk holds.
+    is_poisoned: bool,
+}
+
+#[derive(Debug)]
+struct Segment {
+    number: u64,
+    bytes: u64,
+    /// Since when every registered sink is known to have all of its batches.
+    acknowledged_since: Option<Instant>,
+}
+
+impl Segment {
+    fn new(number: u64, bytes: u64) -> Self {
+        Self { number, bytes, acknowledged_since: None }
+    }
+}
+
+impl Binlog {
+    /// Opens the binlog in the directory, or makes one with a random epoch if there is none.
+    ///
+    /// What a crash has left half written is cut off, which [`Recovery`] says; everything else is durable
+    /// when this returns.
+    ///
+    /// # Errors
+    ///
+    /// If the files cannot be read, are damaged, incomplete, another source's, or written by a later
+    /// version. Nothing was written then, unless it was writing that failed. Opening can be tried again at
+    /// any time.
+    pub fn open(
+        disk: Arc<dyn Disk>,
+        source: &str,
+        options: BinlogOptions,
+    ) -> Result<(Self, Recovery), BinlogError> {
+        Self::open_as(disk, source, options, Epoch::random)
+    }
+
+    fn open_as(
+        disk: Arc<dyn Disk>,
+        source: &str,
+        options: BinlogOptions,
+        epoch: impl FnOnce() -> Epoch,
+    ) -> Result<(Self, Recovery), BinlogError> {
+        check_size("the source's name", source.len() as u64, SOURCE_BYTES_MAX as u64)?;
+        let (recovered, torn) = recover::recover(&disk, source)?;
+        let created = recovered.is_none();
+        let recovered = match recovered {
+            Some(recovered) => recovered,
+            None => {
+                let state = State::new(epoch(), source);
+                let writer = Writer::create(&disk, 1, &state)?;
+                let segments = VecDeque::from([Segment::new(1, writer.end)]);
+                Recovered { state, index: Index::default(), segments, writer }
+            }
+        };
+        let Recovered { state, index, segments, writer } = recovered;
+        let reader = BinlogReader::new(Arc::clone(&disk), index, state.epoch, source);
+        let binlog = Self { disk, options, state, reader, segments, writer, is_poisoned: false };
+        Ok((binlog, Recovery { created, torn }))
+    }
+
+    /// How far everything is.
+    pub fn state(&self) -> &State {
+        &self.state
+    }
+
+    /// A reader of the batches.
+    pub fn reader(&self) -> BinlogReader {
+        self.reader.clone()
+    }
+
+    /// How many bytes all segments have.
+    pub fn bytes(&self) -> u64 {
+        self.segments.iter().map(|segment| segment.bytes).sum()
+    }
+
+    /// How many bytes the batches have that not every registered sink has acknowledged.
+    pub fn unacknowledged_bytes(&self) -> u64 {
+        let index = self.reader.index();
+        let behind = |name: &String| index.bytes_behind(name, self.state.acknowledged(name));
+        self.state.statistics.keys().map(behind).sum()
+    }
+
+    /// Notes that `sink` has the batches of `statistic` up to `sequence`.
+    ///
+    /// Survives the process, but not a power cut: the batch is then offered again.
+    ///
+    /// # Errors
+    ///
+    /// If the sink is not registered, or the batch was never cut; or if writing failed.
+    pub fn acknowledge(&mut self, sink: &str, statistic: &str, sequence: u64) -> Result<(), BinlogError> {
+        if self.mark(sink, statistic).is_some_and(|mark| sequence <= mark) {
+            return self.check_usable();
+        }
+        let mark = Mark { sink: sink.to_owned(), statistic: statistic.to_owned(), sequence };
+        self.record(&Event::Acknowledge(mark), Durability::Written)
+    }
+
+    /// Makes known, durably, that `sink` has the batches of `statistic` up to `applied`, more or fewer than
+    /// it was known to have, and needs the later ones. Statistics that are defined later it needs from
+    /// their first batch on.
+    ///
+    /// # Errors
+    ///
+    /// If a batch behind `applied` is gone, or `applied` was never cut; or if writing failed.
+    pub fn register_sink(&mut self, sink: &str, statistic: &str, applied: u64) -> Result<(), BinlogError> {
+        self.check_usable()?;
+        let asked_for = (sink, statistic, applied);
+        recover::check_available(&*self.disk, &self.reader.index(), &self.state, asked_for)?;
+        if self.mark(sink, statistic) == Some(applied) {
+            return Ok(());
+        }
+        let mark = Mark { sink: sink.to_owned(), statistic: statistic.to_owned(), sequence: applied };
+        self.record(&Event::Register(mark), Durability::Synced)
+    }
+
+    /// Forgets a sink that is not configured any more, so that it holds no segment back.
+    ///
+    /// # Errors
+    ///
+    /// If writing failed.
+    pub fn forget_sink(&mut self, sink: &str) -> Result<(), BinlogError> {
+        if !self.state.sinks.contains_key(sink) {
+            return self.check_usable();
+        }
+        self.record(&Event::Forget(Forget { sink: sink.to_owned() }), Durability::Written)
+    }
+
+    /// Removes the oldest segments, as far as every registered sink has acknowledged all their batches
+    /// [`keep_acknowledged`](BinlogOptions::keep_acknowledged) ago, or at any time while the binlog has more
+    /// than `bytes_max`. Returns how many were removed.
+    ///
+    /// The last segment stays, and so does everything as long as no sink is registered.
+    ///
+    /// # Errors
+    ///
+    /// If writing or removing failed.
+    pub fn retain(&mut self, now: Instant, bytes_max: u64) -> Result<usize, BinlogError> {
+        self.check_usable()?;
+        self.note_acknowledged(now);
+        let mut removed = 0;
+        while self.may_remove_first(now, bytes_max) {
+            let result = self.remove_first();
+            self.poison_on_error(result)?;
+            removed += 1;
+        }
+        Ok(removed)
+    }
+
+    /// Makes everything durable that was appended, acknowledgements included.
+    ///
+    /// # Errors
+    ///
+    /// If the fsync fails, now or before.
+    pub fn sync(&mut self) -> Result<(), BinlogError> {
+        self.check_usable()?;
+        let result = self.writer.sync();
+        self.poison_on_error(result)
+    }
+
+    fn mark(&self, sink: &str, statistic: &str) -> Option<u64> {
+        Some(self.state.sinks.get(sink)?.get(statistic)?.acknowledged)
+    }
+
+    fn note_acknowledged(&mut self, now: Instant) {
+        let index = self.reader.index();
+        for segment in &mut self.segments {
+            let acknowledged = !self.state.sinks.is_empty()
+                && index.is_acknowledged(segment.number, |statistic| self.state.acknowledged(statistic));
+            segment.acknowledged_since = acknowledged.then(|| segment.acknowledged_since.unwrap_or(now));
+        }
+    }
+
+    fn may_remove_first(&self, now: Instant, bytes_max: u64) -> bool {
+        let Some(since) = self.segments.front().and_then(|first| first.acknowledged_since) else {
+            return false;
+        };
+        let long_enough = now.saturating_duration_since(since) >= self.options.keep_acknowledged;
+        self.segments.len() > 1 && (long_enough || self.bytes() > bytes_max)
+    }
+
+    fn remove_first(&mut self) -> Result<(), BinlogError> {
+        // First the acknowledgements: without them, the next start would miss the batches.
+        self.writer.sync()?;
+        let Some(first) = self.segments.pop_front() else { return Ok(()) };
+        self.reader.index_mut().forget_segment(first.number);
+        let name = segment::name(first.number);
+        self.disk.remove(&name).map_err(io_error("remove", &*self.disk, &name))?;
+        // One by one, so that no later segment can be gone while an earlier one is back.
+        self.disk.sync().map_err(io_error("sync", &*self.disk, ""))
+    }
+
+    /// Appends a single frame.
+    fn record(&mut self, event: &Event, durability: Durability) -> Result<(), BinlogError> {
+        self.check_usable()?;
+        let mut next = self.state.clone();
+        next.apply(event).map_err(|source| self.refused(source))?;
+        let mut frames = Frames::default();
+        event.push(&[], &mut frames);
+        self.append(&mut frames, durability)?;
+        self.state = next;
+        Ok(())
+    }
+
+    /// Appends frames, to another segment if they do not fit into this one, and returns where they begin.
+    /// The state is to be the one before them.
+    fn append(&mut self, frames: &mut Frames, durability: Durability) -> Result<Place, BinlogError> {
+        self.check_usable()?;
+        for (_, bytes) in frames.spans(0) {
+            check_size("a frame", bytes, PAYLOAD_BYTES_MAX)?;
+        }
+        let result = self.try_append(frames, durability);
+        self.poison_on_error(result)
+    }
+
+    fn try_append(&mut self, frames: &mut Frames, durability: Durability) -> Result<Place, BinlogError> {
+        let is_full = self.writer.end + frames.len() > self.options.segment_bytes_max;
+        if is_full && self.writer.has_appended() {
+            self.rotate()?;
+        }
+        let place = self.writer.append(frames, durability)?;
+        if let Some(last) = self.segments.back_mut() {
+            last.bytes = self.writer.end;
+        }
+        Ok(place)
+    }
+
+    fn rotate(&mut self) -> Result<(), BinlogError> {
+        // That a segment has a successor is the proof that all of it was durable.
+        self.writer.sync()?;
+        self.writer = Writer::create(&self.disk, self.writer.number + 1, &self.state)?;
+        self.segments.push_back(Segment::new(self.writer.number, self.writer.end));
+        Ok(())
+    }
+
+    fn check_usable(&self) -> Result<(), BinlogError> {
+        if self.is_poisoned { Err(BinlogError::Poisoned { path: self.disk.path() }) } else { Ok(()) }
+    }
+
+    fn poison_on_error<T>(&mut self, result: Result<T, BinlogError>) -> Result<T, BinlogError> {
+        self.is_poisoned |= result.as_ref().is_err_and(|error| !error.is_disk_full());
+        result
+    }
+
+    fn refused(&self, source: Contradiction) -> BinlogError {
+        BinlogError::Refused { path: self.disk.path(), source }
+    }
+}
+
+fn check_size(what: &str, bytes: u64, bytes_max: u64) -> Result<(), BinlogError> {
+    if bytes <= bytes_max {
+        return Ok(());
+    }
+    Err(BinlogError::TooLarge { what: what.to_owned(), bytes, bytes_max })
+}
+
+/// Makes the checksums of a segment's frames right again after its bytes were changed, so that a test or a
+/// fuzzer gets past them. `number` is the segment's. Without a header that is sound, nothing is changed.
+#[cfg(any(test, feature = "conformance"))]
+pub fn reseal(number: u64, segment: &mut [u8]) {
+    if let Some(first) = segment::header_bytes(segment) {
+        frame::reseal(number, first, segment);
+    }
+}

@@ -1,0 +1,206 @@
+use std::{
+    collections::{BTreeMap, VecDeque},
+    io,
+    sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
+};
+
+use super::{
+    error::{BinlogError, Damage},
+    event::{BatchHeader, decode_batch, kind},
+    frame::{FrameHeader, HEADER_BYTES, Place},
+    io_error, segment,
+};
+use crate::{
+    batch::{Batch, Epoch},
+    disk::Disk,
+    statistic::Schema,
+};
+
+/// Where a batch's frame is.
+#[derive(Clone, Debug)]
+pub(super) struct Entry {
+    pub(super) place: Place,
+    /// The length of the frame.
+    pub(super) bytes: u64,
+    /// What the batch's rows mean; the statistic may have been redefined since.
+    pub(super) schema: Arc<Schema>,
+}
+
+/// Where the batches of one statistic are: those that the binlog still has, in sequence.
+#[derive(Debug)]
+struct Stream {
+    /// The first entry's sequence, or the next batch's if there is none.
+    first: u64,
+    entries: VecDeque<Entry>,
+}
+
+/// Where all batches are.
+#[derive(Debug, Default)]
+pub(super) struct Index {
+    streams: BTreeMap<String, Stream>,
+}
+
+impl Index {
+    /// Makes a statistic known whose batches up to `sequence` are gone.
+    pub(super) fn begin(&mut self, statistic: &str, sequence: u64) {
+        self.stream(statistic, sequence + 1);
+    }
+
+    fn stream(&mut self, statistic: &str, first: u64) -> &mut Stream {
+        let new = || Stream { first, entries: VecDeque::new() };
+        self.streams.entry(statistic.to_owned()).or_insert_with(new)
+    }
+
+    /// Adds the batch behind the statistic's last.
+    pub(super) fn push(&mut self, header: &BatchHeader, entry: Entry) {
+        let stream = self.stream(&header.statistic, header.sequence);
+        debug_assert_eq!(stream.first + stream.entries.len() as u64, header.sequence);
+        stream.entries.push_back(entry);
+    }
+
+    /// The sequence of the oldest batch of `statistic`; `None` if there is no batch of it.
+    pub(super) fn first(&self, statistic: &str) -> Option<u64> {
+        self.streams.get(statistic).filter(|stream| !stream.entries.is_empty()).map(|stream| stream.first)
+    }
+
+    /// The length of the frames of `statistic` behind `sequence`.
+    pub(super) fn bytes_behind(&self, statistic: &str, sequence: u64) -> u64 {
+        let Some(stream) = self.streams.get(statistic) else {
+            return 0;
+        };
+        let skip = usize::try_from((sequence + 1).saturating_sub(stream.first)).unwrap_or(usize::MAX);
+        stream.entries.iter().skip(skip).map(|entry| entry.bytes).sum()
+    }
+
+    /// Whether every batch in `segment` is one that `acknowledged` covers.
+    pub(super) fn is_acknowledged(&self, segment: u64, acknowledged: impl Fn(&str) -> u64) -> bool {
+        self.streams.iter().all(|(statistic, stream)| {
+            let within = stream.entries.partition_point(|entry| entry.place.segment <= segment) as u64;
+            within == 0 || stream.first + within - 1 <= acknowledged(statistic)
+        })
+    }
+
+    /// Forgets the batches up to and in `segment`.
+    pub(super) fn forget_segment(&mut self, segment: u64) {
+        for stream in self.streams.values_mut() {
+            let within = stream.entries.partition_point(|entry| entry.place.segment <= segment);
+            stream.entries.drain(..within);
+            stream.first += within as u64;
+        }
+    }
+
+    fn entry(&self, statistic: &str, sequence: u64) -> Option<&Entry> {
+        let stream = self.streams.get(statistic)?;
+        stream.entries.get(usize::try_from(sequence.checked_sub(stream.first)?).ok()?)
+    }
+}
+
+/// Reads batches, from any thread, while the binlog is appended to. Cheap to clone.
+///
+/// What it shows is durable: a batch appears when its commit has returned.
+#[derive(Clone, Debug)]
+pub struct BinlogReader {
+    disk: Arc<dyn Disk>,
+    index: Arc<RwLock<Index>>,
+    epoch: Epoch,
+    source: Arc<str>,
+}
+
+impl BinlogReader {
+    pub(super) fn new(disk: Arc<dyn Disk>, index: Index, epoch: Epoch, source: &str) -> Self {
+        Self { disk, index: Arc::new(RwLock::new(index)), epoch, source: source.into() }
+    }
+
+    /// Reads a batch; `None` if it was not cut yet, or is gone because every sink had it.
+    ///
+    /// Blocks for as long as the disk takes.
+    ///
+    /// # Errors
+    ///
+    /// If the batch cannot be read, or is not what was written.
+    pub fn batch(&self, statistic: &str, sequence: u64) -> Result<Option<Batch>, BinlogError> {
+        let Some(entry) = self.index().entry(statistic, sequence).cloned() else {
+            return Ok(None);
+        };
+        let name = segment::name(entry.place.segment);
+        let file = match self.disk.open(&name) {
+            // It went between the look at the index and now.
+            Err(error) if error.kind() == io::ErrorKind::NotFound && !self.has(statistic, sequence) => {
+                return Ok(None);
+            }
+            file => file.map_err(io_error("open", &*self.disk, &name))?,
+        };
+        // Not a length from the disk: the index has it from a frame that was read or written whole.
+        let mut frame = vec![0; entry.bytes as usize];
+        file.read_exact_at(&mut frame, entry.place.offset).map_err(io_error("read", &*self.disk, &name))?;
+        self.decode(&frame, &entry, statistic, sequence).map(Some).map_err(|source| BinlogError::Damaged {
+            path: self.disk.path().join(&name),
+            offset: entry.place.offset,
+            source,
+        })
+    }
+
+    /// The sequence of the last batch of `statistic`, or 0.
+    pub fn last_sequence(&self, statistic: &str) -> u64 {
+        let index = self.index();
+        index.streams.get(statistic).map_or(0, |stream| {
+            // Sequences begin with 1, so there is a predecessor.
+            stream.first + stream.entries.len() as u64 - 1
+        })
+    }
+
+    /// The sequence of the oldest batch of `statistic` that can be read; `None` if none can.
+    pub fn first_sequence(&self, statistic: &str) -> Option<u64> {
+        self.index().first(statistic)
+    }
+
+    #[cfg(test)]
+    pub(super) fn place(&self, statistic: &str, sequence: u64) -> Option<(Place, u64)> {
+        self.index().entry(statistic, sequence).map(|entry| (entry.place, entry.bytes))
+    }
+
+    fn has(&self, statistic: &str, sequence: u64) -> bool {
+        self.index().entry(statistic, sequence).is_some()
+    }
+
+    fn decode(&self, frame: &[u8], entry: &Entry, statistic: &str, sequence: u64) -> Result<Batch, Damage> {
+        let (head, payload) = frame.split_first_chunk::<HEADER_BYTES>().ok_or(Damage::FrameHeader)?;
+        let frame_header = FrameHeader::parse(head, entry.place).ok_or(Damage::FrameHeader)?;
+        check_payload(&frame_header, entry.place, payload)?;
+        if frame_header.kind != kind::BATCH {
+            return Err(Damage::Kind { found: frame_header.kind });
+        }
+        let (header, rows) = decode_batch(payload, &entry.schema)?;
+        let batch = Batch {
+            source: Arc::clone(&self.source),
+            epoch: self.epoch,
+            schema: Arc::clone(&entry.schema),
+            sequence: header.sequence,
+            from: header.from,
+            to: header.to,
+            rows,
+        };
+        let asked_for = batch.statistic() == statistic && batch.sequence == sequence;
+        if asked_for && batch.checksum() == header.checksum {
+            Ok(batch)
+        } else {
+            Err(Damage::Batch { statistic: statistic.to_owned(), sequence })
+        }
+    }
+
+    // A panic while the lock was held leaves an index that is whole: every change to it is a single push or
+    // drain.
+    pub(super) fn index(&self) -> RwLockReadGuard<'_, Index> {
+        self.index.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn index_mut(&self) -> RwLockWriteGuard<'_, Index> {
+        self.index.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Compares a payload with its checksum.
+pub(super) fn check_payload(header: &FrameHeader, place: Place, payload: &[u8]) -> Result<(), Damage> {
+    let (expected, found) = (header.payload_hash, place.hash(payload));
+    if expected == found { Ok(()) } else { Err(Damage::Checksum { expected, found }) }
+}

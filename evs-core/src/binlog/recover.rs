@@ -1,0 +1,373 @@
+//! Reading a binlog from the disk: nothing is written before all of it was read and found sound.
+
+use std::{collections::VecDeque, path::PathBuf, sync::Arc};
+
+use super::{
+    Segment,
+    error::{BinlogError, Damage, Torn, io_error},
+    event::{BatchHeader, Event, decode_snapshot},
+    frame::{FrameHeader, HEADER_BYTES, Place},
+    reader::{Entry, Index, check_payload},
+    segment::{self, HEADER_BYTES_MAX, Named, Parsed, SegmentHeader},
+    state::State,
+    writer::Writer,
+};
+use crate::disk::{Disk, DiskFile};
+
+/// How much is read at once where it does not matter.
+const CHUNK_BYTES: usize = 1 << 20;
+
+/// What the disk holds.
+pub(super) struct Recovered {
+    pub(super) state: State,
+    pub(super) index: Index,
+    pub(super) segments: VecDeque<Segment>,
+    pub(super) writer: Writer,
+}
+
+/// Reads the binlog, cuts off what a crash has left, and makes durable what it keeps.
+///
+/// There is no binlog if no segment was ever finished.
+pub(super) fn recover(
+    shared: &Arc<dyn Disk>,
+    source: &str,
+) -> Result<(Option<Recovered>, Option<Torn>), BinlogError> {
+    let disk = &**shared;
+    let mut replay = Replay::new(source);
+    let mut segments = VecDeque::new();
+    let mut last: Option<(Scan<'_>, Kept)> = None;
+    let mut torn = None;
+    let numbers = segment_numbers(disk)?;
+    for (at, &number) in numbers.iter().enumerate() {
+        let scan = Scan::open(disk, number, at + 1 == numbers.len())?;
+        match replay.segment(&scan)? {
+            Some(kept) => {
+                segments.push_back(Segment::new(number, kept.end));
+                last = Some((scan, kept));
+            }
+            None => torn = Some((scan.torn(0), Some(scan.name))),
+        }
+    }
+    replay.check_sinks(disk)?;
+
+    // Reading is over, and from here on the disk is changed.
+    if let Some((_, Some(unfinished))) = &torn {
+        disk.remove(unfinished).map_err(io_error("remove", disk, unfinished))?;
+        disk.sync().map_err(io_error("sync", disk, ""))?;
+    }
+    let Some((scan, kept)) = last else {
+        return Ok((None, torn.map(|(torn, _)| torn)));
+    };
+    if kept.end < scan.size {
+        torn = Some((scan.torn(kept.end), None));
+    }
+    scan.keep(&kept)?;
+    disk.sync().map_err(io_error("sync", disk, ""))?;
+    let Kept { begin, end, .. } = kept;
+    let (disk, number) = (Arc::clone(shared), scan.number);
+    let writer = Writer { disk, file: scan.file, number, begin, end, synced: end };
+    let recovered = replay.state.map(|state| Recovered { state, index: replay.index, segments, writer });
+    Ok((recovered, torn.map(|(torn, _)| torn)))
+}
+
+/// The segments' numbers, in order and without a gap.
+fn segment_numbers(disk: &dyn Disk) -> Result<Vec<u64>, BinlogError> {
+    let mut numbers = Vec::new();
+    for name in disk.list().map_err(io_error("list", disk, ""))? {
+        match segment::parse_name(&name) {
+            Named::Segment(number) => numbers.push(number),
+            Named::Alike => return Err(BinlogError::Misnamed { path: disk.path().join(name), found: None }),
+            Named::Other => {}
+        }
+    }
+    numbers.sort_unstable();
+    match numbers.windows(2).find(|pair| pair[0] + 1 != pair[1]) {
+        Some(gap) => Err(BinlogError::MissingSegment { path: disk.path().join(segment::name(gap[0] + 1)) }),
+        None => Ok(numbers),
+    }
+}
+
+/// How much of a segment counts.
+struct Kept {
+    /// Where the frames behind the snapshot begin.
+    begin: u64,
+    /// Up to where.
+    end: u64,
+    /// Up to where it is certain that fsync had succeeded.
+    synced: u64,
+}
+
+/// The state and the index as they grow, frame by frame.
+struct Replay<'s> {
+    source: &'s str,
+    /// As of the last frame that counts; `None` before the first segment.
+    state: Option<State>,
+    index: Index,
+    /// The commit that is being read: its frames count when its end is found.
+    open: Option<OpenCommit>,
+}
+
+struct OpenCommit {
+    state: State,
+    batches: Vec<(BatchHeader, Entry)>,
+}
+
+impl<'s> Replay<'s> {
+    fn new(source: &'s str) -> Self {
+        Self { source, state: None, index: Index::default(), open: None }
+    }
+
+    /// Reads a segment. `None` if its creation was not finished.
+    fn segment(&mut self, scan: &Scan<'_>) -> Result<Option<Kept>, BinlogError> {
+        let header = match scan.header()? {
+            Parsed::Header(header) => header,
+            Parsed::Newer(found) => {
+                let (path, supported) = (scan.path(), segment::VERSION);
+                return Err(BinlogError::NewerVersion { path, found, supported });
+            }
+            Parsed::Unreadable => return self.unfinished(scan, 0, Damage::SegmentHeader),
+        };
+        self.check_header(scan, &header)?;
+        let mut offset = header.len() as u64;
+        let mut payload = Vec::new();
+        let frame = match scan.frame(offset, &mut payload)? {
+            Ok(frame) => frame,
+            Err(damage) => return self.unfinished(scan, offset, damage),
+        };
+        self.snapshot(&header, frame.kind, &payload).map_err(|source| scan.damaged(offset, source))?;
+        offset += frame.frame_bytes();
+        self.frames(scan, offset, payload).map(Some)
+    }
+
+    /// Reads the frames behind the snapshot.
+    fn frames(&mut self, scan: &Scan<'_>, begin: u64, mut payload: Vec<u8>) -> Result<Kept, BinlogError> {
+        let mut kept = Kept { begin, end: begin, synced: 0 };
+        let mut offset = begin;
+        while offset < scan.size {
+            let frame = match scan.frame(offset, &mut payload)? {
+                Ok(frame) => frame,
+                Err(damage) => {
+                    let is_tail = scan.is_last && !scan.was_synced_beyond(offset, kept.end)?;
+                    if is_tail {
+                        break;
+                    }
+                    return Err(scan.damaged(offset, damage));
+                }
+            };
+            let place = Place { segment: scan.number, offset };
+            self.frame(place, &frame, &payload).map_err(|source| scan.damaged(offset, source))?;
+            offset += frame.frame_bytes();
+            if self.open.is_none() {
+                kept = Kept { begin, end: offset, synced: frame.synced };
+            }
+        }
+        if self.open.take().is_some() && !scan.is_last {
+            return Err(scan.damaged(kept.end, Damage::OpenCommit));
+        }
+        Ok(kept)
+    }
+
+    fn frame(&mut self, place: Place, frame: &FrameHeader, payload: &[u8]) -> Result<(), Damage> {
+        let event = Event::decode(frame.kind, payload)?;
+        // Cannot fail to be there: the snapshot was read before.
+        let Some(state) = &mut self.state else { return Err(Damage::Snapshot) };
+        if !event.in_commit() {
+            if self.open.is_some() {
+                return Err(Damage::OpenCommit);
+            }
+            return Ok(state.apply(&event)?);
+        }
+        let open = self.open.get_or_insert_with(|| OpenCommit { state: state.clone(), batches: Vec::new() });
+        open.state.apply(&event)?;
+        match event {
+            Event::Batch(header) => {
+                let schema = Arc::clone(&open.state.statistics[&header.statistic].schema);
+                open.batches.push((header, Entry { place, bytes: frame.frame_bytes(), schema }));
+            }
+            Event::Settle(_) => {
+                if let Some(commit) = self.open.take() {
+                    commit.batches.into_iter().for_each(|(header, entry)| self.index.push(&header, entry));
+                    self.state = Some(commit.state);
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn snapshot(&mut self, header: &SegmentHeader, kind: u8, payload: &[u8]) -> Result<(), Damage> {
+        let snapshot = decode_snapshot(kind, payload)?;
+        if let Some(state) = &self.state {
+            return if *state == snapshot { Ok(()) } else { Err(Damage::Snapshot) };
+        }
+        let is_own = snapshot.epoch == header.epoch && snapshot.source == header.source;
+        if !is_own || !snapshot.is_sound() {
+            return Err(Damage::Snapshot);
+        }
+        for (statistic, known) in &snapshot.statistics {
+            self.index.begin(statistic, known.sequence);
+        }
+        self.state = Some(snapshot);
+        Ok(())
+    }
+
+    fn check_header(&self, scan: &Scan<'_>, header: &SegmentHeader) -> Result<(), BinlogError> {
+        let path = scan.path();
+        if header.source != self.source {
+            let (expected, found) = (self.source.to_owned(), header.source.clone());
+            return Err(BinlogError::ForeignSource { path, expected, found });
+        }
+        match &self.state {
+            Some(state) if state.epoch != header.epoch => {
+                Err(BinlogError::ForeignEpoch { path, expected: state.epoch, found: header.epoch })
+            }
+            _ if header.number != scan.number => {
+                Err(BinlogError::Misnamed { path, found: Some(header.number) })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// A segment that does not begin as it should: if it is the last one, nothing was ever appended to it,
+    /// and all it could say is said by the one before it, then it is as good as none.
+    fn unfinished(&self, scan: &Scan<'_>, offset: u64, damage: Damage) -> Result<Option<Kept>, BinlogError> {
+        let nothing_lost = scan.is_last && (self.state.is_some() || scan.number == 1);
+        if nothing_lost && !scan.was_synced_beyond(offset, 0)? {
+            return Ok(None);
+        }
+        Err(scan.damaged(offset, damage))
+    }
+
+    /// Every batch that a sink still needs must be there.
+    fn check_sinks(&self, disk: &dyn Disk) -> Result<(), BinlogError> {
+        let Some(state) = &self.state else { return Ok(()) };
+        for (sink, marks) in &state.sinks {
+            for (statistic, mark) in marks {
+                check_available(disk, &self.index, state, (sink, statistic, mark.acknowledged))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether the batches behind `applied` are there.
+pub(super) fn check_available(
+    disk: &dyn Disk,
+    index: &Index,
+    state: &State,
+    (sink, statistic, applied): (&str, &str, u64),
+) -> Result<(), BinlogError> {
+    let last = state.statistics.get(statistic).map_or(0, |known| known.sequence);
+    if applied >= last || index.first(statistic).is_some_and(|first| first <= applied + 1) {
+        return Ok(());
+    }
+    let (sink, statistic) = (sink.to_owned(), statistic.to_owned());
+    Err(BinlogError::Gone { path: disk.path(), sink, statistic, sequence: applied + 1 })
+}
+
+/// One segment that is being read.
+struct Scan<'d> {
+    disk: &'d dyn Disk,
+    name: String,
+    number: u64,
+    file: Arc<dyn DiskFile>,
+    size: u64,
+    is_last: bool,
+}
+
+impl<'d> Scan<'d> {
+    fn open(disk: &'d dyn Disk, number: u64, is_last: bool) -> Result<Self, BinlogError> {
+        let name = segment::name(number);
+        let file = disk.open(&name).map_err(io_error("open", disk, &name))?;
+        let size = file.size().map_err(io_error("stat", disk, &name))?;
+        Ok(Self { disk, name, number, file, size, is_last })
+    }
+
+    fn path(&self) -> PathBuf {
+        self.disk.path().join(&self.name)
+    }
+
+    fn damaged(&self, offset: u64, source: Damage) -> BinlogError {
+        BinlogError::Damaged { path: self.path(), offset, source }
+    }
+
+    fn torn(&self, offset: u64) -> Torn {
+        Torn { path: self.path(), offset, bytes: self.size - offset }
+    }
+
+    fn read(&self, buffer: &mut [u8], offset: u64) -> Result<(), BinlogError> {
+        self.file.read_exact_at(buffer, offset).map_err(io_error("read", self.disk, &self.name))
+    }
+
+    fn header(&self) -> Result<Parsed, BinlogError> {
+        let mut bytes = [0; HEADER_BYTES_MAX];
+        let bytes = &mut bytes[..self.size.min(HEADER_BYTES_MAX as u64) as usize];
+        self.read(bytes, 0)?;
+        Ok(SegmentHeader::parse(bytes))
+    }
+
+    /// Reads a frame and checks that it is what was written there.
+    fn frame(&self, offset: u64, payload: &mut Vec<u8>) -> Result<Result<FrameHeader, Damage>, BinlogError> {
+        let place = Place { segment: self.number, offset };
+        let left = self.size - offset;
+        if left < HEADER_BYTES as u64 {
+            return Ok(Err(Damage::FrameHeader));
+        }
+        let mut head = [0; HEADER_BYTES];
+        self.read(&mut head, offset)?;
+        let Some(header) = FrameHeader::parse(&head, place) else {
+            return Ok(Err(Damage::FrameHeader));
+        };
+        let found = header.frame_bytes();
+        // Before memory is taken for it.
+        if found > left {
+            return Ok(Err(Damage::Length { found, left }));
+        }
+        payload.resize(header.payload_bytes as usize, 0);
+        self.read(payload, offset + HEADER_BYTES as u64)?;
+        Ok(check_payload(&header, place, payload).map(|()| header))
+    }
+
+    /// Whether a frame behind the hole at `hole` says that fsync had once succeeded beyond `end`.
+    ///
+    /// A frame's header has a checksum of its own, so it is proof enough, and looking for one at every byte
+    /// takes linear time whatever the payloads contain.
+    fn was_synced_beyond(&self, hole: u64, end: u64) -> Result<bool, BinlogError> {
+        let mut start = hole + 1;
+        let mut chunk = Vec::new();
+        while start + HEADER_BYTES as u64 <= self.size {
+            let len = (self.size - start).min(CHUNK_BYTES as u64);
+            chunk.resize(len as usize, 0);
+            self.read(&mut chunk, start)?;
+            let proof = chunk.array_windows().zip(start..).any(|(head, offset)| {
+                let place = Place { segment: self.number, offset };
+                FrameHeader::parse(head, place).is_some_and(|header| header.synced > end)
+            });
+            if proof {
+                return Ok(true);
+            }
+            // The next chunk begins with the first header that this one did not hold whole.
+            start += len - (HEADER_BYTES as u64 - 1);
+        }
+        Ok(false)
+    }
+
+    /// Cuts off what does not count, and makes durable what does.
+    ///
+    /// What may never have reached the disk is written again: after an fsync that failed, the kernel holds
+    /// pages that it takes for clean, and another fsync would succeed without writing them.
+    fn keep(&self, kept: &Kept) -> Result<(), BinlogError> {
+        if kept.end < self.size {
+            self.file.truncate(kept.end).map_err(io_error("truncate", self.disk, &self.name))?;
+        }
+        let mut chunk = Vec::new();
+        let mut offset = kept.synced;
+        while offset < kept.end {
+            chunk.resize((kept.end - offset).min(CHUNK_BYTES as u64) as usize, 0);
+            self.read(&mut chunk, offset)?;
+            self.file.write_all_at(&chunk, offset).map_err(io_error("write", self.disk, &self.name))?;
+            offset += chunk.len() as u64;
+        }
+        self.file.sync().map_err(io_error("sync", self.disk, &self.name))
+    }
+}

@@ -1,0 +1,182 @@
+//! The names and headers of segments. No I/O happens here.
+
+use xxhash_rust::xxh3::xxh3_64;
+
+use super::frame::{u32_at, u64_at};
+use crate::batch::Epoch;
+
+const MAGIC: [u8; 8] = *b"EVSBLOG\n";
+/// The version that is written, and the last one that is read.
+pub(super) const VERSION: u32 = 1;
+/// The longest name of a source.
+pub(super) const SOURCE_BYTES_MAX: usize = 255;
+
+// docs/binlog-format.md, "Segment header". Each offset follows from the one before.
+const VERSION_AT: usize = MAGIC.len();
+const SOURCE_BYTES_AT: usize = VERSION_AT + size_of::<u32>();
+const EPOCH_AT: usize = SOURCE_BYTES_AT + size_of::<u32>();
+const NUMBER_AT: usize = EPOCH_AT + 16;
+const SOURCE_AT: usize = NUMBER_AT + size_of::<u64>();
+const _: () = assert!(SOURCE_AT == 40, "docs/binlog-format.md, \"Segment header\"");
+const HASH_BYTES: usize = size_of::<u64>();
+/// The longest header.
+pub(super) const HEADER_BYTES_MAX: usize = SOURCE_AT + SOURCE_BYTES_MAX + HASH_BYTES;
+
+/// A segment's file name.
+pub(super) fn name(number: u64) -> String {
+    format!("binlog-{number:016x}.evs")
+}
+
+/// What a file's name says about it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Named {
+    Segment(u64),
+    /// Made to look like a segment, but not by evs.
+    Alike,
+    Other,
+}
+
+pub(super) fn parse_name(file_name: &str) -> Named {
+    let digits = file_name.strip_prefix("binlog-").and_then(|rest| rest.strip_suffix(".evs"));
+    let Some(digits) = digits else {
+        return Named::Other;
+    };
+    match u64::from_str_radix(digits, 16) {
+        Ok(number) if number > 0 && name(number) == file_name => Named::Segment(number),
+        _ => Named::Alike,
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct SegmentHeader {
+    pub(super) epoch: Epoch,
+    pub(super) number: u64,
+    pub(super) source: String,
+}
+
+/// What a segment's first bytes are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Parsed {
+    Header(SegmentHeader),
+    Newer(u32),
+    Unreadable,
+}
+
+impl SegmentHeader {
+    pub(super) fn len(&self) -> usize {
+        SOURCE_AT + self.source.len() + HASH_BYTES
+    }
+
+    pub(super) fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(HEADER_BYTES_MAX);
+        bytes.extend_from_slice(&MAGIC);
+        bytes.extend_from_slice(&VERSION.to_le_bytes());
+        bytes.extend_from_slice(&(self.source.len() as u32).to_le_bytes());
+        bytes.extend_from_slice(&self.epoch.to_bytes());
+        bytes.extend_from_slice(&self.number.to_le_bytes());
+        bytes.extend_from_slice(self.source.as_bytes());
+        let hash = xxh3_64(&bytes);
+        bytes.extend_from_slice(&hash.to_le_bytes());
+        bytes
+    }
+
+    /// Reads a segment's first bytes: [`HEADER_BYTES_MAX`] of them, or all there are.
+    pub(super) fn parse(bytes: &[u8]) -> Parsed {
+        Self::newer(bytes).map_or_else(
+            || Self::parse_version_1(bytes).map_or(Parsed::Unreadable, Parsed::Header),
+            Parsed::Newer,
+        )
+    }
+
+    /// The version, if it is a later one: whatever follows may then look otherwise, so this comes first.
+    fn newer(bytes: &[u8]) -> Option<u32> {
+        let version = bytes.strip_prefix(&MAGIC)?.first_chunk().copied().map(u32::from_le_bytes)?;
+        (version > VERSION).then_some(version)
+    }
+
+    fn parse_version_1(bytes: &[u8]) -> Option<Self> {
+        let fixed = bytes.get(..SOURCE_AT)?;
+        let source_bytes = u32_at(fixed, SOURCE_BYTES_AT) as usize;
+        let sound = fixed.starts_with(&MAGIC)
+            && u32_at(fixed, VERSION_AT) == VERSION
+            && source_bytes <= SOURCE_BYTES_MAX;
+        if !sound {
+            return None;
+        }
+        let hash_at = SOURCE_AT + source_bytes;
+        let header = bytes.get(..hash_at + HASH_BYTES)?;
+        if u64_at(header, hash_at) != xxh3_64(&header[..hash_at]) {
+            return None;
+        }
+        let epoch = Epoch::from_bytes(*fixed[EPOCH_AT..].first_chunk()?);
+        let source = str::from_utf8(&header[SOURCE_AT..hash_at]).ok()?.to_owned();
+        Some(Self { epoch, number: u64_at(fixed, NUMBER_AT), source })
+    }
+}
+
+/// The length of the header that `bytes` begin with, if they do.
+#[cfg(any(test, feature = "conformance"))]
+pub(super) fn header_bytes(bytes: &[u8]) -> Option<usize> {
+    match SegmentHeader::parse(bytes) {
+        Parsed::Header(header) => Some(header.len()),
+        Parsed::Newer(_) | Parsed::Unreadable => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn header() -> SegmentHeader {
+        SegmentHeader { epoch: Epoch::from_bytes([7; 16]), number: 0x1234, source: "ads-web1".to_owned() }
+    }
+
+    #[test]
+    fn names_are_read_as_they_were_written_and_no_others() {
+        for number in [1, 0xAB, u64::MAX] {
+            assert_eq!(parse_name(&name(number)), Named::Segment(number));
+        }
+        let alike =
+            ["binlog-1.evs", "binlog-00000000000000AB.evs", "binlog-0000000000000000.evs", "binlog-.evs"];
+        for file_name in alike {
+            assert_eq!(parse_name(file_name), Named::Alike, "{file_name}");
+        }
+        for file_name in ["lock", "binlog-0000000000000001.evs.bak", "rejected.log"] {
+            assert_eq!(parse_name(file_name), Named::Other, "{file_name}");
+        }
+    }
+
+    #[test]
+    fn headers_are_read_as_they_were_written_and_refused_when_cut_or_changed() {
+        let bytes = header().to_bytes();
+        assert_eq!(SegmentHeader::parse(&bytes), Parsed::Header(header()));
+        assert_eq!(bytes.len(), header().len());
+        for end in 0..bytes.len() {
+            assert_eq!(SegmentHeader::parse(&bytes[..end]), Parsed::Unreadable, "{end} bytes");
+        }
+        for at in 0..bytes.len() {
+            let mut flipped = bytes.clone();
+            flipped[at] ^= 0x10;
+            assert!(!matches!(SegmentHeader::parse(&flipped), Parsed::Header(_)), "byte {at}");
+        }
+    }
+
+    #[test]
+    fn a_later_version_is_told_from_damage() {
+        let mut bytes = header().to_bytes();
+        bytes[VERSION_AT] = 2;
+        assert_eq!(SegmentHeader::parse(&bytes), Parsed::Newer(2));
+        bytes[VERSION_AT] = 0;
+        assert_eq!(SegmentHeader::parse(&bytes), Parsed::Unreadable);
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_read_or_refused(bytes: Vec<u8>) {
+            let _ = SegmentHeader::parse(&bytes);
+            let _ = SegmentHeader::parse(&[&MAGIC[..], &VERSION.to_le_bytes(), &bytes].concat());
+        }
+    }
+}

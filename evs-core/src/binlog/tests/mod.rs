@@ -1,0 +1,5 @@
+mod behaviour;
+mod crash;
+mod damage;
+mod fixture;
+mod world;

@@ -1,0 +1,267 @@
+//! A binlog on a simulated disk, beside a naive model of what it must hold.
+
+use std::{collections::BTreeMap, sync::Arc, time::Instant};
+
+use super::super::{
+    Binlog, BinlogError, BinlogOptions, Commit, Cut, Ledger, Recovery, RejectedLine, RejectsMark, Totals,
+};
+use crate::{
+    batch::{Batch, Epoch, Rows},
+    disk::SimDisk,
+    statistic::{KeyColumn, MeasureColumn, MeasureKind, Schema},
+    tail::{Digest, FileMark, Frontier},
+};
+
+pub(super) const SOURCE: &str = "ads-web1";
+pub(super) const EPOCH: Epoch = Epoch::from_bytes([0x5A; 16]);
+pub(super) const STATISTICS: [&str; 2] = ["hits", "sales"];
+pub(super) const SINKS: [&str; 2] = ["reports", "archive"];
+/// So small that there is a new segment with nearly every commit.
+pub(super) const SMALL: BinlogOptions =
+    BinlogOptions { segment_bytes_max: 3000, keep_acknowledged: std::time::Duration::ZERO };
+
+/// Room for a few commits in each segment.
+pub(super) const MEDIUM: BinlogOptions = BinlogOptions { segment_bytes_max: 6000, ..SMALL };
+
+pub(super) fn schema(statistic: &str, keys: usize) -> Arc<Schema> {
+    let key = |at| KeyColumn { name: format!("key{at}"), field: format!("arg_{at}") };
+    let (name, field) = ("count".to_owned(), String::new());
+    Arc::new(Schema {
+        statistic: statistic.to_owned(),
+        window_seconds: 60,
+        keys: (0..keys).map(key).collect(),
+        measures: vec![MeasureColumn { name, kind: MeasureKind::Count, field, scale: 0 }],
+    })
+}
+
+pub(super) fn frontier(offset: u64) -> Arc<Frontier> {
+    let mark = FileMark {
+        number: 1,
+        offset,
+        size: offset + 10,
+        device: 2,
+        inode: 3,
+        modified: 1_780_000_000,
+        head: Digest::of(b"head"),
+        tail: Digest::of(&offset.to_le_bytes()),
+        path: "/var/log/access.log".to_owned(),
+    };
+    Arc::new(Frontier { files: vec![mark] })
+}
+
+/// Rows that tell their salt apart from any other.
+pub(super) fn rows(keys: usize, len: usize, salt: u64) -> Rows {
+    let mut rows = Rows::new(keys, 1);
+    for row in 0..len {
+        let text = format!("{salt}-{}", (row as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ salt);
+        rows.push(row as i64 * 60, (0..keys).map(|_| text.as_bytes()), &[Some(i128::from(salt))]);
+    }
+    rows
+}
+
+pub(super) fn open(disk: &SimDisk, options: BinlogOptions) -> Result<(Binlog, Recovery), BinlogError> {
+    Binlog::open_as(Arc::new(disk.clone()), SOURCE, options, || EPOCH)
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Step {
+    /// Rows for each of [`STATISTICS`]; `None` leaves it out, 0 moves it on without a batch.
+    Commit([Option<usize>; 2]),
+    /// Gives the first statistic another schema.
+    Redefine,
+    /// A sink that begins behind what is there.
+    Register(usize),
+    /// A sink comes back with one batch less than it had.
+    ComeBack(usize),
+    /// A sink acknowledges everything of one statistic.
+    Acknowledge(usize, usize),
+    Forget(usize),
+    Retain,
+    Sync,
+    Reopen,
+}
+
+/// The binlog, and what is known for certain.
+pub(super) struct World {
+    pub(super) disk: SimDisk,
+    options: BinlogOptions,
+    pub(super) binlog: Option<Binlog>,
+    /// Batches whose commit has returned, or that were there after a recovery; by sequence from 1 on.
+    certain: BTreeMap<&'static str, Vec<Batch>>,
+    commits: u64,
+    /// The batches of the commit that is under way.
+    pending: Option<Vec<(usize, Batch)>>,
+    /// Up to where batches may be gone: sequences that every sink was told to have.
+    may_be_gone: BTreeMap<&'static str, u64>,
+    keys: usize,
+    /// Makes every attempt's rows other rows.
+    salt: u64,
+}
+
+impl World {
+    pub(super) fn new(options: BinlogOptions) -> Self {
+        Self {
+            disk: SimDisk::new(),
+            options,
+            binlog: None,
+            certain: STATISTICS.map(|statistic| (statistic, Vec::new())).into(),
+            commits: 0,
+            pending: None,
+            may_be_gone: BTreeMap::new(),
+            keys: 1,
+            salt: 0,
+        }
+    }
+
+    /// Opens the binlog if it is not, and takes the step.
+    pub(super) fn step(&mut self, step: Step) -> Result<(), BinlogError> {
+        if self.binlog.is_none() {
+            self.recover()?;
+        }
+        let last: Vec<u64> = STATISTICS.iter().map(|name| self.certain[name].len() as u64).collect();
+        let Some(binlog) = &mut self.binlog else { unreachable!("it was opened") };
+        match step {
+            Step::Commit(rows) => return self.commit(rows),
+            Step::Redefine => self.keys = 3 - self.keys,
+            Step::Register(sink) => {
+                for (statistic, last) in STATISTICS.iter().zip(last) {
+                    binlog.register_sink(SINKS[sink], statistic, last)?;
+                }
+            }
+            Step::ComeBack(sink) => {
+                let mark = binlog.mark(SINKS[sink], STATISTICS[0]);
+                if let Some(earlier) = mark.and_then(|mark| mark.checked_sub(1)) {
+                    match binlog.register_sink(SINKS[sink], STATISTICS[0], earlier) {
+                        Err(BinlogError::Gone { .. }) => {}
+                        result => result?,
+                    }
+                }
+            }
+            Step::Acknowledge(sink, statistic) => {
+                if binlog.mark(SINKS[sink], STATISTICS[statistic]).is_some() {
+                    binlog.acknowledge(SINKS[sink], STATISTICS[statistic], last[statistic])?;
+                }
+            }
+            Step::Forget(sink) => binlog.forget_sink(SINKS[sink])?,
+            Step::Retain => {
+                // Before the call: it may fail when some are gone already.
+                for statistic in STATISTICS {
+                    let mark = self.may_be_gone.entry(statistic).or_default();
+                    *mark = (*mark).max(binlog.state().acknowledged(statistic));
+                }
+                binlog.retain(Instant::now(), u64::MAX)?;
+            }
+            Step::Sync => binlog.sync()?,
+            Step::Reopen => {
+                self.binlog = None;
+                self.recover()?;
+            }
+        }
+        Ok(())
+    }
+
+    fn commit(&mut self, rows_of: [Option<usize>; 2]) -> Result<(), BinlogError> {
+        let Some(binlog) = &mut self.binlog else { unreachable!("it was opened") };
+        self.salt += 1;
+        let to = frontier((self.commits + 1) * 1000 + self.salt);
+        let mut commit = Commit { ledger: ledger(self.commits + 1), ..Commit::default() };
+        let line = RejectedLine {
+            file: 1,
+            offset: self.salt,
+            column: 7,
+            reason: "no closing quote".to_owned(),
+            sample: b"\xFF\\\0\"".to_vec(),
+        };
+        commit.rejected = Arc::new([line]);
+        let mut pending = Vec::new();
+        for (at, len) in rows_of.into_iter().enumerate().filter_map(|(at, len)| Some((at, len?))) {
+            let keys = if at == 0 { self.keys } else { 1 };
+            let schema = schema(STATISTICS[at], keys);
+            let known = binlog.state().statistics.get(STATISTICS[at]);
+            let from = known.map_or_else(|| frontier(5), |known| Arc::clone(&known.to));
+            let rows = rows(keys, len, self.salt);
+            let (source, epoch) = (SOURCE.into(), EPOCH);
+            let sequence = self.certain[STATISTICS[at]].len() as u64 + 1;
+            commit.cuts.push(Cut {
+                schema: Arc::clone(&schema),
+                from: Arc::clone(&from),
+                to: Arc::clone(&to),
+                rows: rows.clone(),
+            });
+            if len > 0 {
+                let to = Arc::clone(&to);
+                pending.push((at, Batch { source, epoch, schema, sequence, from, to, rows }));
+            }
+        }
+        self.pending = Some(pending);
+        let mut result = binlog.commit(&commit);
+        if result.as_ref().is_err_and(BinlogError::is_disk_full) {
+            // Room again: the same commit must go through.
+            result = binlog.commit(&commit);
+        }
+        if result.is_ok() {
+            self.settle();
+        }
+        result
+    }
+
+    /// The pending commit is there.
+    fn settle(&mut self) {
+        for (at, batch) in self.pending.take().into_iter().flatten() {
+            self.certain.get_mut(STATISTICS[at]).unwrap().push(batch);
+        }
+        self.commits += 1;
+    }
+
+    /// Opens the binlog and compares it with what is known.
+    pub(super) fn recover(&mut self) -> Result<(), BinlogError> {
+        let (binlog, recovery) = open(&self.disk, self.options)?;
+        let found = binlog.state().ledger.totals.lines;
+        if found == self.commits + 1 && self.pending.is_some() {
+            self.settle();
+        }
+        self.pending = None;
+        assert_eq!(found, self.commits, "commits in the binlog; {recovery:?}");
+        assert!(!recovery.created || self.commits == 0, "a binlog was made anew");
+        self.check(&binlog)?;
+        self.binlog = Some(binlog);
+        Ok(())
+    }
+
+    /// Every batch that must be there is, and is the one that was committed.
+    fn check(&self, binlog: &Binlog) -> Result<(), BinlogError> {
+        assert_eq!(binlog.state().ledger.frontier, ledger(self.commits).frontier);
+        assert_eq!(binlog.state().rejected.len(), usize::from(self.commits > 0));
+        let reader = binlog.reader();
+        for (statistic, batches) in &self.certain {
+            let last = batches.len() as u64;
+            let gone = self.may_be_gone.get(statistic).copied().unwrap_or(0);
+            let known = binlog.state().statistics.get(*statistic);
+            assert_eq!(known.map_or(0, |known| known.sequence), last, "{statistic}");
+            assert_eq!(reader.last_sequence(statistic), last, "{statistic}");
+            assert_eq!(reader.batch(statistic, last + 1)?, None);
+            let first = reader.first_sequence(statistic).unwrap_or(last + 1);
+            assert!(first <= gone + 1, "{statistic} begins with {first}, {gone} may be gone");
+            for (sequence, expected) in (1..).zip(batches) {
+                let found = reader.batch(statistic, sequence)?;
+                assert_eq!(found.is_some(), sequence >= first, "{statistic} {sequence}");
+                if let Some(found) = found {
+                    assert_eq!(&found, expected);
+                    assert_eq!(found.checksum(), expected.checksum());
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+pub(super) fn ledger(commits: u64) -> Ledger {
+    if commits == 0 {
+        return Ledger::default();
+    }
+    Ledger {
+        frontier: frontier(commits * 1000),
+        totals: Totals { lines: commits, bytes: commits * 100, rejected: commits, lost_bytes: 0 },
+        rejects: RejectsMark { file: 1, bytes: commits * 10 },
+    }
+}

@@ -1,0 +1,112 @@
+use std::{io, sync::Arc};
+
+use super::{
+    error::{BinlogError, io_error, room_error},
+    event::push_snapshot,
+    frame::{Frames, Place},
+    segment::{self, SegmentHeader},
+    state::State,
+};
+use crate::disk::{Disk, DiskFile};
+
+/// Whether a call returns before what it has written is durable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Durability {
+    /// Survives the process, but not a power cut.
+    Written,
+    /// Survives a power cut.
+    Synced,
+}
+
+/// Appends to the last segment.
+///
+/// After an error that is not [`is_disk_full`](BinlogError::is_disk_full) nobody knows what the disk holds:
+/// the writer is not to be used again.
+#[derive(Debug)]
+pub(super) struct Writer {
+    pub(super) disk: Arc<dyn Disk>,
+    pub(super) file: Arc<dyn DiskFile>,
+    pub(super) number: u64,
+    /// Where the frames behind the snapshot begin.
+    pub(super) begin: u64,
+    pub(super) end: u64,
+    /// Up to where fsync has succeeded.
+    pub(super) synced: u64,
+}
+
+impl Writer {
+    /// Makes a segment that begins with `state`. It is durable when this returns.
+    pub(super) fn create(disk: &Arc<dyn Disk>, number: u64, state: &State) -> Result<Self, BinlogError> {
+        let name = segment::name(number);
+        let header = SegmentHeader { epoch: state.epoch, number, source: state.source.clone() };
+        let mut bytes = header.to_bytes();
+        let mut frames = Frames::default();
+        push_snapshot(&mut frames, state);
+        let place = Place { segment: number, offset: bytes.len() as u64 };
+        bytes.extend_from_slice(frames.seal(place, 0));
+
+        let file = disk.create(&name).map_err(room_error("create", &**disk, &name))?;
+        if let Err(error) = file.write_all_at(&bytes, 0) {
+            // Without the file, the same can be tried again.
+            disk.remove(&name).map_err(io_error("remove", &**disk, &name))?;
+            disk.sync().map_err(io_error("sync", &**disk, ""))?;
+            return Err(room_error("write", &**disk, &name)(error));
+        }
+        let end = bytes.len() as u64;
+        let mut writer = Self { disk: Arc::clone(disk), file, number, begin: end, end, synced: 0 };
+        writer.sync()?;
+        disk.sync().map_err(io_error("sync", &**disk, ""))?;
+        Ok(writer)
+    }
+
+    /// Whether there is anything but the snapshot.
+    pub(super) fn has_appended(&self) -> bool {
+        self.end > self.begin
+    }
+
+    /// Appends frames with a single write, and returns where they begin.
+    pub(super) fn append(
+        &mut self,
+        frames: &mut Frames,
+        durability: Durability,
+    ) -> Result<Place, BinlogError> {
+        let place = Place { segment: self.number, offset: self.end };
+        let bytes = frames.seal(place, self.synced);
+        if let Err(error) = self.file.write_all_at(bytes, place.offset) {
+            return Err(self.cut_back(error));
+        }
+        self.end += frames.len();
+        if durability == Durability::Synced {
+            self.sync()?;
+        }
+        Ok(place)
+    }
+
+    /// Makes durable what was appended.
+    pub(super) fn sync(&mut self) -> Result<(), BinlogError> {
+        if self.synced < self.end {
+            self.file.sync().map_err(io_error("sync", &*self.disk, &segment::name(self.number)))?;
+            self.synced = self.end;
+        }
+        Ok(())
+    }
+
+    /// Undoes a write for which there was no room. Nothing of it may stay, not even on the disk behind the
+    /// file's end: after a power cut it could come up between parts of what is written there next.
+    fn cut_back(&mut self, error: io::Error) -> BinlogError {
+        let name = segment::name(self.number);
+        let error = room_error("write", &*self.disk, &name)(error);
+        if !error.is_disk_full() {
+            return error;
+        }
+        let io_error = |op| io_error(op, &*self.disk, &name);
+        let undone = self.file.truncate(self.end).map_err(io_error("truncate"));
+        match undone.and_then(|()| self.file.sync().map_err(io_error("sync"))) {
+            Ok(()) => {
+                self.synced = self.end;
+                error
+            }
+            Err(not_undone) => not_undone,
+        }
+    }
+}

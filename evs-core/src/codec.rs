@@ -1,0 +1,73 @@
+//! Reading and writing the variable-length integers of the binlog's rows.
+
+/// The bytes ended, or held a number that does not fit, before the value was whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct UnexpectedEnd;
+
+/// Appends `value` as LEB128: seven bits a byte, the lowest first.
+pub(crate) fn put_varint(bytes: &mut Vec<u8>, mut value: u64) {
+    while value >= 0x80 {
+        bytes.push(value as u8 | 0x80);
+        value >>= 7;
+    }
+    bytes.push(value as u8);
+}
+
+/// Takes values off the front of a slice.
+#[derive(Debug, Clone)]
+pub(crate) struct Reader<'b> {
+    bytes: &'b [u8],
+    at: usize,
+}
+
+impl<'b> Reader<'b> {
+    pub(crate) fn new(bytes: &'b [u8]) -> Self {
+        Self { bytes, at: 0 }
+    }
+
+    /// How much was taken.
+    pub(crate) fn offset(&self) -> usize {
+        self.at
+    }
+
+    pub(crate) fn take(&mut self, len: usize) -> Result<&'b [u8], UnexpectedEnd> {
+        let end = self.at.checked_add(len).ok_or(UnexpectedEnd)?;
+        let taken = self.bytes.get(self.at..end).ok_or(UnexpectedEnd)?;
+        self.at = end;
+        Ok(taken)
+    }
+
+    pub(crate) fn varint(&mut self) -> Result<u64, UnexpectedEnd> {
+        let mut value = 0;
+        for shift in (0..64).step_by(7) {
+            let byte = self.take(1)?[0];
+            let bits = u64::from(byte & 0x7F);
+            if shift == 63 && bits > 1 {
+                return Err(UnexpectedEnd);
+            }
+            value |= bits << shift;
+            if byte < 0x80 {
+                return Ok(value);
+            }
+        }
+        Err(UnexpectedEnd)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn varints_of_every_length_are_read_back() {
+        for shift in 0..64 {
+            for value in [1_u64 << shift, (1_u64 << shift) - 1, u64::MAX >> shift] {
+                let mut bytes = Vec::new();
+                put_varint(&mut bytes, value);
+                assert_eq!(Reader::new(&bytes).varint(), Ok(value));
+                assert_eq!(Reader::new(&bytes[..bytes.len() - 1]).varint(), Err(UnexpectedEnd));
+            }
+        }
+        assert_eq!(Reader::new(&[0xFF; 10]).varint(), Err(UnexpectedEnd), "more than 64 bits");
+    }
+}

@@ -1,0 +1,131 @@
+//! The suite that every sink must pass, for whoever writes one. Outside semver.
+//!
+//! A sink's test is a [`Fixture`] and one call of [`run`]. Each promise of [`Sink`] is also a function of
+//! its own, named by what it says, to be called alone while looking for a fault.
+//!
+//! ```
+//! # use std::sync::Arc;
+//! # use async_trait::async_trait;
+//! # use evs_core::{conformance::{self, Fixture, Store}, sink::{MemorySink, Sink}};
+//! struct Memory(MemorySink);
+//!
+//! #[async_trait]
+//! impl Store for Memory {
+//!     async fn open(&self) -> Arc<dyn Sink> {
+//!         Arc::new(self.0.clone())
+//!     }
+//! }
+//!
+//! struct Memories;
+//!
+//! #[async_trait]
+//! impl Fixture for Memories {
+//!     type Store = Memory;
+//!
+//!     async fn fresh(&self) -> Memory {
+//!         Memory(MemorySink::new())
+//!     }
+//! }
+//!
+//! # tokio::runtime::Runtime::new().unwrap().block_on(async {
+//! conformance::once::the_same_batch_again_changes_nothing(&Memories).await;
+//! # });
+//! ```
+//!
+//! The functions panic when a promise is broken, and need a tokio runtime with its timer.
+
+use std::{ops::RangeInclusive, sync::Arc};
+
+use async_trait::async_trait;
+
+use crate::sink::{Fault, Sink};
+
+pub mod keys;
+pub mod numbers;
+pub mod once;
+pub mod scale;
+pub mod schemas;
+mod support;
+
+/// Where the suite gets its stores from.
+#[async_trait]
+pub trait Fixture: Send + Sync {
+    /// A store and how to open it.
+    type Store: Store;
+
+    /// A new store that was never used.
+    async fn fresh(&self) -> Self::Store;
+
+    /// What the stores can hold.
+    fn limits(&self) -> Limits {
+        Limits::default()
+    }
+}
+
+/// One store, which is opened again and again, as by a service that restarts.
+#[async_trait]
+pub trait Store: Send + Sync {
+    /// A sink on this store, through connections of its own.
+    async fn open(&self) -> Arc<dyn Sink>;
+
+    /// A sink on this store whose first [`Sink::apply`] with anything to add fails as `fault` says, with
+    /// [`SinkError::Unavailable`](crate::SinkError::Unavailable). `None` if that cannot be arranged; the
+    /// tests that need it are then left out.
+    async fn open_failing(&self, fault: Fault) -> Option<Arc<dyn Sink>> {
+        let _ = fault;
+        None
+    }
+}
+
+/// What a store can hold. Anything beyond must be refused, and the suite tries both sides of each border.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// The values and totals of a measure.
+    pub values: RangeInclusive<i128>,
+    /// The starts of windows.
+    pub windows: RangeInclusive<i64>,
+    /// The length of one key.
+    pub key_bytes_max: usize,
+}
+
+/// No limits but those of the types, and keys of 10 KiB at least.
+impl Default for Limits {
+    fn default() -> Self {
+        Self { values: i128::MIN..=i128::MAX, windows: i64::MIN..=i64::MAX, key_bytes_max: usize::MAX }
+    }
+}
+
+/// Runs the whole suite, each test on a store of its own.
+pub async fn run(fixture: &impl Fixture) {
+    once::an_unused_store_has_no_progress(fixture).await;
+    once::the_first_batch_is_applied(fixture).await;
+    once::the_same_batch_again_changes_nothing(fixture).await;
+    once::an_older_batch_again_changes_nothing(fixture).await;
+    once::a_batch_that_fails_midway_is_applied_once(fixture).await;
+    once::a_batch_that_is_cancelled_anywhere_is_applied_once(fixture).await;
+    once::a_gap_is_refused(fixture).await;
+    once::other_contents_under_the_same_sequence_are_foreign(fixture).await;
+    once::a_stream_goes_on_behind_its_beginning(fixture).await;
+    once::a_known_stream_is_not_begun_again(fixture).await;
+    once::progress_is_what_was_applied(fixture).await;
+    once::streams_side_by_side_add_to_the_same_rows(fixture).await;
+    once::a_batch_without_rows_moves_the_progress(fixture).await;
+    schemas::preparing_twice_changes_nothing(fixture).await;
+    schemas::another_definition_is_refused(fixture).await;
+    schemas::statistics_are_kept_apart(fixture).await;
+    schemas::a_statistic_without_keys_has_a_row_per_window(fixture).await;
+    schemas::a_batch_of_another_definition_is_refused(fixture).await;
+    keys::keys_that_differ_in_a_byte_stay_apart(fixture).await;
+    keys::the_same_key_in_different_columns_stays_apart(fixture).await;
+    keys::long_keys_are_kept_or_refused(fixture).await;
+    numbers::rows_are_merged_by_the_kind_of_measure(fixture).await;
+    numbers::absent_values_merge_with_present_ones(fixture).await;
+    numbers::values_at_the_limits_are_exact(fixture).await;
+    numbers::values_beyond_the_limits_are_refused(fixture).await;
+    numbers::totals_beyond_the_limits_are_refused(fixture).await;
+    numbers::windows_of_all_times_are_kept(fixture).await;
+    numbers::late_windows_are_added_to_their_own_rows(fixture).await;
+    numbers::totals_are_of_the_windows_asked_for(fixture).await;
+    scale::many_rows_are_applied_as_one(fixture).await;
+    scale::two_sources_at_once_lose_nothing(fixture).await;
+}

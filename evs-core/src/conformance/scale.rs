@@ -1,0 +1,79 @@
+//! Large batches, and several writers.
+
+use std::sync::Arc;
+
+use crate::{
+    batch::{Batch, Rows},
+    conformance::{
+        Fixture, Store,
+        support::{Stream, apply_all, assert_holds, held, row, schema},
+    },
+    sink::{Applied, Sink, SinkError},
+};
+
+/// 100,000 rows, in no order, are one batch: all new, then all there.
+pub async fn many_rows_are_applied_as_one(fixture: &impl Fixture) {
+    const ROWS: u64 = 100_000;
+    let store = fixture.fresh().await;
+    let stream = Stream::new("web1", schema("ad_events", &["campaign", "kind"]));
+    let mut rows = Rows::new(2, 4);
+    for n in 0..ROWS {
+        // A permutation of the rows, so that stores do not see them sorted.
+        let n = n * 48_271 % ROWS;
+        let (campaign, kind) = (format!("campaign-{}", n / 10), [b'0' + (n % 10) as u8]);
+        let value = Some(i128::from(n));
+        rows.push(60, [campaign.as_bytes(), &kind], &[Some(1), value, value, value]);
+    }
+    let sink = store.open().await;
+    let batches = [stream.batch_of(1, rows.clone()), stream.batch_of(2, rows)];
+    apply_all(&*sink, &batches).await;
+    let found = held(&*sink, &stream.schema).await;
+    assert_eq!(found.len() as u64, ROWS);
+    assert_holds(&found, &batches);
+}
+
+/// Two sources that add to the same rows at once, through one sink and through two.
+pub async fn two_sources_at_once_lose_nothing(fixture: &impl Fixture) {
+    for shared in [true, false] {
+        let store = fixture.fresh().await;
+        let schema = schema("ad_events", &["campaign"]);
+        let first = store.open().await;
+        first.prepare(&schema).await.expect("the schema is accepted");
+        let second = if shared { Arc::clone(&first) } else { store.open().await };
+        let batches = ["web1", "web2"].map(|source| {
+            let stream = Stream::new(source, schema.clone());
+            (1..=20)
+                .map(|n| {
+                    let keys = (0..50_u64).map(|key| format!("c{}", (key * (n + 3)) % 50));
+                    let mut keys = keys.collect::<Vec<_>>();
+                    keys.sort_unstable();
+                    keys.dedup();
+                    let rows = keys.iter().map(|key| row(60, &[key.as_bytes()], n.into()));
+                    stream.batch(n, &rows.collect::<Vec<_>>())
+                })
+                .collect::<Vec<_>>()
+        });
+        let writers = [first, second].into_iter().zip(batches.clone());
+        let writers = writers.map(|(sink, batches)| tokio::spawn(apply_in_turn(sink, batches)));
+        for writer in writers.collect::<Vec<_>>() {
+            writer.await.expect("no panic");
+        }
+        assert_holds(&held(&*store.open().await, &schema).await, batches.iter().flatten());
+    }
+}
+
+/// Applies batches as a pipeline does: what is unavailable is offered again.
+async fn apply_in_turn(sink: Arc<dyn Sink>, batches: Vec<Batch>) {
+    for batch in &batches {
+        let mut attempts = 0;
+        let applied = loop {
+            match sink.apply(batch).await {
+                Err(SinkError::Unavailable { .. }) if attempts < 100 => attempts += 1,
+                answer => break answer.expect("the batch is applied"),
+            }
+            tokio::task::yield_now().await;
+        };
+        // After a failed attempt the batch may have been applied by that attempt.
+        assert!(applied == Applied::Now || attempts > 0);
+    }
+}

@@ -1,0 +1,121 @@
+//! Definitions: what a table is made for, and what it is not made for.
+
+use crate::{
+    conformance::{
+        Fixture, Store,
+        support::{Stream, apply_all, assert_holds, assert_refused, held, progress, row, schema},
+    },
+    statistic::{KeyColumn, MeasureColumn, MeasureKind, Schema},
+};
+
+/// [`Sink::prepare`](crate::Sink::prepare) may be called at any time.
+pub async fn preparing_twice_changes_nothing(fixture: &impl Fixture) {
+    let store = fixture.fresh().await;
+    let stream = Stream::new("web1", schema("ad_events", &["campaign"]));
+    let sink = store.open().await;
+    let batches = [stream.batch(1, &[row(60, &[b"c1"], 1)])];
+    apply_all(&*sink, &batches).await;
+    for sink in [sink, store.open().await] {
+        sink.prepare(&stream.schema).await.expect("the same schema");
+        sink.prepare(&stream.schema).await.expect("the same schema");
+        assert_holds(&held(&*sink, &stream.schema).await, &batches);
+    }
+}
+
+/// Definitions that rows of `base` must not be added to, each with a word of what differs.
+fn others(base: &Schema) -> Vec<(Schema, &'static str)> {
+    let key = |name: &str| KeyColumn { name: name.to_owned(), field: name.to_owned() };
+    let mut others = Vec::new();
+    let mut other = |change: &dyn Fn(&mut Schema), word| {
+        let mut schema = base.clone();
+        change(&mut schema);
+        others.push((schema, word));
+    };
+    other(&|schema| schema.window_seconds = 300, "window");
+    other(&|schema| schema.keys.push(key("kind")), "kind");
+    other(&|schema| schema.keys.clear(), "keys");
+    other(&|schema| schema.keys[0].field = "arg_c".to_owned(), "arg_c");
+    other(&|schema| schema.measures[1].scale = 6, "scale");
+    other(&|schema| schema.measures[1].kind = MeasureKind::Max, "max");
+    other(&|schema| drop(schema.measures.pop()), "measures");
+    other(
+        &|schema| {
+            schema.measures.push(MeasureColumn {
+                name: "bytes".to_owned(),
+                kind: MeasureKind::Sum,
+                field: "body_bytes_sent".to_owned(),
+                scale: 0,
+            });
+        },
+        "bytes",
+    );
+    others
+}
+
+/// The same statistic with another window, key, measure or scale is refused, and the answer says what
+/// differs.
+pub async fn another_definition_is_refused(fixture: &impl Fixture) {
+    let store = fixture.fresh().await;
+    let stream = Stream::new("web1", schema("ad_events", &["campaign"]));
+    let sink = store.open().await;
+    let batches = [stream.batch(1, &[row(60, &[b"c1"], 1)])];
+    apply_all(&*sink, &batches).await;
+    for (other, word) in others(&stream.schema) {
+        for sink in [&sink, &store.open().await] {
+            let what = assert_refused(sink.prepare(&other).await);
+            assert!(what.contains(word), "{word}: {what}");
+        }
+    }
+    sink.prepare(&stream.schema).await.expect("the definition it was made for");
+    assert_holds(&held(&*sink, &stream.schema).await, &batches);
+}
+
+/// A batch that carries another definition than the table was made for is refused, and changes nothing,
+/// even if nobody asked before.
+pub async fn a_batch_of_another_definition_is_refused(fixture: &impl Fixture) {
+    let store = fixture.fresh().await;
+    let stream = Stream::new("web1", schema("ad_events", &["campaign"]));
+    let sink = store.open().await;
+    let batches = [stream.batch(1, &[row(60, &[b"c1"], 1)])];
+    apply_all(&*sink, &batches).await;
+    let before = progress(&*sink, "web1").await;
+    for (other, word) in others(&stream.schema) {
+        let values = vec![Some(1); other.measures.len()];
+        let keys = vec![b"c1".to_vec(); other.keys.len()];
+        let other = Stream { schema: other.into(), ..stream.clone() };
+        let batch = other.batch(2, &[(60, keys, values)]);
+        for sink in [&sink, &store.open().await] {
+            let what = assert_refused(sink.apply(&batch).await);
+            assert!(what.contains(word), "{word}: {what}");
+        }
+    }
+    assert_eq!(progress(&*sink, "web1").await, before);
+    assert_holds(&held(&*sink, &stream.schema).await, &batches);
+}
+
+/// Statistics of one source have rows and sequences of their own.
+pub async fn statistics_are_kept_apart(fixture: &impl Fixture) {
+    let store = fixture.fresh().await;
+    let first = Stream::new("web1", schema("ad_events", &["campaign"]));
+    let second = Stream { schema: schema("errors", &["campaign", "status"]).into(), ..first.clone() };
+    let sink = store.open().await;
+    let batches = [first.batch(1, &[row(60, &[b"c1"], 1)]), first.batch(2, &[row(60, &[b"c1"], 2)])];
+    let others = [second.batch(1, &[row(60, &[b"c1", b"500"], 3)])];
+    apply_all(&*sink, &batches[..1]).await;
+    apply_all(&*sink, &others).await;
+    apply_all(&*sink, &batches[1..]).await;
+    assert_holds(&held(&*sink, &first.schema).await, &batches);
+    assert_holds(&held(&*sink, &second.schema).await, &others);
+}
+
+/// Without keys there is one row a window.
+pub async fn a_statistic_without_keys_has_a_row_per_window(fixture: &impl Fixture) {
+    let store = fixture.fresh().await;
+    let stream = Stream::new("web1", schema("requests", &[]));
+    let sink = store.open().await;
+    let batches = [1, 2].map(|n| stream.batch(n, &[row(60, &[], n.into()), row(120, &[], 5)]));
+    apply_all(&*sink, &batches).await;
+    let found = held(&*sink, &stream.schema).await;
+    assert_eq!(found.len(), 2);
+    assert_holds(&found, &batches);
+}

@@ -1,0 +1,310 @@
+//! One task per sink: batches in order, retried while the error is one that can pass.
+
+mod progress;
+
+pub(crate) use progress::foreign;
+
+use std::{
+    future::Future,
+    pin::Pin,
+    sync::{Arc, mpsc},
+    time::{Duration, SystemTime},
+};
+
+use backon::{BackoffBuilder, ExponentialBuilder};
+use tokio::{sync::watch, time::Instant};
+
+use crate::{
+    Error,
+    batch::{Batch, Epoch},
+    binlog::{BinlogError, BinlogReader, SinkMark, Totals},
+    sink::{Sink, SinkError},
+    statistic::Schema,
+    status::{Board, SinkState, describe},
+};
+
+/// The first pause after an error; each further one is twice as long, with jitter, up to the longest.
+const PAUSE_MIN: Duration = Duration::from_millis(100);
+const PAUSE_MAX: Duration = Duration::from_secs(15);
+
+/// What the pipeline asks of its deliveries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stop {
+    /// Nothing: go on.
+    No,
+    /// Deliver what is there, until the deadline if there is one, and end.
+    Drain(Option<Instant>),
+    /// End at once.
+    Now,
+}
+
+/// How far a sink has a statistic's batches: for the binlog to remember.
+#[derive(Debug)]
+pub(crate) struct Acknowledged {
+    pub(crate) sink: Arc<str>,
+    pub(crate) statistic: Arc<str>,
+    pub(crate) sequence: u64,
+    /// It had more than that, and lost it: the batches behind `sequence` are needed again.
+    pub(crate) went_back: bool,
+}
+
+/// How a delivery ended.
+#[derive(Debug)]
+pub(crate) enum Ended {
+    /// It was asked to.
+    Asked,
+    /// The sink refused something for good.
+    Refused(SinkError),
+    /// Nothing more may be committed.
+    Fatal(Box<Error>),
+}
+
+impl From<BinlogError> for Ended {
+    fn from(error: BinlogError) -> Self {
+        Self::Fatal(Box::new(error.into()))
+    }
+}
+
+/// A call of a sink's, as `async_trait` makes it.
+type Call<'a, T> = Pin<Box<dyn Future<Output = Result<T, SinkError>> + Send + 'a>>;
+
+/// One statistic's batches on their way to one sink.
+#[derive(Debug)]
+pub(crate) struct Stream {
+    pub(crate) statistic: Arc<str>,
+    /// The sequence behind which the sink began.
+    begin: u64,
+    /// The last sequence that the sink has acknowledged.
+    acknowledged: u64,
+    /// The schema that the store was made ready for last.
+    prepared: Option<Arc<Schema>>,
+}
+
+impl Stream {
+    pub(crate) fn new(statistic: Arc<str>, mark: SinkMark) -> Self {
+        let SinkMark { begin, acknowledged } = mark;
+        Self { statistic, begin, acknowledged, prepared: None }
+    }
+}
+
+/// Delivers the batches of all statistics to one sink.
+#[derive(Debug)]
+pub(crate) struct Delivery<M> {
+    pub(crate) source: Arc<str>,
+    pub(crate) epoch: Epoch,
+    pub(crate) predecessors: Vec<Epoch>,
+    pub(crate) name: Arc<str>,
+    /// The sink's place on the board.
+    pub(crate) index: usize,
+    pub(crate) sink: Arc<dyn Sink>,
+    pub(crate) streams: Vec<Stream>,
+    pub(crate) binlog: BinlogReader,
+    /// A call that takes longer counts as unavailable.
+    pub(crate) timeout: Duration,
+    pub(crate) committer: mpsc::Sender<M>,
+    /// Changes with every commit.
+    pub(crate) commits: watch::Receiver<Totals>,
+    pub(crate) stop: watch::Receiver<Stop>,
+    pub(crate) board: Arc<Board>,
+}
+
+impl<M: From<Acknowledged> + Send> Delivery<M> {
+    /// Delivers until asked to stop, or until the sink refuses.
+    pub(crate) async fn run(mut self) -> Ended {
+        let ended = match self.deliver().await {
+            Err(ended) => ended,
+            Ok(never) => match never {},
+        };
+        if let Ended::Refused(error) = &ended {
+            let text = describe(error);
+            tracing::error!(source = &*self.source, sink = &*self.name, error = text, "the sink stopped");
+            self.set_state(SinkState::Stopped, Some(text));
+        }
+        ended
+    }
+
+    async fn deliver(&mut self) -> Result<std::convert::Infallible, Ended> {
+        let (sink, source) = (Arc::clone(&self.sink), Arc::clone(&self.source));
+        let remembered = self.attempt(|| sink.progress(&source)).await?;
+        self.reconcile(remembered).await?;
+        self.set_state(SinkState::Up, None);
+        loop {
+            // Marks the present commit as seen before looking, so that none is missed while looking.
+            self.commits.mark_unchanged();
+            let mut delivered = false;
+            for at in 0..self.streams.len() {
+                delivered |= self.deliver_next(at).await?;
+            }
+            if delivered {
+                continue;
+            }
+            tokio::select! {
+                // First the commits: the last one comes before the request to drain, and is to be seen.
+                biased;
+                changed = self.commits.changed() => changed.map_err(|_| Ended::Asked)?,
+                () = drained(&mut self.stop) => return Err(Ended::Asked),
+            }
+        }
+    }
+
+    /// Offers the next batch of one statistic, if there is one.
+    async fn deliver_next(&mut self, at: usize) -> Result<bool, Ended> {
+        let stream = &self.streams[at];
+        let sequence = stream.acknowledged + 1;
+        if sequence > self.binlog.last_sequence(&stream.statistic) {
+            return Ok(false);
+        }
+        let Some(batch) = self.read(at, sequence).await? else {
+            return Err(self.too_old(at, sequence - 1));
+        };
+        let sink = Arc::clone(&self.sink);
+        if self.streams[at].prepared.as_ref() != Some(&batch.schema) {
+            self.attempt(|| sink.prepare(&batch.schema)).await?;
+            self.streams[at].prepared = Some(Arc::clone(&batch.schema));
+        }
+        match self.attempt(|| sink.apply(&batch)).await {
+            Ok(_) => self.acknowledge(at, sequence, batch.rows.len() as u64),
+            // It lost what it had, by a failover or a backup: offer that again.
+            Err(Ended::Refused(SinkError::Gap { applied, .. })) if applied + 1 < sequence => {
+                self.go_back(at, applied)?;
+            }
+            Err(ended) => return Err(ended),
+        }
+        Ok(true)
+    }
+
+    /// Reads a batch from the binlog, away from the threads that async tasks share.
+    async fn read(&self, at: usize, sequence: u64) -> Result<Option<Batch>, Ended> {
+        let (binlog, statistic) = (self.binlog.clone(), Arc::clone(&self.streams[at].statistic));
+        let read = tokio::task::spawn_blocking(move || binlog.batch(&statistic, sequence)).await;
+        // Cancelled only when the runtime shuts down.
+        Ok(read.map_err(|error| match error.is_panic() {
+            true => Ended::Fatal(Box::new(Error::Panicked {
+                thread: format!("delivery to {}", self.name),
+                message: error.to_string(),
+            })),
+            false => Ended::Asked,
+        })??)
+    }
+
+    /// The sink has lost batches that it had: they are offered again, if they are still there.
+    fn go_back(&mut self, at: usize, applied: u64) -> Result<(), Ended> {
+        let Stream { statistic, acknowledged, begin, .. } = &self.streams[at];
+        if applied == 0 || applied < *begin {
+            return Err(self.emptied(at));
+        }
+        if self.binlog.first_sequence(statistic).is_none_or(|first| first > applied + 1) {
+            return Err(self.too_old(at, applied));
+        }
+        tracing::warn!(
+            sink = &*self.name,
+            statistic = &**statistic,
+            applied,
+            acknowledged,
+            "the sink went back"
+        );
+        self.move_to(at, applied, true);
+        Ok(())
+    }
+
+    fn too_old(&self, at: usize, applied: u64) -> Ended {
+        Ended::Refused(SinkError::refused(format!(
+            "statistic {}: the sink is at batch {applied}, but the binlog no longer has the batches behind it; \
+             restore the sink or the state directory to a later state",
+            self.streams[at].statistic
+        )))
+    }
+
+    fn emptied(&self, at: usize) -> Ended {
+        let Stream { statistic, acknowledged, .. } = &self.streams[at];
+        Ended::Refused(SinkError::refused(format!(
+            "statistic {statistic}: the sink acknowledged batch {acknowledged}, but remembers nothing of source \
+             {}: its tables were emptied or replaced; restore them, or give the sink another name to begin anew",
+            self.source
+        )))
+    }
+
+    /// Notes how far the sink is, here and in the binlog.
+    fn move_to(&mut self, at: usize, sequence: u64, went_back: bool) {
+        let stream = &mut self.streams[at];
+        stream.acknowledged = sequence;
+        let (sink, statistic) = (Arc::clone(&self.name), Arc::clone(&stream.statistic));
+        // The committer lives as long as deliveries do; if it failed, the next start asks the sink again.
+        let _ = self.committer.send(Acknowledged { sink, statistic, sequence, went_back }.into());
+    }
+
+    fn acknowledge(&mut self, at: usize, sequence: u64, rows: u64) {
+        self.move_to(at, sequence, false);
+        let status = &mut self.board.rest().sinks[self.index];
+        status.batches += 1;
+        status.rows += rows;
+        status.last_acknowledged = Some(SystemTime::now());
+    }
+
+    /// Makes a call until it succeeds, fails for good, or the pipeline stops.
+    async fn attempt<'a, T>(&mut self, call: impl Fn() -> Call<'a, T> + Send) -> Result<T, Ended> {
+        let mut pauses = ExponentialBuilder::default()
+            .with_min_delay(PAUSE_MIN)
+            .with_max_delay(PAUSE_MAX)
+            .with_jitter()
+            .without_max_times()
+            .build();
+        loop {
+            // Not raced with a request to drain: a call that may have an effect is seen to its end.
+            let answer = tokio::select! {
+                answer = tokio::time::timeout(self.timeout, call()) => answer,
+                () = out_of_time(&mut self.stop) => return Err(Ended::Asked),
+            };
+            let error = match answer {
+                Ok(Ok(value)) => {
+                    self.set_state(SinkState::Up, None);
+                    return Ok(value);
+                }
+                Ok(Err(error)) if !error.is_transient() => return Err(Ended::Refused(error)),
+                Ok(Err(error)) => describe(&error),
+                Err(_) => format!("no answer within the sink_timeout of {:?}", self.timeout),
+            };
+            let pause = pauses.next().unwrap_or(PAUSE_MAX);
+            tracing::warn!(source = &*self.source, sink = &*self.name, error, ?pause, "the sink is down");
+            self.set_state(SinkState::Down, Some(error));
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                () = out_of_time(&mut self.stop) => return Err(Ended::Asked),
+            }
+        }
+    }
+
+    fn set_state(&self, state: SinkState, error: Option<String>) {
+        let status = &mut self.board.rest().sinks[self.index];
+        if status.state != state {
+            tracing::info!(source = &*self.source, sink = &*self.name, %state, "the sink's state");
+            (status.state, status.since) = (state, SystemTime::now());
+        }
+        status.retries += u64::from(state == SinkState::Down);
+        if error.is_some() {
+            status.last_error = error;
+        }
+    }
+}
+
+/// Waits until the pipeline wants deliveries to end when there is nothing left.
+async fn drained(stop: &mut watch::Receiver<Stop>) {
+    // The sender lives as long as the run; without it there is nothing to wait for.
+    let _ = stop.wait_for(|stop| *stop != Stop::No).await;
+}
+
+/// Waits until the pipeline wants deliveries to end, whatever is left.
+async fn out_of_time(stop: &mut watch::Receiver<Stop>) {
+    drained(stop).await;
+    let stop_now = *stop.borrow();
+    match stop_now {
+        Stop::Drain(Some(deadline)) => tokio::select! {
+            () = tokio::time::sleep_until(deadline) => {}
+            _ = stop.wait_for(|stop| *stop == Stop::Now) => {}
+        },
+        Stop::Drain(None) => {
+            let _ = stop.wait_for(|stop| *stop == Stop::Now).await;
+        }
+        Stop::No | Stop::Now => {}
+    }
+}

@@ -1,0 +1,452 @@
+//! A disk in memory that loses what was not synced, and fails when it is told to.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    io::{self, ErrorKind},
+    path::PathBuf,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use super::{Disk, DiskFile};
+
+/// The unit in which a disk takes over what was written, or does not.
+const SECTOR_BYTES: usize = 512;
+
+/// A simulated directory. Clones are the same directory.
+///
+/// Programs see what was written at once, as with a page cache. What a [`power_cut`](SimDisk::power_cut)
+/// leaves of it is up to chance, but for what was synced. Each call of [`Disk`] and [`DiskFile`] is counted,
+/// and one of them can be made to [fail](SimDisk::fail_call).
+#[derive(Clone, Debug, Default)]
+pub struct SimDisk {
+    inner: Arc<Mutex<Inner>>,
+}
+
+/// How a call fails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// It has no effect and returns that error. A file that failed to sync forgets which of its bytes are
+    /// not on the disk, as Linux does.
+    Error(ErrorKind),
+    /// A write that writes the first half of its bytes and returns that error; another call is as in
+    /// [`Fault::Error`].
+    Short(ErrorKind),
+    /// The process ends: a write writes the first half of its bytes, another call has no effect, and all
+    /// calls fail until [`SimDisk::restart`] or [`SimDisk::power_cut`].
+    Crash,
+}
+
+/// A call that was made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Call {
+    /// Which one.
+    pub op: &'static str,
+    /// The file, or the empty string for the directory.
+    pub name: String,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    /// The directory as programs see it.
+    names: BTreeMap<String, usize>,
+    durable_names: BTreeMap<String, usize>,
+    /// Changes of names since the directory was synced; `None` is a removal.
+    changes: Vec<(String, Option<usize>)>,
+    files: Vec<SimFile>,
+    log: Vec<Call>,
+    fault: Option<(usize, Fault)>,
+    is_crashed: bool,
+    room: Option<u64>,
+}
+
+#[derive(Debug, Default)]
+struct SimFile {
+    visible: Vec<u8>,
+    durable: Vec<u8>,
+    /// What the next sync writes, by sector.
+    dirty: BTreeSet<usize>,
+    /// Everything that was written to a sector since the disk is known to have it: a power cut leaves any.
+    candidates: BTreeMap<usize, Vec<Vec<u8>>>,
+    /// The greatest length since then.
+    len_max: usize,
+}
+
+impl SimDisk {
+    /// An empty directory.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Makes the call fail that comes after `calls` further ones.
+    pub fn fail_call(&self, calls: usize, fault: Fault) {
+        let mut inner = self.lock();
+        inner.fault = Some((inner.log.len() + calls, fault));
+    }
+
+    /// Lets all files together have no more than that many bytes, or as many as they like.
+    pub fn set_room(&self, bytes: Option<u64>) {
+        self.lock().room = bytes;
+    }
+
+    /// The calls that were made so far.
+    pub fn calls(&self) -> Vec<Call> {
+        self.lock().log.clone()
+    }
+
+    /// Whether a call has failed since the last [`SimDisk::fail_call`]: the fault is used up.
+    pub fn has_failed(&self) -> bool {
+        self.lock().fault.is_none()
+    }
+
+    /// The process starts again: it finds everything that was written, synced or not.
+    pub fn restart(&self) {
+        let mut inner = self.lock();
+        inner.fault = None;
+        inner.is_crashed = false;
+    }
+
+    /// The machine starts again after a power cut: of every file that was not synced, any subset of the
+    /// sectors is there, as it was at any time since, and any length; of the changes of the directory that
+    /// were not synced, any subset was made. `seed` decides.
+    pub fn power_cut(&self, seed: u64) {
+        let mut inner = self.lock();
+        let mut chance = Chance(seed);
+        for (name, file) in std::mem::take(&mut inner.changes) {
+            if chance.below(2) == 0 {
+                continue;
+            }
+            match file {
+                Some(file) => inner.durable_names.insert(name, file),
+                None => inner.durable_names.remove(&name),
+            };
+        }
+        inner.names = inner.durable_names.clone();
+        inner.files.iter_mut().for_each(|file| file.power_cut(&mut chance));
+        inner.fault = None;
+        inner.is_crashed = false;
+    }
+
+    /// A file's bytes as programs see them.
+    pub fn contents(&self, name: &str) -> Option<Vec<u8>> {
+        let inner = self.lock();
+        inner.names.get(name).map(|file| inner.files[*file].visible.clone())
+    }
+
+    /// Makes a file that is there, durably, with those bytes.
+    pub fn set_contents(&self, name: &str, bytes: Vec<u8>) {
+        let mut inner = self.lock();
+        let number = inner.files.len();
+        inner.files.push(SimFile {
+            len_max: bytes.len(),
+            durable: bytes.clone(),
+            visible: bytes,
+            ..SimFile::default()
+        });
+        inner.names.insert(name.to_owned(), number);
+        inner.durable_names.insert(name.to_owned(), number);
+    }
+
+    /// Removes a file, durably, behind the back of who uses it.
+    pub fn lose(&self, name: &str) {
+        let mut inner = self.lock();
+        inner.names.remove(name);
+        inner.durable_names.remove(name);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Begins a call. An error is what it is to return; `Ok(Some)` is what it is to return when half done.
+    fn call(&self, op: &'static str, name: &str) -> io::Result<(MutexGuard<'_, Inner>, Option<io::Error>)> {
+        let mut inner = self.lock();
+        if inner.is_crashed {
+            return Err(crashed());
+        }
+        let at = inner.log.len();
+        inner.log.push(Call { op, name: name.to_owned() });
+        let Some((_, fault)) = inner.fault.filter(|(call, _)| *call == at) else {
+            return Ok((inner, None));
+        };
+        inner.fault = None;
+        inner.is_crashed = fault == Fault::Crash;
+        match fault {
+            Fault::Error(kind) => Err(kind.into()),
+            Fault::Short(kind) => Ok((inner, Some(kind.into()))),
+            Fault::Crash => Ok((inner, Some(crashed()))),
+        }
+    }
+
+    /// A call that has its effect or none.
+    fn whole_call(&self, op: &'static str, name: &str) -> io::Result<MutexGuard<'_, Inner>> {
+        match self.call(op, name)? {
+            (inner, None) => Ok(inner),
+            (_, Some(error)) => Err(error),
+        }
+    }
+
+    fn handle(&self, name: &str, file: usize) -> Arc<dyn DiskFile> {
+        Arc::new(SimHandle { disk: self.clone(), name: name.to_owned(), file })
+    }
+}
+
+fn crashed() -> io::Error {
+    io::Error::other("the process has crashed")
+}
+
+impl Disk for SimDisk {
+    fn path(&self) -> PathBuf {
+        PathBuf::from("/sim")
+    }
+
+    fn list(&self) -> io::Result<Vec<String>> {
+        Ok(self.whole_call("list", "")?.names.keys().cloned().collect())
+    }
+
+    fn create(&self, name: &str) -> io::Result<Arc<dyn DiskFile>> {
+        let mut inner = self.whole_call("create", name)?;
+        if inner.names.contains_key(name) {
+            return Err(ErrorKind::AlreadyExists.into());
+        }
+        let file = inner.files.len();
+        inner.files.push(SimFile::default());
+        inner.names.insert(name.to_owned(), file);
+        inner.changes.push((name.to_owned(), Some(file)));
+        Ok(self.handle(name, file))
+    }
+
+    fn open(&self, name: &str) -> io::Result<Arc<dyn DiskFile>> {
+        let inner = self.whole_call("open", name)?;
+        let file = *inner.names.get(name).ok_or(ErrorKind::NotFound)?;
+        Ok(self.handle(name, file))
+    }
+
+    fn remove(&self, name: &str) -> io::Result<()> {
+        let mut inner = self.whole_call("remove", name)?;
+        inner.names.remove(name).ok_or(ErrorKind::NotFound)?;
+        inner.changes.push((name.to_owned(), None));
+        Ok(())
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        let mut inner = self.whole_call("sync", "")?;
+        inner.changes.clear();
+        inner.durable_names = inner.names.clone();
+        Ok(())
+    }
+}
+
+#[derive(Debug)]
+struct SimHandle {
+    disk: SimDisk,
+    name: String,
+    file: usize,
+}
+
+impl DiskFile for SimHandle {
+    fn size(&self) -> io::Result<u64> {
+        let inner = self.disk.whole_call("size", &self.name)?;
+        Ok(inner.files[self.file].visible.len() as u64)
+    }
+
+    fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+        let inner = self.disk.whole_call("read", &self.name)?;
+        let from = usize::try_from(offset).map_err(|_| ErrorKind::UnexpectedEof)?;
+        let bytes = inner.files[self.file].visible.get(from..).unwrap_or_default();
+        buffer.copy_from_slice(bytes.get(..buffer.len()).ok_or(ErrorKind::UnexpectedEof)?);
+        Ok(())
+    }
+
+    fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        let (mut inner, mut error) = self.disk.call("write", &self.name)?;
+        let mut written = if error.is_some() { bytes.len() / 2 } else { bytes.len() };
+        if let Some(room) = inner.room {
+            let others: usize = inner.names.values().map(|file| inner.files[*file].visible.len()).sum();
+            let own = inner.files[self.file].visible.len() as u64;
+            let end_max = (room + own).saturating_sub(others as u64).max(own);
+            if offset + written as u64 > end_max {
+                written = end_max.saturating_sub(offset) as usize;
+                error = Some(ErrorKind::StorageFull.into());
+            }
+        }
+        inner.files[self.file].write(&bytes[..written], offset as usize);
+        error.map_or(Ok(()), Err)
+    }
+
+    fn truncate(&self, len: u64) -> io::Result<()> {
+        let mut inner = self.disk.whole_call("truncate", &self.name)?;
+        inner.files[self.file].truncate(len as usize);
+        Ok(())
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        match self.disk.whole_call("sync", &self.name) {
+            Ok(mut inner) => {
+                inner.files[self.file].sync();
+                Ok(())
+            }
+            Err(error) => {
+                self.disk.lock().files[self.file].dirty.clear();
+                Err(error)
+            }
+        }
+    }
+}
+
+impl SimFile {
+    fn write(&mut self, bytes: &[u8], offset: usize) {
+        let end = offset + bytes.len();
+        if self.visible.len() < end {
+            self.visible.resize(end, 0);
+        }
+        self.visible[offset..end].copy_from_slice(bytes);
+        self.len_max = self.len_max.max(end);
+        self.touch(offset, end);
+    }
+
+    fn truncate(&mut self, len: usize) {
+        let old = self.visible.len();
+        self.visible.resize(len, 0);
+        self.touch(len, old.max(len));
+    }
+
+    /// Notes that the sectors of `from..to` have other contents.
+    fn touch(&mut self, from: usize, to: usize) {
+        for sector in from / SECTOR_BYTES..to.div_ceil(SECTOR_BYTES) {
+            self.dirty.insert(sector);
+            self.candidates.entry(sector).or_default().push(sector_of(&self.visible, sector));
+        }
+    }
+
+    fn sync(&mut self) {
+        self.durable.resize(self.visible.len(), 0);
+        for sector in std::mem::take(&mut self.dirty) {
+            put_sector(&mut self.durable, sector, &sector_of(&self.visible, sector));
+            self.candidates.remove(&sector);
+        }
+        self.len_max = self.durable.len();
+    }
+
+    fn power_cut(&mut self, chance: &mut Chance) {
+        let durable_len = self.durable.len();
+        let (len_min, len_max) = (durable_len.min(self.visible.len()), durable_len.max(self.len_max));
+        let len = match chance.below(4) {
+            0 => durable_len,
+            1 => self.visible.len(),
+            _ => len_min + chance.below(len_max - len_min + 1),
+        };
+        // What the file shows if all, or nothing, made it is as likely as a mixture.
+        let taste = chance.below(4);
+        self.durable.resize(len, 0);
+        for (sector, candidates) in std::mem::take(&mut self.candidates) {
+            let pick = match taste {
+                0 => candidates.len() - 1,
+                1 => candidates.len(),
+                _ => chance.below(candidates.len() + 1),
+            };
+            // Beyond the end is what it was before, which is zeros where there was nothing.
+            if let Some(bytes) = candidates.get(pick) {
+                put_sector(&mut self.durable, sector, bytes);
+            }
+        }
+        self.visible = self.durable.clone();
+        self.dirty.clear();
+        self.len_max = len;
+    }
+}
+
+/// A sector's bytes, filled up with zeros.
+fn sector_of(bytes: &[u8], sector: usize) -> Vec<u8> {
+    let rest = bytes.get(sector * SECTOR_BYTES..).unwrap_or_default();
+    let mut sector = rest[..rest.len().min(SECTOR_BYTES)].to_vec();
+    sector.resize(SECTOR_BYTES, 0);
+    sector
+}
+
+/// Overwrites as much of a sector as there is.
+fn put_sector(bytes: &mut [u8], sector: usize, contents: &[u8]) {
+    if let Some(rest) = bytes.get_mut(sector * SECTOR_BYTES..) {
+        let len = rest.len().min(SECTOR_BYTES);
+        rest[..len].copy_from_slice(&contents[..len]);
+    }
+}
+
+/// Splitmix64: the same seed always means the same power cut.
+struct Chance(u64);
+
+impl Chance {
+    fn below(&mut self, limit: usize) -> usize {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        ((z ^ (z >> 31)) % limit as u64) as usize
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_synced_survives_every_power_cut_and_the_rest_some() {
+        let mut seen = BTreeSet::new();
+        for seed in 0..200 {
+            let disk = SimDisk::new();
+            let file = disk.create("a").unwrap();
+            file.write_all_at(&[1; 1000], 0).unwrap();
+            file.sync().unwrap();
+            Disk::sync(&disk).unwrap();
+            file.write_all_at(&[2; 2000], 1000).unwrap();
+            disk.create("b").unwrap();
+            disk.power_cut(seed);
+            let left = disk.contents("a").unwrap();
+            assert!(left.len() >= 1000, "seed {seed}");
+            assert!(left[..1000].iter().all(|byte| *byte == 1), "seed {seed}");
+            assert!(left[1000..].iter().all(|byte| [0, 2].contains(byte)), "seed {seed}");
+            seen.insert((left.len(), left.iter().filter(|b| **b == 2).count(), disk.contents("b").is_some()));
+        }
+        assert!(seen.len() > 50, "{} different outcomes", seen.len());
+    }
+
+    #[test]
+    fn a_process_that_crashes_leaves_half_of_what_it_was_writing() {
+        let disk = SimDisk::new();
+        let file = disk.create("a").unwrap();
+        disk.fail_call(1, Fault::Crash);
+        file.write_all_at(b"whole", 0).unwrap();
+        assert!(file.write_all_at(b"torn", 5).is_err());
+        assert!(file.size().is_err() && disk.list().is_err() && disk.has_failed());
+        disk.restart();
+        assert_eq!(disk.contents("a").unwrap(), b"wholeto");
+    }
+
+    #[test]
+    fn what_a_failed_sync_lost_is_not_durable_after_a_later_one() {
+        let lost = (0..50).any(|seed| {
+            let disk = SimDisk::new();
+            let file = disk.create("a").unwrap();
+            Disk::sync(&disk).unwrap();
+            file.write_all_at(b"data", 0).unwrap();
+            disk.fail_call(0, Fault::Error(ErrorKind::Other));
+            assert!(file.sync().is_err());
+            file.sync().unwrap();
+            assert_eq!(disk.contents("a").unwrap(), b"data", "the page cache has it");
+            disk.power_cut(seed);
+            disk.contents("a").unwrap() != b"data"
+        });
+        assert!(lost);
+    }
+
+    #[test]
+    fn a_full_disk_takes_what_fits() {
+        let disk = SimDisk::new();
+        let file = disk.create("a").unwrap();
+        disk.set_room(Some(3));
+        assert_eq!(file.write_all_at(b"data", 0).unwrap_err().kind(), ErrorKind::StorageFull);
+        assert_eq!(disk.contents("a").unwrap(), b"dat");
+        file.truncate(0).unwrap();
+        disk.set_room(None);
+        file.write_all_at(b"data", 0).unwrap();
+    }
+}

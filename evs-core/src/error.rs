@@ -1,0 +1,124 @@
+use std::path::PathBuf;
+
+use crate::{
+    batch::Epoch, binlog::BinlogError, format::FormatError, sink::SinkError, tail::Frontier, tail::TailError,
+};
+
+/// A pipeline could not be built, or had to stop.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A setting is missing or has a value that it cannot have.
+    #[error("{setting}: {value}, expected {expected}")]
+    Setting {
+        /// The setting, and the statistic or sink that it belongs to.
+        setting: String,
+        /// What it was set to.
+        value: String,
+        /// What it may be.
+        expected: &'static str,
+    },
+    /// The log format does not serve a statistic.
+    #[error("the log format")]
+    Format(#[from] FormatError),
+    /// The log could not be followed.
+    #[error("source {name}")]
+    Log {
+        /// The source's name.
+        name: String,
+        /// What happened to the log.
+        source: TailError,
+    },
+    /// The log could not be made durable, so that nothing can be counted from it for good.
+    #[error("syncing the log {}", path.display())]
+    LogSync {
+        /// The log file.
+        path: PathBuf,
+        /// The operating system's reason.
+        source: std::io::Error,
+    },
+    /// The binlog could not be opened, read or appended to.
+    #[error("the binlog")]
+    Binlog(#[from] BinlogError),
+    /// The state directory, or the file of rejected lines in it, cannot be used.
+    #[error("{op} {}", path.display())]
+    StateDir {
+        /// What was tried.
+        op: &'static str,
+        /// On which path.
+        path: PathBuf,
+        /// The operating system's reason.
+        source: std::io::Error,
+    },
+    /// Another process uses the state directory.
+    #[error("state directory {} is in use by {holder}; each needs a pipeline, and each pipeline a directory, of its own", path.display())]
+    Locked {
+        /// The state directory.
+        path: PathBuf,
+        /// Who holds the lock.
+        holder: String,
+    },
+    /// A statistic's definition is not the one that the state directory knows.
+    #[error(
+        "statistic {statistic} was defined otherwise at the last start: {difference}; give it another name, \
+         or accept the change with `redefine(true)`"
+    )]
+    Redefined {
+        /// The statistic.
+        statistic: String,
+        /// What changed, from what to what.
+        difference: String,
+    },
+    /// A sink knows the source under an epoch that is not this state directory's.
+    #[error(
+        "sink {sink} has counts of source {name} from epoch {found} up to {position}, but the state directory \
+         is of epoch {epoch}: it was lost, or is another one's; bring the old one back, or or, with an \
+         empty state directory, go on where the sink stands with `on_lost_state(LostState::Adopt)`, or count \
+         again from the start of the log with `LostState::StartOver`"
+    )]
+    ForeignState {
+        /// The source's name.
+        name: String,
+        /// The sink's name.
+        sink: String,
+        /// The epoch that the sink knows.
+        found: Epoch,
+        /// This state directory's epoch.
+        epoch: Epoch,
+        /// Up to where the sink has counted.
+        position: Box<Frontier>,
+    },
+    /// The position that the sinks remember was to be adopted, but cannot be.
+    #[error("the position cannot be adopted: {reason}")]
+    Adopt {
+        /// Why not.
+        reason: String,
+    },
+    /// A sink refused something for good before everything was delivered.
+    #[error("sink {sink} stopped with {waiting} batches undelivered")]
+    SinkStopped {
+        /// The sink's name.
+        sink: String,
+        /// Batches that wait for it in the binlog.
+        waiting: u64,
+        /// Why it stopped.
+        source: SinkError,
+    },
+    /// A sum did not fit 128 bits.
+    #[error("statistic {statistic}: a sum does not fit 128 bits")]
+    Overflow {
+        /// The statistic.
+        statistic: String,
+    },
+    /// A thread of the pipeline panicked: a defect of evs or of a sink.
+    #[error("thread {thread} panicked: {message}")]
+    Panicked {
+        /// The thread's name.
+        thread: String,
+        /// The panic's message.
+        message: String,
+    },
+    /// The pipeline was run before: it is built for one run.
+    #[error("the pipeline was run before; build another one")]
+    AlreadyRun,
+}

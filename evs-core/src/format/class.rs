@@ -1,0 +1,140 @@
+//! What the value of an nginx variable can look like, which decides how its end is found.
+
+use super::{compile::Escape, time::Shape};
+
+/// How a variable's value is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Class {
+    /// Ends at the next `"`, which the escaping keeps out of values.
+    Quoted,
+    /// A time, of a fixed shape.
+    Time(Shape),
+    /// A number, or `-`.
+    Number,
+    /// Made by nginx without a blank in it: ends at the first one, or before.
+    Token,
+    /// One token for each try of an upstream server, joined by `, ` and ` : `.
+    List,
+    /// Anything, blanks and brackets too: ends at the first place from where on the line goes on as the
+    /// format does.
+    Loose,
+}
+
+impl Class {
+    /// The class of `$name` when the text `until` stands behind it.
+    pub(super) fn of(name: &str, until: &[u8], escape: Escape) -> Self {
+        if let Some(shape) = Shape::of_variable(name) {
+            return Self::Time(shape);
+        }
+        if NUMBERS.contains(&name) || NUMBERS_OR_NOTHING.contains(&name) {
+            return Self::Number;
+        }
+        if until.starts_with(b"\"") && escape != Escape::None {
+            return Self::Quoted;
+        }
+        if LISTS.contains(&name) {
+            return Self::List;
+        }
+        if TOKENS.contains(&name) || TOKENS_OR_NOTHING.contains(&name) {
+            return Self::Token;
+        }
+        Self::Loose
+    }
+
+    /// Whether the value can be empty: so can most text, but no number in the default escaping, where a
+    /// line that lacks one was cut.
+    pub(super) fn may_be_empty(self, name: &str, escape: Escape) -> bool {
+        match self {
+            Self::Quoted | Self::Loose => true,
+            Self::Time(_) => false,
+            Self::Token => escape != Escape::Default || TOKENS_OR_NOTHING.contains(&name),
+            Self::List => escape != Escape::Default,
+            Self::Number => {
+                NUMBERS_OR_NOTHING.contains(&name)
+                    || (escape != Escape::Default && !NEVER_MISSING.contains(&name))
+            }
+        }
+    }
+}
+
+/// The numbers that the log module prints by itself, in whatever escaping.
+const NEVER_MISSING: &[&str] = &["status", "body_bytes_sent", "bytes_sent", "request_length", "request_time"];
+
+const NUMBERS: &[&str] = &[
+    "body_bytes_sent",
+    "bytes_sent",
+    "connection",
+    "connection_requests",
+    "connection_time",
+    "connections_active",
+    "connections_reading",
+    "connections_waiting",
+    "connections_writing",
+    "gzip_ratio",
+    "pid",
+    "request_length",
+    "request_time",
+    "server_port",
+    "status",
+    "tcpinfo_rcv_space",
+    "tcpinfo_rtt",
+    "tcpinfo_rttvar",
+    "tcpinfo_snd_cwnd",
+];
+
+/// A Unix socket has no port.
+const NUMBERS_OR_NOTHING: &[&str] =
+    &["proxy_protocol_port", "proxy_protocol_server_port", "realip_remote_port", "remote_port"];
+
+/// Of these nginx prints at least `-`.
+const TOKENS: &[&str] = &[
+    "hostname",
+    "limit_conn_status",
+    "limit_req_status",
+    "nginx_version",
+    "pipe",
+    "realip_remote_addr",
+    "remote_addr",
+    "request_id",
+    "request_method",
+    "scheme",
+    "server_addr",
+    "server_protocol",
+    "ssl_cipher",
+    "ssl_protocol",
+    "upstream_cache_status",
+];
+
+/// Not here are the ones that clients, certificates or files have a say in: `$ssl_server_name`,
+/// `$ssl_client_s_dn`, `$request_uri`, `$request_filename` and the like can hold blanks.
+const TOKENS_OR_NOTHING: &[&str] = &[
+    "host",
+    "http2",
+    "http3",
+    "https",
+    "is_args",
+    "proxy_protocol_addr",
+    "proxy_protocol_server_addr",
+    "request_completion",
+    "server_name",
+    "ssl_ciphers",
+    "ssl_client_fingerprint",
+    "ssl_client_serial",
+    "ssl_curve",
+    "ssl_curves",
+    "ssl_early_data",
+    "ssl_session_id",
+    "ssl_session_reused",
+];
+
+const LISTS: &[&str] = &[
+    "upstream_addr",
+    "upstream_bytes_received",
+    "upstream_bytes_sent",
+    "upstream_connect_time",
+    "upstream_header_time",
+    "upstream_queue_time",
+    "upstream_response_length",
+    "upstream_response_time",
+    "upstream_status",
+];

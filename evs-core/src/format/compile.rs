@@ -1,0 +1,220 @@
+//! From a `log_format` string to the steps that read a line of it.
+
+use nom::{
+    IResult, Parser,
+    branch::alt,
+    bytes::complete::{tag, take_while1},
+    sequence::{delimited, preceded},
+};
+
+use super::{class::Class, error::FormatError, time::Shape};
+
+/// What nginx does to bytes of a value that could be taken for something else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Escape {
+    /// `\xHH`
+    Default,
+    /// As in a JSON string.
+    Json,
+    /// Nothing.
+    None,
+}
+
+/// A compiled format: a text, then variables with a text behind each.
+#[derive(Clone, Debug)]
+pub(super) struct Steps {
+    pub(super) prefix: Literal,
+    pub(super) steps: Vec<Step>,
+    pub(super) escape: Escape,
+    /// The step that the line's time is taken from.
+    pub(super) time: usize,
+}
+
+/// One variable, and the text behind it.
+#[derive(Clone, Debug)]
+pub(super) struct Step {
+    pub(super) name: Box<str>,
+    pub(super) class: Class,
+    pub(super) may_be_empty: bool,
+    /// The text behind the value, up to the next variable or to the end of the line.
+    pub(super) until: Literal,
+    /// nginx cuts `$remote_user` at the first colon: nobody can write a time into it.
+    pub(super) no_colon: bool,
+    /// How many of the following steps tell whether this one's value ends at an occurrence of `until`.
+    pub(super) lookahead: usize,
+}
+
+/// Text that the format has between variables.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Literal {
+    bytes: Box<[u8]>,
+    /// The first bytes, and which bits of eight bytes they are: one comparison serves for nearly all
+    /// literals there are.
+    word: u64,
+    mask: u64,
+}
+
+impl Literal {
+    fn new(bytes: &[u8]) -> Self {
+        let mut word = [0; 8];
+        let mut mask = [0; 8];
+        for (index, byte) in bytes.iter().take(8).enumerate() {
+            word[index] = *byte;
+            mask[index] = u8::MAX;
+        }
+        Self { bytes: bytes.into(), word: u64::from_le_bytes(word), mask: u64::from_le_bytes(mask) }
+    }
+
+    pub(super) fn as_bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.bytes.is_empty()
+    }
+
+    /// Whether `text` begins with it.
+    #[inline]
+    pub(super) fn begins(&self, text: &[u8]) -> bool {
+        match text.first_chunk::<8>() {
+            Some(head) if self.bytes.len() <= 8 => (u64::from_le_bytes(*head) ^ self.word) & self.mask == 0,
+            _ => text.starts_with(&self.bytes),
+        }
+    }
+}
+
+/// A piece of a `log_format` string, and where it begins.
+enum Piece<'f> {
+    Text(usize, &'f str),
+    Variable(usize, &'f str),
+}
+
+/// Compiles a `log_format` string, with or without `escape=` in front.
+pub(super) fn compile(format: &str) -> Result<Steps, FormatError> {
+    let (body, escape) = escape(format)?;
+    if let Some(at) = body.find('\n') {
+        return Err(FormatError::LineFeed { offset: format.len() - body.len() + at });
+    }
+    let pieces = pieces(format, body)?;
+    let (prefix, variables) = match pieces.split_first() {
+        Some((Piece::Text(_, text), variables)) => (Literal::new(text.as_bytes()), variables),
+        _ => (Literal::default(), &pieces[..]),
+    };
+    let mut steps = Vec::new();
+    for (index, piece) in variables.iter().enumerate() {
+        let Piece::Variable(offset, name) = piece else { continue };
+        let until = match variables.get(index + 1) {
+            None => "",
+            Some(Piece::Text(_, text)) => text,
+            Some(Piece::Variable(offset, second)) => {
+                let (first, second) = ((*name).to_owned(), (*second).to_owned());
+                return Err(FormatError::SideBySide { offset: *offset, first, second });
+            }
+        };
+        let class = Class::of(name, until.as_bytes(), escape);
+        if class == Class::List && matches!(until, ", " | " : ") {
+            let offset = variables.get(index + 1).map_or(*offset, Piece::offset);
+            return Err(FormatError::ListSeparator {
+                offset,
+                name: (*name).to_owned(),
+                text: until.to_owned(),
+            });
+        }
+        steps.push(Step {
+            name: (*name).into(),
+            class,
+            may_be_empty: class.may_be_empty(name, escape),
+            until: Literal::new(until.as_bytes()),
+            no_colon: *name == "remote_user",
+            lookahead: 0,
+        });
+    }
+    for index in 0..steps.len() {
+        steps[index].lookahead = lookahead(&steps[index + 1..]);
+    }
+    let time = best_time(&steps).ok_or(FormatError::NoTime)?;
+    Ok(Steps { prefix, steps, escape, time })
+}
+
+impl Piece<'_> {
+    fn offset(&self) -> usize {
+        match self {
+            Self::Text(offset, _) | Self::Variable(offset, _) => *offset,
+        }
+    }
+}
+
+/// Splits off a leading `escape=…`.
+fn escape(format: &str) -> Result<(&str, Escape), FormatError> {
+    let Some(found) = format.strip_prefix("escape=") else {
+        return Ok((format, Escape::Default));
+    };
+    let (found, body) = found.split_once([' ', '\t']).unwrap_or((found, ""));
+    let escape = match found {
+        "default" => Escape::Default,
+        "json" => Escape::Json,
+        "none" => Escape::None,
+        _ => return Err(FormatError::Escape { offset: 0, found: found.to_owned() }),
+    };
+    Ok((body.trim_start_matches([' ', '\t']), escape))
+}
+
+fn pieces<'f>(format: &str, body: &'f str) -> Result<Vec<Piece<'f>>, FormatError> {
+    let mut pieces = Vec::new();
+    let mut rest = body;
+    while !rest.is_empty() {
+        let offset = format.len() - rest.len();
+        if let Ok((after, name)) = variable(rest) {
+            pieces.push(Piece::Variable(offset, name));
+            rest = after;
+        } else if rest.starts_with("${") {
+            return Err(FormatError::Brace { offset });
+        } else if rest.starts_with('$') {
+            return Err(FormatError::NoName { offset });
+        } else {
+            let (text, after) = rest.split_at(rest.find('$').unwrap_or(rest.len()));
+            pieces.push(Piece::Text(offset, text));
+            rest = after;
+        }
+    }
+    Ok(pieces)
+}
+
+/// `$name` or `${name}`
+fn variable(text: &str) -> IResult<&str, &str> {
+    preceded(tag("$"), alt((delimited(tag("{"), name, tag("}")), name))).parse(text)
+}
+
+fn name(text: &str) -> IResult<&str, &str> {
+    take_while1(|c: char| c.is_ascii_alphanumeric() || c == '_').parse(text)
+}
+
+/// How many of the steps behind a variable whose value may hold anything can be recognised by
+/// themselves, up to a time, which no client can forge, or a text with a quote, which none can print.
+fn lookahead(following: &[Step]) -> usize {
+    let mut count = 0;
+    for step in following {
+        match step.class {
+            Class::Time(_) => return count + 1,
+            Class::Number => count += 1,
+            Class::Token if step.until.as_bytes().starts_with(b" ") => count += 1,
+            _ => return count,
+        }
+        if step.until.as_bytes().contains(&b'"') {
+            return count;
+        }
+    }
+    count
+}
+
+fn best_time(steps: &[Step]) -> Option<usize> {
+    let times = steps.iter().enumerate().filter_map(|(index, step)| match step.class {
+        Class::Time(shape) => Some((shape, index)),
+        _ => None,
+    });
+    times.min().map(|(_, index): (Shape, usize)| index)
+}

@@ -1,0 +1,240 @@
+//! JSON lines: checks a whole line and finds the values of some keys in it, without a tree of values.
+//!
+//! Containers are a stack, not recursion: how deep a client nests them is limited by a counter.
+
+use std::ops::Range;
+
+use memchr::memchr2;
+use nom::{
+    IResult, Parser,
+    branch::alt,
+    bytes::complete::tag,
+    character::complete::{digit0, digit1, one_of},
+    combinator::{opt, recognize, value},
+};
+
+use super::{
+    escape::{json_escape, undo_json},
+    fields::{Capture, Captures},
+    keys::Keys,
+    rejection::{Reason, Rejection},
+};
+
+/// How deep objects and arrays may be nested in each other.
+const DEPTH_MAX: usize = 128;
+
+/// What a scan needs, kept from line to line.
+#[derive(Clone, Debug)]
+pub(super) struct Scanner {
+    keys: Keys,
+    /// The keys from the outermost object to the current value, joined by points.
+    path: Vec<u8>,
+    /// The containers that are open.
+    open: Vec<Container>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Container {
+    kind: Kind,
+    start: usize,
+    /// The slot that asks for the container itself.
+    slot: Option<usize>,
+    /// How much of the path is the container's own; `None` inside an array, where nothing has a path.
+    path: Option<usize>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Object,
+    Array,
+}
+
+/// What may come next.
+#[derive(Clone, Copy, Debug)]
+enum Next {
+    Value { slot: Option<usize> },
+    FirstElement,
+    FirstKey,
+    Key,
+    Behind,
+}
+
+impl Scanner {
+    pub(super) fn new(keys: Keys) -> Self {
+        Self { keys, path: Vec::new(), open: Vec::new() }
+    }
+
+    /// Finds the values of the keys in `line`, which must be one whole object.
+    ///
+    /// A key is found by its path, `a.b.c`, whether its points separate keys or are part of one. Of
+    /// equal ones the first counts.
+    pub(super) fn read(&mut self, line: &[u8], captures: &mut Captures) -> Result<(), Rejection> {
+        self.path.clear();
+        self.open.clear();
+        let mut at = blanks(line, 0);
+        if line.get(at) != Some(&b'{') {
+            return Err(Rejection::at(at, Reason::Json));
+        }
+        let mut next = Next::Value { slot: None };
+        loop {
+            at = blanks(line, at);
+            let here = line.get(at).copied();
+            next = match (next, here) {
+                (Next::FirstKey, Some(b'}')) | (Next::FirstElement, Some(b']')) => {
+                    self.close(at, captures);
+                    at += 1;
+                    Next::Behind
+                }
+                (Next::FirstKey | Next::Key, Some(b'"')) => {
+                    let slot = self.key(line, &mut at)?;
+                    Next::Value { slot }
+                }
+                (Next::FirstElement, Some(_)) => Next::Value { slot: None },
+                (Next::Value { slot }, Some(byte)) => self.value(line, &mut at, byte, slot, captures)?,
+                (Next::Behind, byte) => match (self.open.last().map(|container| container.kind), byte) {
+                    (None, None) => return Ok(()),
+                    (None, Some(_)) => return Err(Rejection::at(at, Reason::Leftover)),
+                    (Some(Kind::Object), Some(b',')) => step(&mut at, Next::Key),
+                    (Some(Kind::Array), Some(b',')) => step(&mut at, Next::Value { slot: None }),
+                    (Some(Kind::Object), Some(b'}')) | (Some(Kind::Array), Some(b']')) => {
+                        self.close(at, captures);
+                        step(&mut at, Next::Behind)
+                    }
+                    _ => return Err(Rejection::at(at, Reason::Json)),
+                },
+                _ => return Err(Rejection::at(at, Reason::Json)),
+            };
+        }
+    }
+
+    /// Reads a key and the colon behind it: the slot that asks for its value.
+    fn key(&mut self, line: &[u8], at: &mut usize) -> Result<Option<usize>, Rejection> {
+        let key = string(line, at)?;
+        *at = blanks(line, *at);
+        if line.get(*at) != Some(&b':') {
+            return Err(Rejection::at(*at, Reason::Json));
+        }
+        *at += 1;
+        let depth = self.open.len();
+        let Some(own) = self.open.last().and_then(|container| container.path) else { return Ok(None) };
+        self.path.truncate(own);
+        if depth > 1 {
+            self.path.push(b'.');
+        }
+        undo_json(&line[key], &mut self.path);
+        Ok(self.keys.find(&self.path))
+    }
+
+    /// Reads a value, or only the bracket that opens it.
+    fn value(
+        &mut self,
+        line: &[u8],
+        at: &mut usize,
+        byte: u8,
+        slot: Option<usize>,
+        captures: &mut Captures,
+    ) -> Result<Next, Rejection> {
+        let start = *at;
+        let capture = match byte {
+            b'{' | b'[' => {
+                let (kind, next) = if byte == b'{' {
+                    (Kind::Object, Next::FirstKey)
+                } else {
+                    (Kind::Array, Next::FirstElement)
+                };
+                self.open(kind, start, slot)?;
+                return Ok(step(at, next));
+            }
+            b'"' => {
+                let text = string(line, at)?;
+                Some(Capture::escaped(text.start, text.end))
+            }
+            _ => {
+                let (rest, absent) =
+                    scalar(&line[start..]).map_err(|_| Rejection::at(start, Reason::Json))?;
+                *at = line.len() - rest.len();
+                (!absent).then(|| Capture::raw(start, *at))
+            }
+        };
+        if let (Some(slot), Some(capture)) = (slot, capture) {
+            keep(slot, capture, captures);
+        }
+        Ok(Next::Behind)
+    }
+
+    fn open(&mut self, kind: Kind, start: usize, slot: Option<usize>) -> Result<(), Rejection> {
+        if self.open.len() == DEPTH_MAX {
+            return Err(Rejection::at(start, Reason::JsonDepth));
+        }
+        let path = match (self.open.last(), kind) {
+            (None, _) => Some(0),
+            (Some(Container { kind: Kind::Object, path: Some(_), .. }), Kind::Object) => {
+                Some(self.path.len())
+            }
+            _ => None,
+        };
+        self.open.push(Container { kind, start, slot, path });
+        Ok(())
+    }
+
+    /// Closes the innermost container, whose last byte is at `last`.
+    fn close(&mut self, last: usize, captures: &mut Captures) {
+        if let Some(Container { start, slot: Some(slot), .. }) = self.open.pop() {
+            keep(slot, Capture::raw(start, last + 1), captures);
+        }
+    }
+}
+
+fn step(at: &mut usize, next: Next) -> Next {
+    *at += 1;
+    next
+}
+
+/// Keeps the first value of a key.
+fn keep(slot: usize, capture: Capture, captures: &mut Captures) {
+    if captures.get(slot).is_none() {
+        captures.set(slot, capture);
+    }
+}
+
+/// Where the blanks end that may stand between any two tokens.
+fn blanks(line: &[u8], at: usize) -> usize {
+    let rest = line.get(at..).unwrap_or_default();
+    at + rest.iter().take_while(|byte| matches!(byte, b' ' | b'\t' | b'\n' | b'\r')).count()
+}
+
+/// Reads the string that begins at `at`: what stands between its quotes. Bytes that are not UTF-8 are
+/// kept: what a client sent is counted under what it sent.
+fn string(line: &[u8], at: &mut usize) -> Result<Range<usize>, Rejection> {
+    let start = *at + 1;
+    let mut from = start;
+    loop {
+        let Some(end) = memchr2(b'"', b'\\', &line[from..]).map(|end| from + end) else {
+            return Err(Rejection::at(*at, Reason::Unterminated));
+        };
+        if let Some(control) = line[from..end].iter().position(|byte| *byte < 0x20) {
+            return Err(Rejection::at(from + control, Reason::JsonString));
+        }
+        if line[end] == b'"' {
+            *at = end + 1;
+            return Ok(start..end);
+        }
+        let Some((length, _)) = json_escape(&line[end + 1..]) else {
+            return Err(Rejection::at(end, Reason::JsonString));
+        };
+        from = end + 1 + length;
+    }
+}
+
+/// `true`, `false`, a number, or `null`, which is no value: whether it is absent.
+fn scalar(text: &[u8]) -> IResult<&[u8], bool> {
+    let truth = alt((tag("true"), tag("false")));
+    alt((value(false, number), value(false, truth), value(true, tag("null")))).parse(text)
+}
+
+/// Kept as it is written: through a float it would lose digits.
+fn number(text: &[u8]) -> IResult<&[u8], &[u8]> {
+    let whole = alt((tag("0"), recognize((one_of("123456789"), digit0))));
+    let exponent = (one_of("eE"), opt(one_of("+-")), digit1);
+    recognize((opt(tag("-")), whole, opt((tag("."), digit1)), opt(exponent))).parse(text)
+}

@@ -1,0 +1,39 @@
+//! Labelled tab-separated values: `label:value`, joined by tabs (ltsv.org).
+
+use memchr::memchr;
+use nom::{
+    IResult, Parser,
+    bytes::complete::{tag, take_till, take_till1},
+    sequence::separated_pair,
+};
+
+use super::{
+    fields::{Capture, Captures},
+    keys::Keys,
+    rejection::{Reason, Rejection},
+};
+
+/// Finds the values of `keys` in `line`. Of a label that is there twice the first one counts.
+pub(super) fn read(keys: &Keys, line: &[u8], captures: &mut Captures) -> Result<(), Rejection> {
+    let mut start = 0;
+    loop {
+        let end = memchr(b'\t', &line[start..]).map_or(line.len(), |at| start + at);
+        let Ok((_, (label, value))) = labelled(&line[start..end]) else {
+            return Err(Rejection::at(start, Reason::Label));
+        };
+        if let Some(slot) = keys.find(label)
+            && captures.get(slot).is_none()
+        {
+            captures.set(slot, Capture::raw(end - value.len(), end));
+        }
+        if end == line.len() {
+            return Ok(());
+        }
+        start = end + 1;
+    }
+}
+
+/// `label:value`; the value may be empty and may hold colons.
+fn labelled(field: &[u8]) -> IResult<&[u8], (&[u8], &[u8])> {
+    separated_pair(take_till1(|byte| byte == b':'), tag(":"), take_till(|_| false)).parse(field)
+}

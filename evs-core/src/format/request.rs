@@ -1,0 +1,345 @@
+//! What nginx's request variables say, read from a request line, a target or a query.
+
+use std::ops::Range;
+
+use memchr::{memchr, memchr2, memmem, memrchr};
+use nom::{
+    IResult, Parser,
+    bytes::complete::{tag, take_till1, take_while, take_while1},
+    character::complete::{alpha1, digit1},
+    combinator::{all_consuming, opt, recognize},
+    sequence::terminated,
+};
+
+use super::escape::hex_byte;
+
+/// Where the parts of a request stand in a text. A part that is not there is what nginx would print as
+/// `-`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Parts {
+    pub(super) method: Option<Range<usize>>,
+    pub(super) target: Option<Range<usize>>,
+    /// As it was sent: [`normalise`] makes it `$uri`.
+    pub(super) path: Option<Range<usize>>,
+    pub(super) args: Option<Range<usize>>,
+    pub(super) protocol: Option<Range<usize>>,
+}
+
+impl Parts {
+    /// Of a request line. One that nginx would refuse as such (a TLS hello, `batman`, `OPTIONS *`) has
+    /// no parts at all.
+    ///
+    /// The target is what stands between the first word and the last one: nginx before 1.21.1 let
+    /// blanks be part of it. Without a protocol at the end the line is one of HTTP/0.9.
+    pub(super) fn of_request(line: &[u8]) -> Self {
+        let line = line.trim_ascii_end();
+        let Ok((rest, method)) = method(line) else { return Self::default() };
+        let (target, protocol) = match memrchr(b' ', rest) {
+            Some(blank) if all_consuming(protocol).parse(&rest[blank + 1..]).is_ok() => {
+                (rest[..blank].trim_ascii_end(), Some(line.len() - (rest.len() - blank - 1)..line.len()))
+            }
+            _ => (rest, None),
+        };
+        let start = line.len() - rest.len();
+        let Some(parts) = Self::of_target_at(target, start) else { return Self::default() };
+        Self { method: Some(0..method.len()), protocol, ..parts }
+    }
+
+    /// Of a target: `/path?query`, also with scheme and host before it.
+    pub(super) fn of_target(target: &[u8]) -> Self {
+        Self::of_target_at(target, 0).unwrap_or_default()
+    }
+
+    /// Of a query.
+    pub(super) fn of_args(args: &[u8]) -> Self {
+        Self { args: Some(0..args.len()), ..Self::default() }
+    }
+
+    fn of_target_at(target: &[u8], offset: usize) -> Option<Self> {
+        let Range { start, end } = match target.first()? {
+            b'/' | b'?' => 0..target.len(),
+            _ => behind_host(target)?,
+        };
+        // nginx cuts the path and the query at a `#`, but leaves it in $request_uri.
+        let fragment = memchr(b'#', &target[start..end]).map_or(end, |at| start + at);
+        let question = memchr(b'?', &target[start..fragment]).map(|at| start + at);
+        let at = |range: Range<usize>| (!range.is_empty()).then(|| range.start + offset..range.end + offset);
+        Some(Self {
+            target: at(start..end),
+            path: Some(start + offset..question.unwrap_or(fragment) + offset),
+            args: question.and_then(|question| at(question + 1..fragment)),
+            ..Self::default()
+        })
+    }
+}
+
+/// The first word, as nginx accepts it, and the blanks behind it.
+fn method(line: &[u8]) -> IResult<&[u8], &[u8]> {
+    let word = take_while1(|byte: u8| byte.is_ascii_uppercase() || matches!(byte, b'_' | b'-'));
+    terminated(word, take_while1(|byte| byte == b' ')).parse(line)
+}
+
+/// `HTTP/1.1`, `HTTP/2`
+fn protocol(word: &[u8]) -> IResult<&[u8], &[u8]> {
+    recognize((tag("HTTP/"), digit1, opt((tag("."), digit1)))).parse(word)
+}
+
+/// The path and query of `http://host/path`. Of `http://host` that is the second `/`: nginx takes the
+/// path `/` from there.
+fn behind_host(target: &[u8]) -> Option<Range<usize>> {
+    let (rest, (scheme, _)) = (scheme, host).parse(target).ok()?;
+    match rest.first() {
+        Some(b'#') => None,
+        Some(_) => Some(target.len() - rest.len()..target.len()),
+        None => Some(scheme.len() - 1..scheme.len()),
+    }
+}
+
+/// `http://`
+fn scheme(target: &[u8]) -> IResult<&[u8], &[u8]> {
+    recognize((
+        alpha1,
+        take_while(|byte: u8| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte)),
+        tag("://"),
+    ))
+    .parse(target)
+}
+
+fn host(rest: &[u8]) -> IResult<&[u8], &[u8]> {
+    take_till1(|byte| matches!(byte, b'/' | b'?' | b'#')).parse(rest)
+}
+
+/// The first argument of that name, without regard to case. Without a `=` it is none.
+pub(super) fn arg(args: &[u8], name: &[u8]) -> Option<Range<usize>> {
+    let mut start = 0;
+    loop {
+        let end = memchr(b'&', &args[start..]).map_or(args.len(), |at| start + at);
+        let pair = &args[start..end];
+        if pair.get(name.len()) == Some(&b'=') && pair[..name.len()].eq_ignore_ascii_case(name) {
+            return Some(start + name.len() + 1..end);
+        }
+        if end == args.len() {
+            return None;
+        }
+        start = end + 1;
+    }
+}
+
+/// Whether [`decode`] would change anything.
+pub(super) fn is_encoded(value: &[u8]) -> bool {
+    memchr2(b'%', b'+', value).is_some()
+}
+
+/// Undoes the percent-encoding of a query: `+` is a blank, what is no escape stays as it is.
+pub(super) fn decode(value: &[u8], out: &mut Vec<u8>) {
+    let mut rest = value;
+    while let Some(at) = memchr2(b'%', b'+', rest) {
+        out.extend_from_slice(&rest[..at]);
+        let (byte, length) = match hex_byte(&rest[at + 1..]) {
+            _ if rest[at] == b'+' => (b' ', 1),
+            Some(byte) => (byte, 3),
+            None => (b'%', 1),
+        };
+        out.push(byte);
+        rest = &rest[at + length..];
+    }
+    out.extend_from_slice(rest);
+}
+
+/// Whether [`normalise`] would leave the path as it is.
+pub(super) fn is_normal(path: &[u8]) -> bool {
+    path.first() == Some(&b'/')
+        && memchr(b'%', path).is_none()
+        && memmem::find(path, b"//").is_none()
+        && memmem::find(path, b"/.").is_none()
+}
+
+/// Appends the path as `$uri` has it: decoded, `//`, `/./` and `/../` resolved.
+///
+/// `None`, and nothing appended, for what nginx refuses: a bad escape, a NUL, a `..` above the root.
+pub(super) fn normalise(path: &[u8], out: &mut Vec<u8>) -> Option<()> {
+    let base = out.len();
+    let done = decode_path(path, out).and_then(|()| resolve(out, base));
+    if done.is_none() {
+        out.truncate(base);
+    }
+    done
+}
+
+fn decode_path(path: &[u8], out: &mut Vec<u8>) -> Option<()> {
+    let mut rest = path;
+    while let Some(at) = memchr(b'%', rest) {
+        out.extend_from_slice(&rest[..at]);
+        out.push(hex_byte(&rest[at + 1..]).filter(|byte| *byte != 0)?);
+        rest = &rest[at + 3..];
+    }
+    out.extend_from_slice(rest);
+    Some(())
+}
+
+/// Resolves the segments behind `base` in place: what is written never overtakes what is read.
+fn resolve(out: &mut Vec<u8>, base: usize) -> Option<()> {
+    if out.len() == base {
+        out.push(b'/');
+    }
+    let end = out.len();
+    let mut written = base + 1;
+    let mut from = base + 1;
+    while from <= end {
+        let to = memchr(b'/', &out[from..end]).map_or(end, |at| from + at);
+        match &out[from..to] {
+            b"" | b"." => {}
+            b".." => written = base + memrchr(b'/', &out[base..(written - 1).max(base)])? + 1,
+            _ => {
+                // With the `/` behind the segment, if there is one.
+                let until = (to + 1).min(end);
+                out.copy_within(from..until, written);
+                written += until - from;
+            }
+        }
+        from = to + 1;
+    }
+    out.truncate(written);
+    Some(())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn show(text: &[u8], range: Option<Range<usize>>) -> String {
+        range.map_or("-".to_owned(), |range| String::from_utf8_lossy(&text[range]).into_owned())
+    }
+
+    #[test]
+    fn request_lines_are_taken_apart_as_nginx_does() {
+        for (line, method, target, path, args, protocol) in [
+            ("GET /x HTTP/1.1", "GET", "/x", "/x", "-", "HTTP/1.1"),
+            ("GET /x?a=1&b HTTP/2.0", "GET", "/x?a=1&b", "/x", "a=1&b", "HTTP/2.0"),
+            ("GET /x HTTP/3", "GET", "/x", "/x", "-", "HTTP/3"),
+            ("GET /e? HTTP/1.1", "GET", "/e?", "/e", "-", "HTTP/1.1"),
+            ("GET /e?a?b HTTP/1.1", "GET", "/e?a?b", "/e", "a?b", "HTTP/1.1"),
+            ("GET /", "GET", "/", "/", "-", "-"),
+            ("GET /partial", "GET", "/partial", "/partial", "-", "-"),
+            ("GET /a b HTTP/1.1", "GET", "/a b", "/a b", "-", "HTTP/1.1"),
+            ("GET /a b", "GET", "/a b", "/a b", "-", "-"),
+            ("GET  /a  HTTP/1.1 ", "GET", "/a", "/a", "-", "HTTP/1.1"),
+            ("GET http://h/p?x=1 HTTP/1.1", "GET", "/p?x=1", "/p", "x=1", "HTTP/1.1"),
+            ("GET http://h HTTP/1.1", "GET", "/", "/", "-", "HTTP/1.1"),
+            ("GET http://h?x=1 HTTP/1.1", "GET", "?x=1", "", "x=1", "HTTP/1.1"),
+            ("GET /a?x=1#f HTTP/1.1", "GET", "/a?x=1#f", "/a", "x=1", "HTTP/1.1"),
+            ("GET /a#f?x=1 HTTP/1.1", "GET", "/a#f?x=1", "/a", "-", "HTTP/1.1"),
+            ("M-SEARCH /x HTTP/1.1", "M-SEARCH", "/x", "/x", "-", "HTTP/1.1"),
+            ("OPTIONS * HTTP/1.1", "-", "-", "-", "-", "-"),
+            ("CONNECT h:443 HTTP/1.1", "-", "-", "-", "-", "-"),
+            ("batman", "-", "-", "-", "-", "-"),
+            ("HELP", "-", "-", "-", "-", "-"),
+            ("get /x HTTP/1.1", "-", "-", "-", "-", "-"),
+            ("\u{16}\u{3}\u{1} /x HTTP/1.1", "-", "-", "-", "-", "-"),
+            ("GET ", "-", "-", "-", "-", "-"),
+            ("-", "-", "-", "-", "-", "-"),
+            ("", "-", "-", "-", "-", "-"),
+        ] {
+            let text = line.as_bytes();
+            let parts = Parts::of_request(text);
+            let found = [parts.method, parts.target, parts.path, parts.args, parts.protocol];
+            let found = found.map(|range| show(text, range));
+            assert_eq!(found, [method, target, path, args, protocol], "{line:?}");
+        }
+    }
+
+    #[test]
+    fn the_first_argument_of_a_name_counts_without_regard_to_case() {
+        for (args, name, expected) in [
+            ("c=first&c=second", "c", "first"),
+            ("C=upper&c=lower", "c", "upper"),
+            ("abc=1&c=2", "c", "2"),
+            ("c&c=2", "c", "2"),
+            ("cc=1", "c", "-"),
+            ("c", "c", "-"),
+            ("c=", "c", ""),
+            ("a=1&c=x=y", "c", "x=y"),
+            ("&&c=1&", "c", "1"),
+            ("%63=1", "c", "-"),
+            ("", "c", "-"),
+        ] {
+            assert_eq!(show(args.as_bytes(), arg(args.as_bytes(), name.as_bytes())), expected, "{args}");
+        }
+    }
+
+    #[test]
+    fn values_are_decoded_and_bad_escapes_kept() {
+        for (text, expected) in [
+            ("%41%2B+x", &b"A+ x"[..]),
+            ("%zz%4%", b"%zz%4%"),
+            ("%00%ff", b"\0\xff"),
+            ("%2541", b"%41"),
+            ("plain", b"plain"),
+        ] {
+            let mut out = Vec::new();
+            decode(text.as_bytes(), &mut out);
+            assert_eq!(out, expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn paths_are_normalised_as_nginx_does() {
+        for (path, expected) in [
+            ("/", Some("/")),
+            ("", Some("/")),
+            ("/a/b", Some("/a/b")),
+            ("//a///b//", Some("/a/b/")),
+            ("/a/./b/.", Some("/a/b/")),
+            ("/a/../b", Some("/b")),
+            ("/a/b/..", Some("/a/")),
+            ("/a/b/../", Some("/a/")),
+            ("/a/b/../../c", Some("/c")),
+            ("/a/..", Some("/")),
+            ("/p%20q", Some("/p q")),
+            ("/%61%2Fb", Some("/a/b")),
+            ("/a/%2e%2E/b", Some("/b")),
+            ("/a%3Fb%23c", Some("/a?b#c")),
+            ("/%2541", Some("/%41")),
+            ("/a+b", Some("/a+b")),
+            ("/.hidden/..x/...", Some("/.hidden/..x/...")),
+            ("/..", None),
+            ("/a/../..", None),
+            ("/%zz", None),
+            ("/%4", None),
+            ("/a%00", None),
+        ] {
+            let mut out = b"kept".to_vec();
+            let done = normalise(path.as_bytes(), &mut out);
+            let found = done.map(|()| std::str::from_utf8(&out[4..]).unwrap());
+            assert_eq!(found, expected, "{path}");
+            assert!(out.starts_with(b"kept"), "{path}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_normal_stays_as_it_is(path in "/[a.%/]{0,12}") {
+            let mut out = Vec::new();
+            let done = normalise(path.as_bytes(), &mut out);
+            if is_normal(path.as_bytes()) {
+                prop_assert!(done.is_some());
+                prop_assert_eq!(out, path.as_bytes());
+            }
+        }
+
+        #[test]
+        fn taking_apart_is_total(text: Vec<u8>, near in "[A-Z]{0,3} ?(http://)?[/?#%a.& =]{0,20}( HTTP/1.1)?") {
+            for text in [&text[..], near.as_bytes()] {
+                let _ = Parts::of_target(text);
+                let parts = Parts::of_request(text);
+                let ranges = [parts.method, parts.target, parts.path, parts.args, parts.protocol];
+                for range in ranges.into_iter().flatten() {
+                    let _ = normalise(&text[range], &mut Vec::new());
+                }
+                let _ = arg(text, b"a");
+            }
+        }
+    }
+}

@@ -1,0 +1,246 @@
+//! Reads a line by the steps of its format: the reference that any faster way must agree with.
+//!
+//! Every step takes its value and the text behind it off the front of what is left of the line, and is
+//! never taken back. A value that may hold anything (`Loose`) ends at the first occurrence of the text
+//! behind it from where on the next values look as they must; looking reads a bounded number of bytes,
+//! so that reading is linear in the line, whatever is in it.
+
+use memchr::{memchr, memchr2, memchr3};
+use nom::{
+    IResult, Parser,
+    branch::alt,
+    bytes::complete::tag,
+    character::complete::digit1,
+    combinator::{opt, recognize},
+    error::{ErrorKind, ParseError},
+};
+
+use super::{
+    class::Class,
+    compile::{Escape, Literal, Steps},
+    fields::{Capture, Captures},
+    rejection::{Reason, Rejection},
+    time::{Clock, Shape},
+};
+
+/// How far a number or a token is looked at to find out where the value before it ends.
+const LOOKAHEAD_BYTES_MAX: usize = 1024;
+
+/// Why a step does not fit, and how many bytes of the line are left where it does not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Mismatch {
+    left: usize,
+    reason: Reason,
+}
+
+impl ParseError<&[u8]> for Mismatch {
+    fn from_error_kind(input: &[u8], _: ErrorKind) -> Self {
+        Self { left: input.len(), reason: Reason::NotANumber }
+    }
+
+    fn append(_: &[u8], _: ErrorKind, other: Self) -> Self {
+        other
+    }
+}
+
+/// What is left of the line, and the value taken off.
+type Taken<'l> = IResult<&'l [u8], &'l [u8], Mismatch>;
+
+fn mismatch<T>(rest: &[u8], reason: Reason) -> Result<T, nom::Err<Mismatch>> {
+    Err(nom::Err::Error(Mismatch { left: rest.len(), reason }))
+}
+
+impl Steps {
+    /// Reads `line`: its time, and where the values of the steps are that `slots` asks for.
+    pub(super) fn read(
+        &self,
+        line: &[u8],
+        slots: &[Option<usize>],
+        clock: &mut Clock,
+        captures: &mut Captures,
+    ) -> Result<i64, Rejection> {
+        self.walk(line, slots, clock, captures).map_err(|error| match error {
+            nom::Err::Error(at) | nom::Err::Failure(at) => Rejection::at(line.len() - at.left, at.reason),
+            // No parser here is a streaming one.
+            nom::Err::Incomplete(_) => Rejection::at(line.len(), Reason::Unterminated),
+        })
+    }
+
+    fn walk(
+        &self,
+        line: &[u8],
+        slots: &[Option<usize>],
+        clock: &mut Clock,
+        captures: &mut Captures,
+    ) -> Result<i64, nom::Err<Mismatch>> {
+        let mut seconds = 0;
+        let mut rest = self.prefix.skip(line)?;
+        for (index, step) in self.steps.iter().enumerate() {
+            let (behind, value) = self.value(index, rest, clock)?;
+            if value.is_empty() && !step.may_be_empty {
+                return mismatch(rest, Reason::EmptyField);
+            }
+            if index == self.time
+                && let Class::Time(shape) = step.class
+            {
+                seconds = match clock.read(shape, value) {
+                    Ok(seconds) => seconds,
+                    Err(reason) => return mismatch(rest, reason),
+                };
+            }
+            if let Some(slot) = slots[index] {
+                let start = line.len() - rest.len();
+                captures.set(slot, Capture::escaped(start, start + value.len()));
+            }
+            rest = step.until.skip(behind)?;
+        }
+        if rest.is_empty() { Ok(seconds) } else { mismatch(rest, Reason::Leftover) }
+    }
+
+    #[inline]
+    fn value<'l>(&self, index: usize, rest: &'l [u8], clock: &Clock) -> Taken<'l> {
+        let step = &self.steps[index];
+        match step.class {
+            Class::Quoted if self.escape == Escape::Json => json_quoted(rest),
+            Class::Quoted => quoted(rest),
+            Class::Time(shape) if index == self.time => split(rest, shape.length(rest), Reason::Time),
+            Class::Time(shape) => time(shape, rest),
+            Class::Number if step.may_be_empty => opt(number).map(Option::unwrap_or_default).parse(rest),
+            Class::Number => number(rest),
+            Class::Token if step.until.as_bytes().first() == Some(&b' ') => {
+                split(rest, memchr(b' ', rest), Reason::Unterminated)
+            }
+            Class::Token => {
+                let blank = memchr(b' ', rest).unwrap_or(rest.len());
+                split(rest, self.end(index, rest, blank, clock), Reason::Unterminated)
+            }
+            Class::List => list(&step.until, rest),
+            Class::Loose => split(rest, self.end(index, rest, rest.len(), clock), Reason::Unterminated),
+        }
+    }
+
+    /// Where a value ends that no byte of it tells: at the first occurrence of the text behind it, up
+    /// to `limit`, after which the line goes on as the format does.
+    fn end(&self, index: usize, rest: &[u8], limit: usize, clock: &Clock) -> Option<usize> {
+        let until = &self.steps[index].until;
+        let Some(first) = until.as_bytes().first() else {
+            return (limit == rest.len()).then_some(limit);
+        };
+        let mut from = 0;
+        loop {
+            let at = from + memchr(*first, &rest[from..])?;
+            if at > limit {
+                return None;
+            }
+            if until.begins(&rest[at..]) && self.goes_on(index, &rest[at + until.len()..], clock) {
+                return Some(at);
+            }
+            from = at + 1;
+        }
+    }
+
+    /// Whether the line goes on behind the step at `index` like the steps that follow it, as far as
+    /// these can be recognised.
+    fn goes_on(&self, index: usize, mut rest: &[u8], clock: &Clock) -> bool {
+        let before = &self.steps[index];
+        let following = &self.steps[index + 1..];
+        for step in &following[..before.lookahead] {
+            let near = &rest[..rest.len().min(LOOKAHEAD_BYTES_MAX)];
+            let length = match step.class {
+                Class::Time(shape) => shape
+                    .length(near)
+                    .filter(|length| clock.knows(&near[..*length]) || shape.fits(&near[..*length])),
+                Class::Number => match number(near) {
+                    Ok((_, value)) => Some(value.len()),
+                    Err(_) => step.may_be_empty.then_some(0),
+                },
+                _ => memchr(b' ', near).filter(|length| *length > 0 || step.may_be_empty),
+            };
+            let Some(length) = length else { return false };
+            if !step.until.begins(&rest[length..]) {
+                // A time that is the real one, in a line that is bad: no later one may make it good.
+                return before.no_colon && matches!(step.class, Class::Time(_));
+            }
+            rest = &rest[length + step.until.len()..];
+        }
+        rest.is_empty() || before.lookahead < following.len()
+    }
+}
+
+impl Literal {
+    #[inline]
+    fn skip<'l>(&self, rest: &'l [u8]) -> Result<&'l [u8], nom::Err<Mismatch>> {
+        if self.begins(rest) { Ok(&rest[self.len()..]) } else { mismatch(rest, Reason::Literal) }
+    }
+}
+
+#[inline]
+fn split(rest: &[u8], at: Option<usize>, otherwise: Reason) -> Taken<'_> {
+    match at {
+        Some(at) => Ok((&rest[at..], &rest[..at])),
+        None => mismatch(rest, otherwise),
+    }
+}
+
+/// Up to the next `"`: nginx writes that byte as `\x22` when it is in a value.
+#[inline]
+fn quoted(rest: &[u8]) -> Taken<'_> {
+    split(rest, memchr(b'"', rest), Reason::Unterminated)
+}
+
+/// Up to the next `"` that has no backslash before it.
+fn json_quoted(rest: &[u8]) -> Taken<'_> {
+    let mut from = 0;
+    while let Some(found) = rest.get(from..).and_then(|rest| memchr2(b'"', b'\\', rest)) {
+        let at = from + found;
+        if rest[at] == b'"' {
+            return split(rest, Some(at), Reason::Unterminated);
+        }
+        from = at + 2;
+    }
+    mismatch(rest, Reason::Unterminated)
+}
+
+/// `12`, `0.301`, `-`
+#[inline]
+fn number(rest: &[u8]) -> Taken<'_> {
+    alt((recognize((opt(tag("-")), digit1, opt((tag("."), digit1)))), tag("-"))).parse(rest)
+}
+
+fn time(shape: Shape, rest: &[u8]) -> Taken<'_> {
+    let length = shape.length(rest).filter(|length| shape.fits(&rest[..*length]));
+    split(rest, length, Reason::Time)
+}
+
+/// `0.001, - : 0.002`: tokens joined by `, ` and ` : `, up to `until`.
+fn list<'l>(until: &Literal, rest: &'l [u8]) -> Taken<'l> {
+    let first = until.as_bytes().first().copied().unwrap_or(b' ');
+    // Where the element begins, and from where on its end is looked for.
+    let (mut element, mut from) = (0, 0);
+    while let Some(at) = memchr3(b' ', b',', first, &rest[from..]).map(|at| from + at) {
+        let ahead = &rest[at..];
+        let separator: &[u8] = if ahead.starts_with(b", ") { b", " } else { b" : " };
+        let separated = ahead.starts_with(separator);
+        let ends = !until.is_empty() && until.begins(ahead);
+        // `, rt=` ends a list, though it begins as a separator does. A blank does not if it is part of one.
+        if ends && (!separated || until.as_bytes().starts_with(separator)) {
+            return if at > element || at == 0 {
+                split(rest, Some(at), Reason::List)
+            } else {
+                mismatch(ahead, Reason::List)
+            };
+        }
+        if (separated && at == element) || (!separated && ahead[0] == b' ') {
+            return mismatch(ahead, Reason::List);
+        }
+        from = at + if separated { separator.len() } else { 1 };
+        if separated {
+            element = from;
+        }
+    }
+    match until.is_empty() {
+        true if element == rest.len() && element > 0 => mismatch(&rest[element..], Reason::List),
+        true => Ok((&[], rest)),
+        false => mismatch(rest, Reason::Unterminated),
+    }
+}

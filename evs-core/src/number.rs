@@ -1,0 +1,254 @@
+//! Numbers as logs print them, read exactly or not at all.
+
+use std::fmt;
+
+/// Why a text is not taken as a number. Nothing is rounded, clipped or read as a prefix.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum NumberError {
+    /// Something else than digits with an optional `-` before and one point between them.
+    NotANumber,
+    /// The value times 10^scale does not fit a signed 64-bit integer.
+    TooLarge,
+    /// More digits behind the point than the scale has room for, and not only zeros.
+    TooManyDigits,
+}
+
+impl fmt::Display for NumberError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NotANumber => "not a number",
+            Self::TooLarge => "number too large",
+            Self::TooManyDigits => "more digits behind the point than the measure's scale",
+        })
+    }
+}
+
+impl std::error::Error for NumberError {}
+
+/// The value of a decimal number times 10^`scale`; `None` for `-` and for nothing at all, which mean
+/// that there is no value.
+///
+/// Digits, with an optional `-` before them and an optional point between them: `-0.5`, `007`, `1.20`.
+/// Refused are `+7`, `1e3`, `0x10`, ` 5`, `.5`, `5.` and the like. `scale` is 0 to 18.
+///
+/// # Errors
+///
+/// A text that is not such a number, or whose value the result cannot hold exactly.
+///
+/// ```
+/// use evs_core::number::{NumberError, decimal};
+/// assert_eq!(decimal(b"0.301", 3), Ok(Some(301)));
+/// assert_eq!(decimal(b"1.20", 1), Ok(Some(12)));
+/// assert_eq!(decimal(b"1.25", 1), Err(NumberError::TooManyDigits));
+/// assert_eq!(decimal(b"-", 0), Ok(None));
+/// ```
+pub fn decimal(text: &[u8], scale: u8) -> Result<Option<i64>, NumberError> {
+    if matches!(text, b"" | b"-") {
+        return Ok(None);
+    }
+    let (negative, digits) = match text.strip_prefix(b"-") {
+        Some(digits) => (true, digits),
+        None => (false, text),
+    };
+    let (whole, fraction) = match digits.iter().position(|byte| *byte == b'.') {
+        Some(point) => (&digits[..point], Some(&digits[point + 1..])),
+        None => (digits, None),
+    };
+    if !are_digits(whole) || !fraction.is_none_or(are_digits) {
+        return Err(NumberError::NotANumber);
+    }
+    let scale = usize::from(scale);
+    let fraction = fraction.unwrap_or_default();
+    let (fraction, surplus) = fraction.split_at(fraction.len().min(scale));
+    if surplus.iter().any(|digit| *digit != b'0') {
+        return Err(NumberError::TooManyDigits);
+    }
+    let magnitude = append(0, whole)
+        .and_then(|value| append(value, fraction))
+        .and_then(|value| shift(value, scale - fraction.len()))
+        .ok_or(NumberError::TooLarge)?;
+    let value =
+        if negative { 0_i64.checked_sub_unsigned(magnitude) } else { 0_i64.checked_add_unsigned(magnitude) };
+    value.map(Some).ok_or(NumberError::TooLarge)
+}
+
+/// The sum of a list as nginx prints it for the tries of one request (`0.001, 0.002 : -`), times
+/// 10^`scale`; `None` if no try has a value. A single number is a list too.
+///
+/// # Errors
+///
+/// As [`decimal`], for any element, and if the sum does not fit.
+pub fn decimal_list(text: &[u8], scale: u8) -> Result<Option<i64>, NumberError> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let mut sum: Option<i64> = None;
+    let mut rest = Some(text);
+    while let Some(list) = rest {
+        let (element, after) = first_element(list);
+        if element.is_empty() {
+            return Err(NumberError::NotANumber);
+        }
+        if let Some(value) = decimal(element, scale)? {
+            sum = Some(sum.unwrap_or(0).checked_add(value).ok_or(NumberError::TooLarge)?);
+        }
+        rest = after;
+    }
+    Ok(sum)
+}
+
+/// Splits a list at its first `, ` or ` : `.
+fn first_element(list: &[u8]) -> (&[u8], Option<&[u8]>) {
+    match memchr::memchr2(b',', b' ', list) {
+        Some(at) if list[at..].starts_with(b", ") => (&list[..at], Some(&list[at + 2..])),
+        Some(at) if list[at..].starts_with(b" : ") => (&list[..at], Some(&list[at + 3..])),
+        _ => (list, None),
+    }
+}
+
+fn are_digits(text: &[u8]) -> bool {
+    !text.is_empty() && text.iter().all(u8::is_ascii_digit)
+}
+
+/// `value` with `digits` written behind it.
+fn append(mut value: u64, digits: &[u8]) -> Option<u64> {
+    let (eights, rest) = digits.as_chunks::<8>();
+    for eight in eights {
+        value = value.checked_mul(100_000_000)?.checked_add(eight_digits(*eight))?;
+    }
+    for digit in rest {
+        value = value.checked_mul(10)?.checked_add(u64::from(digit - b'0'))?;
+    }
+    Some(value)
+}
+
+/// The value of eight digits, in three multiplications: neighbours are joined to pairs, pairs to fours,
+/// fours to the whole, all lanes of the word at once.
+fn eight_digits(digits: [u8; 8]) -> u64 {
+    let ones = u64::from_le_bytes(digits) & 0x0F0F_0F0F_0F0F_0F0F;
+    let pairs = (ones.wrapping_mul(1 + (10 << 8)) >> 8) & 0x00FF_00FF_00FF_00FF;
+    let fours = (pairs.wrapping_mul(1 + (100 << 16)) >> 16) & 0x0000_FFFF_0000_FFFF;
+    fours.wrapping_mul(1 + (10_000 << 32)) >> 32
+}
+
+fn shift(value: u64, places: usize) -> Option<u64> {
+    (0..places).try_fold(value, |value, _| value.checked_mul(10))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const LARGE: Result<Option<i64>, NumberError> = Err(NumberError::TooLarge);
+    const DIGITS: Result<Option<i64>, NumberError> = Err(NumberError::TooManyDigits);
+
+    #[test]
+    fn numbers_are_read_exactly() {
+        for (text, scale, expected) in [
+            ("", 0, Ok(None)),
+            ("-", 3, Ok(None)),
+            ("0", 0, Ok(Some(0))),
+            ("-0", 0, Ok(Some(0))),
+            ("007", 0, Ok(Some(7))),
+            ("-5", 0, Ok(Some(-5))),
+            ("12345678", 0, Ok(Some(12_345_678))),
+            ("0.301", 3, Ok(Some(301))),
+            ("1.2", 3, Ok(Some(1200))),
+            ("1", 3, Ok(Some(1000))),
+            ("-0.001", 3, Ok(Some(-1))),
+            ("1.20", 1, Ok(Some(12))),
+            ("1.000", 0, Ok(Some(1))),
+            ("1.2345", 3, DIGITS),
+            ("0.1", 0, DIGITS),
+            ("9223372036854775807", 0, Ok(Some(i64::MAX))),
+            ("-9223372036854775808", 0, Ok(Some(i64::MIN))),
+            ("9.223372036854775807", 18, Ok(Some(i64::MAX))),
+            ("0000000000000000000000000000000000000001", 0, Ok(Some(1))),
+            ("9223372036854775808", 0, LARGE),
+            ("-9223372036854775809", 0, LARGE),
+            ("18446744073709551616", 0, LARGE),
+            ("9223372036854775807", 1, LARGE),
+            ("10", 18, LARGE),
+            ("1", 255, LARGE),
+        ] {
+            assert_eq!(decimal(text.as_bytes(), scale), expected, "{text} at scale {scale}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_a_plain_number_is_refused() {
+        for text in [
+            "+7",
+            "1e3",
+            "1E3",
+            "0x10",
+            " 5",
+            "5 ",
+            "NaN",
+            "inf",
+            ".5",
+            "5.",
+            ".",
+            "-.5",
+            "--5",
+            "1.2.3",
+            "1,5",
+            "1_0",
+            "99999999999999999999x",
+            "\u{661}",
+            "5\0",
+        ] {
+            assert_eq!(decimal(text.as_bytes(), 3), Err(NumberError::NotANumber), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_list_is_the_sum_of_the_values_that_are_there() {
+        for (text, expected) in [
+            ("", Ok(None)),
+            ("-", Ok(None)),
+            ("-, - : -", Ok(None)),
+            ("0.301", Ok(Some(301))),
+            ("0.001, 0.002", Ok(Some(3))),
+            ("0.001, 0.002 : -", Ok(Some(3))),
+            ("-, 0.301 : 1", Ok(Some(1301))),
+            ("0.1,0.2", Err(NumberError::NotANumber)),
+            ("0.1 0.2", Err(NumberError::NotANumber)),
+            ("0.1, ", Err(NumberError::NotANumber)),
+            (", 0.1", Err(NumberError::NotANumber)),
+            ("9223372036854775, 9223372036854775", LARGE),
+        ] {
+            assert_eq!(decimal_list(text.as_bytes(), 3), expected, "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn reading_agrees_with_wide_arithmetic(text in "-?[0-9]{1,24}(\\.[0-9]{1,20})?", scale in 0_u8..=18) {
+            let (whole, fraction) = text.split_once('.').unwrap_or((&text, ""));
+            let kept = fraction.len().min(usize::from(scale));
+            let expected = if fraction[kept..].bytes().any(|digit| digit != b'0') {
+                DIGITS
+            } else {
+                let zeros = "0".repeat(usize::from(scale) - kept);
+                // Up to 42 digits: more than i128 holds is too large all the more.
+                format!("{whole}{}{zeros}", &fraction[..kept])
+                    .parse::<i128>()
+                    .ok()
+                    .and_then(|value| i64::try_from(value).ok())
+                    .map_or(LARGE, |value| Ok(Some(value)))
+            };
+            prop_assert_eq!(decimal(text.as_bytes(), scale), expected);
+        }
+
+        #[test]
+        fn what_std_refuses_is_refused(text: Vec<u8>) {
+            if let Ok(Some(value)) = decimal(&text, 0) && !text.contains(&b'.') {
+                prop_assert_eq!(std::str::from_utf8(&text).unwrap().parse::<i64>(), Ok(value));
+            }
+            let _ = decimal_list(&text, 3);
+        }
+    }
+}

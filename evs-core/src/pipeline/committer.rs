@@ -1,0 +1,408 @@
+//! The thread that owns the binlog: merges the workers' tables at a cut, makes the cut durable, and keeps the
+//! acknowledgements.
+
+use std::{
+    collections::VecDeque,
+    sync::{
+        Arc,
+        atomic::Ordering::{Relaxed, SeqCst},
+        mpsc::{Receiver, RecvTimeoutError},
+    },
+    time::{Duration, Instant},
+};
+
+use tokio::sync::{oneshot, watch};
+
+use super::{control::Control, lock::Lock, reader::Cut, rejects::RejectsFile};
+use crate::{
+    Error,
+    aggregate::{Part, RejectedLine, Table, Tally},
+    batch::Rows,
+    binlog::{self, Binlog, BinlogError, Commit, Totals},
+    deliver::Acknowledged,
+    disk,
+    statistic::Schema,
+    status::{Board, describe},
+    tail::Frontier,
+};
+
+/// How long to wait before a full disk is tried again.
+const DISK_FULL_PAUSE: Duration = Duration::from_secs(1);
+/// How often segments that nobody needs any more are looked for.
+const RETAIN_EVERY: Duration = Duration::from_secs(1);
+
+/// What the committer is told.
+#[derive(Debug)]
+pub(super) enum Message {
+    /// A cut begins.
+    Cut(Cut),
+    /// A worker has come to a cut.
+    Part { cut: u64, part: Part },
+    /// A sink has a batch.
+    Acknowledged(Acknowledged),
+    /// Answer when all cuts that were begun are committed.
+    Flush(oneshot::Sender<()>),
+    /// End.
+    Finish,
+}
+
+impl From<Acknowledged> for Message {
+    fn from(acknowledged: Acknowledged) -> Self {
+        Self::Acknowledged(acknowledged)
+    }
+}
+
+/// A cut whose parts are still coming in.
+#[derive(Debug)]
+pub(super) struct Gathering {
+    cut: Cut,
+    parts: usize,
+    /// By statistic, as in the cut.
+    tables: Vec<Table>,
+    tally: Tally,
+}
+
+/// A cut that is whole: all workers have come to it, and the log is durable up to it.
+#[derive(Debug)]
+pub(super) struct Whole {
+    frontier: Arc<Frontier>,
+    totals: Totals,
+    /// By statistic, with up to where it has counted.
+    rows: Vec<(Arc<Schema>, Arc<Frontier>, Rows)>,
+    rejected: Arc<[binlog::RejectedLine]>,
+    /// The files that were read, by their paths.
+    names: Arc<Frontier>,
+    /// Whether finished files leave all positions with this cut.
+    retires: bool,
+}
+
+/// The committer's state.
+#[derive(Debug)]
+pub(super) struct Committer {
+    pub(super) binlog: Binlog,
+    pub(super) statistics: Vec<Arc<Schema>>,
+    pub(super) workers: usize,
+    pub(super) spool_bytes_max: u64,
+    pub(super) rejects: RejectsFile,
+    pub(super) control: Arc<Control>,
+    pub(super) board: Arc<Board>,
+    /// Tells of each commit.
+    pub(super) commits: watch::Sender<Totals>,
+    /// Cuts whose parts are still coming in, in order.
+    pub(super) gathering: VecDeque<Gathering>,
+    /// Cuts that are whole and wait for their turn, or for room on the disk.
+    pub(super) waiting: VecDeque<Whole>,
+    /// The first of them as a commit, which is tried until there is room: what it holds does not change.
+    pub(super) commit: Option<Commit>,
+    /// Rejected lines of the last commit that are not in their file yet, and the files' paths.
+    pub(super) rejected: Option<(Arc<[binlog::RejectedLine]>, Arc<Frontier>)>,
+    /// The paths of the files that the last commit was read from.
+    pub(super) names: Arc<Frontier>,
+    /// Acknowledgements that wait for room.
+    pub(super) acknowledged: VecDeque<Acknowledged>,
+    /// When a full disk is tried again.
+    pub(super) retry_at: Option<Instant>,
+    /// On the state directory, for as long as this writes to it.
+    pub(super) _lock: Arc<Lock>,
+}
+
+impl Committer {
+    /// Serves until it is told to end, or the pipeline fails.
+    pub(super) fn run(mut self, messages: &Receiver<Message>) -> Result<(), Error> {
+        let mut flushes = Vec::new();
+        let mut retain_at = Instant::now();
+        loop {
+            let next = self.retry_at.map_or(retain_at, |retry_at| retry_at.min(retain_at));
+            match messages.recv_timeout(next.saturating_duration_since(Instant::now())) {
+                Ok(Message::Cut(cut)) => self.begin(cut),
+                Ok(Message::Part { cut, part }) => self.take_part(cut, part)?,
+                Ok(Message::Acknowledged(acknowledged)) => self.note(acknowledged),
+                Ok(Message::Flush(done)) => flushes.push(done),
+                Ok(Message::Finish) => return self.finish(),
+                Err(RecvTimeoutError::Disconnected) => return Ok(()),
+                Err(RecvTimeoutError::Timeout) => {}
+            }
+            // Nothing more is committed behind a failure elsewhere: the rows may be wrong.
+            if self.control.has_failed() {
+                return Ok(());
+            }
+            if self.retry_at.is_none_or(|retry_at| Instant::now() >= retry_at) {
+                self.write()?;
+            }
+            self.show_waiting();
+            if self.gathering.is_empty() && self.waiting.is_empty() && self.commit.is_none() {
+                for flush in flushes.drain(..) {
+                    // Whoever asked may have gone.
+                    let _ = oneshot::Sender::send(flush, ());
+                }
+            }
+            if Instant::now() >= retain_at {
+                self.retain()?;
+                retain_at = Instant::now() + RETAIN_EVERY;
+            }
+        }
+    }
+
+    /// Writes down what the sinks have, so that nothing is offered again.
+    fn finish(&mut self) -> Result<(), Error> {
+        if self.control.has_failed() {
+            return Ok(());
+        }
+        self.write()?;
+        self.show_waiting();
+        Ok(self.binlog.sync()?)
+    }
+
+    /// Queues an acknowledgement. One that waits for room is replaced by its successor, so that what has to be
+    /// written before a full disk can be freed stays small.
+    fn note(&mut self, new: Acknowledged) {
+        let same = |known: &&mut Acknowledged| known.sink == new.sink && known.statistic == new.statistic;
+        match self.acknowledged.iter_mut().rev().find(same) {
+            Some(known) if !known.went_back && !new.went_back => known.sequence = new.sequence,
+            _ => self.acknowledged.push_back(new),
+        }
+    }
+
+    fn begin(&mut self, cut: Cut) {
+        let tables = Vec::new();
+        self.gathering.push_back(Gathering { cut, parts: 0, tables, tally: Tally::default() });
+    }
+
+    /// Merges what one worker hands over at a cut. With the last worker's part, the cut is whole.
+    fn take_part(&mut self, number: u64, part: Part) -> Result<(), Error> {
+        // The reader sends a cut here before it sends it to the workers.
+        let Some(gathering) = self.gathering.iter_mut().find(|gathering| gathering.cut.number == number)
+        else {
+            return Ok(());
+        };
+        gathering.tally.add(part.tally);
+        if gathering.parts == 0 {
+            gathering.tables = part.tables;
+        } else {
+            for (at, (table, other)) in gathering.tables.iter_mut().zip(&part.tables).enumerate() {
+                let schema = &self.statistics[gathering.cut.statistics[at]];
+                table.merge(other).map_err(|_| Error::Overflow { statistic: schema.statistic.clone() })?;
+            }
+        }
+        gathering.parts += 1;
+        // Each worker comes to the cuts in order, so they become whole in order, too.
+        if gathering.parts == self.workers
+            && let Some(gathering) = self.gathering.pop_front()
+        {
+            let whole = self.complete(gathering)?;
+            self.waiting.push_back(whole);
+        }
+        Ok(())
+    }
+
+    /// Makes the log durable up to a cut, and its tables into rows.
+    fn complete(&self, gathering: Gathering) -> Result<Whole, Error> {
+        let Gathering { cut, tables, tally, .. } = gathering;
+        for handle in &cut.handles {
+            let path = handle.path().to_owned();
+            handle.sync().map_err(|source| Error::LogSync { path, source })?;
+        }
+        let statistics = cut.statistics.iter().map(|&at| Arc::clone(&self.statistics[at])).zip(cut.to);
+        let rows = statistics.zip(&tables).map(|((schema, to), table)| (schema, to, table.to_rows()));
+        Ok(Whole {
+            frontier: cut.frontier,
+            totals: Totals {
+                lines: tally.seen.lines,
+                bytes: tally.seen.bytes,
+                rejected: tally.seen.rejected,
+                lost_bytes: cut.lost_bytes,
+            },
+            rows: rows.collect(),
+            rejected: tally.samples.into_iter().map(binlog::RejectedLine::from).collect(),
+            names: cut.names,
+            retires: cut.retires,
+        })
+    }
+
+    /// A whole cut as a commit behind all earlier ones.
+    fn commit_of(&self, whole: Whole) -> Commit {
+        let Whole { frontier, totals, mut rows, rejected, retires, .. } = whole;
+        let state = self.binlog.state();
+        // A statistic that is new begins where its source does.
+        for schema in &self.statistics {
+            let is_cut = rows.iter().any(|(other, ..)| other == schema);
+            if !is_cut && !state.statistics.contains_key(&schema.statistic) {
+                let none = Rows::new(schema.keys.len(), schema.measures.len());
+                rows.push((Arc::clone(schema), Arc::clone(&frontier), none));
+            }
+        }
+        let mut ledger = state.ledger.clone();
+        ledger.frontier = Arc::clone(&frontier);
+        ledger.totals.lines += totals.lines;
+        ledger.totals.bytes += totals.bytes;
+        ledger.totals.rejected += totals.rejected;
+        ledger.totals.lost_bytes += totals.lost_bytes;
+        ledger.rejects = self.rejects.mark();
+        let cut = |(schema, to, rows): (Arc<Schema>, Arc<Frontier>, Rows)| {
+            let known = state.statistics.get(&schema.statistic);
+            let from = Arc::clone(known.map_or(&frontier, |known| &known.to));
+            binlog::Cut { schema, from, to, rows }
+        };
+        let mut cuts: Vec<_> = rows.into_iter().map(cut).collect();
+        if retires {
+            // Nor may a statistic that is not configured any more keep a place in a file that is let go.
+            let configured = |name: &String| self.statistics.iter().any(|schema| schema.statistic == *name);
+            let others = state.statistics.iter().filter(|(name, _)| !configured(name));
+            cuts.extend(others.map(|(_, known)| {
+                let schema = Arc::clone(&known.schema);
+                let rows = Rows::new(schema.keys.len(), schema.measures.len());
+                binlog::Cut { schema, from: Arc::clone(&known.to), to: Arc::clone(&frontier), rows }
+            }));
+        }
+        Commit { ledger, cuts, rejected, predecessors: Vec::new() }
+    }
+
+    /// Appends what waits, as long as there is room on the disk.
+    fn write(&mut self) -> Result<(), Error> {
+        self.retry_at = None;
+        // First what the sinks have: it may be what lets segments go, and makes room.
+        while let Some(Acknowledged { sink, statistic, sequence, went_back }) = self.acknowledged.front() {
+            let appended = match went_back {
+                false => self.binlog.acknowledge(sink, statistic, *sequence),
+                true => match self.binlog.register_sink(sink, statistic, *sequence) {
+                    // The batches it needs are gone: its delivery will find that, and stop alone.
+                    Err(BinlogError::Gone { .. }) => Ok(()),
+                    registered => registered,
+                },
+            };
+            if !self.has_room(appended)? {
+                return Ok(());
+            }
+            self.acknowledged.pop_front();
+        }
+        loop {
+            if !self.write_rejected()? {
+                return Ok(());
+            }
+            let commit = match (self.commit.take(), self.waiting.pop_front()) {
+                (Some(commit), whole) => {
+                    whole.into_iter().for_each(|whole| self.waiting.push_front(whole));
+                    commit
+                }
+                (None, Some(whole)) => {
+                    self.names = Arc::clone(&whole.names);
+                    self.commit_of(whole)
+                }
+                (None, None) => return Ok(()),
+            };
+            let appended = self.binlog.commit(&commit);
+            if !self.has_room(appended)? {
+                self.commit = Some(commit);
+                return Ok(());
+            }
+            self.rejected = Some((Arc::clone(&commit.rejected), Arc::clone(&self.names)));
+            let batches = commit.cuts.iter().filter(|cut| !cut.rows.is_empty()).count();
+            self.board.batches.fetch_add(batches as u64, Relaxed);
+            self.control.cuts_done.fetch_add(1, SeqCst);
+            self.control.wake.wake();
+            self.commits.send_replace(commit.ledger.totals);
+            // At once: until the next regular look, the binlog could grow far beyond its limit.
+            if self.binlog.bytes() > self.spool_bytes_max {
+                self.retain()?;
+            }
+        }
+    }
+
+    /// Writes the rejected lines of the last commit; `false` if there was no room. The next commit replaces
+    /// them in the binlog, so it has to wait for that.
+    fn write_rejected(&mut self) -> Result<bool, Error> {
+        let Some((lines, names)) = self.rejected.take() else {
+            return Ok(true);
+        };
+        match self.rejects.write(&lines, &names) {
+            Ok(()) => Ok(true),
+            Err(Error::StateDir { op, path, source }) if disk::is_full(source.kind()) => {
+                self.rejected = Some((lines, names));
+                self.wait_for_room(format!("{op} {}: {source}", path.display()))?;
+                Ok(false)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Whether there was room on the disk. If not, reading waits until there is.
+    fn has_room(&mut self, appended: Result<(), BinlogError>) -> Result<bool, Error> {
+        match appended {
+            Ok(()) => Ok(true),
+            Err(error) if error.is_disk_full() => {
+                self.wait_for_room(describe(&error))?;
+                Ok(false)
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Has reading wait, and frees what can be freed: segments that are only kept for a sink that might come
+    /// back older.
+    fn wait_for_room(&mut self, reason: String) -> Result<(), Error> {
+        self.retry_at = Some(Instant::now() + DISK_FULL_PAUSE);
+        self.hold(Some(reason));
+        match self.binlog.retain(Instant::now(), 0) {
+            Err(error) if !error.is_disk_full() => Err(error.into()),
+            _ => Ok(()),
+        }
+    }
+
+    /// Removes what nobody needs any more, and holds reading back while the rest is too much. On a full disk
+    /// this may be what makes room; reading is then held until there is some.
+    fn retain(&mut self) -> Result<(), Error> {
+        let retained = self.binlog.retain(Instant::now(), self.spool_bytes_max).map(drop);
+        if !self.has_room(retained)? {
+            return Ok(());
+        }
+        let bytes = self.binlog.bytes();
+        self.board.binlog_bytes.store(bytes, Relaxed);
+        if self.retry_at.is_some() {
+            return Ok(());
+        }
+        let limit = self.spool_bytes_max;
+        self.hold((bytes > limit).then(|| {
+            let rest = self.board.rest();
+            let behind = rest.sinks.iter().filter(|sink| sink.waiting > 0).map(|sink| &*sink.name);
+            let behind = behind.collect::<Vec<_>>().join(", ");
+            format!("the binlog has reached its limit of {limit} bytes, which wait for: {behind}")
+        }));
+        Ok(())
+    }
+
+    fn show_waiting(&self) {
+        let state = self.binlog.state();
+        for sink in &mut self.board.rest().sinks {
+            let marks = state.sinks.get(&sink.name);
+            let acknowledged = |statistic: &String| {
+                // What cannot be noted for want of room, the sink has all the same.
+                let unnoted = self.acknowledged.iter().rev();
+                let mut unnoted =
+                    unnoted.filter(|ack| *ack.sink == *sink.name && *ack.statistic == **statistic);
+                let noted =
+                    || marks.and_then(|marks| marks.get(statistic)).map_or(0, |mark| mark.acknowledged);
+                unnoted.next().map_or_else(noted, |ack| ack.sequence)
+            };
+            let behind = state.statistics.iter().map(|(name, known)| known.sequence - acknowledged(name));
+            sink.waiting = behind.sum();
+        }
+    }
+
+    fn hold(&self, reason: Option<String>) {
+        self.control.hold.store(reason.is_some(), SeqCst);
+        self.board.pause(reason);
+        self.control.wake.wake();
+    }
+}
+
+impl From<RejectedLine> for binlog::RejectedLine {
+    fn from(line: RejectedLine) -> Self {
+        Self {
+            file: line.file,
+            offset: line.offset,
+            column: u64::from(line.rejection.column),
+            reason: line.rejection.reason.to_string(),
+            sample: line.sample,
+        }
+    }
+}

@@ -1,0 +1,115 @@
+use std::sync::{
+    Mutex, PoisonError,
+    atomic::{AtomicBool, AtomicU64, Ordering::SeqCst},
+};
+
+use tokio::sync::watch;
+
+use crate::{
+    Error,
+    deliver::Stop,
+    tail::{TailError, Wake},
+};
+
+/// How the threads and tasks of a run tell each other to stop, to wait, and to go on.
+#[derive(Debug)]
+pub(super) struct Control {
+    /// Wakes the reader.
+    pub(super) wake: Wake,
+    /// Nothing more may be committed.
+    failed: AtomicBool,
+    error: Mutex<Option<Error>>,
+    /// The reader is to read no more.
+    stop_reading: AtomicBool,
+    /// The reader is to hand out nothing for now: the binlog is at its limit, or its disk is full.
+    pub(super) hold: AtomicBool,
+    /// By statistic: some worker's table has reached its share of the row limit.
+    rows_reached: Box<[AtomicBool]>,
+    /// Cuts that are committed. The reader counts those that it has begun.
+    pub(super) cuts_done: AtomicU64,
+    stop: watch::Sender<Stop>,
+}
+
+impl Control {
+    pub(super) fn new(wake: Wake, statistics: usize) -> Self {
+        Self {
+            wake,
+            failed: AtomicBool::new(false),
+            error: Mutex::new(None),
+            stop_reading: AtomicBool::new(false),
+            hold: AtomicBool::new(false),
+            rows_reached: (0..statistics).map(|_| AtomicBool::new(false)).collect(),
+            cuts_done: AtomicU64::new(0),
+            stop: watch::Sender::new(Stop::No),
+        }
+    }
+
+    /// Stops the whole pipeline before anything more is committed. The first error is the one reported.
+    pub(super) fn fail(&self, error: Error) {
+        tracing::error!(error = crate::status::describe(&error), "the pipeline stops");
+        let mut first = self.error.lock().unwrap_or_else(PoisonError::into_inner);
+        // After a truncation the run begins again; any other error must not be lost behind it.
+        let may_restart = matches!(&*first, Some(Error::Log { source: TailError::Shrunk { .. }, .. }));
+        if first.is_none() || may_restart {
+            *first = Some(error);
+        }
+        drop(first);
+        self.abort();
+    }
+
+    /// As [`fail`](Self::fail), without an error.
+    pub(super) fn abort(&self) {
+        self.failed.store(true, SeqCst);
+        self.stop.send_replace(Stop::Now);
+        self.wake.wake();
+    }
+
+    /// Asks for an early cut of a statistic.
+    pub(super) fn reach_rows(&self, statistic: usize) {
+        if !self.rows_reached[statistic].swap(true, SeqCst) {
+            self.wake.wake();
+        }
+    }
+
+    /// Whether an early cut of that statistic was asked for.
+    pub(super) fn has_reached_rows(&self, statistic: usize) -> bool {
+        self.rows_reached[statistic].load(SeqCst)
+    }
+
+    /// The statistic is being cut.
+    pub(super) fn clear_rows_reached(&self, statistic: usize) {
+        self.rows_reached[statistic].store(false, SeqCst);
+    }
+
+    pub(super) fn has_failed(&self) -> bool {
+        self.failed.load(SeqCst)
+    }
+
+    pub(super) fn take_error(&self) -> Option<Error> {
+        self.error.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    pub(super) fn stop_reading(&self) {
+        self.stop_reading.store(true, SeqCst);
+        self.wake.wake();
+    }
+
+    pub(super) fn is_reading_stopped(&self) -> bool {
+        self.stop_reading.load(SeqCst) || self.has_failed()
+    }
+
+    /// Tells the deliveries when to end. A failure is not taken back.
+    pub(super) fn stop_delivering(&self, stop: Stop) {
+        self.stop.send_if_modified(|now| {
+            let changes = *now != Stop::Now && *now != stop;
+            if changes {
+                *now = stop;
+            }
+            changes
+        });
+    }
+
+    pub(super) fn stop(&self) -> watch::Receiver<Stop> {
+        self.stop.subscribe()
+    }
+}

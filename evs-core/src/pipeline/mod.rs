@@ -1,0 +1,149 @@
+//! A pipeline: built once, run once, asked for its status at any time.
+
+mod builder;
+mod committer;
+mod control;
+mod lock;
+mod reader;
+mod rejects;
+mod run;
+mod state;
+mod threads;
+
+use std::{
+    future::Future,
+    path::PathBuf,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+pub use builder::{LostState, PipelineBuilder, SinkStart};
+
+use crate::{
+    Error,
+    aggregate::Plan,
+    binlog::{Binlog, BinlogOptions},
+    format::LineParser,
+    sink::Sink,
+    statistic::Schema,
+    status::{Board, Status},
+    tail::TailOptions,
+};
+
+/// One source on its way to its sinks.
+///
+/// Holds its state directory locked for as long as it lives.
+#[derive(Debug)]
+pub struct Pipeline {
+    config: Config,
+    board: Arc<Board>,
+    /// Opened by the builder, so that damage is found there; taken by the run.
+    binlog: Mutex<Option<Binlog>>,
+    /// Shared with the thread that writes: a run that is dropped may still be at its last write.
+    lock: Arc<lock::Lock>,
+}
+
+/// What a run has done.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Summary {
+    /// Lines read, rejected ones too. A line that was read before a crash and is read again is counted once.
+    pub lines: u64,
+    /// Lines that were not counted, empty ones too.
+    pub rejected: u64,
+    /// Bytes of all those lines.
+    pub bytes: u64,
+    /// Bytes of the log that vanished before they were read.
+    pub lost_bytes: u64,
+    /// Batches cut.
+    pub batches: u64,
+    /// Batches that were left in the binlog for the next start, over all sinks.
+    pub undelivered: u64,
+    /// Whether everything that was read is in every sink; for a run to the end, also whether it came there.
+    pub is_complete: bool,
+    /// How long the run took.
+    pub duration: Duration,
+}
+
+/// The builder's settings, judged.
+#[derive(Debug)]
+struct Config {
+    source: String,
+    tail: TailOptions,
+    state_dir: PathBuf,
+    binlog: BinlogOptions,
+    statistics: Vec<StatisticConfig>,
+    sinks: Vec<(Arc<str>, Arc<dyn Sink>)>,
+    plan: Plan,
+    parser: LineParser,
+    workers: usize,
+    poll_every: Duration,
+    drain_timeout: Duration,
+    sink_timeout: Duration,
+    spool_bytes_max: u64,
+    rejected_bytes_max: u64,
+    keep_samples: bool,
+    lost_state: LostState,
+    new_sinks: SinkStart,
+}
+
+#[derive(Debug)]
+struct StatisticConfig {
+    schema: Arc<Schema>,
+    flush_every: Duration,
+    redefine: bool,
+}
+
+impl Pipeline {
+    /// Begins a pipeline for a source of that name: 1 to 64 of `a-z`, `0-9`, `_` and `-`, unique among all
+    /// that write to the same sinks.
+    pub fn builder(source: impl Into<String>) -> PipelineBuilder {
+        PipelineBuilder::new(source.into())
+    }
+
+    /// Follows the log until `shutdown` is ready; then stops reading, cuts what was read, delivers for up to
+    /// the drain timeout and returns. What is not delivered by then stays in the binlog.
+    ///
+    /// # Errors
+    ///
+    /// If something happened after which nothing more may be counted. Everything committed until then is kept,
+    /// and the next start goes on from there.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped, the run ends as if the process had been killed: nothing is lost, and what was in memory is
+    /// read again by the next one.
+    pub async fn run(&self, shutdown: impl Future<Output = ()>) -> Result<Summary, Error> {
+        self.run_until(shutdown, false).await
+    }
+
+    /// Reads from where the source stands through everything there is, delivers it all, and returns; earlier
+    /// if `shutdown` is ready, as [`run`](Self::run) does.
+    ///
+    /// A last line without its newline is not read, unless its file is a rotated one.
+    ///
+    /// # Errors
+    ///
+    /// As [`run`](Self::run), and [`Error::SinkStopped`] if a sink refused something for good.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`run`](Self::run).
+    pub async fn run_to_end(&self, shutdown: impl Future<Output = ()>) -> Result<Summary, Error> {
+        self.run_until(shutdown, true).await
+    }
+
+    /// What the pipeline is doing. Cheap: it can be asked many times a second.
+    pub fn status(&self) -> Status {
+        self.board.status()
+    }
+
+    /// The schemas of the pipeline's statistics, as its sinks know them.
+    pub fn schemas(&self) -> impl Iterator<Item = &Arc<Schema>> {
+        self.config.statistics.iter().map(|statistic| &statistic.schema)
+    }
+
+    fn take_binlog(&self) -> Option<Binlog> {
+        self.binlog.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}

@@ -1,0 +1,432 @@
+//! The thread that decides what is read: it gives out ranges of the log to the workers, and decides when to cut.
+
+use std::{
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::Ordering::{Relaxed, SeqCst},
+        mpsc::{Sender, SyncSender, TrySendError},
+    },
+    time::{Duration, Instant},
+};
+
+use super::{committer::Message, control::Control};
+use crate::{
+    Error,
+    aggregate::{Part, Skip, Worker},
+    status::Board,
+    tail::{Chunk, ChunkKind, Frontier, LogHandle, TailError, TailEvent, TailOptions, Tailer},
+};
+
+/// Chunks that wait for a worker: one to go on with while the next is looked for.
+pub(super) const WORK_QUEUED_MAX: usize = 2;
+/// Cuts begun and not yet committed. With two, one is merged and written while the next one's rows gather.
+const CUTS_MAX: u64 = 2;
+/// How often the log is looked at while there is much to read.
+const POLL_BUSY: Duration = Duration::from_millis(100);
+/// How long files may come and go before an error of the log is believed: a rotation takes no longer.
+const SETTLE_TIME: Duration = Duration::from_secs(3);
+/// How often the log is looked at meanwhile.
+const SETTLE_PAUSE: Duration = Duration::from_millis(50);
+/// How often rates are sampled.
+const RATES_EVERY: Duration = Duration::from_secs(1);
+
+/// What a worker gets: chunks, and between them the cuts, at the same place of the log for every worker.
+#[derive(Debug)]
+pub(super) enum Work {
+    Chunk(Chunk, Option<Arc<Skip>>),
+    Cut { number: u64, statistics: Arc<[usize]> },
+}
+
+/// A cut as it begins: up to where, and what must be durable before it is.
+#[derive(Debug)]
+pub(super) struct Cut {
+    pub(super) number: u64,
+    /// Indices of the statistics that are cut.
+    pub(super) statistics: Arc<[usize]>,
+    /// Up to where each of them has then counted.
+    pub(super) to: Vec<Arc<Frontier>>,
+    /// Up to where lines have then been counted all together.
+    pub(super) frontier: Arc<Frontier>,
+    pub(super) handles: Vec<Arc<LogHandle>>,
+    /// The files that were read, by their paths.
+    pub(super) names: Arc<Frontier>,
+    /// Whether finished files leave all positions with this cut.
+    pub(super) retires: bool,
+    /// Bytes that vanished unread since the last cut.
+    pub(super) lost_bytes: u64,
+}
+
+/// One statistic's timetable.
+#[derive(Debug)]
+struct Timetable {
+    flush_every: Duration,
+    due: Instant,
+    /// Whether anything was read since its last cut.
+    is_dirty: bool,
+}
+
+/// The reader's state.
+pub(super) struct Reader {
+    source: String,
+    path: PathBuf,
+    control: Arc<Control>,
+    board: Arc<Board>,
+    tailer: Tailer,
+    poll_every: Duration,
+    to_end: bool,
+    workers: Vec<SyncSender<Work>>,
+    next_worker: usize,
+    committer: Sender<Message>,
+    timetables: Vec<Timetable>,
+    /// How far each statistic had counted at the start, and at the end of the list all together. Empty as soon
+    /// as all of that has been passed.
+    counted: Vec<Frontier>,
+    cuts: u64,
+    lost_bytes: u64,
+    next_rates: Instant,
+    /// Since when looking at the log fails in a way that may pass.
+    unsettled_since: Option<Instant>,
+    /// Whether there was any file to read.
+    has_opened: bool,
+}
+
+/// What a reader is made of.
+pub(super) struct ReaderParts {
+    pub(super) source: String,
+    pub(super) control: Arc<Control>,
+    pub(super) board: Arc<Board>,
+    pub(super) poll_every: Duration,
+    pub(super) to_end: bool,
+    pub(super) workers: Vec<SyncSender<Work>>,
+    pub(super) committer: Sender<Message>,
+    pub(super) flush_every: Vec<Duration>,
+    /// How far each statistic has counted, and at the end of the list all together; empty for a new source.
+    pub(super) counted: Vec<Frontier>,
+}
+
+impl Reader {
+    /// Finds the place in the log where reading goes on.
+    ///
+    /// `None` if the run is to stop before it was found.
+    pub(super) fn open(parts: ReaderParts, options: &TailOptions) -> Result<Option<Self>, Error> {
+        let started = Instant::now();
+        let tailer = loop {
+            // Without any position, this begins with a new source.
+            match Tailer::resume(options.clone(), &parts.counted, Instant::now()) {
+                Err(_) if parts.control.is_reading_stopped() => return Ok(None),
+                Err(error) if error.may_pass() && started.elapsed() < SETTLE_TIME => {
+                    parts.control.wake.wait(SETTLE_PAUSE);
+                }
+                Err(source) => return Err(Error::Log { name: parts.source, source }),
+                Ok(tailer) => break tailer,
+            }
+        };
+        Ok(Some(Self::new(parts, tailer, options.path.clone())))
+    }
+
+    fn new(parts: ReaderParts, tailer: Tailer, path: PathBuf) -> Self {
+        let now = Instant::now();
+        let timetable = |flush_every| Timetable { flush_every, due: now + flush_every, is_dirty: false };
+        Self {
+            source: parts.source,
+            path,
+            control: parts.control,
+            board: parts.board,
+            tailer,
+            poll_every: parts.poll_every,
+            to_end: parts.to_end,
+            workers: parts.workers,
+            next_worker: 0,
+            committer: parts.committer,
+            timetables: parts.flush_every.into_iter().map(timetable).collect(),
+            counted: parts.counted,
+            cuts: 0,
+            lost_bytes: 0,
+            next_rates: now,
+            unsettled_since: None,
+            has_opened: false,
+        }
+    }
+
+    /// Reads until told to stop, or to the end; then cuts everything.
+    pub(super) fn run(mut self) -> Result<(), Error> {
+        // Where a new source begins is durable before anything of it is counted: a rotation while evs is down
+        // must not move it.
+        self.cut(Vec::new());
+        let mut last_poll = Instant::now();
+        self.poll(last_poll)?;
+        while !self.control.is_reading_stopped() {
+            let now = Instant::now();
+            self.cut_what_is_due(now);
+            if now >= self.next_rates {
+                self.board.sample_rates(now);
+                self.next_rates = now + RATES_EVERY;
+            }
+            if now.duration_since(last_poll) >= POLL_BUSY {
+                self.poll(now)?;
+                last_poll = now;
+            }
+            if self.must_wait() {
+                self.control.wake.wait(POLL_BUSY);
+                continue;
+            }
+            if let Some(chunk) = self.next_chunk()? {
+                self.give_out(chunk);
+                continue;
+            }
+            // Nothing more as of the last look: look again before saying so.
+            self.poll(now)?;
+            last_poll = now;
+            if let Some(chunk) = self.next_chunk()? {
+                self.give_out(chunk);
+                continue;
+            }
+            if self.to_end && self.unsettled_since.is_none() && self.tailer.is_at_end() {
+                if !self.has_opened {
+                    return Err(Error::Setting {
+                        setting: "tail".to_owned(),
+                        value: self.path.display().to_string(),
+                        expected: "a log that exists, for a run to its end",
+                    });
+                }
+                break;
+            }
+            self.control.wake.wait(self.idle_for(now));
+        }
+        self.cut_everything();
+        Ok(())
+    }
+
+    /// Whether nothing may be handed out for now.
+    fn must_wait(&self) -> bool {
+        let rows_reached = || (0..self.timetables.len()).any(|at| self.control.has_reached_rows(at));
+        self.control.hold.load(SeqCst) || (self.cuts_under_way() >= CUTS_MAX && rows_reached())
+    }
+
+    fn cuts_under_way(&self) -> u64 {
+        self.cuts - self.control.cuts_done.load(SeqCst)
+    }
+
+    /// How long there is nothing to do unless somebody wakes the reader.
+    fn idle_for(&self, now: Instant) -> Duration {
+        if self.cuts_under_way() >= CUTS_MAX {
+            // Whatever is due has to wait for a commit, which wakes the reader.
+            return self.poll_every;
+        }
+        let due = self.timetables.iter().filter(|timetable| timetable.is_dirty);
+        let due = due.map(|timetable| timetable.due).min();
+        due.map_or(self.poll_every, |due| due.saturating_duration_since(now).min(self.poll_every))
+    }
+
+    fn next_chunk(&mut self) -> Result<Option<Chunk>, Error> {
+        self.tailer.next_chunk().map_err(|error| self.log_error(error))
+    }
+
+    fn poll(&mut self, now: Instant) -> Result<(), Error> {
+        let polled = self.tailer.poll(now);
+        for event in self.tailer.take_events() {
+            self.note(&event);
+        }
+        match polled {
+            Ok(()) => self.unsettled_since = None,
+            Err(error) if error.may_pass() && self.is_settling(now) => {}
+            Err(error) => return Err(self.log_error(error)),
+        }
+        self.board.behind_bytes.store(self.tailer.behind(), Relaxed);
+        Ok(())
+    }
+
+    /// Whether errors of the log have not lasted long enough to be believed.
+    fn is_settling(&mut self, now: Instant) -> bool {
+        now.duration_since(*self.unsettled_since.get_or_insert(now)) < SETTLE_TIME
+    }
+
+    fn note(&mut self, event: &TailEvent) {
+        let lost = event.lost();
+        match event {
+            _ if lost > 0 => tracing::error!(source = self.source, lost, "{event}"),
+            TailEvent::Unreadable { .. } => tracing::error!(source = self.source, "{event}"),
+            TailEvent::Waiting { .. } => tracing::warn!(source = self.source, "{event}"),
+            _ => tracing::info!(source = self.source, "{event}"),
+        }
+        self.has_opened |= matches!(event, TailEvent::Opened { .. });
+        self.lost_bytes += lost;
+        self.board.lost_bytes.fetch_add(lost, Relaxed);
+        self.board.rest().last_event = Some(event.to_string());
+    }
+
+    fn log_error(&self, source: TailError) -> Error {
+        Error::Log { name: self.source.clone(), source }
+    }
+
+    /// Hands a chunk to the next worker that has room.
+    fn give_out(&mut self, chunk: Chunk) {
+        let skip = self.skip(&chunk);
+        for (at, timetable) in self.timetables.iter_mut().enumerate() {
+            timetable.is_dirty |= !skip.as_ref().is_some_and(|skip| skip.statistics[at]);
+        }
+        let mut work = Work::Chunk(chunk, skip.map(Arc::new));
+        for _ in 0..self.workers.len() {
+            let next = self.next_worker();
+            match self.workers[next].try_send(work) {
+                Ok(()) => return,
+                Err(TrySendError::Full(back) | TrySendError::Disconnected(back)) => work = back,
+            }
+        }
+        let next = self.next_worker();
+        self.send(next, work);
+    }
+
+    fn next_worker(&mut self) -> usize {
+        self.next_worker = (self.next_worker + 1) % self.workers.len();
+        self.next_worker
+    }
+
+    /// A worker that has gone away has failed, and said so; the reader notices by that.
+    fn send(&self, worker: usize, work: Work) {
+        let _ = self.workers[worker].send(work);
+    }
+
+    /// Which statistics have counted the chunk before.
+    fn skip(&self, chunk: &Chunk) -> Option<Skip> {
+        let covered = |frontier: &Frontier| frontier.covers(chunk.number, chunk.end);
+        if !self.counted.iter().any(covered) {
+            return None;
+        }
+        let (tally, statistics) = self.counted.split_last()?;
+        Some(Skip { statistics: statistics.iter().map(covered).collect(), tally: covered(tally) })
+    }
+
+    /// Up to where a statistic has counted, or at the end of the list all together, when the log has been handed
+    /// out up to `frontier`. After a restart that may be less than what it had counted before.
+    fn counted_to(&self, at: usize, frontier: &Arc<Frontier>) -> Arc<Frontier> {
+        match self.counted.get(at) {
+            Some(counted) => Arc::new(frontier.join(counted)),
+            None => Arc::clone(frontier),
+        }
+    }
+
+    fn cut_what_is_due(&mut self, now: Instant) {
+        if self.tailer.has_retired() {
+            self.retire();
+        }
+        if self.cuts_under_way() >= CUTS_MAX {
+            return;
+        }
+        let due: Vec<usize> = (0..self.timetables.len())
+            .filter(|&at| {
+                let timetable = &self.timetables[at];
+                timetable.is_dirty && (now >= timetable.due || self.control.has_reached_rows(at))
+            })
+            .collect();
+        if !due.is_empty() {
+            self.cut(due);
+        }
+    }
+
+    /// Lets finished files leave all positions at once, so that no statistic looks for one that others are done
+    /// with.
+    fn retire(&mut self) {
+        // What was read from them is to be durable, too.
+        let (handles, names) = (self.tailer.handles(), Arc::new(self.tailer.frontier()));
+        self.tailer.retire();
+        self.cut_with((0..self.timetables.len()).collect(), handles, Some(names));
+    }
+
+    fn cut_everything(&mut self) {
+        let dirty = (0..self.timetables.len()).filter(|&at| self.timetables[at].is_dirty).collect::<Vec<_>>();
+        if !dirty.is_empty() || self.lost_bytes > 0 {
+            self.cut(dirty);
+        }
+    }
+
+    /// Cuts these statistics here. Every worker comes to the cut between the same two chunks of the log.
+    fn cut(&mut self, statistics: Vec<usize>) {
+        let handles = self.tailer.handles();
+        self.cut_with(statistics, handles, None);
+    }
+
+    /// `retired` is the frontier before finished files left it, if some do.
+    fn cut_with(
+        &mut self,
+        statistics: Vec<usize>,
+        handles: Vec<Arc<LogHandle>>,
+        retired: Option<Arc<Frontier>>,
+    ) {
+        let now = Instant::now();
+        for &at in &statistics {
+            let timetable = &mut self.timetables[at];
+            timetable.is_dirty = false;
+            timetable.due = now + timetable.flush_every;
+            self.control.clear_rows_reached(at);
+        }
+        self.cuts += 1;
+        let statistics: Arc<[usize]> = statistics.into();
+        let frontier = Arc::new(self.tailer.frontier());
+        self.board.rest().position = Frontier::clone(&frontier);
+        let cut = Cut {
+            number: self.cuts,
+            statistics: Arc::clone(&statistics),
+            to: statistics.iter().map(|&at| self.counted_to(at, &frontier)).collect(),
+            frontier: self.counted_to(self.timetables.len(), &frontier),
+            handles,
+            retires: retired.is_some(),
+            names: retired.unwrap_or_else(|| Arc::clone(&frontier)),
+            lost_bytes: std::mem::take(&mut self.lost_bytes),
+        };
+        if self.counted.iter().all(|counted| counted.join(&frontier) == *frontier) {
+            self.counted.clear();
+        }
+        // The committer goes away only when it has failed, and said so.
+        let _ = self.committer.send(Message::Cut(cut));
+        for worker in 0..self.workers.len() {
+            self.send(worker, Work::Cut { number: self.cuts, statistics: Arc::clone(&statistics) });
+        }
+    }
+}
+
+/// What a worker's thread does: chunk after chunk, and at a cut hands over what it has.
+pub(super) fn work(
+    index: usize,
+    mut worker: Worker,
+    queue: &std::sync::mpsc::Receiver<Work>,
+    committer: &Sender<Message>,
+    control: &Control,
+    board: &Board,
+) -> Result<(), TailError> {
+    let mut buffer = Vec::new();
+    while let Ok(work) = queue.recv() {
+        if control.has_failed() {
+            break;
+        }
+        let (chunk, skip) = match work {
+            Work::Chunk(chunk, skip) => (chunk, skip),
+            Work::Cut { number, statistics } => {
+                let part: Part = worker.cut(&statistics);
+                board.rows[index].store(worker.rows() as u64, Relaxed);
+                // The committer goes away only when it has failed, and said so.
+                let _ = committer.send(Message::Part { cut: number, part });
+                continue;
+            }
+        };
+        let block = chunk.read(&mut buffer)?;
+        let (skip, before) = (skip.as_deref(), worker.seen());
+        match chunk.kind {
+            ChunkKind::Lines | ChunkKind::Final => worker.lines(block, chunk.number, chunk.start, skip),
+            ChunkKind::Oversized => {
+                worker.oversized(block, chunk.number, chunk.start, chunk.end - chunk.start, skip);
+            }
+        }
+        let seen = worker.seen();
+        board.lines.fetch_add(seen.lines - before.lines, Relaxed);
+        board.bytes.fetch_add(seen.bytes - before.bytes, Relaxed);
+        board.rejected.fetch_add(seen.rejected - before.rejected, Relaxed);
+        if let Some(seconds) = seen.last_seconds {
+            board.last_seconds.store(seconds, Relaxed);
+        }
+        board.rows[index].store(worker.rows() as u64, Relaxed);
+        worker.full(board.rows.len()).for_each(|statistic| control.reach_rows(statistic));
+    }
+    Ok(())
+}

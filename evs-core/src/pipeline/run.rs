@@ -1,0 +1,414 @@
+//! One run of a pipeline: threads and tasks are started in the direction of the data, and ended in it.
+
+use std::{
+    collections::{BTreeSet, HashMap, VecDeque},
+    convert::Infallible,
+    future::{Future, pending},
+    sync::{
+        Arc,
+        atomic::Ordering::Relaxed,
+        mpsc::{self, channel, sync_channel},
+    },
+    time::Duration,
+};
+
+use tokio::{
+    sync::{oneshot, watch},
+    task::{self, JoinError, JoinSet},
+    time::Instant,
+};
+
+use super::{
+    Config, Pipeline, Summary,
+    committer::{Committer, Message},
+    control::Control,
+    reader::{Reader, ReaderParts, WORK_QUEUED_MAX, work},
+    rejects::RejectsFile,
+    threads::{Thread, message},
+};
+use crate::{
+    Error,
+    aggregate::Worker,
+    binlog::{Binlog, State, Totals},
+    deliver::{Delivery, Ended, Stop, Stream},
+    disk::RealDisk,
+    sink::{Sink, SinkError},
+    status::{Board, Phase, describe},
+    tail::{Frontier, TailError, Wake},
+};
+
+/// How often a run begins again because the log was truncated under it. A log that is truncated more often
+/// than that is not one that can be followed.
+const RESTARTS_MAX: u32 = 100;
+/// How long it waits before it does.
+const RESTART_PAUSE: Duration = Duration::from_millis(200);
+
+/// Whether the caller wants the run to end.
+type Stopped = watch::Receiver<bool>;
+
+impl Pipeline {
+    pub(super) async fn run_until(
+        &self,
+        shutdown: impl Future<Output = ()>,
+        to_end: bool,
+    ) -> Result<Summary, Error> {
+        self.board.rest().phase = Phase::Running;
+        // Also when this future is dropped.
+        let _ended = EndedOnDrop(&self.board);
+        let stop = watch::Sender::new(false);
+        let watch_shutdown = async {
+            shutdown.await;
+            stop.send_replace(true);
+            pending::<Infallible>().await
+        };
+        tokio::select! {
+            result = self.run_and_restart(stop.subscribe(), to_end) => result,
+            never = watch_shutdown => match never {},
+        }
+    }
+
+    /// Runs, and begins again from the last commit when the log was truncated while it was being read.
+    async fn run_and_restart(&self, mut stopped: Stopped, to_end: bool) -> Result<Summary, Error> {
+        let mut binlog = Some(self.take_binlog().ok_or(Error::AlreadyRun)?);
+        let started = Instant::now();
+        let before = binlog.as_ref().map_or_else(Totals::default, |binlog| binlog.state().ledger.totals);
+        let mut restarts = RESTARTS_MAX;
+        loop {
+            let opened = match binlog.take() {
+                Some(opened) => opened,
+                None => self.reopen()?,
+            };
+            let totals = opened.state().ledger.totals;
+            self.board.go_back(totals.since(&before));
+            match self.run_once(opened, &mut stopped, to_end).await {
+                Err(Error::Log { source: error @ TailError::Shrunk { .. }, .. }) if restarts > 0 => {
+                    let error = describe(&error);
+                    tracing::warn!(source = self.config.source, error, "reading again from the last commit");
+                    restarts -= 1;
+                    tokio::time::sleep(RESTART_PAUSE).await;
+                }
+                Err(error) => return Err(error),
+                Ok(ran) => {
+                    if let (true, Some((sink, source))) = (to_end, ran.refused) {
+                        let waiting = ran.undelivered;
+                        return Err(Error::SinkStopped { sink: sink.to_string(), waiting, source });
+                    }
+                    let Totals { lines, bytes, rejected, lost_bytes } = ran.totals.since(&before);
+                    return Ok(Summary {
+                        lines,
+                        rejected,
+                        bytes,
+                        lost_bytes,
+                        batches: self.board.batches.load(Relaxed),
+                        undelivered: ran.undelivered,
+                        is_complete: ran.is_complete,
+                        duration: started.elapsed(),
+                    });
+                }
+            }
+        }
+    }
+
+    fn reopen(&self) -> Result<Binlog, Error> {
+        let path = self.config.state_dir.clone();
+        let disk = RealDisk::open(&path).map_err(|source| Error::StateDir { op: "opening", path, source })?;
+        let (binlog, _) = Binlog::open(Arc::new(disk), &self.config.source, self.config.binlog)?;
+        Ok(binlog)
+    }
+
+    async fn run_once(&self, mut binlog: Binlog, stopped: &mut Stopped, to_end: bool) -> Result<Ran, Error> {
+        tokio::select! {
+            checked = self.check_state(&mut binlog) => checked?,
+            _ = stopped.wait_for(|stopped| *stopped) => return Ok(Ran::nothing(&binlog)),
+        }
+        self.prepare_state(&mut binlog)?;
+
+        let wake = Wake::watching(&self.config.tail.path);
+        let control = Arc::new(Control::new(wake, self.config.statistics.len()));
+        // Should this future be dropped, its threads end as after a failure.
+        let _abort = AbortOnDrop(&control);
+        let commits = watch::Sender::new(binlog.state().ledger.totals);
+        let committed = commits.subscribe();
+        let (committer, messages) = channel();
+        let mut deliveries = Deliveries::default();
+        for delivery in self.deliveries(&binlog, &committer, &commits, &control) {
+            deliveries.start(delivery);
+        }
+        let counted = counted(&self.config, binlog.state());
+        let mut committing = self.start_committing(binlog, commits, messages, &control)?;
+        let mut reading = self.start_reading(counted, &committer, &control, to_end);
+
+        deliveries.watch_while(reading.ended(stopped, &control), &control).await;
+
+        self.board.rest().phase = Phase::Draining;
+        // A run to the end delivers everything, however long it takes, unless it is told to stop.
+        let until = (!to_end || *stopped.borrow()).then(|| Instant::now() + self.config.drain_timeout);
+        let hurry = hurry(stopped.clone(), until, self.config.drain_timeout);
+        tokio::pin!(hurry);
+        let (flush, flushed) = oneshot::channel();
+        // Here and below: the committer goes away only when it has failed, and said so.
+        let _ = committer.send(Message::Flush(flush));
+        let is_flushed = tokio::select! {
+            flushed = flushed => flushed.is_ok(),
+            // The disk is full. What was not committed is read again at the next start.
+            () = &mut hurry => false,
+        };
+        if is_flushed {
+            control.stop_delivering(Stop::Drain(until));
+            tokio::select! {
+                () = deliveries.all_ended(&control) => {}
+                () = &mut hurry => control.stop_delivering(Stop::Now),
+            }
+        } else {
+            control.abort();
+        }
+        deliveries.all_ended(&control).await;
+        let _ = committer.send(Message::Finish);
+        committing.ended().await;
+        if let Some(error) = control.take_error() {
+            return Err(error);
+        }
+        let undelivered = self.board.rest().sinks.iter().map(|sink| sink.waiting).sum();
+        let totals = *committed.borrow();
+        let is_complete = is_flushed && undelivered == 0 && !(to_end && *stopped.borrow());
+        Ok(Ran { totals, undelivered, is_complete, refused: deliveries.refused })
+    }
+
+    /// Starts the threads that read, parse and aggregate.
+    fn start_reading(
+        &self,
+        counted: Vec<Frontier>,
+        committer: &mpsc::Sender<Message>,
+        control: &Arc<Control>,
+        to_end: bool,
+    ) -> Reading {
+        let config = &self.config;
+        let (mut queues, mut workers) = (Vec::new(), Vec::new());
+        for index in 0..config.workers {
+            let (queue, works) = sync_channel(WORK_QUEUED_MAX);
+            queues.push(queue);
+            let worker = Worker::new(config.plan.clone(), config.parser.clone(), config.keep_samples);
+            let (committer, board) = (committer.clone(), Arc::clone(&self.board));
+            let (source, shared) = (config.source.clone(), Arc::clone(control));
+            workers.push(Thread::start(format!("evs-worker-{index}"), control, move || {
+                work(index, worker, &works, &committer, &shared, &board)
+                    .map_err(|error| Error::Log { name: source, source: error })
+            }));
+        }
+        let flush_every: Vec<_> = config.statistics.iter().map(|statistic| statistic.flush_every).collect();
+        let parts = ReaderParts {
+            source: config.source.clone(),
+            control: Arc::clone(control),
+            board: Arc::clone(&self.board),
+            poll_every: config.poll_every,
+            to_end,
+            workers: queues,
+            committer: committer.clone(),
+            flush_every,
+            counted,
+        };
+        let tail = config.tail.clone();
+        let reader = Thread::start("evs-reader", control, move || match Reader::open(parts, &tail)? {
+            Some(reader) => reader.run(),
+            None => Ok(()),
+        });
+        Reading { reader, workers }
+    }
+
+    fn start_committing(
+        &self,
+        binlog: Binlog,
+        commits: watch::Sender<Totals>,
+        messages: mpsc::Receiver<Message>,
+        control: &Arc<Control>,
+    ) -> Result<Thread, Error> {
+        let config = &self.config;
+        let State { ledger, rejected, .. } = binlog.state();
+        let (rejected, frontier) = (Arc::clone(rejected), Arc::clone(&ledger.frontier));
+        let rejects = RejectsFile::open(&config.state_dir, config.rejected_bytes_max, ledger.rejects)?;
+        let committer = Committer {
+            binlog,
+            statistics: self.schemas().cloned().collect(),
+            workers: config.workers,
+            spool_bytes_max: config.spool_bytes_max,
+            rejects,
+            control: Arc::clone(control),
+            board: Arc::clone(&self.board),
+            commits,
+            gathering: VecDeque::new(),
+            waiting: VecDeque::new(),
+            commit: None,
+            rejected: Some((rejected, Arc::clone(&frontier))),
+            names: frontier,
+            acknowledged: VecDeque::new(),
+            retry_at: None,
+            _lock: Arc::clone(&self.lock),
+        };
+        Ok(Thread::start("evs-committer", control, move || committer.run(&messages)))
+    }
+
+    fn deliveries(
+        &self,
+        binlog: &Binlog,
+        committer: &mpsc::Sender<Message>,
+        commits: &watch::Sender<Totals>,
+        control: &Control,
+    ) -> Vec<Delivery<Message>> {
+        let state = binlog.state();
+        let delivery = |(index, (name, sink)): (usize, &(Arc<str>, Arc<dyn Sink>))| Delivery {
+            source: self.config.source.as_str().into(),
+            epoch: state.epoch,
+            predecessors: state.predecessors.clone(),
+            name: Arc::clone(name),
+            index,
+            sink: Arc::clone(sink),
+            streams: streams(&self.config, state, name),
+            binlog: binlog.reader(),
+            timeout: self.config.sink_timeout,
+            committer: committer.clone(),
+            commits: commits.subscribe(),
+            stop: control.stop(),
+            board: Arc::clone(&self.board),
+        };
+        self.config.sinks.iter().enumerate().map(delivery).collect()
+    }
+}
+
+/// What a run has come to.
+struct Ran {
+    totals: Totals,
+    undelivered: u64,
+    is_complete: bool,
+    refused: Option<(Arc<str>, SinkError)>,
+}
+
+impl Ran {
+    fn nothing(binlog: &Binlog) -> Self {
+        Self { totals: binlog.state().ledger.totals, undelivered: 0, is_complete: false, refused: None }
+    }
+}
+
+/// The threads that read, parse and aggregate.
+struct Reading {
+    reader: Thread,
+    workers: Vec<Thread>,
+}
+
+impl Reading {
+    /// Waits for their end, which comes with the end of the log, when the run is to stop, or by a failure.
+    async fn ended(&mut self, stopped: &mut Stopped, control: &Control) {
+        tokio::select! {
+            () = self.reader.ended() => {}
+            _ = stopped.wait_for(|stopped| *stopped) => {
+                control.stop_reading();
+                self.reader.ended().await;
+            }
+        }
+        for worker in &mut self.workers {
+            worker.ended().await;
+        }
+    }
+}
+
+/// The tasks that deliver.
+#[derive(Default)]
+struct Deliveries {
+    tasks: JoinSet<Ended>,
+    /// The sinks' names, by their tasks.
+    names: HashMap<task::Id, Arc<str>>,
+    /// The first sink that stopped for good.
+    refused: Option<(Arc<str>, SinkError)>,
+}
+
+impl Deliveries {
+    fn start(&mut self, delivery: Delivery<Message>) {
+        let name = Arc::clone(&delivery.name);
+        let task = self.tasks.spawn(delivery.run());
+        self.names.insert(task.id(), name);
+    }
+
+    /// Looks after deliveries that end early, until `work` is done.
+    async fn watch_while(&mut self, work: impl Future<Output = ()>, control: &Control) {
+        tokio::pin!(work);
+        loop {
+            tokio::select! {
+                () = &mut work => return,
+                Some(ended) = self.tasks.join_next_with_id() => self.note(ended, control),
+            }
+        }
+    }
+
+    async fn all_ended(&mut self, control: &Control) {
+        while let Some(ended) = self.tasks.join_next_with_id().await {
+            self.note(ended, control);
+        }
+    }
+
+    fn note(&mut self, ended: Result<(task::Id, Ended), JoinError>, control: &Control) {
+        let id = ended.as_ref().map_or_else(JoinError::id, |(id, _)| *id);
+        let name = self.names.get(&id).cloned().unwrap_or_default();
+        match ended {
+            Ok((_, Ended::Asked)) => {}
+            Ok((_, Ended::Refused(error))) => {
+                self.refused.get_or_insert((name, error));
+            }
+            Ok((_, Ended::Fatal(error))) => control.fail(*error),
+            Err(error) => {
+                let panic = error.try_into_panic();
+                let message = panic.map_or_else(|error| error.to_string(), |panic| message(&*panic));
+                control.fail(Error::Panicked { thread: format!("delivery to {name}"), message });
+            }
+        }
+    }
+}
+
+/// Says that a run has ended, however it did.
+struct EndedOnDrop<'b>(&'b Board);
+
+impl Drop for EndedOnDrop<'_> {
+    fn drop(&mut self) {
+        self.0.rest().phase = Phase::Ended;
+    }
+}
+
+/// Ends the threads of a run that is dropped.
+struct AbortOnDrop<'c>(&'c Control);
+
+impl Drop for AbortOnDrop<'_> {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// Ready when there is no more time to drain: at `until`, or that long after the run is told to stop.
+async fn hurry(mut stopped: Stopped, until: Option<Instant>, drain_timeout: Duration) {
+    match until {
+        Some(until) => tokio::time::sleep_until(until).await,
+        None => {
+            // The sender lives as long as the run.
+            let _ = stopped.wait_for(|stopped| *stopped).await;
+            tokio::time::sleep(drain_timeout).await;
+        }
+    }
+}
+
+/// How far each statistic has counted, and at the end all together.
+fn counted(config: &Config, state: &State) -> Vec<Frontier> {
+    let of = |name: &String| state.statistics.get(name).map(|statistic| Frontier::clone(&statistic.to));
+    let statistics = config.statistics.iter().map(|statistic| of(&statistic.schema.statistic));
+    let ledger = Frontier::clone(&state.ledger.frontier);
+    statistics.map(Option::unwrap_or_default).chain([ledger]).collect()
+}
+
+/// Every statistic that has or may have batches, with where the sink stands.
+fn streams(config: &Config, state: &State, sink: &str) -> Vec<Stream> {
+    let marks = state.sinks.get(sink);
+    let configured = config.statistics.iter().map(|statistic| &statistic.schema.statistic);
+    // Those that are no longer configured may still have batches to deliver.
+    let names: BTreeSet<&String> = state.statistics.keys().chain(configured).collect();
+    let stream = |statistic: &String| {
+        let mark = marks.and_then(|marks| marks.get(statistic)).copied().unwrap_or_default();
+        Stream::new(statistic.as_str().into(), mark)
+    };
+    names.into_iter().map(stream).collect()
+}

@@ -1,0 +1,190 @@
+//! What has to be settled between the state directory, the configuration and the sinks before anything is read.
+
+use std::{sync::Arc, time::Duration};
+
+use super::{LostState, Pipeline, SinkStart};
+use crate::{
+    Error,
+    batch::{Epoch, Rows},
+    binlog::{Binlog, Commit, Cut, StatisticState},
+    deliver::foreign,
+    sink::{Progress, SinkError},
+    statistic::Schema,
+    status::describe,
+    tail::Frontier,
+};
+
+/// How long a sink is waited for that may know whether a new state directory is the one that was lost.
+const FIRST_QUESTION_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long to wait before a sink is asked again whose position is to be adopted.
+const ASK_AGAIN: Duration = Duration::from_secs(1);
+
+impl Pipeline {
+    /// Asks the sinks whether a new state directory takes the place of one that was lost. A sink that does not
+    /// answer is asked again by its delivery.
+    pub(super) async fn check_state(&self, binlog: &mut Binlog) -> Result<(), Error> {
+        // The first commit of a source defines its statistics.
+        if !binlog.state().statistics.is_empty() {
+            return Ok(());
+        }
+        let mut found = Vec::new();
+        for (name, sink) in &self.config.sinks {
+            let progress = loop {
+                let asked = tokio::time::timeout(FIRST_QUESTION_TIMEOUT, sink.progress(&self.config.source));
+                let error = match asked.await {
+                    Ok(Ok(progress)) => break progress,
+                    Ok(Err(error)) => error,
+                    Err(elapsed) => SinkError::unavailable("asking for its progress", elapsed),
+                };
+                if self.config.lost_state == LostState::Refuse {
+                    break Vec::new();
+                }
+                let error = describe(&error);
+                tracing::warn!(sink = &**name, error, "waiting for the sink, to learn where it stands");
+                self.board.rest().sinks[found.len()].last_error = Some(error);
+                tokio::time::sleep(ASK_AGAIN).await;
+            };
+            found.push((&**name, progress));
+        }
+        let epoch = binlog.state().epoch;
+        match self.config.lost_state {
+            LostState::Refuse => {
+                for (sink, progress) in &found {
+                    if let Some(foreign) = foreign(progress, epoch, &binlog.state().predecessors) {
+                        return Err(Error::ForeignState {
+                            name: self.config.source.clone(),
+                            sink: (*sink).to_owned(),
+                            found: foreign.epoch,
+                            epoch,
+                            position: Box::new(foreign.to.clone()),
+                        });
+                    }
+                }
+                return Ok(());
+            }
+            LostState::Adopt | LostState::StartOver => {}
+        }
+        let mut epochs: Vec<_> = found.iter().flat_map(|(_, progress)| progress).map(|p| p.epoch).collect();
+        epochs.sort_unstable();
+        epochs.dedup();
+        let cuts = match self.config.lost_state {
+            LostState::Adopt => self.adopted(&found)?,
+            _ => Vec::new(),
+        };
+        if !epochs.is_empty() {
+            restate(binlog, cuts, epochs)?;
+        }
+        Ok(())
+    }
+
+    /// The positions that the sinks remember, which must be the same in all of them.
+    fn adopted(&self, found: &[(&str, Vec<Progress>)]) -> Result<Vec<Cut>, Error> {
+        let mut adopted = Vec::new();
+        for schema in self.schemas() {
+            let newest = |progress: &[Progress]| {
+                let of_statistic = progress.iter().filter(|p| p.statistic == schema.statistic);
+                let furthest = of_statistic.max_by_key(|progress| position(&progress.to));
+                furthest.map(|progress| progress.to.clone())
+            };
+            let positions: Vec<_> = found.iter().map(|(sink, progress)| (sink, newest(progress))).collect();
+            let statistic = &schema.statistic;
+            if positions.iter().any(|(_, position)| *position != positions[0].1) {
+                let show = |position: &Option<Frontier>| {
+                    position.as_ref().map_or("nowhere".to_owned(), Frontier::to_string)
+                };
+                let all = positions.iter().map(|(sink, position)| format!("at {} in {sink}", show(position)));
+                let all = all.collect::<Vec<_>>().join(", ");
+                let reason =
+                    format!("statistic {statistic} is {all}: restore the sinks to the same position");
+                return Err(Error::Adopt { reason });
+            }
+            let Some(to) = positions.into_iter().find_map(|(_, position)| position) else {
+                let reason = format!(
+                    "no sink remembers statistic {statistic} of this source: take it out, adopt the others, and \
+                     add it again"
+                );
+                return Err(Error::Adopt { reason });
+            };
+            tracing::warn!(source = self.config.source, position = %to, "the sinks' position is adopted");
+            adopted.push(nothing_up_to(schema, &Arc::new(to)));
+        }
+        Ok(adopted)
+    }
+
+    /// Begins what is new in the configuration: statistics where the source stands, sinks where they are told.
+    pub(super) fn prepare_state(&self, binlog: &mut Binlog) -> Result<(), Error> {
+        let state = binlog.state();
+        let ledger = &state.ledger.frontier;
+        let new = self.schemas().filter(|schema| !state.statistics.contains_key(&schema.statistic));
+        let cuts: Vec<_> = new.map(|schema| nothing_up_to(schema, ledger)).collect();
+        // A new source's first commit comes when its log has been found.
+        if !cuts.is_empty() && !ledger.files.is_empty() {
+            restate(binlog, cuts, Vec::new())?;
+        }
+        let state = binlog.state();
+        let mut registrations = Vec::new();
+        let configured = self.schemas().map(|schema| schema.statistic.as_str());
+        let mut statistics: Vec<_> = state.statistics.keys().map(String::as_str).chain(configured).collect();
+        statistics.sort_unstable();
+        statistics.dedup();
+        for (name, _) in &self.config.sinks {
+            let marks = state.sinks.get(&**name);
+            for &statistic in &statistics {
+                if marks.is_some_and(|marks| marks.contains_key(statistic)) {
+                    continue;
+                }
+                let last = state.statistics.get(statistic).map_or(0, |statistic| statistic.sequence);
+                let begin = match self.config.new_sinks {
+                    SinkStart::Now => last,
+                    SinkStart::Oldest => {
+                        binlog.reader().first_sequence(statistic).map_or(last, |oldest| oldest - 1)
+                    }
+                };
+                registrations.push((name.to_string(), statistic.to_owned(), begin));
+            }
+        }
+        let gone =
+            state.sinks.keys().filter(|known| !self.config.sinks.iter().any(|(name, _)| **name == **known));
+        let gone: Vec<_> = gone.cloned().collect();
+        for sink in gone {
+            let marks = &binlog.state().sinks[&sink];
+            let waiting = |(name, known): (&String, &StatisticState)| {
+                known.sequence - marks.get(name).map_or(known.sequence, |mark| mark.acknowledged)
+            };
+            let waiting: u64 = binlog.state().statistics.iter().map(waiting).sum();
+            tracing::warn!(
+                sink,
+                waiting,
+                "the sink is no longer configured: batches that wait for it are let go"
+            );
+            binlog.forget_sink(&sink)?;
+        }
+        for (sink, statistic, begin) in registrations {
+            binlog.register_sink(&sink, &statistic, begin)?;
+        }
+        Ok(())
+    }
+}
+
+/// A cut without rows, which only moves a statistic to a position.
+fn nothing_up_to(schema: &Arc<Schema>, to: &Arc<Frontier>) -> Cut {
+    let rows = Rows::new(schema.keys.len(), schema.measures.len());
+    Cut { schema: Arc::clone(schema), from: Arc::clone(to), to: Arc::clone(to), rows }
+}
+
+/// Commits a change of the state in which nothing was counted.
+fn restate(binlog: &mut Binlog, cuts: Vec<Cut>, predecessors: Vec<Epoch>) -> Result<(), Error> {
+    let mut ledger = binlog.state().ledger.clone();
+    // Positions are taken over with the numbers of their files, so the furthest is the latest.
+    let furthest = cuts.iter().map(|cut| &cut.to).chain([&ledger.frontier]).max_by_key(|to| position(to));
+    if let Some(furthest) = furthest.cloned() {
+        ledger.frontier = furthest;
+    }
+    // The file of rejected lines is not written yet: what belongs into it stays as it is.
+    let rejected = Arc::clone(&binlog.state().rejected);
+    Ok(binlog.commit(&Commit { ledger, cuts, rejected, predecessors })?)
+}
+
+fn position(frontier: &Frontier) -> Option<(u64, u64)> {
+    frontier.files.last().map(|mark| (mark.number, mark.offset))
+}

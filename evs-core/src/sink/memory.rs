@@ -1,0 +1,220 @@
+use std::{
+    collections::BTreeMap,
+    fmt,
+    ops::Range,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use async_trait::async_trait;
+
+use super::{Applied, Progress, Sink, SinkError};
+use crate::{
+    batch::{Batch, Epoch, Rows},
+    statistic::{MeasureColumn, Schema},
+};
+
+/// A sink in memory, for tests and examples. Nothing outlives the process.
+///
+/// Clones share one store. Values have the whole range of `i128`.
+#[derive(Clone, Default)]
+pub struct MemorySink {
+    store: Arc<Mutex<Store>>,
+}
+
+/// Where in the middle of a batch a store fails, to see that the batch is applied once all the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// When at least that many rows were written, and nothing was committed.
+    Rows(usize),
+    /// When everything was written, and nothing was committed.
+    Commit,
+    /// When everything was committed, but before the answer arrived.
+    Answer,
+}
+
+#[derive(Default)]
+struct Store {
+    tables: BTreeMap<String, Table>,
+    progress: BTreeMap<Stream, Progress>,
+    fault: Option<Fault>,
+}
+
+struct Table {
+    schema: Schema,
+    rows: BTreeMap<RowKey, Values>,
+}
+
+/// Source, epoch and statistic.
+type Stream = (String, Epoch, String);
+/// The window's start and the keys.
+type RowKey = (i64, Vec<Box<[u8]>>);
+type Values = Box<[Option<i128>]>;
+
+impl MemorySink {
+    /// An empty store.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Makes the next [`Sink::apply`] that has anything to add fail once, with
+    /// [`SinkError::Unavailable`].
+    pub fn fail_next(&self, fault: Fault) {
+        self.lock().fault = Some(fault);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Store> {
+        // No panic can leave the store half changed: a batch's rows are computed before one is stored.
+        self.store.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for MemorySink {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MemorySink").finish_non_exhaustive()
+    }
+}
+
+#[async_trait]
+impl Sink for MemorySink {
+    async fn prepare(&self, schema: &Schema) -> Result<(), SinkError> {
+        let mut store = self.lock();
+        if store.tables.contains_key(&schema.statistic) {
+            return store.table(schema).map(|_| ());
+        }
+        let table = Table { schema: schema.clone(), rows: BTreeMap::new() };
+        store.tables.insert(schema.statistic.clone(), table);
+        Ok(())
+    }
+
+    async fn progress(&self, source: &str) -> Result<Vec<Progress>, SinkError> {
+        Ok(self.lock().progress.values().filter(|p| p.source == source).cloned().collect())
+    }
+
+    async fn begin(&self, progress: &Progress) -> Result<(), SinkError> {
+        let stream = (progress.source.clone(), progress.epoch, progress.statistic.clone());
+        self.lock().progress.entry(stream).or_insert_with(|| progress.clone());
+        Ok(())
+    }
+
+    async fn apply(&self, batch: &Batch) -> Result<Applied, SinkError> {
+        self.lock().apply(batch)
+    }
+
+    async fn totals(&self, schema: &Schema, windows: Range<i64>) -> Result<Rows, SinkError> {
+        let store = self.lock();
+        let mut rows = Rows::new(schema.keys.len(), schema.measures.len());
+        if windows.is_empty() {
+            return Ok(rows);
+        }
+        let span = (windows.start, Vec::new())..(windows.end, Vec::new());
+        for ((window, keys), values) in store.table(schema)?.rows.range(span) {
+            rows.push(*window, keys.iter().map(|key| &**key), values);
+        }
+        Ok(rows)
+    }
+}
+
+impl Store {
+    fn table(&self, schema: &Schema) -> Result<&Table, SinkError> {
+        let statistic = &schema.statistic;
+        let Some(table) = self.tables.get(statistic) else {
+            return Err(SinkError::refused(format!("statistic {statistic} was not prepared")));
+        };
+        match table.schema.difference(schema) {
+            None => Ok(table),
+            Some(difference) => Err(SinkError::refused(format!(
+                "statistic {statistic} is held with another definition: {difference}"
+            ))),
+        }
+    }
+
+    fn apply(&mut self, batch: &Batch) -> Result<Applied, SinkError> {
+        let stream = (batch.source.to_string(), batch.epoch, batch.statistic().to_owned());
+        if let Some(applied) = super::judge(self.progress.get(&stream), batch)? {
+            return Ok(applied);
+        }
+        let table = self.table(&batch.schema)?;
+        let merged = table.merge(&batch.rows)?;
+        let fault = self.fault.take();
+        if let Some(Fault::Rows(_) | Fault::Commit) = fault {
+            return Err(SinkError::unavailable("the batch was not applied", "fault on demand"));
+        }
+        if let Some(table) = self.tables.get_mut(batch.statistic()) {
+            table.rows.extend(merged);
+        }
+        self.progress.insert(stream, Progress::after(batch));
+        match fault {
+            None => Ok(Applied::Now),
+            Some(_) => Err(SinkError::unavailable("the answer was lost", "fault on demand")),
+        }
+    }
+}
+
+impl Table {
+    /// The rows that `rows` change, as they will be.
+    fn merge(&self, rows: &Rows) -> Result<BTreeMap<RowKey, Values>, SinkError> {
+        let mut merged = BTreeMap::<RowKey, Values>::new();
+        let mut cursor = rows.cursor();
+        while let Some(row) = cursor.next_row() {
+            let key = (row.window_start, row.keys.iter().map(|&key| key.into()).collect());
+            let held = merged.get(&key).or_else(|| self.rows.get(&key));
+            let values = match held {
+                None => row.values.into(),
+                Some(held) => {
+                    let columns = self.schema.measures.iter().zip(held).zip(row.values);
+                    columns
+                        .map(|((column, held), value)| self.add(column, *held, *value))
+                        .collect::<Result<_, _>>()?
+                }
+            };
+            merged.insert(key, values);
+        }
+        Ok(merged)
+    }
+
+    fn add(
+        &self,
+        column: &MeasureColumn,
+        held: Option<i128>,
+        value: Option<i128>,
+    ) -> Result<Option<i128>, SinkError> {
+        column.kind.merge(held, value).ok_or_else(|| {
+            let (statistic, name) = (&self.schema.statistic, &column.name);
+            SinkError::refused(format!("statistic {statistic}: {name} overflows: {held:?} and {value:?}"))
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::conformance::{self, Fixture};
+
+    struct Memory;
+
+    #[async_trait]
+    impl Fixture for Memory {
+        type Store = MemorySink;
+
+        async fn fresh(&self) -> MemorySink {
+            MemorySink::new()
+        }
+    }
+
+    #[async_trait]
+    impl conformance::Store for MemorySink {
+        async fn open(&self) -> Arc<dyn Sink> {
+            Arc::new(self.clone())
+        }
+
+        async fn open_failing(&self, fault: Fault) -> Option<Arc<dyn Sink>> {
+            self.fail_next(fault);
+            Some(Arc::new(self.clone()))
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn passes_the_suite() {
+        conformance::run(&Memory).await;
+    }
+}

@@ -1,0 +1,96 @@
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
+
+/// The log cannot be read on.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TailError {
+    /// The operating system refused `op`.
+    #[error("{op} failed on {}", path.display())]
+    Io {
+        /// What was tried.
+        op: &'static str,
+        /// On which file.
+        path: PathBuf,
+        /// The operating system's words.
+        source: io::Error,
+    },
+    /// The log is a directory, a pipe, a device or a socket.
+    #[error("{} is not a regular file", path.display())]
+    NotRegular {
+        /// The log's path.
+        path: PathBuf,
+    },
+    /// A compressed file cannot be decompressed to its end, and there is no plain one beside it.
+    #[error("{} is damaged or incomplete", path.display())]
+    Damaged {
+        /// The compressed file.
+        path: PathBuf,
+        /// What the decompressor found.
+        source: io::Error,
+    },
+    /// A file that was not read to its end is gone, or was shortened with nothing left of its bytes.
+    #[error("file {number}, last known as {path}, is gone: read to byte {offset} of at least {size}")]
+    Gone {
+        /// Its number within the source.
+        number: u64,
+        /// The path by which it was last known.
+        path: String,
+        /// Up to where it was read.
+        offset: u64,
+        /// How long it was when last seen.
+        size: u64,
+    },
+    /// A file begins like the one that was read, but does not have the bytes that were read before
+    /// `offset`: lost in a power cut, restored from a backup, or written anew. Whether its lines were
+    /// counted cannot be told.
+    #[error(
+        "{} begins like file {number}, but not with the bytes that were read before byte {offset}; it has {size}",
+        path.display()
+    )]
+    Changed {
+        /// The file.
+        path: PathBuf,
+        /// The number within the source of the file that was read.
+        number: u64,
+        /// Up to where that one was read.
+        offset: u64,
+        /// How long the file is now.
+        size: u64,
+    },
+    /// A frontier needs a file of which no frontier says what it is.
+    #[error("file {number} of the source is needed, but in no frontier")]
+    Forgotten {
+        /// Its number within the source.
+        number: u64,
+    },
+    /// The file was truncated before a worker had read the range that it was given. Reading goes on with
+    /// [`Tailer::resume`](super::Tailer::resume) from what was last committed.
+    #[error("{}: bytes {start} to {end} are no longer there", path.display())]
+    Shrunk {
+        /// The file.
+        path: PathBuf,
+        /// Where the range started.
+        start: u64,
+        /// Where it ended.
+        end: u64,
+    },
+}
+
+impl TailError {
+    /// Whether looking again may help: a rotation under way makes files come and go between two looks.
+    pub(crate) fn may_pass(&self) -> bool {
+        match self {
+            Self::Io { source, .. } => source.kind() == io::ErrorKind::NotFound,
+            Self::Gone { .. } | Self::Damaged { .. } | Self::Changed { .. } => true,
+            Self::NotRegular { .. } | Self::Forgotten { .. } | Self::Shrunk { .. } => false,
+        }
+    }
+
+    /// For `map_err`.
+    pub(super) fn io(op: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+        move |source| Self::Io { op, path: path.to_owned(), source }
+    }
+}

@@ -1,0 +1,31 @@
+//! The log: which files it consists of, and which ranges of them are to be read next.
+//!
+//! A [`Tailer`] runs on one thread. It hands out [`Chunk`]s: ranges that end behind a line, in reading
+//! order, which workers read by themselves. What has been handed out is a [`Frontier`], from which
+//! [`Tailer::resume`] goes on after a restart, wherever rotation has moved the files meanwhile.
+//!
+//! A file is known by its bytes, not by its name or inode: by its first ones, and by those before the
+//! offset up to which it was read.
+
+mod chunk;
+mod error;
+mod event;
+mod file;
+mod frontier;
+mod handle;
+mod locate;
+mod options;
+mod siblings;
+mod survey;
+mod tailer;
+mod unzip;
+mod wake;
+
+pub use chunk::{Chunk, ChunkKind};
+pub use error::TailError;
+pub use event::TailEvent;
+pub use frontier::{Digest, FileMark, Frontier};
+pub use handle::LogHandle;
+pub use options::{Begin, OnGone, TailOptions};
+pub use tailer::Tailer;
+pub use wake::Wake;

@@ -1,0 +1,70 @@
+use std::{path::PathBuf, time::Duration};
+
+/// Where a new source begins.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Begin {
+    /// With the oldest rotated file that is still there.
+    Oldest,
+    /// With the first line of the live file.
+    #[default]
+    Start,
+    /// Behind the last complete line of the live file.
+    End,
+}
+
+/// What to do when a file with unread bytes is gone.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnGone {
+    /// [`TailError::Gone`](super::TailError::Gone).
+    #[default]
+    Stop,
+    /// Count what was lost, in [`TailEvent::Gone`](super::TailEvent::Gone), and go on with the next file.
+    Continue,
+}
+
+/// What to tail, and how.
+#[derive(Clone, Debug)]
+pub struct TailOptions {
+    /// The log's path. Rotated files are looked for beside it.
+    pub path: PathBuf,
+    /// Where a new source begins. Default: [`Begin::Start`].
+    pub begin: Begin,
+    /// How long a rotated file must not have grown before it is let go. Default: 10 s.
+    ///
+    /// Lines that the web server writes to it later are not read, so this is to be longer than its
+    /// `flush=` time.
+    pub grace: Duration,
+    /// The longest line, LF included, that is handed out whole. Default: 1 MiB.
+    pub line_bytes_max: u64,
+    /// How long a range is, unless a line is longer. At most `line_bytes_max`. Default: 256 KiB.
+    pub chunk_bytes: u64,
+    /// What to do when a file with unread bytes is gone. Default: [`OnGone::Stop`].
+    pub on_gone: OnGone,
+}
+
+impl TailOptions {
+    /// The defaults for the log at `path`.
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        Self {
+            path: path.into(),
+            begin: Begin::default(),
+            grace: Duration::from_secs(10),
+            line_bytes_max: 1 << 20,
+            chunk_bytes: 256 << 10,
+            on_gone: OnGone::default(),
+        }
+    }
+
+    /// With both lengths in range: a chunk of several lines then has none that is too long.
+    pub(super) fn limits(&self) -> Limits {
+        let line_bytes_max = self.line_bytes_max.max(1);
+        Limits { line_bytes_max, chunk_bytes: self.chunk_bytes.clamp(1, line_bytes_max) }
+    }
+}
+
+/// How long things may be.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Limits {
+    pub(super) line_bytes_max: u64,
+    pub(super) chunk_bytes: u64,
+}

@@ -1,0 +1,137 @@
+use std::{
+    io::{self, BufReader, ErrorKind, Read},
+    sync::Arc,
+};
+
+use flate2::bufread::MultiGzDecoder;
+use memchr::{memchr, memrchr};
+
+use super::{Chunk, ChunkKind, LogHandle, handle::Packing, options::Limits, survey::push_tail};
+
+/// How many compressed bytes are read at once, and how many decompressed ones are skipped at once.
+const PIECE_BYTES: usize = 64 << 10;
+
+/// The decompressed bytes of a file, from the beginning.
+pub(super) fn decoder(handle: &Arc<LogHandle>) -> io::Result<Box<dyn Read + Send>> {
+    let file = BufReader::with_capacity(PIECE_BYTES, Cursor { handle: Arc::clone(handle), offset: 0 });
+    Ok(match handle.packing() {
+        Packing::Plain => Box::new(file),
+        Packing::Gzip => Box::new(MultiGzDecoder::new(file)),
+        Packing::Zstd => Box::new(zstd::Decoder::with_buffer(file)?),
+    })
+}
+
+/// A file's bytes by a cursor of its own.
+struct Cursor {
+    handle: Arc<LogHandle>,
+    offset: u64,
+}
+
+impl Read for Cursor {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.handle.read_at(buffer, self.offset)?;
+        self.offset += count as u64;
+        Ok(count)
+    }
+}
+
+/// Makes chunks of a compressed file, one after the other.
+pub(super) struct Unzip {
+    decoder: Box<dyn Read + Send>,
+    /// Decompressed already, but behind the last chunk.
+    carry: Vec<u8>,
+}
+
+/// Lines that [`Unzip::next`] has put into a block.
+pub(super) struct Taken {
+    /// How long they are; of an oversized one the block has only the beginning.
+    pub(super) len: u64,
+    pub(super) kind: ChunkKind,
+}
+
+impl Unzip {
+    /// Begins at `offset`.
+    pub(super) fn open(handle: &Arc<LogHandle>, offset: u64) -> io::Result<Self> {
+        let mut decoder = decoder(handle)?;
+        let skipped = io::copy(&mut decoder.by_ref().take(offset), &mut io::sink())?;
+        if skipped < offset {
+            return Err(ErrorKind::UnexpectedEof.into());
+        }
+        Ok(Self { decoder, carry: Vec::new() })
+    }
+
+    /// Puts the next lines into `block`, of the `most` bytes before the end of the file or a stop. `tail`
+    /// goes along.
+    pub(super) fn next(
+        &mut self,
+        block: &mut Vec<u8>,
+        tail: &mut Vec<u8>,
+        most: u64,
+        limits: Limits,
+    ) -> io::Result<Taken> {
+        let mut searched = 0;
+        let mut want = limits.chunk_bytes.min(most);
+        loop {
+            self.fill(block, want as usize)?;
+            if let Some(at) = memrchr(b'\n', &block[searched..]) {
+                self.put_back(block, searched + at + 1);
+                push_tail(tail, block);
+                return Ok(Taken { len: block.len() as u64, kind: ChunkKind::Lines });
+            }
+            searched = block.len();
+            if want == most {
+                push_tail(tail, block);
+                return Ok(Taken { len: most, kind: ChunkKind::Final });
+            }
+            if want == limits.line_bytes_max {
+                let len = self.skip_line(block, tail, most)?;
+                return Ok(Taken { len, kind: ChunkKind::Oversized });
+            }
+            want = (want * 2).min(limits.line_bytes_max).min(most);
+        }
+    }
+
+    /// Goes behind the line of which `block` is the beginning, and keeps only little of it.
+    fn skip_line(&mut self, block: &mut Vec<u8>, tail: &mut Vec<u8>, most: u64) -> io::Result<u64> {
+        let mut len = block.len() as u64;
+        push_tail(tail, block);
+        block.truncate(Chunk::OVERSIZED_BYTES);
+        let mut piece = Vec::with_capacity(PIECE_BYTES);
+        while len < most {
+            piece.clear();
+            self.fill(&mut piece, (most - len).min(PIECE_BYTES as u64) as usize)?;
+            let end = memchr(b'\n', &piece);
+            if let Some(at) = end {
+                self.put_back(&mut piece, at + 1);
+            }
+            push_tail(tail, &piece);
+            len += piece.len() as u64;
+            if end.is_some() {
+                break;
+            }
+        }
+        Ok(len)
+    }
+
+    /// Fills `block` up to `want` bytes.
+    fn fill(&mut self, block: &mut Vec<u8>, want: usize) -> io::Result<()> {
+        let carried = self.carry.len().min(want - block.len());
+        block.extend(self.carry.drain(..carried));
+        let missing = (want - block.len()) as u64;
+        if missing > 0 {
+            self.decoder.by_ref().take(missing).read_to_end(block)?;
+        }
+        // It was longer when it was verified.
+        if block.len() < want { Err(ErrorKind::UnexpectedEof.into()) } else { Ok(()) }
+    }
+
+    fn put_back(&mut self, block: &mut Vec<u8>, from: usize) {
+        self.carry.splice(..0, block.drain(from..));
+    }
+}
+
+impl std::fmt::Debug for Unzip {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Unzip").field("carry", &self.carry.len()).finish_non_exhaustive()
+    }
+}

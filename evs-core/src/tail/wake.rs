@@ -1,0 +1,198 @@
+use std::{
+    fmt,
+    path::Path,
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+/// Lets the tailer's thread wait for the next poll, and be woken before it is due.
+///
+/// Polling is the truth: a hint from the file system may be missed, and nothing but time is lost.
+#[derive(Clone)]
+pub struct Wake {
+    state: Arc<State>,
+    /// Lives as long as the last clone.
+    #[cfg(feature = "notify")]
+    watcher: Option<Arc<notify::RecommendedWatcher>>,
+}
+
+#[derive(Default)]
+struct State {
+    flags: Mutex<Flags>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct Flags {
+    /// Somebody has called [`Wake::wake`].
+    is_woken: bool,
+    /// The file system says that something has changed.
+    is_hinted: bool,
+    /// When a hint was last followed.
+    followed: Option<Instant>,
+}
+
+impl Wake {
+    /// How often a hint wakes at the most: a busy log changes thousands of times a second.
+    const HINT_INTERVAL: Duration = Duration::from_millis(20);
+
+    /// Wakes by [`Wake::wake`] only.
+    pub fn new() -> Self {
+        Self {
+            state: Arc::default(),
+            #[cfg(feature = "notify")]
+            watcher: None,
+        }
+    }
+
+    /// Wakes also when something changes in the directory of the log at `path`, where the system can tell.
+    pub fn watching(path: &Path) -> Self {
+        #[allow(unused_mut, reason = "it is changed with the feature `notify`")]
+        let mut wake = Self::new();
+        #[cfg(feature = "notify")]
+        match watch(path, &wake.state) {
+            Ok(watcher) => wake.watcher = Some(Arc::new(watcher)),
+            Err(error) => tracing::debug!(path = %path.display(), %error, "not watched, only polled"),
+        }
+        #[cfg(not(feature = "notify"))]
+        tracing::debug!(path = %path.display(), "only polled");
+        wake
+    }
+
+    /// Ends a wait at once: the one that is going on, or else the next one.
+    pub fn wake(&self) {
+        self.state.lock().is_woken = true;
+        self.state.changed.notify_all();
+    }
+
+    /// Waits until woken, but no longer than `timeout`.
+    pub fn wait(&self, timeout: Duration) {
+        let deadline = Instant::now() + timeout;
+        let mut flags = self.state.lock();
+        loop {
+            let now = Instant::now();
+            if std::mem::take(&mut flags.is_woken) || now >= deadline {
+                return;
+            }
+            let mut until = deadline;
+            if flags.is_hinted {
+                let due = flags.followed.map_or(now, |last| last + Self::HINT_INTERVAL);
+                if now >= due {
+                    flags.is_hinted = false;
+                    flags.followed = Some(now);
+                    return;
+                }
+                until = until.min(due);
+            }
+            let waited = self.state.changed.wait_timeout(flags, until - now);
+            flags = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+}
+
+impl Default for Wake {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for Wake {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Wake").finish_non_exhaustive()
+    }
+}
+
+impl State {
+    fn lock(&self) -> MutexGuard<'_, Flags> {
+        self.flags.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    #[cfg(any(test, feature = "notify"))]
+    fn hint(&self) {
+        let was_hinted = std::mem::replace(&mut self.lock().is_hinted, true);
+        if !was_hinted {
+            self.changed.notify_all();
+        }
+    }
+}
+
+#[cfg(feature = "notify")]
+fn watch(path: &Path, state: &Arc<State>) -> notify::Result<notify::RecommendedWatcher> {
+    use notify::Watcher;
+
+    let state = Arc::clone(state);
+    // Also an error is a hint: the queue may have overflowed.
+    let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
+        // Reading the log is an access, too.
+        if !event.is_ok_and(|event| event.kind.is_access()) {
+            state.hint();
+        }
+    })?;
+    let directory = |path: &Path| match path.parent() {
+        Some(parent) if parent != Path::new("") => parent.to_owned(),
+        _ => ".".into(),
+    };
+    watcher.watch(&directory(path), notify::RecursiveMode::NonRecursive)?;
+    if let Ok(target) = path.canonicalize() {
+        watcher.watch(&directory(&target), notify::RecursiveMode::NonRecursive)?;
+    }
+    Ok(watcher)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wake_before_the_wait_is_not_lost() {
+        let wake = Wake::new();
+        wake.wake();
+        let start = Instant::now();
+        wake.wait(Duration::from_secs(600));
+        assert!(start.elapsed() < Duration::from_secs(60));
+    }
+
+    #[test]
+    fn a_wait_ends_at_its_timeout() {
+        let start = Instant::now();
+        Wake::new().wait(Duration::from_millis(5));
+        assert!(start.elapsed() >= Duration::from_millis(5));
+    }
+
+    #[test]
+    fn hints_wake_no_more_often_than_the_interval() {
+        let wake = Wake::new();
+        let start = Instant::now();
+        for _ in 0..4 {
+            wake.state.hint();
+            wake.wait(Duration::from_secs(600));
+        }
+        assert!(start.elapsed() >= Wake::HINT_INTERVAL * 3);
+    }
+
+    #[test]
+    fn a_wake_does_not_wait_for_the_interval() {
+        let wake = Wake::new();
+        wake.state.hint();
+        wake.wait(Duration::from_secs(600));
+        wake.wake();
+        wake.wait(Duration::from_secs(600));
+        assert!(!wake.state.lock().is_woken);
+    }
+
+    #[cfg(feature = "notify")]
+    #[test]
+    fn a_write_to_the_log_wakes() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("access.log");
+        let wake = Wake::watching(&path);
+        if wake.watcher.is_none() {
+            eprintln!("skipped: this system cannot watch");
+            return;
+        }
+        std::fs::write(&path, "line\n").unwrap();
+        let start = Instant::now();
+        wake.wait(Duration::from_secs(60));
+        assert!(start.elapsed() < Duration::from_secs(60));
+    }
+}

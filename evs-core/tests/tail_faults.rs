@@ -1,0 +1,679 @@
+//! What can happen to a log, one by one; the numbers are those of the list of faults.
+
+#![allow(clippy::unwrap_used, reason = "a test")]
+
+mod tail_support;
+
+use std::{
+    fs::{self, File},
+    os::unix::fs::{MetadataExt, symlink},
+    path::Path,
+    time::{Duration, Instant, SystemTime},
+};
+
+use evs_core::tail::{Begin, ChunkKind, Frontier, OnGone, TailError, TailEvent, TailOptions, Tailer};
+use tail_support::{
+    GRACE, Log, append, compress, lost, pack, pieces, poll, poll_later, read, set_time, text,
+};
+
+fn resume(log: &Log, frontier: &Frontier) -> Result<Tailer, TailError> {
+    Tailer::resume(log.options(), std::slice::from_ref(frontier), Instant::now())
+}
+
+fn resume_anyway(log: &Log, frontier: &Frontier) -> Result<Tailer, TailError> {
+    let options = TailOptions { on_gone: OnGone::Continue, ..log.options() };
+    Tailer::resume(options, std::slice::from_ref(frontier), Instant::now())
+}
+
+/// A log that was read to its end, and the frontier there.
+fn read_log(text: &str) -> (Log, Frontier) {
+    let log = Log::with(text);
+    let mut tailer = log.start();
+    assert_eq!(read(&mut tailer), text);
+    (log, tailer.frontier())
+}
+
+fn age(path: &Path, seconds: u64) {
+    set_time(path, SystemTime::now() - Duration::from_secs(seconds));
+}
+
+// Where a source begins.
+
+#[test]
+fn a_source_begins_where_it_is_told() {
+    let log = Log::with("old\n");
+    log.rotate(".1");
+    log.append("new\nunfinished");
+    for (begin, expected) in [(Begin::Oldest, "old\nnew\n"), (Begin::Start, "new\n"), (Begin::End, "")] {
+        let options = TailOptions { begin, ..log.options() };
+        let mut tailer = Tailer::start(options, Instant::now()).unwrap();
+        assert_eq!(read(&mut tailer), expected, "{begin:?}");
+        assert!(tailer.is_at_end());
+    }
+    let options = TailOptions { begin: Begin::End, ..log.options() };
+    let mut tailer = Tailer::start(options, Instant::now()).unwrap();
+    log.append(" line\n");
+    assert_eq!(poll(&mut tailer), "unfinished line\n");
+}
+
+#[test]
+fn the_first_frontier_lists_the_log_before_anything_is_read() {
+    let log = Log::with("one\n");
+    let frontier = log.start().frontier();
+    assert_eq!((frontier.files.len(), frontier.files[0].offset, frontier.files[0].size), (1, 0, 4));
+    log.rotate(".1");
+    compress(&log.sibling(".1"), "gz");
+    log.append("two\n");
+    assert_eq!(read(&mut resume(&log, &frontier).unwrap()), "one\ntwo\n");
+}
+
+#[test]
+fn a_log_that_does_not_exist_is_waited_for() {
+    let log = Log::new();
+    let mut tailer = log.start();
+    assert!(matches!(tailer.take_events()[..], [TailEvent::Waiting { .. }]));
+    assert_eq!(poll(&mut tailer), "");
+    assert!(tailer.take_events().is_empty(), "it is said once");
+    log.append("one\n");
+    assert_eq!(poll(&mut tailer), "one\n");
+}
+
+#[test]
+fn what_comes_while_nobody_waits_for_a_new_log_is_read() {
+    let log = Log::new();
+    append(&log.sibling(".2"), "of another age\n");
+    age(&log.sibling(".2"), 100);
+    let frontier = log.start().frontier();
+    log.append("one\n");
+    log.rotate(".1");
+    log.append("two\n");
+    assert_eq!(read(&mut resume(&log, &frontier).unwrap()), "one\ntwo\n");
+}
+
+#[test]
+fn d17_what_is_no_regular_file_is_refused() {
+    let log = Log::new();
+    fs::create_dir(&log.path).unwrap();
+    assert!(matches!(Tailer::start(log.options(), Instant::now()), Err(TailError::NotRegular { .. })));
+    let device = TailOptions::new("/dev/null");
+    assert!(matches!(Tailer::start(device, Instant::now()), Err(TailError::NotRegular { .. })));
+}
+
+// Rotation.
+
+#[test]
+fn d1_a_renamed_log_is_read_to_its_end_and_then_its_successor() {
+    let log = Log::with("one\n");
+    let mut tailer = log.start();
+    assert_eq!(read(&mut tailer), "one\n");
+    log.append("two\n");
+    log.rotate(".1");
+    log.append("three\n");
+    assert_eq!(poll(&mut tailer), "two\nthree\n");
+    assert_eq!(poll_later(&mut tailer), "");
+    assert!(tailer.has_retired());
+    assert_eq!(tailer.frontier().files.len(), 2);
+    tailer.retire();
+    assert_eq!(tailer.frontier().files.len(), 1);
+    assert_eq!(tailer.frontier().files[0].number, 2);
+}
+
+#[test]
+fn d2_late_lines_of_a_renamed_log_are_read_once_also_across_a_restart() {
+    let log = Log::with("one\n");
+    let mut tailer = log.start();
+    read(&mut tailer);
+    log.rotate(".1");
+    log.append("two\n");
+    assert_eq!(poll(&mut tailer), "two\n");
+    append(&log.sibling(".1"), "late\n");
+    assert_eq!(poll(&mut tailer), "late\n");
+    let frontier = tailer.frontier();
+    append(&log.sibling(".1"), "later\n");
+    let mut tailer = resume(&log, &frontier).unwrap();
+    assert_eq!(read(&mut tailer), "later\n");
+    assert_eq!(poll_later(&mut tailer), "");
+}
+
+#[test]
+fn d3_logs_that_were_rotated_while_nobody_read_are_read_oldest_first() {
+    let (log, frontier) = read_log("one\n");
+    log.append("two\n");
+    log.rotate(".3");
+    log.append("three\n");
+    log.rotate(".2");
+    log.append("four\n");
+    log.rotate(".1");
+    log.append("five\n");
+    append(&log.sibling(".4"), "older\n");
+    assert_eq!(read(&mut resume(&log, &frontier).unwrap()), "two\nthree\nfour\nfive\n");
+}
+
+#[test]
+fn d3_logs_that_were_rotated_between_two_polls_are_read_oldest_first() {
+    let log = Log::with("one\n");
+    let mut tailer = log.start();
+    for (generation, line) in [(3, "two\n"), (2, "three\n"), (1, "four\n")] {
+        log.rotate(&format!(".{generation}"));
+        log.append(line);
+    }
+    assert_eq!(poll(&mut tailer), "one\ntwo\nthree\nfour\n");
+}
+
+#[test]
+fn d4_a_compressed_log_is_read_on_at_its_uncompressed_offset() {
+    for extension in ["gz", "zst"] {
+        let (log, frontier) = read_log("one\n");
+        log.append("two\n");
+        log.rotate(".2");
+        log.append("three\n");
+        log.rotate(".1");
+        compress(&log.sibling(".1"), extension);
+        compress(&log.sibling(".2"), extension);
+        let mut tailer = resume(&log, &frontier).unwrap();
+        assert_eq!(read(&mut tailer), "two\nthree\n");
+        // The mark of a compressed file is as good as that of a plain one.
+        let mut tailer = resume(&log, &tailer.frontier()).unwrap();
+        assert_eq!(read(&mut tailer), "");
+    }
+}
+
+#[test]
+fn d4_an_incomplete_compressed_file_is_not_used_while_the_plain_one_exists() {
+    let (log, frontier) = read_log("one\n");
+    log.append("two\n");
+    log.rotate(".1");
+    let packed = pack(&fs::read(log.sibling(".1")).unwrap(), "gz");
+    fs::write(log.sibling(".1.gz"), &packed[..packed.len() - 5]).unwrap();
+    assert_eq!(read(&mut resume(&log, &frontier).unwrap()), "two\n");
+}
+
+#[test]
+fn d4_a_damaged_compressed_file_that_is_needed_is_an_error() {
+    for extension in ["gz", "zst"] {
+        for (damage, len) in [("cut", 0), ("cut", 9), ("cut", 40), ("empty", usize::MAX)] {
+            let (log, frontier) = read_log("one\n");
+            log.append(&"two\n".repeat(100));
+            log.rotate(".1");
+            let path = compress(&log.sibling(".1"), extension);
+            let bytes = fs::read(&path).unwrap();
+            fs::write(&path, &bytes[..bytes.len().saturating_sub(len.max(1))]).unwrap();
+            let error = resume(&log, &frontier).map(drop).unwrap_err();
+            let is_named = matches!(&error, TailError::Damaged { path: named, .. } if *named == path);
+            assert!(is_named, "{damage} {len} {extension}: {error}");
+        }
+    }
+}
+
+#[test]
+fn a_damaged_compressed_file_that_is_not_needed_does_no_harm() {
+    let (log, frontier) = read_log("one\n");
+    fs::write(log.sibling(".9.gz"), b"not gzip").unwrap();
+    log.append("two\n");
+    assert_eq!(read(&mut resume(&log, &frontier).unwrap()), "two\n");
+}
+
+#[test]
+fn d5_a_file_that_is_gone_with_unread_bytes_is_an_error_or_a_counted_loss() {
+    let log = Log::with("one\ntwo\n");
+    let options = TailOptions { chunk_bytes: 4, ..log.options() };
+    let mut tailer = Tailer::start(options, Instant::now()).unwrap();
+    tailer.next_chunk().unwrap();
+    let frontier = tailer.frontier();
+    fs::remove_file(&log.path).unwrap();
+    // So that the inode is another one.
+    File::create(log.directory.path().join("other")).unwrap();
+    log.append("three\n");
+    match resume(&log, &frontier).map(drop) {
+        Err(TailError::Gone { number: 1, offset: 4, size: 8, .. }) => {}
+        other => panic!("{other:?}"),
+    }
+    let mut tailer = resume_anyway(&log, &frontier).unwrap();
+    assert_eq!(lost(&mut tailer), 4);
+    assert_eq!(read(&mut tailer), "three\n");
+}
+
+#[test]
+fn d5_a_finished_file_may_be_gone() {
+    let log = Log::with("one\n");
+    let mut tailer = log.start();
+    log.rotate(".1");
+    log.append("two\n");
+    assert_eq!(poll(&mut tailer), "one\ntwo\n");
+    let frontier = tailer.frontier();
+    fs::remove_file(log.sibling(".1")).unwrap();
+    let mut tailer = resume(&log, &frontier).unwrap();
+    assert!(tailer.take_events().iter().any(|event| matches!(event, TailEvent::Gone { lost: 0, .. })));
+    assert_eq!(read(&mut tailer), "");
+    tailer.retire();
+    assert_eq!(tailer.frontier().files.len(), 1);
+}
+
+#[test]
+fn d6_a_truncated_log_that_was_read_is_read_from_its_beginning_without_loss() {
+    let log = Log::with("one\n");
+    let mut tailer = log.start();
+    read(&mut tailer);
+    log.truncate();
+    assert_eq!(poll(&mut tailer), "");
+    assert_eq!(lost(&mut tailer), 0);
+    log.append("two\n");
+    assert_eq!(poll(&mut tailer), "two\n");
+    assert_eq!(tailer.frontier().files[1].number, 2);
+}
+
+#[test]
+fn d6_a_log_that_was_truncated_while_nobody_read_is_read_from_its_beginning() {
+    let (log, frontier) = read_log("first line\n");
+    log.truncate();
+    log.append("two\n");
+    let mut tailer = resume(&log, &frontier).unwrap();
+    assert!(tailer.take_events().iter().any(|event| matches!(event, TailEvent::Truncated { lost: 0, .. })));
+    assert_eq!(read(&mut tailer), "two\n");
+}
+
+#[test]
+fn d7_unread_lines_of_a_truncated_log_are_read_from_its_copy() {
+    for extension in [None, Some("gz")] {
+        let log = Log::with("one\n");
+        let mut tailer = log.start();
+        read(&mut tailer);
+        let frontier = tailer.frontier();
+        log.append("two\n");
+        log.copy_truncate(".1");
+        if let Some(extension) = extension {
+            compress(&log.sibling(".1"), extension);
+        }
+        log.append("three\n");
+        assert_eq!(poll(&mut tailer), "two\nthree\n");
+        assert_eq!(lost(&mut tailer), 0);
+        assert_eq!(read(&mut resume(&log, &frontier).unwrap()), "two\nthree\n");
+    }
+}
+
+#[test]
+fn d7_unread_lines_of_a_truncated_log_without_a_copy_are_counted_as_lost() {
+    let log = Log::with("one\n");
+    let mut tailer = log.start();
+    read(&mut tailer);
+    log.append("two\n");
+    tailer.poll(Instant::now()).unwrap();
+    log.truncate();
+    assert_eq!(poll(&mut tailer), "");
+    assert_eq!(lost(&mut tailer), 4);
+    log.append("three\n");
+    assert_eq!(poll(&mut tailer), "three\n");
+}
+
+#[test]
+fn d7_a_log_that_was_filled_copied_and_truncated_since_it_was_empty_is_read_from_its_copy() {
+    let log = Log::new();
+    File::create(&log.path).unwrap();
+    age(&log.path, 100);
+    let mut tailer = log.start();
+    let frontier = tailer.frontier();
+    log.append("one\n");
+    log.copy_truncate(".1");
+    log.append("two\n");
+    assert_eq!(poll(&mut tailer), "one\ntwo\n");
+    assert_eq!(read(&mut resume(&log, &frontier).unwrap()), "one\ntwo\n");
+}
+
+#[test]
+fn d8_a_log_that_was_truncated_and_refilled_beyond_the_offset_is_noticed() {
+    let log = Log::with("one\n");
+    let mut tailer = log.start();
+    read(&mut tailer);
+    log.truncate();
+    log.append("another one\nand more\n");
+    assert_eq!(poll(&mut tailer), "another one\nand more\n");
+    let kinds: Vec<_> = tailer.take_events();
+    assert!(kinds.iter().any(|event| matches!(event, TailEvent::Truncated { lost: 0, .. })), "{kinds:?}");
+}
+
+#[test]
+fn d8_a_worker_notices_that_its_range_is_no_longer_there() {
+    for refill in ["", "other\nlines\n"] {
+        let log = Log::with("one\ntwo\n");
+        let mut tailer = log.start();
+        let chunk = tailer.next_chunk().unwrap().unwrap();
+        log.truncate();
+        log.append(refill);
+        let result = chunk.read(&mut Vec::new()).map(<[u8]>::to_vec);
+        assert!(matches!(result, Err(TailError::Shrunk { start: 0, end: 8, .. })), "{result:?}");
+    }
+}
+
+#[test]
+fn d9_a_log_that_was_recreated_with_the_same_inode_is_another_one() {
+    let (log, frontier) = read_log("first\n");
+    let inode = fs::metadata(&log.path).unwrap().ino();
+    // Many file systems give the inode to the next file; where not, there is less to see.
+    fs::remove_file(&log.path).unwrap();
+    log.append("other\nlines\n");
+    let is_reused = fs::metadata(&log.path).unwrap().ino() == inode;
+    let mut tailer = resume_anyway(&log, &frontier).unwrap();
+    assert_eq!(read(&mut tailer), "other\nlines\n", "inode reused: {is_reused}");
+}
+
+#[test]
+fn d10_a_log_with_the_same_head_but_other_lines_behind_it_is_not_read_on() {
+    let head = "# the same header\n".repeat(100);
+    let (log, frontier) = read_log(&format!("{head}one\n"));
+    log.truncate();
+    log.append(&format!("{head}two\nthree\n"));
+    match resume_anyway(&log, &frontier).map(drop) {
+        Err(TailError::Changed { offset, .. }) => assert_eq!(offset, head.len() as u64 + 4),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn d10_a_log_with_the_same_head_is_told_from_the_one_that_was_rotated() {
+    let head = "# the same header\n".repeat(100);
+    let (log, frontier) = read_log(&format!("{head}one\n"));
+    log.append("two\n");
+    log.rotate(".1");
+    log.append(&format!("{head}three\nfour\n"));
+    assert_eq!(read(&mut resume(&log, &frontier).unwrap()), format!("two\n{head}three\nfour\n"));
+}
+
+#[test]
+fn e21_identical_lines_in_all_files_are_each_read_once() {
+    let log = Log::with(&"same\n".repeat(3));
+    age(&log.path, 300);
+    let mut tailer = log.start();
+    read(&mut tailer);
+    log.rotate(".2");
+    age(&log.sibling(".2"), 300);
+    log.append(&"same\n".repeat(5));
+    age(&log.path, 200);
+    tailer.poll(Instant::now()).unwrap();
+    tailer.next_chunk().unwrap();
+    let frontier = tailer.frontier();
+    log.append(&"same\n".repeat(2));
+    age(&log.path, 100);
+    log.rotate(".1");
+    age(&log.sibling(".1"), 100);
+    log.append(&"same\n".repeat(7));
+    assert_eq!(read(&mut resume(&log, &frontier).unwrap()), "same\n".repeat(9));
+    // Also when no inode is what it was.
+    for generation in [".1", ".2"] {
+        compress(&log.sibling(generation), "gz");
+    }
+    assert_eq!(read(&mut resume(&log, &frontier).unwrap()), "same\n".repeat(9));
+}
+
+#[test]
+fn d11_a_link_that_is_set_to_another_file_is_followed_when_the_old_one_is_read() {
+    let log = Log::new();
+    let file = |day: &str| log.directory.path().join(format!("log.2026-11-{day}"));
+    append(&file("20"), "one\n");
+    symlink(file("20"), &log.path).unwrap();
+    let mut tailer = log.start();
+    read(&mut tailer);
+    let frontier = tailer.frontier();
+    append(&file("20"), "two\n");
+    append(&file("21"), "three\n");
+    append(&file("22"), "four\n");
+    fs::remove_file(&log.path).unwrap();
+    symlink(file("22"), &log.path).unwrap();
+    assert_eq!(poll(&mut tailer), "two\nthree\nfour\n");
+    // D15: an old file that grows again.
+    append(&file("20"), "late\n");
+    assert_eq!(poll(&mut tailer), "late\n");
+    assert_eq!(read(&mut resume(&log, &frontier).unwrap()), "two\nlate\nthree\nfour\n");
+}
+
+#[test]
+fn d12_a_hard_link_is_not_read_twice() {
+    let log = Log::with("one\n");
+    fs::hard_link(&log.path, log.sibling(".1")).unwrap();
+    let options = TailOptions { begin: Begin::Oldest, ..log.options() };
+    assert_eq!(read(&mut Tailer::start(options, Instant::now()).unwrap()), "one\n");
+}
+
+#[test]
+fn d13_bytes_that_vanish_before_they_are_read_are_counted() {
+    let log = Log::with("one\n");
+    let mut tailer = log.start();
+    read(&mut tailer);
+    log.append("two\nthree\n");
+    tailer.poll(Instant::now()).unwrap();
+    assert_eq!(tailer.behind(), 10);
+    File::options().write(true).open(&log.path).unwrap().set_len(8).unwrap();
+    assert_eq!(poll(&mut tailer), "two\n");
+    assert_eq!(lost(&mut tailer), 6);
+}
+
+#[test]
+fn b2_a_log_that_is_shorter_than_what_was_read_stops_the_source() {
+    let (log, frontier) = read_log(&"some line\n".repeat(300));
+    File::options().write(true).open(&log.path).unwrap().set_len(2000).unwrap();
+    log.append("after the power cut\n");
+    for result in [resume(&log, &frontier), resume_anyway(&log, &frontier)] {
+        assert!(matches!(result.map(drop), Err(TailError::Changed { size: 2020, .. })));
+    }
+}
+
+#[test]
+fn d14_a_deleted_log_is_read_to_its_end_and_waited_for() {
+    let log = Log::with("one\n");
+    let mut tailer = log.start();
+    read(&mut tailer);
+    log.append("two\n");
+    fs::remove_file(&log.path).unwrap();
+    assert_eq!(poll(&mut tailer), "two\n");
+    assert!(tailer.take_events().iter().any(|event| matches!(event, TailEvent::Waiting { .. })));
+    log.append("three\n");
+    assert_eq!(poll(&mut tailer), "three\n");
+    assert_eq!(lost(&mut tailer), 0);
+}
+
+#[test]
+fn d18_many_rotated_files_are_read_with_few_open() {
+    let log = Log::new();
+    let mut expected = String::new();
+    for generation in (1..100).rev() {
+        let line = format!("{generation}");
+        append(&log.sibling(&format!(".{generation}")), &line);
+        expected += &line;
+    }
+    log.append("live\n");
+    let options = TailOptions { begin: Begin::Oldest, ..log.options() };
+    let mut tailer = Tailer::start(options, Instant::now()).unwrap();
+    let mut got = String::new();
+    let mut polls = 0;
+    while !tailer.is_at_end() {
+        got += &poll(&mut tailer);
+        assert!(tailer.handles().len() <= 16);
+        tailer.retire();
+        polls += 1;
+        assert!(polls < 1000);
+    }
+    got += &poll_later(&mut tailer);
+    assert_eq!(got.replace("live\n", ""), expected, "oldest first, each without LF");
+}
+
+#[test]
+fn d19_the_old_file_is_watched_while_the_new_one_is_empty() {
+    let log = Log::with("one\n");
+    let mut tailer = log.start();
+    read(&mut tailer);
+    log.rotate(".1");
+    assert_eq!(poll_later(&mut tailer), "");
+    assert!(!tailer.has_retired());
+    append(&log.sibling(".1"), "late\n");
+    assert_eq!(poll_later(&mut tailer), "late\n");
+}
+
+#[test]
+fn d20_a_log_that_was_restored_from_a_backup_is_known_by_its_bytes() {
+    let (log, frontier) = read_log("one\n");
+    let copy = log.directory.path().join("backup");
+    fs::copy(&log.path, &copy).unwrap();
+    fs::remove_file(&log.path).unwrap();
+    fs::rename(&copy, &log.path).unwrap();
+    log.append("two\n");
+    assert_eq!(read(&mut resume(&log, &frontier).unwrap()), "two\n");
+}
+
+#[test]
+fn a_file_that_grows_after_it_was_finished_is_read_on_until_it_is_retired() {
+    let log = Log::with("one\n");
+    let mut tailer = log.start();
+    log.rotate(".1");
+    log.append("two\n");
+    poll(&mut tailer);
+    assert_eq!(poll_later(&mut tailer), "");
+    assert!(tailer.has_retired());
+    append(&log.sibling(".1"), "late\n");
+    assert_eq!(poll(&mut tailer), "late\n");
+    assert!(!tailer.has_retired());
+}
+
+// Lines.
+
+#[test]
+fn e1_an_unfinished_line_waits_for_its_end_at_any_block_boundary() {
+    for chunk_bytes in 1..20 {
+        let log = Log::with("first\nsecond\nthi");
+        let options = TailOptions { chunk_bytes, ..log.options() };
+        let mut tailer = Tailer::start(options.clone(), Instant::now()).unwrap();
+        assert_eq!(read(&mut tailer), "first\nsecond\n");
+        assert!(tailer.is_at_end());
+        let frontier = tailer.frontier();
+        log.append("rd");
+        assert_eq!(poll(&mut tailer), "");
+        let mut resumed = Tailer::resume(options, &[frontier], Instant::now()).unwrap();
+        log.append("\nfour");
+        assert_eq!(poll(&mut tailer), "third\n");
+        assert_eq!(poll(&mut resumed), "third\n");
+    }
+}
+
+#[test]
+fn e2_a_rotated_file_without_a_last_newline_has_a_last_line_after_the_grace_time() {
+    let log = Log::with("one\ntwo");
+    let mut tailer = log.start();
+    log.rotate(".1");
+    log.append("three\n");
+    assert_eq!(poll(&mut tailer), "one\nthree\n");
+    tailer.poll(Instant::now() + 2 * GRACE).unwrap();
+    let last = pieces(&mut tailer).unwrap();
+    assert_eq!(last.len(), 1);
+    assert_eq!((last[0].kind, &last[0].bytes[..]), (ChunkKind::Final, &b"two"[..]));
+    let mut resumed = resume(&log, &tailer.frontier()).unwrap();
+    assert_eq!(poll_later(&mut resumed), "", "it is taken once");
+}
+
+#[test]
+fn e6_a_line_over_the_limit_is_one_range_of_which_little_is_read() {
+    let log = Log::with("before\n");
+    let long = "x".repeat(64 << 20);
+    log.append(&long[..40 << 20]);
+    let mut tailer = log.start();
+    assert_eq!(read(&mut tailer), "before\n");
+    log.append(&long[40 << 20..]);
+    log.append("\nafter\n");
+    tailer.poll(Instant::now()).unwrap();
+    let mut buffer = Vec::new();
+    let chunk = tailer.next_chunk().unwrap().unwrap();
+    assert_eq!((chunk.kind, chunk.end - chunk.start), (ChunkKind::Oversized, (64 << 20) + 1));
+    assert_eq!(chunk.read(&mut buffer).unwrap(), "x".repeat(4096).as_bytes());
+    assert!(buffer.capacity() < 64 << 10);
+    assert_eq!(read(&mut tailer), "after\n");
+}
+
+#[test]
+fn h8_a_compressed_line_over_the_limit_is_not_held_in_memory() {
+    for extension in ["gz", "zst"] {
+        let log = Log::new();
+        let lines = format!("before\n{}\nafter\n", "x".repeat(4 << 20));
+        fs::write(log.sibling(&format!(".1.{extension}")), pack(lines.as_bytes(), extension)).unwrap();
+        log.append("live\n");
+        let options = TailOptions { begin: Begin::Oldest, ..log.options() };
+        let mut tailer = Tailer::start(options, Instant::now()).unwrap();
+        let pieces = pieces(&mut tailer).unwrap();
+        let kinds: Vec<_> = pieces.iter().map(|piece| (piece.kind, piece.end - piece.start)).collect();
+        let expected = [
+            (ChunkKind::Lines, 7),
+            (ChunkKind::Oversized, (4 << 20) + 1),
+            (ChunkKind::Lines, 6),
+            (ChunkKind::Lines, 5),
+        ];
+        assert_eq!(kinds, expected);
+        assert_eq!(pieces[1].bytes.len(), 4096);
+    }
+}
+
+#[test]
+fn a_line_of_the_limit_is_whole_and_one_byte_more_is_too_long() {
+    for (len, kind) in [(99, ChunkKind::Lines), (100, ChunkKind::Oversized)] {
+        let log = Log::with(&format!("{}\nnext\n", "x".repeat(len)));
+        log.rotate(".2");
+        log.append(&fs::read_to_string(log.sibling(".2")).unwrap());
+        compress(&log.sibling(".2"), "gz");
+        let options = TailOptions { begin: Begin::Oldest, line_bytes_max: 100, ..log.options() };
+        let mut tailer = Tailer::start(options, Instant::now()).unwrap();
+        let pieces = pieces(&mut tailer).unwrap();
+        let got: Vec<_> = pieces.iter().map(|piece| piece.kind).collect();
+        assert_eq!(got, [kind, ChunkKind::Lines, kind, ChunkKind::Lines], "{len}");
+    }
+}
+
+// Several statistics.
+
+#[test]
+fn no_range_spans_an_offset_that_a_statistic_has_committed() {
+    for extension in [None, Some("zst")] {
+        let log = Log::with(&"0123456\n".repeat(10));
+        let options = TailOptions { chunk_bytes: 16, ..log.options() };
+        let mut tailer = Tailer::start(options, Instant::now()).unwrap();
+        let mut frontiers = vec![tailer.frontier()];
+        tailer.next_chunk().unwrap();
+        frontiers.push(tailer.frontier());
+        tailer.next_chunk().unwrap();
+        tailer.next_chunk().unwrap();
+        frontiers.push(tailer.frontier());
+        if let Some(extension) = extension {
+            log.rotate(".1");
+            compress(&log.sibling(".1"), extension);
+        }
+        let mut tailer = Tailer::resume(log.options(), &frontiers, Instant::now()).unwrap();
+        let ranges: Vec<_> =
+            pieces(&mut tailer).unwrap().iter().map(|piece| (piece.start, piece.end)).collect();
+        assert_eq!(ranges, [(0, 16), (16, 48), (48, 80)]);
+    }
+}
+
+#[test]
+fn a_file_that_is_needed_but_in_no_frontier_is_an_error() {
+    let (log, mut frontier) = read_log("one\n");
+    let behind = frontier.clone();
+    frontier.files[0].number = 3;
+    let result = Tailer::resume(log.options(), &[behind, frontier], Instant::now());
+    assert!(matches!(result.map(drop), Err(TailError::Forgotten { number: 2 })));
+}
+
+#[test]
+fn handles_can_be_synced() {
+    let log = Log::with("one\n");
+    let mut tailer = log.start();
+    read(&mut tailer);
+    assert_eq!(tailer.handles().len(), 1);
+    tailer.handles()[0].sync().unwrap();
+}
+
+#[test]
+fn pieces_are_what_was_written() {
+    let lines: String = (0..5000).map(|number| format!("line {number}\n")).collect();
+    for chunk_bytes in [1, 7, 4096, 1 << 20] {
+        let log = Log::with(&lines);
+        let options = TailOptions { chunk_bytes, ..log.options() };
+        let mut tailer = Tailer::start(options, Instant::now()).unwrap();
+        let pieces = pieces(&mut tailer).unwrap();
+        assert_eq!(text(&pieces), lines);
+        assert!(pieces.iter().all(|piece| piece.kind == ChunkKind::Lines));
+    }
+}

@@ -1,0 +1,143 @@
+//! A log in a directory of its own, and what the tailer hands out of it.
+
+#![allow(dead_code, unreachable_pub, missing_docs, reason = "shared by several tests")]
+
+use std::{
+    fs::{self, File, OpenOptions},
+    io::Write,
+    path::{Path, PathBuf},
+    time::{Duration, Instant, SystemTime},
+};
+
+use evs_core::tail::{ChunkKind, TailError, TailEvent, TailOptions, Tailer};
+use tempfile::TempDir;
+
+pub const GRACE: Duration = Duration::from_secs(1000);
+
+pub struct Log {
+    pub directory: TempDir,
+    pub path: PathBuf,
+}
+
+impl Log {
+    pub fn new() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("access.log");
+        Self { directory, path }
+    }
+
+    pub fn with(text: &str) -> Self {
+        let log = Self::new();
+        log.append(text);
+        log
+    }
+
+    pub fn options(&self) -> TailOptions {
+        TailOptions { grace: GRACE, ..TailOptions::new(&self.path) }
+    }
+
+    pub fn sibling(&self, suffix: &str) -> PathBuf {
+        self.directory.path().join(format!("access.log{suffix}"))
+    }
+
+    pub fn append(&self, text: &str) {
+        append(&self.path, text);
+    }
+
+    /// As logrotate's `create`.
+    pub fn rotate(&self, suffix: &str) {
+        fs::rename(&self.path, self.sibling(suffix)).unwrap();
+        File::create(&self.path).unwrap();
+    }
+
+    /// As logrotate's `copytruncate`.
+    pub fn copy_truncate(&self, suffix: &str) {
+        fs::copy(&self.path, self.sibling(suffix)).unwrap();
+        self.truncate();
+    }
+
+    pub fn truncate(&self) {
+        OpenOptions::new().write(true).open(&self.path).unwrap().set_len(0).unwrap();
+    }
+
+    pub fn start(&self) -> Tailer {
+        Tailer::start(self.options(), Instant::now()).unwrap()
+    }
+}
+
+pub fn append(path: &Path, text: &str) {
+    let mut file = OpenOptions::new().create(true).append(true).open(path).unwrap();
+    file.write_all(text.as_bytes()).unwrap();
+}
+
+/// Replaces a plain file by a compressed one with the same time.
+pub fn compress(path: &Path, extension: &str) -> PathBuf {
+    let modified = fs::metadata(path).unwrap().modified().unwrap();
+    let bytes = pack(&fs::read(path).unwrap(), extension);
+    let packed = PathBuf::from(format!("{}.{extension}", path.display()));
+    fs::write(&packed, bytes).unwrap();
+    set_time(&packed, modified);
+    fs::remove_file(path).unwrap();
+    packed
+}
+
+pub fn pack(bytes: &[u8], extension: &str) -> Vec<u8> {
+    if extension == "zst" {
+        return zstd::encode_all(bytes, 1).unwrap();
+    }
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
+}
+
+pub fn set_time(path: &Path, time: SystemTime) {
+    File::options().append(true).open(path).unwrap().set_modified(time).unwrap();
+}
+
+/// A piece that was handed out, as a worker reads it.
+#[derive(Debug)]
+pub struct Piece {
+    pub number: u64,
+    pub start: u64,
+    pub end: u64,
+    pub kind: ChunkKind,
+    pub bytes: Vec<u8>,
+}
+
+pub fn pieces(tailer: &mut Tailer) -> Result<Vec<Piece>, TailError> {
+    let (mut pieces, mut buffer) = (Vec::new(), Vec::new());
+    while let Some(chunk) = tailer.next_chunk()? {
+        let bytes = chunk.read(&mut buffer)?.to_vec();
+        if chunk.kind == ChunkKind::Lines {
+            assert_eq!(bytes.last(), Some(&b'\n'));
+        }
+        let (number, start, end, kind) = (chunk.number, chunk.start, chunk.end, chunk.kind);
+        pieces.push(Piece { number, start, end, kind, bytes });
+    }
+    Ok(pieces)
+}
+
+/// Everything that is there now, as text.
+pub fn read(tailer: &mut Tailer) -> String {
+    text(&pieces(tailer).unwrap())
+}
+
+pub fn text(pieces: &[Piece]) -> String {
+    pieces.iter().map(|piece| String::from_utf8(piece.bytes.clone()).unwrap()).collect()
+}
+
+/// Polls, then everything that is there.
+pub fn poll(tailer: &mut Tailer) -> String {
+    tailer.poll(Instant::now()).unwrap();
+    read(tailer)
+}
+
+/// As [`poll`], when the grace time has passed.
+pub fn poll_later(tailer: &mut Tailer) -> String {
+    tailer.poll(Instant::now() + 2 * GRACE).unwrap();
+    read(tailer)
+}
+
+pub fn lost(tailer: &mut Tailer) -> u64 {
+    tailer.take_events().iter().map(TailEvent::lost).sum()
+}

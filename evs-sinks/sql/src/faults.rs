@@ -1,0 +1,97 @@
+//! Connections that fail on demand.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use async_trait::async_trait;
+use evs_core::sink::Fault;
+
+use crate::{
+    connection::{Connection, Connector, StoreError, Value},
+    dialect::Dialect,
+};
+
+/// A connector whose connections fail in one transaction that adds rows, as the fault says, and then no more.
+#[derive(Debug)]
+pub struct Faulty<C> {
+    inner: C,
+    fault: Arc<Mutex<Option<Fault>>>,
+}
+
+impl<C: Connector> Faulty<C> {
+    /// Fails once.
+    pub fn new(inner: C, fault: Fault) -> Self {
+        Self { inner, fault: Arc::new(Mutex::new(Some(fault))) }
+    }
+}
+
+#[async_trait]
+impl<C: Connector> Connector for Faulty<C> {
+    type Connection = FaultyConnection<C::Connection>;
+
+    fn dialect(&self) -> &dyn Dialect {
+        self.inner.dialect()
+    }
+
+    async fn connect(&self) -> Result<Self::Connection, StoreError> {
+        let inner = self.inner.connect().await?;
+        Ok(FaultyConnection { inner, fault: Arc::clone(&self.fault), rows: 0 })
+    }
+
+    fn secret(&self) -> Option<&str> {
+        self.inner.secret()
+    }
+}
+
+/// A connection of a [`Faulty`] connector.
+#[derive(Debug)]
+pub struct FaultyConnection<C> {
+    inner: C,
+    fault: Arc<Mutex<Option<Fault>>>,
+    /// Rows of statistics that the transaction has written.
+    rows: u64,
+}
+
+impl<C> FaultyConnection<C> {
+    /// Fails, and uses the fault up, if it is one of those that `due` is about.
+    fn fail_if(&self, due: impl FnOnce(Fault) -> bool) -> Result<(), StoreError> {
+        let mut fault = self.fault.lock().unwrap_or_else(PoisonError::into_inner);
+        if fault.is_some_and(due) {
+            *fault = None;
+            return Err(StoreError::transient("fault on demand"));
+        }
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl<C: Connection> Connection for FaultyConnection<C> {
+    async fn begin(&mut self) -> Result<(), StoreError> {
+        self.rows = 0;
+        self.inner.begin().await
+    }
+
+    async fn execute(&mut self, sql: &Arc<str>, values: Vec<Value>) -> Result<u64, StoreError> {
+        let rows = self.inner.execute(sql, values).await?;
+        if sql.starts_with("INSERT INTO") && !sql.contains("evs_") {
+            self.rows += rows;
+        }
+        let written = self.rows;
+        self.fail_if(|fault| matches!(fault, Fault::Rows(after) if written > 0 && written >= after as u64))?;
+        Ok(rows)
+    }
+
+    async fn query(&mut self, sql: &Arc<str>, values: Vec<Value>) -> Result<Vec<Vec<Value>>, StoreError> {
+        self.inner.query(sql, values).await
+    }
+
+    async fn commit(&mut self) -> Result<(), StoreError> {
+        let adds = self.rows > 0;
+        self.fail_if(|fault| adds && fault == Fault::Commit)?;
+        self.inner.commit().await?;
+        self.fail_if(|fault| adds && fault == Fault::Answer)
+    }
+
+    async fn rollback(&mut self) -> Result<(), StoreError> {
+        self.inner.rollback().await
+    }
+}

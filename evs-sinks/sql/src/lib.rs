@@ -1,0 +1,37 @@
+//! What the SQL sinks of evs share: statement building, and the exactly-once transaction, once.
+//!
+//! A store is a [`Connector`], its [`Connection`]s and a [`Dialect`]; [`SqlSink`] makes a
+//! [`Sink`](evs_core::Sink) of them. Per batch there is one transaction, which moves the row of the stream
+//! in `evs_progress` from sequence n-1 to n and adds the rows to the statistic's table:
+//!
+//! | table | a row | columns |
+//! | --- | --- | --- |
+//! | the statistic's name | (window, keys) | `window_start`, the keys, the measures (times 10^scale) |
+//! | `evs_progress` | (source, epoch, statistic) | `sequence`, `position`, `checksum`, `updated_at` |
+//! | `evs_statistics` | statistic | `definition`, `since` |
+//!
+//! Times are seconds since 1970. Keys and the names of sources are what
+//! [`escape`](evs_core::batch::escape) makes of them, in a column that compares bytes. The catalogue
+//! `evs_statistics` tells what a table's rows mean, so that rows of another meaning are never added.
+//!
+//! This crate is for those who write a sink; it is outside semver.
+
+mod connection;
+mod dialect;
+#[cfg(feature = "faults")]
+mod faults;
+mod lease;
+mod names;
+mod prepare;
+mod progress;
+mod rows;
+mod sink;
+mod table;
+#[cfg(test)]
+mod tests;
+
+pub use connection::{Connection, Connector, StoreError, Value};
+pub use dialect::{ColumnType, Dialect, Limits};
+#[cfg(feature = "faults")]
+pub use faults::Faulty;
+pub use sink::SqlSink;

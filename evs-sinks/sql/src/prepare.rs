@@ -1,0 +1,151 @@
+//! Making tables, and checking those that are there.
+
+use std::sync::Arc;
+
+use evs_core::{SinkError, statistic::Schema};
+
+use crate::{
+    connection::{Connection, Value},
+    dialect::{ColumnType, Dialect},
+    names, progress,
+    sink::Failure,
+    table::{Shape, with_placeholders},
+};
+
+const CATALOGUE: &str = "evs_statistics";
+
+fn catalogue() -> Shape {
+    let others = [("definition", ColumnType::Text), ("since", ColumnType::Integer)];
+    Shape::new(CATALOGUE, &[("statistic", ColumnType::Key)], &others)
+}
+
+/// Makes the table of a statistic, or checks it; within a transaction, where the store has such for tables.
+///
+/// Where it has not, the catalogue's row comes last: a table without one is empty, and taken over by the
+/// next attempt.
+pub(crate) async fn statistic(
+    connection: &mut impl Connection,
+    dialect: &dyn Dialect,
+    schema: &Schema,
+) -> Result<(), Failure> {
+    names::check(schema, dialect)?;
+    bookkeeping(connection, dialect).await?;
+    if is_known(connection, dialect, schema).await? {
+        return Ok(());
+    }
+    let table = Shape::of_statistic(schema);
+    if check(connection, dialect, &table).await? {
+        refuse_rows(connection, dialect, &table).await?;
+    } else {
+        connection.execute(&table.create(dialect), Vec::new()).await?;
+    }
+    let insert = format!("INSERT INTO {CATALOGUE} (statistic, definition, since) VALUES (?, ?, ?)");
+    let row = vec![schema.statistic.as_str().into(), Value::Text(schema.to_json()), progress::now()];
+    connection.execute(&with_placeholders(&insert, dialect), row).await?;
+    Ok(())
+}
+
+/// Checks that the statistic was prepared; changes nothing.
+pub(crate) async fn check_known(
+    connection: &mut impl Connection,
+    dialect: &dyn Dialect,
+    schema: &Schema,
+) -> Result<(), Failure> {
+    names::check(schema, dialect)?;
+    if check(connection, dialect, &catalogue()).await? && is_known(connection, dialect, schema).await? {
+        return Ok(());
+    }
+    Err(SinkError::refused(format!("statistic {} was not prepared", schema.statistic)).into())
+}
+
+/// Whether the catalogue, which is there, knows the statistic. If its definition or its table are not what
+/// they should be, that is an error.
+async fn is_known(
+    connection: &mut impl Connection,
+    dialect: &dyn Dialect,
+    schema: &Schema,
+) -> Result<bool, Failure> {
+    let statistic = &schema.statistic;
+    let Some(definition) = definition(connection, dialect, statistic).await? else { return Ok(false) };
+    compare(&definition, schema)?;
+    if check(connection, dialect, &Shape::of_statistic(schema)).await? {
+        return Ok(true);
+    }
+    Err(SinkError::refused(format!(
+        "the table {statistic} is gone, but {CATALOGUE} knows it: bring it back, or start over by deleting the \
+         rows of {statistic} from {CATALOGUE} and evs_progress"
+    ))
+    .into())
+}
+
+/// Makes `evs_progress` and the catalogue, or checks them.
+pub(crate) async fn bookkeeping(
+    connection: &mut impl Connection,
+    dialect: &dyn Dialect,
+) -> Result<(), Failure> {
+    for shape in [progress::shape(), catalogue()] {
+        if !check(connection, dialect, &shape).await? {
+            connection.execute(&shape.create(dialect), Vec::new()).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Whether the table is there. If it has another shape, that is an error.
+pub(crate) async fn check(
+    connection: &mut impl Connection,
+    dialect: &dyn Dialect,
+    shape: &Shape,
+) -> Result<bool, Failure> {
+    let table = || vec![Value::Text(shape.table.clone())];
+    let found = connection.query(&Arc::from(dialect.table_query()), table()).await?;
+    let Some(row) = found.first() else { return Ok(false) };
+    if let Some(wrong) = row.first().and_then(Value::text) {
+        return Err(SinkError::refused(format!("the table {} {wrong}", shape.table)).into());
+    }
+    let columns = connection.query(&Arc::from(dialect.columns_query()), table()).await?;
+    shape.check(&columns, dialect)?;
+    Ok(true)
+}
+
+/// The definition that the catalogue has of a statistic, as JSON.
+async fn definition(
+    connection: &mut impl Connection,
+    dialect: &dyn Dialect,
+    statistic: &str,
+) -> Result<Option<String>, Failure> {
+    let query = format!("SELECT definition FROM {CATALOGUE} WHERE statistic = ?");
+    let rows = connection.query(&with_placeholders(&query, dialect), vec![statistic.into()]).await?;
+    Ok(rows.first().map(|row| row[0].text().unwrap_or_default().to_owned()))
+}
+
+fn compare(definition: &str, schema: &Schema) -> Result<(), SinkError> {
+    let statistic = &schema.statistic;
+    let made_for = Schema::from_json(definition).map_err(|error| {
+        SinkError::refused_by(format!("the definition of {statistic} in {CATALOGUE} cannot be read"), error)
+    })?;
+    match made_for.difference(schema) {
+        None => Ok(()),
+        Some(difference) => Err(SinkError::refused(format!(
+            "the table {statistic} was made for another definition: {difference}; give the statistic another \
+             name, or the definition it had"
+        ))),
+    }
+}
+
+/// Rows that evs has no definition of may mean anything.
+async fn refuse_rows(
+    connection: &mut impl Connection,
+    dialect: &dyn Dialect,
+    shape: &Shape,
+) -> Result<(), Failure> {
+    let query = format!("SELECT 1 FROM {} LIMIT 1", dialect.quote(&shape.table));
+    if connection.query(&query.into(), Vec::new()).await?.is_empty() {
+        return Ok(());
+    }
+    let table = &shape.table;
+    Err(SinkError::refused(format!(
+        "the table {table} was not made by evs, and has rows; only an empty one is used"
+    ))
+    .into())
+}

@@ -1,0 +1,150 @@
+//! `evs_progress`: how far each stream was applied.
+
+use std::{
+    sync::Arc,
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use evs_core::{
+    Epoch, Frontier, Progress, SinkError,
+    batch::{escape, unescape},
+};
+
+use crate::{
+    connection::{Connection, StoreError, Value},
+    dialect::{ColumnType, Dialect},
+    sink::Failure,
+    table::{Shape, with_placeholders},
+};
+
+const TABLE: &str = "evs_progress";
+
+pub(crate) fn shape() -> Shape {
+    let key = [("source", ColumnType::Key), ("epoch", ColumnType::Key), ("statistic", ColumnType::Key)];
+    let others = [
+        ("sequence", ColumnType::Integer),
+        ("position", ColumnType::Text),
+        ("checksum", ColumnType::Text),
+        ("updated_at", ColumnType::Integer),
+    ];
+    Shape::new(TABLE, &key, &others)
+}
+
+/// Seconds since 1970, for people.
+pub(crate) fn now() -> Value {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Value::Integer(since.as_secs().cast_signed())
+}
+
+/// The statements on `evs_progress`.
+#[derive(Debug)]
+pub(crate) struct ProgressTable {
+    all: Arc<str>,
+    locked: Arc<str>,
+    insert: Arc<str>,
+    advance: Arc<str>,
+}
+
+impl ProgressTable {
+    pub(crate) fn new(dialect: &dyn Dialect) -> Self {
+        const COLUMNS: &str = "epoch, statistic, sequence, position, checksum";
+        let lock = dialect.lock_rows();
+        let filled = |sql: &str| with_placeholders(sql, dialect);
+        Self {
+            all: filled(&format!("SELECT {COLUMNS} FROM {TABLE} WHERE source = ?")),
+            locked: filled(&format!(
+                "SELECT {COLUMNS} FROM {TABLE} WHERE source = ? AND epoch = ? AND statistic = ?{lock}"
+            )),
+            insert: filled(&format!(
+                "INSERT INTO {TABLE} (sequence, position, checksum, updated_at, source, epoch, statistic) \
+                 VALUES (?, ?, ?, ?, ?, ?, ?)"
+            )),
+            advance: filled(&format!(
+                "UPDATE {TABLE} SET sequence = ?, position = ?, checksum = ?, updated_at = ? \
+                 WHERE source = ? AND epoch = ? AND statistic = ? AND sequence = ?"
+            )),
+        }
+    }
+
+    pub(crate) async fn of_source(
+        &self,
+        connection: &mut impl Connection,
+        source: &str,
+    ) -> Result<Vec<Progress>, Failure> {
+        let rows = connection.query(&self.all, vec![key(source)]).await?;
+        rows.iter().map(|row| read(source, row)).collect()
+    }
+
+    /// The stream's progress, which nobody else moves until the transaction ends.
+    pub(crate) async fn lock(
+        &self,
+        connection: &mut impl Connection,
+        source: &str,
+        epoch: Epoch,
+        statistic: &str,
+    ) -> Result<Option<Progress>, Failure> {
+        let stream = vec![key(source), Value::Text(epoch.to_string()), statistic.into()];
+        let rows = connection.query(&self.locked, stream).await?;
+        rows.first().map(|row| read(source, row)).transpose()
+    }
+
+    /// Moves the stream from `last`, which was read in this transaction, to `next`.
+    pub(crate) async fn advance(
+        &self,
+        connection: &mut impl Connection,
+        last: Option<&Progress>,
+        next: &Progress,
+    ) -> Result<(), Failure> {
+        let mut values = vec![
+            sequence(next)?,
+            Value::Text(next.to.to_json()),
+            Value::Text(format!("{:016x}", next.checksum)),
+            now(),
+            key(&next.source),
+            Value::Text(next.epoch.to_string()),
+            Value::Text(next.statistic.clone()),
+        ];
+        let changed = if let Some(last) = last {
+            values.push(sequence(last)?);
+            connection.execute(&self.advance, values).await?
+        } else {
+            connection.execute(&self.insert, values).await?
+        };
+        if changed != 1 {
+            let message = format!("{changed} rows of {TABLE} were changed, not one");
+            return Err(StoreError::transient(message).into());
+        }
+        Ok(())
+    }
+}
+
+fn key(source: &str) -> Value {
+    Value::Text(escape(source.as_bytes()).into_owned())
+}
+
+fn sequence(progress: &Progress) -> Result<Value, Failure> {
+    i64::try_from(progress.sequence).map(Value::Integer).map_err(|_| {
+        let Progress { statistic, sequence, .. } = progress;
+        SinkError::refused(format!("statistic {statistic}: sequence {sequence} does not fit into the column"))
+            .into()
+    })
+}
+
+/// Reads a row of `COLUMNS`.
+fn read(source: &str, row: &[Value]) -> Result<Progress, Failure> {
+    parse(source, row).ok_or_else(|| {
+        SinkError::refused(format!("a row of {TABLE} for source {source} cannot be read: {row:?}")).into()
+    })
+}
+
+fn parse(source: &str, row: &[Value]) -> Option<Progress> {
+    let [epoch, statistic, sequence, position, checksum] = row else { return None };
+    Some(Progress {
+        source: source.to_owned(),
+        epoch: epoch.text()?.parse().ok()?,
+        statistic: String::from_utf8(unescape(statistic.text()?)?.into_owned()).ok()?,
+        sequence: u64::try_from(sequence.number()?).ok()?,
+        to: Frontier::from_json(position.text()?).ok()?,
+        checksum: u64::from_str_radix(checksum.text()?, 16).ok()?,
+    })
+}

@@ -1,0 +1,249 @@
+//! The transaction that makes it exactly once.
+
+use std::{
+    collections::HashMap,
+    fmt,
+    ops::Range,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use evs_core::{Applied, Batch, Progress, Rows, Sink, SinkError, sink::judge, statistic::Schema};
+
+use crate::{
+    connection::{Connection, Connector, StoreError, Value},
+    dialect::Dialect,
+    lease::Slot,
+    prepare,
+    progress::{self, ProgressTable},
+    rows::{self, Statements},
+    table::{Table, totals},
+};
+
+/// A SQL store as a [`Sink`].
+///
+/// Writes go through one connection, one after the other, and totals through another. Both are made when
+/// they are needed, and made anew after an error. Needs a tokio runtime with its timer.
+pub struct SqlSink<C: Connector> {
+    connector: C,
+    writer: Slot<C>,
+    reader: Slot<C>,
+    /// The statistics whose tables have been checked.
+    tables: Mutex<HashMap<String, Arc<Table>>>,
+    progress: ProgressTable,
+    deadline: Duration,
+}
+
+/// Why an attempt came to nothing.
+pub(crate) enum Failure {
+    /// evs will not, and the message is complete.
+    Sink(SinkError),
+    /// The store does not, in its own words.
+    Store(StoreError),
+}
+
+impl From<SinkError> for Failure {
+    fn from(error: SinkError) -> Self {
+        Self::Sink(error)
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+impl<C: Connector> SqlSink<C> {
+    /// The default of [`SqlSink::deadline`].
+    pub const DEADLINE: Duration = Duration::from_secs(300);
+
+    /// A sink that connects when it is first used.
+    pub fn new(connector: C) -> Self {
+        let progress = ProgressTable::new(connector.dialect());
+        let (writer, reader) = (Slot::empty(), Slot::empty());
+        Self { connector, writer, reader, tables: Mutex::default(), progress, deadline: Self::DEADLINE }
+    }
+
+    /// How long a call may take before it is given up as [`SinkError::Unavailable`], connecting and waiting
+    /// for other calls included. It must be enough for the largest batch.
+    #[must_use]
+    pub fn deadline(mut self, deadline: Duration) -> Self {
+        self.deadline = deadline;
+        self
+    }
+
+    /// Connects, to find out now whether that is possible.
+    ///
+    /// # Errors
+    ///
+    /// As the store says.
+    pub async fn check(&self) -> Result<(), SinkError> {
+        self.attempt(|| "cannot connect".to_owned(), async {
+            self.writer.lease(&self.connector).await?.give_back();
+            Ok(())
+        })
+        .await
+    }
+
+    fn dialect(&self) -> &dyn Dialect {
+        self.connector.dialect()
+    }
+
+    /// Runs `work` within the deadline. Every error of the store passes through here.
+    async fn attempt<T>(
+        &self,
+        what: impl FnOnce() -> String + Send,
+        work: impl Future<Output = Result<T, Failure>> + Send,
+    ) -> Result<T, SinkError> {
+        let done = tokio::time::timeout(self.deadline, work).await.unwrap_or_else(|_| {
+            let message = format!("no answer within {:?}", self.deadline);
+            Err(StoreError::transient(message).into())
+        });
+        done.map_err(|failure| match failure {
+            Failure::Sink(error) => error,
+            Failure::Store(mut error) => {
+                if let Some(secret) = self.connector.secret().filter(|secret| !secret.is_empty()) {
+                    error.message = error.message.replace(secret, "***");
+                }
+                if error.is_transient {
+                    SinkError::unavailable(what(), error)
+                } else {
+                    SinkError::refused_by(what(), error)
+                }
+            }
+        })
+    }
+
+    async fn prepare_once(&self, schema: &Schema) -> Result<(), Failure> {
+        let mut lease = self.writer.lease(&self.connector).await?;
+        let connection = &mut lease.connection;
+        connection.begin().await?;
+        prepare::statistic(connection, self.dialect(), schema).await?;
+        connection.commit().await?;
+        lease.give_back();
+        Ok(())
+    }
+
+    /// The statements of a schema. When it is first seen, its table is checked: rows must not be added to
+    /// a table that was made for another definition, whoever forgot to ask.
+    async fn table(&self, connection: &mut C::Connection, schema: &Schema) -> Result<Arc<Table>, Failure> {
+        let known = self.tables().get(&schema.statistic).filter(|table| table.schema == *schema).cloned();
+        if let Some(table) = known {
+            return Ok(table);
+        }
+        prepare::check_known(connection, self.dialect(), schema).await?;
+        let table = Arc::new(Table::new(schema, self.dialect()));
+        self.tables().insert(schema.statistic.clone(), Arc::clone(&table));
+        Ok(table)
+    }
+
+    fn tables(&self) -> std::sync::MutexGuard<'_, HashMap<String, Arc<Table>>> {
+        self.tables.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn apply_once(&self, batch: &Batch) -> Result<Applied, Failure> {
+        rows::check(&batch.schema, &batch.rows, self.dialect())?;
+        let mut lease = self.writer.lease(&self.connector).await?;
+        let connection = &mut lease.connection;
+        connection.begin().await?;
+        let table = self.table(connection, &batch.schema).await?;
+        let last = self.progress.lock(connection, &batch.source, batch.epoch, batch.statistic()).await?;
+        if let Some(applied) = judge(last.as_ref(), batch)? {
+            connection.rollback().await?;
+            lease.give_back();
+            return Ok(applied);
+        }
+        // First, so that a second attempt waits here for the outcome of the first.
+        self.progress.advance(connection, last.as_ref(), &Progress::after(batch)).await?;
+        let mut statements = Statements::new(&table, self.dialect(), &batch.rows);
+        while let Some((sql, parameters)) = statements.next_statement()? {
+            connection.execute(sql, parameters).await?;
+        }
+        connection.commit().await?;
+        lease.give_back();
+        Ok(Applied::Now)
+    }
+
+    async fn begin_once(&self, progress: &Progress) -> Result<(), Failure> {
+        let mut lease = self.writer.lease(&self.connector).await?;
+        let connection = &mut lease.connection;
+        connection.begin().await?;
+        prepare::bookkeeping(connection, self.dialect()).await?;
+        let Progress { source, epoch, statistic, .. } = progress;
+        if self.progress.lock(connection, source, *epoch, statistic).await?.is_none() {
+            self.progress.advance(connection, None, progress).await?;
+        }
+        connection.commit().await?;
+        lease.give_back();
+        Ok(())
+    }
+
+    async fn progress_once(&self, source: &str) -> Result<Vec<Progress>, Failure> {
+        // Through the writer: the store must not answer from before an attempt that is still under way.
+        let mut lease = self.writer.lease(&self.connector).await?;
+        let connection = &mut lease.connection;
+        connection.begin().await?;
+        let mut found = Vec::new();
+        if prepare::check(connection, self.dialect(), &progress::shape()).await? {
+            found = self.progress.of_source(connection, source).await?;
+        }
+        connection.rollback().await?;
+        lease.give_back();
+        Ok(found)
+    }
+
+    async fn totals_once(&self, schema: &Schema, windows: Range<i64>) -> Result<Rows, Failure> {
+        let mut lease = self.reader.lease(&self.connector).await?;
+        let connection = &mut lease.connection;
+        prepare::check_known(connection, self.dialect(), schema).await?;
+        let range = vec![Value::Integer(windows.start), Value::Integer(windows.end)];
+        let found = connection.query(&totals(schema, self.dialect()), range).await?;
+        lease.give_back();
+        Ok(rows::read(schema, &found)?)
+    }
+}
+
+impl<C: Connector> fmt::Debug for SqlSink<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SqlSink").field("connector", &self.connector).finish_non_exhaustive()
+    }
+}
+
+#[async_trait]
+impl<C: Connector> Sink for SqlSink<C> {
+    async fn prepare(&self, schema: &Schema) -> Result<(), SinkError> {
+        let what = || format!("statistic {}: the table cannot be made ready", schema.statistic);
+        self.attempt(what, self.prepare_once(schema)).await
+    }
+
+    async fn progress(&self, source: &str) -> Result<Vec<Progress>, SinkError> {
+        let what = || format!("the progress of source {source} cannot be read");
+        self.attempt(what, self.progress_once(source)).await
+    }
+
+    async fn begin(&self, progress: &Progress) -> Result<(), SinkError> {
+        let Progress { source, statistic, .. } = progress;
+        let what = || format!("statistic {statistic}: the progress of source {source} cannot be set");
+        self.attempt(what, self.begin_once(progress)).await
+    }
+
+    async fn apply(&self, batch: &Batch) -> Result<Applied, SinkError> {
+        let what = || {
+            let Batch { source, sequence, .. } = batch;
+            format!("statistic {}: batch {sequence} of source {source} was not applied", batch.statistic())
+        };
+        let answer = self.attempt(what, self.apply_once(batch)).await;
+        if answer.is_err() {
+            // The table may have been changed by hand: the next attempt looks at it again, and says so.
+            self.tables().remove(batch.statistic());
+        }
+        answer
+    }
+
+    async fn totals(&self, schema: &Schema, windows: Range<i64>) -> Result<Rows, SinkError> {
+        let what = || format!("statistic {}: the totals cannot be read", schema.statistic);
+        self.attempt(what, self.totals_once(schema, windows)).await
+    }
+}

@@ -1,0 +1,201 @@
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use evs_sql::{Connection, Connector, Dialect, StoreError, Value};
+use sqlx::{
+    AssertSqlSafe, ConnectOptions, Row, SqliteConnection, TypeInfo, ValueRef,
+    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteRow, SqliteSynchronous},
+};
+
+use crate::{dialect::SqliteDialect, errors::sort};
+
+/// How long to wait for another writer.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Opens a database file.
+#[derive(Debug)]
+pub(crate) struct SqliteConnector {
+    path: PathBuf,
+}
+
+impl SqliteConnector {
+    pub(crate) fn new(path: PathBuf) -> Self {
+        Self { path }
+    }
+
+    /// Makes the database file if it is missing.
+    pub(crate) async fn create(&self) -> Result<(), StoreError> {
+        self.open(true).await.map(drop)
+    }
+
+    async fn open(&self, create: bool) -> Result<SqliteSession, StoreError> {
+        check_path(&self.path)?;
+        let session = SqliteConnectOptions::new()
+            .filename(&self.path)
+            .create_if_missing(create)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            .busy_timeout(BUSY_TIMEOUT)
+            // Statements have thousands of parameters; the batch's size and time are known elsewhere.
+            .disable_statement_logging()
+            .connect()
+            .await;
+        let connection = session.map_err(|error| self.explain(&error))?;
+        let file = FileId::of(&self.path)?;
+        Ok(SqliteSession { connection, path: self.path.clone(), file })
+    }
+
+    fn explain(&self, error: &sqlx::Error) -> StoreError {
+        let mut error = sort(error);
+        error.message = format!("{}: {}", self.path.display(), error.message);
+        error
+    }
+}
+
+/// Says what SQLite only calls "unable to open database file".
+///
+/// The file itself is not opened here: closing it would release the locks that other connections of this
+/// process hold on it.
+fn check_path(path: &Path) -> Result<(), StoreError> {
+    let directory = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    let refused = |path: &Path, what| Err(StoreError::permanent(format!("{}: {what}", path.display())));
+    match fs::metadata(directory) {
+        Ok(found) if !found.is_dir() => return refused(directory, "is not a directory".to_owned()),
+        Ok(_) => {}
+        Err(error) => return refused(directory, format!("the directory cannot be used: {error}")),
+    }
+    match fs::metadata(path) {
+        Ok(found) if found.is_dir() => refused(path, "is a directory, not a database".to_owned()),
+        _ => Ok(()),
+    }
+}
+
+#[async_trait]
+impl Connector for SqliteConnector {
+    type Connection = SqliteSession;
+
+    fn dialect(&self) -> &dyn Dialect {
+        &SqliteDialect
+    }
+
+    /// Opens the file, which must be there: one that vanished is not to be replaced by an empty one.
+    async fn connect(&self) -> Result<SqliteSession, StoreError> {
+        self.open(false).await
+    }
+}
+
+/// Which file a path leads to.
+#[derive(Debug, PartialEq, Eq)]
+struct FileId {
+    #[cfg(unix)]
+    device_and_inode: (u64, u64),
+}
+
+impl FileId {
+    #[cfg(unix)]
+    fn of(path: &Path) -> Result<Self, StoreError> {
+        use std::os::unix::fs::MetadataExt;
+
+        let found = fs::metadata(path)
+            .map_err(|error| StoreError::transient(format!("{}: {error}", path.display())))?;
+        Ok(Self { device_and_inode: (found.dev(), found.ino()) })
+    }
+
+    /// Elsewhere an open file cannot be replaced.
+    #[cfg(not(unix))]
+    fn of(_: &Path) -> Result<Self, StoreError> {
+        Ok(Self {})
+    }
+}
+
+/// A connection. Dropped, it ends its running statement and rolls back.
+#[derive(Debug)]
+pub(crate) struct SqliteSession {
+    connection: SqliteConnection,
+    path: PathBuf,
+    file: FileId,
+}
+
+impl SqliteSession {
+    /// SQLite does not notice when its file is deleted or replaced, and would go on in the old one.
+    ///
+    /// A file that is gone may come back. One that was replaced stops the sink: closing the old file makes
+    /// SQLite delete the `-wal` file by name, which by then may belong to the new one.
+    fn check_file(&self) -> Result<(), StoreError> {
+        if FileId::of(&self.path)? == self.file {
+            return Ok(());
+        }
+        let path = self.path.display();
+        Err(StoreError::permanent(format!(
+            "{path}: another file was put in the place of the one that is open; restart to use it"
+        )))
+    }
+
+    async fn run(&mut self, sql: &'static str) -> Result<(), StoreError> {
+        sqlx::query(sql).execute(&mut self.connection).await.map(drop).map_err(|error| sort(&error))
+    }
+}
+
+/// The statement with its parameters. All of its text is evs's own, with names that were checked.
+fn bind(
+    sql: &Arc<str>,
+    values: Vec<Value>,
+) -> sqlx::query::Query<'_, sqlx::Sqlite, sqlx::sqlite::SqliteArguments> {
+    let query = sqlx::query(AssertSqlSafe(Arc::clone(sql)));
+    values.into_iter().fold(query, |query, value| match value {
+        Value::Null => query.bind(None::<i64>),
+        Value::Integer(number) => query.bind(number),
+        // Not made by this dialect; SQLite has no wider integers, and a text does not fit into the column.
+        Value::Decimal(number) => query.bind(number.to_string()),
+        Value::Text(text) => query.bind(text),
+    })
+}
+
+fn read(row: &SqliteRow) -> Result<Vec<Value>, sqlx::Error> {
+    let value = |at| {
+        let raw = row.try_get_raw(at)?;
+        match raw.type_info().name() {
+            _ if raw.is_null() => Ok(Value::Null),
+            "TEXT" => row.try_get(at).map(Value::Text),
+            _ => row.try_get(at).map(Value::Integer),
+        }
+    };
+    (0..row.len()).map(value).collect()
+}
+
+#[async_trait]
+impl Connection for SqliteSession {
+    /// Takes the lock of the only writer at once: what is read then is what was committed last, and no
+    /// upgrade of a read lock can fail later.
+    async fn begin(&mut self) -> Result<(), StoreError> {
+        self.check_file()?;
+        self.run("BEGIN IMMEDIATE").await
+    }
+
+    async fn execute(&mut self, sql: &Arc<str>, values: Vec<Value>) -> Result<u64, StoreError> {
+        let done = bind(sql, values).execute(&mut self.connection).await.map_err(|error| sort(&error))?;
+        Ok(done.rows_affected())
+    }
+
+    async fn query(&mut self, sql: &Arc<str>, values: Vec<Value>) -> Result<Vec<Vec<Value>>, StoreError> {
+        self.check_file()?;
+        let rows = bind(sql, values).fetch_all(&mut self.connection).await.map_err(|error| sort(&error))?;
+        rows.iter().map(read).collect::<Result<_, _>>().map_err(|error| sort(&error))
+    }
+
+    async fn commit(&mut self) -> Result<(), StoreError> {
+        self.run("COMMIT").await
+    }
+
+    async fn rollback(&mut self) -> Result<(), StoreError> {
+        self.run("ROLLBACK").await
+    }
+}

@@ -1,0 +1,58 @@
+//! What SQLite's result codes mean for a batch. <https://www.sqlite.org/rescode.html>
+
+use evs_sql::StoreError;
+
+// Primary result codes: the low byte of what SQLite answers.
+const ABORT: i32 = 4;
+const BUSY: i32 = 5;
+const LOCKED: i32 = 6;
+const NOMEM: i32 = 7;
+const INTERRUPT: i32 = 9;
+const IOERR: i32 = 10;
+const FULL: i32 = 13;
+const CANTOPEN: i32 = 14;
+const PROTOCOL: i32 = 15;
+// Extended result codes.
+const IOERR_FSYNC: i32 = IOERR | 4 << 8;
+const IOERR_DIR_FSYNC: i32 = IOERR | 5 << 8;
+const IOERR_CORRUPTFS: i32 = IOERR | 33 << 8;
+
+/// Sorts errors of the driver, keeping SQLite's code and words.
+pub(crate) fn sort(error: &sqlx::Error) -> StoreError {
+    let sqlx::Error::Database(said) = error else {
+        let is_transient =
+            matches!(error, sqlx::Error::Io(_) | sqlx::Error::WorkerCrashed | sqlx::Error::Protocol(_));
+        return StoreError { is_transient, message: error.to_string() };
+    };
+    let code = said.code().and_then(|code| code.parse().ok());
+    let message = format!("{} (SQLite code {})", said.message(), said.code().unwrap_or_default());
+    StoreError { is_transient: code.is_some_and(is_transient), message }
+}
+
+fn is_transient(code: i32) -> bool {
+    // After a failed fsync the kernel may have dropped the pages that it says are written: trying again
+    // would find the batch applied that is not on the disk.
+    if matches!(code, IOERR_FSYNC | IOERR_DIR_FSYNC | IOERR_CORRUPTFS) {
+        return false;
+    }
+    let primary = code & 0xFF;
+    // CANTOPEN is also what a process out of file descriptors gets.
+    matches!(primary, ABORT | BUSY | LOCKED | NOMEM | INTERRUPT | IOERR | FULL | CANTOPEN | PROTOCOL)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_sorted_by_whether_they_pass() {
+        let busy_snapshot = 517;
+        for code in [BUSY, busy_snapshot, LOCKED, FULL, CANTOPEN, IOERR | 3 << 8] {
+            assert!(is_transient(code), "{code}");
+        }
+        let (read_only, corrupt, constraint_datatype, not_a_database) = (8, 11, 3091, 26);
+        for code in [read_only, corrupt, constraint_datatype, not_a_database, IOERR_FSYNC, 1, 23] {
+            assert!(!is_transient(code), "{code}");
+        }
+    }
+}

@@ -1,0 +1,29 @@
+//! Delivers the batches of evs to SQLite, exactly once.
+//!
+//! ```no_run
+//! # async fn example() -> Result<(), evs_core::SinkError> {
+//! use evs_sqlite::SqliteSink;
+//!
+//! let sink = SqliteSink::connect("sqlite:///var/lib/evs/stats.db").await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Each statistic has a table of its name: `window_start` in seconds since 1970, the keys as text, the
+//! measures as integers times 10^scale. The tables are STRICT and WITHOUT ROWID: a total beyond 64 bits is
+//! an error, not a rounded number, and rows are stored in the order of windows and keys. `evs-sql` describes
+//! the tables beside them.
+//!
+//! The database is in WAL mode and written with `synchronous=FULL`: what was acknowledged survives a power
+//! cut, and readers neither wait nor make anybody wait. A writer that holds its lock for more than five
+//! seconds makes the sink [`Unavailable`](evs_core::SinkError::Unavailable) for as long.
+
+mod connection;
+mod dialect;
+mod errors;
+mod sink;
+
+pub use sink::SqliteSink;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,171 @@
+//! The file, its directory, its lock and its disk.
+
+use std::fs;
+
+use async_trait::async_trait;
+use evs_core::{Applied, Sink, SinkError};
+use evs_sql::{Connection, Connector, Dialect, SqlSink, StoreError};
+
+use super::{File, batch, run, schema};
+use crate::{
+    SqliteSink,
+    connection::{SqliteConnector, SqliteSession},
+};
+
+/// The error with its cause, as a status would show it.
+fn in_full(error: &SinkError) -> String {
+    let cause = std::error::Error::source(error).map(|cause| cause.to_string());
+    format!("{error}: {}", cause.unwrap_or_default())
+}
+
+#[tokio::test]
+async fn a_missing_directory_is_named() {
+    let file = File::new();
+    let missing = file.directory.path().join("not here");
+    let error = SqliteSink::open(missing.join("stats.db")).await.unwrap_err();
+    assert!(matches!(error, SinkError::Refused { .. }), "{error:?}");
+    assert!(in_full(&error).contains("not here: the directory cannot be used"), "{}", in_full(&error));
+    assert!(!missing.exists());
+}
+
+#[tokio::test]
+async fn what_is_no_database_is_refused() {
+    let file = File::new();
+    let error = SqliteSink::open(file.directory.path()).await.unwrap_err();
+    assert!(in_full(&error).contains("is a directory"), "{}", in_full(&error));
+    fs::write(file.path(), [b'x'; 5000]).unwrap();
+    let error = SqliteSink::open(file.path()).await.unwrap_err();
+    assert!(matches!(error, SinkError::Refused { .. }), "{error:?}");
+    assert!(in_full(&error).contains("(SQLite code 26)"), "{}", in_full(&error));
+    assert!(in_full(&error).contains("stats.db"), "{}", in_full(&error));
+}
+
+#[tokio::test]
+async fn a_url_names_a_file_or_is_refused() {
+    let file = File::new();
+    let url = format!("sqlite://{}", file.path().display());
+    SqliteSink::connect(&url).await.unwrap();
+    assert!(file.path().exists());
+    for url in [
+        "",
+        "stats.db",
+        "mysql://evs@localhost/stats",
+        "sqlite://",
+        "sqlite::memory:",
+        "sqlite://:memory:",
+        "sqlite:///tmp/stats.db?mode=ro",
+        "sqlite:///tmp/%20.db",
+    ] {
+        let error = SqliteSink::connect(url).await.unwrap_err();
+        assert!(matches!(error, SinkError::Refused { .. }), "{url}: {error:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_path_may_have_any_characters() {
+    let file = File::new();
+    for name in ["a b.db", "a?mode=memory", "a#b", "a%20b", "ä'\".db", "file:a"] {
+        let path = file.directory.path().join(name);
+        let sink = SqliteSink::open(&path).await.unwrap();
+        sink.prepare(&schema()).await.unwrap();
+        assert!(path.metadata().unwrap().len() > 0, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn another_writer_makes_it_unavailable_until_it_is_done() {
+    let file = File::new();
+    let sink = SqliteSink::open(file.path()).await.unwrap();
+    sink.prepare(&schema()).await.unwrap();
+    let mut other = file.plain().await;
+    run(&mut other, "BEGIN IMMEDIATE").await;
+    let batch = batch(1, &[(60, b"c1", 5)]);
+    let error = sink.apply(&batch).await.unwrap_err();
+    assert!(matches!(error, SinkError::Unavailable { .. }), "{error:?}");
+    assert!(in_full(&error).contains("database is locked (SQLite code 5)"), "{}", in_full(&error));
+    sink.totals(&schema(), 0..100).await.expect("readers do not wait");
+    run(&mut other, "ROLLBACK").await;
+    assert_eq!(sink.apply(&batch).await.unwrap(), Applied::Now);
+}
+
+#[tokio::test]
+async fn a_reader_holds_nothing_back() {
+    let file = File::new();
+    let sink = SqliteSink::open(file.path()).await.unwrap();
+    sink.prepare(&schema()).await.unwrap();
+    let mut reader = file.plain().await;
+    run(&mut reader, "BEGIN; SELECT * FROM ads").await;
+    assert_eq!(sink.apply(&batch(1, &[(60, b"c1", 5)])).await.unwrap(), Applied::Now);
+}
+
+#[tokio::test]
+async fn a_file_that_was_taken_away_is_not_replaced_or_written_to() {
+    let file = File::new();
+    let sink = SqliteSink::open(file.path()).await.unwrap();
+    sink.prepare(&schema()).await.unwrap();
+    sink.apply(&batch(1, &[(60, b"c1", 5)])).await.unwrap();
+    sink.totals(&schema(), 0..100).await.unwrap();
+    let aside = file.directory.path().join("aside.db");
+    fs::rename(file.path(), &aside).unwrap();
+    for _ in 0..2 {
+        let error = sink.apply(&batch(2, &[(60, b"c1", 5)])).await.unwrap_err();
+        assert!(matches!(error, SinkError::Unavailable { .. }), "{error:?}");
+        let error = sink.totals(&schema(), 0..100).await.unwrap_err();
+        assert!(matches!(error, SinkError::Unavailable { .. }), "{error:?}");
+    }
+    assert!(!file.path().exists());
+    fs::rename(&aside, file.path()).unwrap();
+    assert_eq!(sink.apply(&batch(2, &[(60, b"c1", 5)])).await.unwrap(), Applied::Now);
+}
+
+#[tokio::test]
+async fn a_file_that_was_replaced_stops_the_sink() {
+    let (file, other) = (File::new(), File::new());
+    let sink = SqliteSink::open(file.path()).await.unwrap();
+    sink.prepare(&schema()).await.unwrap();
+    sink.apply(&batch(1, &[(60, b"c1", 5)])).await.unwrap();
+    run(&mut other.plain().await, "CREATE TABLE replacement (id)").await;
+    fs::rename(other.path(), file.path()).unwrap();
+    let error = sink.apply(&batch(2, &[(60, b"c1", 5)])).await.unwrap_err();
+    assert!(matches!(error, SinkError::Refused { .. }), "{error:?}");
+    assert!(in_full(&error).contains("another file"), "{}", in_full(&error));
+}
+
+/// Connections with a pragma of their own.
+#[derive(Debug)]
+struct Tuned(SqliteConnector, &'static str);
+
+#[async_trait]
+impl Connector for Tuned {
+    type Connection = SqliteSession;
+
+    fn dialect(&self) -> &dyn Dialect {
+        self.0.dialect()
+    }
+
+    async fn connect(&self) -> Result<SqliteSession, StoreError> {
+        let mut session = self.0.connect().await?;
+        session.query(&self.1.into(), Vec::new()).await?;
+        Ok(session)
+    }
+}
+
+#[tokio::test]
+async fn a_full_disk_passes_and_a_read_only_database_does_not() {
+    let file = File::new();
+    let sink = SqliteSink::open(file.path()).await.unwrap();
+    sink.prepare(&schema()).await.unwrap();
+    let keys = (0_u32..20_000).map(u32::to_be_bytes).collect::<Vec<_>>();
+    let large = batch(1, &keys.iter().map(|key| (60, &key[..], 1)).collect::<Vec<_>>());
+    for (pragma, is_transient, said) in [
+        ("PRAGMA max_page_count = 20", true, "(SQLite code 13)"),
+        ("PRAGMA query_only = 1", false, "(SQLite code 8)"),
+    ] {
+        let tuned = SqlSink::new(Tuned(SqliteConnector::new(file.path()), pragma));
+        let error = tuned.apply(&large).await.unwrap_err();
+        assert_eq!(error.is_transient(), is_transient, "{error:?}");
+        assert!(in_full(&error).contains(said), "{}", in_full(&error));
+    }
+    assert!(sink.totals(&schema(), i64::MIN..i64::MAX).await.unwrap().is_empty());
+    assert_eq!(sink.apply(&large).await.unwrap(), Applied::Now);
+}

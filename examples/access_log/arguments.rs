@@ -1,0 +1,59 @@
+use std::path::PathBuf;
+
+use clap::{Parser, ValueEnum};
+
+/// Counts an access log into a database, every line exactly once.
+///
+/// Without --log it counts sample lines and shows the result. With it, the log is followed through its
+/// rotations until SIGINT or SIGTERM. The last line on standard output is a JSON object: lines, rejected,
+/// bytes, batches, seconds, lines_per_second.
+#[derive(Debug, Parser)]
+#[command(name = "access_log")]
+pub(crate) struct Arguments {
+    /// The log to follow; it need not exist yet
+    #[arg(long, value_name = "PATH")]
+    pub(crate) log: Option<PathBuf>,
+    /// combined, common, json, ltsv, or a log_format string of nginx's
+    #[arg(long, value_name = "FORMAT", default_value = "combined")]
+    pub(crate) format: String,
+    /// What to count: 'NAME; window=60s; flush=5s; by=FIELD,FIELD; count; sum=FIELD[:SCALE]; min=FIELD[:SCALE];
+    /// max=FIELD[:SCALE]; rows=N' [default: 'requests; window=60s; by=status; count; sum=body_bytes_sent']
+    #[arg(long = "stat", value_name = "SPEC")]
+    pub(crate) stats: Vec<String>,
+    /// Where to: sqlite://PATH [default: sqlite://access_log.db]
+    #[arg(long = "sink", value_name = "URL")]
+    pub(crate) sinks: Vec<String>,
+    /// The state directory, of this source alone [default: .evs/SOURCE]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) state: Option<PathBuf>,
+    /// The source's name, unique among all that write to the sinks: a-z, 0-9, _ and -
+    #[arg(long, value_name = "NAME", default_value = "access_log")]
+    pub(crate) source: String,
+    /// Threads that parse and count
+    #[arg(long, value_name = "N", default_value_t = 1, allow_negative_numbers = true)]
+    pub(crate) workers: usize,
+    /// Where a new source begins: at the oldest rotated file, or at the start or the end of the live one
+    #[arg(long, value_name = "WHERE", value_enum, default_value = "start")]
+    pub(crate) from: Begin,
+    /// Go through everything there is, deliver it, and exit
+    #[arg(long)]
+    pub(crate) once: bool,
+}
+
+/// Where a new source begins.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum Begin {
+    Oldest,
+    Start,
+    End,
+}
+
+impl From<Begin> for evs::tail::Begin {
+    fn from(begin: Begin) -> Self {
+        match begin {
+            Begin::Oldest => Self::Oldest,
+            Begin::Start => Self::Start,
+            Begin::End => Self::End,
+        }
+    }
+}

@@ -1,0 +1,181 @@
+//! Counts any access log into a database. Without arguments, it counts sample lines and shows the result.
+//!
+//!     cargo run --release --example access_log
+//!     cargo run --release --example access_log -- --log /var/log/nginx/access.log --sink sqlite://stats.db \
+//!         --stat 'pages; window=60s; by=status,request_method; count; sum=body_bytes_sent'
+
+mod arguments;
+mod progress;
+mod sinks;
+mod statistic;
+mod table;
+
+use std::{
+    error::Error,
+    io::{self, IsTerminal, Write},
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use clap::Parser;
+use evs::{Pipeline, Summary, prelude::LogFormat};
+
+use crate::arguments::Arguments;
+
+/// The sample lines that the repository carries: 150 requests of `combined`.
+const SAMPLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/samples/apache-combined.log");
+
+type Failure = Box<dyn Error>;
+
+fn main() -> ExitCode {
+    tracing_subscriber::fmt()
+        .with_writer(io::stderr)
+        .with_env_filter(
+            tracing_subscriber::EnvFilter::try_from_default_env()
+                .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn")),
+        )
+        .with_ansi(io::stderr().is_terminal())
+        .init();
+    let arguments = Arguments::parse();
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
+    let outcome = runtime.map_err(Failure::from).and_then(|runtime| runtime.block_on(run(&arguments)));
+    match outcome {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => {
+            eprintln!("not everything was delivered; the next start goes on from here");
+            ExitCode::from(3)
+        }
+        Err(error) => {
+            eprintln!("error: {}", with_causes(&*error));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Counts, and says whether everything was delivered.
+async fn run(arguments: &Arguments) -> Result<bool, Failure> {
+    let Some(log) = &arguments.log else {
+        return run_sample(arguments).await;
+    };
+    let default_sink = ["sqlite://access_log.db".to_owned()];
+    let sinks = if arguments.sinks.is_empty() { &default_sink[..] } else { &arguments.sinks };
+    let state = arguments.state.clone().unwrap_or_else(|| PathBuf::from(".evs").join(&arguments.source));
+    let pipeline = build(arguments, log, sinks, &state).await?;
+    let summary = follow(&pipeline, arguments.once).await.map_err(|error| match &error {
+        evs::Error::Setting { setting, .. } if setting == "tail" => Invalid("--log", error.into()).into(),
+        _ => Failure::from(error),
+    })?;
+    print_summary(&summary)?;
+    Ok(summary.is_complete)
+}
+
+/// Counts the sample lines into a database of their own, and shows what is in it.
+async fn run_sample(arguments: &Arguments) -> Result<bool, Failure> {
+    let scratch = tempfile::tempdir()?;
+    let own_sink = [format!("sqlite://{}", scratch.path().join("sample.db").display())];
+    let sinks = if arguments.sinks.is_empty() { &own_sink[..] } else { &arguments.sinks };
+    let state = arguments.state.clone().unwrap_or_else(|| scratch.path().join("state"));
+    let pipeline = build(arguments, Path::new(SAMPLE), sinks, &state).await?;
+    let summary = follow(&pipeline, true).await?;
+    for schema in pipeline.schemas() {
+        table::print(schema, &sinks::totals(&sinks[0], schema).await?)?;
+    }
+    print_summary(&summary)?;
+    Ok(summary.is_complete)
+}
+
+async fn build(
+    arguments: &Arguments,
+    log: &Path,
+    sinks: &[String],
+    state: &Path,
+) -> Result<Pipeline, Failure> {
+    let format: LogFormat = arguments.format.parse().map_err(|error| Invalid("--format", Box::new(error)))?;
+    let mut builder = Pipeline::builder(&arguments.source)
+        .tail(log)
+        .format(format)
+        .state_dir(state)
+        .workers(arguments.workers)
+        .begin(arguments.from.into());
+    let specs = if arguments.stats.is_empty() {
+        vec!["requests; window=60s; by=status; count; sum=body_bytes_sent".to_owned()]
+    } else {
+        arguments.stats.clone()
+    };
+    for spec in &specs {
+        let statistic = statistic::parse(spec).map_err(|error| Invalid("--stat", error.into()))?;
+        builder = builder.statistic(statistic);
+    }
+    for url in sinks {
+        builder = sinks::add(builder, url).await?;
+    }
+    Ok(builder.build()?)
+}
+
+/// Runs the pipeline until a signal, or to the end, with a progress bar on a terminal.
+async fn follow(pipeline: &Pipeline, once: bool) -> Result<Summary, evs::Error> {
+    let run = async {
+        if once {
+            pipeline.run_to_end(shutdown_signal()).await
+        } else {
+            pipeline.run(shutdown_signal()).await
+        }
+    };
+    tokio::select! {
+        summary = run => summary,
+        never = progress::show(pipeline), if once && io::stderr().is_terminal() => match never {},
+    }
+}
+
+async fn shutdown_signal() {
+    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())
+        .expect("a handler for SIGTERM can be set");
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = tokio::signal::ctrl_c() => {}
+    }
+}
+
+/// The last line of the output: what the run has done, as JSON.
+fn print_summary(summary: &Summary) -> io::Result<()> {
+    let seconds = summary.duration.as_secs_f64();
+    let rate = if seconds > 0.0 { summary.lines as f64 / seconds } else { 0.0 };
+    let line = serde_json::json!({
+        "lines": summary.lines,
+        "rejected": summary.rejected,
+        "bytes": summary.bytes,
+        "batches": summary.batches,
+        "seconds": (seconds * 1e6).round() / 1e6,
+        "lines_per_second": rate.round(),
+    });
+    let mut out = io::stdout().lock();
+    writeln!(out, "{line}")?;
+    out.flush()
+}
+
+/// An argument that cannot be used, and why.
+#[derive(Debug)]
+struct Invalid(&'static str, Failure);
+
+impl std::fmt::Display for Invalid {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}", self.0)
+    }
+}
+
+impl Error for Invalid {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(&*self.1)
+    }
+}
+
+fn with_causes(error: &(dyn Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
+}

@@ -1,0 +1,56 @@
+use std::{str::FromStr, time::Duration};
+
+use evs::prelude::{Statistic, count, field, max, min, sum};
+
+/// Reads `NAME; window=60s; flush=5s; by=FIELD,FIELD; count; sum=FIELD[:SCALE]; …`.
+pub(crate) fn parse(spec: &str) -> Result<Statistic, String> {
+    let mut parts = spec.split(';').map(str::trim);
+    let name = parts.next().unwrap_or_default();
+    if name.is_empty() || name.contains('=') {
+        return Err(format!("{spec:?} does not begin with the statistic's name"));
+    }
+    let mut statistic = Statistic::named(name);
+    for part in parts.filter(|part| !part.is_empty()) {
+        let (word, value) =
+            part.split_once('=').map_or((part, ""), |(word, value)| (word.trim(), value.trim()));
+        let wrong = |expected: &str| format!("{part:?} in {name}: expected {expected}");
+        statistic = match word {
+            "window" => statistic.window(duration(value).ok_or_else(|| wrong("a time such as 60s or 1h"))?),
+            "flush" => statistic.flush_every(duration(value).ok_or_else(|| wrong("a time such as 5s"))?),
+            "rows" => statistic.rows_max(value.parse().map_err(|_| wrong("a number"))?),
+            "by" => {
+                let fields: Vec<_> =
+                    value.split(',').map(str::trim).filter(|name| !name.is_empty()).collect();
+                statistic.group_by(fields)
+            }
+            "count" if value.is_empty() => statistic.measure(count()),
+            "sum" | "min" | "max" => {
+                let (name, scale) = value.split_once(':').unwrap_or((value, "0"));
+                let scale = u8::from_str(scale.trim()).map_err(|_| wrong("FIELD or FIELD:SCALE"))?;
+                let of = field(name.trim());
+                let measure = match word {
+                    "sum" => sum(of),
+                    "min" => min(of),
+                    _ => max(of),
+                };
+                statistic.measure(measure.scale(scale))
+            }
+            _ => return Err(wrong("one of window=, flush=, by=, count, sum=, min=, max=, rows=")),
+        };
+    }
+    Ok(statistic)
+}
+
+fn duration(text: &str) -> Option<Duration> {
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let number: u64 = digits.parse().ok()?;
+    let unit_ms = match &text[digits.len()..] {
+        "ms" => 1,
+        "s" | "" => 1000,
+        "m" => 60_000,
+        "h" => 3_600_000,
+        "d" => 86_400_000,
+        _ => return None,
+    };
+    Some(Duration::from_millis(number.checked_mul(unit_ms)?))
+}

@@ -1,0 +1,45 @@
+//! evs inside a service: counts an nginx log into SQLite while the service does its own work.
+//!
+//!     cargo run --example embedded -- /var/log/nginx/access.log /tmp/stats.db /tmp/evs-state
+
+use std::time::Duration;
+
+use evs::prelude::*;
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let arguments: Vec<String> = std::env::args().collect();
+    let [_, log, database, state] = arguments.as_slice() else {
+        return Err("usage: embedded LOG DATABASE STATE_DIR".into());
+    };
+    let pipeline = Pipeline::builder("embedded")
+        .tail(log)
+        .format(LogFormat::combined())
+        .statistic(
+            Statistic::named("requests")
+                .window(Duration::from_secs(60))
+                .group_by(["status"])
+                .measure(count())
+                .measure(sum("body_bytes_sent")),
+        )
+        .sink("reports", SqliteSink::connect(&format!("sqlite://{database}")).await?)
+        .state_dir(state)
+        .build()?;
+
+    // The service's own work goes on beside it, and can look at how evs is doing.
+    let service = async {
+        loop {
+            tokio::time::sleep(Duration::from_secs(10)).await;
+            let status = pipeline.status();
+            println!("{} lines, {} bytes behind", status.lines, status.behind_bytes);
+        }
+    };
+    let shutdown = async {
+        let _ = tokio::signal::ctrl_c().await;
+    };
+    tokio::select! {
+        summary = pipeline.run(shutdown) => println!("{} lines counted", summary?.lines),
+        () = service => {}
+    }
+    Ok(())
+}

@@ -1,0 +1,28 @@
+//! Any text is a log format, or is refused with a place inside of it; what compiles reads any line.
+//!
+//! The input is a format, a line feed, and a line.
+#![no_main]
+
+use evs_core::format::{FormatError, LogFormat, Record};
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|input: &[u8]| {
+    let split = input.iter().position(|byte| *byte == b'\n').unwrap_or(input.len());
+    let (format, line) = (&input[..split], input.get(split + 1..).unwrap_or_default());
+    let Ok(format) = std::str::from_utf8(format) else { return };
+    match format.parse::<LogFormat>() {
+        Ok(format) => {
+            let _ =
+                format.parser::<&str>(&[]).expect("no fields can be missing").parse(line, &mut Record::new());
+        }
+        Err(
+            FormatError::Escape { offset, .. }
+            | FormatError::NoName { offset }
+            | FormatError::Brace { offset }
+            | FormatError::SideBySide { offset, .. }
+            | FormatError::ListSeparator { offset, .. }
+            | FormatError::LineFeed { offset },
+        ) => assert!(offset < format.len() && format.is_char_boundary(offset)),
+        Err(error) => assert!(!error.to_string().is_empty()),
+    }
+});

@@ -1,0 +1,44 @@
+//! Any line is good or bad, with a column inside of it, and is the same when it is read again: what a
+//! parser remembers of other lines never shows.
+#![no_main]
+
+use std::sync::LazyLock;
+
+use evs_core::format::{LineParser, LogFormat, Record, Rejection};
+use libfuzzer_sys::fuzz_target;
+
+const FIELDS: &[&str] = &["request", "status", "uri", "args", "arg_a", "request_method", "remote_user"];
+
+static PARSERS: LazyLock<Vec<LineParser>> = LazyLock::new(|| {
+    let formats = [
+        "combined",
+        "json",
+        "ltsv",
+        r#"escape=json {"t":$msec,"r":"$request","u":"$remote_user","s":$status,"a":$upstream_addr}"#,
+        r#"escape=none $remote_user $status [$time_iso8601] "$request" $upstream_response_time $host"#,
+        r#"$remote_addr:$remote_port,$remote_user,$upstream_addr;$msec-$status-$request"#,
+    ];
+    let parser = |format: &str| format.parse::<LogFormat>().and_then(|format| format.parser(FIELDS));
+    formats.map(|format| parser(format).expect("a good format")).into()
+});
+
+type Seen = Result<(i64, Vec<Vec<u8>>), Rejection>;
+
+fn read(parser: &mut LineParser, line: &[u8]) -> Seen {
+    let mut record = Record::new();
+    parser.parse(line, &mut record)?;
+    Ok((record.seconds(), (0..FIELDS.len()).map(|index| record.field(index, line).to_vec()).collect()))
+}
+
+fuzz_target!(|input: &[u8]| {
+    for parser in PARSERS.iter() {
+        let mut used = parser.clone();
+        for line in input.split(|byte| *byte == b'\n') {
+            let seen = read(&mut used, line);
+            assert_eq!(seen, read(&mut parser.clone(), line));
+            if let Err(rejection) = seen {
+                assert!(rejection.column as usize <= line.len() + 1);
+            }
+        }
+    }
+});

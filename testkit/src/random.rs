@@ -1,0 +1,40 @@
+/// A small generator of random numbers (SplitMix64), the same everywhere and for ever.
+#[derive(Debug, Clone)]
+pub struct Random(u64);
+
+impl Random {
+    /// The generator of that seed.
+    pub fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    /// Any number.
+    pub fn number(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        mixed ^ (mixed >> 31)
+    }
+
+    /// A number below `end`, the small ones no less likely than the large.
+    pub fn below(&mut self, end: u64) -> u64 {
+        ((u128::from(self.number()) * u128::from(end)) >> 64) as u64
+    }
+
+    /// A number below `end`, the small ones more likely: as popular hosts and pages are.
+    pub fn skewed(&mut self, end: u64) -> u64 {
+        let uniform = self.below(1 << 20) as f64 / (1 << 20) as f64;
+        ((uniform * uniform * uniform) * end as f64) as u64
+    }
+
+    /// One of `choices`.
+    pub fn pick<'c, T: ?Sized>(&mut self, choices: &[&'c T]) -> &'c T {
+        choices[self.below(choices.len() as u64) as usize]
+    }
+
+    /// That many bytes of any value.
+    pub fn bytes(&mut self, len: usize) -> Vec<u8> {
+        (0..len).map(|_| self.number() as u8).collect()
+    }
+}

@@ -1,0 +1,99 @@
+use std::{
+    fs::{self, File, OpenOptions},
+    io::{self, Write},
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use crate::{Generator, Random};
+
+/// A log that is written the way a busy server and its rotator do: in pieces that end anywhere, renamed and
+/// made anew now and then, with the older files compressed.
+#[derive(Debug)]
+pub struct RotatingLog {
+    path: PathBuf,
+    file: File,
+    generator: Generator,
+    random: Random,
+    /// Lines that were generated and not yet written.
+    pending: Vec<u8>,
+}
+
+impl RotatingLog {
+    /// Creates the log at `path`.
+    pub fn create(path: impl AsRef<Path>, generator: Generator, seed: u64) -> io::Result<Self> {
+        let path = path.as_ref().to_owned();
+        let file = open(&path)?;
+        Ok(Self { path, file, generator, random: Random::new(seed), pending: Vec::new() })
+    }
+
+    /// Generates `lines` lines, and writes them and what was left in pieces of any length; the last of them
+    /// may end in the middle of a line.
+    pub fn write(&mut self, lines: u64) -> io::Result<()> {
+        self.generator.lines(lines, &mut self.pending);
+        let keep = self.random.below(self.pending.len() as u64 / 4 + 1) as usize;
+        while self.pending.len() > keep {
+            let room = (self.pending.len() - keep) as u64;
+            let piece = 1 + self.random.below(room.min(20_000)) as usize;
+            self.file.write_all(&self.pending[..piece])?;
+            self.pending.drain(..piece);
+        }
+        Ok(())
+    }
+
+    /// Writes what is left, so that the log ends with a whole line.
+    pub fn finish(&mut self) -> io::Result<&Generator> {
+        self.file.write_all(&self.pending)?;
+        self.pending.clear();
+        Ok(&self.generator)
+    }
+
+    /// Rotates as logrotate does with `delaycompress`: every older file gets the next number, the log becomes
+    /// number 1, the one that becomes number 2 is compressed. What was begun as a line is finished first, in the
+    /// old file, as nginx does.
+    pub fn rotate(&mut self) -> io::Result<()> {
+        if let Some(end) = self.pending.iter().position(|&b| b == b'\n') {
+            self.file.write_all(&self.pending[..=end])?;
+            self.pending.drain(..=end);
+        }
+        let mut older = rotated_files(&self.path)?;
+        older.sort_by_key(|(generation, _)| std::cmp::Reverse(*generation));
+        for (generation, path) in older {
+            let gz = if path.extension().is_some_and(|ext| ext == "gz") { ".gz" } else { "" };
+            fs::rename(&path, self.numbered(generation + 1, gz))?;
+        }
+        fs::rename(&self.path, self.numbered(1, ""))?;
+        self.file = open(&self.path)?;
+        let second = self.numbered(2, "");
+        if second.exists() {
+            let status = Command::new("gzip").arg("-f").arg(&second).status()?;
+            assert!(status.success(), "gzip {}", second.display());
+        }
+        Ok(())
+    }
+
+    fn numbered(&self, generation: u64, suffix: &str) -> PathBuf {
+        PathBuf::from(format!("{}.{generation}{suffix}", self.path.display()))
+    }
+}
+
+fn open(path: &Path) -> io::Result<File> {
+    OpenOptions::new().append(true).create(true).open(path)
+}
+
+/// The rotated files of a log, `access.log.3.gz` and the like, each with its number.
+pub fn rotated_files(log: &Path) -> io::Result<Vec<(u64, PathBuf)>> {
+    let name = log.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    let mut files = Vec::new();
+    for entry in fs::read_dir(log.parent().unwrap_or(Path::new(".")))? {
+        let path = entry?.path();
+        let Some(suffix) =
+            path.file_name().and_then(|other| other.to_str()).and_then(|other| other.strip_prefix(name))
+        else {
+            continue;
+        };
+        let number = suffix.trim_end_matches(".gz").strip_prefix('.').and_then(|number| number.parse().ok());
+        files.extend(number.map(|number| (number, path)));
+    }
+    Ok(files)
+}

@@ -1,0 +1,84 @@
+//! What the whole-pipeline tests share.
+
+// Each test file is a program of its own and uses a part of this.
+#![allow(dead_code)]
+// What fails here fails the test.
+#![allow(clippy::unwrap_used)]
+
+pub(crate) mod process;
+
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+    sync::OnceLock,
+};
+
+use evs::prelude::*;
+use evs_testkit::{Kind, Totals};
+
+fn fields(kind: Kind) -> (&'static [&'static str], &'static str) {
+    match kind {
+        Kind::Combined => (&["status"], "body_bytes_sent"),
+        Kind::Ads => (&["arg_c", "arg_t"], "arg_v"),
+        Kind::Cdn => (&["host"], "body_bytes_sent"),
+    }
+}
+
+/// A statistic that counts a kind of log the way its generator does.
+pub(crate) fn statistic(kind: Kind, name: &str) -> Statistic {
+    let (keys, value) = fields(kind);
+    Statistic::named(name).group_by(keys.iter().copied()).measure(count()).measure(sum(value))
+}
+
+/// The same as an argument of the example, with more settings behind it.
+pub(crate) fn spec(kind: Kind, name: &str, settings: &str) -> String {
+    let (keys, value) = fields(kind);
+    format!("{name}; by={}; count; sum={value}; {settings}", keys.join(","))
+}
+
+/// What the database has of a statistic of [`spec`]'s.
+pub(crate) async fn sqlite_totals(database: &Path, kind: Kind, name: &str) -> Totals {
+    sqlite_totals_of(database, evs_testkit::log_format(kind), statistic(kind, name)).await
+}
+
+/// What the database has of a statistic of a count and a sum.
+pub(crate) async fn sqlite_totals_of(database: &Path, format: &str, statistic: Statistic) -> Totals {
+    let sink = SqliteSink::open(database).await.unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    // A pipeline that is never run: for its schema.
+    let pipeline = Pipeline::builder("reader")
+        .tail(dir.path().join("none.log"))
+        .format(format.parse().unwrap())
+        .statistic(statistic)
+        .sink("none", evs::sink::MemorySink::new())
+        .state_dir(dir.path().join("state"))
+        .build()
+        .unwrap();
+    let schema = pipeline.schemas().next().unwrap();
+    let rows = sink.totals(schema, i64::MIN..i64::MAX).await.unwrap();
+    let mut totals = Totals::new();
+    let mut cursor = rows.cursor();
+    while let Some(row) = cursor.next_row() {
+        let keys = row.keys.iter().map(|key| key.to_vec()).collect();
+        let (count, sum) = (row.values[0].unwrap(), row.values[1].unwrap());
+        totals.insert((row.window_start, keys), (u64::try_from(count).unwrap(), sum));
+    }
+    totals
+}
+
+/// The example that anyone can point at a log, built from the sources as they are.
+pub(crate) fn access_log() -> &'static Path {
+    static PATH: OnceLock<PathBuf> = OnceLock::new();
+    PATH.get_or_init(|| {
+        let mut build = Command::new(env!("CARGO"));
+        build.args(["build", "--quiet", "--example", "access_log", "--all-features"]);
+        if !cfg!(debug_assertions) {
+            build.arg("--release");
+        }
+        let status = build.current_dir(env!("CARGO_MANIFEST_DIR")).status().unwrap();
+        assert!(status.success(), "{build:?}");
+        // target/debug/deps/this-test -> target/debug/examples/access_log
+        let test = std::env::current_exe().unwrap();
+        test.parent().unwrap().parent().unwrap().join("examples/access_log")
+    })
+}
