@@ -174,9 +174,9 @@ pub struct MeasureColumn {
     pub scale: u8,
 }
 
-/// A statistic's definition as its batches carry it: what a row means.
+/// A statistic's definition as its batches carry it: what a row means, and how long it is kept.
 ///
-/// Two schemas are equal when rows of one may be added to rows of the other.
+/// Rows of one may be added to rows of another when they have no [`difference`](Schema::difference).
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Schema {
     /// The statistic's name, which sinks use as the name of its table.
@@ -187,10 +187,13 @@ pub struct Schema {
     pub keys: Vec<KeyColumn>,
     /// The measure columns, in order.
     pub measures: Vec<MeasureColumn>,
+    /// How long a window is kept after its start, in seconds; for ever if not set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retain_seconds: Option<u64>,
 }
 
 impl Schema {
-    /// What differs from `other`, in words; `None` if nothing does.
+    /// What differs from `other` in what a row means, in words; `None` if nothing does.
     pub fn difference(&self, other: &Self) -> Option<String> {
         fn list<T>(items: &[T], show: impl Fn(&T) -> String) -> String {
             format!("({})", items.iter().map(show).collect::<Vec<_>>().join(", "))
@@ -228,6 +231,7 @@ pub struct Statistic {
     pub(crate) measures: Vec<Measure>,
     pub(crate) flush_every: Duration,
     pub(crate) rows_max: usize,
+    pub(crate) retain: Option<Duration>,
     pub(crate) redefine: bool,
 }
 
@@ -247,6 +251,7 @@ impl Statistic {
             measures: Vec::new(),
             flush_every: Duration::from_secs(5),
             rows_max: Self::ROWS_MAX,
+            retain: None,
             redefine: false,
         }
     }
@@ -288,6 +293,17 @@ impl Statistic {
         self
     }
 
+    /// How long the sinks keep a window after its start, by their clocks: whole seconds, the window's length
+    /// or more. Without it they keep it for ever.
+    ///
+    /// It may be changed at any time. Stores that expire rows by themselves (Cassandra) apply a new value
+    /// to the rows that are written from then on.
+    #[must_use]
+    pub fn retain(mut self, time: Duration) -> Self {
+        self.retain = Some(time);
+        self
+    }
+
     /// Accepts that the definition differs from the one the state directory knows.
     ///
     /// From the next cut on, batches have the new definition; those cut before are delivered as they
@@ -318,6 +334,7 @@ impl Statistic {
                     scale: measure.scale,
                 })
                 .collect(),
+            retain_seconds: self.retain.map(|time| time.as_secs()),
         })
     }
 }

@@ -211,7 +211,13 @@ mod tests {
     use super::*;
 
     fn schema() -> Schema {
-        Schema { statistic: "hits".to_owned(), window_seconds: 60, keys: Vec::new(), measures: Vec::new() }
+        Schema {
+            statistic: "hits".to_owned(),
+            window_seconds: 60,
+            keys: Vec::new(),
+            measures: Vec::new(),
+            retain_seconds: None,
+        }
     }
 
     fn batch_payload(change: impl FnOnce(&mut BatchHeader)) -> Vec<u8> {

@@ -43,6 +43,7 @@ use crate::sink::{Fault, Sink};
 pub mod keys;
 pub mod numbers;
 pub mod once;
+pub mod retention;
 pub mod scale;
 pub mod schemas;
 mod support;
@@ -80,19 +81,50 @@ pub trait Store: Send + Sync {
 /// What a store can hold. Anything beyond must be refused, and the suite tries both sides of each border.
 #[derive(Clone, Debug)]
 pub struct Limits {
-    /// The values and totals of a measure.
+    /// The values and totals of a count.
+    pub counts: RangeInclusive<i128>,
+    /// The values and totals of the other measures.
     pub values: RangeInclusive<i128>,
+    /// What becomes of a batch that would bring a total beyond these.
+    pub overflow: Overflow,
     /// The starts of windows.
     pub windows: RangeInclusive<i64>,
     /// The length of one key.
     pub key_bytes_max: usize,
+    /// Whether [`Sink::sweep`] removes rows; not so where rows expire by themselves.
+    pub sweeps: bool,
 }
 
 /// No limits but those of the types, and keys of 10 KiB at least.
 impl Default for Limits {
     fn default() -> Self {
-        Self { values: i128::MIN..=i128::MAX, windows: i64::MIN..=i64::MAX, key_bytes_max: usize::MAX }
+        Self {
+            counts: i128::MIN..=i128::MAX,
+            values: i128::MIN..=i128::MAX,
+            overflow: Overflow::RefusedWhole,
+            windows: i64::MIN..=i64::MAX,
+            key_bytes_max: usize::MAX,
+            sweeps: true,
+        }
     }
+}
+
+impl Limits {
+    /// What the suite's measures can hold, in their order.
+    fn of_measures(&self) -> [RangeInclusive<i128>; 4] {
+        [self.counts.clone(), self.values.clone(), self.values.clone(), self.values.clone()]
+    }
+}
+
+/// What a store does with a batch that would bring a total beyond its limits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Overflow {
+    /// Refuses it, and nothing of it was added. What [`Sink`] asks for.
+    RefusedWhole,
+    /// Refuses it, but may have added other rows of it: a store without transactions.
+    RefusedInPart,
+    /// Applies it: the store keeps what was added, and its readers sum that up.
+    FoundByReaders,
 }
 
 /// Runs the whole suite, each test on a store of its own.
@@ -126,6 +158,8 @@ pub async fn run(fixture: &impl Fixture) {
     numbers::windows_of_all_times_are_kept(fixture).await;
     numbers::late_windows_are_added_to_their_own_rows(fixture).await;
     numbers::totals_are_of_the_windows_asked_for(fixture).await;
+    retention::old_windows_are_swept_away(fixture).await;
+    retention::another_retention_is_no_other_definition(fixture).await;
     scale::many_rows_are_applied_as_one(fixture).await;
     scale::two_sources_at_once_lose_nothing(fixture).await;
 }

@@ -1,11 +1,14 @@
 //! Values, totals and windows are exact, or refused.
 
+use std::ops::RangeInclusive;
+
 use crate::{
     batch::Batch,
     conformance::{
-        Fixture, Store,
+        Fixture, Overflow, Store,
         support::{
-            PlainRow, Stream, apply_all, assert_holds, assert_refused, held, plain, progress, row, schema,
+            PlainRow, Stream, apply_all, assert_holds, assert_refused, held, held_within, plain, progress,
+            row, schema,
         },
     },
     sink::{Applied, Progress},
@@ -49,32 +52,38 @@ pub async fn absent_values_merge_with_present_ones(fixture: &impl Fixture) {
 /// The largest and smallest value, and neighbours of powers of two on the way, in every measure.
 pub async fn values_at_the_limits_are_exact(fixture: &impl Fixture) {
     let stream = stream();
-    let limits = fixture.limits().values;
-    let mut numbers = vec![*limits.start(), *limits.end(), limits.start() + 1, limits.end() - 1, 0, 1, -1];
+    let limits = fixture.limits().of_measures();
+    let mut numbers = vec![0, 1, -1];
+    for limit in &limits {
+        numbers.extend([*limit.start(), *limit.end(), limit.start() + 1, limit.end() - 1]);
+    }
     for bits in [24, 31, 32, 52, 53, 54, 62, 63, 64, 65, 96, 126] {
         let power = 1_i128 << bits;
         numbers.extend([power - 1, power, power + 1, 1 - power, -power, -power - 1]);
     }
-    numbers.retain(|number| limits.contains(number));
-    let rows = (0_i64..).zip(&numbers).map(|(at, number)| values(at * 60, [Some(*number); 4]));
-    let rows = rows.collect::<Vec<_>>();
-    let zeros = (0_i64..).zip(&numbers).map(|(at, _)| values(at * 60, [Some(0); 4])).collect::<Vec<_>>();
-    let back = (0_i64..).zip(&numbers).map(|(at, number)| {
-        // To the other end of the range and not beyond it.
-        let delta = if *number < 0 { *limits.end() } else { *limits.start() };
-        values(at * 60, [Some(delta); 4])
-    });
-    let back = back.collect::<Vec<_>>();
-    let batches = [stream.batch(1, &rows), stream.batch(2, &zeros), stream.batch(3, &back)];
+    // Each measure gets the numbers that it can hold, and no value in the place of the others.
+    let each = |number: i128, of: fn(i128, &RangeInclusive<i128>) -> i128| {
+        limits.clone().map(|limit| limit.contains(&number).then(|| of(number, &limit)))
+    };
+    let rows = |of| {
+        let row = |(at, number): (i64, &i128)| values(at * 60, each(*number, of));
+        (0_i64..).zip(&numbers).map(row).collect::<Vec<_>>()
+    };
+    // To the other end of the range and not beyond it.
+    let back = |number, limit: &RangeInclusive<i128>| if number < 0 { *limit.end() } else { *limit.start() };
+    let batches = [
+        stream.batch(1, &rows(|number, _| number)),
+        stream.batch(2, &rows(|_, _| 0)),
+        stream.batch(3, &rows(back)),
+    ];
     assert_kept(fixture, &stream, &batches).await;
 }
 
 /// A value just outside the store's range is refused with the whole batch, whatever the measure.
 pub async fn values_beyond_the_limits_are_refused(fixture: &impl Fixture) {
-    let limits = fixture.limits().values;
-    let beyond = [limits.end().checked_add(1), limits.start().checked_sub(1)];
-    for number in beyond.into_iter().flatten() {
-        for measure in 0..4 {
+    for (measure, limits) in fixture.limits().of_measures().into_iter().enumerate() {
+        let beyond = [limits.end().checked_add(1), limits.start().checked_sub(1)];
+        for number in beyond.into_iter().flatten() {
             let mut bad = [Some(1); 4];
             bad[measure] = Some(number);
             assert_nothing_is_applied(fixture, [Some(1); 4], bad).await;
@@ -82,16 +91,48 @@ pub async fn values_beyond_the_limits_are_refused(fixture: &impl Fixture) {
     }
 }
 
-/// A total just outside the store's range is refused with the whole batch.
+/// A total just outside the store's range is refused, with the whole batch if the store can do that.
 pub async fn totals_beyond_the_limits_are_refused(fixture: &impl Fixture) {
-    let limits = fixture.limits().values;
-    for (held, added) in [(*limits.end(), 1), (*limits.start(), -1), (1, *limits.end())] {
-        for measure in [0, 1] {
+    let limits = fixture.limits();
+    for (measure, limit) in limits.of_measures().into_iter().take(2).enumerate() {
+        for (held, added) in [(*limit.end(), 1), (*limit.start(), -1), (1, *limit.end())] {
             let (mut first, mut second) = ([Some(0); 4], [Some(0); 4]);
             (first[measure], second[measure]) = (Some(held), Some(added));
-            assert_nothing_is_applied(fixture, first, second).await;
+            match limits.overflow {
+                Overflow::RefusedWhole => assert_nothing_is_applied(fixture, first, second).await,
+                Overflow::RefusedInPart => assert_refused_in_part(fixture, first, second).await,
+                Overflow::FoundByReaders => assert_readers_find(fixture, first, second).await,
+            }
         }
     }
+}
+
+/// Applies `first`, then a batch in which `second` makes the store refuse it: the row that it would have spoilt
+/// stays as it was, and the progress too.
+async fn assert_refused_in_part(fixture: &impl Fixture, first: [Option<i128>; 4], second: [Option<i128>; 4]) {
+    let store = fixture.fresh().await;
+    let stream = stream();
+    let sink = store.open().await;
+    let batches = [stream.batch(1, &[values(60, first)])];
+    apply_all(&*sink, &batches).await;
+    let bad = stream.batch(2, &[row(0, KEY, 1), values(60, second)]);
+    for _ in 0..2 {
+        let what = assert_refused(sink.apply(&bad).await);
+        assert!(what.contains("ad_events"), "the statistic is not named: {what}");
+    }
+    assert_eq!(progress(&*sink, "web1").await, [Progress::after(&batches[0])]);
+    let row = held_within(&*sink, &stream.schema, 60..61).await;
+    assert_holds(&row, &batches);
+}
+
+/// Applies `first` and `second`: their total cannot be told, and is an error, not another number.
+async fn assert_readers_find(fixture: &impl Fixture, first: [Option<i128>; 4], second: [Option<i128>; 4]) {
+    let store = fixture.fresh().await;
+    let stream = stream();
+    let sink = store.open().await;
+    let batches = [stream.batch(1, &[values(60, first)]), stream.batch(2, &[values(60, second)])];
+    apply_all(&*sink, &batches).await;
+    assert_refused(sink.totals(&stream.schema, 0..120).await);
 }
 
 /// Applies `first`, then a batch in which `second` makes the store refuse it among rows that are fine.

@@ -1,6 +1,6 @@
 //! What the tests build batches with, and the plain model that they compare stores to.
 
-use std::{collections::BTreeMap, future::Future, pin::pin, sync::Arc, task::Poll};
+use std::{collections::BTreeMap, future::Future, ops::Range, pin::pin, sync::Arc, task::Poll};
 
 use crate::{
     batch::{Batch, Epoch, Rows},
@@ -34,6 +34,7 @@ pub(super) fn schema(statistic: &str, keys: &[&str]) -> Schema {
             measure("time_min", MeasureKind::Min, 3),
             measure("time_max", MeasureKind::Max, 3),
         ],
+        retain_seconds: None,
     }
 }
 
@@ -48,6 +49,11 @@ pub(super) struct Stream {
 impl Stream {
     pub(super) fn new(source: &'static str, schema: Schema) -> Self {
         Self { source, epoch: Epoch::random(), schema: Arc::new(schema) }
+    }
+
+    /// The same stream, whose batches have another schema.
+    pub(super) fn with_schema(&self, schema: Schema) -> Self {
+        Self { schema: Arc::new(schema), ..*self }
     }
 
     /// The batch with that sequence and those rows.
@@ -134,7 +140,12 @@ pub(super) fn plain(rows: &Rows) -> Vec<PlainRow> {
 
 /// All that the store holds of a statistic; the order of its answer is checked on the way.
 pub(super) async fn held(sink: &dyn Sink, schema: &Schema) -> Model {
-    let rows = plain(&sink.totals(schema, i64::MIN..i64::MAX).await.expect("totals are read"));
+    held_within(sink, schema, i64::MIN..i64::MAX).await
+}
+
+/// The same of the windows that start within `windows`.
+pub(super) async fn held_within(sink: &dyn Sink, schema: &Schema, windows: Range<i64>) -> Model {
+    let rows = plain(&sink.totals(schema, windows).await.expect("totals are read"));
     assert!(rows.is_sorted_by(|a, b| (a.0, &a.1) < (b.0, &b.1)), "totals by window and key, each once");
     Model { rows: rows.into_iter().map(|(window, keys, values)| ((window, keys), values)).collect() }
 }

@@ -407,6 +407,10 @@ fn is_identifier(name: &str, upper_case: bool) -> bool {
         && !name.starts_with("evs_")
 }
 
+/// The longest time to live that every store knows: Cassandra's.
+/// <https://cassandra.apache.org/doc/latest/cassandra/developing/cql/dml.html#time-to-live>
+const RETAIN_MAX: Duration = Duration::from_secs(20 * 365 * 86_400);
+
 fn check_statistic(statistic: &Statistic) -> Result<(), Error> {
     let error = |setting: &str, value: String, expected| {
         Err(Error::Setting { setting: format!("statistic {}: {setting}", statistic.name), value, expected })
@@ -420,6 +424,11 @@ fn check_statistic(statistic: &Statistic) -> Result<(), Error> {
     }
     if !(1..=50_000_000).contains(&statistic.rows_max) {
         return error("rows_max", statistic.rows_max.to_string(), "1 to 50,000,000");
+    }
+    if let Some(retain) = statistic.retain
+        && (retain.subsec_nanos() != 0 || retain < window || retain > RETAIN_MAX)
+    {
+        return error("retain", format!("{retain:?}"), "whole seconds, from the window's length to 20 years");
     }
     if statistic.measures.is_empty() {
         return error("measure", "not set".to_owned(), "one or more of count, sum, min and max");

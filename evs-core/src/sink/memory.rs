@@ -100,6 +100,15 @@ impl Sink for MemorySink {
         self.lock().apply(batch)
     }
 
+    async fn sweep(&self, schema: &Schema, before: i64) -> Result<bool, SinkError> {
+        let mut store = self.lock();
+        store.table(schema)?;
+        if let Some(table) = store.tables.get_mut(&schema.statistic) {
+            table.rows = table.rows.split_off(&(before, Vec::new()));
+        }
+        Ok(false)
+    }
+
     async fn totals(&self, schema: &Schema, windows: Range<i64>) -> Result<Rows, SinkError> {
         let store = self.lock();
         let mut rows = Rows::new(schema.keys.len(), schema.measures.len());

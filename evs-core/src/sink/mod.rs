@@ -54,6 +54,16 @@ pub trait Sink: fmt::Debug + Send + Sync + 'static {
     /// again.
     async fn apply(&self, batch: &Batch) -> Result<Applied, SinkError>;
 
+    /// Removes rows whose windows start before `before`, as many as hold nobody up for long, and says whether
+    /// there may be more.
+    ///
+    /// Is called now and then for statistics with a retention, until it says no. A store that lets rows expire
+    /// by [`Schema::retain_seconds`] has nothing to do here.
+    async fn sweep(&self, schema: &Schema, before: i64) -> Result<bool, SinkError> {
+        let _ = (schema, before);
+        Ok(false)
+    }
+
     /// The rows of a statistic whose windows start within `windows`, over all sources, by window and key.
     async fn totals(&self, schema: &Schema, windows: Range<i64>) -> Result<Rows, SinkError>;
 }

@@ -79,6 +79,7 @@ fn schema(keys: &[&str], measures: &[(&str, MeasureKind)]) -> Schema {
         window_seconds: 60,
         keys: keys.iter().map(key).collect(),
         measures: measures.iter().map(measure).collect(),
+        retain_seconds: None,
     }
 }
 

@@ -31,6 +31,7 @@ pub(super) fn schema(statistic: &str, keys: usize) -> Arc<Schema> {
         window_seconds: 60,
         keys: (0..keys).map(key).collect(),
         measures: vec![MeasureColumn { name, kind: MeasureKind::Count, field, scale: 0 }],
+        retain_seconds: None,
     })
 }
 

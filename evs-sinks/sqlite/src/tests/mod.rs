@@ -43,6 +43,7 @@ fn schema() -> Schema {
         window_seconds: 60,
         keys: vec![KeyColumn { name: "campaign".to_owned(), field: "arg_c".to_owned() }],
         measures: vec![measure("hits", MeasureKind::Count, 0), measure("revenue", MeasureKind::Sum, 2)],
+        retain_seconds: None,
     }
 }
 

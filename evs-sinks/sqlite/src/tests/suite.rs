@@ -22,7 +22,8 @@ impl Fixture for Files {
     }
 
     fn limits(&self) -> Limits {
-        Limits { values: i64::MIN.into()..=i64::MAX.into(), ..Limits::default() }
+        let integers = i64::MIN.into()..=i64::MAX.into();
+        Limits { counts: integers.clone(), values: integers, ..Limits::default() }
     }
 }
 

@@ -1,0 +1,1 @@
+//! Delivers the batches of evs to Apache Cassandra, exactly once.

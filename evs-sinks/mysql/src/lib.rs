@@ -1,0 +1,1 @@
+//! Delivers the batches of evs to MySQL and MariaDB, exactly once.

@@ -1,0 +1,1 @@
+//! Delivers the batches of evs to PostgreSQL, exactly once.
