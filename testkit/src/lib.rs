@@ -1,4 +1,5 @@
-//! Deterministic logs for the tests and benches of evs, with the exact totals that must come out of them.
+//! What the tests and benches of evs run on: deterministic logs with the exact totals that must come out of them,
+//! and the servers of `scripts/services`.
 //!
 //! Three kinds: a site's `combined` log, an ad server's, and a CDN's with 22 fields. A generator keeps its own
 //! totals while it writes, by means as plain as can be, so that they can be trusted without the code under test.
@@ -7,11 +8,13 @@ mod ads;
 mod cdn;
 mod combined;
 mod random;
+pub mod services;
 mod writer;
 
 use std::collections::BTreeMap;
 
 pub use random::Random;
+pub use services::server;
 pub use writer::{RotatingLog, rotated_files};
 
 /// A kind of log.

@@ -1,0 +1,41 @@
+//! The servers that tests run against, started by `scripts/services`.
+
+use std::{env, fs::OpenOptions, io::Write};
+
+/// The URL of the server of that name (`mysql`, `postgres`, `mongo`, `cassandra`), from `EVS_NAME_URL`.
+///
+/// `None` says that the test is to be left out, and has been said on standard error and in the file that
+/// `EVS_SKIPPED` names, if it does.
+///
+/// # Panics
+///
+/// If there is no such server and `EVS_REQUIRE`, a list with commas, has its name.
+pub fn server(name: &str) -> Option<String> {
+    let variable = format!("EVS_{}_URL", name.to_ascii_uppercase());
+    match env::var(&variable) {
+        Ok(url) if !url.is_empty() => Some(url),
+        _ => {
+            skip(name, &format!("{variable} is not set"));
+            None
+        }
+    }
+}
+
+/// Says that the running test is left out for want of `name`.
+///
+/// # Panics
+///
+/// If `EVS_REQUIRE` has that name.
+pub fn skip(name: &str, why: &str) {
+    let required = env::var("EVS_REQUIRE").unwrap_or_default();
+    assert!(!required.split(',').any(|required| required.trim() == name), "{name} is required, but {why}");
+    let test = std::thread::current().name().unwrap_or("a test").to_owned();
+    eprintln!("SKIPPED {test}: no {name}: {why}");
+    if let Ok(path) = env::var("EVS_SKIPPED") {
+        let line = format!("{test}: no {name}: {why}\n");
+        let file = OpenOptions::new().append(true).create(true).open(&path);
+        if let Err(error) = file.and_then(|mut file| file.write_all(line.as_bytes())) {
+            panic!("EVS_SKIPPED={path}: {error}");
+        }
+    }
+}
