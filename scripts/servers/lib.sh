@@ -27,14 +27,10 @@ is_root() {
     [ "$(id -u)" = 0 ]
 }
 
-# Runs a function that ends at its first failure. Bash would run it on behind `if` and `||`, but for a process of
-# its own.
+# Runs a function that ends at its first failure: in a process of its own, for bash would run it to its end where
+# somebody looks at the result (`if`, `||`).
 strictly() {
-    (
-        set -e
-        "$@"
-    ) &
-    wait "$!"
+    "$HERE/services" call "$@"
 }
 
 # One installation at a time, of whichever process: `locked_install NAME FUNCTION`. The function runs with its
