@@ -130,7 +130,7 @@ launch() {
     shift
     (
         exec 7>&- 8>&-
-        cd "$folder"
+        cd "$folder" || exit
         echo "$BASHPID" >pid
         printf '== started %(%FT%T%z)T\n' -1
         exec setsid "$@"
