@@ -122,3 +122,20 @@ pub enum Error {
     #[error("the pipeline was run before; build another one")]
     AlreadyRun,
 }
+
+/// An error's message with those of its causes, on one line.
+///
+/// ```
+/// let error = evs_core::LogFormat::nginx("$status").unwrap_err();
+/// eprintln!("error: {}", evs_core::describe(&error));
+/// ```
+pub fn describe(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
+}

@@ -24,7 +24,7 @@ pub mod status;
 pub mod tail;
 
 pub use batch::{Batch, Epoch, Rows};
-pub use error::Error;
+pub use error::{Error, describe};
 pub use format::{FormatError, LogFormat};
 pub use pipeline::{LostState, Pipeline, PipelineBuilder, SinkStart, Summary};
 pub use sink::{Applied, MemorySink, Progress, Sink, SinkError};

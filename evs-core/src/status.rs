@@ -31,6 +31,9 @@ pub struct Status {
     pub rejected: u64,
     /// Bytes of the log that vanished before they were read, since the pipeline was started.
     pub lost_bytes: u64,
+    /// Lines left out of a statistic because their window was past its retention, since the pipeline was
+    /// started; a line counts once for each such statistic.
+    pub too_late: u64,
     /// Lines per second, over the last ten seconds.
     pub lines_per_second: f64,
     /// Bytes per second, over the last ten seconds.
@@ -125,16 +128,9 @@ impl fmt::Display for SinkState {
     }
 }
 
-/// An error's message with those of its causes.
-pub(crate) fn describe(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
+/// Seconds since 1970, by the system's clock.
+pub(crate) fn unix_now() -> i64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs().cast_signed())
 }
 
 /// The numbers behind a [`Status`], which the pipeline's threads and tasks keep up to date: counters once
@@ -146,6 +142,7 @@ pub(crate) struct Board {
     pub(crate) bytes: AtomicU64,
     pub(crate) rejected: AtomicU64,
     pub(crate) lost_bytes: AtomicU64,
+    pub(crate) too_late: AtomicU64,
     pub(crate) behind_bytes: AtomicU64,
     /// The event time of the last line; `i64::MIN` before the first.
     pub(crate) last_seconds: AtomicI64,
@@ -187,6 +184,7 @@ impl Board {
             bytes: AtomicU64::new(0),
             rejected: AtomicU64::new(0),
             lost_bytes: AtomicU64::new(0),
+            too_late: AtomicU64::new(0),
             behind_bytes: AtomicU64::new(0),
             last_seconds: AtomicI64::new(i64::MIN),
             batches: AtomicU64::new(0),
@@ -214,6 +212,7 @@ impl Board {
         self.bytes.store(totals.bytes, Relaxed);
         self.rejected.store(totals.rejected, Relaxed);
         self.lost_bytes.store(totals.lost_bytes, Relaxed);
+        self.too_late.store(totals.too_late, Relaxed);
         self.rows.iter().for_each(|rows| rows.store(0, Relaxed));
     }
 
@@ -253,8 +252,7 @@ impl Board {
             })
         };
         let last_seconds = self.last_seconds.load(Relaxed);
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs() as i64);
-        let behind = now.saturating_sub(last_seconds).max(0) as u64;
+        let behind = unix_now().saturating_sub(last_seconds).max(0) as u64;
         Status {
             source: self.source.clone(),
             phase: rest.phase,
@@ -262,6 +260,7 @@ impl Board {
             bytes,
             rejected: self.rejected.load(Relaxed),
             lost_bytes: self.lost_bytes.load(Relaxed),
+            too_late: self.too_late.load(Relaxed),
             lines_per_second: rate(lines, |sample| sample.1),
             bytes_per_second: rate(bytes, |sample| sample.2),
             position: rest.position.clone(),

@@ -71,6 +71,9 @@ impl Sink for TestSink {
         self.applied.fetch_add(u64::from(applied == Applied::Now), SeqCst);
         Ok(applied)
     }
+    async fn sweep(&self, schema: &Schema, before: i64) -> Result<bool, SinkError> {
+        self.store().sweep(schema, before).await
+    }
     async fn totals(&self, schema: &Schema, windows: Range<i64>) -> Result<Rows, SinkError> {
         self.store().totals(schema, windows).await
     }
@@ -125,11 +128,12 @@ async fn totals(sink: &TestSink, statistic: &str) -> BTreeMap<String, (i128, i12
     let schema = Schema::clone(pipeline.schemas().next().unwrap());
     let schema = Schema { statistic: statistic.to_owned(), ..schema };
     let rows = sink.totals(&schema, i64::MIN..i64::MAX).await.unwrap();
-    let mut totals = BTreeMap::new();
+    let mut totals = BTreeMap::<_, (i128, i128)>::new();
     let mut cursor = rows.cursor();
     while let Some(row) = cursor.next_row() {
         let key = String::from_utf8(row.keys[0].to_vec()).unwrap();
-        totals.insert(key, (row.values[0].unwrap(), row.values[1].unwrap()));
+        let total = totals.entry(key).or_insert((0, 0));
+        *total = (total.0 + row.values[0].unwrap(), total.1 + row.values[1].unwrap());
     }
     totals
 }
@@ -140,7 +144,8 @@ fn of<const N: usize>(rows: [(&str, i128, i128); N]) -> BTreeMap<String, (i128, 
 
 /// Waits until the pipeline's status is as expected; fails if it never is.
 async fn until(pipeline: &Pipeline, what: &str, is_so: impl Fn(&evs_core::Status) -> bool) {
-    for _ in 0..2000 {
+    let started = std::time::Instant::now();
+    while started.elapsed() < Duration::from_secs(60) {
         if is_so(&pipeline.status()) {
             return;
         }
@@ -389,6 +394,54 @@ async fn a_statistic_that_was_taken_out_can_come_back_after_rotations() {
     assert_eq!(totals(&sink, "requests").await, of([("200", 5, 5)]));
     let other = totals(&sink, "other").await["200"].0;
     assert!((2..=5).contains(&other), "{other}");
+}
+
+/// Long enough for lines of 2099, and too short for those of 2001.
+const RETAIN: Duration = Duration::from_secs(20 * 365 * 86_400);
+
+fn line_of(year: &str, status: u16) -> String {
+    line(status, 1).replace("2026", year)
+}
+
+#[tokio::test]
+async fn a_line_whose_window_is_past_its_retention_is_too_late_for_that_statistic() {
+    let (place, sink) = (Place::new(), TestSink::default());
+    let builder = || {
+        let kept = by_status("kept").retain(RETAIN);
+        place.pipeline().statistic(kept).sink("memory", sink.clone())
+    };
+    place.append(&(line_of("2001", 200) + "nonsense\n" + &line_of("2099", 200)));
+    let summary = count_all(builder()).await.unwrap();
+    assert_eq!((summary.lines, summary.rejected, summary.too_late), (3, 1, 1));
+    place.append(&(line_of("2001", 404) + &line_of("2001", 404) + &line_of("2099", 404)));
+    let pipeline = builder().build().unwrap();
+    let summary = pipeline.run_to_end(pending()).await.unwrap();
+    assert_eq!((summary.lines, summary.too_late, pipeline.status().too_late), (3, 2, 2));
+    assert_eq!(totals(&sink, "requests").await, of([("200", 2, 2), ("404", 3, 3)]));
+    assert_eq!(totals(&sink, "kept").await, of([("200", 1, 1), ("404", 1, 1)]));
+}
+
+#[tokio::test]
+async fn windows_past_a_retention_that_is_set_later_are_swept_away() {
+    let (place, sink) = (Place::new(), TestSink::default());
+    place.append(&(line_of("2001", 200) + &line_of("2099", 200)));
+    count_all(place.pipeline().sink("memory", sink.clone())).await.unwrap();
+    assert_eq!(totals(&sink, "requests").await, of([("200", 2, 2)]));
+    let others = by_status("others");
+    let builder = Pipeline::builder("web1").tail(place.log()).format(LogFormat::common());
+    let builder = builder.statistic(by_status("requests").retain(RETAIN)).statistic(others);
+    let pipeline = builder.sink("memory", sink.clone()).state_dir(place.state()).build().unwrap();
+    let drive = async {
+        place.append(&line_of("2099", 404));
+        let expected = of([("200", 1, 1), ("404", 1, 1)]);
+        let started = std::time::Instant::now();
+        while totals(&sink, "requests").await != expected {
+            assert!(started.elapsed() < Duration::from_secs(60), "not swept: {:#?}", pipeline.status());
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    let summary = pipeline.run(drive).await.unwrap();
+    assert_eq!((summary.lines, summary.too_late, summary.is_complete), (1, 0, true));
 }
 
 #[tokio::test]

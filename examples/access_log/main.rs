@@ -46,7 +46,7 @@ fn main() -> ExitCode {
             ExitCode::from(3)
         }
         Err(error) => {
-            eprintln!("error: {}", with_causes(&*error));
+            eprintln!("error: {}", evs::describe(&*error));
             ExitCode::FAILURE
         }
     }
@@ -167,15 +167,4 @@ impl Error for Invalid {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         Some(&*self.1)
     }
-}
-
-fn with_causes(error: &(dyn Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
 }

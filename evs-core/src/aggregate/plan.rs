@@ -35,6 +35,8 @@ pub(crate) struct StatisticPlan {
     /// For each measure its index into [`Plan::numbers`]; of no meaning for a count.
     pub(crate) numbers: Vec<usize>,
     pub(crate) rows_max: usize,
+    /// How long a window is kept after its start.
+    pub(crate) retain_seconds: Option<i64>,
 }
 
 impl Plan {
@@ -57,6 +59,7 @@ impl Plan {
                 kinds: schema.measures.iter().map(|measure| measure.kind).collect(),
                 numbers,
                 rows_max,
+                retain_seconds: schema.retain_seconds.map(|seconds| seconds.try_into().unwrap_or(i64::MAX)),
             });
         }
         plan

@@ -44,6 +44,7 @@ impl Tally {
         self.seen.lines += other.seen.lines;
         self.seen.bytes += other.seen.bytes;
         self.seen.rejected += other.seen.rejected;
+        self.seen.too_late += other.seen.too_late;
         self.samples.extend(other.samples);
     }
 }
@@ -55,6 +56,8 @@ pub(crate) struct Seen {
     pub(crate) lines: u64,
     pub(crate) bytes: u64,
     pub(crate) rejected: u64,
+    /// Lines left out of a statistic because their window is past its retention, once for each such statistic.
+    pub(crate) too_late: u64,
     /// The event time of the last line that was accepted.
     pub(crate) last_seconds: Option<i64>,
 }
@@ -103,6 +106,14 @@ impl Worker {
             tally: Tally::default(),
             record: Record::new(),
             key: RowKey::default(),
+        }
+    }
+
+    /// Sets the time, in seconds since 1970, that retention is reckoned from.
+    pub(crate) fn set_now(&mut self, now: i64) {
+        if now != self.windows.now {
+            self.windows.now = now;
+            self.windows.compute(&self.plan.statistics);
         }
     }
 
@@ -175,8 +186,13 @@ impl Worker {
         }
         // From here on the line counts, in every statistic.
         windows.move_to(record.seconds(), &plan.statistics);
+        let mut too_late = 0;
         for (at, (statistic, table)) in plan.statistics.iter().zip(tables).enumerate() {
             if skip.is_some_and(|skip| skip.statistics[at]) {
+                continue;
+            }
+            if windows.are_past[at] {
+                too_late += 1;
                 continue;
             }
             key.begin(windows.starts[at]);
@@ -187,6 +203,10 @@ impl Worker {
             add(table.row(key.as_bytes()), statistic, numbers);
         }
         self.tally.seen.last_seconds = Some(self.record.seconds());
+        // Read again for a statistic that is behind, it was tallied before.
+        if too_late > 0 && !skip.is_some_and(|skip| skip.tally) {
+            self.tally.seen.too_late += too_late;
+        }
         Ok(())
     }
 
@@ -228,13 +248,19 @@ fn add(row: &mut [i128], statistic: &StatisticPlan, numbers: &[Option<i64>]) {
 /// Each statistic's window for the second that was looked at last: most lines share it with the one before.
 #[derive(Debug)]
 struct Windows {
+    /// The time now, for retention.
+    now: i64,
     seconds: i64,
     starts: Vec<i64>,
+    /// Whether the statistic does not keep that window any more: counted anew, it would have a wrong total.
+    are_past: Vec<bool>,
 }
 
 impl Windows {
     fn new(statistics: &[StatisticPlan]) -> Self {
-        let mut windows = Self { seconds: 0, starts: vec![0; statistics.len()] };
+        let len = statistics.len();
+        let mut windows =
+            Self { now: i64::MIN, seconds: 0, starts: vec![0; len], are_past: vec![false; len] };
         windows.compute(statistics);
         windows
     }
@@ -248,8 +274,11 @@ impl Windows {
     }
 
     fn compute(&mut self, statistics: &[StatisticPlan]) {
-        for (start, statistic) in self.starts.iter_mut().zip(statistics) {
-            *start = self.seconds - self.seconds.rem_euclid(statistic.window_seconds);
+        for (at, statistic) in statistics.iter().enumerate() {
+            let start = self.seconds - self.seconds.rem_euclid(statistic.window_seconds);
+            self.starts[at] = start;
+            let kept = |seconds: i64| start.saturating_add(seconds) > self.now;
+            self.are_past[at] = statistic.retain_seconds.is_some_and(|seconds| !kept(seconds));
         }
     }
 }

@@ -82,6 +82,13 @@ pub struct Totals {
     pub rejected: u64,
     /// Bytes of the log that vanished before they were read.
     pub lost_bytes: u64,
+    /// Lines left out of a statistic because their window was past its retention, once for each such statistic.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub too_late: u64,
+}
+
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 impl Totals {
@@ -92,6 +99,7 @@ impl Totals {
             bytes: self.bytes - before.bytes,
             rejected: self.rejected - before.rejected,
             lost_bytes: self.lost_bytes - before.lost_bytes,
+            too_late: self.too_late - before.too_late,
         }
     }
 }

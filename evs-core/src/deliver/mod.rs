@@ -18,14 +18,18 @@ use crate::{
     Error,
     batch::{Batch, Epoch},
     binlog::{BinlogError, BinlogReader, SinkMark, Totals},
+    describe,
     sink::{Sink, SinkError},
     statistic::Schema,
-    status::{Board, SinkState, describe},
+    status::{Board, SinkState, unix_now},
 };
 
 /// The first pause after an error; each further one is twice as long, with jitter, up to the longest.
 const PAUSE_MIN: Duration = Duration::from_millis(100);
 const PAUSE_MAX: Duration = Duration::from_secs(15);
+
+/// How often windows that are past their retention are looked for, when the last look found no more of them.
+const SWEEP_EVERY: Duration = Duration::from_secs(60);
 
 /// What the pipeline asks of its deliveries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,6 +91,19 @@ impl Stream {
     }
 }
 
+/// When old windows of one statistic are to be removed.
+#[derive(Debug)]
+pub(crate) struct Sweep {
+    schema: Arc<Schema>,
+    due: Instant,
+}
+
+impl Sweep {
+    pub(crate) fn new(schema: Arc<Schema>) -> Self {
+        Self { schema, due: Instant::now() }
+    }
+}
+
 /// Delivers the batches of all statistics to one sink.
 #[derive(Debug)]
 pub(crate) struct Delivery<M> {
@@ -98,6 +115,8 @@ pub(crate) struct Delivery<M> {
     pub(crate) index: usize,
     pub(crate) sink: Arc<dyn Sink>,
     pub(crate) streams: Vec<Stream>,
+    /// Of the statistics with a retention, as they are configured now.
+    pub(crate) sweeps: Vec<Sweep>,
     pub(crate) binlog: BinlogReader,
     /// A call that takes longer counts as unavailable.
     pub(crate) timeout: Duration,
@@ -135,16 +154,61 @@ impl<M: From<Acknowledged> + Send> Delivery<M> {
             for at in 0..self.streams.len() {
                 delivered |= self.deliver_next(at).await?;
             }
+            self.sweep().await?;
             if delivered {
                 continue;
             }
+            let next_sweep = self.next_sweep();
             tokio::select! {
                 // First the commits: the last one comes before the request to drain, and is to be seen.
                 biased;
                 changed = self.commits.changed() => changed.map_err(|_| Ended::Asked)?,
                 () = drained(&mut self.stop) => return Err(Ended::Asked),
+                () = sleep_until(next_sweep) => {}
             }
         }
+    }
+
+    /// When the next sweep is due; `None` if no store was made ready for a statistic with a retention.
+    fn next_sweep(&self) -> Option<Instant> {
+        self.sweeps.iter().filter(|sweep| self.is_prepared(&sweep.schema)).map(|sweep| sweep.due).min()
+    }
+
+    /// Whether the store was made ready for that schema, not for an earlier definition.
+    fn is_prepared(&self, schema: &Arc<Schema>) -> bool {
+        self.streams.iter().any(|stream| stream.prepared.as_ref() == Some(schema))
+    }
+
+    /// Removes a piece of what is past its retention, of each statistic for which that is due. An error does not
+    /// hold up the batches: it is shown, and the next sweep tries again.
+    async fn sweep(&mut self) -> Result<(), Ended> {
+        for at in 0..self.sweeps.len() {
+            let Sweep { schema, due } = &self.sweeps[at];
+            let (sink, schema) = (Arc::clone(&self.sink), Arc::clone(schema));
+            let Some(retain) = schema.retain_seconds else { continue };
+            if *due > Instant::now() || !self.is_prepared(&schema) {
+                continue;
+            }
+            let before = unix_now().saturating_sub_unsigned(retain);
+            let swept = tokio::select! {
+                swept = tokio::time::timeout(self.timeout, sink.sweep(&schema, before)) => swept,
+                () = out_of_time(&mut self.stop) => return Err(Ended::Asked),
+            };
+            let error = match swept {
+                // There is more: the next piece after the next batches.
+                Ok(Ok(true)) => continue,
+                Ok(Ok(false)) => None,
+                Ok(Err(error)) => Some(describe(&error)),
+                Err(_) => Some(format!("no answer within the sink_timeout of {:?}", self.timeout)),
+            };
+            self.sweeps[at].due = Instant::now() + SWEEP_EVERY;
+            if let Some(error) = error {
+                let error = format!("statistic {}: old windows were not removed: {error}", schema.statistic);
+                tracing::warn!(source = &*self.source, sink = &*self.name, error, "retention");
+                self.board.rest().sinks[self.index].last_error = Some(error);
+            }
+        }
+        Ok(())
     }
 
     /// Offers the next batch of one statistic, if there is one.
@@ -284,6 +348,14 @@ impl<M: From<Acknowledged> + Send> Delivery<M> {
         if error.is_some() {
             status.last_error = error;
         }
+    }
+}
+
+/// Waits until then, or for ever.
+async fn sleep_until(then: Option<Instant>) {
+    match then {
+        Some(then) => tokio::time::sleep_until(then).await,
+        None => std::future::pending().await,
     }
 }
 

@@ -20,9 +20,9 @@ use crate::{
     batch::Rows,
     binlog::{self, Binlog, BinlogError, Commit, Totals},
     deliver::Acknowledged,
-    disk,
+    describe, disk,
     statistic::Schema,
-    status::{Board, describe},
+    status::Board,
     tail::Frontier,
 };
 
@@ -211,6 +211,7 @@ impl Committer {
                 bytes: tally.seen.bytes,
                 rejected: tally.seen.rejected,
                 lost_bytes: cut.lost_bytes,
+                too_late: tally.seen.too_late,
             },
             rows: rows.collect(),
             rejected: tally.samples.into_iter().map(binlog::RejectedLine::from).collect(),
@@ -237,6 +238,7 @@ impl Committer {
         ledger.totals.bytes += totals.bytes;
         ledger.totals.rejected += totals.rejected;
         ledger.totals.lost_bytes += totals.lost_bytes;
+        ledger.totals.too_late += totals.too_late;
         ledger.rejects = self.rejects.mark();
         let cut = |(schema, to, rows): (Arc<Schema>, Arc<Frontier>, Rows)| {
             let known = state.statistics.get(&schema.statistic);

@@ -55,6 +55,8 @@ pub struct Summary {
     pub bytes: u64,
     /// Bytes of the log that vanished before they were read.
     pub lost_bytes: u64,
+    /// Lines left out of a statistic because their window was past its retention, once for each such statistic.
+    pub too_late: u64,
     /// Batches cut.
     pub batches: u64,
     /// Batches that were left in the binlog for the next start, over all sinks.

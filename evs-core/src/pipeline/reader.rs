@@ -14,7 +14,7 @@ use super::{committer::Message, control::Control};
 use crate::{
     Error,
     aggregate::{Part, Skip, Worker},
-    status::Board,
+    status::{Board, unix_now},
     tail::{Chunk, ChunkKind, Frontier, LogHandle, TailError, TailEvent, TailOptions, Tailer},
 };
 
@@ -412,6 +412,7 @@ pub(super) fn work(
         };
         let block = chunk.read(&mut buffer)?;
         let (skip, before) = (skip.as_deref(), worker.seen());
+        worker.set_now(unix_now());
         match chunk.kind {
             ChunkKind::Lines | ChunkKind::Final => worker.lines(block, chunk.number, chunk.start, skip),
             ChunkKind::Oversized => {
@@ -422,6 +423,7 @@ pub(super) fn work(
         board.lines.fetch_add(seen.lines - before.lines, Relaxed);
         board.bytes.fetch_add(seen.bytes - before.bytes, Relaxed);
         board.rejected.fetch_add(seen.rejected - before.rejected, Relaxed);
+        board.too_late.fetch_add(seen.too_late - before.too_late, Relaxed);
         if let Some(seconds) = seen.last_seconds {
             board.last_seconds.store(seconds, Relaxed);
         }

@@ -30,10 +30,11 @@ use crate::{
     Error,
     aggregate::Worker,
     binlog::{Binlog, State, Totals},
-    deliver::{Delivery, Ended, Stop, Stream},
+    deliver::{Delivery, Ended, Stop, Stream, Sweep},
+    describe,
     disk::RealDisk,
     sink::{Sink, SinkError},
-    status::{Board, Phase, describe},
+    status::{Board, Phase},
     tail::{Frontier, TailError, Wake},
 };
 
@@ -93,12 +94,13 @@ impl Pipeline {
                         let waiting = ran.undelivered;
                         return Err(Error::SinkStopped { sink: sink.to_string(), waiting, source });
                     }
-                    let Totals { lines, bytes, rejected, lost_bytes } = ran.totals.since(&before);
+                    let Totals { lines, bytes, rejected, lost_bytes, too_late } = ran.totals.since(&before);
                     return Ok(Summary {
                         lines,
                         rejected,
                         bytes,
                         lost_bytes,
+                        too_late,
                         batches: self.board.batches.load(Relaxed),
                         undelivered: ran.undelivered,
                         is_complete: ran.is_complete,
@@ -255,6 +257,7 @@ impl Pipeline {
         control: &Control,
     ) -> Vec<Delivery<Message>> {
         let state = binlog.state();
+        let retained = || self.schemas().filter(|schema| schema.retain_seconds.is_some());
         let delivery = |(index, (name, sink)): (usize, &(Arc<str>, Arc<dyn Sink>))| Delivery {
             source: self.config.source.as_str().into(),
             epoch: state.epoch,
@@ -263,6 +266,7 @@ impl Pipeline {
             index,
             sink: Arc::clone(sink),
             streams: streams(&self.config, state, name),
+            sweeps: retained().cloned().map(Sweep::new).collect(),
             binlog: binlog.reader(),
             timeout: self.config.sink_timeout,
             committer: committer.clone(),

@@ -8,9 +8,9 @@ use crate::{
     batch::{Epoch, Rows},
     binlog::{Binlog, Commit, Cut, StatisticState},
     deliver::foreign,
+    describe,
     sink::{Progress, SinkError},
     statistic::Schema,
-    status::describe,
     tail::Frontier,
 };
 

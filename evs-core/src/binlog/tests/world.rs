@@ -262,7 +262,13 @@ pub(super) fn ledger(commits: u64) -> Ledger {
     }
     Ledger {
         frontier: frontier(commits * 1000),
-        totals: Totals { lines: commits, bytes: commits * 100, rejected: commits, lost_bytes: 0 },
+        totals: Totals {
+            lines: commits,
+            bytes: commits * 100,
+            rejected: commits,
+            lost_bytes: 0,
+            too_late: commits / 4,
+        },
         rejects: RejectsMark { file: 1, bytes: commits * 10 },
     }
 }
