@@ -80,13 +80,14 @@ cassandra_launch() {
     java=$(cassandra_java)
     [ -e "$folder/storage_port" ] || keep_free_port "$folder/storage_port"
     [ -e "$folder/announce" ] || echo "${EVS_CASSANDRA_ANNOUNCE:-127.0.0.1}" >"$folder/announce"
-    cassandra_yaml "$port" "$(cat "$folder/storage_port")" "$(cat "$folder/announce")" >"$folder/cassandra.yaml"
+    cassandra_yaml "$port" "$(cat "$folder/storage_port")" "$(cat "$folder/announce")" \
+        >"$folder/cassandra.yaml"
     cassandra_logback >"$folder/logback.xml"
     mkdir -p "$folder/tmp"
     for option in java.base/jdk.internal.misc java.base/java.lang.ref \
-        java.management.rmi/com.sun.jmx.remote.internal.rmi java.rmi/sun.rmi.registry java.rmi/sun.rmi.server \
-        java.sql/java.sql jdk.unsupported/sun.misc jdk.compiler/com.sun.tools.javac.file \
-        jdk.attach/sun.tools.attach; do
+        java.management.rmi/com.sun.jmx.remote.internal.rmi java.rmi/sun.rmi.registry \
+        java.rmi/sun.rmi.server java.sql/java.sql jdk.unsupported/sun.misc \
+        jdk.compiler/com.sun.tools.javac.file jdk.attach/sun.tools.attach; do
         options+=("--add-exports=$option=ALL-UNNAMED")
     done
     for option in java.base/java.lang.module java.base/jdk.internal.loader java.base/jdk.internal.ref \
@@ -96,8 +97,8 @@ cassandra_launch() {
         jdk.compiler/com.sun.tools.javac; do
         options+=("--add-opens=$option=ALL-UNNAMED")
     done
-    # A small heap, for two nodes may run beside a build, and the quick compiler alone: what starts in seconds is
-    # worth more here than what is fast after minutes.
+    # A small heap, for two nodes may run beside a build, and the quick compiler alone: what starts in seconds
+    # is worth more here than what is fast after minutes.
     MALLOC_ARENA_MAX=4 launch "$folder" "$java" -cp "$CASSANDRA/lib/*" \
         -Xms256m -Xmx640m -Xss256k -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -XX:+ExitOnOutOfMemoryError \
         -XX:+PerfDisableSharedMem -XX:-UsePerfData "-javaagent:$(echo "$CASSANDRA"/lib/jamm-*.jar)" \

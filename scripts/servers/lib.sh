@@ -27,8 +27,8 @@ is_root() {
     [ "$(id -u)" = 0 ]
 }
 
-# Runs a function that ends at its first failure: in a process of its own, for bash would run it to its end where
-# somebody looks at the result (`if`, `||`).
+# Runs a function that ends at its first failure: in a process of its own, for bash would run it to its end
+# where somebody looks at the result (`if`, `||`).
 strictly() {
     "$HERE/services" call "$@"
 }
@@ -47,7 +47,8 @@ locked_install() {
 
 # Installs packages of Debian's (or a relative's).
 apt_install() {
-    command -v apt-get >/dev/null || fail "no apt-get here: install by your system's means what is packaged as $*"
+    command -v apt-get >/dev/null ||
+        fail "no apt-get here: install by your system's means what Debian packages as $*"
     is_root || fail "as root, run: apt-get install --no-install-recommends $*"
     export DEBIAN_FRONTEND=noninteractive
     local apt=(apt-get install --yes --no-install-recommends -o DPkg::Lock::Timeout=600 "$@")
@@ -82,8 +83,8 @@ children_of() {
     done
 }
 
-# Kills a server with all its processes, as if the power had gone. It is stopped before, so that it starts none
-# while they are counted.
+# Kills a server with all its processes, as if the power had gone. It is stopped before, so that it starts
+# none while they are counted.
 kill_tree() {
     local pids
     kill -STOP "$1" 2>/dev/null || return 0
@@ -111,10 +112,12 @@ port_taken() {
 
 # Gives an instance a port that nobody uses, nor any instance that is stopped, and writes it to a file.
 keep_free_port() {
-    local port kept
+    local port kind kept=''
     exec 6>"$SERVICES/.ports.lock"
     flock 6
-    kept=" $(for kind in "${KINDS[@]}"; do cat "$("${kind}_home")"/*/*port 2>/dev/null || true; done | tr '\n' ' ') "
+    for kind in "${KINDS[@]}"; do
+        kept+=" $(cat "$("${kind}_home")"/*/*port 2>/dev/null | tr '\n' ' ' || true) "
+    done
     while :; do
         port=$((20000 + RANDOM % 12000))
         [[ $kept == *" $port "* ]] || port_taken "$port" || break
@@ -123,8 +126,8 @@ keep_free_port() {
     exec 6>&-
 }
 
-# Starts a server in the background, on its own: `launch FOLDER COMMAND…`. Its process writes its number itself
-# and only then becomes the server, so no crash of this script leaves one behind that nobody knows.
+# Starts a server in the background, on its own: `launch FOLDER COMMAND…`. Its process writes its number
+# itself and only then becomes the server, so no crash of this script leaves one behind that nobody knows.
 launch() {
     local folder=$1
     shift

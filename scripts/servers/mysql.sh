@@ -22,9 +22,8 @@ mysql_user() {
 }
 
 mysql_template() {
-    # shellcheck disable=SC2046 # nothing or one word
-    mariadb-install-db --no-defaults $(mysql_user) --datadir="$1/data" --auth-root-authentication-method=normal \
-        --skip-test-db
+    mariadb-install-db --no-defaults --datadir="$1/data" --skip-test-db \
+        --auth-root-authentication-method=normal
     cat >"$1/init.sql" <<'SQL'
 CREATE DATABASE IF NOT EXISTS evs;
 CREATE USER IF NOT EXISTS evs@'127.0.0.1' IDENTIFIED BY 'evs';
@@ -43,5 +42,6 @@ mysql_launch() {
 }
 
 mysql_ready() {
-    MYSQL_PWD=evs timeout 5 mariadb --no-defaults --host=127.0.0.1 --port="$2" --user=evs --execute='SELECT 1' evs
+    MYSQL_PWD=evs timeout 5 mariadb --no-defaults --host=127.0.0.1 --port="$2" --user=evs \
+        --execute='SELECT 1' evs
 }

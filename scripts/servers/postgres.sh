@@ -6,6 +6,8 @@ postgres_home() {
     local home=$SERVICES/postgres
     if is_root && ! postgres_reaches "$SERVICES"; then
         home=/tmp/evs-postgres-$(cksum <<<"$SERVICES" | tr ' ' -)
+        [ ! -e "$home" ] || [ -O "$home" ] || fail "$home: belongs to somebody else; set EVS_SERVICES_DIR" \
+            "to a folder that every user may enter"
     fi
     echo "$home"
 }
@@ -81,11 +83,12 @@ postgres_launch() {
     is_root && user=(setpriv --reuid=postgres --regid=postgres --init-groups --)
     # Without a file socket, whose path may be too long. What is acknowledged is on disk: fsync and
     # synchronous_commit are on unless said otherwise.
-    launch "$1" "${user[@]}" "$(postgres_programs)/postgres" -D "$1/data" -p "$2" -c listen_addresses=127.0.0.1 \
-        -c unix_socket_directories= -c max_connections=300 -c fsync=on -c synchronous_commit=on
+    launch "$1" "${user[@]}" "$(postgres_programs)/postgres" -D "$1/data" -p "$2" \
+        -c listen_addresses=127.0.0.1 -c unix_socket_directories= -c max_connections=300 -c fsync=on \
+        -c synchronous_commit=on
 }
 
 postgres_ready() {
-    PGPASSWORD=evs timeout 5 "$(postgres_programs)/psql" --no-psqlrc --host=127.0.0.1 --port="$2" --username=evs \
-        --dbname=evs --command='SELECT 1'
+    PGPASSWORD=evs timeout 5 "$(postgres_programs)/psql" --no-psqlrc --host=127.0.0.1 --port="$2" \
+        --username=evs --dbname=evs --command='SELECT 1'
 }

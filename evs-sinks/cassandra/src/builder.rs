@@ -174,8 +174,7 @@ impl CassandraBuilder {
             _ => Err(SinkError::refused(format!("buckets: {buckets} is not one of 1 to {BUCKETS_MAX}"))),
         };
         let of = self.buckets_of.iter().map(|(name, buckets)| Ok((name.clone(), checked(*buckets)?)));
-        let buckets =
-            Buckets { default: checked(self.buckets)?, of: of.collect::<Result<_, SinkError>>()? };
+        let buckets = Buckets { default: checked(self.buckets)?, of: of.collect::<Result<_, SinkError>>()? };
         Ok(CassandraSink::new(connector, config, self.create, buckets, self.timeout))
     }
 }

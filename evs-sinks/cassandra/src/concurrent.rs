@@ -22,7 +22,10 @@ impl<T: Send + 'static, E: Send + 'static> Tasks<T, E> {
     /// # Errors
     ///
     /// That of a task which was started before.
-    pub(crate) async fn run(&mut self, task: impl Future<Output = Result<T, E>> + Send + 'static) -> Result<(), E> {
+    pub(crate) async fn run(
+        &mut self,
+        task: impl Future<Output = Result<T, E>> + Send + 'static,
+    ) -> Result<(), E> {
         while self.running.len() >= AT_ONCE {
             self.join().await?;
         }

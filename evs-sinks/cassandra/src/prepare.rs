@@ -191,8 +191,13 @@ fn compare(definition: &str, schema: &Schema) -> Result<(), SinkError> {
 }
 
 /// Checks that the keyspace is there and keeps what is written to it.
-pub(crate) async fn keyspace(session: &dyn Session, keyspace: &str, nodes: &[(String, usize)]) -> Result<(), Failure> {
-    let durable: Arc<str> = "SELECT durable_writes FROM system_schema.keyspaces WHERE keyspace_name = ?".into();
+pub(crate) async fn keyspace(
+    session: &dyn Session,
+    keyspace: &str,
+    nodes: &[(String, usize)],
+) -> Result<(), Failure> {
+    let durable: Arc<str> =
+        "SELECT durable_writes FROM system_schema.keyspaces WHERE keyspace_name = ?".into();
     let found = query(session, &durable, &[keyspace.into()]).await?;
     match found.first().map(Vec::as_slice) {
         Some([Value::Boolean(false)]) => Err(SinkError::refused(format!(
@@ -224,9 +229,9 @@ pub(crate) fn datacenter(
 ) -> Result<(), SinkError> {
     let names = nodes.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>().join(", ");
     match wanted {
-        Some(wanted) if !nodes.iter().any(|(name, _)| name == wanted) => Err(SinkError::refused(format!(
-            "the cluster has no datacenter {wanted:?}; it has: {names}"
-        ))),
+        Some(wanted) if !nodes.iter().any(|(name, _)| name == wanted) => {
+            Err(SinkError::refused(format!("the cluster has no datacenter {wanted:?}; it has: {names}")))
+        }
         // What one datacenter's quorum has written, another's may not have yet.
         None if is_local && nodes.len() > 1 => Err(SinkError::refused(format!(
             "the cluster has several datacenters ({names}), and the consistency local_quorum holds within one: \

@@ -109,7 +109,7 @@ impl ProgressTable {
             Value::Timestamp(now().saturating_mul(1000)),
             Value::Bigint(sequence),
         ];
-        session.write(&self.advance, vec![values]).await?;
+        session.write(&self.advance, &[values]).await?;
         // A row that was deleted by hand hides those with a lower time, which all of evs's are.
         if last.is_none() && self.of_stream(session, source, *epoch, statistic).await?.is_none() {
             return Err(SinkError::refused(format!(

@@ -5,6 +5,7 @@ use std::{
     collections::{BTreeSet, HashMap},
     fmt::Write as _,
     sync::Arc,
+    time::Duration,
 };
 
 use evs_core::{Batch, Rows, SinkError, batch::escape, statistic::Schema};
@@ -12,7 +13,7 @@ use sha2::{Digest, Sha256};
 
 use crate::{
     concurrent::Tasks,
-    driver::{Session, StoreError, Value},
+    driver::{Kind, Session, StoreError, Value},
     names::{WINDOW_START, qualified, quote},
     retention::time_to_live,
     shape::{BUCKET, EPOCH, KEY_HASH, LONG_KEYS, SEQUENCE, SOURCE, Shape, to_column},
@@ -35,6 +36,11 @@ const SOURCE_BYTES_MAX: usize = 4 << 10;
 /// What the rows of one statement take, as Cassandra counts it: it warns beyond 5 KiB
 /// (`batch_size_warn_threshold`) and fails beyond 50 KiB.
 const STATEMENT_BYTES: usize = 4_800;
+
+/// How often a statement is sent again when the nodes are too busy for it, and after how long; the pause doubles
+/// each time. What was written stays written, so a batch need not begin anew for one statement of thousands.
+const RETRIES: u32 = 3;
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// How many rows wait for others of their partition, which bounds the memory that a batch takes here.
 const WAITING_ROWS_MAX: usize = 1 << 16;
@@ -67,7 +73,9 @@ pub(crate) fn check(batch: &Batch) -> Result<(), SinkError> {
         }
         // Escaping makes a key four times as long at most.
         let bytes = row.keys.iter().map(|key| key.len()).sum::<usize>();
-        if bytes > KEYS_BYTES_MAX / 4 && row.keys.iter().map(|key| escape(key).len()).sum::<usize>() > KEYS_BYTES_MAX {
+        if bytes > KEYS_BYTES_MAX / 4
+            && row.keys.iter().map(|key| escape(key).len()).sum::<usize>() > KEYS_BYTES_MAX
+        {
             let place = place("the keys");
             return Err(SinkError::refused(format!("{place}: they are longer than {KEYS_BYTES_MAX} bytes")));
         }
@@ -197,8 +205,22 @@ impl Writer {
 
     async fn send(&mut self, rows: Vec<Vec<Value>>) -> Result<(), StoreError> {
         let (session, insert) = (Arc::clone(&self.session), Arc::clone(&self.insert));
-        self.tasks.run(async move { session.write(&insert, rows).await }).await
+        self.tasks.run(async move { write_patiently(&*session, &insert, &rows).await }).await
     }
+}
+
+async fn write_patiently(
+    session: &dyn Session,
+    insert: &Arc<str>,
+    rows: &[Vec<Value>],
+) -> Result<(), StoreError> {
+    for retry in 0..RETRIES {
+        match session.write(insert, rows).await {
+            Err(error) if error.kind == Kind::Busy => tokio::time::sleep(PAUSE * 2_u32.pow(retry)).await,
+            answer => return answer,
+        }
+    }
+    session.write(insert, rows).await
 }
 
 /// A row's size as Cassandra counts it for a batch: values, and per cell its times.

@@ -118,7 +118,8 @@ impl Shape {
         let table = &self.table;
         let refused = |what: String| Err(SinkError::refused(format!("the table {table} {what}")));
         let text = |row: &[Value], at: usize| row[at].text().unwrap_or_default().to_owned();
-        let places = [(&self.partition, "partition_key"), (&self.clustering, "clustering"), (&self.others, "regular")];
+        let places =
+            [(&self.partition, "partition_key"), (&self.clustering, "clustering"), (&self.others, "regular")];
         for (columns, kind) in places {
             for (at, (name, declared)) in columns.iter().enumerate() {
                 let Some(column) = found.iter().find(|column| column[0].text() == Some(name)) else {
@@ -154,7 +155,9 @@ impl Shape {
             // Columns beside the key may stay empty.
             let in_key = matches!(text(column, 2).as_str(), "partition_key" | "clustering");
             if in_key && !self.all().any(|(known, _)| *known == name) {
-                return refused(format!("has a column {name} in its key, which evs does not know how to fill"));
+                return refused(format!(
+                    "has a column {name} in its key, which evs does not know how to fill"
+                ));
             }
         }
         Ok(())

@@ -238,7 +238,10 @@ impl CassandraSink {
 impl fmt::Debug for CassandraSink {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { connector, config, .. } = self;
-        f.debug_struct("CassandraSink").field("driver", connector).field("config", config).finish_non_exhaustive()
+        f.debug_struct("CassandraSink")
+            .field("driver", connector)
+            .field("config", config)
+            .finish_non_exhaustive()
     }
 }
 

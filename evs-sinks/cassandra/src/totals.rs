@@ -106,7 +106,9 @@ impl Partition<'_> {
         for ((measure, total), value) in self.schema.measures.iter().zip(totals).zip(values) {
             let value = from_column(measure, value).ok_or_else(|| {
                 let (table, column) = (&self.schema.statistic, &measure.name);
-                SinkError::refused(format!("the table {table}, column {column}: {value:?} is no value of evs's"))
+                SinkError::refused(format!(
+                    "the table {table}, column {column}: {value:?} is no value of evs's"
+                ))
             })?;
             let merged = measure.kind.merge(*total, value);
             // What a count's column could not hold is no count either.

@@ -51,8 +51,10 @@ impl Index {
             statistic: schema.statistic.as_str().into(),
             span_seconds: i64::from(schema.window_seconds.max(1)) * SPAN_WINDOWS,
             retain: schema.retain_seconds.map(|retain| retain.saturating_add(MARGIN_SECONDS)),
-            insert: format!("INSERT INTO {table} (statistic, span, {WINDOW_START}) VALUES (?, ?, ?) USING TTL ?")
-                .into(),
+            insert: format!(
+                "INSERT INTO {table} (statistic, span, {WINDOW_START}) VALUES (?, ?, ?) USING TTL ?"
+            )
+            .into(),
             select: format!(
                 "SELECT {WINDOW_START} FROM {table} WHERE statistic = ? AND span = ? \
                  AND {WINDOW_START} >= ? AND {WINDOW_START} <= ?"
@@ -78,7 +80,7 @@ impl Index {
             let mut row = self.partition(window.div_euclid(self.span_seconds)).to_vec();
             row.extend([Value::Timestamp(window * 1000), Value::Int(ttl)]);
             let (session, insert) = (Arc::clone(session), Arc::clone(&self.insert));
-            tasks.run(async move { session.write(&insert, vec![row]).await }).await?;
+            tasks.run(async move { session.write(&insert, &[row]).await }).await?;
         }
         tasks.finish().await?;
         let mut written = self.written();
@@ -110,12 +112,7 @@ impl Index {
         Ok(found.filter_map(|row| row.first()?.timestamp()).map(|start| start.div_euclid(1000)).collect())
     }
 
-    async fn spans(
-        &self,
-        session: &Arc<dyn Session>,
-        first: i64,
-        last: i64,
-    ) -> Result<Vec<i64>, StoreError> {
+    async fn spans(&self, session: &Arc<dyn Session>, first: i64, last: i64) -> Result<Vec<i64>, StoreError> {
         let spans = first.div_euclid(self.span_seconds)..=last.div_euclid(self.span_seconds);
         if spans.end() - spans.start() < SPANS_MAX {
             return Ok(spans.collect());

@@ -33,7 +33,7 @@ pub(crate) trait Session: fmt::Debug + Send + Sync + 'static {
     async fn define(&self, cql: &str) -> Result<(), StoreError>;
 
     /// Executes the statement for each of `rows`, which are of one partition, together.
-    async fn write(&self, cql: &Arc<str>, rows: Vec<Vec<Value>>) -> Result<(), StoreError>;
+    async fn write(&self, cql: &Arc<str>, rows: &[Vec<Value>]) -> Result<(), StoreError>;
 
     /// Executes a query and returns a page of its rows: the first, or the one behind another page.
     async fn page(&self, cql: &Arc<str>, values: &[Value], behind: Option<Page>)

@@ -13,8 +13,8 @@ use rustls::{
 };
 use scylla::{
     client::{
-        execution_profile::ExecutionProfile, session::Session as ScyllaSession,
-        session::TlsContext, session_builder::SessionBuilder,
+        execution_profile::ExecutionProfile, session::Session as ScyllaSession, session::TlsContext,
+        session_builder::SessionBuilder,
     },
     cluster::metadata::{ColumnType, NativeType},
     errors::{
@@ -135,7 +135,9 @@ impl Connected {
     async fn prepared(&self, cql: &Arc<str>) -> Result<PreparedStatement, StoreError> {
         let known = |prepared: &HashMap<_, PreparedStatement>| prepared.get(cql).cloned();
         // No panic can leave the map half changed.
-        if let Some(statement) = known(&self.prepared.read().unwrap_or_else(std::sync::PoisonError::into_inner)) {
+        if let Some(statement) =
+            known(&self.prepared.read().unwrap_or_else(std::sync::PoisonError::into_inner))
+        {
             return Ok(statement);
         }
         let mut statement = self.session.prepare(&**cql).await.map_err(|error| sort_prepare(&error))?;
@@ -166,22 +168,27 @@ impl Session for Connected {
         answer.map(drop).map_err(|error| sort(&error))
     }
 
-    async fn write(&self, cql: &Arc<str>, rows: Vec<Vec<Value>>) -> Result<(), StoreError> {
+    async fn write(&self, cql: &Arc<str>, rows: &[Vec<Value>]) -> Result<(), StoreError> {
         let statement = self.prepared(cql).await?;
-        let answer = if let [row] = &rows[..] {
+        let answer = if let [row] = rows {
             self.session.execute_unpaged(&statement, row).await
         } else {
             let mut batch = Batch::new(BatchType::Unlogged);
             batch.set_is_idempotent(true);
-            for _ in &rows {
+            for _ in rows {
                 batch.append_statement(statement.clone());
             }
-            self.session.batch(&batch, &rows).await
+            self.session.batch(&batch, rows).await
         };
         answer.map(drop).map_err(|error| sort(&error))
     }
 
-    async fn page(&self, cql: &Arc<str>, values: &[Value], behind: Option<Page>) -> Result<Paged, StoreError> {
+    async fn page(
+        &self,
+        cql: &Arc<str>,
+        values: &[Value],
+        behind: Option<Page>,
+    ) -> Result<Paged, StoreError> {
         let statement = self.prepared(cql).await?;
         let behind = behind.map_or_else(PagingState::start, |page| PagingState::new_from_raw_bytes(page.0));
         let answer = self.session.execute_single_page(&statement, values, behind).await;
@@ -325,7 +332,9 @@ fn sort_connection(error: &ConnectionError) -> StoreError {
         ConnectionError::IoError(io) => {
             let tls = io.get_ref().and_then(|error| error.downcast_ref::<rustls::Error>());
             let kind = match tls {
-                Some(rustls::Error::InvalidCertificate(_) | rustls::Error::AlertReceived(_)) => Kind::Permanent,
+                Some(rustls::Error::InvalidCertificate(_) | rustls::Error::AlertReceived(_)) => {
+                    Kind::Permanent
+                }
                 _ => Kind::Lost,
             };
             StoreError::new(kind, error.to_string())

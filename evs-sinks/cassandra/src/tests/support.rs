@@ -41,6 +41,9 @@ impl Server {
     /// `None` if there is no server to test on.
     pub(super) async fn new(driver: Driver) -> Option<Self> {
         let url = evs_testkit::server("cassandra")?;
+        // The driver for tests finds something to say about each connection.
+        #[cfg(feature = "cassandra-cpp")]
+        cassandra_cpp::set_level(cassandra_cpp::LogLevel::DISABLED);
         let config = Config::from_url(&url_of(&url, "system")).expect("EVS_CASSANDRA_URL is a URL");
         let session = driver.connector().connect(&config).await.expect("the server answers");
         Some(Self { driver, url, session, keyspaces: Mutex::default() })
@@ -90,11 +93,17 @@ impl Keyspace {
     /// All rows of a query, in which `KS` stands for the keyspace.
     pub(super) async fn query(&self, cql: &str) -> Vec<Vec<Value>> {
         let cql = cql.replace("KS", &self.name);
-        query(&*self.session, &cql.as_str().into(), &[]).await.unwrap_or_else(|error| panic!("{cql}: {error}"))
+        query(&*self.session, &cql.as_str().into(), &[])
+            .await
+            .unwrap_or_else(|error| panic!("{cql}: {error}"))
     }
 
-    pub(super) async fn define(&self, cql: &str) {
-        self.session.define(&cql.replace("KS", &self.name)).await.unwrap();
+    /// Executes a statement that has no answer.
+    pub(super) async fn execute(&self, cql: &str) {
+        self.session
+            .define(&cql.replace("KS", &self.name))
+            .await
+            .unwrap_or_else(|error| panic!("{cql}: {error}"));
     }
 }
 
@@ -152,7 +161,8 @@ impl Faults {
         let mut state = self.state.lock().unwrap();
         if state.0.is_some_and(|fault| due(fault, state.1)) {
             state.0 = None;
-            return Err(StoreError::new(Kind::Busy, "fault on demand"));
+            // Not one that the sink tries again by itself.
+            return Err(StoreError::new(Kind::Lost, "fault on demand"));
         }
         Ok(())
     }
@@ -182,7 +192,7 @@ impl Session for FaultySession {
         self.inner.define(cql).await
     }
 
-    async fn write(&self, cql: &Arc<str>, rows: Vec<Vec<Value>>) -> Result<(), StoreError> {
+    async fn write(&self, cql: &Arc<str>, rows: &[Vec<Value>]) -> Result<(), StoreError> {
         let written = rows.len();
         if cql.contains("\"evs_progress\"") {
             self.faults.fail_if(|fault, rows| rows > 0 && fault == Fault::Commit)?;
@@ -197,7 +207,12 @@ impl Session for FaultySession {
         self.faults.fail_if(|fault, rows| matches!(fault, Fault::Rows(after) if rows >= after))
     }
 
-    async fn page(&self, cql: &Arc<str>, values: &[Value], behind: Option<Page>) -> Result<Paged, StoreError> {
+    async fn page(
+        &self,
+        cql: &Arc<str>,
+        values: &[Value],
+        behind: Option<Page>,
+    ) -> Result<Paged, StoreError> {
         self.inner.page(cql, values, behind).await
     }
 }
