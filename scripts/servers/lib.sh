@@ -65,8 +65,9 @@ is_alive() {
 
 # Whether a process is the server whose data is in that folder, and not one that got its number later.
 is_server() {
+    # Not with -q: grep would leave at its first match, and tr fail of a broken pipe.
     is_alive "$1" && { tr '\0' '\n' <"/proc/$1/cmdline"; } 2>/dev/null |
-        grep -qxF -e "$2" -e "--datadir=$2" -e "-Dcassandra.storagedir=$2"
+        grep -xF -e "$2" -e "--datadir=$2" -e "-Dcassandra.storagedir=$2" >/dev/null
 }
 
 # The processes whose parent is this one.
