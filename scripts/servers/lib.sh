@@ -55,12 +55,14 @@ apt_install() {
     "${apt[@]}" || { apt-get update && "${apt[@]}"; }
 }
 
-# A process that exists and is no zombie.
+# A process that exists and is no zombie. One that is killed looks like a zombie as soon as its first thread has
+# ended; it keeps its ports and its files until the last one has.
 is_alive() {
-    local stat
+    local stat threads
     { stat=$(<"/proc/$1/stat"); } 2>/dev/null || return 1
     stat=${stat##*) }
-    [ "${stat%% *}" != Z ]
+    threads=("/proc/$1/task"/*)
+    [ "${stat%% *}" != Z ] || [ ${#threads[@]} -gt 1 ]
 }
 
 # Whether a process is the server whose data is in that folder, and not one that got its number later.
