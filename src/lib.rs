@@ -40,6 +40,8 @@
 //! - `notify` (default): new lines are noticed by file system events, not only by polling.
 //! - `conformance`: the suite that every sink must pass, for whoever writes one.
 
+#[cfg(any(feature = "cassandra", feature = "cassandra-cpp"))]
+pub use evs_cassandra::CassandraSink;
 pub use evs_core::*;
 #[cfg(feature = "sqlite")]
 pub use evs_sqlite::SqliteSink;
@@ -51,6 +53,8 @@ pub mod prelude {
         statistic::{arg, count, field, max, min, sum},
     };
 
+    #[cfg(any(feature = "cassandra", feature = "cassandra-cpp"))]
+    pub use crate::CassandraSink;
     #[cfg(feature = "sqlite")]
     pub use crate::SqliteSink;
 }

@@ -1,4 +1,4 @@
-use evs::{Rows, Schema, Sink, pipeline::PipelineBuilder, prelude::SqliteSink};
+use evs::{Rows, Schema, pipeline::PipelineBuilder, prelude::*};
 
 use crate::{Failure, Invalid};
 
@@ -7,6 +7,8 @@ pub(crate) async fn add(builder: PipelineBuilder, url: &str) -> Result<PipelineB
     let name = name(url);
     match url.split_once("://") {
         Some(("sqlite", _)) => Ok(builder.sink(name, SqliteSink::connect(url).await?)),
+        #[cfg(feature = "cassandra")]
+        Some(("cassandra", _)) => Ok(builder.sink(name, CassandraSink::connect(url).await?)),
         // The URL is not shown: it may hold a password.
         _ => Err(unknown()),
     }
@@ -16,6 +18,10 @@ pub(crate) async fn add(builder: PipelineBuilder, url: &str) -> Result<PipelineB
 pub(crate) async fn totals(url: &str, schema: &Schema) -> Result<Rows, Failure> {
     match url.split_once("://") {
         Some(("sqlite", _)) => Ok(SqliteSink::connect(url).await?.totals(schema, i64::MIN..i64::MAX).await?),
+        #[cfg(feature = "cassandra")]
+        Some(("cassandra", _)) => {
+            Ok(CassandraSink::connect(url).await?.totals(schema, i64::MIN..i64::MAX).await?)
+        }
         _ => Err(unknown()),
     }
 }

@@ -10,7 +10,7 @@ use evs::{
     prelude::*,
     status::{SinkState, SinkStatus},
 };
-use evs_testkit::{Kind, log_format};
+use evs_testkit::{Kind, Proxy, log_format};
 use tokio::{sync::oneshot, task::JoinHandle};
 
 use crate::{
@@ -115,6 +115,16 @@ impl Counting {
             status.lines == lines && status.rows == 0 && status.sinks.iter().all(done)
         };
         self.until("all was delivered", is_delivered).await;
+    }
+
+    /// Logs `lines` again and again, until so many faults have happened at the proxy.
+    pub(crate) async fn until_happened(&self, place: &mut Place, lines: u64, proxy: &Proxy, faults: u64) {
+        let deadline = Instant::now() + PATIENCE;
+        while proxy.happened() < faults {
+            assert!(Instant::now() < deadline, "fault {faults} did not happen: {:#?}", self.status());
+            place.write(lines);
+            self.until_cut(place).await;
+        }
     }
 
     /// Stops in good order, with nothing left over.

@@ -3,7 +3,6 @@ use std::sync::Arc;
 use evs_testkit::{Random, proxy::Sender};
 
 use crate::{
-    PATIENCE,
     counting::{Counting, KIND},
     store::Store,
     support::process::Place,
@@ -33,17 +32,13 @@ pub(crate) async fn answers(store: Arc<Store>) {
             // In the header of a message or in its body; most are shorter than that.
             database.proxy().cut_within(sender, random.below(12), random.below(300) as usize);
         }
-        while database.proxy().happened() < fault {
-            place.write(50);
-            counting.until_cut(&place).await;
-        }
+        counting.until_happened(&mut place, 50, database.proxy(), fault).await;
         counting.until_delivered(&place).await;
         // The status knows of it, unless the driver helped itself.
         if database.engine().reports_lost_answers() && fault <= LOST_ANSWERS {
             assert!(counting.sink().retries > retries, "fault {fault} was not noticed");
         }
     }
-    assert!(database.proxy().await_happened(LOST_ANSWERS + CUTS, PATIENCE));
     if database.engine().reports_lost_answers() {
         assert!(account.before() >= LOST_ANSWERS, "{} of the lost commits were found", account.before());
     }

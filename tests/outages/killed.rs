@@ -1,4 +1,4 @@
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use evs_testkit::Random;
 
@@ -28,9 +28,7 @@ pub(crate) async fn while_it_applies(store: Arc<Store>) {
         loop {
             database.proxy().hold(random.below(MESSAGES));
             held += 1;
-            while !database.proxy().await_happened(held, Duration::from_millis(20)) {
-                place.write(100);
-            }
+            counting.until_happened(&mut place, 100, database.proxy(), held).await;
             if account.is_applying() {
                 break;
             }
