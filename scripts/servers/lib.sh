@@ -59,7 +59,8 @@ apt_install() {
 # ended; it keeps its ports and its files until the last one has.
 is_alive() {
     local stat threads
-    { stat=$(<"/proc/$1/stat"); } 2>/dev/null || return 1
+    # Not with $(<…), which ends the whole shell if the file is gone, with `set -e`.
+    { read -r stat <"/proc/$1/stat"; } 2>/dev/null || return 1
     stat=${stat##*) }
     threads=("/proc/$1/task"/*)
     [ "${stat%% *}" != Z ] || [ ${#threads[@]} -gt 1 ]
@@ -76,7 +77,7 @@ is_server() {
 children_of() {
     local file stat
     for file in /proc/[0-9]*/stat; do
-        { stat=$(<"$file"); } 2>/dev/null || continue
+        { read -r stat <"$file"; } 2>/dev/null || continue
         # The name of the program, in brackets, may have spaces.
         read -r _ stat _ <<<"${stat##*) }"
         if [ "$stat" = "$1" ]; then
