@@ -71,7 +71,7 @@ pub(crate) fn access_log() -> &'static Path {
     static PATH: OnceLock<PathBuf> = OnceLock::new();
     PATH.get_or_init(|| {
         let mut build = Command::new(env!("CARGO"));
-        build.args(["build", "--quiet", "--example", "access_log", "--all-features"]);
+        build.args(["build", "--quiet", "--workspace", "--example", "access_log", "--features", "evs/full"]);
         if !cfg!(debug_assertions) {
             build.arg("--release");
         }
