@@ -71,7 +71,8 @@ pub(crate) fn access_log() -> &'static Path {
     static PATH: OnceLock<PathBuf> = OnceLock::new();
     PATH.get_or_init(|| {
         let mut build = Command::new(env!("CARGO"));
-        build.args(["build", "--quiet", "--workspace", "--example", "access_log", "--features", "evs/full"]);
+        // As scripts/test has built it: with other features, all dependencies would be built once more.
+        build.args(["build", "--quiet", "--workspace", "--features", "evs/full", "--example", "access_log"]);
         if !cfg!(debug_assertions) {
             build.arg("--release");
         }

@@ -1,0 +1,47 @@
+# shellcheck shell=bash
+# MariaDB, from the system's packages. Sourced by `scripts/services`.
+
+mysql_home() { echo "$SERVICES/mysql"; }
+mysql_port_offset() { echo 3306; }
+mysql_stop_signal() { echo TERM; }
+mysql_url() { echo "mysql://evs:evs@127.0.0.1:$1/evs"; }
+mysql_killed() { :; }
+
+mysql_install() {
+    command -v mariadbd >/dev/null || locked_install mysql mysql_packages
+}
+
+# The package mariadb-server would start a server of its own.
+mysql_packages() {
+    command -v mariadbd || apt_install mariadb-server-core mariadb-client-core
+}
+
+# Root is as good as any user for a server on loopback with test data, and may enter every folder.
+mysql_user() {
+    if is_root; then echo --user=root; fi
+}
+
+mysql_template() {
+    mariadb-install-db --no-defaults --datadir="$1/data" --skip-test-db \
+        --auth-root-authentication-method=normal
+    cat >"$1/init.sql" <<'SQL'
+CREATE DATABASE IF NOT EXISTS evs;
+CREATE USER IF NOT EXISTS evs@'127.0.0.1' IDENTIFIED BY 'evs';
+CREATE USER IF NOT EXISTS evs@localhost IDENTIFIED BY 'evs';
+GRANT ALL ON *.* TO evs@'127.0.0.1' WITH GRANT OPTION;
+GRANT ALL ON *.* TO evs@localhost WITH GRANT OPTION;
+SQL
+}
+
+mysql_launch() {
+    # What is acknowledged is on disk. The socket's path is relative to the data: long ones are refused.
+    # shellcheck disable=SC2046 # nothing or one word
+    launch "$1" mariadbd --no-defaults $(mysql_user) --datadir="$1/data" --init-file="$1/init.sql" \
+        --bind-address=127.0.0.1 --port="$2" --socket=socket --pid-file=mariadbd.pid --skip-name-resolve \
+        --innodb-flush-log-at-trx-commit=1 --innodb-buffer-pool-size=128M --max-connections=300
+}
+
+mysql_ready() {
+    MYSQL_PWD=evs timeout 5 mariadb --no-defaults --host=127.0.0.1 --port="$2" --user=evs \
+        --execute='SELECT 1' evs
+}
