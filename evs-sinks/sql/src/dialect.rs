@@ -63,6 +63,20 @@ pub trait Dialect: fmt::Debug + Send + Sync + 'static {
         false
     }
 
+    /// A statement that deletes the first `rows_max` of the rows that `old` is true of, by primary key. All
+    /// names in it are quoted; `key` is the primary key.
+    fn delete_some(&self, table: &str, key: &str, old: &str, rows_max: usize) -> String {
+        format!(
+            "DELETE FROM {table} WHERE ({key}) IN \
+             (SELECT {key} FROM {table} WHERE {old} ORDER BY {key} LIMIT {rows_max})"
+        )
+    }
+
+    /// Whether a transaction that writes locks the whole database, and not only its rows.
+    fn has_one_writer(&self) -> bool {
+        false
+    }
+
     /// A query with the parameter table that finds at most one row: NULL if all is well with the table as
     /// such, or a text that says what is wrong with it, to go on behind "the table ad_events ".
     fn table_query(&self) -> &'static str;

@@ -18,7 +18,7 @@ use crate::{
     prepare,
     progress::{self, ProgressTable},
     rows::{self, Statements},
-    table::{Table, totals},
+    table::{SWEEP_ROWS, Table, sweep, totals},
 };
 
 /// A SQL store as a [`Sink`].
@@ -194,6 +194,19 @@ impl<C: Connector> SqlSink<C> {
         Ok(found)
     }
 
+    async fn sweep_once(&self, schema: &Schema, before: i64) -> Result<bool, Failure> {
+        // Beside the batches, where both can write.
+        let slot = if self.dialect().has_one_writer() { &self.writer } else { &self.reader };
+        let mut lease = slot.lease(&self.connector).await?;
+        let connection = &mut lease.connection;
+        connection.begin().await?;
+        prepare::check_known(connection, self.dialect(), schema).await?;
+        let swept = connection.execute(&sweep(schema, self.dialect()), vec![Value::Integer(before)]).await?;
+        connection.commit().await?;
+        lease.give_back();
+        Ok(swept >= SWEEP_ROWS as u64)
+    }
+
     async fn totals_once(&self, schema: &Schema, windows: Range<i64>) -> Result<Rows, Failure> {
         let mut lease = self.reader.lease(&self.connector).await?;
         let connection = &mut lease.connection;
@@ -240,6 +253,11 @@ impl<C: Connector> Sink for SqlSink<C> {
             self.tables().remove(batch.statistic());
         }
         answer
+    }
+
+    async fn sweep(&self, schema: &Schema, before: i64) -> Result<bool, SinkError> {
+        let what = || format!("statistic {}: old windows were not swept away", schema.statistic);
+        self.attempt(what, self.sweep_once(schema, before)).await
     }
 
     async fn totals(&self, schema: &Schema, windows: Range<i64>) -> Result<Rows, SinkError> {

@@ -168,6 +168,17 @@ pub(crate) fn totals(schema: &Schema, dialect: &dyn Dialect) -> Arc<str> {
     sql.into()
 }
 
+/// How many rows are swept away at a time: some ten milliseconds' worth of locks.
+pub(crate) const SWEEP_ROWS: usize = 5000;
+
+/// The statement that deletes at most [`SWEEP_ROWS`] rows whose windows start before its parameter.
+pub(crate) fn sweep(schema: &Schema, dialect: &dyn Dialect) -> Arc<str> {
+    let shape = Shape::of_statistic(schema);
+    let mut old = format!("{} < ", dialect.quote(WINDOW_START));
+    dialect.placeholder(&mut old, 1);
+    dialect.delete_some(&dialect.quote(&shape.table), &shape.key(dialect), &old, SWEEP_ROWS).into()
+}
+
 /// Fills in the placeholders of a statement that is written with `?`. It has no other question marks.
 pub(crate) fn with_placeholders(sql: &str, dialect: &dyn Dialect) -> Arc<str> {
     let mut filled = String::with_capacity(sql.len());

@@ -34,6 +34,10 @@ impl Dialect for SqliteDialect {
         ""
     }
 
+    fn has_one_writer(&self) -> bool {
+        true
+    }
+
     fn least(&self) -> &'static str {
         "min"
     }

@@ -79,6 +79,10 @@ impl Sink for SqliteSink {
         self.0.apply(batch).await
     }
 
+    async fn sweep(&self, schema: &Schema, before: i64) -> Result<bool, SinkError> {
+        self.0.sweep(schema, before).await
+    }
+
     async fn totals(&self, schema: &Schema, windows: Range<i64>) -> Result<Rows, SinkError> {
         self.0.totals(schema, windows).await
     }
