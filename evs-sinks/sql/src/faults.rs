@@ -37,8 +37,12 @@ impl<C: Connector> Connector for Faulty<C> {
         Ok(FaultyConnection { inner, fault: Arc::clone(&self.fault), rows: 0 })
     }
 
-    fn secret(&self) -> Option<&str> {
-        self.inner.secret()
+    fn is_remote(&self) -> bool {
+        self.inner.is_remote()
+    }
+
+    fn secrets(&self) -> &[String] {
+        self.inner.secrets()
     }
 }
 
@@ -93,5 +97,9 @@ impl<C: Connection> Connection for FaultyConnection<C> {
 
     async fn rollback(&mut self) -> Result<(), StoreError> {
         self.inner.rollback().await
+    }
+
+    fn statement_bytes_max(&self) -> usize {
+        self.inner.statement_bytes_max()
     }
 }

@@ -17,6 +17,7 @@
 //! This crate is for those who write a sink; it is outside semver.
 
 mod connection;
+mod decimal;
 mod dialect;
 #[cfg(feature = "faults")]
 mod faults;
@@ -31,6 +32,7 @@ mod table;
 mod tests;
 
 pub use connection::{Connection, Connector, StoreError, Value};
+pub use decimal::decimal;
 pub use dialect::{ColumnType, Dialect, Limits};
 #[cfg(feature = "faults")]
 pub use faults::Faulty;

@@ -45,6 +45,13 @@ impl SqliteSink {
         sink.check().await?;
         Ok(Self(sink))
     }
+
+    /// Whether tables that are missing are made, as they are by default, or refused with the statements that
+    /// would make them.
+    #[must_use]
+    pub fn create(self, may_create: bool) -> Self {
+        Self(self.0.create(may_create))
+    }
 }
 
 fn path_of(url: &str) -> Result<PathBuf, SinkError> {
