@@ -30,10 +30,12 @@ mod sink;
 mod table;
 #[cfg(test)]
 mod tests;
+mod url;
 
 pub use connection::{Connection, Connector, StoreError, Value};
 pub use decimal::decimal;
 pub use dialect::{ColumnType, Dialect, Limits};
 #[cfg(feature = "faults")]
-pub use faults::Faulty;
+pub use faults::{Faulty, Gate, Held};
 pub use sink::SqlSink;
+pub use url::{check_files, check_url, passwords};
