@@ -37,9 +37,13 @@
 //! # Features
 //!
 //! - `sqlite` (default): [`SqliteSink`], with SQLite built in.
+//! - `cassandra`: `CassandraSink`, for Apache Cassandra, with a driver in pure Rust.
+//! - `cassandra-cpp`: the same with the C++ driver, which must be installed.
 //! - `notify` (default): new lines are noticed by file system events, not only by polling.
 //! - `conformance`: the suite that every sink must pass, for whoever writes one.
 
+#[cfg(any(feature = "cassandra", feature = "cassandra-cpp"))]
+pub use evs_cassandra::{self as cassandra, CassandraSink};
 pub use evs_core::*;
 #[cfg(feature = "sqlite")]
 pub use evs_sqlite::SqliteSink;
@@ -51,6 +55,8 @@ pub mod prelude {
         statistic::{arg, count, field, max, min, sum},
     };
 
+    #[cfg(any(feature = "cassandra", feature = "cassandra-cpp"))]
+    pub use crate::CassandraSink;
     #[cfg(feature = "sqlite")]
     pub use crate::SqliteSink;
 }

@@ -1,0 +1,195 @@
+use std::{collections::HashMap, fmt, time::Duration};
+
+use evs_core::SinkError;
+
+use crate::{
+    CassandraSink,
+    config::{Config, Consistency},
+    driver::Connector,
+    sink::Buckets,
+};
+
+/// The driver that speaks to the cluster.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Driver {
+    /// The crate `scylla`, in pure Rust.
+    #[cfg(feature = "scylla")]
+    Scylla,
+    /// The crate `cassandra-cpp`, on the C++ driver.
+    #[cfg(feature = "cassandra-cpp")]
+    Cpp,
+}
+
+impl Driver {
+    /// What is used unless it is said otherwise: the first of the drivers that were compiled in.
+    const DEFAULT: Self = {
+        #[cfg(feature = "scylla")]
+        {
+            Self::Scylla
+        }
+        #[cfg(not(feature = "scylla"))]
+        {
+            Self::Cpp
+        }
+    };
+
+    pub(crate) fn connector(self) -> Box<dyn Connector> {
+        match self {
+            #[cfg(feature = "scylla")]
+            Self::Scylla => Box::new(crate::driver::rust::Scylla),
+            #[cfg(feature = "cassandra-cpp")]
+            Self::Cpp => Box::new(crate::driver::cpp::Cpp),
+        }
+    }
+}
+
+/// Settings of a [`CassandraSink`]. Setters store; [`CassandraBuilder::connect`] judges.
+#[derive(Clone)]
+pub struct CassandraBuilder {
+    url: String,
+    driver: Driver,
+    create: bool,
+    timeout: Duration,
+    consistency: Option<Consistency>,
+    datacenter: Option<String>,
+    buckets: u32,
+    buckets_of: HashMap<String, u32>,
+}
+
+/// More would make a query for one window a query of a thousand.
+const BUCKETS_MAX: u32 = 1_000;
+
+/// How long [`CassandraBuilder::connect`] waits to find out whether the cluster will have it.
+const CHECK_TIMEOUT: Duration = Duration::from_secs(10);
+
+impl CassandraBuilder {
+    pub(crate) fn new(url: String) -> Self {
+        Self {
+            url,
+            driver: Driver::DEFAULT,
+            create: true,
+            timeout: CassandraSink::TIMEOUT,
+            consistency: None,
+            datacenter: None,
+            buckets: 1,
+            buckets_of: HashMap::new(),
+        }
+    }
+
+    /// Which driver to use, where more than one is compiled in. By default [`Driver::Scylla`].
+    #[must_use]
+    pub fn driver(mut self, driver: Driver) -> Self {
+        self.driver = driver;
+        self
+    }
+
+    /// Whether tables that are missing are made: true by default. If not, they are only checked, and the
+    /// error says with which statements to make those that are missing. The keyspace is never made: how many
+    /// replicas it has is for the owner of the cluster to say.
+    #[must_use]
+    pub fn create(mut self, create: bool) -> Self {
+        self.create = create;
+        self
+    }
+
+    /// How long a call may take before it is given up as [`SinkError::Unavailable`], connecting included: 5
+    /// minutes by default. It must be enough for the largest batch. A single request is given 15 s, or less
+    /// if this is less.
+    #[must_use]
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
+    /// How many replicas must have a write, or answer a read. Goes before what the URL says.
+    #[must_use]
+    pub fn consistency(mut self, consistency: Consistency) -> Self {
+        self.consistency = Some(consistency);
+        self
+    }
+
+    /// The datacenter whose nodes are spoken to; nodes of others are not. Goes before what the URL says.
+    /// Needed for [`Consistency::LocalQuorum`] if the cluster has more than one.
+    #[must_use]
+    pub fn datacenter(mut self, name: impl Into<String>) -> Self {
+        self.datacenter = Some(name.into());
+        self
+    }
+
+    /// Into how many partitions the rows of a window go, in tables that are made from now on: 1 to 1,000, by
+    /// default 1. A table keeps the number that it was made with.
+    ///
+    /// A partition should not have more than about 100,000 rows. There is a row per key and batch: with a
+    /// window of 60 s that is flushed every 5 s, 12 or 13 for each key that is always there, and as many for
+    /// each further source. A reader of a window reads all of its buckets.
+    #[must_use]
+    pub fn buckets(mut self, buckets: u32) -> Self {
+        self.buckets = buckets;
+        self
+    }
+
+    /// The same for one statistic, by its name.
+    #[must_use]
+    pub fn buckets_of(mut self, statistic: impl Into<String>, buckets: u32) -> Self {
+        self.buckets_of.insert(statistic.into(), buckets);
+        self
+    }
+
+    /// Makes the sink.
+    ///
+    /// A cluster that is away is no error: the sink connects when it is used.
+    ///
+    /// # Errors
+    ///
+    /// [`SinkError::Refused`] if the URL or a setting is wrong, if a file that it names cannot be read, or if
+    /// the cluster is there and says no: to the credentials, or for want of the keyspace or the datacenter.
+    pub async fn connect(self) -> Result<CassandraSink, SinkError> {
+        let mut sink = self.build(self.driver.connector())?;
+        let timeout = std::mem::replace(&mut sink.timeout, self.timeout.min(CHECK_TIMEOUT));
+        let checked = sink.check().await;
+        sink.timeout = timeout;
+        match checked {
+            Err(error) if !error.is_transient() => Err(error),
+            _ => Ok(sink),
+        }
+    }
+
+    /// The sink, on that driver.
+    pub(crate) fn build(&self, connector: Box<dyn Connector>) -> Result<CassandraSink, SinkError> {
+        let mut config = Config::from_url(&self.url)?;
+        if let Some(consistency) = self.consistency {
+            config.consistency = consistency;
+        }
+        if let Some(datacenter) = &self.datacenter {
+            config.datacenter = Some(datacenter.clone());
+        }
+        if self.timeout.is_zero() {
+            return Err(SinkError::refused("timeout: 0 s is not enough for anything"));
+        }
+        config.connect_timeout = config.connect_timeout.min(self.timeout);
+        config.request_timeout = config.request_timeout.min(self.timeout);
+        let checked = |buckets: u32| match i32::try_from(buckets) {
+            Ok(number) if (1..=BUCKETS_MAX).contains(&buckets) => Ok(number),
+            _ => Err(SinkError::refused(format!("buckets: {buckets} is not one of 1 to {BUCKETS_MAX}"))),
+        };
+        let of = self.buckets_of.iter().map(|(name, buckets)| Ok((name.clone(), checked(*buckets)?)));
+        let buckets = Buckets { default: checked(self.buckets)?, of: of.collect::<Result<_, SinkError>>()? };
+        Ok(CassandraSink::new(connector, config, self.create, buckets, self.timeout))
+    }
+}
+
+/// Shows no URL, which may hold a password.
+impl fmt::Debug for CassandraBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CassandraBuilder")
+            .field("driver", &self.driver)
+            .field("create", &self.create)
+            .field("timeout", &self.timeout)
+            .field("consistency", &self.consistency)
+            .field("datacenter", &self.datacenter)
+            .field("buckets", &self.buckets)
+            .field("buckets_of", &self.buckets_of)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,53 @@
+//! Requests side by side, as many as are good for the server.
+
+use tokio::task::JoinSet;
+
+/// How many requests of one call are on their way at a time. Measured: fewer leave a node waiting, more are
+/// no faster, and a node that is behind answers them too late.
+const AT_ONCE: usize = 32;
+
+/// Tasks that run side by side. Dropped, they are aborted.
+pub(crate) struct Tasks<T, E> {
+    running: JoinSet<Result<T, E>>,
+    done: Vec<T>,
+}
+
+impl<T: Send + 'static, E: Send + 'static> Tasks<T, E> {
+    pub(crate) fn new() -> Self {
+        Self { running: JoinSet::new(), done: Vec::new() }
+    }
+
+    /// Starts a task, when there is room for it.
+    ///
+    /// # Errors
+    ///
+    /// That of a task which was started before.
+    pub(crate) async fn run(
+        &mut self,
+        task: impl Future<Output = Result<T, E>> + Send + 'static,
+    ) -> Result<(), E> {
+        while self.running.len() >= AT_ONCE {
+            self.join().await?;
+        }
+        self.running.spawn(task);
+        Ok(())
+    }
+
+    /// Waits for the tasks and returns what they returned, in no order.
+    pub(crate) async fn finish(mut self) -> Result<Vec<T>, E> {
+        while !self.running.is_empty() {
+            self.join().await?;
+        }
+        Ok(self.done)
+    }
+
+    async fn join(&mut self) -> Result<(), E> {
+        match self.running.join_next().await {
+            Some(Ok(answer)) => self.done.push(answer?),
+            // Tasks are aborted only together with the set.
+            Some(Err(panicked)) => std::panic::resume_unwind(panicked.into_panic()),
+            None => {}
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,122 @@
+//! What the sink needs of a driver for Cassandra.
+
+#[cfg(feature = "cassandra-cpp")]
+pub(crate) mod cpp;
+mod error;
+pub(crate) mod number;
+#[cfg(feature = "scylla")]
+pub(crate) mod rust;
+
+use std::{fmt, sync::Arc};
+
+use async_trait::async_trait;
+
+pub(crate) use self::error::{Kind, StoreError, server_error};
+use crate::config::Config;
+
+/// A driver: makes sessions.
+#[async_trait]
+pub(crate) trait Connector: fmt::Debug + Send + Sync + 'static {
+    /// A session with at least one connection to a node that is up.
+    async fn connect(&self, config: &Config) -> Result<Arc<dyn Session>, StoreError>;
+}
+
+/// A driver's session: connections to the nodes of a cluster.
+///
+/// Each distinct statement is prepared once. A call that is dropped may or may not have had its effect.
+#[async_trait]
+pub(crate) trait Session: fmt::Debug + Send + Sync + 'static {
+    /// The datacenters of the cluster, each once, with the number of their nodes.
+    async fn datacenters(&self) -> Result<Vec<(String, usize)>, StoreError>;
+
+    /// Changes the schema, and waits until the nodes agree on it.
+    async fn define(&self, cql: &str) -> Result<(), StoreError>;
+
+    /// Executes the statement for each of `rows`, which are of one partition, together.
+    async fn write(&self, cql: &Arc<str>, rows: &[Vec<Value>]) -> Result<(), StoreError>;
+
+    /// Executes a query and returns a page of its rows: the first, or the one behind another page.
+    async fn page(&self, cql: &Arc<str>, values: &[Value], behind: Option<Page>)
+    -> Result<Paged, StoreError>;
+}
+
+/// Where a page of rows ended, in the driver's own terms.
+#[derive(Debug)]
+pub(crate) struct Page(Arc<[u8]>);
+
+/// A page of rows, and where it ended if there are more.
+pub(crate) type Paged = (Vec<Vec<Value>>, Option<Page>);
+
+/// The rows in a page. A row has some hundred bytes.
+const PAGE_ROWS: i32 = 2_000;
+
+/// All rows of a query: for those that find few.
+pub(crate) async fn query(
+    session: &dyn Session,
+    cql: &Arc<str>,
+    values: &[Value],
+) -> Result<Vec<Vec<Value>>, StoreError> {
+    let (mut found, mut behind) = session.page(cql, values, None).await?;
+    while behind.is_some() {
+        let (rows, end) = session.page(cql, values, behind).await?;
+        found.extend(rows);
+        behind = end;
+    }
+    Ok(found)
+}
+
+/// A bound parameter, or a column of a row that was read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Value {
+    /// No value: not written (and so no tombstone either), or read where nothing was written.
+    Absent,
+    Int(i32),
+    Bigint(i64),
+    Boolean(bool),
+    Text(Arc<str>),
+    /// Milliseconds since 1970.
+    Timestamp(i64),
+    Varint(i128),
+    /// Unscaled value and scale.
+    Decimal(i128, i32),
+    /// A `list<text>`.
+    Texts(Vec<String>),
+}
+
+impl Value {
+    pub(crate) fn text(&self) -> Option<&str> {
+        if let Self::Text(text) = self { Some(text) } else { None }
+    }
+
+    pub(crate) fn bigint(&self) -> Option<i64> {
+        if let Self::Bigint(number) = self { Some(*number) } else { None }
+    }
+
+    pub(crate) fn int(&self) -> Option<i32> {
+        if let Self::Int(number) = self { Some(*number) } else { None }
+    }
+
+    pub(crate) fn timestamp(&self) -> Option<i64> {
+        if let Self::Timestamp(milliseconds) = self { Some(*milliseconds) } else { None }
+    }
+
+    /// About how many bytes it takes in Cassandra.
+    pub(crate) fn bytes(&self) -> usize {
+        match self {
+            Self::Absent => 0,
+            Self::Boolean(_) => 1,
+            Self::Int(_) => 4,
+            Self::Bigint(_) | Self::Timestamp(_) => 8,
+            Self::Varint(number) => number::bytes(*number),
+            Self::Decimal(number, _) => 4 + number::bytes(*number),
+            Self::Text(text) => text.len(),
+            Self::Texts(texts) => texts.iter().map(|text| 4 + text.len()).sum(),
+        }
+    }
+}
+
+impl From<&str> for Value {
+    fn from(text: &str) -> Self {
+        Self::Text(text.into())
+    }
+}

@@ -1,0 +1,266 @@
+//! Making tables, and checking those that are there.
+
+use std::sync::Arc;
+
+use evs_core::{SinkError, statistic::Schema};
+
+use crate::{
+    driver::{Session, StoreError, Value, query},
+    names::{self, qualified},
+    progress::now,
+    shape::{CATALOGUE, Shape},
+    sink::Failure,
+};
+
+/// A keyspace, and what may be done in it.
+#[derive(Debug)]
+pub(crate) struct Storage {
+    pub(crate) keyspace: String,
+    /// Whether tables that are missing are made.
+    pub(crate) create: bool,
+    columns: Arc<str>,
+    definition: Arc<str>,
+    define: Arc<str>,
+}
+
+impl Storage {
+    pub(crate) fn new(keyspace: &str, create: bool) -> Self {
+        let catalogue = qualified(keyspace, CATALOGUE);
+        Self {
+            keyspace: keyspace.to_owned(),
+            create,
+            columns: "SELECT column_name, type, kind, position, clustering_order FROM system_schema.columns \
+                      WHERE keyspace_name = ? AND table_name = ?"
+                .into(),
+            definition: format!("SELECT definition, buckets FROM {catalogue} WHERE statistic = ?").into(),
+            // The only lightweight transaction, once for a table: of two that make it at once, with other
+            // numbers of buckets, one must see the other.
+            define: format!(
+                "INSERT INTO {catalogue} (statistic, definition, buckets, since) VALUES (?, ?, ?, ?) \
+                 IF NOT EXISTS"
+            )
+            .into(),
+        }
+    }
+
+    /// Makes the table of a statistic, or checks it.
+    ///
+    /// The catalogue's row comes last: a table without one is empty, and taken over by the next attempt.
+    pub(crate) async fn prepare(
+        &self,
+        session: &dyn Session,
+        schema: &Schema,
+        buckets: i32,
+    ) -> Result<(), Failure> {
+        names::check(schema)?;
+        let shape = Shape::of_statistic(schema);
+        let mut missing = Vec::new();
+        for shape in [Shape::progress(), Shape::catalogue(), Shape::windows()] {
+            if !self.check(session, &shape).await? {
+                missing.push(shape);
+            }
+        }
+        let catalogued = !missing.iter().any(|shape| shape.table == CATALOGUE);
+        if catalogued && self.is_known(session, schema).await?.is_some() && missing.is_empty() {
+            return Ok(());
+        }
+        if self.check(session, &shape).await? {
+            self.refuse_rows(session, &shape).await?;
+        } else {
+            missing.push(shape);
+        }
+        self.create(session, &missing).await?;
+        let row = [
+            schema.statistic.as_str().into(),
+            schema.to_json().as_str().into(),
+            Value::Int(buckets),
+            Value::Timestamp(now().saturating_mul(1000)),
+        ];
+        query(session, &self.define, &row).await?;
+        // Whoever was first: its definition holds.
+        if self.is_known(session, schema).await?.is_none() {
+            let what = format!("{CATALOGUE} does not have what was just written to it");
+            return Err(StoreError::new(crate::driver::Kind::Busy, what).into());
+        }
+        Ok(())
+    }
+
+    /// Makes the tables that hold no statistic, or checks them.
+    pub(crate) async fn bookkeeping(&self, session: &dyn Session) -> Result<(), Failure> {
+        let mut missing = Vec::new();
+        for shape in [Shape::progress(), Shape::catalogue(), Shape::windows()] {
+            if !self.check(session, &shape).await? {
+                missing.push(shape);
+            }
+        }
+        self.create(session, &missing).await
+    }
+
+    /// Checks that the statistic was prepared, and returns the number of its buckets; changes nothing.
+    pub(crate) async fn check_known(&self, session: &dyn Session, schema: &Schema) -> Result<i32, Failure> {
+        names::check(schema)?;
+        if self.check(session, &Shape::catalogue()).await?
+            && let Some(buckets) = self.is_known(session, schema).await?
+        {
+            return Ok(buckets);
+        }
+        Err(SinkError::refused(format!("statistic {} was not prepared", schema.statistic)).into())
+    }
+
+    /// Whether the table is there. If it has another shape, that is an error.
+    pub(crate) async fn check(&self, session: &dyn Session, shape: &Shape) -> Result<bool, Failure> {
+        let table = [self.keyspace.as_str().into(), shape.table.as_str().into()];
+        let found = query(session, &self.columns, &table).await?;
+        if found.is_empty() {
+            return Ok(false);
+        }
+        shape.check(&found, &self.keyspace)?;
+        Ok(true)
+    }
+
+    async fn create(&self, session: &dyn Session, missing: &[Shape]) -> Result<(), Failure> {
+        if missing.is_empty() {
+            return Ok(());
+        }
+        let statements = missing.iter().map(|shape| shape.create(&self.keyspace)).collect::<Vec<_>>();
+        if !self.create {
+            return Err(SinkError::refused(format!(
+                "the keyspace {} has not all tables, and evs was told not to make any; make them with: {};",
+                self.keyspace,
+                statements.join("; ")
+            ))
+            .into());
+        }
+        for (statement, shape) in statements.iter().zip(missing) {
+            session.define(statement).await?;
+            // Another evs may have made it, for something else.
+            if !self.check(session, shape).await? {
+                let what = format!("the table {} was made, but cannot be seen yet", shape.table);
+                return Err(StoreError::new(crate::driver::Kind::Busy, what).into());
+            }
+        }
+        Ok(())
+    }
+
+    /// The number of a statistic's buckets, if the catalogue, which is there, knows it. If its definition or
+    /// its table are not what they should be, that is an error.
+    async fn is_known(&self, session: &dyn Session, schema: &Schema) -> Result<Option<i32>, Failure> {
+        let statistic = &schema.statistic;
+        let rows = query(session, &self.definition, &[statistic.as_str().into()]).await?;
+        let Some(row) = rows.first() else { return Ok(None) };
+        compare(row[0].text().unwrap_or_default(), schema)?;
+        let buckets = row[1].int().filter(|buckets| *buckets > 0).ok_or_else(|| {
+            SinkError::refused(format!("the number of buckets of {statistic} in {CATALOGUE} cannot be read"))
+        })?;
+        if self.check(session, &Shape::of_statistic(schema)).await? {
+            return Ok(Some(buckets));
+        }
+        Err(SinkError::refused(format!(
+            "the table {statistic} is gone, but {CATALOGUE} knows it: bring it back, or start over by emptying \
+             evs_progress and deleting {statistic} from {CATALOGUE}"
+        ))
+        .into())
+    }
+
+    /// Rows that evs has no definition of may mean anything.
+    async fn refuse_rows(&self, session: &dyn Session, shape: &Shape) -> Result<(), Failure> {
+        let table = &shape.table;
+        let first = format!("SELECT evs_sequence FROM {} LIMIT 1", qualified(&self.keyspace, table));
+        if query(session, &first.into(), &[]).await?.is_empty() {
+            return Ok(());
+        }
+        Err(SinkError::refused(format!(
+            "the table {table} was not made by evs, and has rows; only an empty one is used"
+        ))
+        .into())
+    }
+}
+
+fn compare(definition: &str, schema: &Schema) -> Result<(), SinkError> {
+    let statistic = &schema.statistic;
+    let made_for = Schema::from_json(definition).map_err(|error| {
+        SinkError::refused_by(format!("the definition of {statistic} in {CATALOGUE} cannot be read"), error)
+    })?;
+    match made_for.difference(schema) {
+        None => Ok(()),
+        Some(difference) => Err(SinkError::refused(format!(
+            "the table {statistic} was made for another definition: {difference}; give the statistic another \
+             name, or the definition it had"
+        ))),
+    }
+}
+
+/// Checks that the keyspace is there and keeps what is written to it.
+pub(crate) async fn keyspace(
+    session: &dyn Session,
+    keyspace: &str,
+    nodes: &[(String, usize)],
+) -> Result<(), Failure> {
+    let durable: Arc<str> =
+        "SELECT durable_writes FROM system_schema.keyspaces WHERE keyspace_name = ?".into();
+    let found = query(session, &durable, &[keyspace.into()]).await?;
+    match found.first().map(Vec::as_slice) {
+        Some([Value::Boolean(false)]) => Err(SinkError::refused(format!(
+            "the keyspace {keyspace} has durable_writes = false: what was applied would be lost with its nodes; \
+             change it with: ALTER KEYSPACE {} WITH durable_writes = true",
+            names::quote(keyspace)
+        ))
+        .into()),
+        Some(_) => Ok(()),
+        None => {
+            // How many replicas there are to be, and where, is for the owner of the cluster to say.
+            let replicas = nodes.iter().map(|(name, nodes)| format!(", '{name}': {}", nodes.clamp(&1, &3)));
+            Err(SinkError::refused(format!(
+                "the keyspace {keyspace} is missing; make it, with as many replicas as you want, for example: \
+                 CREATE KEYSPACE {} WITH replication = {{'class': 'NetworkTopologyStrategy'{}}}",
+                names::quote(keyspace),
+                replicas.collect::<String>()
+            ))
+            .into())
+        }
+    }
+}
+
+/// Checks that the datacenter is one of the cluster's, and that one is named where it matters.
+pub(crate) fn datacenter(
+    wanted: Option<&str>,
+    is_local: bool,
+    nodes: &[(String, usize)],
+) -> Result<(), SinkError> {
+    let names = nodes.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>().join(", ");
+    match wanted {
+        Some(wanted) if !nodes.iter().any(|(name, _)| name == wanted) => {
+            Err(SinkError::refused(format!("the cluster has no datacenter {wanted:?}; it has: {names}")))
+        }
+        // What one datacenter's quorum has written, another's may not have yet.
+        None if is_local && nodes.len() > 1 => Err(SinkError::refused(format!(
+            "the cluster has several datacenters ({names}), and the consistency local_quorum holds within one: \
+             say which with dc=, or use consistency=quorum"
+        ))),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_of_several_datacenters_must_be_named_for_a_local_quorum() {
+        let nodes = |names: &[&str]| names.iter().map(|name| ((*name).to_owned(), 3)).collect::<Vec<_>>();
+        let (one, two) = (nodes(&["dc1"]), nodes(&["dc1", "dc2"]));
+        for (wanted, is_local, nodes, says) in [
+            (None, true, &one, None),
+            (None, false, &two, None),
+            (Some("dc2"), true, &two, None),
+            (None, true, &two, Some("dc=")),
+            (Some("dc3"), false, &two, Some("dc1, dc2")),
+            (Some("DC1"), true, &one, Some("no datacenter \"DC1\"")),
+        ] {
+            let answer = datacenter(wanted, is_local, nodes);
+            let said = answer.as_ref().err().map(ToString::to_string);
+            let expected = says.is_none_or(|says| said.as_ref().is_some_and(|said| said.contains(says)));
+            assert!(said.is_some() == says.is_some() && expected, "{wanted:?} {is_local}: {said:?}");
+        }
+    }
+}

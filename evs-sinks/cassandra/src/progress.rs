@@ -1,0 +1,158 @@
+//! `evs_progress`: how far each stream was applied.
+
+use std::{
+    collections::HashMap,
+    sync::Arc,
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use evs_core::{
+    Epoch, Frontier, Progress, SinkError,
+    batch::{escape, unescape},
+};
+
+use crate::{
+    driver::{Session, Value, query},
+    names::qualified,
+    shape::PROGRESS,
+    sink::Failure,
+};
+
+/// Seconds since 1970.
+pub(crate) fn now() -> i64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs().cast_signed()
+}
+
+/// The statements on `evs_progress`.
+#[derive(Debug)]
+pub(crate) struct ProgressTable {
+    of_source: Arc<str>,
+    of_stream: Arc<str>,
+    sequences: Arc<str>,
+    advance: Arc<str>,
+}
+
+impl ProgressTable {
+    pub(crate) fn new(keyspace: &str) -> Self {
+        const COLUMNS: &str = "epoch, statistic, sequence, position, checksum";
+        let table = qualified(keyspace, PROGRESS);
+        let of_source = format!("SELECT {COLUMNS} FROM {table} WHERE source = ?");
+        Self {
+            of_stream: format!("{of_source} AND epoch = ? AND statistic = ?").into(),
+            of_source: of_source.into(),
+            sequences: format!("SELECT source, epoch, statistic, sequence FROM {table}").into(),
+            // The sequence is the write's time: of several writes Cassandra keeps the one with the highest,
+            // so a request that was given up and arrives late cannot move the progress back.
+            advance: format!(
+                "INSERT INTO {table} (source, epoch, statistic, sequence, position, checksum, updated_at) \
+                 VALUES (?, ?, ?, ?, ?, ?, ?) USING TIMESTAMP ?"
+            )
+            .into(),
+        }
+    }
+
+    pub(crate) async fn of_source(
+        &self,
+        session: &dyn Session,
+        source: &str,
+    ) -> Result<Vec<Progress>, Failure> {
+        let rows = query(session, &self.of_source, &[escaped(source)]).await?;
+        rows.iter().map(|row| read(source, row)).collect()
+    }
+
+    pub(crate) async fn of_stream(
+        &self,
+        session: &dyn Session,
+        source: &str,
+        epoch: Epoch,
+        statistic: &str,
+    ) -> Result<Option<Progress>, Failure> {
+        let stream = [escaped(source), epoch_text(epoch), escaped(statistic)];
+        let rows = query(session, &self.of_stream, &stream).await?;
+        rows.first().map(|row| read(source, row)).transpose()
+    }
+
+    /// The last sequence of each stream of a statistic, by source and epoch as the rows hold them.
+    pub(crate) async fn sequences(
+        &self,
+        session: &dyn Session,
+        statistic: &str,
+    ) -> Result<HashMap<(Arc<str>, Arc<str>), i64>, Failure> {
+        let statistic = escaped(statistic);
+        let mut found = HashMap::new();
+        for row in query(session, &self.sequences, &[]).await? {
+            if let [Value::Text(source), Value::Text(epoch), of, Value::Bigint(sequence)] = &row[..]
+                && *of == statistic
+            {
+                found.insert((Arc::clone(source), Arc::clone(epoch)), *sequence);
+            }
+        }
+        Ok(found)
+    }
+
+    /// Moves a stream whose progress was `last` to `next`.
+    pub(crate) async fn advance(
+        &self,
+        session: &dyn Session,
+        last: Option<&Progress>,
+        next: &Progress,
+    ) -> Result<(), Failure> {
+        let Progress { source, epoch, statistic, .. } = next;
+        let sequence = sequence(next)?;
+        let values = vec![
+            escaped(source),
+            epoch_text(*epoch),
+            escaped(statistic),
+            Value::Bigint(sequence),
+            next.to.to_json().as_str().into(),
+            format!("{:016x}", next.checksum).as_str().into(),
+            Value::Timestamp(now().saturating_mul(1000)),
+            Value::Bigint(sequence),
+        ];
+        session.write(&self.advance, &[values]).await?;
+        // A row that was deleted by hand hides those with a lower time, which all of evs's are.
+        if last.is_none() && self.of_stream(session, source, *epoch, statistic).await?.is_none() {
+            return Err(SinkError::refused(format!(
+                "{PROGRESS} does not take the progress of source {source}, epoch {epoch}, statistic {statistic}: \
+                 it was deleted by hand, and what Cassandra notes of that hides it; empty the table with TRUNCATE, \
+                 or start over with another state directory"
+            ))
+            .into());
+        }
+        Ok(())
+    }
+}
+
+fn escaped(name: &str) -> Value {
+    escape(name.as_bytes()).as_ref().into()
+}
+
+fn epoch_text(epoch: Epoch) -> Value {
+    epoch.to_string().as_str().into()
+}
+
+/// A stream's sequence as a column holds it.
+pub(crate) fn sequence(progress: &Progress) -> Result<i64, SinkError> {
+    i64::try_from(progress.sequence).map_err(|_| {
+        let Progress { statistic, sequence, .. } = progress;
+        SinkError::refused(format!("statistic {statistic}: sequence {sequence} does not fit into the column"))
+    })
+}
+
+fn read(source: &str, row: &[Value]) -> Result<Progress, Failure> {
+    parse(source, row).ok_or_else(|| {
+        SinkError::refused(format!("a row of {PROGRESS} for source {source} cannot be read: {row:?}")).into()
+    })
+}
+
+fn parse(source: &str, row: &[Value]) -> Option<Progress> {
+    let [epoch, statistic, sequence, position, checksum] = row else { return None };
+    Some(Progress {
+        source: source.to_owned(),
+        epoch: epoch.text()?.parse().ok()?,
+        statistic: String::from_utf8(unescape(statistic.text()?)?.into_owned()).ok()?,
+        sequence: u64::try_from(sequence.bigint()?).ok()?,
+        to: Frontier::from_json(position.text()?).ok()?,
+        checksum: u64::from_str_radix(checksum.text()?, 16).ok()?,
+    })
+}

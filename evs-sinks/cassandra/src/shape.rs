@@ -1,0 +1,193 @@
+//! What tables look like.
+
+use evs_core::{
+    SinkError,
+    statistic::{MeasureColumn, MeasureKind, Schema},
+};
+
+use crate::{
+    driver::Value,
+    names::{WINDOW_START, qualified, quote},
+};
+
+/// The columns of evs's own in the table of a statistic.
+pub(crate) const BUCKET: &str = "evs_bucket";
+pub(crate) const KEY_HASH: &str = "evs_key_hash";
+pub(crate) const SOURCE: &str = "evs_source";
+pub(crate) const EPOCH: &str = "evs_epoch";
+pub(crate) const SEQUENCE: &str = "evs_sequence";
+pub(crate) const LONG_KEYS: &str = "evs_long_keys";
+
+pub(crate) const PROGRESS: &str = "evs_progress";
+pub(crate) const CATALOGUE: &str = "evs_statistics";
+pub(crate) const WINDOWS: &str = "evs_windows";
+
+/// A table: its partition key, clustering columns and other columns, each a name and a type.
+#[derive(Debug)]
+pub(crate) struct Shape {
+    pub(crate) table: String,
+    partition: Vec<Column>,
+    clustering: Vec<Column>,
+    others: Vec<Column>,
+}
+
+type Column = (String, &'static str);
+
+fn columns(columns: &[(&str, &'static str)]) -> Vec<Column> {
+    columns.iter().map(|&(name, kind)| (name.to_owned(), kind)).collect()
+}
+
+impl Shape {
+    /// How far each stream was applied: a partition per source.
+    pub(crate) fn progress() -> Self {
+        Self {
+            table: PROGRESS.to_owned(),
+            partition: columns(&[("source", "text")]),
+            clustering: columns(&[("epoch", "text"), ("statistic", "text")]),
+            others: columns(&[
+                ("sequence", "bigint"),
+                ("position", "text"),
+                ("checksum", "text"),
+                ("updated_at", "timestamp"),
+            ]),
+        }
+    }
+
+    /// What the tables of statistics were made for.
+    pub(crate) fn catalogue() -> Self {
+        Self {
+            table: CATALOGUE.to_owned(),
+            partition: columns(&[("statistic", "text")]),
+            clustering: Vec::new(),
+            others: columns(&[("definition", "text"), ("buckets", "int"), ("since", "timestamp")]),
+        }
+    }
+
+    /// The windows that have rows: a partition for so many windows of a statistic.
+    pub(crate) fn windows() -> Self {
+        Self {
+            table: WINDOWS.to_owned(),
+            partition: columns(&[("statistic", "text"), ("span", "bigint")]),
+            clustering: columns(&[(WINDOW_START, "timestamp")]),
+            others: Vec::new(),
+        }
+    }
+
+    pub(crate) fn of_statistic(schema: &Schema) -> Self {
+        let mut clustering = schema.keys.iter().map(|key| (key.name.clone(), "text")).collect::<Vec<_>>();
+        clustering.extend(columns(&[
+            (KEY_HASH, "text"),
+            (SOURCE, "text"),
+            (EPOCH, "text"),
+            (SEQUENCE, "bigint"),
+        ]));
+        let mut others = schema
+            .measures
+            .iter()
+            .map(|measure| (measure.name.clone(), measure_type(measure)))
+            .collect::<Vec<_>>();
+        others.extend(columns(&[(LONG_KEYS, "frozen<list<text>>")]));
+        Self {
+            table: schema.statistic.clone(),
+            partition: columns(&[(WINDOW_START, "timestamp"), (BUCKET, "int")]),
+            clustering,
+            others,
+        }
+    }
+
+    pub(crate) fn all(&self) -> impl Iterator<Item = &Column> {
+        self.partition.iter().chain(&self.clustering).chain(&self.others)
+    }
+
+    pub(crate) fn create(&self, keyspace: &str) -> String {
+        let declare = |(name, kind): &Column| format!("{} {kind}", quote(name));
+        let declared = self.all().map(declare).collect::<Vec<_>>().join(", ");
+        let (table, key) = (qualified(keyspace, &self.table), self.key());
+        format!("CREATE TABLE IF NOT EXISTS {table} ({declared}, PRIMARY KEY ({key}))")
+    }
+
+    fn key(&self) -> String {
+        let list = |columns: &[Column]| columns.iter().map(|(name, _)| quote(name)).collect::<Vec<_>>();
+        let mut key = vec![format!("({})", list(&self.partition).join(", "))];
+        key.extend(list(&self.clustering));
+        key.join(", ")
+    }
+
+    /// Compares with the rows of `system_schema.columns`: name, type, kind, position and order.
+    pub(crate) fn check(&self, found: &[Vec<Value>], keyspace: &str) -> Result<(), SinkError> {
+        let table = &self.table;
+        let refused = |what: String| Err(SinkError::refused(format!("the table {table} {what}")));
+        let text = |row: &[Value], at: usize| row[at].text().unwrap_or_default().to_owned();
+        let places =
+            [(&self.partition, "partition_key"), (&self.clustering, "clustering"), (&self.others, "regular")];
+        for (columns, kind) in places {
+            for (at, (name, declared)) in columns.iter().enumerate() {
+                let Some(column) = found.iter().find(|column| column[0].text() == Some(name)) else {
+                    let what = format!("has no column {name}");
+                    return refused(if kind == "regular" {
+                        let (table, name) = (qualified(keyspace, table), quote(name));
+                        format!(
+                            "{what}; if its rows can do without, repair it with: \
+                             ALTER TABLE {table} ADD {name} {declared}"
+                        )
+                    } else {
+                        what
+                    });
+                };
+                if text(column, 1) != *declared {
+                    return refused(format!(
+                        "has a column {name} of type {}, not {declared}",
+                        text(column, 1)
+                    ));
+                }
+                let position = if kind == "regular" { -1 } else { i32::try_from(at).unwrap_or(i32::MAX) };
+                let backwards = kind == "clustering" && text(column, 4) != "asc";
+                if text(column, 2) != kind || column[3].int() != Some(position) || backwards {
+                    return refused(format!(
+                        "has {name} at the wrong place: its primary key must be ({}), in ascending order",
+                        self.key()
+                    ));
+                }
+            }
+        }
+        for column in found {
+            let name = text(column, 0);
+            // Columns beside the key may stay empty.
+            let in_key = matches!(text(column, 2).as_str(), "partition_key" | "clustering");
+            if in_key && !self.all().any(|(known, _)| *known == name) {
+                return refused(format!(
+                    "has a column {name} in its key, which evs does not know how to fill"
+                ));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn measure_type(measure: &MeasureColumn) -> &'static str {
+    match (measure.kind, measure.scale) {
+        (MeasureKind::Count, _) => "bigint",
+        (_, 0) => "varint",
+        _ => "decimal",
+    }
+}
+
+/// A measure's value as the column holds it; `None` if it does not fit.
+pub(crate) fn to_column(measure: &MeasureColumn, value: i128) -> Option<Value> {
+    match measure_type(measure) {
+        "bigint" => i64::try_from(value).ok().map(Value::Bigint),
+        "varint" => Some(Value::Varint(value)),
+        _ => Some(Value::Decimal(value, measure.scale.into())),
+    }
+}
+
+/// What [`to_column`] wrote; `None` if it is anything else.
+pub(crate) fn from_column(measure: &MeasureColumn, value: &Value) -> Option<Option<i128>> {
+    match value {
+        Value::Absent => Some(None),
+        Value::Bigint(number) => Some(Some((*number).into())),
+        Value::Varint(number) => Some(Some(*number)),
+        Value::Decimal(number, scale) if *scale == i32::from(measure.scale) => Some(Some(*number)),
+        _ => None,
+    }
+}

@@ -1,0 +1,132 @@
+//! `evs_windows`: which windows have rows. Cassandra finds partitions by their whole key only.
+
+use std::{
+    collections::{BTreeSet, HashSet},
+    ops::{Range, RangeInclusive},
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use evs_core::statistic::Schema;
+
+use crate::{
+    concurrent::Tasks,
+    driver::{Session, StoreError, Value, query},
+    names::{WINDOW_START, qualified},
+    retention::time_to_live,
+    shape::WINDOWS,
+};
+
+/// The windows that a timestamp, in milliseconds, can hold; in seconds.
+pub(crate) const RANGE: RangeInclusive<i64> = i64::MIN / 1000..=i64::MAX / 1000;
+
+/// The windows in a partition of the index.
+const SPAN_WINDOWS: i64 = 10_000;
+
+/// Up to so many partitions are asked one by one; beyond, it is found out first which there are.
+const SPANS_MAX: i64 = 100;
+
+/// A window stays in the index for longer than its rows live: clocks differ.
+const MARGIN_SECONDS: u64 = 86_400;
+
+/// How many windows are remembered as written; more are written again.
+const REMEMBERED_MAX: usize = 100_000;
+
+/// The index of one statistic.
+#[derive(Debug)]
+pub(crate) struct Index {
+    statistic: Arc<str>,
+    span_seconds: i64,
+    retain: Option<u64>,
+    insert: Arc<str>,
+    select: Arc<str>,
+    spans: Arc<str>,
+    /// What is in the index already, and will not expire before the rows that this sink writes.
+    written: Mutex<HashSet<i64>>,
+}
+
+impl Index {
+    pub(crate) fn new(keyspace: &str, schema: &Schema) -> Self {
+        let table = qualified(keyspace, WINDOWS);
+        Self {
+            statistic: schema.statistic.as_str().into(),
+            span_seconds: i64::from(schema.window_seconds.max(1)) * SPAN_WINDOWS,
+            retain: schema.retain_seconds.map(|retain| retain.saturating_add(MARGIN_SECONDS)),
+            insert: format!(
+                "INSERT INTO {table} (statistic, span, {WINDOW_START}) VALUES (?, ?, ?) USING TTL ?"
+            )
+            .into(),
+            select: format!(
+                "SELECT {WINDOW_START} FROM {table} WHERE statistic = ? AND span = ? \
+                 AND {WINDOW_START} >= ? AND {WINDOW_START} <= ?"
+            )
+            .into(),
+            spans: format!("SELECT DISTINCT statistic, span FROM {table}").into(),
+            written: Mutex::default(),
+        }
+    }
+
+    /// Writes the windows that are not there yet. To be done before their rows are written.
+    pub(crate) async fn add(
+        &self,
+        session: &Arc<dyn Session>,
+        windows: &BTreeSet<i64>,
+        now: i64,
+    ) -> Result<(), StoreError> {
+        let missing = windows.iter().copied().filter(|window| !self.written().contains(window));
+        let missing = missing.collect::<Vec<_>>();
+        let mut tasks = Tasks::new();
+        for &window in &missing {
+            let Some(ttl) = time_to_live(window, self.retain, now) else { continue };
+            let mut row = self.partition(window.div_euclid(self.span_seconds)).to_vec();
+            row.extend([Value::Timestamp(window * 1000), Value::Int(ttl)]);
+            let (session, insert) = (Arc::clone(session), Arc::clone(&self.insert));
+            tasks.run(async move { session.write(&insert, &[row]).await }).await?;
+        }
+        tasks.finish().await?;
+        let mut written = self.written();
+        if written.len() + missing.len() > REMEMBERED_MAX {
+            written.clear();
+        }
+        written.extend(missing);
+        Ok(())
+    }
+
+    /// The windows that start within `range`.
+    pub(crate) async fn find(
+        &self,
+        session: &Arc<dyn Session>,
+        range: Range<i64>,
+    ) -> Result<BTreeSet<i64>, StoreError> {
+        let (first, last) = (range.start.max(*RANGE.start()), range.end.saturating_sub(1).min(*RANGE.end()));
+        if range.is_empty() || first > last {
+            return Ok(BTreeSet::new());
+        }
+        let mut tasks = Tasks::new();
+        for span in self.spans(session, first, last).await? {
+            let mut values = self.partition(span).to_vec();
+            values.extend([Value::Timestamp(first * 1000), Value::Timestamp(last * 1000)]);
+            let (session, select) = (Arc::clone(session), Arc::clone(&self.select));
+            tasks.run(async move { query(&*session, &select, &values).await }).await?;
+        }
+        let found = tasks.finish().await?.into_iter().flatten();
+        Ok(found.filter_map(|row| row.first()?.timestamp()).map(|start| start.div_euclid(1000)).collect())
+    }
+
+    async fn spans(&self, session: &Arc<dyn Session>, first: i64, last: i64) -> Result<Vec<i64>, StoreError> {
+        let spans = first.div_euclid(self.span_seconds)..=last.div_euclid(self.span_seconds);
+        if spans.end() - spans.start() < SPANS_MAX {
+            return Ok(spans.collect());
+        }
+        let found = query(&**session, &self.spans, &[]).await?.into_iter();
+        let of_this = found.filter(|row| row[0].text() == Some(&*self.statistic));
+        Ok(of_this.filter_map(|row| row[1].bigint()).filter(|span| spans.contains(span)).collect())
+    }
+
+    fn partition(&self, span: i64) -> [Value; 2] {
+        [Value::Text(Arc::clone(&self.statistic)), Value::Bigint(span)]
+    }
+
+    fn written(&self) -> std::sync::MutexGuard<'_, HashSet<i64>> {
+        self.written.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
