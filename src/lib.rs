@@ -37,12 +37,17 @@
 //! # Features
 //!
 //! - `sqlite` (default): [`SqliteSink`], with SQLite built in.
+//! - `cassandra`: `CassandraSink`, for Apache Cassandra, with a driver in pure Rust.
+//! - `cassandra-cpp`: the same with the C++ driver, which must be installed.
+//! - `mysql`: `MySqlSink`, for MySQL and MariaDB.
 //! - `notify` (default): new lines are noticed by file system events, not only by polling.
 //! - `conformance`: the suite that every sink must pass, for whoever writes one.
 
 #[cfg(any(feature = "cassandra", feature = "cassandra-cpp"))]
-pub use evs_cassandra::CassandraSink;
+pub use evs_cassandra::{self as cassandra, CassandraSink};
 pub use evs_core::*;
+#[cfg(feature = "mysql")]
+pub use evs_mysql::{self as mysql, MySqlSink};
 #[cfg(feature = "sqlite")]
 pub use evs_sqlite::SqliteSink;
 
@@ -55,6 +60,8 @@ pub mod prelude {
 
     #[cfg(any(feature = "cassandra", feature = "cassandra-cpp"))]
     pub use crate::CassandraSink;
+    #[cfg(feature = "mysql")]
+    pub use crate::MySqlSink;
     #[cfg(feature = "sqlite")]
     pub use crate::SqliteSink;
 }

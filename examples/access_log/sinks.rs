@@ -1,34 +1,34 @@
+use std::sync::Arc;
+
 use evs::{Rows, Schema, pipeline::PipelineBuilder, prelude::*};
 
 use crate::{Failure, Invalid};
 
 /// Adds the sink of that URL.
 pub(crate) async fn add(builder: PipelineBuilder, url: &str) -> Result<PipelineBuilder, Failure> {
-    let name = name(url);
-    match url.split_once("://") {
-        Some(("sqlite", _)) => Ok(builder.sink(name, SqliteSink::connect(url).await?)),
-        #[cfg(feature = "cassandra")]
-        Some(("cassandra", _)) => Ok(builder.sink(name, CassandraSink::connect(url).await?)),
-        // The URL is not shown: it may hold a password.
-        _ => Err(unknown()),
-    }
+    Ok(builder.sink(name(url), open(url).await?))
 }
 
 /// Reads back what is in the sink of that URL.
 pub(crate) async fn totals(url: &str, schema: &Schema) -> Result<Rows, Failure> {
-    match url.split_once("://") {
-        Some(("sqlite", _)) => Ok(SqliteSink::connect(url).await?.totals(schema, i64::MIN..i64::MAX).await?),
-        #[cfg(feature = "cassandra")]
-        Some(("cassandra", _)) => {
-            Ok(CassandraSink::connect(url).await?.totals(schema, i64::MIN..i64::MAX).await?)
-        }
-        _ => Err(unknown()),
-    }
+    Ok(open(url).await?.totals(schema, i64::MIN..i64::MAX).await?)
 }
 
-fn unknown() -> Failure {
-    Invalid("--sink", "expected sqlite://PATH".into()).into()
+async fn open(url: &str) -> Result<Arc<dyn Sink>, Failure> {
+    Ok(match url.split_once("://").map_or("", |(scheme, _)| scheme) {
+        "sqlite" => Arc::new(SqliteSink::connect(url).await?),
+        #[cfg(feature = "mysql")]
+        "mysql" | "mariadb" => Arc::new(MySqlSink::connect(url).await?),
+        #[cfg(any(feature = "cassandra", feature = "cassandra-cpp"))]
+        "cassandra" => Arc::new(CassandraSink::connect(url).await?),
+        // The URL is not shown: it may hold a password.
+        _ => return Err(Invalid("--sink", EXPECTED.into()).into()),
+    })
 }
+
+/// With the features that the example was built with.
+const EXPECTED: &str = "expected sqlite://PATH, or with the feature of that name mysql://USER:PASSWORD@HOST/DATABASE, \
+    postgres://USER:PASSWORD@HOST/DATABASE, mongodb://HOST/DATABASE or cassandra://HOST/KEYSPACE";
 
 /// A name for the state directory to know the sink by, the same at every start: the URL without its password.
 fn name(url: &str) -> String {

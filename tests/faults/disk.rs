@@ -6,7 +6,7 @@ use std::{
     process::{Child, ChildStdin, Command, Stdio},
 };
 
-use evs_testkit::Kind;
+use evs_testkit::{Generator, Kind, Mix};
 
 use crate::{
     lock, skip,
@@ -53,6 +53,14 @@ impl SmallDisk {
         fs::write(self.outside.join("ballast"), vec![b'x'; bytes]).unwrap();
     }
 
+    /// Takes all of the room that is left.
+    fn fill_up(&self) {
+        use std::io::Write;
+
+        let mut rest = fs::File::create(self.outside.join("rest")).unwrap();
+        while rest.write(&[b'x'; 4096]).is_ok() {}
+    }
+
     fn make_room(&self) {
         fs::remove_file(self.outside.join("ballast")).unwrap();
     }
@@ -91,6 +99,30 @@ async fn a_full_disk_pauses_reading_until_there_is_room() {
     outcome.assert_complete();
     assert_eq!(outcome.lines(), 150_000);
     place.assert_exact("the disk was full").await;
+}
+
+#[tokio::test]
+async fn a_disk_that_the_binlog_alone_has_filled_is_freed_when_the_sink_returns() {
+    let mut place = Place::new(Kind::Ads, 23);
+    let Some(disk) = small_disk("a disk filled by the binlog", &place) else { return };
+    // Without rejected lines, whose file stays.
+    place.generator = Generator::new(Kind::Ads, Mix::default(), 23);
+    disk.fill((2 << 20) - (256 << 10));
+    let locked = lock(&place.database()).await;
+    let wrapper = disk.wrapper();
+    let mut command = place.command(&wrapper.each_ref().map(String::as_str));
+    let mut running = Running::start(command.env("RUST_LOG", "info"));
+    running.until("the binlog fills the disk", |running| {
+        place.write(500);
+        running.stderr().contains("No space left on device")
+    });
+    disk.fill_up();
+    unlock(locked).await;
+    running.until_it_says("reading goes on");
+    drop(running);
+    // The ballast is still there.
+    Running::start(command.arg("--once")).outcome().assert_complete();
+    place.assert_exact("the binlog had filled the disk").await;
 }
 
 #[tokio::test]

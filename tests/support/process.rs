@@ -15,7 +15,7 @@ use evs_testkit::{Generator, Kind, Mix, Totals};
 use super::{access_log, schema_of, spec, sqlite_totals, statistic, totals_of};
 
 /// Longer than anything here takes, on a busy machine too.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(180);
 
 /// A log that grows, and the directory around it.
 pub(crate) struct Place {

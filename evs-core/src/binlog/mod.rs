@@ -204,14 +204,22 @@ impl Binlog {
     /// [`keep_acknowledged`](BinlogOptions::keep_acknowledged) ago, or at any time while the binlog has more
     /// than `bytes_max`. Returns how many were removed.
     ///
-    /// The last segment stays, and so does everything as long as no sink is registered.
+    /// The last segment stays, and so does everything as long as no sink is registered. If even the last one
+    /// is not needed and there is more than `bytes_max`, another is begun, so that it can go.
     ///
     /// # Errors
     ///
-    /// If writing or removing failed.
+    /// If writing or removing failed. Without room for another segment ([`is_disk_full`]) nothing is lost, and
+    /// it can be tried again.
+    ///
+    /// [`is_disk_full`]: BinlogError::is_disk_full
     pub fn retain(&mut self, now: Instant, bytes_max: u64) -> Result<usize, BinlogError> {
         self.check_usable()?;
         self.note_acknowledged(now);
+        if self.bytes() > bytes_max && self.writer.has_appended() && self.is_acknowledged() {
+            let result = self.rotate();
+            self.poison_on_error(result)?;
+        }
         let mut removed = 0;
         while self.may_remove_first(now, bytes_max) {
             let result = self.remove_first();
@@ -243,6 +251,11 @@ impl Binlog {
                 && index.is_acknowledged(segment.number, |statistic| self.state.acknowledged(statistic));
             segment.acknowledged_since = acknowledged.then(|| segment.acknowledged_since.unwrap_or(now));
         }
+    }
+
+    /// Whether nobody needs any segment, the last one included.
+    fn is_acknowledged(&self) -> bool {
+        self.segments.iter().all(|segment| segment.acknowledged_since.is_some())
     }
 
     fn may_remove_first(&self, now: Instant, bytes_max: u64) -> bool {

@@ -184,7 +184,8 @@ pub async fn windows_of_all_times_are_kept(fixture: &impl Fixture) {
     assert_kept(fixture, &stream, &batches).await;
     let outside = [limits.start().checked_sub(1), limits.end().checked_add(1)];
     for window in outside.into_iter().flatten() {
-        let sink = fixture.fresh().await.open().await;
+        let store = fixture.fresh().await;
+        let sink = store.open().await;
         sink.prepare(&stream.schema).await.expect("the schema is accepted");
         assert_refused(sink.apply(&stream.batch(1, &[row(window, KEY, 1)])).await);
     }

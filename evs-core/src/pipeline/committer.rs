@@ -13,7 +13,7 @@ use std::{
 
 use tokio::sync::{oneshot, watch};
 
-use super::{control::Control, lock::Lock, reader::Cut, rejects::RejectsFile};
+use super::{control::Control, lock::Lock, reader::Cut, rejects::RejectsFile, reserve::Reserve};
 use crate::{
     Error,
     aggregate::{Part, RejectedLine, Table, Tally},
@@ -84,6 +84,7 @@ pub(super) struct Committer {
     pub(super) workers: usize,
     pub(super) spool_bytes_max: u64,
     pub(super) rejects: RejectsFile,
+    pub(super) reserve: Reserve,
     pub(super) control: Arc<Control>,
     pub(super) board: Arc<Board>,
     /// Tells of each commit.
@@ -272,10 +273,17 @@ impl Committer {
                     registered => registered,
                 },
             };
+            if matches!(&appended, Err(error) if error.is_disk_full()) && self.reserve.give_up()? {
+                continue;
+            }
             if !self.has_room(appended)? {
                 return Ok(());
             }
             self.acknowledged.pop_front();
+        }
+        // A commit must not take the room that the next acknowledgements will need.
+        if !self.reserve.hold()? {
+            return self.wait_for_room(format!("no room for {} on the disk", self.reserve));
         }
         loop {
             if !self.write_rejected()? {
@@ -346,6 +354,11 @@ impl Committer {
         self.hold(Some(reason));
         match self.binlog.retain(Instant::now(), 0) {
             Err(error) if !error.is_disk_full() => Err(error.into()),
+            // To begin a segment, so that the one that nobody needs any more can go.
+            Err(_) if self.reserve.give_up()? => match self.binlog.retain(Instant::now(), 0) {
+                Err(error) if !error.is_disk_full() => Err(error.into()),
+                _ => Ok(()),
+            },
             _ => Ok(()),
         }
     }

@@ -6,6 +6,7 @@ mod control;
 mod lock;
 mod reader;
 mod rejects;
+mod reserve;
 mod run;
 mod state;
 mod threads;

@@ -24,6 +24,7 @@ use super::{
     control::Control,
     reader::{Reader, ReaderParts, WORK_QUEUED_MAX, work},
     rejects::RejectsFile,
+    reserve::Reserve,
     threads::{Thread, message},
 };
 use crate::{
@@ -234,6 +235,7 @@ impl Pipeline {
             workers: config.workers,
             spool_bytes_max: config.spool_bytes_max,
             rejects,
+            reserve: Reserve::new(&config.state_dir),
             control: Arc::clone(control),
             board: Arc::clone(&self.board),
             commits,

@@ -1,6 +1,6 @@
 //! Where batches are applied.
 
-use std::{error::Error as StdError, fmt, ops::Range};
+use std::{error::Error as StdError, fmt, ops::Range, sync::Arc};
 
 use async_trait::async_trait;
 
@@ -66,6 +66,34 @@ pub trait Sink: fmt::Debug + Send + Sync + 'static {
 
     /// The rows of a statistic whose windows start within `windows`, over all sources, by window and key.
     async fn totals(&self, schema: &Schema, windows: Range<i64>) -> Result<Rows, SinkError>;
+}
+
+/// For services that choose a sink while they run.
+#[async_trait]
+impl<S: Sink + ?Sized> Sink for Arc<S> {
+    async fn prepare(&self, schema: &Schema) -> Result<(), SinkError> {
+        (**self).prepare(schema).await
+    }
+
+    async fn progress(&self, source: &str) -> Result<Vec<Progress>, SinkError> {
+        (**self).progress(source).await
+    }
+
+    async fn begin(&self, progress: &Progress) -> Result<(), SinkError> {
+        (**self).begin(progress).await
+    }
+
+    async fn apply(&self, batch: &Batch) -> Result<Applied, SinkError> {
+        (**self).apply(batch).await
+    }
+
+    async fn sweep(&self, schema: &Schema, before: i64) -> Result<bool, SinkError> {
+        (**self).sweep(schema, before).await
+    }
+
+    async fn totals(&self, schema: &Schema, windows: Range<i64>) -> Result<Rows, SinkError> {
+        (**self).totals(schema, windows).await
+    }
 }
 
 /// What became of a batch that [`Sink::apply`] returned `Ok` for.

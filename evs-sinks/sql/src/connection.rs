@@ -4,7 +4,7 @@ use std::{fmt, sync::Arc};
 
 use async_trait::async_trait;
 
-use crate::dialect::Dialect;
+use crate::dialect::{ColumnType, Dialect};
 
 /// How to reach a store. Its `Debug` shows no secret.
 #[async_trait]
@@ -18,9 +18,14 @@ pub trait Connector: fmt::Debug + Send + Sync + 'static {
     /// A new connection, whose session is strict, durable and checked to be so.
     async fn connect(&self) -> Result<Self::Connection, StoreError>;
 
-    /// What must never be shown: it is struck out of everything the store says.
-    fn secret(&self) -> Option<&str> {
-        None
+    /// Whether there is a network in between: a connection may then be dead without anybody having noticed.
+    fn is_remote(&self) -> bool {
+        false
+    }
+
+    /// What must never be shown, in all the forms it has: it is struck out of everything the store says.
+    fn secrets(&self) -> &[String] {
+        &[]
     }
 }
 
@@ -33,7 +38,8 @@ pub trait Connection: Send + 'static {
     /// Begins a transaction that sees everything committed before.
     async fn begin(&mut self) -> Result<(), StoreError>;
 
-    /// Executes a statement and returns how many rows it matched.
+    /// Executes a statement and returns how many rows it matched. An upsert may count those twice that were
+    /// there.
     async fn execute(&mut self, sql: &Arc<str>, values: Vec<Value>) -> Result<u64, StoreError>;
 
     /// Executes a query and returns its rows.
@@ -44,6 +50,9 @@ pub trait Connection: Send + 'static {
 
     /// Gives the transaction up.
     async fn rollback(&mut self) -> Result<(), StoreError>;
+
+    /// The largest statement that the store takes, in bytes, with its parameters.
+    fn statement_bytes_max(&self) -> usize;
 }
 
 /// A bound parameter, or a column of a row that was read.
@@ -51,22 +60,23 @@ pub trait Connection: Send + 'static {
 pub enum Value {
     /// NULL.
     Null,
-    /// An integer column's value.
+    /// An integer.
     Integer(i64),
-    /// A value of an exact numeric column, in stores whose numbers are wider than an integer.
-    Decimal(i128),
-    /// A text.
+    /// A moment, in seconds since 1970.
+    Time(i64),
+    /// A text. Exact decimals are written and read as such, where they are wider than an integer.
     Text(String),
+    /// The hash of a row's keys.
+    Hash([u8; 16]),
+    /// The values of a column of that type, for many rows. Bound only where
+    /// [`Dialect::rows_of_lists`] asks for it.
+    List(ColumnType, Vec<Value>),
 }
 
 impl Value {
-    /// The number, if it is one.
-    pub(crate) fn number(&self) -> Option<i128> {
-        match self {
-            Self::Integer(number) => Some((*number).into()),
-            Self::Decimal(number) => Some(*number),
-            Self::Null | Self::Text(_) => None,
-        }
+    /// The integer, if it is one.
+    pub(crate) fn integer(&self) -> Option<i64> {
+        if let Self::Integer(number) = self { Some(*number) } else { None }
     }
 
     /// The text, if it is one.
@@ -74,9 +84,13 @@ impl Value {
         if let Self::Text(text) = self { Some(text) } else { None }
     }
 
-    /// About how many bytes it takes in a statement.
+    /// At least as many bytes as it takes in a statement.
     pub(crate) fn bytes(&self) -> usize {
-        if let Self::Text(text) = self { text.len() + 16 } else { 32 }
+        match self {
+            Self::Null | Self::Integer(_) | Self::Time(_) | Self::Hash(_) => 32,
+            Self::Text(text) => text.len() + 16,
+            Self::List(_, values) => 32 + values.iter().map(Self::bytes).sum::<usize>(),
+        }
     }
 }
 

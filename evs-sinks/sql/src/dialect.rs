@@ -1,17 +1,24 @@
 //! Where the stores' SQL differs.
 
-use std::fmt;
+use std::{borrow::Cow, fmt, ops::RangeInclusive};
+
+use evs_core::batch::escape;
 
 use crate::connection::Value;
 
 /// The SQL of one kind of store. The defaults are those of the standard, as PostgreSQL and SQLite have it.
 pub trait Dialect: fmt::Debug + Send + Sync + 'static {
-    /// How much fits into a statement.
+    /// How much fits into a statement, and into a column.
     fn limits(&self) -> Limits;
 
     /// A name in quotes. Names have been checked to be of letters, digits and `_`.
     fn quote(&self, name: &str) -> String {
         format!("\"{name}\"")
+    }
+
+    /// Whether names that differ in capitals only are the same column.
+    fn folds_names(&self) -> bool {
+        true
     }
 
     /// Appends the placeholder of the bound parameter with that number, from 1.
@@ -21,16 +28,50 @@ pub trait Dialect: fmt::Debug + Send + Sync + 'static {
     }
 
     /// How a column is declared.
-    fn column_type(&self, column: ColumnType) -> &'static str;
+    fn column_type(&self, column: ColumnType) -> String;
 
     /// What follows the parenthesis of `CREATE TABLE`.
     fn table_options(&self) -> &'static str {
         ""
     }
 
+    /// Whether the primary key of a statistic's table has a hash of the keys in their place, for a store whose
+    /// indexes cannot hold keys of any length.
+    fn hashes_keys(&self) -> bool {
+        false
+    }
+
+    /// A key as text that the store compares as different wherever the bytes are different, and that
+    /// [`unescape`](evs_core::batch::unescape) turns back.
+    fn key_text<'k>(&self, key: &'k [u8]) -> Cow<'k, str> {
+        escape(key)
+    }
+
+    /// A measure's value as the store holds it in a column of that type; `None` if it cannot.
+    fn number(&self, column: ColumnType, value: i128) -> Option<Value>;
+
+    /// What is selected to read a column, which is quoted. Numbers that are wider than an integer are read as
+    /// text.
+    fn selected(&self, column: &str, kind: ColumnType) -> String {
+        let _ = kind;
+        column.to_owned()
+    }
+
     /// What makes a SELECT lock the row it finds until the transaction ends.
     fn lock_rows(&self) -> &'static str {
         " FOR UPDATE"
+    }
+
+    /// Whether a transaction that writes locks the whole database, and not only its rows.
+    fn has_one_writer(&self) -> bool {
+        false
+    }
+
+    /// A query that makes rows of one parameter per column, each a [`Value::List`]: what an INSERT can take in
+    /// the place of VALUES. `None` if the store has no such.
+    fn rows_of_lists(&self, columns: &[ColumnType]) -> Option<String> {
+        let _ = columns;
+        None
     }
 
     /// What comes between an INSERT's rows and the assignments to be made where the row exists. `key` is
@@ -54,8 +95,15 @@ pub trait Dialect: fmt::Debug + Send + Sync + 'static {
         "greatest"
     }
 
-    /// A measure's value as the store holds it; `None` if it cannot.
-    fn number(&self, value: i128) -> Option<Value>;
+    /// A statement that deletes the first `rows_max` of the rows that `old` is true of, by primary key. All
+    /// names in it are quoted; `key` is the primary key's columns.
+    fn delete_some(&self, table: &str, key: &[String], old: &str, rows_max: usize) -> String {
+        let key = key.join(", ");
+        format!(
+            "DELETE FROM {table} WHERE ({key}) IN \
+             (SELECT {key} FROM {table} WHERE {old} ORDER BY {key} LIMIT {rows_max})"
+        )
+    }
 
     /// Whether the store keeps names like that for itself.
     fn reserves(&self, table: &str) -> bool {
@@ -74,27 +122,35 @@ pub trait Dialect: fmt::Debug + Send + Sync + 'static {
 }
 
 /// What a column is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ColumnType {
     /// Integers of 64 bits.
     Integer,
-    /// A measure's exact numbers.
-    Number,
+    /// A moment in UTC, to the second.
+    Time,
+    /// A measure that counts.
+    Count,
+    /// A measure's exact numbers, with that many digits behind the point.
+    Decimal(u8),
     /// Text that is part of a primary key and compares byte by byte.
     Key,
+    /// The hash of a row's keys, in the primary key.
+    KeyHash,
+    /// A key's text beside the hash; it compares byte by byte, too.
+    KeyText,
     /// Any other text, of any length.
     Text,
 }
 
-/// How much fits into a statement, and into a key.
-#[derive(Clone, Copy, Debug)]
+/// How much fits into a statement, and into a column.
+#[derive(Clone, Debug)]
 pub struct Limits {
     /// Bound parameters.
     pub parameters_max: usize,
-    /// Bytes, with the parameters.
-    pub statement_bytes_max: usize,
     /// Rows, where more would not be faster.
     pub rows_max: usize,
-    /// Bytes of one key, escaped.
+    /// Bytes of one key, as text.
     pub key_bytes_max: usize,
+    /// The starts of windows, in seconds since 1970.
+    pub windows: RangeInclusive<i64>,
 }

@@ -1,9 +1,10 @@
-//! Connections that fail on demand.
+//! Connections that fail or wait on demand.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use evs_core::sink::Fault;
+use tokio::sync::Semaphore;
 
 use crate::{
     connection::{Connection, Connector, StoreError, Value},
@@ -37,8 +38,12 @@ impl<C: Connector> Connector for Faulty<C> {
         Ok(FaultyConnection { inner, fault: Arc::clone(&self.fault), rows: 0 })
     }
 
-    fn secret(&self) -> Option<&str> {
-        self.inner.secret()
+    fn is_remote(&self) -> bool {
+        self.inner.is_remote()
+    }
+
+    fn secrets(&self) -> &[String] {
+        self.inner.secrets()
     }
 }
 
@@ -93,5 +98,105 @@ impl<C: Connection> Connection for FaultyConnection<C> {
 
     async fn rollback(&mut self) -> Result<(), StoreError> {
         self.inner.rollback().await
+    }
+
+    fn statement_bytes_max(&self) -> usize {
+        self.inner.statement_bytes_max()
+    }
+}
+
+/// Where the transactions of a [`Held`] connector wait.
+#[derive(Debug)]
+pub struct Gate {
+    arrived: Semaphore,
+    open: Semaphore,
+}
+
+impl Gate {
+    /// A gate that is closed.
+    pub fn closed() -> Arc<Self> {
+        Arc::new(Self { arrived: Semaphore::new(0), open: Semaphore::new(0) })
+    }
+
+    /// Waits until a transaction has come to the gate.
+    pub async fn arrival(&self) {
+        self.arrived.acquire().await.expect("never closed").forget();
+    }
+
+    /// Lets one transaction pass.
+    pub fn open(&self) {
+        self.open.add_permits(1);
+    }
+}
+
+/// A connector whose transactions, when all is written, wait at a gate before they are committed.
+#[derive(Debug)]
+pub struct Held<C> {
+    inner: C,
+    gate: Arc<Gate>,
+}
+
+impl<C: Connector> Held<C> {
+    /// Waits at that gate.
+    pub fn new(inner: C, gate: &Arc<Gate>) -> Self {
+        Self { inner, gate: Arc::clone(gate) }
+    }
+}
+
+#[async_trait]
+impl<C: Connector> Connector for Held<C> {
+    type Connection = HeldConnection<C::Connection>;
+
+    fn dialect(&self) -> &dyn Dialect {
+        self.inner.dialect()
+    }
+
+    async fn connect(&self) -> Result<Self::Connection, StoreError> {
+        let inner = self.inner.connect().await?;
+        Ok(HeldConnection { inner, gate: Arc::clone(&self.gate) })
+    }
+
+    fn is_remote(&self) -> bool {
+        self.inner.is_remote()
+    }
+
+    fn secrets(&self) -> &[String] {
+        self.inner.secrets()
+    }
+}
+
+/// A connection of a [`Held`] connector.
+#[derive(Debug)]
+pub struct HeldConnection<C> {
+    inner: C,
+    gate: Arc<Gate>,
+}
+
+#[async_trait]
+impl<C: Connection> Connection for HeldConnection<C> {
+    async fn begin(&mut self) -> Result<(), StoreError> {
+        self.inner.begin().await
+    }
+
+    async fn execute(&mut self, sql: &Arc<str>, values: Vec<Value>) -> Result<u64, StoreError> {
+        self.inner.execute(sql, values).await
+    }
+
+    async fn query(&mut self, sql: &Arc<str>, values: Vec<Value>) -> Result<Vec<Vec<Value>>, StoreError> {
+        self.inner.query(sql, values).await
+    }
+
+    async fn commit(&mut self) -> Result<(), StoreError> {
+        self.gate.arrived.add_permits(1);
+        self.gate.open.acquire().await.expect("never closed").forget();
+        self.inner.commit().await
+    }
+
+    async fn rollback(&mut self) -> Result<(), StoreError> {
+        self.inner.rollback().await
+    }
+
+    fn statement_bytes_max(&self) -> usize {
+        self.inner.statement_bytes_max()
     }
 }

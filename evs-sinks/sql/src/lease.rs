@@ -1,12 +1,28 @@
 //! Who uses a connection, and what becomes of it.
 
-use tokio::sync::{Mutex, MutexGuard};
+use std::time::Duration;
 
-use crate::connection::{Connector, StoreError};
+use tokio::{
+    sync::{Mutex, MutexGuard},
+    time::{Instant, timeout},
+};
+
+use crate::connection::{Connection, Connector, StoreError};
+
+/// How long connecting may take.
+const CONNECT_MAX: Duration = Duration::from_secs(30);
+/// How long a connection that was kept may take to begin a transaction before it is taken for dead.
+const BEGIN_MAX: Duration = Duration::from_secs(10);
+/// How long an unused connection is kept, if it is remote: whatever lies between may have forgotten it by then.
+const IDLE_MAX: Duration = Duration::from_secs(60);
 
 /// A place for one connection, used by one call at a time.
-#[derive(Debug)]
-pub(crate) struct Slot<C: Connector>(Mutex<Option<C::Connection>>);
+pub(crate) struct Slot<C: Connector>(Mutex<Option<Kept<C>>>);
+
+struct Kept<C: Connector> {
+    connection: C::Connection,
+    since: Instant,
+}
 
 impl<C: Connector> Slot<C> {
     pub(crate) fn empty() -> Self {
@@ -16,23 +32,51 @@ impl<C: Connector> Slot<C> {
     /// Waits for its turn and takes the connection, or makes one.
     pub(crate) async fn lease(&self, connector: &C) -> Result<Lease<'_, C>, StoreError> {
         let mut slot = self.0.lock().await;
-        let connection = match slot.take() {
+        let connection = match take(&mut slot, connector) {
             Some(connection) => connection,
-            None => connector.connect().await?,
+            None => connect(connector).await?,
         };
         Ok(Lease { slot, connection })
     }
+
+    /// The same, within a transaction. A connection that died while nobody used it is replaced.
+    pub(crate) async fn begin(&self, connector: &C) -> Result<Lease<'_, C>, StoreError> {
+        let mut slot = self.0.lock().await;
+        if let Some(mut connection) = take(&mut slot, connector) {
+            if !connector.is_remote() {
+                connection.begin().await?;
+                return Ok(Lease { slot, connection });
+            }
+            if let Ok(Ok(())) = timeout(BEGIN_MAX, connection.begin()).await {
+                return Ok(Lease { slot, connection });
+            }
+        }
+        let mut connection = connect(connector).await?;
+        connection.begin().await?;
+        Ok(Lease { slot, connection })
+    }
+}
+
+fn take<C: Connector>(slot: &mut MutexGuard<'_, Option<Kept<C>>>, connector: &C) -> Option<C::Connection> {
+    let kept = slot.take()?;
+    (!connector.is_remote() || kept.since.elapsed() < IDLE_MAX).then_some(kept.connection)
+}
+
+async fn connect<C: Connector>(connector: &C) -> Result<C::Connection, StoreError> {
+    timeout(CONNECT_MAX, connector.connect()).await.unwrap_or_else(|_| {
+        Err(StoreError::transient(format!("{connector:?}: no connection within {CONNECT_MAX:?}")))
+    })
 }
 
 /// A connection in use. Unless it is given back, it is gone: after an error, or when the call was dropped
 /// midway, nobody knows what state it is in.
 pub(crate) struct Lease<'s, C: Connector> {
-    slot: MutexGuard<'s, Option<C::Connection>>,
+    slot: MutexGuard<'s, Option<Kept<C>>>,
     pub(crate) connection: C::Connection,
 }
 
 impl<C: Connector> Lease<'_, C> {
     pub(crate) fn give_back(mut self) {
-        *self.slot = Some(self.connection);
+        *self.slot = Some(Kept { connection: self.connection, since: Instant::now() });
     }
 }

@@ -17,6 +17,7 @@
 //! This crate is for those who write a sink; it is outside semver.
 
 mod connection;
+mod decimal;
 mod dialect;
 #[cfg(feature = "faults")]
 mod faults;
@@ -29,9 +30,12 @@ mod sink;
 mod table;
 #[cfg(test)]
 mod tests;
+mod url;
 
 pub use connection::{Connection, Connector, StoreError, Value};
+pub use decimal::decimal;
 pub use dialect::{ColumnType, Dialect, Limits};
 #[cfg(feature = "faults")]
-pub use faults::Faulty;
+pub use faults::{Faulty, Gate, Held};
 pub use sink::SqlSink;
+pub use url::{check_files, check_url, passwords};

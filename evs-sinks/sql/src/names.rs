@@ -10,6 +10,9 @@ const NAME_BYTES_MAX: usize = 63;
 /// The column of the window's start.
 pub(crate) const WINDOW_START: &str = "window_start";
 
+/// The column of the keys' hash, in stores that have one.
+pub(crate) const KEY_HASH: &str = "key_hash";
+
 /// Refuses names that a store could not hold, take for others, or take for statements.
 pub(crate) fn check(schema: &Schema, dialect: &dyn Dialect) -> Result<(), SinkError> {
     let table = &schema.statistic;
@@ -25,6 +28,9 @@ pub(crate) fn check(schema: &Schema, dialect: &dyn Dialect) -> Result<(), SinkEr
         return refused("the name is reserved".to_owned());
     }
     let mut seen = vec![WINDOW_START.to_owned()];
+    if dialect.hashes_keys() {
+        seen.push(KEY_HASH.to_owned());
+    }
     let keys = schema.keys.iter().map(|key| &key.name);
     for name in keys.chain(schema.measures.iter().map(|measure| &measure.name)) {
         if !is_name(name) {

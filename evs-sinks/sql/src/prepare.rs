@@ -15,11 +15,12 @@ use crate::{
 const CATALOGUE: &str = "evs_statistics";
 
 fn catalogue() -> Shape {
-    let others = [("definition", ColumnType::Text), ("since", ColumnType::Integer)];
+    let others = [("definition", ColumnType::Text), ("since", ColumnType::Time)];
     Shape::new(CATALOGUE, &[("statistic", ColumnType::Key)], &others)
 }
 
-/// Makes the table of a statistic, or checks it; within a transaction, where the store has such for tables.
+/// Makes the table of a statistic if it may, or checks it; within a transaction, where the store has such for
+/// tables.
 ///
 /// Where it has not, the catalogue's row comes last: a table without one is empty, and taken over by the
 /// next attempt.
@@ -27,21 +28,68 @@ pub(crate) async fn statistic(
     connection: &mut impl Connection,
     dialect: &dyn Dialect,
     schema: &Schema,
+    may_create: bool,
 ) -> Result<(), Failure> {
     names::check(schema, dialect)?;
-    bookkeeping(connection, dialect).await?;
-    if is_known(connection, dialect, schema).await? {
-        return Ok(());
+    let mut missing = Vec::new();
+    if !check(connection, dialect, &progress::shape()).await? {
+        missing.push(progress::shape());
     }
-    let table = Shape::of_statistic(schema);
-    if check(connection, dialect, &table).await? {
-        refuse_rows(connection, dialect, &table).await?;
-    } else {
-        connection.execute(&table.create(dialect), Vec::new()).await?;
+    let has_catalogue = check(connection, dialect, &catalogue()).await?;
+    if !has_catalogue {
+        missing.push(catalogue());
+    }
+    let is_known = has_catalogue && is_known(connection, dialect, schema).await?;
+    if !is_known {
+        let table = Shape::of_statistic(schema, dialect);
+        if check(connection, dialect, &table).await? {
+            refuse_rows(connection, dialect, &table).await?;
+        } else {
+            missing.push(table);
+        }
+    }
+    create(connection, dialect, &missing, may_create).await?;
+    if is_known {
+        return Ok(());
     }
     let insert = format!("INSERT INTO {CATALOGUE} (statistic, definition, since) VALUES (?, ?, ?)");
     let row = vec![schema.statistic.as_str().into(), Value::Text(schema.to_json()), progress::now()];
     connection.execute(&with_placeholders(&insert, dialect), row).await?;
+    Ok(())
+}
+
+/// Makes `evs_progress`, or checks it.
+pub(crate) async fn progress(
+    connection: &mut impl Connection,
+    dialect: &dyn Dialect,
+    may_create: bool,
+) -> Result<(), Failure> {
+    let shape = progress::shape();
+    if check(connection, dialect, &shape).await? {
+        return Ok(());
+    }
+    create(connection, dialect, &[shape], may_create).await
+}
+
+async fn create(
+    connection: &mut impl Connection,
+    dialect: &dyn Dialect,
+    missing: &[Shape],
+    may_create: bool,
+) -> Result<(), Failure> {
+    let statements = missing.iter().map(|shape| shape.create(dialect)).collect::<Vec<_>>();
+    if !may_create && !missing.is_empty() {
+        let tables = missing.iter().map(|shape| shape.table.as_str()).collect::<Vec<_>>();
+        return Err(SinkError::refused(format!(
+            "evs was told not to create tables, and these are missing: {}; create them with: {};",
+            tables.join(", "),
+            statements.join("; ")
+        ))
+        .into());
+    }
+    for statement in &statements {
+        connection.execute(statement, Vec::new()).await?;
+    }
     Ok(())
 }
 
@@ -68,7 +116,7 @@ async fn is_known(
     let statistic = &schema.statistic;
     let Some(definition) = definition(connection, dialect, statistic).await? else { return Ok(false) };
     compare(&definition, schema)?;
-    if check(connection, dialect, &Shape::of_statistic(schema)).await? {
+    if check(connection, dialect, &Shape::of_statistic(schema, dialect)).await? {
         return Ok(true);
     }
     Err(SinkError::refused(format!(
@@ -76,19 +124,6 @@ async fn is_known(
          rows of {statistic} from {CATALOGUE} and evs_progress"
     ))
     .into())
-}
-
-/// Makes `evs_progress` and the catalogue, or checks them.
-pub(crate) async fn bookkeeping(
-    connection: &mut impl Connection,
-    dialect: &dyn Dialect,
-) -> Result<(), Failure> {
-    for shape in [progress::shape(), catalogue()] {
-        if !check(connection, dialect, &shape).await? {
-            connection.execute(&shape.create(dialect), Vec::new()).await?;
-        }
-    }
-    Ok(())
 }
 
 /// Whether the table is there. If it has another shape, that is an error.

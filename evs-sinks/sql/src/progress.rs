@@ -5,10 +5,7 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use evs_core::{
-    Epoch, Frontier, Progress, SinkError,
-    batch::{escape, unescape},
-};
+use evs_core::{Epoch, Frontier, Progress, SinkError, batch::unescape};
 
 use crate::{
     connection::{Connection, StoreError, Value},
@@ -25,15 +22,15 @@ pub(crate) fn shape() -> Shape {
         ("sequence", ColumnType::Integer),
         ("position", ColumnType::Text),
         ("checksum", ColumnType::Text),
-        ("updated_at", ColumnType::Integer),
+        ("updated_at", ColumnType::Time),
     ];
     Shape::new(TABLE, &key, &others)
 }
 
-/// Seconds since 1970, for people.
+/// This moment, for people.
 pub(crate) fn now() -> Value {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Value::Integer(since.as_secs().cast_signed())
+    Value::Time(since.as_secs().cast_signed())
 }
 
 /// The statements on `evs_progress`.
@@ -51,7 +48,8 @@ impl ProgressTable {
         let lock = dialect.lock_rows();
         let filled = |sql: &str| with_placeholders(sql, dialect);
         Self {
-            all: filled(&format!("SELECT {COLUMNS} FROM {TABLE} WHERE source = ?")),
+            // Locked, to wait for the outcome of an attempt that is still under way.
+            all: filled(&format!("SELECT {COLUMNS} FROM {TABLE} WHERE source = ?{lock}")),
             locked: filled(&format!(
                 "SELECT {COLUMNS} FROM {TABLE} WHERE source = ? AND epoch = ? AND statistic = ?{lock}"
             )),
@@ -69,9 +67,10 @@ impl ProgressTable {
     pub(crate) async fn of_source(
         &self,
         connection: &mut impl Connection,
+        dialect: &dyn Dialect,
         source: &str,
     ) -> Result<Vec<Progress>, Failure> {
-        let rows = connection.query(&self.all, vec![key(source)]).await?;
+        let rows = connection.query(&self.all, vec![key(source, dialect)]).await?;
         rows.iter().map(|row| read(source, row)).collect()
     }
 
@@ -79,11 +78,12 @@ impl ProgressTable {
     pub(crate) async fn lock(
         &self,
         connection: &mut impl Connection,
+        dialect: &dyn Dialect,
         source: &str,
         epoch: Epoch,
         statistic: &str,
     ) -> Result<Option<Progress>, Failure> {
-        let stream = vec![key(source), Value::Text(epoch.to_string()), statistic.into()];
+        let stream = vec![key(source, dialect), Value::Text(epoch.to_string()), statistic.into()];
         let rows = connection.query(&self.locked, stream).await?;
         rows.first().map(|row| read(source, row)).transpose()
     }
@@ -92,6 +92,7 @@ impl ProgressTable {
     pub(crate) async fn advance(
         &self,
         connection: &mut impl Connection,
+        dialect: &dyn Dialect,
         last: Option<&Progress>,
         next: &Progress,
     ) -> Result<(), Failure> {
@@ -100,7 +101,7 @@ impl ProgressTable {
             Value::Text(next.to.to_json()),
             Value::Text(format!("{:016x}", next.checksum)),
             now(),
-            key(&next.source),
+            key(&next.source, dialect),
             Value::Text(next.epoch.to_string()),
             Value::Text(next.statistic.clone()),
         ];
@@ -118,8 +119,8 @@ impl ProgressTable {
     }
 }
 
-fn key(source: &str) -> Value {
-    Value::Text(escape(source.as_bytes()).into_owned())
+fn key(source: &str, dialect: &dyn Dialect) -> Value {
+    Value::Text(dialect.key_text(source.as_bytes()).into_owned())
 }
 
 fn sequence(progress: &Progress) -> Result<Value, Failure> {
@@ -143,7 +144,7 @@ fn parse(source: &str, row: &[Value]) -> Option<Progress> {
         source: source.to_owned(),
         epoch: epoch.text()?.parse().ok()?,
         statistic: String::from_utf8(unescape(statistic.text()?)?.into_owned()).ok()?,
-        sequence: u64::try_from(sequence.number()?).ok()?,
+        sequence: u64::try_from(sequence.integer()?).ok()?,
         to: Frontier::from_json(position.text()?).ok()?,
         checksum: u64::from_str_radix(checksum.text()?, 16).ok()?,
     })

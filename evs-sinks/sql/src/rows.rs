@@ -4,39 +4,49 @@ use std::{borrow::Cow, sync::Arc};
 
 use evs_core::{
     Rows, SinkError,
-    batch::{RowCursor, escape, unescape},
+    batch::{Row, RowCursor, escape, unescape},
     statistic::Schema,
 };
+use sha2::{Digest, Sha256};
 
-use crate::{connection::Value, dialect::Dialect, table::Table};
+use crate::{
+    connection::Value,
+    decimal,
+    dialect::{ColumnType, Dialect},
+    table::{Table, Upserts, type_of},
+};
 
 /// How many rows are held as parameters at a time, which bounds the memory that a batch takes here.
 const CHUNK_ROWS: usize = 1 << 16;
+/// How large statements of several rows become. Larger ones are no faster, and have to be held in memory, here
+/// and there.
+const STATEMENT_BYTES: usize = 4 << 20;
 
-/// Refuses a batch with a value or a key that the store cannot hold, before anything is written.
+/// Refuses a batch with a window, a value or a key that the store cannot hold, before anything is written.
 pub(crate) fn check(schema: &Schema, rows: &Rows, dialect: &dyn Dialect) -> Result<(), SinkError> {
-    let key_bytes_max = dialect.limits().key_bytes_max;
+    let limits = dialect.limits();
     let mut cursor = rows.cursor();
     while let Some(row) = cursor.next_row() {
-        let place = |column: &str| {
+        let refused = |column: &str, what: String| {
             let short = |key: &&[u8]| escape(key).chars().take(60).collect::<String>();
             let keys = row.keys.iter().map(short).collect::<Vec<_>>();
             let (statistic, window) = (&schema.statistic, row.window_start);
-            format!("statistic {statistic}: {column} of window {window}, keys {keys:?}")
+            let place = format!("statistic {statistic}: {column} of window {window}, keys {keys:?}");
+            Err(SinkError::refused(format!("{place}: {what}")))
         };
+        if !limits.windows.contains(&row.window_start) {
+            return refused("the start", "the time does not fit into the column".to_owned());
+        }
         for (column, value) in schema.measures.iter().zip(row.values) {
-            if let Some(value) = value.filter(|value| dialect.number(*value).is_none()) {
-                let place = place(&column.name);
-                return Err(SinkError::refused(format!("{place}: {value} does not fit into the column")));
+            if let Some(value) = value.filter(|value| dialect.number(type_of(column), *value).is_none()) {
+                return refused(&column.name, format!("{value} does not fit into the column"));
             }
         }
         for (column, key) in schema.keys.iter().zip(row.keys) {
-            // Escaping never makes a key shorter, or more than four times as long.
-            if key.len() > key_bytes_max / 4 && escape(key).len() > key_bytes_max {
-                let place = place(&column.name);
-                return Err(SinkError::refused(format!(
-                    "{place}: the key is longer than {key_bytes_max} bytes"
-                )));
+            let max = limits.key_bytes_max;
+            // Made to a text, a key never becomes shorter, or more than four times as long.
+            if key.len() > max / 4 && dialect.key_text(key).len() > max {
+                return refused(&column.name, format!("the key is longer than {max} bytes"));
             }
         }
     }
@@ -53,6 +63,8 @@ type Statement<'b> = (&'b Arc<str>, Vec<Value>);
 pub(crate) struct Statements<'b> {
     table: &'b Table,
     dialect: &'b dyn Dialect,
+    bytes_max: usize,
+    hashes_keys: bool,
     cursor: RowCursor<'b>,
     chunk: Vec<Value>,
     order: Vec<u32>,
@@ -60,9 +72,11 @@ pub(crate) struct Statements<'b> {
 }
 
 impl<'b> Statements<'b> {
-    pub(crate) fn new(table: &'b Table, dialect: &'b dyn Dialect, rows: &'b Rows) -> Self {
+    /// No statement becomes larger than `bytes_max`.
+    pub(crate) fn new(table: &'b Table, dialect: &'b dyn Dialect, rows: &'b Rows, bytes_max: usize) -> Self {
         let (chunk, order) = (Vec::new(), Vec::new());
-        Self { table, dialect, cursor: rows.cursor(), chunk, order, done: 0 }
+        let hashes_keys = dialect.hashes_keys() && !table.schema.keys.is_empty();
+        Self { table, dialect, bytes_max, hashes_keys, cursor: rows.cursor(), chunk, order, done: 0 }
     }
 
     /// The next statement and its parameters, or `None` behind the last.
@@ -70,21 +84,37 @@ impl<'b> Statements<'b> {
         if self.done == self.order.len() && !self.fill() {
             return Ok(None);
         }
-        let columns = self.columns();
-        let power = self.fitting_power()?;
-        let rows = self.done..self.done + (1 << power);
-        let mut parameters = Vec::with_capacity(rows.len() * columns);
-        for &row in &self.order[rows.clone()] {
-            let start = row as usize * columns;
-            let values = &mut self.chunk[start..start + columns];
-            parameters.extend(values.iter_mut().map(|value| std::mem::replace(value, Value::Null)));
-        }
+        let rows = self.done..self.done + self.fitting_rows()?;
         self.done = rows.end;
-        Ok(Some((&self.table.upserts[power], parameters)))
+        let columns = self.columns();
+        Ok(Some(match &self.table.upserts {
+            Upserts::Rows(upserts) => {
+                let mut parameters = Vec::with_capacity(rows.len() * columns);
+                for &row in &self.order[rows.clone()] {
+                    let start = row as usize * columns;
+                    parameters.extend(self.chunk[start..start + columns].iter_mut().map(take));
+                }
+                (&upserts[rows.len().ilog2() as usize], parameters)
+            }
+            Upserts::Lists { sql, columns: kinds, .. } => {
+                let list = |(at, kind): (usize, &ColumnType)| {
+                    let values = self.order[rows.clone()].iter();
+                    let values = values.map(|row| take(&mut self.chunk[*row as usize * columns + at]));
+                    Value::List(*kind, values.collect())
+                };
+                (sql, kinds.iter().enumerate().map(list).collect())
+            }
+        }))
+    }
+
+    /// The columns of the primary key.
+    fn key_columns(&self) -> usize {
+        1 + if self.hashes_keys { 1 } else { self.table.schema.keys.len() }
     }
 
     fn columns(&self) -> usize {
-        1 + self.table.schema.keys.len() + self.table.schema.measures.len()
+        let schema = &self.table.schema;
+        1 + usize::from(self.hashes_keys) + schema.keys.len() + schema.measures.len()
     }
 
     /// Reads and sorts the next chunk; false if there is none.
@@ -94,13 +124,10 @@ impl<'b> Statements<'b> {
         while rows < CHUNK_ROWS as u32
             && let Some(row) = self.cursor.next_row()
         {
-            self.chunk.push(Value::Integer(row.window_start));
-            self.chunk.extend(row.keys.iter().map(|key| Value::Text(escape(key).into_owned())));
-            let number = |value: &Option<i128>| value.and_then(|value| self.dialect.number(value));
-            self.chunk.extend(row.values.iter().map(|value| number(value).unwrap_or(Value::Null)));
+            push(&mut self.chunk, &row, &self.table.schema, self.dialect, self.hashes_keys);
             rows += 1;
         }
-        let (columns, keys) = (self.columns(), 1 + self.table.schema.keys.len());
+        let (columns, keys) = (self.columns(), self.key_columns());
         let chunk = &self.chunk;
         let key = |row: &u32| &chunk[*row as usize * columns..][..keys];
         self.order.clear();
@@ -110,25 +137,29 @@ impl<'b> Statements<'b> {
         rows > 0
     }
 
-    /// The largest statement, as a power of two of rows, that neither the rows left nor the limits forbid.
-    fn fitting_power(&self) -> Result<usize, SinkError> {
-        let bytes_max = self.dialect.limits().statement_bytes_max;
+    /// As many rows as neither the rows left nor the limits forbid, for which there is a statement.
+    fn fitting_rows(&self) -> Result<usize, SinkError> {
         let left = &self.order[self.done..];
-        let mut power = (left.len().ilog2() as usize).min(self.table.upserts.len() - 1);
+        let (mut rows, sql) = match &self.table.upserts {
+            Upserts::Rows(upserts) => (1 << left.len().ilog2().min(upserts.len() as u32 - 1), Err(upserts)),
+            Upserts::Lists { sql, rows_max, .. } => (left.len().min(*rows_max), Ok(sql)),
+        };
         loop {
-            let parameters = left[..1 << power].iter().map(|row| self.row_bytes(*row)).sum::<usize>();
-            let bytes = self.table.upserts[power].len() + parameters;
-            match (bytes <= bytes_max, power) {
-                (true, _) => return Ok(power),
-                (false, 0) => {
-                    let statistic = &self.table.schema.statistic;
-                    return Err(SinkError::refused(format!(
-                        "statistic {statistic}: a row of {bytes} bytes does not fit into a statement of \
-                         {bytes_max} bytes"
-                    )));
-                }
-                (false, _) => power -= 1,
+            let sql = sql.unwrap_or_else(|upserts| &upserts[rows.ilog2() as usize]);
+            let parameters = left[..rows].iter().map(|row| self.row_bytes(*row)).sum::<usize>();
+            let bytes = sql.len() + 32 * self.columns() + parameters;
+            let bytes_max = self.bytes_max;
+            if bytes <= bytes_max.min(STATEMENT_BYTES) || (rows == 1 && bytes <= bytes_max) {
+                return Ok(rows);
             }
+            if rows == 1 {
+                let statistic = &self.table.schema.statistic;
+                return Err(SinkError::refused(format!(
+                    "statistic {statistic}: a row of {bytes} bytes does not fit into a statement; the store \
+                     takes {bytes_max} bytes"
+                )));
+            }
+            rows /= 2;
         }
     }
 
@@ -138,35 +169,69 @@ impl<'b> Statements<'b> {
     }
 }
 
+fn take(value: &mut Value) -> Value {
+    std::mem::replace(value, Value::Null)
+}
+
+/// Appends the values of a row, in the order of the table's columns.
+fn push(values: &mut Vec<Value>, row: &Row<'_>, schema: &Schema, dialect: &dyn Dialect, hashes_keys: bool) {
+    values.push(Value::Time(row.window_start));
+    if hashes_keys {
+        values.push(Value::Hash(hash(row.keys)));
+    }
+    values.extend(row.keys.iter().map(|key| Value::Text(dialect.key_text(key).into_owned())));
+    let number = |(value, column)| {
+        let value: &Option<i128> = value;
+        value.and_then(|value| dialect.number(type_of(column), value)).unwrap_or(Value::Null)
+    };
+    values.extend(row.values.iter().zip(&schema.measures).map(number));
+}
+
+/// What stands for a row's keys in the primary key: the first half of SHA-256 over the length, as eight bytes with
+/// the highest first, and the bytes of each key. Clients choose keys, so it must not be possible to find two rows
+/// with the same hash.
+fn hash(keys: &[&[u8]]) -> [u8; 16] {
+    let mut hash = Sha256::new();
+    for key in keys {
+        hash.update((key.len() as u64).to_be_bytes());
+        hash.update(key);
+    }
+    let mut half = [0; 16];
+    half.copy_from_slice(&hash.finalize()[..16]);
+    half
+}
+
 /// The rows that a query for totals found, sorted by window and keys.
 pub(crate) fn read(schema: &Schema, found: &[Vec<Value>]) -> Result<Rows, SinkError> {
     let keys = schema.keys.len();
     let mut sorted = Vec::with_capacity(found.len());
     for row in found {
-        sorted.push(parse(row, keys).ok_or_else(|| {
+        sorted.push(parse(row, schema).ok_or_else(|| {
             let statistic = &schema.statistic;
             SinkError::refused(format!("a row of the table {statistic} cannot be read: {row:?}"))
         })?);
     }
-    // By the keys' bytes: the store sorts by what `escape` made of them.
+    // By the keys' bytes: the store sorts by what was made of them.
     sorted.sort_by(|a, b| (a.0, &a.1).cmp(&(b.0, &b.1)));
     let mut rows = Rows::new(keys, schema.measures.len());
-    let mut values = Vec::new();
-    for (window, keys, numbers) in &sorted {
-        values.clear();
-        values.extend(numbers.iter().map(Value::number));
-        rows.push(*window, keys.iter().map(|key| &**key), &values);
+    for (window, keys, values) in &sorted {
+        rows.push(*window, keys.iter().map(|key| &**key), values);
     }
     Ok(rows)
 }
 
 /// The window's start, the keys' bytes and the values.
-type ReadRow<'r> = (i64, Vec<Cow<'r, [u8]>>, &'r [Value]);
+type ReadRow<'r> = (i64, Vec<Cow<'r, [u8]>>, Vec<Option<i128>>);
 
-fn parse(row: &[Value], keys: usize) -> Option<ReadRow<'_>> {
-    let (window, rest) = row.split_first()?;
-    let (keys, values) = rest.split_at_checked(keys)?;
-    let Value::Integer(window) = window else { return None };
+fn parse<'r>(row: &'r [Value], schema: &Schema) -> Option<ReadRow<'r>> {
+    let (Value::Integer(window) | Value::Time(window), rest) = row.split_first()? else { return None };
+    let (keys, values) = rest.split_at_checked(schema.keys.len())?;
     let keys = keys.iter().map(|key| unescape(key.text()?)).collect::<Option<_>>()?;
-    values.iter().all(|value| value.text().is_none()).then_some((*window, keys, values))
+    let values = values.iter().zip(&schema.measures).map(|(value, column)| match value {
+        Value::Null => Some(None),
+        Value::Integer(number) => Some(Some((*number).into())),
+        Value::Text(text) => Some(Some(decimal::parse(text, column.scale)?)),
+        Value::Time(_) | Value::Hash(_) | Value::List(..) => None,
+    });
+    Some((*window, keys, values.collect::<Option<_>>()?))
 }

@@ -3,7 +3,7 @@
 use std::{
     collections::HashMap,
     fmt,
-    ops::Range,
+    ops::{Range, RangeInclusive},
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -18,13 +18,14 @@ use crate::{
     prepare,
     progress::{self, ProgressTable},
     rows::{self, Statements},
-    table::{Table, totals},
+    table::{SWEEP_ROWS, Table, sweep, totals},
 };
 
 /// A SQL store as a [`Sink`].
 ///
-/// Writes go through one connection, one after the other, and totals through another. Both are made when
-/// they are needed, and made anew after an error. Needs a tokio runtime with its timer.
+/// Writes go through one connection, one after the other; totals, and the sweeping away of old windows, through
+/// another. Both are made when they are needed, and made anew after an error. Needs a tokio runtime with its
+/// timer.
 pub struct SqlSink<C: Connector> {
     connector: C,
     writer: Slot<C>,
@@ -33,6 +34,7 @@ pub struct SqlSink<C: Connector> {
     tables: Mutex<HashMap<String, Arc<Table>>>,
     progress: ProgressTable,
     deadline: Duration,
+    may_create: bool,
 }
 
 /// Why an attempt came to nothing.
@@ -62,8 +64,15 @@ impl<C: Connector> SqlSink<C> {
     /// A sink that connects when it is first used.
     pub fn new(connector: C) -> Self {
         let progress = ProgressTable::new(connector.dialect());
-        let (writer, reader) = (Slot::empty(), Slot::empty());
-        Self { connector, writer, reader, tables: Mutex::default(), progress, deadline: Self::DEADLINE }
+        Self {
+            connector,
+            writer: Slot::empty(),
+            reader: Slot::empty(),
+            tables: Mutex::default(),
+            progress,
+            deadline: Self::DEADLINE,
+            may_create: true,
+        }
     }
 
     /// How long a call may take before it is given up as [`SinkError::Unavailable`], connecting and waiting
@@ -74,17 +83,29 @@ impl<C: Connector> SqlSink<C> {
         self
     }
 
-    /// Connects, to find out now whether that is possible.
+    /// Whether tables that are missing are made, as they are by default, or an error that says how to make
+    /// them.
+    #[must_use]
+    pub fn create(mut self, may_create: bool) -> Self {
+        self.may_create = may_create;
+        self
+    }
+
+    /// Connects, to find out now whether that is possible. A store that is away is no error if it is remote: it
+    /// may come back before it is needed.
     ///
     /// # Errors
     ///
     /// As the store says.
     pub async fn check(&self) -> Result<(), SinkError> {
-        self.attempt(|| "cannot connect".to_owned(), async {
+        let connect = async {
             self.writer.lease(&self.connector).await?.give_back();
             Ok(())
-        })
-        .await
+        };
+        match self.attempt(|| "cannot connect".to_owned(), connect).await {
+            Err(error) if error.is_transient() && self.connector.is_remote() => Ok(()),
+            answer => answer,
+        }
     }
 
     fn dialect(&self) -> &dyn Dialect {
@@ -104,7 +125,7 @@ impl<C: Connector> SqlSink<C> {
         done.map_err(|failure| match failure {
             Failure::Sink(error) => error,
             Failure::Store(mut error) => {
-                if let Some(secret) = self.connector.secret().filter(|secret| !secret.is_empty()) {
+                for secret in self.connector.secrets().iter().filter(|secret| !secret.is_empty()) {
                     error.message = error.message.replace(secret, "***");
                 }
                 if error.is_transient {
@@ -116,11 +137,18 @@ impl<C: Connector> SqlSink<C> {
         })
     }
 
+    /// Those of the windows that the store can hold, both ends included; `None` if there are none.
+    fn windows(&self, asked: Range<i64>) -> Option<RangeInclusive<i64>> {
+        let held = self.dialect().limits().windows;
+        let last = asked.end.checked_sub(1)?.min(*held.end());
+        let found = asked.start.max(*held.start())..=last;
+        (!found.is_empty()).then_some(found)
+    }
+
     async fn prepare_once(&self, schema: &Schema) -> Result<(), Failure> {
-        let mut lease = self.writer.lease(&self.connector).await?;
+        let mut lease = self.writer.begin(&self.connector).await?;
         let connection = &mut lease.connection;
-        connection.begin().await?;
-        prepare::statistic(connection, self.dialect(), schema).await?;
+        prepare::statistic(connection, self.dialect(), schema, self.may_create).await?;
         connection.commit().await?;
         lease.give_back();
         Ok(())
@@ -145,19 +173,20 @@ impl<C: Connector> SqlSink<C> {
 
     async fn apply_once(&self, batch: &Batch) -> Result<Applied, Failure> {
         rows::check(&batch.schema, &batch.rows, self.dialect())?;
-        let mut lease = self.writer.lease(&self.connector).await?;
+        let mut lease = self.writer.begin(&self.connector).await?;
         let connection = &mut lease.connection;
-        connection.begin().await?;
         let table = self.table(connection, &batch.schema).await?;
-        let last = self.progress.lock(connection, &batch.source, batch.epoch, batch.statistic()).await?;
+        let (dialect, source) = (self.dialect(), &batch.source);
+        let last = self.progress.lock(connection, dialect, source, batch.epoch, batch.statistic()).await?;
         if let Some(applied) = judge(last.as_ref(), batch)? {
             connection.rollback().await?;
             lease.give_back();
             return Ok(applied);
         }
         // First, so that a second attempt waits here for the outcome of the first.
-        self.progress.advance(connection, last.as_ref(), &Progress::after(batch)).await?;
-        let mut statements = Statements::new(&table, self.dialect(), &batch.rows);
+        self.progress.advance(connection, dialect, last.as_ref(), &Progress::after(batch)).await?;
+        let bytes_max = connection.statement_bytes_max();
+        let mut statements = Statements::new(&table, dialect, &batch.rows, bytes_max);
         while let Some((sql, parameters)) = statements.next_statement()? {
             connection.execute(sql, parameters).await?;
         }
@@ -167,13 +196,13 @@ impl<C: Connector> SqlSink<C> {
     }
 
     async fn begin_once(&self, progress: &Progress) -> Result<(), Failure> {
-        let mut lease = self.writer.lease(&self.connector).await?;
+        let mut lease = self.writer.begin(&self.connector).await?;
         let connection = &mut lease.connection;
-        connection.begin().await?;
-        prepare::bookkeeping(connection, self.dialect()).await?;
+        let dialect = self.dialect();
+        prepare::progress(connection, dialect, self.may_create).await?;
         let Progress { source, epoch, statistic, .. } = progress;
-        if self.progress.lock(connection, source, *epoch, statistic).await?.is_none() {
-            self.progress.advance(connection, None, progress).await?;
+        if self.progress.lock(connection, dialect, source, *epoch, statistic).await?.is_none() {
+            self.progress.advance(connection, dialect, None, progress).await?;
         }
         connection.commit().await?;
         lease.give_back();
@@ -182,24 +211,47 @@ impl<C: Connector> SqlSink<C> {
 
     async fn progress_once(&self, source: &str) -> Result<Vec<Progress>, Failure> {
         // Through the writer: the store must not answer from before an attempt that is still under way.
-        let mut lease = self.writer.lease(&self.connector).await?;
+        let mut lease = self.writer.begin(&self.connector).await?;
         let connection = &mut lease.connection;
-        connection.begin().await?;
         let mut found = Vec::new();
         if prepare::check(connection, self.dialect(), &progress::shape()).await? {
-            found = self.progress.of_source(connection, source).await?;
+            found = self.progress.of_source(connection, self.dialect(), source).await?;
         }
         connection.rollback().await?;
         lease.give_back();
         Ok(found)
     }
 
-    async fn totals_once(&self, schema: &Schema, windows: Range<i64>) -> Result<Rows, Failure> {
-        let mut lease = self.reader.lease(&self.connector).await?;
+    async fn sweep_once(&self, schema: &Schema, before: i64) -> Result<bool, Failure> {
+        let Some(old) = self.windows(i64::MIN..before) else { return Ok(false) };
+        // Beside the batches, where both can write.
+        let slot = if self.dialect().has_one_writer() { &self.writer } else { &self.reader };
+        let mut lease = slot.begin(&self.connector).await?;
         let connection = &mut lease.connection;
         prepare::check_known(connection, self.dialect(), schema).await?;
-        let range = vec![Value::Integer(windows.start), Value::Integer(windows.end)];
-        let found = connection.query(&totals(schema, self.dialect()), range).await?;
+        let last = vec![Value::Time(*old.end())];
+        let swept = connection.execute(&sweep(schema, self.dialect()), last).await?;
+        connection.commit().await?;
+        lease.give_back();
+        Ok(swept >= SWEEP_ROWS as u64)
+    }
+
+    async fn totals_once(&self, schema: &Schema, windows: Range<i64>) -> Result<Rows, Failure> {
+        // A transaction that would lock the database is not begun to read.
+        let begins = !self.dialect().has_one_writer();
+        let (slot, connector) = (&self.reader, &self.connector);
+        let mut lease = if begins { slot.begin(connector).await? } else { slot.lease(connector).await? };
+        let connection = &mut lease.connection;
+        prepare::check_known(connection, self.dialect(), schema).await?;
+        let mut found = Vec::new();
+        if let Some(windows) = self.windows(windows) {
+            let (first, last) = windows.into_inner();
+            let range = vec![Value::Time(first), Value::Time(last)];
+            found = connection.query(&totals(schema, self.dialect()), range).await?;
+        }
+        if begins {
+            connection.rollback().await?;
+        }
         lease.give_back();
         Ok(rows::read(schema, &found)?)
     }
@@ -240,6 +292,11 @@ impl<C: Connector> Sink for SqlSink<C> {
             self.tables().remove(batch.statistic());
         }
         answer
+    }
+
+    async fn sweep(&self, schema: &Schema, before: i64) -> Result<bool, SinkError> {
+        let what = || format!("statistic {}: old windows were not swept away", schema.statistic);
+        self.attempt(what, self.sweep_once(schema, before)).await
     }
 
     async fn totals(&self, schema: &Schema, windows: Range<i64>) -> Result<Rows, SinkError> {

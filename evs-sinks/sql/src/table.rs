@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use evs_core::{
     SinkError,
-    statistic::{MeasureKind, Schema},
+    statistic::{MeasureColumn, MeasureKind, Schema},
 };
 
 use crate::{
     connection::Value,
     dialect::{ColumnType, Dialect},
-    names::WINDOW_START,
+    names::{KEY_HASH, WINDOW_START},
 };
 
 /// A table's columns; the first of them are its primary key.
@@ -21,26 +21,42 @@ pub(crate) struct Shape {
     pub(crate) key_columns: usize,
 }
 
+/// The type of a measure's column.
+pub(crate) fn type_of(measure: &MeasureColumn) -> ColumnType {
+    match measure.kind {
+        MeasureKind::Count => ColumnType::Count,
+        MeasureKind::Sum | MeasureKind::Min | MeasureKind::Max => ColumnType::Decimal(measure.scale),
+    }
+}
+
 impl Shape {
     pub(crate) fn new(table: &str, key: &[(&str, ColumnType)], others: &[(&str, ColumnType)]) -> Self {
         let columns = key.iter().chain(others).map(|&(name, kind)| (name.to_owned(), kind)).collect();
         Self { table: table.to_owned(), columns, key_columns: key.len() }
     }
 
-    pub(crate) fn of_statistic(schema: &Schema) -> Self {
-        let keys = schema.keys.iter().map(|key| (key.name.as_str(), ColumnType::Key));
-        let key = [(WINDOW_START, ColumnType::Integer)].into_iter().chain(keys).collect::<Vec<_>>();
-        let measures = schema.measures.iter().map(|measure| (measure.name.as_str(), ColumnType::Number));
-        Self::new(&schema.statistic, &key, &measures.collect::<Vec<_>>())
+    pub(crate) fn of_statistic(schema: &Schema, dialect: &dyn Dialect) -> Self {
+        let keys = |kind| schema.keys.iter().map(move |key| (key.name.as_str(), kind));
+        let (mut key, mut others) = (vec![(WINDOW_START, ColumnType::Time)], Vec::new());
+        if !dialect.hashes_keys() {
+            key.extend(keys(ColumnType::Key));
+        } else if !schema.keys.is_empty() {
+            key.push((KEY_HASH, ColumnType::KeyHash));
+            others.extend(keys(ColumnType::KeyText));
+        }
+        others.extend(schema.measures.iter().map(|measure| (measure.name.as_str(), type_of(measure))));
+        Self::new(&schema.statistic, &key, &others)
     }
 
     pub(crate) fn create(&self, dialect: &dyn Dialect) -> Arc<str> {
         let declare = |(at, (name, kind)): (usize, &(String, ColumnType))| {
-            let not_null = if at < self.key_columns { " NOT NULL" } else { "" };
+            let is_key = at < self.key_columns || *kind == ColumnType::KeyText;
+            let not_null = if is_key { " NOT NULL" } else { "" };
             format!("{} {}{not_null}", dialect.quote(name), dialect.column_type(*kind))
         };
         let columns = self.columns.iter().enumerate().map(declare).collect::<Vec<_>>().join(", ");
-        let (table, key, options) = (dialect.quote(&self.table), self.key(dialect), dialect.table_options());
+        let (table, options) = (dialect.quote(&self.table), dialect.table_options());
+        let key = self.key(dialect).join(", ");
         format!("CREATE TABLE IF NOT EXISTS {table} ({columns}, PRIMARY KEY ({key})){options}").into()
     }
 
@@ -48,10 +64,13 @@ impl Shape {
     pub(crate) fn check(&self, found: &[Vec<Value>], dialect: &dyn Dialect) -> Result<(), SinkError> {
         let table = &self.table;
         let refused = |what: String| Err(SinkError::refused(format!("the table {table} {what}")));
+        let same = |column: &[Value], name: &str| match dialect.folds_names() {
+            true => text(column, 0).eq_ignore_ascii_case(name),
+            false => text(column, 0) == name,
+        };
         for (at, (name, kind)) in self.columns.iter().enumerate() {
             let declared = dialect.column_type(*kind);
-            let same = |column: &&Vec<Value>| text(column, 0).eq_ignore_ascii_case(name);
-            let Some(column) = found.iter().find(same) else {
+            let Some(column) = found.iter().find(|column| same(column, name)) else {
                 let (table, name) = (dialect.quote(table), dialect.quote(name));
                 return refused(format!(
                     "has no column {name}; if its rows can do without, repair it with: \
@@ -61,19 +80,20 @@ impl Shape {
             if text(column, 1) != declared {
                 return refused(format!("has a column {name} of type {:?}, not {declared}", text(column, 1)));
             }
-            let place = if at < self.key_columns { at as i128 + 1 } else { 0 };
-            if column[2].number() != Some(place) {
-                let key = self.key(dialect);
+            let place = if at < self.key_columns { at as i64 + 1 } else { 0 };
+            if column[2].integer() != Some(place) {
+                let key = self.key(dialect).join(", ");
                 return refused(format!("has {name} at the wrong place: its primary key must be ({key})"));
             }
-            if let (true, Some(wrong)) = (place > 0, column[3].text()) {
+            let compares = matches!(kind, ColumnType::Key | ColumnType::KeyText);
+            if let (true, Some(wrong)) = (compares || place > 0, column[3].text()) {
                 return refused(format!("has a column {name} that {wrong}"));
             }
         }
         for column in found {
-            let name = text(column, 0);
-            let known = self.columns.iter().any(|(known, _)| known.eq_ignore_ascii_case(name));
-            if !known && (column[2].number() != Some(0) || column[4].number() != Some(1)) {
+            let known = self.columns.iter().any(|(known, _)| same(column, known));
+            if !known && (column[2].integer() != Some(0) || column[4].integer() != Some(1)) {
+                let name = text(column, 0);
                 return refused(format!("has a column {name}, which evs does not know how to fill"));
             }
         }
@@ -81,8 +101,8 @@ impl Shape {
     }
 
     /// The primary key's columns, quoted.
-    fn key(&self, dialect: &dyn Dialect) -> String {
-        list(self.columns[..self.key_columns].iter().map(|(name, _)| dialect.quote(name)))
+    fn key(&self, dialect: &dyn Dialect) -> Vec<String> {
+        self.columns[..self.key_columns].iter().map(|(name, _)| dialect.quote(name)).collect()
     }
 
     fn all(&self, dialect: &dyn Dialect) -> String {
@@ -111,31 +131,48 @@ fn push_placeholders(sql: &mut String, dialect: &dyn Dialect, first: usize, coun
 #[derive(Debug)]
 pub(crate) struct Table {
     pub(crate) schema: Schema,
+    pub(crate) upserts: Upserts,
+}
+
+/// How rows get into a table.
+#[derive(Debug)]
+pub(crate) enum Upserts {
     /// The upserts of 1, 2, 4, 8 … rows. Few different ones, so that each can stay prepared.
-    pub(crate) upserts: Vec<Arc<str>>,
+    Rows(Vec<Arc<str>>),
+    /// One upsert for any number of rows up to that, with a list of values per column.
+    Lists { sql: Arc<str>, columns: Vec<ColumnType>, rows_max: usize },
 }
 
 impl Table {
     pub(crate) fn new(schema: &Schema, dialect: &dyn Dialect) -> Self {
-        let shape = Shape::of_statistic(schema);
+        let shape = Shape::of_statistic(schema, dialect);
         let limits = dialect.limits();
-        let rows_max = limits.rows_max.min(limits.parameters_max / shape.columns.len()).max(1);
-        let upserts = (0..=rows_max.ilog2()).map(|power| upsert(&shape, schema, dialect, 1 << power));
-        Self { schema: schema.clone(), upserts: upserts.collect() }
+        let columns = shape.columns.iter().map(|(_, kind)| *kind).collect::<Vec<_>>();
+        let upserts = if let Some(rows) = dialect.rows_of_lists(&columns) {
+            let sql = upsert(&shape, schema, dialect, &rows);
+            Upserts::Lists { sql, columns, rows_max: limits.rows_max }
+        } else {
+            let rows_max = limits.rows_max.min(limits.parameters_max / columns.len()).max(1);
+            let upsert = |power| {
+                let mut rows = String::from("VALUES ");
+                for row in 0..1_usize << power {
+                    if row > 0 {
+                        rows.push(',');
+                    }
+                    push_placeholders(&mut rows, dialect, row * columns.len() + 1, columns.len());
+                }
+                upsert(&shape, schema, dialect, &rows)
+            };
+            Upserts::Rows((0..=rows_max.ilog2()).map(upsert).collect())
+        };
+        Self { schema: schema.clone(), upserts }
     }
 }
 
-fn upsert(shape: &Shape, schema: &Schema, dialect: &dyn Dialect, rows: usize) -> Arc<str> {
-    let columns = shape.columns.len();
-    let mut sql = format!("INSERT INTO {} ({}) VALUES ", dialect.quote(&shape.table), shape.all(dialect));
-    for row in 0..rows {
-        if row > 0 {
-            sql.push(',');
-        }
-        push_placeholders(&mut sql, dialect, row * columns + 1, columns);
-    }
-    sql.push_str(&dialect.on_conflict(&shape.key(dialect)));
+fn upsert(shape: &Shape, schema: &Schema, dialect: &dyn Dialect, rows: &str) -> Arc<str> {
     let table = dialect.quote(&shape.table);
+    let mut sql = format!("INSERT INTO {table} ({}) {rows}", shape.all(dialect));
+    sql.push_str(&dialect.on_conflict(&shape.key(dialect).join(", ")));
     let assign = |name: &str, kind| {
         let column = dialect.quote(name);
         let (held, incoming) = (format!("{table}.{column}"), dialect.incoming(&column));
@@ -156,16 +193,26 @@ fn upsert(shape: &Shape, schema: &Schema, dialect: &dyn Dialect, rows: usize) ->
     sql.into()
 }
 
-/// The query for the rows whose windows start from the first parameter on, before the second.
+/// The query for the windows, keys and measures of the rows whose windows start from the first parameter on, and
+/// not after the second.
 pub(crate) fn totals(schema: &Schema, dialect: &dyn Dialect) -> Arc<str> {
-    let shape = Shape::of_statistic(schema);
-    let window = dialect.quote(WINDOW_START);
-    let mut sql = format!("SELECT {} FROM {}", shape.all(dialect), dialect.quote(&shape.table));
-    sql.push_str(&format!(" WHERE {window} >= "));
-    dialect.placeholder(&mut sql, 1);
-    sql.push_str(&format!(" AND {window} < "));
-    dialect.placeholder(&mut sql, 2);
-    sql.into()
+    let shape = Shape::of_statistic(schema, dialect);
+    let read = shape.columns.iter().filter(|(_, kind)| *kind != ColumnType::KeyHash);
+    let read = list(read.map(|(name, kind)| dialect.selected(&dialect.quote(name), *kind)));
+    let (table, window) = (dialect.quote(&shape.table), dialect.quote(WINDOW_START));
+    let query = format!("SELECT {read} FROM {table} WHERE {window} >= ? AND {window} <= ?");
+    with_placeholders(&query, dialect)
+}
+
+/// How many rows are swept away at a time: some ten milliseconds' worth of locks.
+pub(crate) const SWEEP_ROWS: usize = 5000;
+
+/// The statement that deletes at most [`SWEEP_ROWS`] rows whose windows start at its parameter or before.
+pub(crate) fn sweep(schema: &Schema, dialect: &dyn Dialect) -> Arc<str> {
+    let shape = Shape::of_statistic(schema, dialect);
+    let mut old = format!("{} <= ", dialect.quote(WINDOW_START));
+    dialect.placeholder(&mut old, 1);
+    dialect.delete_some(&dialect.quote(&shape.table), &shape.key(dialect), &old, SWEEP_ROWS).into()
 }
 
 /// Fills in the placeholders of a statement that is written with `?`. It has no other question marks.

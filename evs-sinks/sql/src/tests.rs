@@ -3,7 +3,7 @@
 use std::{
     collections::VecDeque,
     sync::{
-        Arc, Mutex,
+        Arc, LazyLock, Mutex,
         atomic::{AtomicUsize, Ordering::SeqCst},
     },
     time::Duration,
@@ -17,40 +17,60 @@ use evs_core::{
 use proptest::prelude::*;
 
 use crate::{
-    ColumnType, Connection, Connector, Dialect, Limits, SqlSink, StoreError, Value, names,
+    ColumnType, Connection, Connector, Dialect, Limits, SqlSink, StoreError, Value, decimal, names,
     rows::{self, Statements},
-    table::{Shape, Table, totals, with_placeholders},
+    table::{Shape, Table, Upserts, sweep, totals, with_placeholders},
 };
 
 /// PostgreSQL's SQL, more or less.
 #[derive(Debug)]
 struct Numbered {
     limits: Limits,
+    hashes_keys: bool,
+    has_lists: bool,
 }
 
 const LIMITS: Limits =
-    Limits { parameters_max: 1000, statement_bytes_max: 100_000, rows_max: 64, key_bytes_max: 100 };
+    Limits { parameters_max: 1000, rows_max: 64, key_bytes_max: 100, windows: -1000..=1_000_000 };
+
+const PLAIN: Numbered = Numbered { limits: LIMITS, hashes_keys: false, has_lists: false };
 
 impl Dialect for Numbered {
     fn limits(&self) -> Limits {
-        self.limits
+        self.limits.clone()
     }
 
     fn placeholder(&self, sql: &mut String, number: usize) {
         sql.push_str(&format!("${number}"));
     }
 
-    fn column_type(&self, column: ColumnType) -> &'static str {
+    fn column_type(&self, column: ColumnType) -> String {
         match column {
-            ColumnType::Integer => "BIGINT",
-            ColumnType::Number => "NUMERIC",
-            ColumnType::Key => "TEXT COLLATE \"C\"",
-            ColumnType::Text => "TEXT",
+            ColumnType::Integer | ColumnType::Count => "BIGINT".to_owned(),
+            ColumnType::Time => "TIMESTAMPTZ".to_owned(),
+            ColumnType::Decimal(scale) => format!("NUMERIC(38,{scale})"),
+            ColumnType::Key | ColumnType::KeyText => "TEXT COLLATE \"C\"".to_owned(),
+            ColumnType::KeyHash => "BYTEA".to_owned(),
+            ColumnType::Text => "TEXT".to_owned(),
         }
     }
 
-    fn number(&self, value: i128) -> Option<Value> {
-        (value.unsigned_abs() < 10_u128.pow(38)).then_some(Value::Decimal(value))
+    fn hashes_keys(&self) -> bool {
+        self.hashes_keys
+    }
+
+    fn number(&self, column: ColumnType, value: i128) -> Option<Value> {
+        match column {
+            ColumnType::Decimal(scale) => {
+                let fits = value.unsigned_abs() < 10_u128.pow(38);
+                fits.then(|| Value::Text(decimal(value, scale)))
+            }
+            _ => i64::try_from(value).ok().map(Value::Integer),
+        }
+    }
+
+    fn rows_of_lists(&self, columns: &[ColumnType]) -> Option<String> {
+        self.has_lists.then(|| format!("SELECT * FROM lists({})", columns.len()))
     }
 
     fn reserves(&self, table: &str) -> bool {
@@ -107,37 +127,61 @@ fn batch(rows: &[(i64, &[u8], i128)]) -> Batch {
 
 #[test]
 fn statements_say_what_the_dialect_says() {
-    let dialect = Numbered { limits: LIMITS };
     let kinds = [("n", MeasureKind::Count), ("low", MeasureKind::Min), ("high", MeasureKind::Max)];
     let schema = schema(&["k"], &kinds);
     assert_eq!(
-        &*Shape::of_statistic(&schema).create(&dialect),
-        "CREATE TABLE IF NOT EXISTS \"ads\" (\"window_start\" BIGINT NOT NULL, \
-         \"k\" TEXT COLLATE \"C\" NOT NULL, \"n\" NUMERIC, \"low\" NUMERIC, \"high\" NUMERIC, \
+        &*Shape::of_statistic(&schema, &PLAIN).create(&PLAIN),
+        "CREATE TABLE IF NOT EXISTS \"ads\" (\"window_start\" TIMESTAMPTZ NOT NULL, \
+         \"k\" TEXT COLLATE \"C\" NOT NULL, \"n\" BIGINT, \"low\" NUMERIC(38,0), \"high\" NUMERIC(38,0), \
          PRIMARY KEY (\"window_start\", \"k\"))"
     );
-    assert_eq!(
-        &*Table::new(&schema, &dialect).upserts[1],
-        "INSERT INTO \"ads\" (\"window_start\", \"k\", \"n\", \"low\", \"high\") \
-         VALUES ($1,$2,$3,$4,$5),($6,$7,$8,$9,$10) ON CONFLICT (\"window_start\", \"k\") DO UPDATE SET \
+    let Upserts::Rows(upserts) = Table::new(&schema, &PLAIN).upserts else { panic!("no lists") };
+    let assignments = "DO UPDATE SET \
          \"n\" = coalesce(\"ads\".\"n\" + excluded.\"n\", \"ads\".\"n\", excluded.\"n\"), \
          \"low\" = coalesce(least(\"ads\".\"low\", excluded.\"low\"), \"ads\".\"low\", excluded.\"low\"), \
-         \"high\" = coalesce(greatest(\"ads\".\"high\", excluded.\"high\"), \"ads\".\"high\", excluded.\"high\")"
+         \"high\" = coalesce(greatest(\"ads\".\"high\", excluded.\"high\"), \"ads\".\"high\", excluded.\"high\")";
+    assert_eq!(
+        &*upserts[1],
+        format!(
+            "INSERT INTO \"ads\" (\"window_start\", \"k\", \"n\", \"low\", \"high\") \
+             VALUES ($1,$2,$3,$4,$5),($6,$7,$8,$9,$10) ON CONFLICT (\"window_start\", \"k\") {assignments}"
+        )
     );
     assert_eq!(
-        &*totals(&simple(), &dialect),
-        "SELECT \"window_start\", \"k\", \"n\" FROM \"ads\" WHERE \"window_start\" >= $1 AND \"window_start\" < $2"
+        &*totals(&simple(), &PLAIN),
+        "SELECT \"window_start\", \"k\", \"n\" FROM \"ads\" WHERE \"window_start\" >= $1 AND \"window_start\" <= $2"
     );
-    assert_eq!(&*with_placeholders("a = ? AND b = ?", &dialect), "a = $1 AND b = $2");
+    assert_eq!(
+        &*sweep(&simple(), &PLAIN),
+        "DELETE FROM \"ads\" WHERE (\"window_start\", \"k\") IN (SELECT \"window_start\", \"k\" FROM \"ads\" \
+         WHERE \"window_start\" <= $1 ORDER BY \"window_start\", \"k\" LIMIT 5000)"
+    );
+    assert_eq!(&*with_placeholders("a = ? AND b = ?", &PLAIN), "a = $1 AND b = $2");
+
+    let hashing = Numbered { hashes_keys: true, has_lists: true, ..PLAIN };
+    assert_eq!(
+        &*Shape::of_statistic(&schema, &hashing).create(&hashing),
+        "CREATE TABLE IF NOT EXISTS \"ads\" (\"window_start\" TIMESTAMPTZ NOT NULL, \"key_hash\" BYTEA NOT NULL, \
+         \"k\" TEXT COLLATE \"C\" NOT NULL, \"n\" BIGINT, \"low\" NUMERIC(38,0), \"high\" NUMERIC(38,0), \
+         PRIMARY KEY (\"window_start\", \"key_hash\"))"
+    );
+    let Upserts::Lists { sql, .. } = Table::new(&schema, &hashing).upserts else { panic!("lists") };
+    assert_eq!(
+        &*sql,
+        format!(
+            "INSERT INTO \"ads\" (\"window_start\", \"key_hash\", \"k\", \"n\", \"low\", \"high\") \
+             SELECT * FROM lists(6) ON CONFLICT (\"window_start\", \"key_hash\") {assignments}"
+        )
+    );
+    assert_eq!(&*totals(&simple(), &hashing), &*totals(&simple(), &PLAIN));
 }
 
 #[test]
 fn names_that_are_no_plain_names_are_refused() {
-    let dialect = Numbered { limits: LIMITS };
     let check = |change: &dyn Fn(&mut Schema)| {
         let mut schema = simple();
         change(&mut schema);
-        names::check(&schema, &dialect)
+        names::check(&schema, &PLAIN)
     };
     let long = "a".repeat(64);
     let bad = ["", "1a", "a b", "a\"b", "a;b", "a\0", "ä", "a-b", "a.b", long.as_str()];
@@ -154,27 +198,72 @@ fn names_that_are_no_plain_names_are_refused() {
         assert!(check(&|schema| schema.statistic = name.to_owned()).is_ok(), "table {name:?}");
         assert!(check(&|schema| schema.keys[0].name = name.to_uppercase()).is_ok(), "key {name:?}");
     }
+    let hashed = schema(&["key_hash"], &[("n", MeasureKind::Count)]);
+    assert!(names::check(&hashed, &PLAIN).is_ok());
+    assert!(names::check(&hashed, &Numbered { hashes_keys: true, ..PLAIN }).is_err());
 }
 
 #[test]
 fn what_does_not_fit_is_refused_before_anything_is_written() {
-    let dialect = Numbered { limits: LIMITS };
-    let refused = |batch: &Batch| rows::check(&batch.schema, &batch.rows, &dialect).unwrap_err().to_string();
-    let beyond = refused(&batch(&[(60, b"c1", 1), (120, b"c2", 10_i128.pow(38))]));
-    assert!(beyond.contains("n of window 120, keys [\"c2\"]"), "{beyond}");
+    let refused =
+        |schema: &Schema, batch: &Batch| rows::check(schema, &batch.rows, &PLAIN).unwrap_err().to_string();
+    let decimals = schema(&["k"], &[("n", MeasureKind::Sum)]);
+    for (schema, beyond) in [(&simple(), i128::from(i64::MAX) + 1), (&decimals, 10_i128.pow(38))] {
+        let within = batch(&[(60, b"c1", 1), (120, b"c2", beyond - 1)]);
+        assert!(rows::check(schema, &within.rows, &PLAIN).is_ok());
+        let beyond = refused(schema, &batch(&[(60, b"c1", 1), (120, b"c2", beyond)]));
+        assert!(beyond.contains("n of window 120, keys [\"c2\"]"), "{beyond}");
+    }
+    for window in [-1000, 1_000_000] {
+        assert!(rows::check(&simple(), &batch(&[(window, b"c1", 1)]).rows, &PLAIN).is_ok());
+        let outside = refused(&simple(), &batch(&[(window + window.signum(), b"c1", 1)]));
+        assert!(outside.contains("the time does not fit"), "{outside}");
+    }
     // Each byte takes four when it is escaped.
-    assert!(rows::check(&simple(), &batch(&[(60, &[0xFF; 25], 1)]).rows, &dialect).is_ok());
-    let long = refused(&batch(&[(60, &[0xFF; 26], 1)]));
+    assert!(rows::check(&simple(), &batch(&[(60, &[0xFF; 25], 1)]).rows, &PLAIN).is_ok());
+    let long = refused(&simple(), &batch(&[(60, &[0xFF; 26], 1)]));
     assert!(long.contains("longer than 100 bytes"), "{long}");
 }
 
 #[test]
 fn a_row_that_fits_into_no_statement_is_refused() {
-    let dialect = Numbered { limits: Limits { statement_bytes_max: 300, ..LIMITS } };
-    let batch = batch(&[(60, &[b'x'; 200], 1)]);
-    let table = Table::new(&batch.schema, &dialect);
-    let error = Statements::new(&table, &dialect, &batch.rows).next_statement().unwrap_err();
-    assert!(matches!(error, SinkError::Refused { .. }), "{error:?}");
+    for has_lists in [false, true] {
+        let dialect = Numbered { has_lists, ..PLAIN };
+        let batch = batch(&[(60, &[b'x'; 200], 1)]);
+        let table = Table::new(&batch.schema, &dialect);
+        let next = |bytes_max| {
+            let mut statements = Statements::new(&table, &dialect, &batch.rows, bytes_max);
+            statements.next_statement().map(|statement| statement.is_some())
+        };
+        let error = next(400).unwrap_err();
+        assert!(matches!(error, SinkError::Refused { .. }), "{error:?}");
+        assert!(next(1000).unwrap());
+    }
+}
+
+#[test]
+fn hashes_tell_apart_what_differs() {
+    let dialect = Numbered { hashes_keys: true, ..PLAIN };
+    let schema = Schema { keys: schema(&["k", "l"], &[]).keys, ..simple() };
+    let keys: [[&[u8]; 2]; 6] =
+        [[b"a", b"b"], [b"b", b"a"], [b"ab", b""], [b"", b"ab"], [b"a", b"b\0"], [b"a\0", b"b"]];
+    let mut rows = Rows::new(2, 1);
+    for keys in keys {
+        rows.push(60, keys, &[Some(1)]);
+    }
+    let table = Table::new(&schema, &dialect);
+    let mut statements = Statements::new(&table, &dialect, &rows, usize::MAX);
+    let mut hashes = Vec::new();
+    while let Some((_, parameters)) = statements.next_statement().unwrap() {
+        hashes.extend(parameters.chunks(5).map(|row| row[1].clone()));
+    }
+    assert!(hashes.iter().all(|hash| matches!(hash, Value::Hash(_))), "{hashes:?}");
+    hashes.sort();
+    hashes.dedup();
+    assert_eq!(hashes.len(), keys.len());
+    // Tables are full of them: SHA-256 of 00 00 00 00 00 00 00 01 "a" 00 00 00 00 00 00 00 01 "b".
+    let known = 0x3c9d_5910_45bc_8876_f9d0_399b_bfb0_5c6a_u128;
+    assert!(hashes.contains(&Value::Hash(known.to_be_bytes())));
 }
 
 proptest! {
@@ -182,26 +271,46 @@ proptest! {
     fn every_row_is_written_once_in_order_and_within_the_limits(
         keys in prop::collection::btree_set((0_i64..3, prop::collection::vec(any::<u8>(), 0..20)), 0..300),
         seed in any::<u64>(),
-        parameters_max in 3_usize..200,
-        statement_bytes_max in 1200_usize..5000,
+        hashes_keys in any::<bool>(),
+        has_lists in any::<bool>(),
+        rows_max in 1_usize..100,
+        parameters_max in 4_usize..200,
+        bytes_max in 1200_usize..5000,
     ) {
         let mut shuffled = keys.iter().collect::<Vec<_>>();
         shuffled.sort_by_key(|(window, key)| (seed ^ *window as u64).wrapping_mul(key.len() as u64 + 7));
         let rows = shuffled.iter().map(|(window, key)| (*window, key.as_slice(), 1)).collect::<Vec<_>>();
         let batch = batch(&rows);
-        let dialect = Numbered { limits: Limits { parameters_max, statement_bytes_max, ..LIMITS } };
+        let limits = Limits { parameters_max, rows_max, ..LIMITS };
+        let dialect = Numbered { limits, hashes_keys, has_lists };
         let table = Table::new(&batch.schema, &dialect);
-        let mut statements = Statements::new(&table, &dialect, &batch.rows);
-        let mut written = Vec::new();
+        let mut statements = Statements::new(&table, &dialect, &batch.rows, bytes_max);
+        let columns = if hashes_keys { 4 } else { 3 };
+        let mut written: Vec<Vec<Value>> = Vec::new();
         while let Some((sql, parameters)) = statements.next_statement().unwrap() {
-            prop_assert!(parameters.len() <= parameters_max);
             let bytes = sql.len() + parameters.iter().map(Value::bytes).sum::<usize>();
-            prop_assert!(bytes <= statement_bytes_max);
-            let last = format!("${})", parameters.len());
-            prop_assert!(sql.contains(&last), "{sql} has {} parameters", parameters.len());
-            written.extend(parameters.chunks(3).map(<[Value]>::to_vec));
+            prop_assert!(bytes <= bytes_max);
+            let mut rows = if has_lists {
+                let lists = parameters.iter().map(|list| match list {
+                    Value::List(_, values) => values.as_slice(),
+                    other => panic!("no list: {other:?}"),
+                });
+                let lists = lists.collect::<Vec<_>>();
+                prop_assert_eq!(lists.len(), columns);
+                (0..lists[0].len()).map(|row| lists.iter().map(|list| list[row].clone()).collect()).collect()
+            } else {
+                prop_assert!(parameters.len() <= parameters_max);
+                let last = format!("${})", parameters.len());
+                prop_assert!(sql.contains(&last), "{sql} has {} parameters", parameters.len());
+                parameters.chunks(columns).map(<[Value]>::to_vec).collect::<Vec<_>>()
+            };
+            prop_assert!(rows.len() <= rows_max);
+            written.append(&mut rows);
         }
         prop_assert!(written.is_sorted_by(|a, b| a[..2] < b[..2]));
+        if hashes_keys {
+            written.iter_mut().for_each(|row| drop(row.remove(1)));
+        }
         let back = rows::read(&batch.schema, &written).unwrap();
         let mut found = Vec::new();
         let mut cursor = back.cursor();
@@ -219,6 +328,14 @@ struct Scripted {
     connections: AtomicUsize,
     /// What happens at the next statements that begin with INSERT.
     inserts: Mutex<VecDeque<Insert>>,
+    /// What happens at the next transactions; they begin if there is nothing.
+    begins: Mutex<VecDeque<Begin>>,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Begin {
+    Hangs,
+    Fails,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -238,7 +355,7 @@ impl Connector for Shared {
     type Connection = ScriptedConnection;
 
     fn dialect(&self) -> &dyn Dialect {
-        &Numbered { limits: LIMITS }
+        &PLAIN
     }
 
     async fn connect(&self) -> Result<ScriptedConnection, StoreError> {
@@ -246,8 +363,14 @@ impl Connector for Shared {
         Ok(ScriptedConnection(Arc::clone(&self.0)))
     }
 
-    fn secret(&self) -> Option<&str> {
-        Some("hunter2")
+    fn is_remote(&self) -> bool {
+        true
+    }
+
+    fn secrets(&self) -> &[String] {
+        static SECRETS: LazyLock<Vec<String>> =
+            LazyLock::new(|| vec!["hunter2".to_owned(), "h%75nter2".to_owned()]);
+        &SECRETS
     }
 }
 
@@ -258,7 +381,12 @@ fn column(name: &str, declared: &str, place: i64) -> Vec<Value> {
 #[async_trait]
 impl Connection for ScriptedConnection {
     async fn begin(&mut self) -> Result<(), StoreError> {
-        Ok(())
+        let begin = self.0.begins.lock().unwrap().pop_front();
+        match begin {
+            None => Ok(()),
+            Some(Begin::Hangs) => std::future::pending().await,
+            Some(Begin::Fails) => Err(StoreError::transient("the connection is gone")),
+        }
     }
 
     async fn execute(&mut self, sql: &Arc<str>, _: Vec<Value>) -> Result<u64, StoreError> {
@@ -268,7 +396,7 @@ impl Connection for ScriptedConnection {
             Some(Insert::Matches(rows)) => Ok(rows),
             Some(Insert::Hangs) => std::future::pending().await,
             Some(Insert::Fails { is_transient }) => {
-                let message = "access denied for evs:hunter2@db".to_owned();
+                let message = "access denied for evs:hunter2@db, evs:h%75nter2@db".to_owned();
                 Err(StoreError { is_transient, message })
             }
             None => Ok(1),
@@ -282,12 +410,12 @@ impl Connection for ScriptedConnection {
             "COLUMNS" if is_catalogue => vec![
                 column("statistic", "TEXT COLLATE \"C\"", 1),
                 column("definition", "TEXT", 0),
-                column("since", "BIGINT", 0),
+                column("since", "TIMESTAMPTZ", 0),
             ],
             "COLUMNS" => vec![
-                column("window_start", "BIGINT", 1),
+                column("window_start", "TIMESTAMPTZ", 1),
                 column("k", "TEXT COLLATE \"C\"", 2),
-                column("n", "NUMERIC", 0),
+                column("n", "BIGINT", 0),
             ],
             sql if sql.contains("evs_statistics") => vec![vec![Value::Text(simple().to_json())]],
             _ => Vec::new(),
@@ -300,6 +428,10 @@ impl Connection for ScriptedConnection {
 
     async fn rollback(&mut self) -> Result<(), StoreError> {
         Ok(())
+    }
+
+    fn statement_bytes_max(&self) -> usize {
+        100_000
     }
 }
 
@@ -349,7 +481,34 @@ async fn no_error_shows_the_secret() {
         let error = sink.apply(&batch(&[(60, b"c1", 1)])).await.unwrap_err();
         assert_eq!(error.is_transient(), is_transient);
         let cause = std::error::Error::source(&error).unwrap().to_string();
-        assert_eq!(cause, "access denied for evs:***@db");
-        assert!(!format!("{error:?} {error} {sink:?}").contains("hunter2"), "{error:?}");
+        assert_eq!(cause, "access denied for evs:***@db, evs:***@db");
+        assert!(!format!("{error:?} {error} {sink:?}").contains("nter2"), "{error:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_died_unused_is_replaced_unnoticed() {
+    for begin in [Begin::Fails, Begin::Hangs] {
+        let (store, sink) = scripted(&[]);
+        let batch = batch(&[(60, b"c1", 1)]);
+        sink.apply(&batch).await.unwrap();
+        store.begins.lock().unwrap().push_back(begin);
+        sink.apply(&batch).await.unwrap();
+        assert_eq!(store.connections.load(SeqCst), 2, "{begin:?}");
+        // A new one that fails at once is the store's answer.
+        store.begins.lock().unwrap().extend([Begin::Fails; 2]);
+        assert!(sink.apply(&batch).await.unwrap_err().is_transient());
+        assert_eq!(store.connections.load(SeqCst), 3, "{begin:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_was_long_unused_is_not_used_again() {
+    let (store, sink) = scripted(&[]);
+    let batch = batch(&[(60, b"c1", 1)]);
+    for (unused, connections) in [(0, 1), (50, 1), (70, 2)] {
+        tokio::time::sleep(Duration::from_secs(unused)).await;
+        sink.apply(&batch).await.unwrap();
+        assert_eq!(store.connections.load(SeqCst), connections, "after {unused} s");
     }
 }

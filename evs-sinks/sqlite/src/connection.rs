@@ -152,10 +152,10 @@ fn bind(
     let query = sqlx::query(AssertSqlSafe(Arc::clone(sql)));
     values.into_iter().fold(query, |query, value| match value {
         Value::Null => query.bind(None::<i64>),
-        Value::Integer(number) => query.bind(number),
-        // Not made by this dialect; SQLite has no wider integers, and a text does not fit into the column.
-        Value::Decimal(number) => query.bind(number.to_string()),
+        Value::Integer(number) | Value::Time(number) => query.bind(number),
         Value::Text(text) => query.bind(text),
+        Value::Hash(hash) => query.bind(hash.to_vec()),
+        Value::List(..) => unreachable!("the dialect asks for no lists"),
     })
 }
 
@@ -197,5 +197,11 @@ impl Connection for SqliteSession {
 
     async fn rollback(&mut self) -> Result<(), StoreError> {
         self.run("ROLLBACK").await
+    }
+
+    /// SQLITE_MAX_SQL_LENGTH and SQLITE_MAX_LENGTH hold for the statement's text and for each value, not for all of
+    /// them.
+    fn statement_bytes_max(&self) -> usize {
+        usize::MAX
     }
 }

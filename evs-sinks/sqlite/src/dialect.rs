@@ -8,20 +8,23 @@ impl Dialect for SqliteDialect {
         Limits {
             // SQLITE_MAX_VARIABLE_NUMBER.
             parameters_max: 32_766,
-            // SQLITE_MAX_LENGTH holds for the statement's text, which has no values in it, and for each value.
-            statement_bytes_max: 1_000_000_000,
             // Measured: fewer spend their time between threads, more are no faster.
             rows_max: 256,
+            // SQLITE_MAX_LENGTH.
             key_bytes_max: 999_999_999,
+            windows: i64::MIN..=i64::MAX,
         }
     }
 
-    fn column_type(&self, column: ColumnType) -> &'static str {
-        match column {
-            ColumnType::Integer | ColumnType::Number => "INTEGER",
+    fn column_type(&self, column: ColumnType) -> String {
+        let name = match column {
+            // Decimals are kept as integers times 10^scale: SQLite has none.
+            ColumnType::Integer | ColumnType::Time | ColumnType::Count | ColumnType::Decimal(_) => "INTEGER",
             // Compared byte by byte unless declared otherwise.
-            ColumnType::Key | ColumnType::Text => "TEXT",
-        }
+            ColumnType::Key | ColumnType::KeyText | ColumnType::Text => "TEXT",
+            ColumnType::KeyHash => "BLOB",
+        };
+        name.to_owned()
     }
 
     /// STRICT, since other tables turn a sum beyond 64 bits into floating point by themselves.
@@ -34,6 +37,10 @@ impl Dialect for SqliteDialect {
         ""
     }
 
+    fn has_one_writer(&self) -> bool {
+        true
+    }
+
     fn least(&self) -> &'static str {
         "min"
     }
@@ -42,7 +49,7 @@ impl Dialect for SqliteDialect {
         "max"
     }
 
-    fn number(&self, value: i128) -> Option<Value> {
+    fn number(&self, _: ColumnType, value: i128) -> Option<Value> {
         i64::try_from(value).ok().map(Value::Integer)
     }
 

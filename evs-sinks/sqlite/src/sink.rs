@@ -45,6 +45,13 @@ impl SqliteSink {
         sink.check().await?;
         Ok(Self(sink))
     }
+
+    /// Whether tables that are missing are made, as they are by default, or refused with the statements that
+    /// would make them.
+    #[must_use]
+    pub fn create(self, may_create: bool) -> Self {
+        Self(self.0.create(may_create))
+    }
 }
 
 fn path_of(url: &str) -> Result<PathBuf, SinkError> {
@@ -77,6 +84,10 @@ impl Sink for SqliteSink {
 
     async fn apply(&self, batch: &Batch) -> Result<Applied, SinkError> {
         self.0.apply(batch).await
+    }
+
+    async fn sweep(&self, schema: &Schema, before: i64) -> Result<bool, SinkError> {
+        self.0.sweep(schema, before).await
     }
 
     async fn totals(&self, schema: &Schema, windows: Range<i64>) -> Result<Rows, SinkError> {

@@ -103,6 +103,45 @@ async fn what_cannot_hold_exact_rows_is_refused() {
 }
 
 #[tokio::test]
+async fn what_is_not_to_be_created_is_refused_with_what_would_create_it() {
+    let file = File::new();
+    let sink = SqliteSink::open(file.path()).await.unwrap().create(false);
+    assert_eq!(sink.progress("web1").await.unwrap(), []);
+    let what = sink.prepare(&schema()).await.unwrap_err().to_string();
+    assert!(what.contains("these are missing: evs_progress, evs_statistics, ads; "), "{what}");
+    let (_, statements) = what.split_once("create them with: ").unwrap();
+    let mut plain = file.plain().await;
+    let tables = "SELECT count(*) FROM sqlite_schema WHERE type = 'table'";
+    assert_eq!(sqlx::query(tables).fetch_one(&mut plain).await.unwrap().get::<i64, _>(0), 0);
+    run(&mut plain, statements).await;
+    sink.prepare(&schema()).await.unwrap();
+    sink.apply(&batch(1, &[(60, b"c1", 5)])).await.unwrap();
+}
+
+#[tokio::test]
+async fn old_windows_are_swept_away_piece_by_piece() {
+    let file = File::new();
+    let sink = SqliteSink::open(file.path()).await.unwrap();
+    let before = sink.sweep(&schema(), 60).await.unwrap_err();
+    assert!(before.to_string().contains("not prepared"), "{before}");
+    sink.prepare(&schema()).await.unwrap();
+    let rows = (0..6000).map(|window| (window, &b"c1"[..], 1)).collect::<Vec<_>>();
+    sink.apply(&batch(1, &rows)).await.unwrap();
+    let windows = async || {
+        let rows = sink.totals(&schema(), 0..10_000).await.unwrap();
+        let mut cursor = rows.cursor();
+        (rows.len(), cursor.next_row().map(|row| row.window_start))
+    };
+    assert!(sink.sweep(&schema(), 5500).await.unwrap());
+    assert_eq!(windows().await, (1000, Some(5000)), "the oldest first, and no more than a piece");
+    assert!(!sink.sweep(&schema(), 5500).await.unwrap());
+    assert_eq!(windows().await, (500, Some(5500)));
+    assert!(!sink.sweep(&schema(), i64::MAX).await.unwrap());
+    assert_eq!(windows().await, (0, None));
+    assert!(!sink.sweep(&schema(), i64::MIN).await.unwrap());
+}
+
+#[tokio::test]
 async fn names_that_sqlite_keeps_for_itself_are_refused() {
     let file = File::new();
     let sink = SqliteSink::open(file.path()).await.unwrap();

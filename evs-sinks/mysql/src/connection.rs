@@ -1,0 +1,144 @@
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use evs_sql::{Connection, StoreError, Value};
+use sqlx::{
+    AssertSqlSafe, MySqlConnection, Row, TypeInfo, ValueRef,
+    mysql::{MySqlArguments, MySqlRow},
+};
+
+use crate::errors::sort;
+
+/// What a packet needs beside what is counted: its headers.
+const PACKET_HEADERS_BYTES: usize = 1024;
+
+/// A connection. Dropped, it is closed, and the server rolls back once it has noticed.
+///
+/// Until then the transaction may go on, and even be committed. The next attempt waits for it: at the progress row,
+/// which is locked by its first statement, or which it was the first to insert (an insertion that is under way is
+/// found by a locking read).
+#[derive(Debug)]
+pub(crate) struct MySqlSession {
+    connection: MySqlConnection,
+    is_strict: bool,
+    packet_bytes_max: usize,
+}
+
+impl MySqlSession {
+    pub(crate) fn new(connection: MySqlConnection, mode: &str, packet_bytes_max: i64) -> Self {
+        let is_strict = mode.split(',').any(|flag| flag == "STRICT_ALL_TABLES");
+        Self { connection, is_strict, packet_bytes_max: packet_bytes_max.try_into().unwrap_or(0) }
+    }
+
+    /// A proxy may have kept the settings to itself.
+    pub(crate) fn check(&self) -> Result<(), StoreError> {
+        if self.is_strict {
+            return Ok(());
+        }
+        Err(StoreError::permanent(
+            "the server, or a proxy before it, does not let sql_mode be set to STRICT_ALL_TABLES: values that do \
+             not fit would be clipped",
+        ))
+    }
+
+    async fn run(&mut self, sql: &'static str) -> Result<(), StoreError> {
+        sqlx::raw_sql(sql).execute(&mut self.connection).await.map(drop).map_err(|error| sort(&error))
+    }
+}
+
+/// The statement with its parameters. All of its text is evs's own, with names that were checked.
+fn bind(sql: &Arc<str>, values: Vec<Value>) -> sqlx::query::Query<'_, sqlx::MySql, MySqlArguments> {
+    let query = sqlx::query(AssertSqlSafe(Arc::clone(sql)));
+    values.into_iter().fold(query, |query, value| match value {
+        Value::Null => query.bind(None::<i64>),
+        Value::Integer(number) => query.bind(number),
+        Value::Time(seconds) => query.bind(date_and_time(seconds)),
+        Value::Text(text) => query.bind(text),
+        Value::Hash(hash) => query.bind(&hash[..]),
+        Value::List(..) => unreachable!("the dialect asks for no lists"),
+    })
+}
+
+/// `YYYY-MM-DD hh:mm:ss` in UTC, for the years that DATETIME knows.
+fn date_and_time(seconds: i64) -> String {
+    let (days, second) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
+    // Years that begin in March, in eras of 400 years; 719,468 days lie between 0000-03-01 and 1970-01-01.
+    // <https://howardhinnant.github.io/date_algorithms.html#civil_from_days>
+    let (era, day) = ((days + 719_468).div_euclid(146_097), (days + 719_468).rem_euclid(146_097));
+    let year = (day - day / 1460 + day / 36_524 - day / 146_096) / 365;
+    let day = day - (365 * year + year / 4 - year / 100);
+    let march_month = (5 * day + 2) / 153;
+    let day = day - (153 * march_month + 2) / 5 + 1;
+    let month = if march_month < 10 { march_month + 3 } else { march_month - 9 };
+    let year = 400 * era + year + i64::from(month <= 2);
+    let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
+    format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02}")
+}
+
+fn read(row: &MySqlRow) -> Result<Vec<Value>, sqlx::Error> {
+    let value = |at| {
+        let raw = row.try_get_raw(at)?;
+        match raw.type_info().name() {
+            _ if raw.is_null() => Ok(Value::Null),
+            name if name.contains("INT") => row.try_get_unchecked(at).map(Value::Integer),
+            // Decimals are sent as text, and texts of the information schema with all kinds of types.
+            _ => {
+                let bytes: Vec<u8> = row.try_get_unchecked(at)?;
+                String::from_utf8(bytes).map(Value::Text).map_err(|error| sqlx::Error::Decode(error.into()))
+            }
+        }
+    };
+    (0..row.len()).map(value).collect()
+}
+
+#[async_trait]
+impl Connection for MySqlSession {
+    async fn begin(&mut self) -> Result<(), StoreError> {
+        self.run("START TRANSACTION").await
+    }
+
+    /// The driver asks for found rows, not changed ones: an UPDATE that changes nothing counts.
+    async fn execute(&mut self, sql: &Arc<str>, values: Vec<Value>) -> Result<u64, StoreError> {
+        let done = bind(sql, values).execute(&mut self.connection).await.map_err(|error| sort(&error))?;
+        Ok(done.rows_affected())
+    }
+
+    async fn query(&mut self, sql: &Arc<str>, values: Vec<Value>) -> Result<Vec<Vec<Value>>, StoreError> {
+        let rows = bind(sql, values).fetch_all(&mut self.connection).await.map_err(|error| sort(&error))?;
+        rows.iter().map(read).collect::<Result<_, _>>().map_err(|error| sort(&error))
+    }
+
+    async fn commit(&mut self) -> Result<(), StoreError> {
+        self.run("COMMIT").await
+    }
+
+    async fn rollback(&mut self) -> Result<(), StoreError> {
+        self.run("ROLLBACK").await
+    }
+
+    fn statement_bytes_max(&self) -> usize {
+        self.packet_bytes_max.saturating_sub(PACKET_HEADERS_BYTES)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn moments_are_written_as_dates() {
+        for (seconds, text) in [
+            (0, "1970-01-01 00:00:00"),
+            (-1, "1969-12-31 23:59:59"),
+            (951_782_399, "2000-02-28 23:59:59"),
+            (951_782_400, "2000-02-29 00:00:00"),
+            (951_868_800, "2000-03-01 00:00:00"),
+            (4_107_542_400, "2100-03-01 00:00:00"),
+            (1_767_225_599, "2025-12-31 23:59:59"),
+            (-30_610_224_000, "1000-01-01 00:00:00"),
+            (253_402_300_799, "9999-12-31 23:59:59"),
+        ] {
+            assert_eq!(date_and_time(seconds), text);
+        }
+    }
+}

@@ -1,0 +1,114 @@
+use std::{fmt, ops::Range, time::Duration};
+
+use async_trait::async_trait;
+use evs_core::{Applied, Batch, Progress, Rows, Sink, SinkError, statistic::Schema};
+use evs_sql::SqlSink;
+
+use crate::connector::MySqlConnector;
+
+/// A database of a MySQL or MariaDB server as a [`Sink`].
+///
+/// Uses two connections at most: one writes, one reads and sweeps old windows away. Needs a tokio runtime with its
+/// timer.
+#[derive(Debug)]
+pub struct MySqlSink(SqlSink<MySqlConnector>);
+
+impl MySqlSink {
+    /// Connects to the database that `url` names:
+    /// `mysql://USER:PASSWORD@HOST:PORT/DATABASE?ssl-mode=VERIFY_IDENTITY&ssl-ca=/etc/ssl/db.pem`.
+    ///
+    /// Special characters of the password are percent-encoded. `ssl-mode` is `DISABLED`, `PREFERRED` (the default:
+    /// TLS if the server has it, without looking at its certificate), `REQUIRED`, `VERIFY_CA` or `VERIFY_IDENTITY`;
+    /// `ssl-ca`, `ssl-cert` and `ssl-key` name PEM files, `socket` a Unix domain socket.
+    ///
+    /// A server that is away is no error here: the sink connects when it is used.
+    ///
+    /// # Errors
+    ///
+    /// [`SinkError::Refused`] if the URL is wrong, and if the server says something that will not pass by itself:
+    /// access denied, unknown database, a certificate that is not trusted.
+    pub async fn connect(url: &str) -> Result<Self, SinkError> {
+        Self::builder(url).connect().await
+    }
+
+    /// The same, with settings that no URL has.
+    pub fn builder(url: &str) -> MySqlSinkBuilder {
+        MySqlSinkBuilder { url: url.to_owned(), may_create: true, timeout: None }
+    }
+}
+
+/// Settings of a [`MySqlSink`].
+#[derive(Clone)]
+pub struct MySqlSinkBuilder {
+    url: String,
+    may_create: bool,
+    timeout: Option<Duration>,
+}
+
+impl MySqlSinkBuilder {
+    /// Whether tables that are missing are made, as they are by default, or refused with the statements that
+    /// would make them.
+    #[must_use]
+    pub fn create(mut self, may_create: bool) -> Self {
+        self.may_create = may_create;
+        self
+    }
+
+    /// How long a call may take before it is given up, to be made again: 5 minutes by default. It must be enough for
+    /// the largest batch. Connecting takes half a minute at most in any case.
+    #[must_use]
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = Some(timeout);
+        self
+    }
+
+    /// Connects.
+    ///
+    /// # Errors
+    ///
+    /// As [`MySqlSink::connect`].
+    pub async fn connect(self) -> Result<MySqlSink, SinkError> {
+        let mut sink = SqlSink::new(MySqlConnector::new(&self.url)?).create(self.may_create);
+        if let Some(timeout) = self.timeout {
+            sink = sink.deadline(timeout);
+        }
+        sink.check().await?;
+        Ok(MySqlSink(sink))
+    }
+}
+
+/// Without the URL: it may hold a password.
+impl fmt::Debug for MySqlSinkBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { url: _, may_create, timeout } = self;
+        let mut shown = f.debug_struct("MySqlSinkBuilder");
+        shown.field("may_create", may_create).field("timeout", timeout).finish_non_exhaustive()
+    }
+}
+
+#[async_trait]
+impl Sink for MySqlSink {
+    async fn prepare(&self, schema: &Schema) -> Result<(), SinkError> {
+        self.0.prepare(schema).await
+    }
+
+    async fn progress(&self, source: &str) -> Result<Vec<Progress>, SinkError> {
+        self.0.progress(source).await
+    }
+
+    async fn begin(&self, progress: &Progress) -> Result<(), SinkError> {
+        self.0.begin(progress).await
+    }
+
+    async fn apply(&self, batch: &Batch) -> Result<Applied, SinkError> {
+        self.0.apply(batch).await
+    }
+
+    async fn sweep(&self, schema: &Schema, before: i64) -> Result<bool, SinkError> {
+        self.0.sweep(schema, before).await
+    }
+
+    async fn totals(&self, schema: &Schema, windows: Range<i64>) -> Result<Rows, SinkError> {
+        self.0.totals(schema, windows).await
+    }
+}

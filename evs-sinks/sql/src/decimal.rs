@@ -1,0 +1,81 @@
+//! Exact decimals as text.
+
+/// The number with that many of its digits behind a point, as stores with exact decimals take it.
+///
+/// ```
+/// assert_eq!(evs_sql::decimal(-1250, 2), "-12.50");
+/// assert_eq!(evs_sql::decimal(7, 3), "0.007");
+/// ```
+pub fn decimal(unscaled: i128, scale: u8) -> String {
+    let scale = usize::from(scale);
+    let sign = if unscaled < 0 { "-" } else { "" };
+    // Division by ten is much faster on 64 bits, and few numbers need more.
+    let digits = match u64::try_from(unscaled.unsigned_abs()) {
+        Ok(short) => short.to_string(),
+        Err(_) => unscaled.unsigned_abs().to_string(),
+    };
+    if scale == 0 {
+        return format!("{sign}{digits}");
+    }
+    let zeros = "0".repeat((scale + 1).saturating_sub(digits.len()));
+    let point = (zeros.len() + digits.len()) - scale;
+    let mut text = format!("{sign}{zeros}{digits}");
+    text.insert(sign.len() + point, '.');
+    text
+}
+
+/// The number times 10^scale; `None` if the text is no number, or one that would have to be rounded.
+pub(crate) fn parse(text: &str, scale: u8) -> Option<i128> {
+    let (whole, behind) = text.split_once('.').unwrap_or((text, ""));
+    let (kept, dropped) = behind.split_at(behind.len().min(scale.into()));
+    if !behind.bytes().all(|byte| byte.is_ascii_digit()) || dropped.bytes().any(|byte| byte != b'0') {
+        return None;
+    }
+    let zeros = u32::from(scale) - kept.len() as u32;
+    format!("{whole}{kept}").parse::<i128>().ok()?.checked_mul(10_i128.checked_pow(zeros)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_read_back(value: i128, small: i16, scale in 0_u8..=18) {
+            for value in [value, small.into(), i128::MIN, i128::MAX, 0] {
+                let text = decimal(value, scale);
+                prop_assert_eq!(parse(&text, scale), Some(value), "{}", text);
+                prop_assert_eq!(text.split_once('.').map_or(0, |(_, behind)| behind.len()), usize::from(scale));
+            }
+        }
+    }
+
+    #[test]
+    fn numbers_are_written_as_people_write_them() {
+        for (value, scale, text) in [
+            (0, 0, "0"),
+            (0, 2, "0.00"),
+            (5, 2, "0.05"),
+            (-5, 2, "-0.05"),
+            (-50, 2, "-0.50"),
+            (1250, 2, "12.50"),
+            (99, 2, "0.99"),
+            (100, 2, "1.00"),
+            (i128::MAX, 0, "170141183460469231731687303715884105727"),
+        ] {
+            assert_eq!(decimal(value, scale), text);
+        }
+    }
+
+    #[test]
+    fn what_is_no_such_number_is_not_read() {
+        assert_eq!(parse("12.5", 2), Some(1250));
+        assert_eq!(parse("12.500", 2), Some(1250));
+        assert_eq!(parse("12", 2), Some(1200));
+        for text in ["", ".", "-", "12.345", "1e3", "NaN", "12.-5", "12.+5", "12.5 ", "0x1", "1.2.3"] {
+            assert_eq!(parse(text, 2), None, "{text}");
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! URLs of servers, as far as the drivers leave something to be desired: they take parameters that they do not know
+//! for nothing or write them to the log, and nobody but evs keeps passwords out of what is shown.
+
+use evs_core::SinkError;
+
+/// Refuses a URL that is not of one of those schemes, or has other parameters than those.
+///
+/// A parameter ending in `[` stands for all that begin so. The error shows nothing that could be part of a password.
+///
+/// # Errors
+///
+/// [`SinkError::Refused`].
+pub fn check_url(url: &str, schemes: &[&str], parameters: &[&str]) -> Result<(), SinkError> {
+    let expected = format!("expected {}://USER:PASSWORD@HOST:PORT/DATABASE", schemes[0]);
+    let refused = |what: &str| Err(SinkError::refused(format!("the URL of the server {what}; {expected}")));
+    let Some((_, rest)) = url.split_once("://").filter(|(scheme, _)| schemes.contains(scheme)) else {
+        return refused("has another scheme");
+    };
+    let (place, query) = rest.split_once('?').unwrap_or((rest, ""));
+    let (_, database) = place.split_once('/').unwrap_or((place, ""));
+    // What looks like a database may be the rest of a password with a slash in it.
+    if [place, query].iter().any(|part| part.contains('#')) || database.contains(['@', '/', ':']) {
+        return refused(
+            "has a character that must be percent-encoded, as / is by %2F, @ by %40 and # by %23",
+        );
+    }
+    for parameter in query.split('&').filter(|parameter| !parameter.is_empty()) {
+        let name = parameter.split_once('=').map_or(parameter, |(name, _)| name);
+        let known = |known: &&str| name == *known || (known.ends_with('[') && name.starts_with(*known));
+        if !parameters.iter().any(|parameter| known(&parameter)) {
+            let is_plain = name.bytes().all(|byte| byte.is_ascii_lowercase() || b"-_".contains(&byte));
+            let shown = if is_plain { name } else { "that cannot be shown" };
+            return refused(&format!(
+                "has a parameter {shown}, which evs does not know (it knows {})",
+                parameters.join(", ")
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// Refuses a URL that names, by one of those parameters, a file that cannot be read: the drivers take it for a server
+/// that is away.
+///
+/// # Errors
+///
+/// [`SinkError::Refused`].
+pub fn check_files(url: &str, parameters: &[&str]) -> Result<(), SinkError> {
+    let (_, query) = url.split_once('?').unwrap_or((url, ""));
+    for (name, path) in query.split('&').filter_map(|parameter| parameter.split_once('=')) {
+        if parameters.contains(&name) {
+            let path = decoded(&path.replace('+', " "));
+            std::fs::File::open(&path).map_err(|error| {
+                SinkError::refused_by(format!("{name}={path}: the file cannot be read"), error)
+            })?;
+        }
+    }
+    Ok(())
+}
+
+/// The passwords in a URL as they are written there, and `effective`, the one that the driver uses, as it is and
+/// percent-encoded; the longest first.
+pub fn passwords(url: &str, effective: Option<&str>) -> Vec<String> {
+    let (place, query) = url.split_once('?').unwrap_or((url, ""));
+    let place = place.split_once("://").map_or(place, |(_, place)| place);
+    let user = place.rsplit_once('@').map_or("", |(user, _)| user);
+    let mut found = Vec::new();
+    found.extend(user.split_once(':').map(|(_, password)| password.to_owned()));
+    found.extend(
+        query.split('&').filter_map(|parameter| parameter.strip_prefix("password=")).map(str::to_owned),
+    );
+    found.extend(effective.map(str::to_owned));
+    for form in found.clone() {
+        found.extend([decoded(&form), encoded(&form), encoded(&decoded(&form))]);
+    }
+    found.retain(|form| !form.is_empty());
+    found.sort_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
+    found.dedup();
+    found
+}
+
+fn decoded(text: &str) -> String {
+    let (mut bytes, mut rest) = (Vec::with_capacity(text.len()), text.as_bytes());
+    while let Some((&first, behind)) = rest.split_first() {
+        let digits = behind.get(..2).and_then(|digits| std::str::from_utf8(digits).ok());
+        let byte = digits.and_then(|digits| u8::from_str_radix(digits, 16).ok()).filter(|_| first == b'%');
+        bytes.push(byte.unwrap_or(first));
+        rest = if byte.is_some() { &behind[2..] } else { behind };
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+/// With everything encoded but letters and digits, as drivers do it.
+fn encoded(text: &str) -> String {
+    let escape = |byte: u8| match byte.is_ascii_alphanumeric() {
+        true => char::from(byte).to_string(),
+        false => format!("%{byte:02X}"),
+    };
+    text.bytes().map(escape).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refusal(url: &str) -> Option<String> {
+        let parameters = ["ssl-mode", "options", "options["];
+        check_url(url, &["mysql", "mariadb"], &parameters).err().map(|error| error.to_string())
+    }
+
+    #[test]
+    fn urls_are_of_a_known_kind() {
+        for url in [
+            "mysql://evs@db/stats",
+            "mariadb://evs:a%2Fb@[::1]:3306/stats?ssl-mode=REQUIRED&options[x]=1&",
+            "mysql://db",
+        ] {
+            assert_eq!(refusal(url), None, "{url}");
+        }
+        for (url, said) in [
+            ("", "another scheme"),
+            ("db/stats", "another scheme"),
+            ("postgres://db/stats", "another scheme"),
+            ("mysql://db/stats?ssl_mode=REQUIRED", "a parameter ssl_mode,"),
+            ("mysql://db/stats?options[=1&optionsx=2", "a parameter optionsx,"),
+            ("mysql://evs:12/hunter2@db/stats", "percent-encoded"),
+            ("mysql://evs:12#hunter2@db/stats", "percent-encoded"),
+            ("mysql://evs:12?hunter2@db/stats", "a parameter that cannot be shown"),
+            ("mysql://evs:12?x#hunter2@db/stats", "percent-encoded"),
+        ] {
+            let refusal = refusal(url).expect(url);
+            assert!(refusal.contains(said) && !refusal.contains("hunter2"), "{url}: {refusal}");
+        }
+    }
+
+    #[test]
+    fn files_that_cannot_be_read_are_named() {
+        let directory = std::env::temp_dir();
+        let missing = format!("{}/evs%20no+file", directory.display());
+        let check = |url: &str| check_files(url, &["ssl-ca", "ssl-key"]);
+        let error = check(&format!("mysql://db/stats?ssl-mode=x&ssl-key={missing}")).unwrap_err();
+        assert!(error.to_string().contains("evs no file: the file cannot be read"), "{error}");
+        check(&format!("mysql://db/stats?ssl-cert={missing}")).unwrap();
+        check(&format!("mysql://db/stats?ssl-ca={}", std::env::current_exe().unwrap().display())).unwrap();
+        check("mysql://db/stats").unwrap();
+    }
+
+    #[test]
+    fn all_forms_of_a_password_are_known() {
+        let forms = passwords("mysql://evs:p%40s s@db/stats?password=q", Some("p@s s"));
+        for form in ["p%40s s", "p%40s%20s", "p@s s", "q"] {
+            assert!(forms.iter().any(|known| known == form), "{form}: {forms:?}");
+        }
+        assert!(forms.is_sorted_by_key(|form| std::cmp::Reverse(form.len())));
+        assert_eq!(passwords("mysql://evs:a@b@db/stats", None)[1], "a@b");
+        assert!(passwords("mysql://evs@db/stats", None).is_empty());
+        assert!(passwords("mysql://evs:@db/stats", Some("")).is_empty());
+        assert!(passwords("mysql://evs:%ff%zz%@db", None).contains(&"%ff%zz%".to_owned()));
+    }
+}
