@@ -46,6 +46,8 @@
 #[cfg(any(feature = "cassandra", feature = "cassandra-cpp"))]
 pub use evs_cassandra::{self as cassandra, CassandraSink};
 pub use evs_core::*;
+#[cfg(feature = "mongo")]
+pub use evs_mongo::MongoSink;
 #[cfg(feature = "mysql")]
 pub use evs_mysql::{self as mysql, MySqlSink};
 #[cfg(feature = "sqlite")]
@@ -60,6 +62,8 @@ pub mod prelude {
 
     #[cfg(any(feature = "cassandra", feature = "cassandra-cpp"))]
     pub use crate::CassandraSink;
+    #[cfg(feature = "mongo")]
+    pub use crate::MongoSink;
     #[cfg(feature = "mysql")]
     pub use crate::MySqlSink;
     #[cfg(feature = "sqlite")]

@@ -77,6 +77,16 @@ async fn sqlite_survives() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn mysql_survives() {
+    survives(Engine::MySql).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn mongo_survives() {
+    survives(Engine::Mongo).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn cassandra_survives() {
     survives(Engine::Cassandra).await;
 }

@@ -11,14 +11,16 @@ use std::{
     time::Duration,
 };
 
-use evs::{CassandraSink, SinkError, prelude::*};
+use evs::{SinkError, prelude::*};
 use evs_testkit::{Instance, Proxy, proxy::Protocol, services::skip};
-use sqlx::{Connection, SqliteConnection};
+use sqlx::{AssertSqlSafe, Connection, MySqlConnection, SqliteConnection};
 
 /// A kind of store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Engine {
     Sqlite,
+    MySql,
+    Mongo,
     Cassandra,
 }
 
@@ -41,6 +43,8 @@ impl Engine {
     fn service(self) -> Option<&'static str> {
         match self {
             Self::Sqlite => None,
+            Self::MySql => Some("mysql"),
+            Self::Mongo => Some("mongo"),
             Self::Cassandra => Some("cassandra"),
         }
     }
@@ -48,6 +52,8 @@ impl Engine {
     fn protocol(self) -> Protocol {
         match self {
             Self::Sqlite => Protocol::Bytes,
+            Self::MySql => Protocol::MySql,
+            Self::Mongo => Protocol::Mongo,
             Self::Cassandra => Protocol::Cassandra,
         }
     }
@@ -56,16 +62,17 @@ impl Engine {
         self.service().is_some()
     }
 
-    /// Whether a write whose answer was lost is an error of the sink's. Where it is not, the driver itself has asked
-    /// again.
-    pub(crate) fn reports_lost_answers(self) -> bool {
-        !matches!(self, Self::Cassandra)
+    /// Whether a batch is one transaction, so that a write whose answer was lost is the whole batch.
+    pub(crate) fn is_transactional(self) -> bool {
+        matches!(self, Self::MySql)
     }
 
     /// A sink for that URL, with a timeout of its own where the store has such a setting.
     pub(crate) async fn sink(self, url: &str, timeout: Duration) -> Result<Arc<dyn Sink>, SinkError> {
         Ok(match self {
             Self::Sqlite => Arc::new(SqliteSink::connect(url).await?),
+            Self::MySql => Arc::new(MySqlSink::builder(url).timeout(timeout).connect().await?),
+            Self::Mongo => Arc::new(MongoSink::builder(url).timeout(timeout).connect().await?),
             Self::Cassandra => Arc::new(CassandraSink::builder(url).timeout(timeout).connect().await?),
         })
     }
@@ -105,13 +112,24 @@ impl Store {
     pub(crate) async fn database(self: &Arc<Self>) -> Database {
         let dir = tempfile::tempdir().unwrap();
         let name = format!("outage_{}", self.databases.fetch_add(1, Ordering::Relaxed));
-        if self.engine == Engine::Cassandra {
-            let replication = "{'class': 'NetworkTopologyStrategy', 'datacenter1': 1}";
-            self.cql(&format!("CREATE KEYSPACE {name} WITH replication = {replication}"));
+        match self.engine {
+            Engine::Sqlite | Engine::Mongo => {}
+            Engine::MySql => self.sql(&format!("CREATE DATABASE {name}")).await,
+            Engine::Cassandra => {
+                let replication = "{'class': 'NetworkTopologyStrategy', 'datacenter1': 1}";
+                self.cql(&format!("CREATE KEYSPACE {name} WITH replication = {replication}"));
+            }
         }
         let mut database = Database { store: Arc::clone(self), name, dir, proxy: None, lock: None };
         database.open_proxy();
         database
+    }
+
+    /// Says something to an SQL server.
+    pub(crate) async fn sql(&self, statement: &str) {
+        let mut connection = MySqlConnection::connect(self.server().url()).await.unwrap();
+        sqlx::raw_sql(AssertSqlSafe(statement)).execute(&mut connection).await.unwrap();
+        connection.close().await.unwrap();
     }
 
     fn cql(&self, statement: &str) {
@@ -144,7 +162,9 @@ impl Database {
     pub(crate) fn url(&self) -> String {
         match self.store.engine {
             Engine::Sqlite => format!("sqlite://{}", self.dir.path().join("stats.db").display()),
-            Engine::Cassandra => self.server_url(""),
+            // What TLS hides the proxy cannot read.
+            Engine::MySql => self.server_url("?ssl-mode=DISABLED"),
+            Engine::Mongo | Engine::Cassandra => self.server_url(""),
         }
     }
 
