@@ -2,7 +2,7 @@
 
 use crate::{
     conformance::{
-        Fixture, Store,
+        Fixture, Overflow, Store,
         support::{Stream, apply_all, assert_holds, cancelled_after, held, progress, row, schema},
     },
     sink::{Applied, Fault, Progress, SinkError},
@@ -67,6 +67,8 @@ pub async fn an_older_batch_again_changes_nothing(fixture: &impl Fixture) {
 /// Whatever point a batch fails at, and wherever it is offered again, its rows count once.
 pub async fn a_batch_that_fails_midway_is_applied_once(fixture: &impl Fixture) {
     let faults = [Fault::Rows(1), Fault::Rows(700), Fault::Rows(1999), Fault::Commit, Fault::Answer];
+    // Without transactions, some rows may be seen before the batch is whole.
+    let transactions = fixture.limits().overflow == Overflow::RefusedWhole;
     for fault in faults {
         for restart in [false, true] {
             let store = fixture.fresh().await;
@@ -85,7 +87,9 @@ pub async fn a_batch_that_fails_midway_is_applied_once(fixture: &impl Fixture) {
             }
             let applied = if fault == Fault::Answer { Applied::Before } else { Applied::Now };
             let committed = if fault == Fault::Answer { 2 } else { 1 };
-            assert_holds(&held(&*sink, &stream.schema).await, &batches[..committed]);
+            if transactions || fault == Fault::Answer {
+                assert_holds(&held(&*sink, &stream.schema).await, &batches[..committed]);
+            }
             assert_eq!(sink.apply(&batches[1]).await.expect("accepted now"), applied, "{fault:?}");
             assert_holds(&held(&*sink, &stream.schema).await, &batches);
         }

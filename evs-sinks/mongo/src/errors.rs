@@ -1,0 +1,217 @@
+//! What MongoDB's error codes mean for a batch.
+//! <https://github.com/mongodb/mongo/blob/master/src/mongo/base/error_codes.yml>
+
+use std::error::Error as StdError;
+
+use evs_core::SinkError;
+use mongodb::{bson::Document, error::ErrorKind};
+
+/// What a server answered instead, in its own words.
+#[derive(Debug)]
+pub(crate) struct ServerError {
+    /// Whether the same batch may be accepted later, without anybody's help.
+    pub(crate) is_transient: bool,
+    pub(crate) message: String,
+}
+
+impl ServerError {
+    pub(crate) fn transient(message: impl Into<String>) -> Self {
+        Self { is_transient: true, message: message.into() }
+    }
+
+    pub(crate) fn permanent(message: impl Into<String>) -> Self {
+        Self { is_transient: false, message: message.into() }
+    }
+}
+
+impl std::fmt::Display for ServerError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl StdError for ServerError {}
+
+/// Why an attempt came to nothing.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// evs will not, and the message is complete.
+    Sink(SinkError),
+    /// The server does not, in its own words.
+    Server(ServerError),
+}
+
+impl From<SinkError> for Failure {
+    fn from(error: SinkError) -> Self {
+        Self::Sink(error)
+    }
+}
+
+impl From<ServerError> for Failure {
+    fn from(error: ServerError) -> Self {
+        Self::Server(error)
+    }
+}
+
+impl From<mongodb::error::Error> for Failure {
+    fn from(error: mongodb::error::Error) -> Self {
+        Self::Server(sort(&error))
+    }
+}
+
+pub(crate) const UNAUTHORIZED: i32 = 13;
+pub(crate) const INDEX_NOT_FOUND: i32 = 27;
+pub(crate) const NAMESPACE_EXISTS: i32 = 48;
+pub(crate) const COMMAND_NOT_FOUND: i32 = 59;
+pub(crate) const DUPLICATE_KEY: i32 = 11000;
+const UNKNOWN_REPL_WRITE_CONCERN: i32 = 79;
+
+/// Codes of what passes by itself: the server's categories of network errors, interruptions, elections,
+/// shutdowns, time limits, stale routing and overload, and a full disk, which is made room on while the
+/// batch waits.
+const TRANSIENT: &[i32] = &[
+    6,     // HostUnreachable
+    7,     // HostNotFound
+    24,    // LockTimeout
+    43,    // CursorNotFound
+    46,    // LockBusy
+    50,    // MaxTimeMSExpired
+    64,    // WriteConcernTimeout
+    82,    // NoProgressMade
+    89,    // NetworkTimeout
+    91,    // ShutdownInProgress
+    94,    // NotYetInitialized
+    100,   // UnsatisfiableWriteConcern
+    107,   // LockFailed
+    112,   // WriteConflict
+    117,   // ConflictingOperationInProgress
+    133,   // FailedToSatisfyReadPreference
+    134,   // ReadConcernMajorityNotAvailableYet
+    145,   // PooledConnectionsDropped
+    146,   // ExceededMemoryLimit
+    150,   // StaleEpoch
+    175,   // QueryPlanKilled
+    189,   // PrimarySteppedDown
+    202,   // NetworkInterfaceExceededTimeLimit
+    203,   // ShardingStateNotInitialized
+    206,   // NoSuchSession
+    211,   // KeyNotFound: of the cluster's clock, around an election
+    215,   // DatabaseDropPending
+    216,   // ElectionInProgress
+    237,   // CursorKilled
+    249,   // StaleDbVersion
+    262,   // ExceededTimeLimit
+    264,   // TooManyFilesOpen
+    276,   // IndexBuildAborted
+    279,   // ClientDisconnect
+    285,   // IndexBuildAlreadyInProgress
+    290,   // TransactionExceededLifetimeLimitSeconds
+    314,   // ObjectIsBusy
+    317,   // ConnectionPoolExpired
+    343,   // ShardCannotRefreshDueToLocksHeld
+    355,   // InterruptedDueToStorageChange
+    365,   // TemporarilyUnavailable
+    371,   // UserWritesBlocked
+    384,   // ConnectionError
+    391,   // ReauthenticationRequired
+    402,   // ResourceExhausted
+    406,   // MigrationBlockingOperationCoordinatorCleaningUp
+    407,   // PooledConnectionAcquisitionExceededTimeLimit
+    412,   // UpdatesStillPending
+    433,   // AdmissionQueueOverflow
+    449,   // RateLimitExceeded
+    9001,  // SocketException
+    10058, // LegacyNotPrimary
+    10107, // NotWritablePrimary
+    11600, // InterruptedAtShutdown
+    11601, // Interrupted
+    11602, // InterruptedDueToReplStateChange
+    13388, // StaleConfig
+    13435, // NotPrimaryNoSecondaryOk
+    13436, // NotPrimaryOrSecondary
+    14031, // OutOfDiskSpace
+];
+
+/// Labels by which servers and the driver say that trying again is all it takes.
+const TRANSIENT_LABELS: &[&str] =
+    &["RetryableWriteError", "RetryableError", "SystemOverloadedError", "TransientTransactionError"];
+
+/// Whether an error of that code passes. One that is not known is shown to a person.
+pub(crate) fn is_transient(code: i32) -> bool {
+    TRANSIENT.contains(&code)
+}
+
+/// The server's code of an error, if it was the server's.
+pub(crate) fn code(error: &mongodb::error::Error) -> Option<i32> {
+    match &*error.kind {
+        ErrorKind::Command(command) => Some(command.code),
+        ErrorKind::Authentication { .. } => source(error).and_then(code),
+        _ => None,
+    }
+}
+
+fn source(error: &mongodb::error::Error) -> Option<&mongodb::error::Error> {
+    error.source()?.downcast_ref()
+}
+
+/// Sorts errors of the driver, keeping the server's code and words.
+pub(crate) fn sort(error: &mongodb::error::Error) -> ServerError {
+    let labelled = TRANSIENT_LABELS.iter().any(|label| error.contains_label(label));
+    let (is_transient, message) = match &*error.kind {
+        ErrorKind::Command(command) => {
+            let message = told(&command.message, command.code, Some(&command.code_name));
+            (is_transient(command.code), message)
+        }
+        // A server that is shutting down says so to whoever logs in, too.
+        ErrorKind::Authentication { message, .. } => match code(error) {
+            Some(code) => (is_transient(code), told(message, code, None)),
+            None => (false, message.clone()),
+        },
+        ErrorKind::Io(error) => (true, error.to_string()),
+        ErrorKind::ServerSelection { message, .. }
+        | ErrorKind::ConnectionPoolCleared { message, .. }
+        | ErrorKind::DnsResolve { message, .. }
+        | ErrorKind::InvalidResponse { message, .. }
+        | ErrorKind::Internal { message, .. } => (true, message.clone()),
+        ErrorKind::InvalidArgument { message, .. } | ErrorKind::InvalidTlsConfig { message, .. } => {
+            (false, message.clone())
+        }
+        kind => (false, kind.to_string()),
+    };
+    ServerError { is_transient: is_transient || labelled, message }
+}
+
+fn told(message: &str, code: i32, name: Option<&str>) -> String {
+    match name.filter(|name| !name.is_empty()) {
+        Some(name) => format!("{message} (MongoDB code {code}, {name})"),
+        None => format!("{message} (MongoDB code {code})"),
+    }
+}
+
+/// An entry of `writeErrors` in a reply that says Ok.
+pub(crate) fn of_write(error: &Document) -> ServerError {
+    let code = integer(error, "code").and_then(|code| i32::try_from(code).ok()).unwrap_or_default();
+    let message = told(error.get_str("errmsg").unwrap_or("no message"), code, error.get_str("codeName").ok());
+    ServerError { is_transient: is_transient(code), message }
+}
+
+/// The `writeConcernError` of a reply that says Ok: what was written may be lost again.
+pub(crate) fn of_write_concern(reply: &Document) -> Option<ServerError> {
+    let error = reply.get_document("writeConcernError").ok()?;
+    let ServerError { message, .. } = of_write(error);
+    // Of all that can keep other members from confirming, only a concern that is not defined stays.
+    let is_transient = integer(error, "code") != Some(UNKNOWN_REPL_WRITE_CONCERN.into());
+    Some(ServerError { is_transient, message: format!("not confirmed by the majority: {message}") })
+}
+
+/// A whole number, whatever type the server gave it.
+pub(crate) fn integer(document: &Document, name: &str) -> Option<i64> {
+    use mongodb::bson::Bson;
+
+    match document.get(name)? {
+        Bson::Int32(number) => Some((*number).into()),
+        Bson::Int64(number) => Some(*number),
+        Bson::Double(number) if number.fract() == 0.0 && number.abs() < 1e15 => Some(*number as i64),
+        _ => None,
+    }
+}

@@ -1,0 +1,48 @@
+//! Names of collections and fields come from the configuration, and become part of commands here.
+
+use evs_core::{SinkError, statistic::Schema};
+
+/// What the SQL sinks accept too, so that a definition serves all of them.
+const NAME_BYTES_MAX: usize = 63;
+
+/// The field of the window's start.
+pub(crate) const WINDOW_START: &str = "window_start";
+
+/// The field that holds, per stream, the last batch that was added to the document.
+pub(crate) const MARKS: &str = "_evs";
+
+/// Refuses names that a server could not hold, or take for paths or operators.
+pub(crate) fn check(schema: &Schema) -> Result<(), SinkError> {
+    let statistic = &schema.statistic;
+    let refused = |what: String| Err(SinkError::refused(format!("statistic {statistic}: {what}")));
+    let lower = statistic.starts_with(|first: char| first.is_ascii_lowercase());
+    if !is_name(statistic) || !lower || statistic.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        return refused(format!(
+            "{statistic:?} cannot be the name of a collection: 1 to {NAME_BYTES_MAX} of a-z, 0-9 and _ are \
+             accepted, the first a letter"
+        ));
+    }
+    if statistic.starts_with("evs_") {
+        return refused("the name is reserved".to_owned());
+    }
+    let mut seen = vec![WINDOW_START, MARKS, "_id"];
+    let keys = schema.keys.iter().map(|key| &key.name);
+    for name in keys.chain(schema.measures.iter().map(|measure| &measure.name)) {
+        if !is_name(name) {
+            return refused(format!(
+                "{name:?} cannot be the name of a field: 1 to {NAME_BYTES_MAX} of A-Z, a-z, 0-9 and _ are \
+                 accepted, the first no digit"
+            ));
+        }
+        if seen.contains(&name.as_str()) {
+            return refused(format!("there are two fields {name:?}"));
+        }
+        seen.push(name);
+    }
+    Ok(())
+}
+
+fn is_name(name: &str) -> bool {
+    let plain = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    plain && (1..=NAME_BYTES_MAX).contains(&name.len()) && !name.as_bytes()[0].is_ascii_digit()
+}

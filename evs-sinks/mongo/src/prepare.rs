@@ -1,0 +1,287 @@
+//! Making collections and indexes, and checking those that are there.
+
+use std::collections::HashMap;
+
+use evs_core::{SinkError, statistic::Schema};
+use mongodb::bson::{DateTime, Document, doc};
+
+use crate::{
+    errors::{self, DUPLICATE_KEY, Failure, ServerError, integer},
+    names::{self, WINDOW_START},
+    progress,
+    server::Server,
+};
+
+const CATALOGUE: &str = "evs_statistics";
+
+/// The longest time that a TTL index can be given.
+const RETAIN_SECONDS_MAX: u64 = 0x7FFF_FFFF;
+
+/// How often another writer may be found to make the same collection or index at the same time.
+const ROUNDS_MAX: usize = 5;
+
+/// Makes the collection of a statistic, or checks it.
+///
+/// The catalogue's entry comes last: a collection without one is empty, and taken over by the next attempt.
+pub(crate) async fn statistic(server: &Server, schema: &Schema, create: bool) -> Result<(), Failure> {
+    names::check(schema)?;
+    let statistic = &schema.statistic;
+    let found = collections(server, &[progress::COLLECTION, CATALOGUE, statistic]).await?;
+    let known = definition(server, statistic).await?;
+    if let Some(definition) = &known {
+        compare(definition, schema)?;
+        if !found.contains_key(statistic) {
+            return Err(gone(statistic).into());
+        }
+    }
+    for name in [progress::COLLECTION, CATALOGUE, statistic] {
+        match found.get(name) {
+            Some(collection) => check(name, collection)?,
+            None if create => make(server, name).await?,
+            None => {
+                let database = server.database_name();
+                return Err(SinkError::refused(format!(
+                    "the collection {name} is not in the database {database}, and evs is not to make it: \
+                     db.createCollection({name:?})"
+                ))
+                .into());
+            }
+        }
+    }
+    retention(server, schema, create).await?;
+    if known.is_none() {
+        enter(server, schema).await?;
+    }
+    Ok(())
+}
+
+/// Checks that the statistic was prepared; changes nothing.
+pub(crate) async fn check_known(server: &Server, schema: &Schema) -> Result<(), Failure> {
+    names::check(schema)?;
+    let statistic = &schema.statistic;
+    let Some(definition) = definition(server, statistic).await? else {
+        return Err(SinkError::refused(format!("statistic {statistic} was not prepared")).into());
+    };
+    compare(&definition, schema)?;
+    match collections(server, &[statistic]).await?.get(statistic) {
+        Some(collection) => Ok(check(statistic, collection)?),
+        None => Err(gone(statistic).into()),
+    }
+}
+
+fn gone(statistic: &str) -> SinkError {
+    SinkError::refused(format!(
+        "the collection {statistic} is gone, but {CATALOGUE} knows it: bring it back, or start over by deleting \
+         the documents of {statistic} from {CATALOGUE} and {}",
+        progress::COLLECTION
+    ))
+}
+
+/// What the server says of those collections that are there.
+async fn collections(server: &Server, names: &[&str]) -> Result<HashMap<String, Document>, Failure> {
+    let command = doc! { "listCollections": 1, "filter": { "name": { "$in": names } } };
+    let found = list(server, command).await?;
+    Ok(found.into_iter().filter_map(|one| Some((one.get_str("name").ok()?.to_owned(), one))).collect())
+}
+
+async fn list(server: &Server, command: Document) -> Result<Vec<Document>, Failure> {
+    let mut cursor = server.database().await?.run_cursor_command(command).await?;
+    let mut found = Vec::new();
+    while cursor.advance().await? {
+        found.push(cursor.deserialize_current()?);
+    }
+    Ok(found)
+}
+
+/// Refuses a collection that would lose documents, or take different keys for the same.
+fn check(name: &str, collection: &Document) -> Result<(), SinkError> {
+    let refused = |what: &str| Err(SinkError::refused(format!("the collection {name} {what}")));
+    match collection.get_str("type") {
+        Ok("collection") | Err(_) => {}
+        Ok(other) => return refused(&format!("is a {other}")),
+    }
+    let Ok(options) = collection.get_document("options") else { return Ok(()) };
+    if options.get_bool("capped").unwrap_or_default() {
+        return refused("is capped: it would drop documents when it is full");
+    }
+    let collation = options.get_document("collation").ok().and_then(|collation| collation.get_str("locale").ok());
+    match collation {
+        None | Some("simple") => Ok(()),
+        Some(locale) => refused(&format!(
+            "has a collation ({locale}): keys that it takes for equal would be added up; it must have none"
+        )),
+    }
+}
+
+async fn make(server: &Server, name: &str) -> Result<(), Failure> {
+    let command = doc! { "create": name, "writeConcern": server.write_concern() };
+    match change(server, command).await {
+        // Another source was first.
+        Err((Some(errors::NAMESPACE_EXISTS), _)) => Ok(()),
+        answer => answer.map_err(|(_, failure)| failure),
+    }
+}
+
+/// Runs a command that changes something, and is done when the majority has it. An error comes with the
+/// server's code.
+async fn change(server: &Server, command: Document) -> Result<(), (Option<i32>, Failure)> {
+    let database = server.database().await.map_err(|failure| (None, failure))?;
+    let reply = database.run_command(command).await.map_err(|error| (errors::code(&error), error.into()))?;
+    errors::of_write_concern(&reply).map_or(Ok(()), |error| Err((None, error.into())))
+}
+
+/// Gives the collection the index on `window_start` that the schema's retention asks for: one by which the
+/// server removes old documents, or one without.
+async fn retention(server: &Server, schema: &Schema, create: bool) -> Result<(), Failure> {
+    let Schema { statistic, retain_seconds, .. } = schema;
+    let wanted = retain_seconds.map(|seconds| match i64::try_from(seconds) {
+        Ok(whole) if seconds <= RETAIN_SECONDS_MAX => Ok(whole),
+        _ => Err(SinkError::refused(format!(
+            "statistic {statistic}: a retention of {seconds} s is longer than MongoDB can be told \
+             ({RETAIN_SECONDS_MAX} s): leave it out to keep windows for ever"
+        ))),
+    });
+    let wanted = wanted.transpose()?;
+    for _ in 0..ROUNDS_MAX {
+        let found = window_index(server, statistic).await?;
+        let held = found.as_ref().map(|index| index.expires);
+        if held == Some(wanted) {
+            return Ok(());
+        }
+        if !create {
+            // Without a retention the index only makes queries faster.
+            return if held.flatten() == wanted { Ok(()) } else { Err(not_ours(statistic, held.flatten(), wanted)) };
+        }
+        let answer = match (found, wanted) {
+            // Only servers from 5.1 on turn an index into one that expires documents; none turns it back.
+            (Some(Index { name, expires: Some(_) }), Some(seconds)) => {
+                expire_after(server, statistic, &name, seconds).await
+            }
+            (Some(Index { name, .. }), _) => {
+                change(server, doc! { "dropIndexes": statistic, "index": name }).await
+            }
+            (None, _) => make_index(server, statistic, wanted).await,
+        };
+        match answer {
+            // It may take two steps, and another source may have come between.
+            Ok(()) | Err((Some(errors::INDEX_NOT_FOUND), _)) => {}
+            Err((_, failure)) => return Err(failure),
+        }
+    }
+    Err(ServerError::transient(format!("the index of {statistic} on {WINDOW_START} is changed by others, too")).into())
+}
+
+fn not_ours(statistic: &str, held: Option<i64>, wanted: Option<i64>) -> Failure {
+    let show = |seconds: Option<i64>| seconds.map_or("for ever".to_owned(), |seconds| format!("for {seconds} s"));
+    let options = wanted.map_or(String::new(), |seconds| format!(", {{expireAfterSeconds: {seconds}}}"));
+    SinkError::refused(format!(
+        "the collection {statistic} keeps documents {}, but the statistic says {}, and evs is not to change it: \
+         db.{statistic}.dropIndex({{{WINDOW_START}: 1}}) if there is one, and \
+         db.{statistic}.createIndex({{{WINDOW_START}: 1}}{options})",
+        show(held),
+        show(wanted)
+    ))
+    .into()
+}
+
+/// The index on `window_start`.
+struct Index {
+    name: String,
+    /// After how many seconds it has documents removed.
+    expires: Option<i64>,
+}
+
+async fn window_index(server: &Server, statistic: &str) -> Result<Option<Index>, Failure> {
+    let indexes = list(server, doc! { "listIndexes": statistic }).await?;
+    let index = indexes.into_iter().find(|index| {
+        let partial = index.contains_key("partialFilterExpression") || index.contains_key("collation");
+        !partial && index.get_document("key").is_ok_and(|key| key.keys().eq([WINDOW_START]))
+    });
+    Ok(index.map(|index| Index {
+        name: index.get_str("name").unwrap_or_default().to_owned(),
+        expires: integer(&index, "expireAfterSeconds"),
+    }))
+}
+
+async fn make_index(
+    server: &Server,
+    statistic: &str,
+    expires: Option<i64>,
+) -> Result<(), (Option<i32>, Failure)> {
+    let mut index = doc! { "key": { WINDOW_START: 1 }, "name": format!("{WINDOW_START}_1") };
+    if let Some(seconds) = expires {
+        index.insert("expireAfterSeconds", seconds);
+    }
+    let concern = server.write_concern();
+    change(server, doc! { "createIndexes": statistic, "indexes": [index], "writeConcern": concern }).await
+}
+
+async fn expire_after(
+    server: &Server,
+    statistic: &str,
+    name: &str,
+    seconds: i64,
+) -> Result<(), (Option<i32>, Failure)> {
+    let index = doc! { "name": name, "expireAfterSeconds": seconds };
+    let command = doc! { "collMod": statistic, "index": index, "writeConcern": server.write_concern() };
+    change(server, command).await.map_err(|(code, failure)| match failure {
+        Failure::Server(error) if code == Some(errors::UNAUTHORIZED) => {
+            let what = format!(
+                "statistic {statistic}: the retention cannot be changed to {seconds} s without the action collMod \
+                 (role dbAdmin): grant it, or have somebody run db.runCommand({{collMod: {statistic:?}, index: \
+                 {{name: {name:?}, expireAfterSeconds: {seconds}}}}})"
+            );
+            (code, SinkError::refused_by(what, error).into())
+        }
+        failure => (code, failure),
+    })
+}
+
+/// The definition that the catalogue has of a statistic, as JSON.
+async fn definition(server: &Server, statistic: &str) -> Result<Option<String>, Failure> {
+    let collection = server.database().await?.collection::<Document>(CATALOGUE);
+    let found = collection.find_one(doc! { "_id": statistic }).await?;
+    Ok(found.map(|entry| entry.get_str("definition").unwrap_or_default().to_owned()))
+}
+
+fn compare(definition: &str, schema: &Schema) -> Result<(), SinkError> {
+    let statistic = &schema.statistic;
+    let made_for = Schema::from_json(definition).map_err(|error| {
+        SinkError::refused_by(format!("the definition of {statistic} in {CATALOGUE} cannot be read"), error)
+    })?;
+    match made_for.difference(schema) {
+        None => Ok(()),
+        Some(difference) => Err(SinkError::refused(format!(
+            "the collection {statistic} was made for another definition: {difference}; give the statistic \
+             another name, or the definition it had"
+        ))),
+    }
+}
+
+/// Enters a statistic into the catalogue, if its collection is empty.
+async fn enter(server: &Server, schema: &Schema) -> Result<(), Failure> {
+    let statistic = &schema.statistic;
+    let documents = server.database().await?.collection::<Document>(statistic);
+    if documents.find_one(doc! {}).await?.is_some() {
+        // Another source may have entered it meanwhile, and added rows.
+        return match definition(server, statistic).await? {
+            Some(definition) => Ok(compare(&definition, schema)?),
+            None => Err(SinkError::refused(format!(
+                "the collection {statistic} was not made by evs, and has documents; only an empty one is used"
+            ))
+            .into()),
+        };
+    }
+    let entry = doc! { "_id": statistic, "definition": schema.to_json(), "since": DateTime::now() };
+    let concern = server.write_concern();
+    let reply = server.run(doc! { "insert": CATALOGUE, "documents": [entry], "writeConcern": concern }).await?;
+    let errors = reply.get_array("writeErrors").map(Vec::as_slice).unwrap_or_default();
+    for error in errors.iter().filter_map(|error| error.as_document()) {
+        if integer(error, "code") != Some(DUPLICATE_KEY.into()) {
+            return Err(errors::of_write(error).into());
+        }
+        let definition = definition(server, statistic).await?.unwrap_or_default();
+        compare(&definition, schema)?;
+    }
+    errors::of_write_concern(&reply).map_or(Ok(()), |error| Err(error.into()))
+}

@@ -1,0 +1,151 @@
+//! `evs_progress`: how far each stream was applied.
+
+use evs_core::{Applied, Batch, Epoch, Frontier, Progress, SinkError, batch::escape, sink::judge};
+use mongodb::bson::{DateTime, Document, doc};
+
+use crate::{
+    errors::{self, DUPLICATE_KEY, Failure, ServerError, integer},
+    server::Server,
+};
+
+pub(crate) const COLLECTION: &str = "evs_progress";
+
+/// The `_id` of a stream. Only the source's name, which is last, can have a `|` in it.
+fn id(source: &str, epoch: Epoch, statistic: &str) -> String {
+    format!("{statistic}|{epoch}|{}", escape(source.as_bytes()))
+}
+
+/// What the server remembers of a source.
+pub(crate) async fn of_source(server: &Server, source: &str) -> Result<Vec<Progress>, Failure> {
+    let documents = find(server, doc! { "source": &*escape(source.as_bytes()) }).await?;
+    documents.iter().map(|document| read(source, document)).collect()
+}
+
+/// What the server remembers of a stream.
+pub(crate) async fn of_stream(
+    server: &Server,
+    source: &str,
+    epoch: Epoch,
+    statistic: &str,
+) -> Result<Option<Progress>, Failure> {
+    let documents = find(server, doc! { "_id": id(source, epoch, statistic) }).await?;
+    documents.first().map(|document| read(source, document)).transpose()
+}
+
+async fn find(server: &Server, filter: Document) -> Result<Vec<Document>, Failure> {
+    let collection = server.database().await?.collection::<Document>(COLLECTION);
+    let mut cursor = collection.find(filter).await?;
+    let mut found = Vec::new();
+    while cursor.advance().await? {
+        found.push(cursor.deserialize_current()?);
+    }
+    Ok(found)
+}
+
+/// Moves a stream from `last`, which was read, to that batch, whose rows were added.
+///
+/// The guard asks for `last` itself: a request that arrives after its attempt was given up, and later batches
+/// were applied or the database restored, moves nothing.
+pub(crate) async fn advance(
+    server: &Server,
+    last: Option<&Progress>,
+    batch: &Batch,
+) -> Result<Applied, Failure> {
+    let next = Progress::after(batch);
+    let moved = match last {
+        None => insert(server, &next).await?,
+        Some(last) => {
+            let id = id(&next.source, next.epoch, &next.statistic);
+            let query = doc! { "_id": id, "sequence": sequence(last)? };
+            let reply = update(server, query, doc! { "$set": fields(&next)? }, false).await?;
+            integer(&reply, "n") == Some(1)
+        }
+    };
+    if moved {
+        return Ok(Applied::Now);
+    }
+    // An attempt of this batch that was given up has come first, or somebody else was here.
+    let last = of_stream(server, &next.source, next.epoch, &next.statistic).await?;
+    let applied = judge(last.as_ref(), batch)?.ok_or_else(|| {
+        let Progress { source, statistic, .. } = &next;
+        ServerError::transient(format!("the progress of {statistic} of source {source} changed meanwhile"))
+    })?;
+    confirm(server, batch).await?;
+    Ok(applied)
+}
+
+/// Sets the progress of a stream; false if the server knows that stream, which then stays as it is.
+pub(crate) async fn insert(server: &Server, progress: &Progress) -> Result<bool, Failure> {
+    let Progress { source, epoch, statistic, .. } = progress;
+    let query = doc! { "_id": id(source, *epoch, statistic) };
+    let reply = update(server, query, doc! { "$setOnInsert": fields(progress)? }, true).await?;
+    Ok(reply.get_array("upserted").is_ok_and(|made| !made.is_empty()))
+}
+
+/// Waits until what was read of the stream's progress cannot be lost by a failover: it may be from an
+/// attempt that the majority has not confirmed. An update that changes nothing is confirmed when everything
+/// before it is.
+pub(crate) async fn confirm(server: &Server, batch: &Batch) -> Result<(), Failure> {
+    let query = doc! { "_id": id(&batch.source, batch.epoch, batch.statistic()), "sequence": -1 };
+    update(server, query, doc! { "$set": { "sequence": -1 } }, false).await.map(drop)
+}
+
+/// Runs one update and returns the reply, in which a document that is there but not wanted by the query is no
+/// error.
+async fn update(server: &Server, query: Document, update: Document, upsert: bool) -> Result<Document, Failure> {
+    let reply = server
+        .run(doc! {
+            "update": COLLECTION,
+            "updates": [{ "q": query, "u": update, "upsert": upsert }],
+            "writeConcern": server.write_concern(),
+        })
+        .await?;
+    let errors = reply.get_array("writeErrors").map(Vec::as_slice).unwrap_or_default();
+    for error in errors.iter().filter_map(|error| error.as_document()) {
+        if integer(error, "code") != Some(DUPLICATE_KEY.into()) {
+            return Err(errors::of_write(error).into());
+        }
+    }
+    match errors::of_write_concern(&reply) {
+        Some(error) => Err(error.into()),
+        None => Ok(reply),
+    }
+}
+
+fn sequence(progress: &Progress) -> Result<i64, SinkError> {
+    i64::try_from(progress.sequence).map_err(|_| {
+        let Progress { statistic, sequence, .. } = progress;
+        SinkError::refused(format!("statistic {statistic}: sequence {sequence} does not fit into 64 bits"))
+    })
+}
+
+fn fields(progress: &Progress) -> Result<Document, SinkError> {
+    Ok(doc! {
+        "source": &*escape(progress.source.as_bytes()),
+        "epoch": progress.epoch.to_string(),
+        "statistic": &progress.statistic,
+        "sequence": sequence(progress)?,
+        "position": progress.to.to_json(),
+        "checksum": format!("{:016x}", progress.checksum),
+        // For people.
+        "updated_at": DateTime::now(),
+    })
+}
+
+fn read(source: &str, document: &Document) -> Result<Progress, Failure> {
+    parse(source, document).ok_or_else(|| {
+        let id = document.get("_id");
+        SinkError::refused(format!("the document {id:?} of {COLLECTION} cannot be read: {document}")).into()
+    })
+}
+
+fn parse(source: &str, document: &Document) -> Option<Progress> {
+    Some(Progress {
+        source: source.to_owned(),
+        epoch: document.get_str("epoch").ok()?.parse().ok()?,
+        statistic: document.get_str("statistic").ok()?.to_owned(),
+        sequence: integer(document, "sequence")?.try_into().ok()?,
+        to: Frontier::from_json(document.get_str("position").ok()?).ok()?,
+        checksum: u64::from_str_radix(document.get_str("checksum").ok()?, 16).ok()?,
+    })
+}

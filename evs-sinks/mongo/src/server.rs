@@ -1,0 +1,193 @@
+//! The way to the server: connected when it is first used.
+
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use mongodb::{
+    Client, Database,
+    bson::{Document, RawDocumentBuf, doc},
+    error::ErrorKind,
+    event::{EventHandler, sdam::SdamEvent},
+    options::{Acknowledgment, ClientOptions, ReadPreference, SelectionCriteria, WriteConcern},
+};
+use tokio::sync::OnceCell;
+
+use crate::{
+    errors::{self, Failure, ServerError, integer},
+    url::Url,
+};
+
+/// How many commands of a batch are under way at once: while one waits for the journal and the majority,
+/// others are worked on. More are no faster.
+pub(crate) const IN_FLIGHT: usize = 4;
+
+/// How long to look for a server, and for an answer to a new connection, unless the URL says.
+const SELECTION_TIMEOUT: Duration = Duration::from_secs(10);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// What the driver and the server add to a command, generously.
+const COMMAND_OVERHEAD_BYTES: usize = 64 * 1024;
+
+/// A database on a server, or on several that stand in for one another.
+pub(crate) struct Server {
+    url: Url,
+    timeout: Duration,
+    /// Made when it is needed: names of servers may have to be resolved.
+    database: OnceCell<Database>,
+    limits: Mutex<Option<Limits>>,
+    /// Why the last connection found no common ground, if it was about TLS.
+    tls_failure: Arc<Mutex<Option<String>>>,
+}
+
+/// How much fits into a command, as the server says.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    /// Statements.
+    pub(crate) statements_max: usize,
+    /// Bytes of all statements together.
+    pub(crate) statements_bytes_max: usize,
+}
+
+impl Server {
+    pub(crate) fn new(url: Url, timeout: Duration) -> Self {
+        let (database, limits, tls_failure) = (OnceCell::new(), Mutex::default(), Arc::default());
+        Self { url, timeout, database, limits, tls_failure }
+    }
+
+    /// The name of the database.
+    pub(crate) fn database_name(&self) -> &str {
+        &self.url.database
+    }
+
+    /// Strikes out what must not be shown.
+    pub(crate) fn strike(&self, message: &str) -> String {
+        self.url.secrets.strike(message)
+    }
+
+    /// The database. The driver connects, and connects again, by itself.
+    pub(crate) async fn database(&self) -> Result<&Database, Failure> {
+        self.database.get_or_try_init(|| self.open()).await
+    }
+
+    async fn open(&self) -> Result<Database, Failure> {
+        let mut options = ClientOptions::parse(self.url.parsed.clone()).await?;
+        options.server_selection_timeout.get_or_insert(SELECTION_TIMEOUT.min(self.timeout));
+        options.connect_timeout.get_or_insert(CONNECT_TIMEOUT.min(self.timeout));
+        options.max_pool_size.get_or_insert(IN_FLIGHT as u32);
+        options.app_name.get_or_insert_with(|| "evs".to_owned());
+        // Whether a batch was applied can only be told where it is applied.
+        options.selection_criteria = Some(SelectionCriteria::ReadPreference(ReadPreference::Primary));
+        options.read_concern = None;
+        let failure = Arc::clone(&self.tls_failure);
+        options.sdam_event_handler = Some(EventHandler::callback(move |event| {
+            let mut failure = failure.lock().unwrap_or_else(PoisonError::into_inner);
+            match event {
+                SdamEvent::ServerHeartbeatFailed(event) => *failure = tls_failure(&event.failure),
+                SdamEvent::ServerHeartbeatSucceeded(_) => *failure = None,
+                _ => {}
+            }
+        }));
+        let client = Client::with_options(options).map_err(|error| {
+            // Files of certificates are read here: they are missing, or are none.
+            ServerError::permanent(errors::sort(&error).message)
+        })?;
+        Ok(client.database(&self.url.database))
+    }
+
+    /// Looks for the server for as long as `patience` lasts. It may be away; what is wrong for as long as
+    /// nobody changes it is an error.
+    pub(crate) async fn check(&self, patience: Duration) -> Result<(), ServerError> {
+        let ping = async { self.run(doc! { "ping": 1 }).await.map(drop) };
+        match tokio::time::timeout(patience, ping).await {
+            Ok(Err(Failure::Server(error))) if !error.is_transient => return Err(error),
+            Ok(Ok(())) => return Ok(()),
+            // It is away, or the time was up.
+            Ok(Err(_)) | Err(_) => {}
+        }
+        let failure = self.tls_failure.lock().unwrap_or_else(PoisonError::into_inner).take();
+        failure.map_or(Ok(()), |failure| Err(ServerError::permanent(format!("TLS: {failure}"))))
+    }
+
+    /// Runs a command on the primary, once.
+    pub(crate) async fn run(&self, command: Document) -> Result<Document, Failure> {
+        Ok(self.database().await?.run_command(command).await?)
+    }
+
+    /// Runs a command of updates. Its reply may say Ok and have errors in it.
+    pub(crate) async fn update(&self, command: RawDocumentBuf) -> Result<Document, Failure> {
+        Ok(self.database().await?.run_raw_command(command).await?)
+    }
+
+    /// What every write asks for: that no failover and no power cut takes it back.
+    ///
+    /// With a limit, since a server waits for members that are away for longer than anybody listens.
+    pub(crate) fn write_concern(&self) -> Document {
+        let given = self.url.parsed.write_concern.clone().unwrap_or_default();
+        let WriteConcern { w, w_timeout, .. } = given;
+        let w = match w {
+            Some(Acknowledgment::Custom(name)) => name,
+            _ => "majority".to_owned(),
+        };
+        let timeout = w_timeout.unwrap_or(self.timeout).as_millis();
+        doc! { "w": w, "j": true, "wtimeout": i32::try_from(timeout).unwrap_or(i32::MAX) }
+    }
+
+    /// How much fits into a command.
+    pub(crate) async fn limits(&self) -> Result<Limits, Failure> {
+        let known = *self.lock_limits();
+        if let Some(limits) = known {
+            return Ok(limits);
+        }
+        let database = self.database().await?;
+        let hello = match database.run_command(doc! { "hello": 1 }).await {
+            // Before 4.4.2.
+            Err(error) if errors::code(&error) == Some(errors::COMMAND_NOT_FOUND) => {
+                database.run_command(doc! { "isMaster": 1 }).await?
+            }
+            answer => answer?,
+        };
+        let limits = Limits::of(&hello).ok_or_else(|| {
+            ServerError::transient(format!("the server does not say how much a command holds: {hello}"))
+        })?;
+        *self.lock_limits() = Some(limits);
+        Ok(limits)
+    }
+
+    /// After an error: the next server may be another.
+    pub(crate) fn forget_limits(&self) {
+        *self.lock_limits() = None;
+    }
+
+    fn lock_limits(&self) -> std::sync::MutexGuard<'_, Option<Limits>> {
+        self.limits.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Limits {
+    fn of(hello: &Document) -> Option<Self> {
+        let limit = |name| integer(hello, name).and_then(|limit| usize::try_from(limit).ok());
+        let message = limit("maxMessageSizeBytes")?.min(limit("maxBsonObjectSize")?);
+        Some(Self {
+            statements_max: limit("maxWriteBatchSize")?.max(1),
+            statements_bytes_max: message.saturating_sub(COMMAND_OVERHEAD_BYTES),
+        })
+    }
+}
+
+impl std::fmt::Debug for Server {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let hosts = &self.url.parsed.host_info;
+        f.debug_struct("Server").field("hosts", hosts).field("database", &self.url.database).finish()
+    }
+}
+
+/// What rustls says of a certificate that it does not trust, or of a server that does not speak TLS: data
+/// that is not valid. Servers that are away give other kinds of errors.
+fn tls_failure(error: &mongodb::error::Error) -> Option<String> {
+    match &*error.kind {
+        ErrorKind::Io(error) if error.kind() == std::io::ErrorKind::InvalidData => Some(error.to_string()),
+        _ => None,
+    }
+}

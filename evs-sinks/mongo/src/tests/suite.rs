@@ -1,0 +1,54 @@
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use evs_core::{
+    Sink,
+    conformance::{self, Fixture, Limits, Overflow, Store},
+    sink::Fault,
+};
+
+use super::Scratch;
+use crate::{MongoSink, decimal, rows::WINDOWS};
+
+struct Databases {
+    server: String,
+}
+
+#[async_trait]
+impl Fixture for Databases {
+    type Store = Scratch;
+
+    async fn fresh(&self) -> Scratch {
+        Scratch::at(&self.server).await
+    }
+
+    fn limits(&self) -> Limits {
+        Limits {
+            counts: i64::MIN.into()..=i64::MAX.into(),
+            values: -decimal::MAX..=decimal::MAX,
+            overflow: Overflow::RefusedInPart,
+            windows: WINDOWS,
+            sweeps: false,
+            ..Limits::default()
+        }
+    }
+}
+
+#[async_trait]
+impl Store for Scratch {
+    async fn open(&self) -> Arc<dyn Sink> {
+        Arc::new(MongoSink::connect(&self.url).await.unwrap())
+    }
+
+    async fn open_failing(&self, fault: Fault) -> Option<Arc<dyn Sink>> {
+        let sink = MongoSink::connect(&self.url).await.unwrap();
+        *sink.checkpoints.fault.lock().unwrap() = Some(fault);
+        Some(Arc::new(sink))
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn passes_the_suite() {
+    let Some(server) = evs_testkit::server("mongo") else { return };
+    conformance::run(&Databases { server }).await;
+}
