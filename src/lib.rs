@@ -39,6 +39,7 @@
 //! - `sqlite` (default): [`SqliteSink`], with SQLite built in.
 //! - `cassandra`: `CassandraSink`, for Apache Cassandra, with a driver in pure Rust.
 //! - `cassandra-cpp`: the same with the C++ driver, which must be installed.
+//! - `mongo`: `MongoSink`, for MongoDB.
 //! - `mysql`: `MySqlSink`, for MySQL and MariaDB.
 //! - `notify` (default): new lines are noticed by file system events, not only by polling.
 //! - `conformance`: the suite that every sink must pass, for whoever writes one.
@@ -46,6 +47,8 @@
 #[cfg(any(feature = "cassandra", feature = "cassandra-cpp"))]
 pub use evs_cassandra::{self as cassandra, CassandraSink};
 pub use evs_core::*;
+#[cfg(feature = "mongo")]
+pub use evs_mongo::{self as mongo, MongoSink};
 #[cfg(feature = "mysql")]
 pub use evs_mysql::{self as mysql, MySqlSink};
 #[cfg(feature = "sqlite")]
@@ -60,6 +63,8 @@ pub mod prelude {
 
     #[cfg(any(feature = "cassandra", feature = "cassandra-cpp"))]
     pub use crate::CassandraSink;
+    #[cfg(feature = "mongo")]
+    pub use crate::MongoSink;
     #[cfg(feature = "mysql")]
     pub use crate::MySqlSink;
     #[cfg(feature = "sqlite")]
