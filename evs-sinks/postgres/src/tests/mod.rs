@@ -24,9 +24,14 @@ struct Database {
 impl Database {
     /// A new database on the server that the tests are given; `None` if they are given none.
     async fn new() -> Option<Self> {
+        Self::with("ENCODING 'UTF8'").await
+    }
+
+    /// The same, with other settings.
+    async fn with(settings: &str) -> Option<Self> {
         let server = evs_testkit::server("postgres")?;
         let name = format!("evs_test_{}", Epoch::random());
-        run(&mut plain(&server).await, &format!("CREATE DATABASE {name} TEMPLATE template0 ENCODING 'UTF8'"))
+        run(&mut plain(&server).await, &format!("CREATE DATABASE {name} TEMPLATE template0 {settings}"))
             .await;
         Some(Self { server, name })
     }
