@@ -296,9 +296,9 @@ async fn progress_waits_for_a_first_batch_that_is_under_way() {
 async fn two_writers_of_the_same_rows_lose_nothing() {
     let Some(database) = Database::new().await else { return };
     let keys = (0..500).map(|key| format!("c{key}").into_bytes()).collect::<Vec<_>>();
+    database.sink().await.prepare(&schema()).await.unwrap();
     let writer = async |source: &'static str, is_reversed: bool| {
         let sink = database.sink().await;
-        sink.prepare(&schema()).await?;
         let mut rows = keys.iter().map(|key| (60, &key[..], 5)).collect::<Vec<_>>();
         if is_reversed {
             rows.reverse();
@@ -310,11 +310,8 @@ async fn two_writers_of_the_same_rows_lose_nothing() {
                 assert!(error.is_transient(), "{error:?}");
             }
         }
-        Ok::<_, SinkError>(())
     };
-    let (one, two) = tokio::join!(writer("web1", false), writer("web2", true));
-    one.unwrap();
-    two.unwrap();
+    tokio::join!(writer("web1", false), writer("web2", true));
     let sums = "SELECT count(*), min(hits), max(hits), sum(revenue) FROM ads";
     assert_eq!(texts(&mut database.plain().await, sums).await, [["500", "20", "20", "500.00"]]);
 }
