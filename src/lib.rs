@@ -41,6 +41,7 @@
 //! - `cassandra-cpp`: the same with the C++ driver, which must be installed.
 //! - `mongo`: `MongoSink`, for MongoDB.
 //! - `mysql`: `MySqlSink`, for MySQL and MariaDB.
+//! - `postgres`: `PostgresSink`, for PostgreSQL.
 //! - `notify` (default): new lines are noticed by file system events, not only by polling.
 //! - `conformance`: the suite that every sink must pass, for whoever writes one.
 
@@ -51,6 +52,8 @@ pub use evs_core::*;
 pub use evs_mongo::{self as mongo, MongoSink};
 #[cfg(feature = "mysql")]
 pub use evs_mysql::{self as mysql, MySqlSink};
+#[cfg(feature = "postgres")]
+pub use evs_postgres::{self as postgres, PostgresSink};
 #[cfg(feature = "sqlite")]
 pub use evs_sqlite::SqliteSink;
 
@@ -67,6 +70,8 @@ pub mod prelude {
     pub use crate::MongoSink;
     #[cfg(feature = "mysql")]
     pub use crate::MySqlSink;
+    #[cfg(feature = "postgres")]
+    pub use crate::PostgresSink;
     #[cfg(feature = "sqlite")]
     pub use crate::SqliteSink;
 }
