@@ -39,7 +39,9 @@
 //! - `sqlite` (default): [`SqliteSink`], with SQLite built in.
 //! - `cassandra`: `CassandraSink`, for Apache Cassandra, with a driver in pure Rust.
 //! - `cassandra-cpp`: the same with the C++ driver, which must be installed.
+//! - `mongo`: `MongoSink`, for MongoDB.
 //! - `mysql`: `MySqlSink`, for MySQL and MariaDB.
+//! - `postgres`: `PostgresSink`, for PostgreSQL.
 //! - `notify` (default): new lines are noticed by file system events, not only by polling.
 //! - `conformance`: the suite that every sink must pass, for whoever writes one.
 
@@ -47,9 +49,11 @@
 pub use evs_cassandra::{self as cassandra, CassandraSink};
 pub use evs_core::*;
 #[cfg(feature = "mongo")]
-pub use evs_mongo::MongoSink;
+pub use evs_mongo::{self as mongo, MongoSink};
 #[cfg(feature = "mysql")]
 pub use evs_mysql::{self as mysql, MySqlSink};
+#[cfg(feature = "postgres")]
+pub use evs_postgres::{self as postgres, PostgresSink};
 #[cfg(feature = "sqlite")]
 pub use evs_sqlite::SqliteSink;
 
@@ -66,6 +70,8 @@ pub mod prelude {
     pub use crate::MongoSink;
     #[cfg(feature = "mysql")]
     pub use crate::MySqlSink;
+    #[cfg(feature = "postgres")]
+    pub use crate::PostgresSink;
     #[cfg(feature = "sqlite")]
     pub use crate::SqliteSink;
 }

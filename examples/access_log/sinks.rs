@@ -19,6 +19,8 @@ async fn open(url: &str) -> Result<Arc<dyn Sink>, Failure> {
         "sqlite" => Arc::new(SqliteSink::connect(url).await?),
         #[cfg(feature = "mysql")]
         "mysql" | "mariadb" => Arc::new(MySqlSink::connect(url).await?),
+        #[cfg(feature = "postgres")]
+        "postgres" | "postgresql" => Arc::new(PostgresSink::connect(url).await?),
         #[cfg(feature = "mongo")]
         "mongodb" | "mongodb+srv" => Arc::new(MongoSink::connect(url).await?),
         #[cfg(any(feature = "cassandra", feature = "cassandra-cpp"))]

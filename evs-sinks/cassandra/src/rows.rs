@@ -276,7 +276,51 @@ fn bucket(keys: &[&[u8]], buckets: i32) -> i32 {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Mutex;
+
+    use async_trait::async_trait;
+
     use super::*;
+    use crate::driver::{Page, Paged};
+
+    /// Answers writes with these errors, the last first, and then with success.
+    #[derive(Debug)]
+    struct Failing(Mutex<Vec<Kind>>);
+
+    #[async_trait]
+    impl Session for Failing {
+        async fn datacenters(&self) -> Result<Vec<(String, usize)>, StoreError> {
+            Ok(Vec::new())
+        }
+
+        async fn define(&self, _: &str) -> Result<(), StoreError> {
+            Ok(())
+        }
+
+        async fn write(&self, _: &Arc<str>, _: &[Vec<Value>]) -> Result<(), StoreError> {
+            self.0.lock().unwrap().pop().map_or(Ok(()), |kind| Err(StoreError::new(kind, "fails on demand")))
+        }
+
+        async fn page(&self, _: &Arc<str>, _: &[Value], _: Option<Page>) -> Result<Paged, StoreError> {
+            Ok((Vec::new(), None))
+        }
+    }
+
+    #[tokio::test]
+    async fn a_busy_node_is_asked_again_and_a_lost_one_is_not() {
+        use Kind::{Busy, Lost, Permanent};
+        for (errors, answer, left) in [
+            (vec![Busy; 3], Ok(()), 0),
+            (vec![Busy; 5], Err(Busy), 1),
+            (vec![Busy, Lost], Err(Lost), 1),
+            (vec![Busy, Permanent], Err(Permanent), 1),
+        ] {
+            let session = Failing(Mutex::new(errors));
+            let written = write_patiently(&session, &"INSERT".into(), &[]).await;
+            assert_eq!(written.map_err(|error| error.kind), answer);
+            assert_eq!(session.0.lock().unwrap().len(), left);
+        }
+    }
 
     #[test]
     fn long_keys_are_cut_and_stay_different() {

@@ -1,3 +1,29 @@
-//! NOTE: PostgreSQL is being built by a colleague (branch `postgres`, worktree /work/w/postgres), so that you can
-//! finish MySQL, SQLite, the bench's frame, docs/sinks/{mysql,sqlite}.md and examples/mysql.rs. Do not write
-//! evs-sinks/postgres or docs/sinks/postgres.md here. Commit what PostgreSQL needs of evs-sql (url.rs) soon.
+//! Delivers the batches of evs to PostgreSQL, exactly once.
+//!
+//! ```no_run
+//! # async fn example() -> Result<(), evs_core::SinkError> {
+//! use evs_postgres::PostgresSink;
+//!
+//! let sink = PostgresSink::connect("postgres://evs:secret@db.example/stats?sslmode=verify-full").await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Each statistic has a table of its name: `window_start` as a TIMESTAMPTZ, the keys as TEXT, counts as BIGINT,
+//! other measures as exact NUMERIC(38, scale). Its primary key is (`window_start`, `key_hash`), for no index of
+//! PostgreSQL's holds keys of any length. `evs-sql` describes the tables beside them.
+//!
+//! Everything works on PostgreSQL from 12 on, in a database whose encoding is UTF8. What was acknowledged
+//! survives a power cut whatever the server's `synchronous_commit` is; with `fsync = off` nothing does.
+
+mod connection;
+mod connector;
+mod dialect;
+mod errors;
+mod numeric;
+mod sink;
+
+pub use sink::{PostgresSink, PostgresSinkBuilder};
+
+#[cfg(test)]
+mod tests;

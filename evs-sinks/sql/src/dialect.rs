@@ -62,6 +62,13 @@ pub trait Dialect: fmt::Debug + Send + Sync + 'static {
         " FOR UPDATE"
     }
 
+    /// A query with the parameter source that waits until no other transaction which has made it holds the same
+    /// source, and holds it until its own ends. For a store whose locking reads do not find a row that somebody is
+    /// about to insert: it is made before a stream begins, and before all streams of a source are read.
+    fn hold_source(&self) -> Option<&'static str> {
+        None
+    }
+
     /// Whether a transaction that writes locks the whole database, and not only its rows.
     fn has_one_writer(&self) -> bool {
         false

@@ -36,6 +36,7 @@ pub(crate) fn now() -> Value {
 /// The statements on `evs_progress`.
 #[derive(Debug)]
 pub(crate) struct ProgressTable {
+    hold: Option<Arc<str>>,
     all: Arc<str>,
     locked: Arc<str>,
     insert: Arc<str>,
@@ -48,6 +49,7 @@ impl ProgressTable {
         let lock = dialect.lock_rows();
         let filled = |sql: &str| with_placeholders(sql, dialect);
         Self {
+            hold: dialect.hold_source().map(Arc::from),
             // Locked, to wait for the outcome of an attempt that is still under way.
             all: filled(&format!("SELECT {COLUMNS} FROM {TABLE} WHERE source = ?{lock}")),
             locked: filled(&format!(
@@ -70,6 +72,7 @@ impl ProgressTable {
         dialect: &dyn Dialect,
         source: &str,
     ) -> Result<Vec<Progress>, Failure> {
+        self.hold(connection, dialect, source).await?;
         let rows = connection.query(&self.all, vec![key(source, dialect)]).await?;
         rows.iter().map(|row| read(source, row)).collect()
     }
@@ -84,8 +87,24 @@ impl ProgressTable {
         statistic: &str,
     ) -> Result<Option<Progress>, Failure> {
         let stream = vec![key(source, dialect), Value::Text(epoch.to_string()), statistic.into()];
-        let rows = connection.query(&self.locked, stream).await?;
+        let mut rows = connection.query(&self.locked, stream.clone()).await?;
+        if rows.is_empty() && self.hold(connection, dialect, source).await? {
+            // Whoever was about to insert it has done so by now, or has given up.
+            rows = connection.query(&self.locked, stream).await?;
+        }
         rows.first().map(|row| read(source, row)).transpose()
+    }
+
+    /// Holds the source against those who begin one of its streams; false if the store needs no such thing.
+    async fn hold(
+        &self,
+        connection: &mut impl Connection,
+        dialect: &dyn Dialect,
+        source: &str,
+    ) -> Result<bool, Failure> {
+        let Some(hold) = &self.hold else { return Ok(false) };
+        connection.query(hold, vec![key(source, dialect)]).await?;
+        Ok(true)
     }
 
     /// Moves the stream from `last`, which was read in this transaction, to `next`.

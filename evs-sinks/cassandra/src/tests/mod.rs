@@ -45,6 +45,7 @@ with_each_driver! {
         a_table_of_another_shape_is_refused_by_its_column,
         a_table_with_rows_of_others_is_not_used,
         two_that_make_the_same_table_agree,
+        whoever_writes_to_the_catalogue_first_is_right,
         a_missing_keyspace_is_refused_with_how_to_make_it,
         a_keyspace_that_is_not_durable_is_refused;
     connecting:

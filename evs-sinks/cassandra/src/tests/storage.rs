@@ -1,7 +1,14 @@
-use evs_core::{Epoch, Sink, SinkError};
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use evs_core::{Epoch, Sink, SinkError, statistic::Schema};
 
 use super::support::{Server, batch, plain, schema};
-use crate::{CassandraSink, Driver, driver::Value};
+use crate::{
+    CassandraSink, Driver,
+    driver::{Page, Paged, Session, StoreError, Value},
+    prepare::Storage,
+};
 
 fn refused(answer: Result<(), SinkError>) -> String {
     match answer {
@@ -147,6 +154,60 @@ pub(super) async fn two_that_make_the_same_table_agree(driver: Driver) {
     let totals = plain(&keyspace.sink().await.totals(&schema, 0..120).await.unwrap());
     assert_eq!(totals.len(), 50);
     assert!(totals.iter().all(|(_, _, values)| values[0] == Some(4)), "{totals:?}");
+    server.clean().await;
+}
+
+/// A session whose first write to the catalogue comes just behind another sink's.
+#[derive(Debug)]
+struct Overtaken {
+    inner: Arc<dyn Session>,
+    other: CassandraSink,
+    schema: Schema,
+}
+
+impl Overtaken {
+    async fn wait_for_other(&self, cql: &str) {
+        if cql.starts_with("INSERT") && cql.contains("evs_statistics") {
+            self.other.prepare(&self.schema).await.unwrap();
+        }
+    }
+}
+
+#[async_trait]
+impl Session for Overtaken {
+    async fn datacenters(&self) -> Result<Vec<(String, usize)>, StoreError> {
+        self.inner.datacenters().await
+    }
+
+    async fn define(&self, cql: &str) -> Result<(), StoreError> {
+        self.inner.define(cql).await
+    }
+
+    async fn write(&self, cql: &Arc<str>, rows: &[Vec<Value>]) -> Result<(), StoreError> {
+        self.wait_for_other(cql).await;
+        self.inner.write(cql, rows).await
+    }
+
+    async fn page(
+        &self,
+        cql: &Arc<str>,
+        values: &[Value],
+        behind: Option<Page>,
+    ) -> Result<Paged, StoreError> {
+        self.wait_for_other(cql).await;
+        self.inner.page(cql, values, behind).await
+    }
+}
+
+pub(super) async fn whoever_writes_to_the_catalogue_first_is_right(driver: Driver) {
+    let Some(server) = Server::new(driver).await else { return };
+    let keyspace = server.keyspace().await;
+    let schema = schema(&["campaign"]);
+    let other = keyspace.builder().buckets(3).connect().await.unwrap();
+    let session = Overtaken { inner: Arc::clone(&server.session), other, schema: schema.clone() };
+    let storage = Storage::new(&keyspace.name, true);
+    storage.prepare(&session, &schema, 7).await.unwrap();
+    assert_eq!(keyspace.query("SELECT buckets FROM KS.evs_statistics").await, [[Value::Int(3)]]);
     server.clean().await;
 }
 

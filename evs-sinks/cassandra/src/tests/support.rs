@@ -260,8 +260,11 @@ pub(super) fn batch(epoch: Epoch, schema: &Schema, sequence: u64, rows: &[PlainR
     }
 }
 
+/// The window's start, the keys and the values.
+type Total = (i64, Vec<Vec<u8>>, Vec<Option<i128>>);
+
 /// The rows of totals.
-pub(super) fn plain(rows: &Rows) -> Vec<(i64, Vec<Vec<u8>>, Vec<Option<i128>>)> {
+pub(super) fn plain(rows: &Rows) -> Vec<Total> {
     let mut cursor = rows.cursor();
     let mut plain = Vec::new();
     while let Some(row) = cursor.next_row() {

@@ -1,0 +1,136 @@
+use std::{fmt, sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use evs_core::SinkError;
+use evs_sql::{Connector, Dialect, StoreError, check_files, check_url, passwords};
+use sqlx::{ConnectOptions, Row, postgres::PgConnectOptions};
+
+use crate::{connection::PostgresSession, dialect::PostgresDialect, errors::sort};
+
+/// What a URL may say behind its question mark.
+const PARAMETERS: [&str; 12] = [
+    "sslmode",
+    "sslrootcert",
+    "sslcert",
+    "sslkey",
+    "host",
+    "port",
+    "user",
+    "password",
+    "dbname",
+    "application_name",
+    "options",
+    "options[",
+];
+/// Those of them that name files.
+const FILES: [&str; 3] = ["sslrootcert", "sslcert", "sslkey"];
+
+/// The first with nondeterministic collations, which evs has to tell from others.
+const VERSION_MIN: i64 = 120_000;
+
+/// How many statements stay prepared per connection: those of some forty statistics.
+const PREPARED_MAX: usize = 512;
+
+/// How a transaction begins, in one message. Some of these are the defaults, but the server's administrator may think
+/// otherwise; they hold for the transaction, for between two of them a pooler may have changed the session:
+/// - each statement sees what was committed before it: nothing is decided on a view from before;
+/// - what is acknowledged is on disk: what is more than `on` stays as it is;
+/// - no wait for a lock is longer than half a minute, no statement takes longer than its caller waits for it, and the
+///   server gives up a client that it has not heard of for one: a transaction whose client is gone must not lock its
+///   rows for hours.
+fn begin(timeout: Duration) -> Arc<str> {
+    // The server counts milliseconds in 31 bits, and takes 0 for no limit.
+    let statement_ms = timeout.as_millis().clamp(1, i32::MAX as u128);
+    format!(
+        "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL lock_timeout = 30000; \
+         SET LOCAL statement_timeout = {statement_ms}; SET LOCAL idle_in_transaction_session_timeout = 60000; \
+         SELECT set_config('synchronous_commit', 'on', true) \
+         WHERE current_setting('synchronous_commit') NOT IN ('on', 'remote_apply')"
+    )
+    .into()
+}
+
+const CHECK: &str = "SELECT current_setting('server_encoding'), current_setting('server_version_num')::bigint, \
+    current_setting('server_version')";
+
+/// Connects to a server.
+pub(crate) struct PostgresConnector {
+    options: PgConnectOptions,
+    database: String,
+    begin: Arc<str>,
+    secrets: Vec<String>,
+}
+
+impl PostgresConnector {
+    /// No statement takes longer than `timeout` at the server.
+    pub(crate) fn new(url: &str, timeout: Duration) -> Result<Self, SinkError> {
+        check_url(url, &["postgres", "postgresql"], &PARAMETERS)?;
+        check_files(url, &FILES)?;
+        let options = url
+            .parse::<PgConnectOptions>()
+            .map_err(|error| SinkError::refused_by("the URL of the server cannot be used", error))?;
+        let Some(database) = options.get_database().map(str::to_owned) else {
+            return Err(SinkError::refused(
+                "the URL of the server names no database; expected postgres://USER:PASSWORD@HOST:PORT/DATABASE",
+            ));
+        };
+        let options = options
+            .statement_cache_capacity(PREPARED_MAX)
+            // Statements have many values; the batch's size and time are known elsewhere.
+            .disable_statement_logging();
+        let secrets = passwords(url, options.to_url_lossy().password());
+        Ok(Self { options, database, begin: begin(timeout), secrets })
+    }
+
+    async fn begin_session(&self) -> Result<PostgresSession, StoreError> {
+        let mut connection = self.options.connect().await.map_err(|error| sort(&error))?;
+        let found = sqlx::query(CHECK).fetch_one(&mut connection).await.map_err(|error| sort(&error))?;
+        let text = |at| found.try_get::<String, usize>(at).map_err(|error| sort(&error));
+        let (encoding, number) = (text(0)?, found.try_get::<i64, _>(1).map_err(|error| sort(&error))?);
+        if number < VERSION_MIN {
+            let version = text(2)?;
+            return Err(StoreError::permanent(format!("the server is PostgreSQL {version}; 12 is needed")));
+        }
+        if encoding != "UTF8" {
+            return Err(StoreError::permanent(format!(
+                "the database's encoding is {encoding}, which cannot hold all keys; create it with ENCODING 'UTF8'"
+            )));
+        }
+        Ok(PostgresSession::new(connection, &self.begin))
+    }
+}
+
+/// Where it connects to, and as whom.
+impl fmt::Debug for PostgresConnector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (user, database) = (self.options.get_username(), &self.database);
+        match self.options.get_socket() {
+            Some(socket) => write!(f, "{user}@{}/{database}", socket.display()),
+            None => write!(f, "{user}@{}:{}/{database}", self.options.get_host(), self.options.get_port()),
+        }
+    }
+}
+
+#[async_trait]
+impl Connector for PostgresConnector {
+    type Connection = PostgresSession;
+
+    fn dialect(&self) -> &dyn Dialect {
+        &PostgresDialect
+    }
+
+    async fn connect(&self) -> Result<PostgresSession, StoreError> {
+        self.begin_session().await.map_err(|mut error| {
+            error.message = format!("{self:?}: {}", error.message);
+            error
+        })
+    }
+
+    fn is_remote(&self) -> bool {
+        true
+    }
+
+    fn secrets(&self) -> &[String] {
+        &self.secrets
+    }
+}

@@ -1,0 +1,131 @@
+use std::fmt::Write;
+
+use evs_sql::{ColumnType, Dialect, Limits, Value, decimal};
+
+#[derive(Debug)]
+pub(crate) struct PostgresDialect;
+
+/// What NUMERIC(38, scale) holds, without its point.
+const UNSCALED_MAX: u128 = 10_u128.pow(38) - 1;
+
+impl Dialect for PostgresDialect {
+    fn limits(&self) -> Limits {
+        Limits {
+            // The protocol counts them in 16 bits.
+            parameters_max: 65_535,
+            rows_max: 8192,
+            // A quarter of what a TEXT holds, and half of what a statement does.
+            key_bytes_max: 1 << 28,
+            // 4714-11-24 BC to the last whole second of 294276.
+            windows: -210_866_803_200..=9_224_318_015_999,
+        }
+    }
+
+    fn folds_names(&self) -> bool {
+        false
+    }
+
+    fn placeholder(&self, sql: &mut String, number: usize) {
+        let _ = write!(sql, "${number}");
+    }
+
+    fn column_type(&self, column: ColumnType) -> String {
+        match column {
+            ColumnType::Integer | ColumnType::Count => "BIGINT".to_owned(),
+            ColumnType::Time => "TIMESTAMPTZ".to_owned(),
+            ColumnType::Decimal(scale) => format!("NUMERIC(38,{scale})"),
+            ColumnType::KeyHash => "BYTEA".to_owned(),
+            // The database's own collation would do, but compares more slowly.
+            ColumnType::Key | ColumnType::KeyText | ColumnType::Text => "TEXT COLLATE \"C\"".to_owned(),
+        }
+    }
+
+    fn hashes_keys(&self) -> bool {
+        true
+    }
+
+    fn number(&self, column: ColumnType, value: i128) -> Option<Value> {
+        match column {
+            ColumnType::Decimal(scale) => {
+                (value.unsigned_abs() <= UNSCALED_MAX).then(|| Value::Text(decimal(value, scale)))
+            }
+            _ => i64::try_from(value).ok().map(Value::Integer),
+        }
+    }
+
+    /// Without the driver's idea of a date or a decimal.
+    fn selected(&self, column: &str, kind: ColumnType) -> String {
+        match kind {
+            ColumnType::Time => format!("extract(epoch FROM {column})::bigint"),
+            ColumnType::Decimal(_) => format!("{column}::text"),
+            _ => column.to_owned(),
+        }
+    }
+
+    /// Locks of that kind are known by two numbers, of which the first is evs's own. Sources whose hashes are the same
+    /// wait for each other, and nothing worse.
+    fn hold_source(&self) -> Option<&'static str> {
+        Some("SELECT 1 FROM pg_advisory_xact_lock('evs_progress'::regclass::oid::int, hashtext($1))")
+    }
+
+    fn rows_of_lists(&self, columns: &[ColumnType]) -> Option<String> {
+        let list = |(at, column): (usize, &ColumnType)| {
+            let kind = match column {
+                ColumnType::Integer | ColumnType::Count => "bigint",
+                ColumnType::Time => "timestamptz",
+                ColumnType::Decimal(_) => "numeric",
+                ColumnType::KeyHash => "bytea",
+                ColumnType::Key | ColumnType::KeyText | ColumnType::Text => "text",
+            };
+            format!("${}::{kind}[]", at + 1)
+        };
+        let lists = columns.iter().enumerate().map(list).collect::<Vec<_>>();
+        Some(format!("SELECT * FROM unnest({})", lists.join(", ")))
+    }
+
+    /// Rows that somebody adds to at this moment are left for the next time. The ones to delete are chosen once: as a
+    /// subquery of the DELETE they could be chosen again and again.
+    fn delete_some(&self, table: &str, key: &[String], old: &str, rows_max: usize) -> String {
+        let columns = key.join(", ");
+        let same = key.iter().map(|column| format!("{table}.{column} = evs_old.{column}"));
+        let same = same.collect::<Vec<_>>().join(" AND ");
+        format!(
+            "WITH evs_old AS MATERIALIZED (SELECT {columns} FROM {table} WHERE {old} ORDER BY {columns} \
+             LIMIT {rows_max} FOR UPDATE SKIP LOCKED) DELETE FROM {table} USING evs_old WHERE {same}"
+        )
+    }
+
+    /// The server's own tables go first wherever a name is looked up.
+    fn reserves(&self, table: &str) -> bool {
+        table.starts_with("pg_")
+    }
+
+    /// The table is the one that its name alone means, in whichever schema of the search path.
+    fn table_query(&self) -> &'static str {
+        "SELECT CASE WHEN c.relkind NOT IN ('r', 'p') THEN 'is a ' || CASE c.relkind WHEN 'v' THEN 'view' \
+         WHEN 'm' THEN 'materialized view' WHEN 'f' THEN 'foreign table' WHEN 'S' THEN 'sequence' \
+         WHEN 'c' THEN 'type' ELSE 'index' END \
+         WHEN c.relpersistence = 't' THEN 'is a temporary table' \
+         WHEN c.relpersistence = 'u' THEN 'is UNLOGGED: when the server crashes, it is emptied; repair it with: \
+         ALTER TABLE ' || quote_ident(c.relname) || ' SET LOGGED' \
+         ELSE (SELECT 'has ' || CASE WHEN bool_or(x.indisprimary) THEN 'a DEFERRABLE primary key, by which no row is \
+         found' ELSE 'a unique index ' || min(i.relname) || ' beside its primary key, which would refuse rows' END \
+         FROM pg_index AS x JOIN pg_class AS i ON i.oid = x.indexrelid WHERE x.indrelid = c.oid AND x.indisunique \
+         AND (NOT x.indisprimary OR NOT x.indimmediate)) END \
+         FROM pg_class AS c WHERE c.oid = to_regclass(quote_ident($1))"
+    }
+
+    /// Any collation will do by which different texts are not the same: people may want to sort by it.
+    fn columns_query(&self) -> &'static str {
+        "SELECT a.attname::text, CASE a.atttypid WHEN 'timestamptz'::regtype THEN \
+         replace(upper(format_type(a.atttypid, a.atttypmod)), 'TIMESTAMP WITH TIME ZONE', 'TIMESTAMPTZ') \
+         WHEN 'text'::regtype THEN 'TEXT COLLATE \"C\"' ELSE upper(format_type(a.atttypid, a.atttypmod)) END, \
+         coalesce((SELECT k.place FROM pg_index AS x, unnest(x.indkey) WITH ORDINALITY AS k (attnum, place) \
+         WHERE x.indrelid = a.attrelid AND x.indisprimary AND k.attnum = a.attnum AND k.place <= x.indnkeyatts), 0), \
+         (SELECT 'compares by ' || l.collname || ', not by bytes' FROM pg_collation AS l \
+         WHERE l.oid = a.attcollation AND NOT l.collisdeterministic), \
+         (NOT a.attnotnull OR a.atthasdef OR a.attidentity <> '')::int \
+         FROM pg_attribute AS a WHERE a.attrelid = to_regclass(quote_ident($1)) AND a.attnum > 0 \
+         AND NOT a.attisdropped ORDER BY a.attnum"
+    }
+}

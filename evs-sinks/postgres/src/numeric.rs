@@ -1,0 +1,82 @@
+//! Exact decimals as the server sends and takes them in binary.
+
+use sqlx::{
+    Encode, Postgres, Type,
+    encode::IsNull,
+    error::BoxDynError,
+    postgres::{PgArgumentBuffer, PgHasArrayType, PgTypeInfo, types::Oid},
+};
+
+/// A number of digits, perhaps with a sign and a point, that becomes a NUMERIC.
+pub(crate) struct Numeric<'t>(pub(crate) &'t str);
+
+/// The digits of that base.
+const BASE_DIGITS: usize = 4;
+
+const NEGATIVE: u16 = 0x4000;
+
+/// Count of base-10,000 digits, exponent of the first of them, sign, digits behind the point; the digits.
+/// <https://github.com/postgres/postgres/blob/REL_17_STABLE/src/backend/utils/adt/numeric.c>, `numeric_recv`
+fn encode(text: &str, buffer: &mut Vec<u8>) {
+    let (sign, digits) = text.strip_prefix('-').map_or((0, text), |digits| (NEGATIVE, digits));
+    let (whole, behind) = digits.split_once('.').unwrap_or((digits, ""));
+    let before = whole.len().div_ceil(BASE_DIGITS);
+    let count = before + behind.len().div_ceil(BASE_DIGITS);
+    let first = before.cast_signed() - 1;
+    for header in [count as u16, first as i16 as u16, sign, behind.len() as u16] {
+        buffer.extend_from_slice(&header.to_be_bytes());
+    }
+    let value = |group: &[u8]| group.iter().fold(0, |value, digit| 10 * value + u16::from(digit - b'0'));
+    // Filled up with zeros on the left of what is before the point, and on the right of what is behind.
+    for group in whole.as_bytes().rchunks(BASE_DIGITS).rev() {
+        buffer.extend_from_slice(&value(group).to_be_bytes());
+    }
+    for group in behind.as_bytes().chunks(BASE_DIGITS) {
+        let zeros = (BASE_DIGITS - group.len()) as u32;
+        buffer.extend_from_slice(&(value(group) * 10_u16.pow(zeros)).to_be_bytes());
+    }
+}
+
+impl Encode<'_, Postgres> for Numeric<'_> {
+    fn encode_by_ref(&self, buffer: &mut PgArgumentBuffer) -> Result<IsNull, BoxDynError> {
+        encode(self.0, buffer);
+        Ok(IsNull::No)
+    }
+}
+
+impl Type<Postgres> for Numeric<'_> {
+    fn type_info() -> PgTypeInfo {
+        PgTypeInfo::with_oid(Oid(1700))
+    }
+}
+
+impl PgHasArrayType for Numeric<'_> {
+    fn array_type_info() -> PgTypeInfo {
+        PgTypeInfo::with_oid(Oid(1231))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn decimals_are_cut_in_digits_of_four() {
+        for (text, weight, sign, scale, digits) in [
+            ("0", 0, 0, 0, &[0][..]),
+            ("7", 0, 0, 0, &[7]),
+            ("-12345", 1, 0x4000, 0, &[1, 2345]),
+            ("12345678", 1, 0, 0, &[1234, 5678]),
+            ("0.05", 0, 0, 2, &[0, 500]),
+            ("-12.50", 0, 0x4000, 2, &[12, 5000]),
+            ("1.00012", 0, 0, 5, &[1, 1, 2000]),
+            ("9999.9999", 0, 0, 4, &[9999, 9999]),
+        ] {
+            let mut bytes = Vec::new();
+            encode(text, &mut bytes);
+            let found = bytes.chunks(2).map(|two| u16::from_be_bytes([two[0], two[1]])).collect::<Vec<_>>();
+            assert_eq!(found[..4], [digits.len() as u16, weight, sign, scale], "{text}");
+            assert_eq!(found[4..], *digits, "{text}");
+        }
+    }
+}

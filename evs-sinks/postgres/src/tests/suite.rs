@@ -1,0 +1,50 @@
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use evs_core::{
+    Sink,
+    conformance::{self, Fixture, Limits, Store},
+    sink::Fault,
+};
+use evs_sql::{Faulty, SqlSink};
+
+use super::Database;
+
+struct Databases;
+
+#[async_trait]
+impl Fixture for Databases {
+    type Store = Database;
+
+    async fn fresh(&self) -> Database {
+        Database::new().await.expect("there is a server")
+    }
+
+    fn limits(&self) -> Limits {
+        let decimals = 10_i128.pow(38) - 1;
+        Limits {
+            counts: i64::MIN.into()..=i64::MAX.into(),
+            values: -decimals..=decimals,
+            windows: -210_866_803_200..=9_224_318_015_999,
+            ..Limits::default()
+        }
+    }
+}
+
+#[async_trait]
+impl Store for Database {
+    async fn open(&self) -> Arc<dyn Sink> {
+        Arc::new(self.sink().await)
+    }
+
+    async fn open_failing(&self, fault: Fault) -> Option<Arc<dyn Sink>> {
+        Some(Arc::new(SqlSink::new(Faulty::new(self.connector(), fault))))
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn passes_the_suite() {
+    if evs_testkit::server("postgres").is_some() {
+        conformance::run(&Databases).await;
+    }
+}
