@@ -32,7 +32,7 @@ pub(crate) async fn of_500_batches(store: Arc<Store>) {
     let statistic =
         Statistic::named("pages").group_by(["request_uri"]).measure(count()).measure(sum("body_bytes_sent"));
     let (sink, account) = Watched::new(database.sink().await);
-    let counting = Counting::run(builder_for(&place, statistic, "combined").sink("store", sink));
+    let counting = Counting::run(builder_for(&place, statistic, "combined").sink("store", sink), &[&account]);
     pages.write();
     counting.until("the first batch is there", |status| status.sinks[0].batches > 0).await;
 
@@ -43,7 +43,7 @@ pub(crate) async fn of_500_batches(store: Arc<Store>) {
     let (mut at_first, mut most) = (0, 0);
     while counting.status().batches < before + BATCHES {
         pages.write();
-        counting.until("it was cut", |status| status.lines == pages.lines && status.rows == 0).await;
+        counting.until_cut(&place).await;
         most = most.max(memory());
         if counting.status().batches < before + BATCHES / 10 {
             at_first = memory();
@@ -95,13 +95,12 @@ struct Pages<'a> {
     hasher: RandomState,
     /// Of each page, by its hash: the pages themselves would take the memory that is to be seen.
     bytes: BTreeMap<u64, u64>,
-    lines: u64,
 }
 
 impl<'a> Pages<'a> {
     fn new(place: &'a Place) -> Self {
         let (random, hasher) = (Random::new(5), RandomState::new());
-        Self { place, random, hasher, bytes: BTreeMap::new(), lines: 0 }
+        Self { place, random, hasher, bytes: BTreeMap::new() }
     }
 
     /// Logs what becomes a batch.
@@ -116,7 +115,6 @@ impl<'a> Pages<'a> {
             lines.extend(b"192.0.2.1 - - [21/Nov/2026:13:25:00 +0000] \"GET ");
             lines.extend(&page);
             writeln!(lines, " HTTP/1.1\" 200 {bytes} \"-\" \"-\"").unwrap();
-            self.lines += 1;
             self.bytes.insert(self.hasher.hash_one(&page), bytes);
         }
         let mut log = OpenOptions::new().append(true).create(true).open(self.place.log()).unwrap();

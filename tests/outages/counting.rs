@@ -44,16 +44,18 @@ pub(crate) struct Counting {
     pipeline: Arc<Pipeline>,
     run: JoinHandle<Result<Summary, Error>>,
     stop: oneshot::Sender<()>,
+    accounts: Vec<Arc<Account>>,
 }
 
 impl Counting {
     /// Counts `place` into one sink.
     pub(crate) fn start(place: &Place, sink: Arc<dyn Sink>) -> (Self, Arc<Account>) {
         let (sink, account) = Watched::new(sink);
-        (Self::run(builder(place).sink("store", sink)), account)
+        (Self::run(builder(place).sink("store", sink), &[&account]), account)
     }
 
-    pub(crate) fn run(builder: PipelineBuilder) -> Self {
+    /// Counts into the sinks of these accounts.
+    pub(crate) fn run(builder: PipelineBuilder, accounts: &[&Arc<Account>]) -> Self {
         let pipeline = Arc::new(builder.build().unwrap());
         let (stop, stopped) = oneshot::channel();
         let running = Arc::clone(&pipeline);
@@ -64,7 +66,8 @@ impl Counting {
                 })
                 .await
         });
-        Self { pipeline, run, stop }
+        let accounts = accounts.iter().copied().cloned().collect();
+        Self { pipeline, run, stop, accounts }
     }
 
     pub(crate) fn status(&self) -> Status {
@@ -99,20 +102,22 @@ impl Counting {
         assert!(!error.contains("evs:evs"), "a password: {error}");
     }
 
-    /// Waits until every line of the log has been cut into batches, which the sinks may have or not.
+    /// Waits until the log has been cut into batches up to its end, whether the sinks have them or not.
     pub(crate) async fn until_cut(&self, place: &Place) -> Status {
-        let (lines, _) = place.generator.counts();
-        self.until("all was cut", |status| status.lines == lines && status.rows == 0).await
+        let bytes = std::fs::metadata(place.log()).unwrap().len();
+        let is_cut = |status: &Status| status.position.files.last().is_some_and(|file| file.offset == bytes);
+        self.until("all was cut", is_cut).await
     }
 
-    /// Waits until every line of the log is in the sinks, as far as the status knows.
+    /// Waits until every line of the log is in the sinks, and the status says so too.
     pub(crate) async fn until_delivered(&self, place: &Place) {
-        let (lines, _) = place.generator.counts();
+        let (lines, rejected) = place.generator.counts();
         let is_delivered = |status: &Status| {
             let done = |sink: &SinkStatus| {
                 sink.state == SinkState::Up && sink.waiting == 0 && sink.batches == status.batches
             };
-            status.lines == lines && status.rows == 0 && status.sinks.iter().all(done)
+            self.accounts.iter().all(|account| account.lines() == lines - rejected)
+                && status.sinks.iter().all(done)
         };
         self.until("all was delivered", is_delivered).await;
     }

@@ -32,7 +32,6 @@ pub(crate) async fn while_it_applies(store: Arc<Store>) {
             if account.is_applying() {
                 break;
             }
-            eprintln!("DEBUG held {held} {:?}", counting.sink());
             // It was a message of the driver's own.
             database.proxy().cut();
         }

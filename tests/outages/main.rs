@@ -82,6 +82,11 @@ async fn mysql_survives() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn postgres_survives() {
+    survives(Engine::Postgres).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn mongo_survives() {
     survives(Engine::Mongo).await;
 }

@@ -13,13 +13,14 @@ use std::{
 
 use evs::{SinkError, prelude::*};
 use evs_testkit::{Instance, Proxy, proxy::Protocol, services::skip};
-use sqlx::{AssertSqlSafe, Connection, MySqlConnection, SqliteConnection};
+use sqlx::{AssertSqlSafe, Connection, MySqlConnection, PgConnection, SqliteConnection};
 
 /// A kind of store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Engine {
     Sqlite,
     MySql,
+    Postgres,
     Mongo,
     Cassandra,
 }
@@ -44,6 +45,7 @@ impl Engine {
         match self {
             Self::Sqlite => None,
             Self::MySql => Some("mysql"),
+            Self::Postgres => Some("postgres"),
             Self::Mongo => Some("mongo"),
             Self::Cassandra => Some("cassandra"),
         }
@@ -53,6 +55,7 @@ impl Engine {
         match self {
             Self::Sqlite => Protocol::Bytes,
             Self::MySql => Protocol::MySql,
+            Self::Postgres => Protocol::Postgres,
             Self::Mongo => Protocol::Mongo,
             Self::Cassandra => Protocol::Cassandra,
         }
@@ -64,7 +67,7 @@ impl Engine {
 
     /// Whether a batch is one transaction, so that a write whose answer was lost is the whole batch.
     pub(crate) fn is_transactional(self) -> bool {
-        matches!(self, Self::MySql)
+        matches!(self, Self::MySql | Self::Postgres)
     }
 
     /// A sink for that URL, with a timeout of its own where the store has such a setting.
@@ -72,6 +75,7 @@ impl Engine {
         Ok(match self {
             Self::Sqlite => Arc::new(SqliteSink::connect(url).await?),
             Self::MySql => Arc::new(MySqlSink::builder(url).timeout(timeout).connect().await?),
+            Self::Postgres => Arc::new(PostgresSink::builder(url).timeout(timeout).connect().await?),
             Self::Mongo => Arc::new(MongoSink::builder(url).timeout(timeout).connect().await?),
             Self::Cassandra => Arc::new(CassandraSink::builder(url).timeout(timeout).connect().await?),
         })
@@ -114,7 +118,7 @@ impl Store {
         let name = format!("outage_{}", self.databases.fetch_add(1, Ordering::Relaxed));
         match self.engine {
             Engine::Sqlite | Engine::Mongo => {}
-            Engine::MySql => self.sql(&format!("CREATE DATABASE {name}")).await,
+            Engine::MySql | Engine::Postgres => self.sql(&format!("CREATE DATABASE {name}")).await,
             Engine::Cassandra => {
                 let replication = "{'class': 'NetworkTopologyStrategy', 'datacenter1': 1}";
                 self.cql(&format!("CREATE KEYSPACE {name} WITH replication = {replication}"));
@@ -127,9 +131,14 @@ impl Store {
 
     /// Says something to an SQL server.
     pub(crate) async fn sql(&self, statement: &str) {
-        let mut connection = MySqlConnection::connect(self.server().url()).await.unwrap();
-        sqlx::raw_sql(AssertSqlSafe(statement)).execute(&mut connection).await.unwrap();
-        connection.close().await.unwrap();
+        let (url, statement) = (self.server().url(), sqlx::raw_sql(AssertSqlSafe(statement)));
+        if self.engine == Engine::MySql {
+            let mut connection = MySqlConnection::connect(url).await.unwrap();
+            statement.execute(&mut connection).await.unwrap();
+        } else {
+            let mut connection = PgConnection::connect(url).await.unwrap();
+            statement.execute(&mut connection).await.unwrap();
+        }
     }
 
     fn cql(&self, statement: &str) {
@@ -164,6 +173,7 @@ impl Database {
             Engine::Sqlite => format!("sqlite://{}", self.dir.path().join("stats.db").display()),
             // What TLS hides the proxy cannot read.
             Engine::MySql => self.server_url("?ssl-mode=DISABLED"),
+            Engine::Postgres => self.server_url("?sslmode=disable"),
             Engine::Mongo | Engine::Cassandra => self.server_url(""),
         }
     }

@@ -23,6 +23,8 @@ pub(crate) struct Watched {
 pub(crate) struct Account {
     /// The batches that it says it has, in that order.
     acknowledged: Mutex<Vec<(u64, Applied)>>,
+    /// The lines counted in them: the sum of the first measure.
+    lines: AtomicU64,
     /// Calls of `apply` that have not returned, nor been given up.
     applying: AtomicU64,
 }
@@ -37,6 +39,11 @@ impl Watched {
 impl Account {
     pub(crate) fn is_applying(&self) -> bool {
         self.applying.load(Ordering::SeqCst) > 0
+    }
+
+    /// How many lines are counted in what it has.
+    pub(crate) fn lines(&self) -> u64 {
+        self.lines.load(Ordering::SeqCst)
     }
 
     /// How many batches it said it had before they were offered for the last time.
@@ -89,6 +96,7 @@ impl Sink for Watched {
         let _applying = Applying::begin(&self.account.applying);
         let applied = self.inner.apply(batch).await?;
         self.account.acknowledged.lock().unwrap().push((batch.sequence, applied));
+        self.account.lines.fetch_add(lines(&batch.rows), Ordering::SeqCst);
         Ok(applied)
     }
 
@@ -99,4 +107,13 @@ impl Sink for Watched {
     async fn totals(&self, schema: &Schema, windows: Range<i64>) -> Result<Rows, SinkError> {
         self.inner.totals(schema, windows).await
     }
+}
+
+/// The sum of the first measure, which is a count.
+fn lines(rows: &Rows) -> u64 {
+    let (mut lines, mut cursor) = (0, rows.cursor());
+    while let Some(row) = cursor.next_row() {
+        lines += u64::try_from(row.values[0].unwrap()).unwrap();
+    }
+    lines
 }
