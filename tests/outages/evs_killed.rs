@@ -1,8 +1,12 @@
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use evs_testkit::Random;
 
 use crate::{
+    PATIENCE,
     counting::KIND,
     store::Store,
     support::process::{Place, Running},
@@ -23,9 +27,11 @@ pub(crate) async fn while_it_delivers(store: Arc<Store>) {
     for kill in 1..=kills {
         database.proxy().hold(random.below(MESSAGES));
         let mut process = Running::start(&mut place.command_to(&database.url()));
+        let deadline = Instant::now() + PATIENCE;
         while !database.proxy().await_happened(kill, Duration::from_millis(10)) {
-            place.write(1 + random.below(200));
+            assert!(Instant::now() < deadline, "kill {kill}: it does not deliver: {}", process.stderr());
             process.assert_running();
+            place.write(1 + random.below(200));
         }
         // Dropped, it is killed: with a message on the way to the server that may take effect much later.
         drop(process);
