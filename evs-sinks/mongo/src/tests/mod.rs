@@ -17,7 +17,8 @@ impl Scratch {
     /// A new database at the server of that URL.
     async fn at(server: &str) -> Self {
         let name = format!("evs_test_{}", evs_core::Epoch::random());
-        let (place, options) = server.split_once('?').map_or((server, ""), |(place, options)| (place, options));
+        let (place, options) =
+            server.split_once('?').map_or((server, ""), |(place, options)| (place, options));
         let start = place.find("://").map_or(0, |at| at + 3);
         let end = place[start..].find('/').map_or(place.len(), |at| start + at);
         let url = format!("{}/{name}?{options}", &place[..end]);
