@@ -37,10 +37,13 @@
 //! # Features
 //!
 //! - `sqlite` (default): [`SqliteSink`], with SQLite built in.
+//! - `postgres`: `PostgresSink`, for PostgreSQL 12 and later.
 //! - `notify` (default): new lines are noticed by file system events, not only by polling.
 //! - `conformance`: the suite that every sink must pass, for whoever writes one.
 
 pub use evs_core::*;
+#[cfg(feature = "postgres")]
+pub use evs_postgres::{PostgresSink, PostgresSinkBuilder};
 #[cfg(feature = "sqlite")]
 pub use evs_sqlite::SqliteSink;
 
@@ -51,6 +54,8 @@ pub mod prelude {
         statistic::{arg, count, field, max, min, sum},
     };
 
+    #[cfg(feature = "postgres")]
+    pub use crate::PostgresSink;
     #[cfg(feature = "sqlite")]
     pub use crate::SqliteSink;
 }

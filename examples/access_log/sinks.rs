@@ -7,6 +7,10 @@ pub(crate) async fn add(builder: PipelineBuilder, url: &str) -> Result<PipelineB
     let name = name(url);
     match url.split_once("://") {
         Some(("sqlite", _)) => Ok(builder.sink(name, SqliteSink::connect(url).await?)),
+        #[cfg(feature = "postgres")]
+        Some(("postgres" | "postgresql", _)) => {
+            Ok(builder.sink(name, evs::PostgresSink::connect(url).await?))
+        }
         // The URL is not shown: it may hold a password.
         _ => Err(unknown()),
     }
@@ -16,12 +20,21 @@ pub(crate) async fn add(builder: PipelineBuilder, url: &str) -> Result<PipelineB
 pub(crate) async fn totals(url: &str, schema: &Schema) -> Result<Rows, Failure> {
     match url.split_once("://") {
         Some(("sqlite", _)) => Ok(SqliteSink::connect(url).await?.totals(schema, i64::MIN..i64::MAX).await?),
+        #[cfg(feature = "postgres")]
+        Some(("postgres" | "postgresql", _)) => {
+            Ok(evs::PostgresSink::connect(url).await?.totals(schema, i64::MIN..i64::MAX).await?)
+        }
         _ => Err(unknown()),
     }
 }
 
 fn unknown() -> Failure {
-    Invalid("--sink", "expected sqlite://PATH".into()).into()
+    Invalid(
+        "--sink",
+        "expected sqlite://PATH, or postgres://USER:PASSWORD@HOST:PORT/DATABASE with the feature postgres"
+            .into(),
+    )
+    .into()
 }
 
 /// A name for the state directory to know the sink by, the same at every start: the URL without its password.
