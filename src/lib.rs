@@ -37,10 +37,13 @@
 //! # Features
 //!
 //! - `sqlite` (default): [`SqliteSink`], with SQLite built in.
+//! - `mongo`: `MongoSink`, for MongoDB 4.4 to 8.
 //! - `notify` (default): new lines are noticed by file system events, not only by polling.
 //! - `conformance`: the suite that every sink must pass, for whoever writes one.
 
 pub use evs_core::*;
+#[cfg(feature = "mongo")]
+pub use evs_mongo::MongoSink;
 #[cfg(feature = "sqlite")]
 pub use evs_sqlite::SqliteSink;
 
@@ -51,6 +54,8 @@ pub mod prelude {
         statistic::{arg, count, field, max, min, sum},
     };
 
+    #[cfg(feature = "mongo")]
+    pub use crate::MongoSink;
     #[cfg(feature = "sqlite")]
     pub use crate::SqliteSink;
 }

@@ -7,6 +7,8 @@ pub(crate) async fn add(builder: PipelineBuilder, url: &str) -> Result<PipelineB
     let name = name(url);
     match url.split_once("://") {
         Some(("sqlite", _)) => Ok(builder.sink(name, SqliteSink::connect(url).await?)),
+        #[cfg(feature = "mongo")]
+        Some(("mongodb" | "mongodb+srv", _)) => Ok(builder.sink(name, evs::MongoSink::connect(url).await?)),
         // The URL is not shown: it may hold a password.
         _ => Err(unknown()),
     }
@@ -16,12 +18,16 @@ pub(crate) async fn add(builder: PipelineBuilder, url: &str) -> Result<PipelineB
 pub(crate) async fn totals(url: &str, schema: &Schema) -> Result<Rows, Failure> {
     match url.split_once("://") {
         Some(("sqlite", _)) => Ok(SqliteSink::connect(url).await?.totals(schema, i64::MIN..i64::MAX).await?),
+        #[cfg(feature = "mongo")]
+        Some(("mongodb" | "mongodb+srv", _)) => {
+            Ok(evs::MongoSink::connect(url).await?.totals(schema, i64::MIN..i64::MAX).await?)
+        }
         _ => Err(unknown()),
     }
 }
 
 fn unknown() -> Failure {
-    Invalid("--sink", "expected sqlite://PATH".into()).into()
+    Invalid("--sink", "expected sqlite://PATH, or mongodb://HOST/DATABASE with the feature mongo".into()).into()
 }
 
 /// A name for the state directory to know the sink by, the same at every start: the URL without its password.
