@@ -14,7 +14,7 @@ cassandra_killed() { :; }
 cassandra_java() {
     local java
     for java in "${JAVA_HOME:-/none}/bin/java" /usr/lib/jvm/*17*/bin/java "$(command -v java)"; do
-        if [ -x "$java" ] && "$java" -version 2>&1 | grep -q 'version "17[."]'; then
+        if [ -x "$java" ] && "$java" -version 2>&1 | grep 'version "17[."]' >/dev/null; then
             echo "$java"
             return
         fi

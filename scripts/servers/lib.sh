@@ -55,25 +55,29 @@ apt_install() {
     "${apt[@]}" || { apt-get update && "${apt[@]}"; }
 }
 
-# A process that exists and is no zombie.
+# A process that exists and is no zombie. One that is killed looks like a zombie as soon as its first thread has
+# ended; it keeps its ports and its files until the last one has.
 is_alive() {
-    local stat
-    { stat=$(<"/proc/$1/stat"); } 2>/dev/null || return 1
+    local stat threads
+    # Not with $(<…), which ends the whole shell if the file is gone, with `set -e`.
+    { read -r stat <"/proc/$1/stat"; } 2>/dev/null || return 1
     stat=${stat##*) }
-    [ "${stat%% *}" != Z ]
+    threads=("/proc/$1/task"/*)
+    [ "${stat%% *}" != Z ] || [ ${#threads[@]} -gt 1 ]
 }
 
 # Whether a process is the server whose data is in that folder, and not one that got its number later.
 is_server() {
+    # Not with -q: grep would leave at its first match, and tr fail of a broken pipe.
     is_alive "$1" && { tr '\0' '\n' <"/proc/$1/cmdline"; } 2>/dev/null |
-        grep -qxF -e "$2" -e "--datadir=$2" -e "-Dcassandra.storagedir=$2"
+        grep -xF -e "$2" -e "--datadir=$2" -e "-Dcassandra.storagedir=$2" >/dev/null
 }
 
 # The processes whose parent is this one.
 children_of() {
     local file stat
     for file in /proc/[0-9]*/stat; do
-        { stat=$(<"$file"); } 2>/dev/null || continue
+        { read -r stat <"$file"; } 2>/dev/null || continue
         # The name of the program, in brackets, may have spaces.
         read -r _ stat _ <<<"${stat##*) }"
         if [ "$stat" = "$1" ]; then

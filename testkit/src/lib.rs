@@ -7,12 +7,16 @@
 mod ads;
 mod cdn;
 mod combined;
+pub mod instance;
+pub mod proxy;
 mod random;
 pub mod services;
 mod writer;
 
 use std::collections::BTreeMap;
 
+pub use instance::Instance;
+pub use proxy::Proxy;
 pub use random::Random;
 pub use services::server;
 pub use writer::{RotatingLog, rotated_files};

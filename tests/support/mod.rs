@@ -10,10 +10,10 @@ pub(crate) mod process;
 use std::{
     path::{Path, PathBuf},
     process::Command,
-    sync::OnceLock,
+    sync::{Arc, OnceLock},
 };
 
-use evs::prelude::*;
+use evs::{Schema, prelude::*};
 use evs_testkit::{Kind, Totals};
 
 fn fields(kind: Kind) -> (&'static [&'static str], &'static str) {
@@ -43,9 +43,13 @@ pub(crate) async fn sqlite_totals(database: &Path, kind: Kind, name: &str) -> To
 
 /// What the database has of a statistic of a count and a sum.
 pub(crate) async fn sqlite_totals_of(database: &Path, format: &str, statistic: Statistic) -> Totals {
-    let sink = SqliteSink::open(database).await.unwrap();
+    totals_of(&SqliteSink::open(database).await.unwrap(), &schema_of(format, statistic)).await
+}
+
+/// The schema of a statistic, as sinks know it.
+pub(crate) fn schema_of(format: &str, statistic: Statistic) -> Arc<Schema> {
     let dir = tempfile::tempdir().unwrap();
-    // A pipeline that is never run: for its schema.
+    // A pipeline that is never run.
     let pipeline = Pipeline::builder("reader")
         .tail(dir.path().join("none.log"))
         .format(format.parse().unwrap())
@@ -55,6 +59,11 @@ pub(crate) async fn sqlite_totals_of(database: &Path, format: &str, statistic: S
         .build()
         .unwrap();
     let schema = pipeline.schemas().next().unwrap();
+    Arc::clone(schema)
+}
+
+/// What a sink has of a statistic of a count and a sum.
+pub(crate) async fn totals_of(sink: &dyn Sink, schema: &Schema) -> Totals {
     let rows = sink.totals(schema, i64::MIN..i64::MAX).await.unwrap();
     let mut totals = Totals::new();
     let mut cursor = rows.cursor();

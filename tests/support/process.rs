@@ -12,7 +12,7 @@ use std::{
 
 use evs_testkit::{Generator, Kind, Mix, Totals};
 
-use super::{access_log, spec, sqlite_totals};
+use super::{access_log, schema_of, spec, sqlite_totals, statistic, totals_of};
 
 /// Longer than anything here takes, on a busy machine too.
 const PATIENCE: Duration = Duration::from_secs(180);
@@ -74,15 +74,21 @@ impl Place {
                 command
             }
         };
-        command.arg("--log").arg(self.log()).arg("--state").arg(self.state());
-        command.arg("--sink").arg(format!("sqlite://{}", self.database().display()));
-        command.args([
-            "--format",
-            evs_testkit::log_format(self.kind),
-            "--stat",
-            &spec(self.kind, "totals", "flush=50ms"),
-        ]);
+        self.arguments(&mut command, &format!("sqlite://{}", self.database().display()), "flush=50ms");
         command
+    }
+
+    /// The same into another database, in many small batches.
+    pub(crate) fn command_to(&self, url: &str) -> Command {
+        let mut command = Command::new(access_log());
+        self.arguments(&mut command, url, "flush=10ms");
+        command
+    }
+
+    fn arguments(&self, command: &mut Command, url: &str, settings: &str) {
+        command.arg("--log").arg(self.log()).arg("--state").arg(self.state()).args(["--sink", url]);
+        command.args(["--format", evs_testkit::log_format(self.kind)]);
+        command.args(["--stat", &spec(self.kind, "totals", settings)]);
     }
 
     /// Counts everything that is left, without any fault.
@@ -98,11 +104,20 @@ impl Place {
 
     /// What is in the database is what was written, line by line.
     pub(crate) async fn assert_exact(&self, when: &str) {
-        let counted = self.counted().await;
+        self.assert_counted(&self.counted().await, when);
+    }
+
+    /// The same of another database.
+    pub(crate) async fn assert_exact_in(&self, sink: &dyn evs::Sink, when: &str) {
+        let schema = schema_of(evs_testkit::log_format(self.kind), statistic(self.kind, "totals"));
+        self.assert_counted(&totals_of(sink, &schema).await, when);
+    }
+
+    fn assert_counted(&self, counted: &Totals, when: &str) {
         let lines = |totals: &Totals| totals.values().map(|total| total.0).sum::<u64>();
         let expected = self.generator.totals();
-        assert_eq!(lines(&counted), lines(expected), "{when}: lines lost or counted twice");
-        assert!(counted == *expected, "{when}: the totals differ");
+        assert_eq!(lines(counted), lines(expected), "{when}: lines lost or counted twice");
+        assert!(counted == expected, "{when}: the totals differ");
     }
 
     /// The bytes of the binlog so far.
@@ -177,6 +192,10 @@ impl Running {
             assert!(self.child.try_wait().unwrap().is_none(), "ended before {what}: {}", self.stderr());
             look_again_soon();
         }
+    }
+
+    pub(crate) fn assert_running(&mut self) {
+        assert!(self.child.try_wait().unwrap().is_none(), "it ended by itself: {}", self.stderr());
     }
 
     pub(crate) fn until_it_says(&mut self, text: &str) {

@@ -122,7 +122,7 @@ impl Pipeline {
     async fn run_once(&self, mut binlog: Binlog, stopped: &mut Stopped, to_end: bool) -> Result<Ran, Error> {
         tokio::select! {
             checked = self.check_state(&mut binlog) => checked?,
-            _ = stopped.wait_for(|stopped| *stopped) => return Ok(Ran::nothing(&binlog)),
+            () = asked_to_stop(stopped) => return Ok(Ran::nothing(&binlog)),
         }
         self.prepare_state(&mut binlog)?;
 
@@ -305,7 +305,7 @@ impl Reading {
     async fn ended(&mut self, stopped: &mut Stopped, control: &Control) {
         tokio::select! {
             () = self.reader.ended() => {}
-            _ = stopped.wait_for(|stopped| *stopped) => {
+            () = asked_to_stop(stopped) => {
                 control.stop_reading();
                 self.reader.ended().await;
             }
@@ -386,13 +386,19 @@ impl Drop for AbortOnDrop<'_> {
     }
 }
 
+/// Ready when the caller wants the run to end. What `wait_for` returns holds a lock, with which the run could not be
+/// moved to another thread.
+async fn asked_to_stop(stopped: &mut Stopped) {
+    // The sender lives as long as the run.
+    let _ = stopped.wait_for(|stopped| *stopped).await;
+}
+
 /// Ready when there is no more time to drain: at `until`, or that long after the run is told to stop.
 async fn hurry(mut stopped: Stopped, until: Option<Instant>, drain_timeout: Duration) {
     match until {
         Some(until) => tokio::time::sleep_until(until).await,
         None => {
-            // The sender lives as long as the run.
-            let _ = stopped.wait_for(|stopped| *stopped).await;
+            asked_to_stop(&mut stopped).await;
             tokio::time::sleep(drain_timeout).await;
         }
     }

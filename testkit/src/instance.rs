@@ -1,0 +1,112 @@
+//! Servers of a test's own, to be killed and started again.
+
+use std::{
+    hash::{BuildHasher, RandomState},
+    net::SocketAddr,
+    path::PathBuf,
+    process::Command,
+};
+
+/// A server that nobody else uses. Dropped, it is removed with its data.
+#[derive(Debug)]
+pub struct Instance {
+    /// As `scripts/services` knows it: `mysql@outage-…`.
+    name: String,
+    address: SocketAddr,
+    url: String,
+}
+
+impl Instance {
+    /// Starts a server of that kind (`mysql`, `postgres`, `mongo`, `cassandra`), with these variables in the
+    /// environment of `scripts/services`.
+    ///
+    /// # Errors
+    ///
+    /// What `scripts/services` says, if it cannot.
+    ///
+    /// # Panics
+    ///
+    /// If `scripts/services` gives a URL without an address of loopback.
+    pub fn start(kind: &str, variables: &[(&str, &str)]) -> Result<Self, String> {
+        let name = format!("{kind}@outage-{:016x}", RandomState::new().hash_one(std::process::id()));
+        if let Err(error) = services("start", &name, variables) {
+            // What is left of it is of no use; the first error says more than a second one.
+            let _ = services("remove", &name, &[]);
+            return Err(error);
+        }
+        let url = services("url", &name, &[])?.trim().to_owned();
+        let address = address_of(&url).unwrap_or_else(|| panic!("{name}: no address in its URL"));
+        Ok(Self { name, address, url })
+    }
+
+    /// Its URL, the same for as long as it lives.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Ends it with SIGKILL, all of its processes at once.
+    pub fn kill(&self) {
+        self.must("kill");
+    }
+
+    /// Ends it in good order.
+    pub fn stop(&self) {
+        self.must("stop");
+    }
+
+    /// Starts it again, on the same port and with the data that it had. Returns when it answers.
+    pub fn start_again(&self) {
+        self.must("start");
+    }
+
+    fn must(&self, command: &str) {
+        if let Err(error) = services(command, &self.name, &[]) {
+            panic!("{command} {}: {error}", self.name);
+        }
+    }
+}
+
+impl Drop for Instance {
+    fn drop(&mut self) {
+        if let Err(error) = services("remove", &self.name, &[]) {
+            eprintln!("{} is left behind: {error}", self.name);
+        }
+    }
+}
+
+/// Runs `scripts/services` and returns its output, or what went wrong.
+fn services(command: &str, name: &str, variables: &[(&str, &str)]) -> Result<String, String> {
+    let script = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../scripts/services");
+    let run = Command::new(&script).args([command, name]).envs(variables.iter().copied()).output();
+    let output = run.map_err(|error| format!("{}: {error}", script.display()))?;
+    if output.status.success() {
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    } else {
+        Err(String::from_utf8_lossy(&output.stderr).trim().to_owned())
+    }
+}
+
+/// The address within a URL.
+fn address_of(url: &str) -> Option<SocketAddr> {
+    let (_, rest) = url.split_once("://")?;
+    let place = rest.split(['/', '?']).next()?;
+    place.rsplit('@').next()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_found_in_urls() {
+        let address = Some("127.0.0.1:20000".parse().unwrap());
+        assert_eq!(address_of("mysql://evs:evs@127.0.0.1:20000/evs"), address);
+        assert_eq!(address_of("cassandra://127.0.0.1:20000/evs?dc=a"), address);
+        assert_eq!(address_of("mysql://evs@localhost/evs"), None);
+    }
+}

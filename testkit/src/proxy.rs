@@ -1,0 +1,594 @@
+//! A proxy between a client and its database, for what happens to connections on the way.
+
+use std::{
+    io::{self, Read, Write},
+    net::{Shutdown, SocketAddr, TcpListener, TcpStream},
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    thread::JoinHandle,
+    time::{Duration, Instant},
+};
+
+/// How messages follow one another on a connection without TLS and compression.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protocol {
+    /// MySQL's and MariaDB's.
+    MySql,
+    /// PostgreSQL's, version 3.
+    Postgres,
+    /// MongoDB's `OP_MSG`.
+    Mongo,
+    /// Cassandra's native protocol, version 3 or 4.
+    Cassandra,
+    /// Whatever it is: as many bytes as come at once are a message.
+    Bytes,
+}
+
+/// Who sends a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sender {
+    /// What connects to the proxy.
+    Client,
+    /// What the proxy connects to.
+    Server,
+}
+
+/// What is to happen to a connection, at a message that was waited for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fault {
+    /// The server gets it, but the client never gets the answer: the connection is cut as soon as there is one.
+    LoseAnswer,
+    /// It gets through, and nothing after it: until either end closes, both wait.
+    Hold,
+    /// That many bytes of it get through, then the connection is cut.
+    CutAfter(usize),
+}
+
+/// A fault that is yet to come: at the first message behind `pass` others that `matches`.
+struct Trigger {
+    pass: u64,
+    matches: fn(Sender, &[u8]) -> bool,
+    fault: Fault,
+}
+
+/// A TCP proxy on an address of its own. Dropped, it cuts everything.
+pub struct Proxy {
+    address: SocketAddr,
+    shared: Arc<Shared>,
+    accepting: Option<JoinHandle<()>>,
+}
+
+struct Shared {
+    server: SocketAddr,
+    protocol: Protocol,
+    state: Mutex<State>,
+    /// Notified when `happened` grows.
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    is_silent: bool,
+    is_ended: bool,
+    trigger: Option<Trigger>,
+    happened: u64,
+    /// The connections that are open, or were until a moment ago.
+    connections: Vec<Arc<Connection>>,
+}
+
+/// Both ends of a connection through the proxy.
+struct Connection {
+    client: TcpStream,
+    /// None if the server was never asked.
+    server: Option<TcpStream>,
+    fate: Mutex<Fate>,
+}
+
+/// What becomes of the bytes of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fate {
+    Passes,
+    /// Swallows everything, and never ends: a firewall that has forgotten the connection.
+    Silent,
+    /// Swallows everything, and ends when either side does.
+    Held,
+    /// Waits for the server's next word, and is cut then.
+    LosesAnswer,
+}
+
+impl Proxy {
+    /// Begins to listen on `listen`, and to hand each connection on to `server`.
+    ///
+    /// # Errors
+    ///
+    /// If that address cannot be listened on.
+    pub fn start(listen: SocketAddr, server: SocketAddr, protocol: Protocol) -> io::Result<Self> {
+        let listener = TcpListener::bind(listen)?;
+        let address = listener.local_addr()?;
+        let state = Mutex::default();
+        let shared = Arc::new(Shared { server, protocol, state, changed: Condvar::new() });
+        let accepting = std::thread::spawn({
+            let shared = Arc::clone(&shared);
+            move || accept(&listener, &shared)
+        });
+        Ok(Self { address, shared, accepting: Some(accepting) })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// From now on nothing is answered: what the open connections send is swallowed, and new ones are accepted,
+    /// and then swallowed too.
+    pub fn fall_silent(&self) {
+        let mut state = self.shared.state();
+        state.is_silent = true;
+        for connection in &state.connections {
+            connection.set_fate(Fate::Silent);
+        }
+    }
+
+    /// New connections are handed on again. Those that fell silent stay so.
+    pub fn speak(&self) {
+        self.shared.state().is_silent = false;
+    }
+
+    /// Cuts every connection that is open.
+    pub fn cut(&self) {
+        let state = self.shared.state();
+        state.connections.iter().for_each(|connection| connection.cut());
+    }
+
+    /// Lets `pass` more writes take effect, and loses the server's answer to the one after them, with the
+    /// connection. Counted in [`happened`](Self::happened).
+    ///
+    /// A write is what the protocol shows to be one: a COMMIT for MySQL and PostgreSQL, a command that writes for
+    /// MongoDB, an answer without rows for Cassandra.
+    pub fn lose_answer(&self, pass: u64) {
+        let matches = match self.shared.protocol {
+            Protocol::MySql => mysql_commit,
+            Protocol::Postgres => postgres_committed,
+            Protocol::Mongo => mongo_write,
+            Protocol::Cassandra => cassandra_written,
+            Protocol::Bytes => any_request,
+        };
+        self.arm(Trigger { pass, matches, fault: Fault::LoseAnswer });
+    }
+
+    /// Lets `pass` more messages of the client's through, and one more, and then nothing on that connection.
+    /// Counted in [`happened`](Self::happened).
+    pub fn hold(&self, pass: u64) {
+        self.arm(Trigger { pass, matches: any_request, fault: Fault::Hold });
+    }
+
+    /// Lets `pass` more messages of `sender`'s through, and the first `bytes` of one more, or all of a shorter
+    /// one; then that connection is cut. Counted in [`happened`](Self::happened).
+    pub fn cut_within(&self, sender: Sender, pass: u64, bytes: usize) {
+        let matches = match sender {
+            Sender::Client => any_request,
+            Sender::Server => any_answer,
+        };
+        self.arm(Trigger { pass, matches, fault: Fault::CutAfter(bytes) });
+    }
+
+    fn arm(&self, trigger: Trigger) {
+        self.shared.state().trigger = Some(trigger);
+    }
+
+    /// How many of the faults asked for have happened.
+    pub fn happened(&self) -> u64 {
+        self.shared.state().happened
+    }
+
+    /// Waits until that many faults have happened in all, and says whether they did in time.
+    pub fn await_happened(&self, faults: u64, patience: Duration) -> bool {
+        let deadline = Instant::now() + patience;
+        let mut state = self.shared.state();
+        while state.happened < faults {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return false;
+            }
+            let waited = self.shared.changed.wait_timeout(state, left);
+            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+        true
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        self.shared.state().is_ended = true;
+        // Wakes the thread that accepts, which then sees that it is over.
+        let _ = TcpStream::connect(self.address);
+        if let Some(accepting) = self.accepting.take() {
+            let _ = accepting.join();
+        }
+        self.cut();
+    }
+}
+
+impl Shared {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The fault that is due at this message, if one is.
+    fn due(&self, sender: Sender, message: &[u8]) -> Option<Fault> {
+        let mut state = self.state();
+        let trigger = state.trigger.as_mut().filter(|trigger| (trigger.matches)(sender, message))?;
+        if trigger.pass > 0 {
+            trigger.pass -= 1;
+            return None;
+        }
+        state.trigger.take().map(|trigger| trigger.fault)
+    }
+
+    fn count(&self) {
+        self.state().happened += 1;
+        self.changed.notify_all();
+    }
+}
+
+impl Connection {
+    fn fate(&self) -> Fate {
+        *self.fate.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn set_fate(&self, fate: Fate) {
+        *self.fate.lock().unwrap_or_else(PoisonError::into_inner) = fate;
+    }
+
+    fn cut(&self) {
+        // Either may have closed it already.
+        let _ = self.client.shutdown(Shutdown::Both);
+        if let Some(server) = &self.server {
+            let _ = server.shutdown(Shutdown::Both);
+        }
+    }
+}
+
+fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
+    loop {
+        // Out of descriptors, for one; the client then gets nothing, and tries again.
+        let Ok((client, _)) = listener.accept() else { continue };
+        if shared.state().is_ended {
+            return;
+        }
+        // Threads of their own, so that a server that is slow to accept holds up nobody else.
+        let shared = Arc::clone(shared);
+        std::thread::spawn(move || serve(client, &shared));
+    }
+}
+
+fn serve(client: TcpStream, shared: &Arc<Shared>) {
+    let is_silent = shared.state().is_silent;
+    let server = if is_silent {
+        None
+    } else {
+        // Without a server the client is turned away: dropped, its connection is closed.
+        let Ok(server) = TcpStream::connect(shared.server) else { return };
+        Some(server)
+    };
+    for stream in std::iter::once(&client).chain(&server) {
+        let _ = stream.set_nodelay(true);
+    }
+    let connection = {
+        let mut state = shared.state();
+        // It may have fallen silent, or ended, while the server was asked.
+        if state.is_ended {
+            return;
+        }
+        let fate = if state.is_silent { Fate::Silent } else { Fate::Passes };
+        let connection = Arc::new(Connection { client, server, fate: Mutex::new(fate) });
+        state.connections.push(Arc::clone(&connection));
+        connection
+    };
+    let answers = connection.server.as_ref().map(|_| {
+        let (connection, shared) = (Arc::clone(&connection), Arc::clone(shared));
+        std::thread::spawn(move || pump(&connection, Sender::Server, &shared))
+    });
+    pump(&connection, Sender::Client, shared);
+    if let Some(answers) = answers {
+        let _ = answers.join();
+    }
+    connection.cut();
+    shared.state().connections.retain(|other| !Arc::ptr_eq(other, &connection));
+}
+
+/// Hands on what one side sends, message by message, until the connection ends.
+fn pump(connection: &Connection, sender: Sender, shared: &Shared) {
+    let ended = hand_on(connection, sender, shared);
+    // One that is silent hides the end of the server from the client, which would otherwise have a word from it.
+    if connection.fate() != Fate::Silent || sender == Sender::Client {
+        connection.cut();
+    }
+    // Errors are ends like any other.
+    drop(ended);
+}
+
+fn hand_on(connection: &Connection, sender: Sender, shared: &Shared) -> io::Result<()> {
+    let (mut from, to) = match (sender, &connection.server) {
+        (Sender::Client, server) => (&connection.client, server.as_ref()),
+        (Sender::Server, Some(server)) => (server, Some(&connection.client)),
+        (Sender::Server, None) => return Ok(()),
+    };
+    let (mut held, mut buffer) = (Vec::new(), vec![0; 1 << 16]);
+    loop {
+        let read = from.read(&mut buffer)?;
+        if read == 0 {
+            return Ok(());
+        }
+        held.extend_from_slice(&buffer[..read]);
+        let mut start = 0;
+        while let Some(bytes) = shared.protocol.message(&held[start..]) {
+            let message = &held[start..start + bytes];
+            start += bytes;
+            match connection.fate() {
+                Fate::Silent | Fate::Held => continue,
+                Fate::LosesAnswer if sender == Sender::Server => {
+                    connection.cut();
+                    shared.count();
+                    return Ok(());
+                }
+                Fate::LosesAnswer | Fate::Passes => {}
+            }
+            let Some(mut to) = to else { continue };
+            match shared.due(sender, message) {
+                None => to.write_all(message)?,
+                Some(Fault::LoseAnswer) if sender == Sender::Server => {
+                    connection.cut();
+                    shared.count();
+                    return Ok(());
+                }
+                Some(Fault::LoseAnswer) => {
+                    // Before it is sent: the answer may be here at once.
+                    connection.set_fate(Fate::LosesAnswer);
+                    to.write_all(message)?;
+                }
+                Some(Fault::Hold) => {
+                    connection.set_fate(Fate::Held);
+                    to.write_all(message)?;
+                    shared.count();
+                }
+                Some(Fault::CutAfter(bytes)) => {
+                    to.write_all(&message[..bytes.min(message.len())])?;
+                    connection.cut();
+                    shared.count();
+                    return Ok(());
+                }
+            }
+        }
+        held.drain(..start);
+    }
+}
+
+impl Protocol {
+    /// The length of the message that `bytes` begin with, if all of it is there.
+    fn message(self, bytes: &[u8]) -> Option<usize> {
+        let big_endian = |at: usize| Some(u32::from_be_bytes(*bytes.get(at..)?.first_chunk()?) as usize);
+        let length = match self {
+            Self::MySql => {
+                let &[low, middle, high, _] = bytes.first_chunk()?;
+                4 + u32::from_le_bytes([low, middle, high, 0]) as usize
+            }
+            // What a client says first has no letter before its length, which is below 2^24.
+            Self::Postgres if bytes.first()? == &0 => big_endian(0)?,
+            Self::Postgres => 1 + big_endian(1)?,
+            Self::Mongo => u32::from_le_bytes(*bytes.first_chunk()?) as usize,
+            Self::Cassandra => 9 + big_endian(5)?,
+            Self::Bytes => bytes.len(),
+        };
+        (length > 0 && bytes.len() >= length).then_some(length)
+    }
+}
+
+fn any_request(sender: Sender, _: &[u8]) -> bool {
+    sender == Sender::Client
+}
+
+fn any_answer(sender: Sender, _: &[u8]) -> bool {
+    sender == Sender::Server
+}
+
+/// COM_QUERY with the text COMMIT.
+fn mysql_commit(sender: Sender, message: &[u8]) -> bool {
+    const COM_QUERY: u8 = 3;
+    sender == Sender::Client
+        && message.get(4) == Some(&COM_QUERY)
+        && message[5..].eq_ignore_ascii_case(b"COMMIT")
+}
+
+/// CommandComplete with the tag COMMIT: it is done, and the client does not know yet.
+fn postgres_committed(sender: Sender, message: &[u8]) -> bool {
+    sender == Sender::Server && message[0] == b'C' && message[5..] == *b"COMMIT\0"
+}
+
+/// `OP_MSG` whose first section begins with the name of a command that writes.
+fn mongo_write(sender: Sender, message: &[u8]) -> bool {
+    const OP_MSG: [u8; 4] = 2013_u32.to_le_bytes();
+    // Header 16, flags 4, kind of the section 1, length of the document 4, type of its first element 1.
+    const NAME_AT: usize = 26;
+    let commands: [&[u8]; 3] = [b"update\0", b"insert\0", b"findAndModify\0"];
+    sender == Sender::Client
+        && message.get(12..16) == Some(&OP_MSG)
+        && commands.iter().any(|&name| message.get(NAME_AT..).is_some_and(|rest| rest.starts_with(name)))
+}
+
+/// RESULT of kind Void: what it was about has been written. Rows are of another kind.
+fn cassandra_written(sender: Sender, message: &[u8]) -> bool {
+    const RESULT: u8 = 8;
+    const VOID: [u8; 4] = 1_u32.to_be_bytes();
+    sender == Sender::Server && message[4] == RESULT && message.get(9..13) == Some(&VOID)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PATIENCE: Duration = Duration::from_secs(60);
+
+    /// A server that answers every message with itself, in capitals, and keeps what it got.
+    fn server() -> (SocketAddr, Arc<Mutex<Vec<Vec<u8>>>>) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let (address, got) = (listener.local_addr().unwrap(), Arc::new(Mutex::new(Vec::new())));
+        let keep = Arc::clone(&got);
+        std::thread::spawn(move || {
+            for client in listener.incoming() {
+                let (mut client, keep) = (client.unwrap(), Arc::clone(&keep));
+                std::thread::spawn(move || {
+                    while let Some(message) = receive(&mut client) {
+                        keep.lock().unwrap().push(message.clone());
+                        let answer = message.to_ascii_uppercase();
+                        if client.write_all(&answer).is_err() {
+                            break;
+                        }
+                    }
+                });
+            }
+        });
+        (address, got)
+    }
+
+    /// A message of Cassandra's form: nine bytes with the body's length at their end.
+    fn message(text: &str) -> Vec<u8> {
+        let mut message = vec![b'x'; 5];
+        message.extend((text.len() as u32).to_be_bytes());
+        message.extend(text.as_bytes());
+        message
+    }
+
+    fn receive(stream: &mut TcpStream) -> Option<Vec<u8>> {
+        let mut message = vec![0; 9];
+        stream.read_exact(&mut message).ok()?;
+        let length = u32::from_be_bytes(*message[5..].first_chunk().unwrap());
+        message.resize(9 + length as usize, 0);
+        stream.read_exact(&mut message[9..]).ok()?;
+        Some(message)
+    }
+
+    fn proxy(server: SocketAddr) -> Proxy {
+        Proxy::start("127.0.0.1:0".parse().unwrap(), server, Protocol::Cassandra).unwrap()
+    }
+
+    fn connect(proxy: &Proxy) -> TcpStream {
+        let stream = TcpStream::connect(proxy.address()).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream
+    }
+
+    fn ask(stream: &mut TcpStream, text: &str) -> Option<Vec<u8>> {
+        stream.write_all(&message(text)).ok()?;
+        receive(stream)
+    }
+
+    #[test]
+    fn what_passes_is_not_changed() {
+        let (server, got) = server();
+        let proxy = proxy(server);
+        let (mut one, mut two) = (connect(&proxy), connect(&proxy));
+        let large = "b".repeat(1 << 20);
+        assert_eq!(ask(&mut one, "a").unwrap(), message("a").to_ascii_uppercase());
+        assert_eq!(ask(&mut two, &large).unwrap(), message(&large).to_ascii_uppercase());
+        assert_eq!(*got.lock().unwrap(), [message("a"), message(&large)]);
+        assert_eq!(proxy.happened(), 0);
+    }
+
+    #[test]
+    fn a_cut_comes_at_its_byte() {
+        let (server, got) = server();
+        let proxy = proxy(server);
+        let mut stream = connect(&proxy);
+        proxy.cut_within(Sender::Client, 1, 10);
+        assert!(ask(&mut stream, "first").is_some());
+        assert!(ask(&mut stream, "second").is_none());
+        proxy.cut_within(Sender::Server, 0, 12);
+        let mut stream = connect(&proxy);
+        stream.write_all(&message("third")).unwrap();
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).unwrap();
+        assert_eq!(answer, message("third").to_ascii_uppercase()[..12]);
+        assert!(proxy.await_happened(2, PATIENCE));
+        assert_eq!(*got.lock().unwrap(), [message("first"), message("third")]);
+    }
+
+    #[test]
+    fn a_lost_answer_was_given() {
+        let (server, got) = server();
+        let proxy = proxy(server);
+        proxy.arm(Trigger { pass: 1, matches: any_request, fault: Fault::LoseAnswer });
+        let mut stream = connect(&proxy);
+        assert!(ask(&mut stream, "first").is_some());
+        assert!(ask(&mut stream, "second").is_none());
+        assert!(proxy.await_happened(1, PATIENCE));
+        assert_eq!(got.lock().unwrap().len(), 2);
+        assert!(ask(&mut connect(&proxy), "third").is_some());
+        assert_eq!(proxy.happened(), 1);
+    }
+
+    #[test]
+    fn silence_ends_no_connection_and_holds_for_new_ones() {
+        let (server, got) = server();
+        let proxy = proxy(server);
+        let mut old = connect(&proxy);
+        assert!(ask(&mut old, "first").is_some());
+        proxy.fall_silent();
+        let mut new = connect(&proxy);
+        for stream in [&mut old, &mut new] {
+            stream.set_read_timeout(Some(Duration::from_millis(200))).unwrap();
+            stream.write_all(&message("second")).unwrap();
+            let error = stream.read(&mut [0]).unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::WouldBlock);
+        }
+        proxy.speak();
+        assert!(ask(&mut connect(&proxy), "third").is_some());
+        assert_eq!(*got.lock().unwrap(), [message("first"), message("third")]);
+    }
+
+    #[test]
+    fn what_is_held_ends_with_the_server() {
+        let (server, got) = server();
+        let proxy = proxy(server);
+        proxy.hold(1);
+        let mut stream = connect(&proxy);
+        assert!(ask(&mut stream, "first").is_some());
+        stream.write_all(&message("second")).unwrap();
+        assert!(proxy.await_happened(1, PATIENCE));
+        // The proxy's end takes the part of a server that was killed.
+        drop(proxy);
+        assert!(receive(&mut stream).is_none());
+        let mut got = got.lock().unwrap().clone();
+        got.truncate(1);
+        assert_eq!(got, [message("first")]);
+    }
+
+    #[test]
+    fn without_a_server_and_without_a_proxy_clients_are_turned_away() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let nobody = listener.local_addr().unwrap();
+        drop(listener);
+        let proxy = proxy(nobody);
+        assert!(ask(&mut connect(&proxy), "first").is_none());
+        let address = proxy.address();
+        drop(proxy);
+        assert!(TcpStream::connect(address).is_err());
+    }
+
+    #[test]
+    fn writes_are_told_from_the_rest() {
+        let query = |text: &[u8]| [&[text.len() as u8 + 1, 0, 0, 0, 3], text].concat();
+        assert!(mysql_commit(Sender::Client, &query(b"COMMIT")));
+        assert!(!mysql_commit(Sender::Client, &query(b"BEGIN")));
+        assert!(postgres_committed(Sender::Server, b"C\0\0\0\x0bCOMMIT\0"));
+        assert!(!postgres_committed(Sender::Server, b"C\0\0\0\x0aBEGIN\0"));
+        let command = |name: &[u8]| {
+            let mut message = vec![0; 26];
+            message[12..16].copy_from_slice(&2013_u32.to_le_bytes());
+            [&message, name].concat()
+        };
+        assert!(mongo_write(Sender::Client, &command(b"update\0")));
+        assert!(!mongo_write(Sender::Client, &command(b"find\0")));
+        assert!(cassandra_written(Sender::Server, &[0x84, 0, 0, 0, 8, 0, 0, 0, 4, 0, 0, 0, 1]));
+        assert!(!cassandra_written(Sender::Server, &[0x84, 0, 0, 0, 8, 0, 0, 0, 4, 0, 0, 0, 2]));
+    }
+}

@@ -1,0 +1,37 @@
+use std::{sync::Arc, time::Duration};
+
+use evs_testkit::Random;
+
+use crate::{
+    counting::KIND,
+    store::Store,
+    support::process::{Place, Running},
+};
+
+/// Up to that many messages from its start the process is killed: a start takes a dozen or more.
+const MESSAGES: u64 = 100;
+
+/// evs itself is killed while it delivers, again and again.
+pub(crate) async fn while_it_delivers(store: Arc<Store>) {
+    // `tests/kill.rs` does it to a database in a file.
+    if !store.engine.has_server() {
+        return;
+    }
+    let kills: u64 = std::env::var("EVS_KILLS").map_or(50, |kills| kills.parse().unwrap());
+    let database = store.database().await;
+    let (mut place, mut random) = (Place::new(KIND, 4), Random::new(4));
+    for kill in 1..=kills {
+        database.proxy().hold(random.below(MESSAGES));
+        let mut process = Running::start(&mut place.command_to(&database.url()));
+        while !database.proxy().await_happened(kill, Duration::from_millis(10)) {
+            place.write(1 + random.below(200));
+            process.assert_running();
+        }
+        // Dropped, it is killed: with a message on the way to the server that may take effect much later.
+        drop(process);
+        place.write(random.below(500));
+    }
+    let outcome = Running::start(place.command_to(&database.url()).arg("--once")).outcome();
+    outcome.assert_complete();
+    place.assert_exact_in(&*database.sink().await, &format!("after {kills} kills")).await;
+}

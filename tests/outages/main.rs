@@ -1,0 +1,97 @@
+//! The databases fail in every way that real ones do, on real servers: down, killed, cut off, silent, full, unwilling.
+//! Whatever happens, the numbers in them are exact in the end, and the status has told the truth meanwhile.
+//!
+//! Each store has a server of its own, which `scripts/services` starts, with a proxy before it. `EVS_KILLS` says how
+//! often evs itself is killed, `EVS_OUTAGES` which scenarios run, by parts of their names:
+//! `EVS_OUTAGES=cut,silent cargo test --features full --test outages mysql`.
+
+// What fails in a helper fails the test.
+#![allow(clippy::unwrap_used)]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod backlog;
+mod counting;
+mod cut;
+mod down;
+mod evs_killed;
+mod killed;
+mod neighbour;
+mod silent;
+mod store;
+mod watched;
+
+use std::{
+    pin::Pin,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use crate::store::{Engine, Store};
+
+/// Longer than anything here takes, on a busy machine too. Between two tries of a sink there are up to 20 s.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+type Scenario = fn(Arc<Store>) -> Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// The outages, with what they are called on the command line.
+const SCENARIOS: [(&str, Scenario); 7] = [
+    ("down_at_start", |store| Box::pin(down::at_start(store))),
+    ("server_killed_while_it_applies", |store| Box::pin(killed::while_it_applies(store))),
+    ("answers_cut_off", |store| Box::pin(cut::answers(store))),
+    ("evs_killed_while_it_delivers", |store| Box::pin(evs_killed::while_it_delivers(store))),
+    ("backlog_of_500_batches", |store| Box::pin(backlog::of_500_batches(store))),
+    ("silence", |store| Box::pin(silent::server(store))),
+    ("dead_neighbour", |store| Box::pin(neighbour::is_dead(store))),
+];
+
+/// Goes through all scenarios on one server, one after the other, and says at the end which of them failed.
+async fn survives(engine: Engine) {
+    let Some(store) = Store::start(engine) else { return };
+    let store = Arc::new(store);
+    let wanted = std::env::var("EVS_OUTAGES").unwrap_or_default();
+    let mut failed = Vec::new();
+    for (name, scenario) in SCENARIOS {
+        if !wanted.split(',').any(|part| name.contains(part.trim())) {
+            continue;
+        }
+        let since = Instant::now();
+        store.bring_up();
+        let result = tokio::spawn(scenario(Arc::clone(&store))).await;
+        eprintln!("{engine:?}, {name}: {:.1} s, {}", since.elapsed().as_secs_f64(), outcome(result.is_ok()));
+        if result.is_err() {
+            failed.push(name);
+        }
+    }
+    assert!(failed.is_empty(), "{engine:?} did not survive: {failed:?}; the panics are above");
+}
+
+fn outcome(is_ok: bool) -> &'static str {
+    if is_ok { "survived" } else { "FAILED" }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn sqlite_survives() {
+    survives(Engine::Sqlite).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn mysql_survives() {
+    survives(Engine::MySql).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn postgres_survives() {
+    survives(Engine::Postgres).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn mongo_survives() {
+    survives(Engine::Mongo).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn cassandra_survives() {
+    survives(Engine::Cassandra).await;
+}

@@ -1,0 +1,35 @@
+use std::{sync::Arc, time::Duration};
+
+use crate::{
+    counting::{Counting, KIND},
+    store::Store,
+    support::process::Place,
+};
+
+/// Short, since it is waited for.
+const TIMEOUT: Duration = Duration::from_secs(3);
+
+/// The server answers nothing any more, neither on the connections that it has nor on new ones, which it accepts.
+pub(crate) async fn server(store: Arc<Store>) {
+    if !store.engine.has_server() {
+        return;
+    }
+    let database = store.database().await;
+    let mut place = Place::new(KIND, 6);
+    place.write(500);
+    let (counting, account) = Counting::start(&place, database.sink_with_timeout(TIMEOUT).await);
+    counting.until_delivered(&place).await;
+    for _ in 0..2 {
+        database.proxy().fall_silent();
+        place.write(500);
+        // Well before the pipeline's own limit of five minutes; and once more, on a new connection.
+        counting.until_down().await;
+        let retries = counting.sink().retries;
+        counting.until("tried again in vain", |status| status.sinks[0].retries > retries).await;
+        place.write(500);
+        database.proxy().speak();
+        counting.until_delivered(&place).await;
+    }
+    account.assert_in_order();
+    counting.assert_exact(&place, &database).await;
+}

@@ -1,0 +1,237 @@
+//! The stores, and what can be done to them from outside.
+
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    path::PathBuf,
+    process::Command,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use evs::{SinkError, prelude::*};
+use evs_testkit::{Instance, Proxy, proxy::Protocol, services::skip};
+use sqlx::{AssertSqlSafe, Connection, MySqlConnection, PgConnection, SqliteConnection};
+
+/// A kind of store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Engine {
+    Sqlite,
+    MySql,
+    Postgres,
+    Mongo,
+    Cassandra,
+}
+
+/// Proxies listen here, on the port that their server has on 127.0.0.1. A Cassandra node says where clients are to
+/// reach it: here.
+const PROXIES: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
+
+/// How long a call to a sink may take where nothing else is said: long, for a machine that is busy.
+pub(crate) const TIMEOUT: Duration = Duration::from_secs(60);
+
+/// A store with a server of its own, if it has servers.
+pub(crate) struct Store {
+    pub(crate) engine: Engine,
+    server: Option<Instance>,
+    databases: AtomicU64,
+}
+
+impl Engine {
+    /// The name by which `scripts/services` knows its servers; none if it has none.
+    fn service(self) -> Option<&'static str> {
+        match self {
+            Self::Sqlite => None,
+            Self::MySql => Some("mysql"),
+            Self::Postgres => Some("postgres"),
+            Self::Mongo => Some("mongo"),
+            Self::Cassandra => Some("cassandra"),
+        }
+    }
+
+    fn protocol(self) -> Protocol {
+        match self {
+            Self::Sqlite => Protocol::Bytes,
+            Self::MySql => Protocol::MySql,
+            Self::Postgres => Protocol::Postgres,
+            Self::Mongo => Protocol::Mongo,
+            Self::Cassandra => Protocol::Cassandra,
+        }
+    }
+
+    pub(crate) fn has_server(self) -> bool {
+        self.service().is_some()
+    }
+
+    /// Whether a batch is one transaction, so that a write whose answer was lost is the whole batch.
+    pub(crate) fn is_transactional(self) -> bool {
+        matches!(self, Self::MySql | Self::Postgres)
+    }
+
+    /// A sink for that URL, with a timeout of its own where the store has such a setting.
+    pub(crate) async fn sink(self, url: &str, timeout: Duration) -> Result<Arc<dyn Sink>, SinkError> {
+        Ok(match self {
+            Self::Sqlite => Arc::new(SqliteSink::connect(url).await?),
+            Self::MySql => Arc::new(MySqlSink::builder(url).timeout(timeout).connect().await?),
+            Self::Postgres => Arc::new(PostgresSink::builder(url).timeout(timeout).connect().await?),
+            Self::Mongo => Arc::new(MongoSink::builder(url).timeout(timeout).connect().await?),
+            Self::Cassandra => Arc::new(CassandraSink::builder(url).timeout(timeout).connect().await?),
+        })
+    }
+}
+
+impl Store {
+    /// `None` if there is no such server here, which has been said.
+    pub(crate) fn start(engine: Engine) -> Option<Self> {
+        let mut server = None;
+        if let Some(service) = engine.service() {
+            // Whoever wants no server of that kind wants none of a test's own either.
+            evs_testkit::server(service)?;
+            let announce = PROXIES.to_string();
+            match Instance::start(service, &[("EVS_CASSANDRA_ANNOUNCE", &announce)]) {
+                Ok(instance) => server = Some(instance),
+                Err(error) => {
+                    skip(service, &format!("a server of the test's own cannot be started: {error}"));
+                    return None;
+                }
+            }
+        }
+        Some(Self { engine, server, databases: AtomicU64::new(0) })
+    }
+
+    fn server(&self) -> &Instance {
+        self.server.as_ref().expect("a store with servers")
+    }
+
+    /// A scenario may have failed while the server was down.
+    pub(crate) fn bring_up(&self) {
+        if let Some(server) = &self.server {
+            server.start_again();
+        }
+    }
+
+    /// A new database, with the server up.
+    pub(crate) async fn database(self: &Arc<Self>) -> Database {
+        let dir = tempfile::tempdir().unwrap();
+        let name = format!("outage_{}", self.databases.fetch_add(1, Ordering::Relaxed));
+        match self.engine {
+            Engine::Sqlite | Engine::Mongo => {}
+            Engine::MySql | Engine::Postgres => self.sql(&format!("CREATE DATABASE {name}")).await,
+            Engine::Cassandra => {
+                let replication = "{'class': 'NetworkTopologyStrategy', 'datacenter1': 1}";
+                self.cql(&format!("CREATE KEYSPACE {name} WITH replication = {replication}"));
+            }
+        }
+        let mut database = Database { store: Arc::clone(self), name, dir, proxy: None, lock: None };
+        database.open_proxy();
+        database
+    }
+
+    /// Says something to an SQL server.
+    pub(crate) async fn sql(&self, statement: &str) {
+        let (url, statement) = (self.server().url(), sqlx::raw_sql(AssertSqlSafe(statement)));
+        if self.engine == Engine::MySql {
+            let mut connection = MySqlConnection::connect(url).await.unwrap();
+            statement.execute(&mut connection).await.unwrap();
+        } else {
+            let mut connection = PgConnection::connect(url).await.unwrap();
+            statement.execute(&mut connection).await.unwrap();
+        }
+    }
+
+    fn cql(&self, statement: &str) {
+        let script = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("scripts/servers/cql.py");
+        let address = self.server().address();
+        let mut command = Command::new("python3");
+        command.arg(script).args([&address.ip().to_string(), &address.port().to_string(), statement]);
+        let output = command.output().unwrap();
+        assert!(output.status.success(), "{statement}: {output:?}");
+    }
+}
+
+/// A database of a scenario's own, on the store's server, with a proxy before it.
+pub(crate) struct Database {
+    store: Arc<Store>,
+    name: String,
+    /// Of the database, for stores without a server.
+    dir: tempfile::TempDir,
+    proxy: Option<Proxy>,
+    /// Keeps everybody from writing, for stores without a server.
+    lock: Option<SqliteConnection>,
+}
+
+impl Database {
+    pub(crate) fn engine(&self) -> Engine {
+        self.store.engine
+    }
+
+    /// Where evs is told to deliver to: through the proxy, if there is one.
+    pub(crate) fn url(&self) -> String {
+        match self.store.engine {
+            Engine::Sqlite => format!("sqlite://{}", self.dir.path().join("stats.db").display()),
+            // What TLS hides the proxy cannot read.
+            Engine::MySql => self.server_url("?ssl-mode=DISABLED"),
+            Engine::Postgres => self.server_url("?sslmode=disable"),
+            Engine::Mongo | Engine::Cassandra => self.server_url(""),
+        }
+    }
+
+    /// The server's URL with this database and the proxy in it.
+    fn server_url(&self, options: &str) -> String {
+        let server = self.store.server();
+        let direct = server.url().replace(&server.address().ip().to_string(), &PROXIES.to_string());
+        let (server, _) = direct.rsplit_once('/').unwrap();
+        format!("{server}/{}{options}", self.name)
+    }
+
+    /// A sink as evs is given.
+    pub(crate) async fn sink(&self) -> Arc<dyn Sink> {
+        self.sink_with_timeout(TIMEOUT).await
+    }
+
+    pub(crate) async fn sink_with_timeout(&self, timeout: Duration) -> Arc<dyn Sink> {
+        self.store.engine.sink(&self.url(), timeout).await.unwrap()
+    }
+
+    pub(crate) fn proxy(&self) -> &Proxy {
+        self.proxy.as_ref().expect("the database is up, and has a server")
+    }
+
+    fn open_proxy(&mut self) {
+        if let Some(server) = &self.store.server {
+            let listen = SocketAddr::from((PROXIES, server.address().port()));
+            let proxy = Proxy::start(listen, server.address(), self.store.engine.protocol());
+            self.proxy = Some(proxy.unwrap());
+        }
+    }
+
+    /// The server dies at once, and connections are refused from now on. A store without a server is kept busy by
+    /// somebody else.
+    pub(crate) async fn down(&mut self) {
+        if let Some(server) = &self.store.server {
+            tokio::task::block_in_place(|| server.kill());
+            self.proxy = None;
+        } else {
+            // The sink sets the database up, so that there is nothing left to do but write.
+            self.sink().await;
+            let mut connection = SqliteConnection::connect(&self.url()).await.unwrap();
+            sqlx::query("PRAGMA busy_timeout = 60000").execute(&mut connection).await.unwrap();
+            sqlx::query("BEGIN IMMEDIATE").execute(&mut connection).await.unwrap();
+            self.lock = Some(connection);
+        }
+    }
+
+    /// It is there again.
+    pub(crate) async fn up(&mut self) {
+        if let Some(server) = &self.store.server {
+            tokio::task::block_in_place(|| server.start_again());
+            self.open_proxy();
+        }
+        if let Some(mut connection) = self.lock.take() {
+            sqlx::query("ROLLBACK").execute(&mut connection).await.unwrap();
+            connection.close().await.unwrap();
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! A sink that keeps account of what another one is asked and answers.
+
+use std::{
+    ops::Range,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use async_trait::async_trait;
+use evs::{Applied, Batch, Progress, Rows, Schema, SinkError, prelude::*};
+
+/// Hands everything on.
+#[derive(Debug)]
+pub(crate) struct Watched {
+    inner: Arc<dyn Sink>,
+    account: Arc<Account>,
+}
+
+/// What a sink was asked, and answered.
+#[derive(Debug, Default)]
+pub(crate) struct Account {
+    /// The batches that it says it has, in that order.
+    acknowledged: Mutex<Vec<(u64, Applied)>>,
+    /// The lines counted in them: the sum of the first measure.
+    lines: AtomicU64,
+    /// Calls of `apply` that have not returned, nor been given up.
+    applying: AtomicU64,
+}
+
+impl Watched {
+    pub(crate) fn new(inner: Arc<dyn Sink>) -> (Self, Arc<Account>) {
+        let account = Arc::new(Account::default());
+        (Self { inner, account: Arc::clone(&account) }, account)
+    }
+}
+
+impl Account {
+    pub(crate) fn is_applying(&self) -> bool {
+        self.applying.load(Ordering::SeqCst) > 0
+    }
+
+    /// How many lines are counted in what it has.
+    pub(crate) fn lines(&self) -> u64 {
+        self.lines.load(Ordering::SeqCst)
+    }
+
+    /// How many batches it said it had before they were offered for the last time.
+    pub(crate) fn before(&self) -> u64 {
+        let acknowledged = self.acknowledged.lock().unwrap();
+        acknowledged.iter().filter(|(_, applied)| *applied == Applied::Before).count() as u64
+    }
+
+    /// The batches came in order, each once: the first one first, and none was left out.
+    pub(crate) fn assert_in_order(&self) {
+        let acknowledged = self.acknowledged.lock().unwrap();
+        let sequences: Vec<_> = acknowledged.iter().map(|(sequence, _)| *sequence).collect();
+        let expected: Vec<_> = (1..=sequences.len() as u64).collect();
+        assert_eq!(sequences, expected, "the batches are not in order");
+    }
+}
+
+/// Counts a call for as long as it is not dropped.
+struct Applying<'a>(&'a AtomicU64);
+
+impl<'a> Applying<'a> {
+    fn begin(calls: &'a AtomicU64) -> Self {
+        calls.fetch_add(1, Ordering::SeqCst);
+        Self(calls)
+    }
+}
+
+impl Drop for Applying<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+#[async_trait]
+#[deny(clippy::missing_trait_methods)]
+impl Sink for Watched {
+    async fn prepare(&self, schema: &Schema) -> Result<(), SinkError> {
+        self.inner.prepare(schema).await
+    }
+
+    async fn progress(&self, source: &str) -> Result<Vec<Progress>, SinkError> {
+        self.inner.progress(source).await
+    }
+
+    async fn begin(&self, progress: &Progress) -> Result<(), SinkError> {
+        self.inner.begin(progress).await
+    }
+
+    async fn apply(&self, batch: &Batch) -> Result<Applied, SinkError> {
+        let _applying = Applying::begin(&self.account.applying);
+        let applied = self.inner.apply(batch).await?;
+        self.account.acknowledged.lock().unwrap().push((batch.sequence, applied));
+        self.account.lines.fetch_add(lines(&batch.rows), Ordering::SeqCst);
+        Ok(applied)
+    }
+
+    async fn sweep(&self, schema: &Schema, before: i64) -> Result<bool, SinkError> {
+        self.inner.sweep(schema, before).await
+    }
+
+    async fn totals(&self, schema: &Schema, windows: Range<i64>) -> Result<Rows, SinkError> {
+        self.inner.totals(schema, windows).await
+    }
+}
+
+/// The sum of the first measure, which is a count.
+fn lines(rows: &Rows) -> u64 {
+    let (mut lines, mut cursor) = (0, rows.cursor());
+    while let Some(row) = cursor.next_row() {
+        lines += u64::try_from(row.values[0].unwrap()).unwrap();
+    }
+    lines
+}
