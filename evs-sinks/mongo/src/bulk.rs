@@ -48,7 +48,8 @@ impl<'b> Bulk<'b> {
         stream: &'b Stream,
         checkpoints: &'b Checkpoints,
     ) -> Result<Self, Failure> {
-        let concern = RawDocumentBuf::try_from(&server.write_concern()).map_err(mongodb::error::Error::from)?;
+        let concern =
+            RawDocumentBuf::try_from(&server.write_concern()).map_err(mongodb::error::Error::from)?;
         Ok(Self { server, fields, stream, concern, checkpoints, written: AtomicUsize::new(0) })
     }
 
@@ -87,8 +88,10 @@ impl<'b> Bulk<'b> {
                 return Ok(());
             }
         }
-        let message =
-            format!("the document {:?} came or went between each two of {ROUNDS_MAX} requests", statements[0].id());
+        let message = format!(
+            "the document {:?} came or went between each two of {ROUNDS_MAX} requests",
+            statements[0].id()
+        );
         Err(ServerError::transient(message).into())
     }
 
@@ -103,7 +106,8 @@ impl<'b> Bulk<'b> {
         }
         let matched = integer(&reply, "n").and_then(|matched| usize::try_from(matched).ok());
         let Some(missed) = matched.and_then(|n| (statements.len() - duplicates.len()).checked_sub(n)) else {
-            let message = format!("the reply to {} updates makes no sense: {:?}", statements.len(), reply.get("n"));
+            let message =
+                format!("the reply to {} updates makes no sense: {:?}", statements.len(), reply.get("n"));
             return Err(ServerError::transient(message).into());
         };
         let mut suspects = Vec::new();
@@ -162,11 +166,8 @@ impl<'b> Bulk<'b> {
         let database = self.server.database().await?;
         let collection = database.collection::<RawDocumentBuf>(&self.fields.schema.statistic);
         let batch = u32::try_from(ids.len()).unwrap_or(u32::MAX);
-        let mut cursor = collection
-            .find(doc! { "_id": { "$in": ids } })
-            .projection(fields)
-            .batch_size(batch)
-            .await?;
+        let mut cursor =
+            collection.find(doc! { "_id": { "$in": ids } }).projection(fields).batch_size(batch).await?;
         let mut found = HashMap::with_capacity(suspects.len());
         while cursor.advance().await? {
             let document = cursor.current();
@@ -212,7 +213,10 @@ impl<'b> Bulk<'b> {
 
 /// The statements that ran into a document that is there, by their place, with the index if it is not that
 /// of `_id`. Any other error is returned, those first that do not pass.
-fn duplicates(reply: &Document, statements: &[Statement]) -> Result<HashMap<usize, Option<String>>, ServerError> {
+fn duplicates(
+    reply: &Document,
+    statements: &[Statement],
+) -> Result<HashMap<usize, Option<String>>, ServerError> {
     let mut duplicates = HashMap::new();
     let mut passing = None;
     let errors = reply.get_array("writeErrors").map(Vec::as_slice).unwrap_or_default();

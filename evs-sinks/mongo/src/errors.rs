@@ -150,8 +150,10 @@ pub(crate) fn code(error: &mongodb::error::Error) -> Option<i32> {
     }
 }
 
+/// The error behind one of the driver's, which keeps it in a box.
 fn source(error: &mongodb::error::Error) -> Option<&mongodb::error::Error> {
-    error.source()?.downcast_ref()
+    let source = error.source()?;
+    source.downcast_ref::<Box<_>>().map(|boxed| &**boxed).or_else(|| source.downcast_ref())
 }
 
 /// Sorts errors of the driver, keeping the server's code and words.
@@ -213,5 +215,37 @@ pub(crate) fn integer(document: &Document, name: &str) -> Option<i64> {
         Bson::Int64(number) => Some(*number),
         Bson::Double(number) if number.fract() == 0.0 && number.abs() < 1e15 => Some(*number as i64),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use mongodb::bson::doc;
+
+    use super::*;
+
+    #[test]
+    fn codes_are_sorted_by_whether_they_pass() {
+        for code in [6, 64, 89, 91, 112, 189, 262, 9001, 10058, 10107, 11600, 11602, 13435, 13436, 14031] {
+            assert!(is_transient(code), "{code}");
+        }
+        let (bad_value, unauthorized, authentication_failed, validation, duplicate_key, atlas) =
+            (2, 13, 18, 121, 11000, 8000);
+        for code in [bad_value, unauthorized, authentication_failed, validation, duplicate_key, atlas, 0, 20]
+        {
+            assert!(!is_transient(code), "{code}");
+        }
+        let mut sorted = TRANSIENT.to_vec();
+        sorted.sort_unstable();
+        sorted.dedup();
+        assert_eq!(sorted, TRANSIENT);
+    }
+
+    #[test]
+    fn the_servers_code_and_words_are_kept() {
+        let told =
+            of_write(&doc! { "code": 121, "codeName": "DocumentValidationFailure", "errmsg": "failed" });
+        assert_eq!(told.to_string(), "failed (MongoDB code 121, DocumentValidationFailure)");
+        assert!(!told.is_transient);
     }
 }

@@ -32,8 +32,9 @@ impl Fields {
     pub(crate) fn new(schema: &Schema) -> Result<Self, SinkError> {
         let name = |name: &str| {
             let statistic = &schema.statistic;
-            CString::try_from(name)
-                .map_err(|_| SinkError::refused(format!("statistic {statistic}: {name:?} is no name of a field")))
+            CString::try_from(name).map_err(|_| {
+                SinkError::refused(format!("statistic {statistic}: {name:?} is no name of a field"))
+            })
         };
         let keys = schema.keys.iter().map(|key| name(&key.name)).collect::<Result<_, _>>()?;
         let measure = |measure: &evs_core::statistic::MeasureColumn| {
@@ -76,8 +77,11 @@ impl Measure {
         if self.kind != MeasureKind::Sum || added == 0 {
             return None;
         }
-        let (operator, bound) =
-            if added > 0 { (cstr!("$gt"), decimal::MAX - added) } else { (cstr!("$lt"), -decimal::MAX - added) };
+        let (operator, bound) = if added > 0 {
+            (cstr!("$gt"), decimal::MAX - added)
+        } else {
+            (cstr!("$lt"), -decimal::MAX - added)
+        };
         Some((operator, self.encode(bound)?))
     }
 

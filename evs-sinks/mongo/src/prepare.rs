@@ -104,7 +104,8 @@ fn check(name: &str, collection: &Document) -> Result<(), SinkError> {
     if options.get_bool("capped").unwrap_or_default() {
         return refused("is capped: it would drop documents when it is full");
     }
-    let collation = options.get_document("collation").ok().and_then(|collation| collation.get_str("locale").ok());
+    let collation =
+        options.get_document("collation").ok().and_then(|collation| collation.get_str("locale").ok());
     match collation {
         None | Some("simple") => Ok(()),
         Some(locale) => refused(&format!(
@@ -150,7 +151,11 @@ async fn retention(server: &Server, schema: &Schema, create: bool) -> Result<(),
         }
         if !create {
             // Without a retention the index only makes queries faster.
-            return if held.flatten() == wanted { Ok(()) } else { Err(not_ours(statistic, held.flatten(), wanted)) };
+            return if held.flatten() == wanted {
+                Ok(())
+            } else {
+                Err(not_ours(statistic, held.flatten(), wanted))
+            };
         }
         let answer = match (found, wanted) {
             // Only servers from 5.1 on turn an index into one that expires documents; none turns it back.
@@ -168,11 +173,15 @@ async fn retention(server: &Server, schema: &Schema, create: bool) -> Result<(),
             Err((_, failure)) => return Err(failure),
         }
     }
-    Err(ServerError::transient(format!("the index of {statistic} on {WINDOW_START} is changed by others, too")).into())
+    Err(ServerError::transient(format!(
+        "the index of {statistic} on {WINDOW_START} is changed by others, too"
+    ))
+    .into())
 }
 
 fn not_ours(statistic: &str, held: Option<i64>, wanted: Option<i64>) -> Failure {
-    let show = |seconds: Option<i64>| seconds.map_or("for ever".to_owned(), |seconds| format!("for {seconds} s"));
+    let show =
+        |seconds: Option<i64>| seconds.map_or("for ever".to_owned(), |seconds| format!("for {seconds} s"));
     let options = wanted.map_or(String::new(), |seconds| format!(", {{expireAfterSeconds: {seconds}}}"));
     SinkError::refused(format!(
         "the collection {statistic} keeps documents {}, but the statistic says {}, and evs is not to change it: \
@@ -274,7 +283,8 @@ async fn enter(server: &Server, schema: &Schema) -> Result<(), Failure> {
     }
     let entry = doc! { "_id": statistic, "definition": schema.to_json(), "since": DateTime::now() };
     let concern = server.write_concern();
-    let reply = server.run(doc! { "insert": CATALOGUE, "documents": [entry], "writeConcern": concern }).await?;
+    let reply =
+        server.run(doc! { "insert": CATALOGUE, "documents": [entry], "writeConcern": concern }).await?;
     let errors = reply.get_array("writeErrors").map(Vec::as_slice).unwrap_or_default();
     for error in errors.iter().filter_map(|error| error.as_document()) {
         if integer(error, "code") != Some(DUPLICATE_KEY.into()) {

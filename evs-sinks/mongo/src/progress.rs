@@ -92,7 +92,12 @@ pub(crate) async fn confirm(server: &Server, batch: &Batch) -> Result<(), Failur
 
 /// Runs one update and returns the reply, in which a document that is there but not wanted by the query is no
 /// error.
-async fn update(server: &Server, query: Document, update: Document, upsert: bool) -> Result<Document, Failure> {
+async fn update(
+    server: &Server,
+    query: Document,
+    update: Document,
+    upsert: bool,
+) -> Result<Document, Failure> {
     let reply = server
         .run(doc! {
             "update": COLLECTION,

@@ -37,7 +37,9 @@ pub(crate) fn check(fields: &Fields, rows: &Rows) -> Result<(), SinkError> {
     while let Some(row) = cursor.next_row() {
         if !WINDOWS.contains(&row.window_start) {
             let place = place(&fields.schema, &row, WINDOW_START);
-            return Err(SinkError::refused(format!("{place}: only dates of the years 1 to 9999 can be read everywhere")));
+            return Err(SinkError::refused(format!(
+                "{place}: only dates of the years 1 to 9999 can be read everywhere"
+            )));
         }
         for (measure, value) in fields.measures.iter().zip(row.values) {
             if let Some(value) = value.filter(|value| measure.encode(*value).is_none()) {
@@ -75,7 +77,8 @@ impl Stream {
             SinkError::refused(format!("statistic {statistic}: batch {sequence} of source {source}: {what}"))
         };
         let mark = identity::mark(source, *epoch);
-        let path = CString::try_from(format!("{MARKS}.{mark}")).map_err(|_| refused("the mark is no name"))?;
+        let path =
+            CString::try_from(format!("{MARKS}.{mark}")).map_err(|_| refused("the mark is no name"))?;
         let sequence =
             i64::try_from(*sequence).map_err(|_| refused("the sequence does not fit into 64 bits"))?;
         Ok(Self { path, mark, sequence })
@@ -262,7 +265,11 @@ pub(crate) fn filter(windows: &Range<i64>) -> Option<Document> {
     if windows.end <= *WINDOWS.end() {
         range.insert("$lt", date(windows.end));
     }
-    Some(if range.is_empty() { range } else { doc! { WINDOW_START: range } })
+    Some(if range.is_empty() {
+        range
+    } else {
+        doc! { WINDOW_START: range }
+    })
 }
 
 /// The rows of the documents that were found, sorted by window and keys.
@@ -271,7 +278,9 @@ pub(crate) fn read(fields: &Fields, found: &[RawDocumentBuf]) -> Result<Rows, Si
     for document in found {
         sorted.push(parse(fields, document).ok_or_else(|| {
             let statistic = &fields.schema.statistic;
-            SinkError::refused(format!("a document of the collection {statistic} cannot be read: {document:?}"))
+            SinkError::refused(format!(
+                "a document of the collection {statistic} cannot be read: {document:?}"
+            ))
         })?);
     }
     // By the keys' bytes: the server sorts by what `escape` made of them.

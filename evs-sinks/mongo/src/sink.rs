@@ -114,8 +114,7 @@ impl MongoSink {
     async fn apply_once(&self, batch: &Batch) -> Result<Applied, Failure> {
         let fields = self.fields(&batch.schema).await?;
         rows::check(&fields, &batch.rows)?;
-        let last =
-            progress::of_stream(&self.server, &batch.source, batch.epoch, batch.statistic()).await?;
+        let last = progress::of_stream(&self.server, &batch.source, batch.epoch, batch.statistic()).await?;
         if let Some(applied) = judge(last.as_ref(), batch)? {
             progress::confirm(&self.server, batch).await?;
             return Ok(applied);

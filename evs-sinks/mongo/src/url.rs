@@ -173,8 +173,12 @@ mod tests {
 
     #[test]
     fn secrets_are_struck_out_as_written_and_as_meant() {
-        let secrets = Secrets::of("mongodb://evs:p%40ss@host/db?tlsCertificateKeyFilePassword=key%21&appName=x");
-        assert_eq!(secrets.strike("user evs with p@ss or p%40ss, key! or key%21"), "user evs with *** or ***, *** or ***");
+        let secrets =
+            Secrets::of("mongodb://evs:p%40ss@host/db?tlsCertificateKeyFilePassword=key%21&appName=x");
+        assert_eq!(
+            secrets.strike("user evs with p@ss or p%40ss, key! or key%21"),
+            "user evs with *** or ***, *** or ***"
+        );
         assert_eq!(Secrets::of("mongodb://host/db").strike("host db"), "host db");
     }
 }

@@ -14,8 +14,8 @@ impl Dialect for MySqlDialect {
         Limits {
             // The protocol counts them in 16 bits.
             parameters_max: 65_535,
-            // Measured: more are hardly faster, and the server holds memory for each parameter of a prepared
-            // statement.
+            // Enough for the way to the server and back to count for little. The server holds memory for each
+            // parameter of a prepared statement, of which there are eleven per statistic.
             rows_max: 1024,
             // LONGTEXT; what a statement can hold is asked of the server.
             key_bytes_max: u32::MAX as usize,

@@ -27,7 +27,7 @@ pub fn check_url(url: &str, schemes: &[&str], parameters: &[&str]) -> Result<(),
     for parameter in query.split('&').filter(|parameter| !parameter.is_empty()) {
         let name = parameter.split_once('=').map_or(parameter, |(name, _)| name);
         let known = |known: &&str| name == *known || (known.ends_with('[') && name.starts_with(*known));
-        if !parameters.iter().any(|parameter| known(&parameter)) {
+        if !parameters.iter().any(known) {
             let is_plain = name.bytes().all(|byte| byte.is_ascii_lowercase() || b"-_".contains(&byte));
             let shown = if is_plain { name } else { "that cannot be shown" };
             return refused(&format!(

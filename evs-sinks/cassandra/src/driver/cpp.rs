@@ -4,6 +4,7 @@ use std::{
     collections::{BTreeMap, HashMap},
     fmt,
     sync::{Arc, PoisonError, RwLock},
+    time::Duration,
 };
 
 use async_trait::async_trait;
@@ -90,11 +91,25 @@ fn ssl(tls: &Tls) -> Result<Ssl, StoreError> {
     Ok(ssl)
 }
 
-/// Connects in a task of its own: a session that is dropped while it connects would block the thread.
+/// Connects in a thread of its own, which goes on until the driver has given up: closing a session that is about
+/// to connect to a silent host would block for ever, and not only this call.
 async fn open(mut cluster: Cluster) -> Result<CppSession, StoreError> {
-    let opened = tokio::spawn(async move { cluster.connect().await.map_err(|error| sort(&error)) }).await;
-    opened.unwrap_or_else(|error| Err(StoreError::new(Kind::Lost, error.to_string())))
+    let broken = |error: &dyn fmt::Display| {
+        StoreError::new(Kind::Lost, format!("the driver's thread for connecting: {error}"))
+    };
+    let (sender, receiver) = tokio::sync::oneshot::channel();
+    let runtime = tokio::runtime::Builder::new_current_thread().build().map_err(|error| broken(&error))?;
+    let thread = std::thread::Builder::new().name("evs-cassandra-connect".to_owned()).spawn(move || {
+        let opened = runtime.block_on(cluster.connect()).map_err(|error| sort(&error));
+        // If nobody waits for it any more, it is closed here.
+        drop(sender.send(opened));
+    });
+    thread.map_err(|error| broken(&error))?;
+    receiver.await.unwrap_or_else(|error| Err(broken(&error)))
 }
+
+/// How often a session that is to be closed is looked at.
+const CLOSE_POLL: Duration = Duration::from_millis(50);
 
 struct Connected {
     /// There until it is dropped.
@@ -107,11 +122,20 @@ struct Inner {
     prepared: RwLock<HashMap<Arc<str>, Arc<PreparedStatement>>>,
 }
 
-/// Closing a session waits for its threads, which is not for a thread that others wait for.
+/// Closing a session blocks until its requests are done, which is not for a thread that others wait for.
 impl Drop for Connected {
     fn drop(&mut self) {
-        let inner = self.inner.take();
-        std::thread::spawn(move || drop(inner));
+        let Some(Inner { session, prepared }) = self.inner.take() else { return };
+        drop(prepared);
+        // Requests that were given up have the session as well, until the driver is done with them: within the
+        // request timeout. They must not be the last to have it.
+        let close = move || {
+            while Arc::strong_count(&session.0) > 1 {
+                std::thread::park_timeout(CLOSE_POLL);
+            }
+        };
+        // Without a thread it is closed here, if late.
+        drop(std::thread::Builder::new().name("evs-cassandra-close".to_owned()).spawn(close));
     }
 }
 

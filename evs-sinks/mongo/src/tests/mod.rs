@@ -1,6 +1,23 @@
+mod accounts;
+mod collections;
+mod lost;
+mod proxy;
+mod race;
+mod retention;
 mod suite;
 
-use mongodb::{Client, Database};
+use std::sync::Arc;
+
+use evs_core::{
+    Batch, Epoch, Frontier, MeasureKind, Rows, Schema, Sink, SinkError,
+    statistic::{KeyColumn, MeasureColumn},
+};
+use mongodb::{
+    Client, Database,
+    bson::{Document, doc},
+};
+
+use crate::{MongoSink, bulk::Bulk, fields::Fields, rows::Stream, server::Server, sink::Checkpoints, url};
 
 /// A database of its own on the tests' server, dropped in the end.
 struct Scratch {
@@ -16,13 +33,119 @@ impl Scratch {
 
     /// A new database at the server of that URL.
     async fn at(server: &str) -> Self {
-        let name = format!("evs_test_{}", evs_core::Epoch::random());
-        let (place, options) = server.split_once('?').map_or((server, ""), |(place, options)| (place, options));
+        let name = format!("evs_test_{}", Epoch::random());
+        let (place, options) =
+            server.split_once('?').map_or((server, ""), |(place, options)| (place, options));
         let start = place.find("://").map_or(0, |at| at + 3);
         let end = place[start..].find('/').map_or(place.len(), |at| start + at);
-        let url = format!("{}/{name}?{options}", &place[..end]);
+        let options = format!("{options}&appName=evs-test");
+        let url = format!("{}/{name}?{}", &place[..end], options.trim_start_matches('&'));
         let client = Client::with_uri_str(server).await.unwrap();
         Self { url, database: client.database(&name) }
+    }
+}
+
+impl Scratch {
+    /// The URL, by way of another address.
+    fn by_way_of(&self, address: std::net::SocketAddr) -> String {
+        let (scheme, place) = self.url.split_once("://").unwrap();
+        let (host, database) = place.split_once('/').unwrap();
+        let user = host.rfind('@').map_or("", |at| &host[..=at]);
+        format!("{scheme}://{user}{address}/{database}")
+    }
+
+    async fn sink(&self) -> MongoSink {
+        MongoSink::connect(&self.url).await.unwrap()
+    }
+
+    /// All documents of a collection, by `_id`.
+    async fn documents(&self, collection: &str) -> Vec<Document> {
+        let collection = self.database.collection::<Document>(collection);
+        let mut cursor = collection.find(doc! {}).sort(doc! { "_id": 1 }).await.unwrap();
+        let mut found = Vec::new();
+        while cursor.advance().await.unwrap() {
+            found.push(cursor.deserialize_current().unwrap());
+        }
+        found
+    }
+}
+
+/// A statistic with a key, a count and a sum in hundredths.
+fn schema() -> Schema {
+    let measure =
+        |name: &str, kind, scale| MeasureColumn { name: name.to_owned(), kind, field: String::new(), scale };
+    Schema {
+        statistic: "ads".to_owned(),
+        window_seconds: 60,
+        keys: vec![KeyColumn { name: "campaign".to_owned(), field: "arg_c".to_owned() }],
+        measures: vec![measure("hits", MeasureKind::Count, 0), measure("revenue", MeasureKind::Sum, 2)],
+        retain_seconds: None,
+    }
+}
+
+/// A row a key, each with one hit and that revenue.
+type Row<'r> = (i64, &'r str, i128);
+
+fn batch(source: &str, sequence: u64, rows: &[Row<'_>]) -> Batch {
+    let mut encoded = Rows::new(1, 2);
+    for (window, key, value) in rows {
+        encoded.push(*window, [key.as_bytes()], &[Some(1), Some(*value)]);
+    }
+    let frontier = Arc::new(Frontier::default());
+    Batch {
+        source: source.into(),
+        epoch: Epoch::from_bytes([7; 16]),
+        schema: Arc::new(schema()),
+        sequence,
+        from: frontier.clone(),
+        to: frontier,
+        rows: encoded,
+    }
+}
+
+/// Window, key, hits and revenue of all rows.
+async fn totals(sink: &MongoSink) -> Vec<(i64, String, i128, i128)> {
+    let rows = sink.totals(&schema(), i64::MIN..i64::MAX).await.unwrap();
+    let mut found = Vec::new();
+    let mut cursor = rows.cursor();
+    while let Some(row) = cursor.next_row() {
+        let key = String::from_utf8(row.keys[0].to_vec()).unwrap();
+        found.push((row.window_start, key, row.values[0].unwrap(), row.values[1].unwrap()));
+    }
+    found
+}
+
+/// The same server, without a sink.
+fn server(scratch: &Scratch) -> Server {
+    Server::new(url::parse(&scratch.url).unwrap(), MongoSink::TIMEOUT)
+}
+
+/// Sends the rows of a batch, whatever its progress is.
+async fn send_rows(server: &Server, batch: &Batch) {
+    let (fields, stream) = (Fields::new(&batch.schema).unwrap(), Stream::of(batch).unwrap());
+    let checkpoints = Checkpoints::default();
+    Bulk::new(server, &fields, &stream, &checkpoints).unwrap().apply(batch).await.unwrap();
+}
+
+/// All that an error says, however it is shown.
+fn shown(error: &SinkError) -> String {
+    let cause = std::error::Error::source(error).map(ToString::to_string).unwrap_or_default();
+    format!("{error} | {cause} | {error:?}")
+}
+
+#[track_caller]
+fn refused<T: std::fmt::Debug>(answer: Result<T, SinkError>) -> String {
+    match answer {
+        Err(error @ SinkError::Refused { .. }) => shown(&error),
+        other => panic!("expected to be refused: {other:?}"),
+    }
+}
+
+#[track_caller]
+fn unavailable<T: std::fmt::Debug>(answer: Result<T, SinkError>) -> String {
+    match answer {
+        Err(error @ SinkError::Unavailable { .. }) => shown(&error),
+        other => panic!("expected to be unavailable: {other:?}"),
     }
 }
 

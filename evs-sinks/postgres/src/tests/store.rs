@@ -4,6 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use evs_core::{Applied, Epoch, Sink, SinkError};
 use evs_sql::{Connection, Connector, Gate, Held, SqlSink, Value};
+use tokio::task::JoinHandle;
 
 use super::{Database, User, batch, in_full, run, schema, texts};
 use crate::PostgresSink;
@@ -229,11 +230,12 @@ async fn a_row_that_is_larger_than_a_statement_of_many_is_kept() {
     assert_eq!(found, [2, 8 << 20]);
 }
 
-/// Waits until somebody in the database waits for a lock.
-async fn lock_wait(plain: &mut sqlx::PgConnection) {
+/// Waits until somebody in the database, whose work is `waiter`, waits for a lock.
+async fn lock_wait<T>(plain: &mut sqlx::PgConnection, waiter: &JoinHandle<T>) {
     let waiting = "SELECT count(*) FROM pg_locks AS l JOIN pg_stat_activity AS a ON a.pid = l.pid \
          WHERE NOT l.granted AND a.datname = current_database()";
     while texts(plain, waiting).await == [["0"]] {
+        assert!(!waiter.is_finished(), "it did not wait");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
@@ -256,7 +258,7 @@ async fn the_next_attempt_waits_for_the_one_before() {
             let before = tokio::spawn(async move { before.apply(&batch(sequence, &[(60, b"c1", 5)])).await });
             gate.arrival().await;
             let next = tokio::spawn(async move { sink.apply(&batch(sequence, &[(60, b"c1", 5)])).await });
-            lock_wait(&mut plain).await;
+            lock_wait(&mut plain, &next).await;
             let expected = if is_committed {
                 gate.open();
                 assert_eq!(before.await.unwrap().unwrap(), Applied::Now);
@@ -285,7 +287,7 @@ async fn progress_waits_for_a_first_batch_that_is_under_way() {
     // Another source's is not waited for.
     assert_eq!(sink.progress("web2").await.unwrap(), []);
     let progress = tokio::spawn(async move { sink.progress("web1").await });
-    lock_wait(&mut database.plain().await).await;
+    lock_wait(&mut database.plain().await, &progress).await;
     gate.open();
     before.await.unwrap().unwrap();
     assert_eq!(progress.await.unwrap().unwrap()[0].sequence, 1);

@@ -1,0 +1,172 @@
+//! Rows per second into each store: evs's sink, and the same rows by the simplest bulk statement written by hand.
+//!
+//!     eval "$(scripts/services env)"
+//!     cargo bench --features full --bench sinks
+//!
+//! Without a server's URL (`EVS_MYSQL_URL` and so on) its store is left out. `EVS_SINKS=mysql,mongo` picks stores.
+//! Both ways are durable and merge with what is there; by hand there is nothing that makes it once. They take turns,
+//! and the median counts. Tables named `bench_…` and `by_hand` stay behind.
+
+mod cassandra;
+mod mongo;
+mod mysql;
+mod postgres;
+mod sqlite;
+
+use std::{sync::Arc, time::Instant};
+
+use evs::{
+    Applied, Batch, CassandraSink, Epoch, Frontier, MongoSink, MySqlSink, PostgresSink, Rows, Schema, Sink,
+    SqliteSink,
+    statistic::{KeyColumn, MeasureColumn, MeasureKind},
+};
+
+/// How often each way is measured.
+const TURNS: usize = 5;
+/// Rows in a batch, and how many batches are measured together.
+const SIZES: [(usize, usize); 2] = [(1_000, 30), (100_000, 1)];
+
+/// A row as a program without evs would have it.
+struct HandRow {
+    /// Seconds since 1970.
+    window_start: i64,
+    campaign: String,
+    kind: String,
+    count: i64,
+    /// With two digits behind the point.
+    revenue: i128,
+}
+
+impl HandRow {
+    /// The revenue, as databases read decimals.
+    fn decimal(&self) -> String {
+        format!("{}.{:02}", self.revenue / 100, self.revenue % 100)
+    }
+}
+
+/// The rows of one batch: 100 campaigns and 10 types in each minute, from `minute` on.
+fn rows(minute: i64, rows: usize) -> Vec<HandRow> {
+    let row = |at: usize| HandRow {
+        window_start: (29_000_000 + minute + at as i64 / 1000) * 60,
+        campaign: format!("campaign-{}", at / 10 % 100),
+        kind: format!("type-{}", at % 10),
+        count: at as i64,
+        revenue: at as i128 * 101,
+    };
+    (0..rows).map(row).collect()
+}
+
+fn schema() -> Schema {
+    let key = |name: &str| KeyColumn { name: name.to_owned(), field: name.to_owned() };
+    let measure = |name: &str, kind, scale| {
+        let field = if kind == MeasureKind::Count { "" } else { name };
+        MeasureColumn { name: name.to_owned(), kind, field: field.to_owned(), scale }
+    };
+    let random = Epoch::random().to_string();
+    Schema {
+        statistic: format!("bench_{}", &random[..12]),
+        window_seconds: 60,
+        keys: vec![key("campaign"), key("kind")],
+        measures: vec![measure("count", MeasureKind::Count, 0), measure("revenue", MeasureKind::Sum, 2)],
+        retain_seconds: None,
+    }
+}
+
+/// Batches of a stream of its own, into a table of its own.
+struct Stream {
+    epoch: Epoch,
+    schema: Arc<Schema>,
+    sequence: u64,
+}
+
+impl Stream {
+    async fn new(sink: &dyn Sink) -> Self {
+        let stream = Self { epoch: Epoch::random(), schema: Arc::new(schema()), sequence: 0 };
+        sink.prepare(&stream.schema).await.expect("the store can be made ready");
+        stream
+    }
+
+    fn batch(&mut self, rows: &[HandRow]) -> Batch {
+        let mut encoded = Rows::new(2, 2);
+        for row in rows {
+            let keys = [row.campaign.as_bytes(), row.kind.as_bytes()];
+            encoded.push(row.window_start, keys, &[Some(row.count.into()), Some(row.revenue)]);
+        }
+        self.sequence += 1;
+        Batch {
+            source: "bench".into(),
+            epoch: self.epoch,
+            schema: Arc::clone(&self.schema),
+            sequence: self.sequence,
+            from: Arc::new(Frontier::default()),
+            to: Arc::new(Frontier::default()),
+            rows: encoded,
+        }
+    }
+}
+
+/// What a store is fed with when evs is not there.
+trait ByHand {
+    /// Empties the table.
+    async fn fresh(&mut self);
+    /// Adds rows, durably.
+    async fn insert(&mut self, rows: &[HandRow]);
+}
+
+async fn compare(name: &str, sink: &dyn Sink, mut by_hand: impl ByHand) {
+    for (size, batches) in SIZES {
+        let all = (0..batches).map(|at| rows((at * size) as i64 / 1000, size)).collect::<Vec<_>>();
+        let (mut of_sink, mut of_hand) = (Vec::new(), Vec::new());
+        for _ in 0..TURNS {
+            let mut stream = Stream::new(sink).await;
+            let encoded = all.iter().map(|rows| stream.batch(rows)).collect::<Vec<_>>();
+            let since = Instant::now();
+            for batch in &encoded {
+                assert_eq!(sink.apply(batch).await.expect("applied"), Applied::Now);
+            }
+            of_sink.push(since.elapsed().as_secs_f64());
+
+            by_hand.fresh().await;
+            let since = Instant::now();
+            for rows in &all {
+                by_hand.insert(rows).await;
+            }
+            of_hand.push(since.elapsed().as_secs_f64());
+        }
+        let rate = |mut seconds: Vec<f64>| {
+            seconds.sort_by(f64::total_cmp);
+            (size * batches) as f64 / seconds[TURNS / 2]
+        };
+        let (sink, hand) = (rate(of_sink), rate(of_hand));
+        println!("{name:10} {size:>7} {sink:>9.0} {hand:>9.0} {:>6.2}", sink / hand);
+    }
+}
+
+#[tokio::main]
+async fn main() {
+    let chosen = std::env::var("EVS_SINKS").unwrap_or_default();
+    let is_chosen = |name: &str| chosen.is_empty() || chosen.split(',').any(|chosen| chosen.trim() == name);
+    let url = |name: &str| is_chosen(name).then(|| evs_testkit::server(name)).flatten();
+    println!("{:10} {:>7} {:>9} {:>9} {:>6}", "store", "batch", "rows/s", "by hand", "ratio");
+    if is_chosen("sqlite") {
+        let directory = tempfile::tempdir().expect("a directory");
+        let sink = SqliteSink::open(directory.path().join("evs.db")).await.expect("a database");
+        compare("sqlite", &sink, sqlite::ByHand::open(&directory.path().join("by-hand.db")).await).await;
+    }
+    if let Some(url) = url("mysql") {
+        let sink = MySqlSink::connect(&url).await.expect("a right URL");
+        compare("mysql", &sink, mysql::ByHand::open(&url).await).await;
+    }
+    if let Some(url) = url("postgres") {
+        let sink = PostgresSink::connect(&url).await.expect("a right URL");
+        compare("postgres", &sink, postgres::ByHand::open(&url).await).await;
+    }
+    if let Some(url) = url("mongo") {
+        let sink = MongoSink::connect(&url).await.expect("a right URL");
+        compare("mongo", &sink, mongo::ByHand::open(&url).await).await;
+    }
+    if let Some(url) = url("cassandra") {
+        let sink = CassandraSink::connect(&url).await.expect("a right URL");
+        compare("cassandra", &sink, cassandra::ByHand::open(&url).await).await;
+    }
+}

@@ -1,0 +1,142 @@
+//! Two sources that add to a document that neither has found.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering::SeqCst},
+};
+
+use async_trait::async_trait;
+use evs_core::{Applied, Sink};
+use mongodb::bson::{Document, doc};
+
+use super::{
+    Scratch, batch,
+    proxy::{Fate, Judge, Proxy},
+    refused, schema, totals,
+};
+use crate::MongoSink;
+
+/// The other source, which comes first whenever this one makes documents: MongoDB answers with a duplicate
+/// key then, as it does to a row that is added a second time.
+struct Rival {
+    /// Where it adds its rows; nowhere, if the documents are to be gone again when they are looked for.
+    sink: Option<MongoSink>,
+    /// The index that the error names, if it names one.
+    index: Option<&'static str>,
+    /// How many commands ran into it.
+    met: AtomicUsize,
+}
+
+#[async_trait]
+impl Judge for Rival {
+    async fn judge(&self, command: &Document) -> Fate {
+        let updates = command.get_array("updates").map(Vec::as_slice).unwrap_or_default();
+        let upserts =
+            updates.iter().filter(|update| update.as_document().unwrap().get_bool("upsert").unwrap()).count();
+        if command.get_str("update").ok() != Some("ads") || upserts == 0 {
+            return Fate::Forward;
+        }
+        // Without documents, only once: they are made then.
+        if self.met.fetch_add(1, SeqCst) > 0 && self.sink.is_none() && self.index == Some("_id") {
+            return Fate::Forward;
+        }
+        if let Some(sink) = &self.sink {
+            sink.apply(&batch("rival", 1, ROWS)).await.unwrap();
+        }
+        let error = |index: i32| {
+            let mut error = doc! { "index": index, "code": 11000, "errmsg": "E11000 duplicate key error" };
+            if let Some(name) = self.index {
+                error.insert("keyPattern", doc! { name: 1 });
+            }
+            error
+        };
+        let errors = (0..).take(upserts).map(error).collect::<Vec<_>>();
+        Fate::Answer(doc! { "ok": 1.0, "n": 0, "nModified": 0, "writeErrors": errors })
+    }
+}
+
+const ROWS: &[super::Row<'_>] = &[(60, "c1", 250), (60, "c2", -1), (120, "c1", 3)];
+
+/// A sink that meets the rival, and what it answers to one batch.
+async fn met(scratch: &Scratch, rival: Rival) -> (Arc<Rival>, Result<Applied, evs_core::SinkError>) {
+    let rival = Arc::new(rival);
+    let proxy = Proxy::before(&scratch.url, Arc::clone(&rival)).await;
+    let sink = MongoSink::connect(&scratch.by_way_of(proxy.address)).await.unwrap();
+    sink.prepare(&schema()).await.unwrap();
+    let answer = sink.apply(&batch("web1", 1, ROWS)).await;
+    (rival, answer)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_duplicate_key_without_the_mark_is_a_lost_race_and_the_row_is_added() {
+    // Servers need not name the index.
+    for index in [Some("_id"), None] {
+        let Some(scratch) = Scratch::new().await else { return };
+        let plain = scratch.sink().await;
+        plain.prepare(&schema()).await.unwrap();
+        let sink = Some(scratch.sink().await);
+        let (rival, answer) = met(&scratch, Rival { sink, index, met: AtomicUsize::new(0) }).await;
+        assert_eq!(answer.unwrap(), Applied::Now);
+        assert_eq!(rival.met.load(SeqCst), 1, "the second request makes nothing");
+        let expected = ROWS.iter().map(|(window, key, value)| (*window, (*key).to_owned(), 2, value * 2));
+        assert_eq!(totals(&plain).await, expected.collect::<Vec<_>>());
+        // And now that the marks are there, the same error means that it was added.
+        assert_eq!(plain.apply(&batch("web1", 1, ROWS)).await.unwrap(), Applied::Before);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_document_that_is_gone_when_it_is_looked_for_is_made() {
+    let Some(scratch) = Scratch::new().await else { return };
+    let (rival, answer) =
+        met(&scratch, Rival { sink: None, index: Some("_id"), met: AtomicUsize::new(0) }).await;
+    assert_eq!(answer.unwrap(), Applied::Now);
+    assert_eq!(rival.met.load(SeqCst), 2);
+    let found = totals(&scratch.sink().await).await;
+    assert_eq!(found.iter().map(|row| row.3).collect::<Vec<_>>(), [250, -1, 3]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_duplicate_key_of_another_index_is_refused_and_the_index_named() {
+    let Some(scratch) = Scratch::new().await else { return };
+    let sink = scratch.sink().await;
+    sink.prepare(&schema()).await.unwrap();
+    let index = doc! { "key": { "campaign": 1 }, "name": "campaign_1", "unique": true };
+    scratch.database.run_command(doc! { "createIndexes": "ads", "indexes": [index] }).await.unwrap();
+    let told = refused(sink.apply(&batch("web1", 1, &[(60, "c1", 1), (120, "c1", 1)])).await);
+    assert!(told.contains("unique index") && told.contains("campaign_1") && told.contains("ads"), "{told}");
+    assert_eq!(sink.progress("web1").await.unwrap(), []);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn eight_sources_that_add_to_the_same_rows_at_once_lose_nothing() {
+    const SOURCES: usize = 8;
+    const BATCHES: u64 = 5;
+    let Some(scratch) = Scratch::new().await else { return };
+    scratch.sink().await.prepare(&schema()).await.unwrap();
+    let keys = (0..40).map(|key| format!("c{key}")).collect::<Vec<_>>();
+    let mut writers = tokio::task::JoinSet::new();
+    for source in 0..SOURCES {
+        let (url, keys) = (scratch.url.clone(), keys.clone());
+        writers.spawn(async move {
+            let sink = MongoSink::connect(&url).await.unwrap();
+            for sequence in 1..=BATCHES {
+                // New windows with each batch, so that documents are made at the same time.
+                let rows = keys.iter().map(|key| (60 * sequence.cast_signed(), key.as_str(), 7));
+                let batch = batch(&format!("web{source}"), sequence, &rows.collect::<Vec<_>>());
+                while let Err(error) = sink.apply(&batch).await {
+                    assert!(error.is_transient(), "{error:?}");
+                }
+            }
+        });
+    }
+    while let Some(done) = writers.join_next().await {
+        done.unwrap();
+    }
+    let found = totals(&scratch.sink().await).await;
+    assert_eq!(found.len(), keys.len() * BATCHES as usize);
+    assert!(found.iter().all(|row| (row.2, row.3) == (SOURCES as i128, 7 * SOURCES as i128)), "{found:?}");
+    // Each source has a mark of its own.
+    let document = scratch.documents("ads").await.swap_remove(0);
+    assert_eq!(document.get_document("_evs").unwrap().len(), SOURCES);
+}
