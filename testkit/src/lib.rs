@@ -7,6 +7,7 @@
 mod ads;
 mod cdn;
 mod combined;
+pub mod disk;
 pub mod instance;
 pub mod proxy;
 mod random;
@@ -15,6 +16,7 @@ mod writer;
 
 use std::collections::BTreeMap;
 
+pub use disk::SmallDisk;
 pub use instance::Instance;
 pub use proxy::Proxy;
 pub use random::Random;

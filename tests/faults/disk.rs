@@ -1,77 +1,12 @@
-//! A full disk: a small tmpfs, mounted where only the process under test sees it.
+//! A full disk, which only the process under test sees.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-    process::{Child, ChildStdin, Command, Stdio},
-};
-
-use evs_testkit::{Generator, Kind, Mix};
+use evs_testkit::{Generator, Kind, Mix, SmallDisk};
 
 use crate::{
     lock, skip,
     support::process::{Place, Running},
     unlock,
 };
-
-/// A mount namespace with a small file system on a directory. It is gone when this is dropped.
-struct SmallDisk {
-    holder: Child,
-    // Closed, it ends the holder.
-    _stdin: ChildStdin,
-    /// The way to the file system for those outside of the namespace.
-    outside: PathBuf,
-}
-
-impl SmallDisk {
-    fn mount(at: &Path, bytes: u64) -> Option<Self> {
-        use std::io::Read;
-
-        fs::create_dir_all(at).unwrap();
-        let script = r#"mount -t tmpfs -o size="$1" tmpfs "$2" && echo mounted && exec cat"#;
-        let mut command = Command::new("unshare");
-        command.args(["-m", "sh", "-c", script, "sh", &bytes.to_string()]).arg(at);
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
-        let mut holder = command.spawn().ok()?;
-        let mut said = [0; 8];
-        if holder.stdout.as_mut()?.read_exact(&mut said).is_err() {
-            holder.wait().unwrap();
-            return None;
-        }
-        let stdin = holder.stdin.take()?;
-        let outside = PathBuf::from(format!("/proc/{}/root{}", holder.id(), at.display()));
-        Some(Self { holder, _stdin: stdin, outside })
-    }
-
-    /// What runs a program in the namespace.
-    fn wrapper(&self) -> [String; 3] {
-        ["nsenter".into(), format!("--mount=/proc/{}/ns/mnt", self.holder.id()), "--".into()]
-    }
-
-    /// Takes that many bytes of the room.
-    fn fill(&self, bytes: usize) {
-        fs::write(self.outside.join("ballast"), vec![b'x'; bytes]).unwrap();
-    }
-
-    /// Takes all of the room that is left.
-    fn fill_up(&self) {
-        use std::io::Write;
-
-        let mut rest = fs::File::create(self.outside.join("rest")).unwrap();
-        while rest.write(&[b'x'; 4096]).is_ok() {}
-    }
-
-    fn make_room(&self) {
-        fs::remove_file(self.outside.join("ballast")).unwrap();
-    }
-}
-
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        let _ = self.holder.kill();
-        let _ = self.holder.wait();
-    }
-}
 
 fn small_disk(test: &str, place: &Place) -> Option<SmallDisk> {
     let disk = SmallDisk::mount(&place.state(), 2 << 20);

@@ -187,8 +187,13 @@ impl<C: Connector> SqlSink<C> {
         self.progress.advance(connection, dialect, last.as_ref(), &Progress::after(batch)).await?;
         let bytes_max = connection.statement_bytes_max();
         let mut statements = Statements::new(&table, dialect, &batch.rows, bytes_max);
-        while let Some((sql, parameters)) = statements.next_statement()? {
-            connection.execute(sql, parameters).await?;
+        let mut next = statements.next_statement()?;
+        while let Some((sql, parameters)) = next {
+            // The next one is made while the store is at this one.
+            let (executed, made) =
+                tokio::join!(connection.execute(sql, parameters), async { statements.next_statement() });
+            executed?;
+            next = made?;
         }
         connection.commit().await?;
         lease.give_back();
