@@ -2,7 +2,7 @@
 
 use std::{
     net::{Ipv4Addr, SocketAddr},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::Command,
     sync::{
         Arc,
@@ -12,7 +12,7 @@ use std::{
 };
 
 use evs::{SinkError, prelude::*};
-use evs_testkit::{Instance, Proxy, SmallDisk, proxy::Protocol, services::skip};
+use evs_testkit::{Instance, Proxy, proxy::Protocol, services::skip};
 use sqlx::{AssertSqlSafe, Connection, MySqlConnection, PgConnection, SqliteConnection};
 
 /// A kind of store.
@@ -34,8 +34,6 @@ pub(crate) const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// The size of a server's own disk.
 const DISK: &str = "1g";
-/// The size of the disk of a database without a server.
-const SMALL_DISK_BYTES: u64 = 4 << 20;
 
 struct Server {
     instance: Instance,
@@ -145,8 +143,7 @@ impl Store {
                 self.cql(&format!("CREATE KEYSPACE {name} WITH replication = {replication}"));
             }
         }
-        let mut database =
-            Database { store: Arc::clone(self), name, dir, disk: None, proxy: None, lock: None };
+        let mut database = Database { store: Arc::clone(self), name, dir, proxy: None, lock: None };
         database.open_proxy();
         database
     }
@@ -179,7 +176,6 @@ pub(crate) struct Database {
     name: String,
     /// Of the database, for stores without a server.
     dir: tempfile::TempDir,
-    disk: Option<SmallDisk>,
     proxy: Option<Proxy>,
     /// Keeps everybody from writing, for stores without a server.
     lock: Option<SqliteConnection>,
@@ -193,10 +189,7 @@ impl Database {
     /// Where evs is told to deliver to: through the proxy, if there is one.
     pub(crate) fn url(&self) -> String {
         match self.store.engine {
-            Engine::Sqlite => {
-                let folder = self.disk.as_ref().map_or(self.dir.path(), SmallDisk::outside);
-                format!("sqlite://{}", folder.join("stats.db").display())
-            }
+            Engine::Sqlite => format!("sqlite://{}", self.dir.path().join("stats.db").display()),
             // What TLS hides the proxy cannot read.
             Engine::MySql => self.server_url("?ssl-mode=DISABLED"),
             Engine::Postgres => self.server_url("?sslmode=disable"),
@@ -260,13 +253,10 @@ impl Database {
         }
     }
 
-    /// The disk that the database has to itself, if that can be had: its server's, or from now on one of its own.
-    pub(crate) fn disk(&mut self) -> Option<PathBuf> {
-        if let Some(server) = &self.store.server {
-            return server.has_disk.then(|| server.instance.folder().to_owned());
-        }
-        self.disk = SmallDisk::mount(self.dir.path(), SMALL_DISK_BYTES);
-        self.disk.as_ref().map(|disk| disk.outside().to_owned())
+    /// The disk that the server has to itself, if that could be had.
+    pub(crate) fn disk(&self) -> Option<&Path> {
+        let server = self.store.server.as_ref().filter(|server| server.has_disk);
+        server.map(|server| server.instance.folder())
     }
 
     /// Like [`Database::down`] and [`Database::up`], one after the other, for a server that may have ended by itself.

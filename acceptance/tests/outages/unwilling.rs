@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use evs::{prelude::*, status::SinkState};
+use evs::status::SinkState;
 
 use crate::{
     counting::{Counting, KIND},

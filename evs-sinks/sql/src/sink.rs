@@ -177,14 +177,18 @@ impl<C: Connector> SqlSink<C> {
         let connection = &mut lease.connection;
         let table = self.table(connection, &batch.schema).await?;
         let (dialect, source) = (self.dialect(), &batch.source);
-        let last = self.progress.lock(connection, dialect, source, batch.epoch, batch.statistic()).await?;
-        if let Some(applied) = judge(last.as_ref(), batch)? {
-            connection.rollback().await?;
-            lease.give_back();
-            return Ok(applied);
-        }
         // First, so that a second attempt waits here for the outcome of the first.
-        self.progress.advance(connection, dialect, last.as_ref(), &Progress::after(batch)).await?;
+        let next = Progress::after(batch);
+        if !self.progress.follow(connection, dialect, &next).await? {
+            let last =
+                self.progress.lock(connection, dialect, source, batch.epoch, batch.statistic()).await?;
+            if let Some(applied) = judge(last.as_ref(), batch)? {
+                connection.rollback().await?;
+                lease.give_back();
+                return Ok(applied);
+            }
+            self.progress.advance(connection, dialect, last.as_ref(), &next).await?;
+        }
         let bytes_max = connection.statement_bytes_max();
         let mut statements = Statements::new(&table, dialect, &batch.rows, bytes_max);
         let mut next = statements.next_statement()?;
