@@ -1,26 +1,13 @@
-use std::{
-    collections::BTreeMap,
-    fs::OpenOptions,
-    hash::{BuildHasher, RandomState},
-    io::Write,
-    sync::Arc,
-    time::Instant,
-};
-
-use evs::prelude::*;
-use evs_testkit::Random;
+use std::{sync::Arc, time::Instant};
 
 use crate::{
-    counting::{Counting, KIND, builder_for},
+    counting::KIND,
+    pages::{BATCH_BYTES, Pages},
     store::Store,
-    support::{process::Place, totals_of},
-    watched::Watched,
+    support::process::Place,
 };
 
 const BATCHES: u64 = 500;
-const ROWS_PER_BATCH: u64 = 8;
-/// Long, so that 500 batches in memory would be seen: 64 KiB each.
-const KEY_BYTES: usize = 8 << 10;
 /// Of memory, while 32 MiB of batches go to the disk and come back.
 const GROWTH_MAX: u64 = 16 << 20;
 
@@ -29,10 +16,7 @@ pub(crate) async fn of_500_batches(store: Arc<Store>) {
     let mut database = store.database().await;
     let place = Place::new(KIND, 5);
     let mut pages = Pages::new(&place);
-    let statistic =
-        Statistic::named("pages").group_by(["request_uri"]).measure(count()).measure(sum("body_bytes_sent"));
-    let (sink, account) = Watched::new(database.sink().await);
-    let counting = Counting::run(builder_for(&place, statistic, "combined").sink("store", sink), &[&account]);
+    let (counting, account) = pages.count_into(database.sink().await);
     pages.write();
     counting.until("the first batch is there", |status| status.sinks[0].batches > 0).await;
 
@@ -51,7 +35,7 @@ pub(crate) async fn of_500_batches(store: Arc<Store>) {
     }
     let status = counting.status();
     assert!(status.sinks[0].waiting >= BATCHES, "{status:#?}");
-    assert!(status.binlog_bytes > BATCHES * ROWS_PER_BATCH * KEY_BYTES as u64 / 2, "{status:#?}");
+    assert!(status.binlog_bytes > BATCHES * BATCH_BYTES / 2, "{status:#?}");
 
     database.up().await;
     let since = Instant::now();
@@ -70,7 +54,7 @@ pub(crate) async fn of_500_batches(store: Arc<Store>) {
         "{:?}: {BATCHES} batches of {} KiB caught up in {all:.1} s, {delivering:.1} s of it delivering ({:.0} \
          batches/s); memory {} MiB, at the most {} MiB",
         database.engine(),
-        (ROWS_PER_BATCH * KEY_BYTES as u64) >> 10,
+        BATCH_BYTES >> 10,
         BATCHES as f64 / delivering.max(0.001),
         at_first >> 20,
         most >> 20
@@ -78,48 +62,7 @@ pub(crate) async fn of_500_batches(store: Arc<Store>) {
     assert!(most < at_first + GROWTH_MAX, "{} MiB, from {} MiB", most >> 20, at_first >> 20);
     assert_eq!(caught_up.sinks[0].batches, caught_up.batches);
     account.assert_in_order();
-    let pipeline = counting.stop().await;
-    let schema = pipeline.schemas().next().unwrap();
-    let counted = totals_of(&*database.sink().await, schema).await;
-    assert_eq!(counted.len(), pages.bytes.len(), "pages lost, or counted that were not asked for");
-    for ((_, keys), (count, bytes)) in counted {
-        let expected = pages.bytes.get(&pages.hasher.hash_one(&keys[0]));
-        assert_eq!((count, Some(bytes)), (1, expected.map(|&bytes| bytes.into())));
-    }
-}
-
-/// Requests for pages that are never asked for again.
-struct Pages<'a> {
-    place: &'a Place,
-    random: Random,
-    hasher: RandomState,
-    /// Of each page, by its hash: the pages themselves would take the memory that is to be seen.
-    bytes: BTreeMap<u64, u64>,
-}
-
-impl<'a> Pages<'a> {
-    fn new(place: &'a Place) -> Self {
-        let (random, hasher) = (Random::new(5), RandomState::new());
-        Self { place, random, hasher, bytes: BTreeMap::new() }
-    }
-
-    /// Logs what becomes a batch.
-    fn write(&mut self) {
-        const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-        let mut lines = Vec::new();
-        for _ in 0..ROWS_PER_BATCH {
-            let mut page = b"/".to_vec();
-            // No compression makes it short.
-            page.extend(self.random.bytes(KEY_BYTES).iter().map(|byte| LETTERS[usize::from(byte % 64)]));
-            let bytes = self.random.below(1 << 40);
-            lines.extend(b"192.0.2.1 - - [21/Nov/2026:13:25:00 +0000] \"GET ");
-            lines.extend(&page);
-            writeln!(lines, " HTTP/1.1\" 200 {bytes} \"-\" \"-\"").unwrap();
-            self.bytes.insert(self.hasher.hash_one(&page), bytes);
-        }
-        let mut log = OpenOptions::new().append(true).create(true).open(self.place.log()).unwrap();
-        log.write_all(&lines).unwrap();
-    }
+    pages.assert_exact(counting, &database).await;
 }
 
 /// What this process has in memory, in bytes.

@@ -16,12 +16,12 @@ pub(crate) async fn at_start(store: Arc<Store>) {
     let mut database = store.database().await;
     database.down().await;
     let mut place = Place::new(KIND, 1);
-    place.write(2_000);
+    place.write(500);
     let (counting, account) = Counting::start(&place, database.sink().await);
     counting.until_down().await;
     let since = Instant::now();
     while since.elapsed() < Duration::from_secs(5) {
-        place.write(200);
+        place.write(20);
         // What is written meanwhile waits for the sink, and is shown to wait.
         let status = counting.until_cut(&place).await;
         let waits = |status: &evs::Status| status.sinks[0].waiting == status.batches;

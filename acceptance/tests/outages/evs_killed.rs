@@ -31,11 +31,11 @@ pub(crate) async fn while_it_delivers(store: Arc<Store>) {
         while !database.proxy().await_happened(kill, Duration::from_millis(10)) {
             assert!(Instant::now() < deadline, "kill {kill}: it does not deliver: {}", process.stderr());
             process.assert_running();
-            place.write(1 + random.below(200));
+            place.write(1 + random.below(40));
         }
         // Dropped, it is killed: with a message on the way to the server that may take effect much later.
         drop(process);
-        place.write(random.below(500));
+        place.write(random.below(100));
     }
     let outcome = Running::start(place.command_to(&database.url()).arg("--once")).outcome();
     outcome.assert_complete();

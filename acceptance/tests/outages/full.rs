@@ -6,13 +6,10 @@ use std::{
 
 use evs_testkit::{disk::fill_up, services::skip};
 
-use crate::{
-    counting::{Counting, KIND},
-    store::Store,
-    support::process::Place,
-};
+use crate::{counting::KIND, pages::Pages, store::Store, support::process::Place};
 
-const STEPS_MAX: usize = 1000;
+/// More than any server has room for in files that it has made already.
+const STEPS_MAX: usize = 2000;
 
 /// The database's disk is full: its sink is down and says why, for as long as it is.
 pub(crate) async fn disk(store: Arc<Store>) {
@@ -24,16 +21,16 @@ pub(crate) async fn disk(store: Arc<Store>) {
     let Some(disk) = database.disk().map(Path::to_owned) else {
         return skip("disk of its own", "mounting is not permitted: it needs root");
     };
-    let mut place = Place::new(KIND, 8);
-    place.write(500);
-    let (counting, account) = Counting::start(&place, database.sink().await);
-    counting.until_delivered(&place).await;
+    let place = Place::new(KIND, 8);
+    let mut pages = Pages::new(&place);
+    let (counting, account) = pages.count_into(database.sink().await);
+    pages.write();
+    counting.until("the first batch is there", |status| status.sinks[0].batches > 0).await;
 
     let full = Full::new(&disk);
-    // What has room in pages that are there already is taken.
     for step in 0.. {
         assert!(step < STEPS_MAX, "{:#?}", counting.status());
-        place.write(1000);
+        pages.write();
         counting.until_cut(&place).await;
         if counting.sink().retries > 0 {
             break;
@@ -45,9 +42,10 @@ pub(crate) async fn disk(store: Arc<Store>) {
     drop(full);
     // Some servers have ended by themselves, and some must be told that there is room again.
     database.restart().await;
-    counting.until_delivered(&place).await;
+    let caught_up = counting.until("it has caught up", |status| status.sinks[0].waiting == 0).await;
+    assert_eq!(caught_up.sinks[0].batches, caught_up.batches);
     account.assert_in_order();
-    counting.assert_exact(&place, &database).await;
+    pages.assert_exact(counting, &database).await;
 }
 
 /// A file that takes all the room of a disk, until this is dropped.

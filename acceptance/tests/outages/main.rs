@@ -20,6 +20,7 @@ mod evs_killed;
 mod full;
 mod killed;
 mod neighbour;
+mod pages;
 mod silent;
 mod store;
 mod unwilling;

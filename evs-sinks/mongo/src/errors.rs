@@ -70,8 +70,10 @@ const UNKNOWN_REPL_WRITE_CONCERN: i32 = 79;
 /// shutdowns, time limits, stale routing and overload, and a full disk, which is made room on while the
 /// batch waits.
 const TRANSIENT: &[i32] = &[
+    1,     // InternalError: it says nothing of the batch, a full disk is among its causes
     6,     // HostUnreachable
     7,     // HostNotFound
+    8,     // UnknownError
     24,    // LockTimeout
     43,    // CursorNotFound
     46,    // LockBusy
