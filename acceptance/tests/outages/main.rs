@@ -10,7 +10,7 @@
 // What fails in a helper fails the test.
 #![allow(clippy::unwrap_used)]
 
-#[path = "../support/mod.rs"]
+#[path = "../../../tests/support/mod.rs"]
 mod support;
 
 mod backlog;

@@ -142,7 +142,7 @@ impl Store {
     }
 
     fn cql(&self, statement: &str) {
-        let script = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("scripts/servers/cql.py");
+        let script = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../scripts/servers/cql.py");
         let address = self.server().address();
         let mut command = Command::new("python3");
         command.arg(script).args([&address.ip().to_string(), &address.port().to_string(), statement]);

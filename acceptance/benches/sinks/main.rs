@@ -1,7 +1,7 @@
 //! Rows per second into each store: evs's sink, and the same rows by the simplest bulk statement written by hand.
 //!
 //!     eval "$(scripts/services env)"
-//!     cargo bench --features full --bench sinks
+//!     cargo bench -p evs-acceptance
 //!
 //! Without a server's URL (`EVS_MYSQL_URL` and so on) its store is left out. `EVS_SINKS=mysql,mongo` picks stores.
 //! Both ways are durable and merge with what is there; by hand there is nothing that makes it once. They take turns,
