@@ -7,7 +7,7 @@ use std::{
 
 use crate::{
     Measure, StatisticSpec, Totals,
-    log::{Column, Counted, Number, Shape},
+    log::{Column, Counted, Shape},
 };
 
 pub(crate) const WINDOW_SECONDS: i64 = 60;
@@ -16,8 +16,6 @@ pub(crate) const WINDOW_SECONDS: i64 = 60;
 #[derive(Debug)]
 pub(crate) struct Tally {
     statistics: Vec<Statistic>,
-    /// Fields that something sums up, by their place: a line with another text there is rejected.
-    summed: Vec<usize>,
 }
 
 #[derive(Debug)]
@@ -65,7 +63,7 @@ impl Tally {
         let key = |name: &&str| {
             shape.keys().iter().position(|column| column.name == *name).expect("a key of the log")
         };
-        let statistics: Vec<_> = statistics
+        let statistics = statistics
             .iter()
             .map(|spec| Statistic {
                 keys: spec.by.iter().map(key).collect(),
@@ -77,17 +75,11 @@ impl Tally {
                 closed: Digest::default(),
             })
             .collect();
-        let mut summed: Vec<_> = statistics.iter().filter_map(|s| Some(s.measure?.1)).collect();
-        summed.sort_unstable();
-        summed.dedup();
-        Self { statistics, summed }
+        Self { statistics }
     }
 
-    /// Counts a line, unless it must be rejected: then it says no.
-    pub(crate) fn add(&mut self, second: i64, line: &Counted) -> bool {
-        if self.summed.iter().any(|&number| line.numbers[number] == Number::Wrong) {
-            return false;
-        }
+    /// Counts a line.
+    pub(crate) fn add(&mut self, second: i64, line: &Counted) {
         let window = second.div_euclid(WINDOW_SECONDS) as u64;
         for statistic in &mut self.statistics {
             let keys =
@@ -95,7 +87,7 @@ impl Tally {
             let row = statistic.rows.entry(keys).or_default();
             row.lines += 1;
             if let Some((kind, number)) = statistic.measure
-                && let Number::Is(value) = line.numbers[number]
+                && let Some(value) = line.numbers[number]
             {
                 row.value = match kind {
                     Kind::Sum => {
@@ -106,7 +98,6 @@ impl Tally {
                 };
             }
         }
-        true
     }
 
     /// Adds the rows of windows that end before `second` to the digests, and forgets them.

@@ -1,5 +1,5 @@
 use super::{
-    Column, Counted, Digits, Number, Shape, hex, push,
+    Column, Counted, Digits, Shape, hex, push,
     words::{addresses, agents, any, one_of, popular},
 };
 use crate::{Random, clock::Time};
@@ -64,22 +64,22 @@ impl Shape for Ads {
         let (c, t, v) = (campaigns.text(campaign), events.text(event), Digits::new(value));
         let query: [&[u8]; 10] = [b"c=", c, b"&b=", &banner, b"&t=", t, b"&v=", &v, b"&u=", &user];
         self.write(random, time, &query, log);
-        Counted::new(&[campaign, event], &[Number::Is(value as i64)])
+        Counted::new(&[campaign, event], &[Some(value as i64)])
     }
 
     /// Arguments in any order and case, encoded, missing, empty or twice.
     fn odd(&self, random: &mut Random, time: &Time, log: &mut Vec<u8>) -> Counted {
         let value = random.below(1 << 50) as i64;
-        let is = Number::Is(value);
+        let is = Some(value);
         let (query, campaign, event, value) = match random.below(8) {
             0 => (format!("v={value}&t=imp&c=%31%30+0%2B"), "10 0+", "imp", is),
             1 => (format!("C=upper&c=lower&T=sale&V={value}"), "upper", "sale", is),
             2 => (format!("c=first&c=second&t=imp&v={value}&v=5"), "first", "imp", is),
             3 => (format!("v={value}"), "-", "-", is),
-            4 => ("c=&t=&v=".to_owned(), "", "", Number::Absent),
-            5 => ("c=1&t=click&v=-".to_owned(), "1", "click", Number::Absent),
+            4 => ("c=&t=&v=".to_owned(), "", "", None),
+            5 => ("c=1&t=click&v=-".to_owned(), "1", "click", None),
             6 => (format!("cc=7&xt=1&t&c=%zz&t=%C3%A9&v={value}#v=9"), "%zz", "é", is),
-            _ => (format!("c=-5&t=sale&v=-{value}"), "-5", "sale", Number::Is(-value)),
+            _ => (format!("c=-5&t=sale&v=-{value}"), "-5", "sale", Some(-value)),
         };
         self.write(random, time, &[query.as_bytes()], log);
         let [campaigns, events] = &self.keys;

@@ -25,13 +25,9 @@ const ODD_HOSTS: [(&str, &[u8]); 6] = [
     (r"c\x5Cd e", b"c\\d e"),
     ("[2001:db8::1]", b"[2001:db8::1]"),
 ];
-/// What several upstreams have taken is no number.
-const ODD_UPSTREAM_TIMES: [(&str, Number); 4] = [
-    ("-", Number::Absent),
-    ("0.001, 0.002", Number::Wrong),
-    ("0.000, 0.001 : 0.300", Number::Wrong),
-    ("-, 0.301", Number::Wrong),
-];
+/// What several upstreams have taken is added up.
+const ODD_UPSTREAM_TIMES: [(&str, Number); 4] =
+    [("-", None), ("0.001, 0.002", Some(3)), ("0.000, 0.001 : 0.300", Some(301)), ("-, 0.301", Some(301))];
 
 /// 22 fields, as a content delivery network logs them.
 #[derive(Debug)]
@@ -183,14 +179,14 @@ impl Shape for Cdn {
 
     fn good(&self, random: &mut Random, time: &Time, log: &mut Vec<u8>) -> Counted {
         let (keys, bytes) = (self.usual_keys(random), random.below(3_000_000));
-        let took = Number::Is(keys[REQUEST_TIME] as i64);
+        let took = Some(keys[REQUEST_TIME] as i64);
         // What the cache has, no upstream was asked for.
         let (shown, upstream) = match keys[CACHE] {
-            0 => (&b"-"[..], Number::Absent),
+            0 => (&b"-"[..], None),
             _ => (self.keys[REQUEST_TIME].text(keys[REQUEST_TIME]), took),
         };
         self.write(random, time, &keys, &Digits::new(bytes), shown, log);
-        Counted::new(&keys, &[Number::Is(bytes as i64), took, upstream])
+        Counted::new(&keys, &[Some(bytes as i64), took, upstream])
     }
 
     /// Escaped hosts, several upstreams, sizes that are missing.
@@ -200,12 +196,12 @@ impl Shape for Cdn {
         keys[URI] = URIS;
         let bytes = random.below(1 << 45);
         let (shown, bytes) = match random.below(3) {
-            0 => ("-".to_owned(), Number::Absent),
-            _ => (bytes.to_string(), Number::Is(bytes as i64)),
+            0 => ("-".to_owned(), None),
+            _ => (bytes.to_string(), Some(bytes as i64)),
         };
         let (upstream, wait) = ODD_UPSTREAM_TIMES[random.below(ODD_UPSTREAM_TIMES.len() as u64) as usize];
         self.write(random, time, &keys, shown.as_bytes(), upstream.as_bytes(), log);
-        Counted::new(&keys, &[bytes, Number::Is(keys[REQUEST_TIME] as i64), wait])
+        Counted::new(&keys, &[bytes, Some(keys[REQUEST_TIME] as i64), wait])
     }
 
     fn date(&self, time: &Time) -> (Vec<u8>, &'static [u8]) {

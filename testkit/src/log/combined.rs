@@ -1,5 +1,5 @@
 use super::{
-    Column, Counted, Digits, Number, Shape, push,
+    Column, Counted, Digits, Shape, push,
     words::{addresses, agents, any, one_of, popular},
 };
 use crate::{Random, clock::Time};
@@ -116,7 +116,7 @@ impl Shape for Combined {
             agent: self.agents.text(agent),
         };
         self.write(random, time, &line, log);
-        Counted::new(&[status], &[Number::Is(bytes as i64)])
+        Counted::new(&[status], &[Some(bytes as i64)])
     }
 
     fn odd(&self, random: &mut Random, time: &Time, log: &mut Vec<u8>) -> Counted {
@@ -137,8 +137,8 @@ impl Shape for Combined {
         };
         let (status, bytes) = (one_of(random, &UNUSUAL), random.below(1 << 40));
         let (shown, bytes) = match random.below(4) {
-            0 => ("-".to_owned(), Number::Absent),
-            _ => (bytes.to_string(), Number::Is(bytes as i64)),
+            0 => ("-".to_owned(), None),
+            _ => (bytes.to_string(), Some(bytes as i64)),
         };
         let agent = random.pick(&["", "-", r"\xFF\xFE", "a [21/Nov/2026:13:25:22 +0000] b", "日本語"]);
         let line = Line {

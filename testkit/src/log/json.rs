@@ -1,5 +1,5 @@
 use super::{
-    Column, Counted, Digits, Number, Shape, push,
+    Column, Counted, Digits, Shape, push,
     words::{addresses, agents, any, one_of, popular},
 };
 use crate::{Random, clock::Time};
@@ -56,17 +56,17 @@ impl Shape for Json {
         let mut path = b"/catalogue/".to_vec();
         path.extend_from_slice(&Digits::new(random.skewed(PAGES)));
         self.write(random, time, status, &Digits::new(bytes), &path, log);
-        Counted::new(&[status], &[Number::Is(bytes as i64)])
+        Counted::new(&[status], &[Some(bytes as i64)])
     }
 
     /// Escapes, and sizes that are missing or texts.
     fn odd(&self, random: &mut Random, time: &Time, log: &mut Vec<u8>) -> Counted {
         let bytes = random.below(1 << 40);
         let (shown, bytes) = match random.below(4) {
-            0 => ("null".to_owned(), Number::Absent),
-            1 => ("\"-\"".to_owned(), Number::Absent),
-            2 => (format!("\"{bytes}\""), Number::Is(bytes as i64)),
-            _ => (bytes.to_string(), Number::Is(bytes as i64)),
+            0 => ("null".to_owned(), None),
+            1 => ("\"-\"".to_owned(), None),
+            2 => (format!("\"{bytes}\""), Some(bytes as i64)),
+            _ => (bytes.to_string(), Some(bytes as i64)),
         };
         let path = random.pick(&[r#"/say\"hi\""#, r"/\u0000\u001f\\", "/日本語", r#"/\",\"status\":200,\""#]);
         self.write(random, time, UNUSUAL, shown.as_bytes(), path.as_bytes(), log);

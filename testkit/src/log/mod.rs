@@ -50,7 +50,7 @@ pub(crate) struct Counted {
 
 impl Counted {
     fn new(keys: &[usize], numbers: &[Number]) -> Self {
-        let mut counted = Self { keys: [0; KEYS_MAX], numbers: [Number::Absent; NUMBERS_MAX] };
+        let mut counted = Self { keys: [0; KEYS_MAX], numbers: [None; NUMBERS_MAX] };
         for (place, &key) in counted.keys.iter_mut().zip(keys) {
             *place = key as u32;
         }
@@ -59,14 +59,8 @@ impl Counted {
     }
 }
 
-/// A field where a number is expected, times ten to the power of its scale.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Number {
-    Is(i64),
-    Absent,
-    /// No number: the line is rejected if anything sums the field up.
-    Wrong,
-}
+/// The number in a field, times ten to the power of its scale, if there is one.
+pub(crate) type Number = Option<i64>;
 
 /// A field that lines are counted by.
 #[derive(Clone, Debug)]

@@ -7,7 +7,7 @@ use crate::Random;
 pub(super) const ADDRESSES: usize = 50_000;
 
 pub(super) fn addresses() -> Column {
-    let address = |at| format!("{}.{}.{}.{}", 20 + at % 180, at / 180 % 256, at * 7 % 256, at * 13 % 256);
+    let address = |at| format!("{}.{}.{}.{}", 20 + at % 200, at / 200, at * 7 % 256, at * 13 % 256);
     Column::new("remote_addr", (0..ADDRESSES).map(address))
 }
 
