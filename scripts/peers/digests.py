@@ -74,6 +74,13 @@ def of_sqlite(path, statistics):
         database.close()
 
 
+def of_summary(path, log):
+    """What evs prints at its end."""
+    summary = json.loads(Path(path).read_text().splitlines()[-1])
+    wrong = [f"{name} {summary[name]} for {log[name]}" for name in ("lines", "rejected") if summary[name] != log[name]]
+    return ", ".join(wrong)
+
+
 def of_goaccess(path, statistics):
     """GoAccess has panels of its own; of them, the number of lines and of bytes can be compared."""
     general = json.loads(Path(path).read_text())["general"]

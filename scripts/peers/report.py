@@ -17,6 +17,7 @@ class Result:
     spread: float
     runs: int
     wrong: str
+    compares: str
 
     @property
     def rate(self):
@@ -48,7 +49,7 @@ def table(results):
             floor, best = floor_of(results, workload, one.cores), best_peer(results, workload, one.cores)
             of_floor = f"{one.rate / floor.rate:.2f}" if floor else ""
             times = f"{one.rate / best.rate:.1f}" if best and one.kind != "floor" else ""
-            exact = "" if one.kind == "floor" else "**no**" if one.wrong else "yes"
+            exact = "**no**" if one.wrong else one.compares
             name = f"**{one.name}**" if one.kind == "evs" else one.name
             peak = "< 15" if one.peak_mib < 15 else f"{one.peak_mib:.0f}"
             rows.append(
