@@ -1,24 +1,20 @@
-//! Each workload of the benches, malformed and odd lines among them and times that step back, gives exactly the
-//! digests that its generator knows: up to thirty statistics at once, and other orders of fields.
+//! Each workload of the benches, malformed and odd lines among them and times that step back, gives exactly
+//! the digests that its generator knows: up to thirty statistics at once, and other orders of fields.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+#[path = "../benches/support/mod.rs"]
+mod support;
 
 use std::sync::Arc;
 
 use evs::{Schema, prelude::*, sink::MemorySink};
-use evs_testkit::{Digest, Generator, Measure, Mix, Options, StatisticSpec, Workload};
+use evs_testkit::{Digest, Generator, Mix, Options, Workload};
+use support::{format, statistics};
 
 const LINES: u64 = 50_000;
 const OPTIONS: Options =
     Options { mix: Mix { malformed_every: 500, odd_every: 500 }, is_shuffled: true, seed: 5 };
-
-fn statistic(spec: &StatisticSpec) -> Statistic {
-    let statistic = Statistic::named(spec.name).group_by(spec.by.iter().copied()).measure(count());
-    spec.measures.iter().fold(statistic, |statistic, measure| match *measure {
-        Measure::Sum(field, scale) => statistic.measure(sum(field).scale(scale)),
-        Measure::Max(field, scale) => statistic.measure(max(field).scale(scale)),
-    })
-}
 
 async fn digest(sink: &MemorySink, schema: &Schema) -> Digest {
     let rows = sink.totals(schema, i64::MIN..i64::MAX).await.unwrap();
@@ -45,12 +41,12 @@ async fn counts_exactly(workload: Workload, workers: usize) {
     let sink = Arc::new(MemorySink::new());
     let mut builder = Pipeline::builder("workload")
         .tail(&log)
-        .format(workload.log_format().parse().unwrap())
+        .format(format(workload))
         .sink("memory", Arc::clone(&sink))
         .state_dir(dir.path().join("state"))
         .workers(workers);
-    for spec in workload.statistics() {
-        builder = builder.statistic(statistic(spec));
+    for statistic in statistics(workload) {
+        builder = builder.statistic(statistic);
     }
     let pipeline = builder.build().unwrap();
     let summary = pipeline.run_to_end(std::future::pending()).await.unwrap();

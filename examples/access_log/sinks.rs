@@ -32,8 +32,9 @@ async fn open(url: &str) -> Result<Arc<dyn Sink>, Failure> {
 }
 
 /// With the features that the example was built with.
-const EXPECTED: &str = "expected sqlite://PATH or discard://, or with the feature of that name mysql://USER:PASSWORD@HOST/DATABASE, \
-    postgres://USER:PASSWORD@HOST/DATABASE, mongodb://HOST/DATABASE or cassandra://HOST/KEYSPACE";
+const EXPECTED: &str = "expected sqlite://PATH or discard://, or with the feature of that name \
+    mysql://USER:PASSWORD@HOST/DATABASE, postgres://USER:PASSWORD@HOST/DATABASE, \
+    mongodb://HOST/DATABASE or cassandra://HOST/KEYSPACE";
 
 /// A name for the state directory to know the sink by, the same at every start: the URL without its password.
 fn name(url: &str) -> String {

@@ -50,7 +50,12 @@ def empty(folder):
 def floor(workload, cores):
     command = [str(logs.RELEASE / "count-newlines"), str(workload.log), str(cores)]
     return Contender(
-        "floor: pread, count newlines", workload, cores, lambda: measure.run(command, cores), lambda: "", "floor",
+        "floor: pread, count newlines",
+        workload,
+        cores,
+        lambda: measure.run(command, cores),
+        lambda: "",
+        "floor",
         compares="",
     )
 
@@ -60,7 +65,9 @@ def evs(workload, cores, scratch, sink):
     folder = Path(scratch) / "evs"
     database, summary = folder / "stats.db", folder / "summary.json"
     url = f"sqlite://{database}" if sink == "sqlite" else "discard://"
-    command = logs.evs_command(workload.log, url, folder / "state", cores, len(workload.statistics)) + ["--once"]
+    command = logs.evs_command(workload.log, url, folder / "state", cores, len(workload.statistics)) + [
+        "--once"
+    ]
 
     def run():
         empty(folder)
@@ -90,7 +97,11 @@ def python_peer(peers, name, wheel, workload, cores, scratch):
 
     version = peers.version(wheel)
     return Contender(
-        f"{name} {version}", workload, cores, lambda: measure.run(command, cores, environment=environment), check
+        f"{name} {version}",
+        workload,
+        cores,
+        lambda: measure.run(command, cores, environment=environment),
+        check,
     )
 
 
@@ -98,8 +109,12 @@ def printing_peer(name, workload, cores, scratch, command, compare, environment=
     """A program that prints its results, which is then part of its time."""
     results = Path(scratch) / "printed"
     return Contender(
-        name, workload, cores, lambda: measure.run(command, cores, results, environment),
-        lambda: compare(results, workload.statistics), rounds=rounds,
+        name,
+        workload,
+        cores,
+        lambda: measure.run(command, cores, results, environment),
+        lambda: compare(results, workload.statistics),
+        rounds=rounds,
     )
 
 
@@ -119,14 +134,26 @@ def all_of(workload, slow, cores, peers, scratch):
         yield printing_peer(name, workload, cores, scratch, command, digests.of_lines)
     if workload.name in ("w1", "w2") and (mtail := peers.program("mtail")):
         program = PROGRAMS / f"{workload.name}.mtail"
-        command = [mtail, "--one_shot", "--one_shot_format=json", "--logs", str(slow.log), "--progs", str(program)]
+        command = [
+            mtail,
+            "--one_shot",
+            "--one_shot_format=json",
+            "--logs",
+            str(slow.log),
+            "--progs",
+            str(program),
+        ]
         name = f"mtail {peers.version('mtail')}"
         yield printing_peer(name, slow, cores, scratch, command, digests.of_mtail, rounds=1)
     if workload.name == "w1" and cores == 1 and (goaccess := peers.program("goaccess")):
         results = Path(scratch) / "goaccess.json"
         command = [goaccess, str(slow.log), "--log-format=COMBINED", "--no-global-config", "-o", str(results)]
         yield Contender(
-            f"GoAccess {peers.version('goaccess')}, its own panels", slow, cores,
+            f"GoAccess {peers.version('goaccess')}, its own panels",
+            slow,
+            cores,
             lambda: measure.run(command, cores, environment=peers.libraries()),
-            lambda: digests.of_goaccess(results, slow.statistics), rounds=1, compares="sums",
+            lambda: digests.of_goaccess(results, slow.statistics),
+            rounds=1,
+            compares="sums",
         )

@@ -1,8 +1,8 @@
 """Compares results with what the generator of a log says that they must be.
 
-A result is rows of a statistic: window, keys, lines, and a value if the statistic has one, with tabs between them.
-Its digest is that of evs_testkit::Digest: the number of rows, their lines and values added up, and the sum of their
-CRC-32, so that neither a row nor a digit can be wrong unseen.
+A result is rows of a statistic: window, keys, lines, and a value if the statistic has one, with tabs between
+them. Its digest is that of evs_testkit::Digest: the number of rows, their lines and values added up, and the
+sum of their CRC-32, so that neither a row nor a digit can be wrong unseen.
 """
 
 import calendar
@@ -62,6 +62,7 @@ def of_lines(path, statistics):
 
 def of_sqlite(path, statistics):
     """The tables of evs."""
+
     def rows(one):
         # The schema says: window, keys, count, measure. Python's own text of an integer is the shortest.
         for row in database.execute(f'SELECT * FROM "{one["name"]}"'):
@@ -77,7 +78,11 @@ def of_sqlite(path, statistics):
 def of_summary(path, log):
     """What evs prints at its end."""
     summary = json.loads(Path(path).read_text().splitlines()[-1])
-    wrong = [f"{name} {summary[name]} for {log[name]}" for name in ("lines", "rejected") if summary[name] != log[name]]
+    wrong = [
+        f"{name} {summary[name]} for {log[name]}"
+        for name in ("lines", "rejected")
+        if summary[name] != log[name]
+    ]
     return ", ".join(wrong)
 
 

@@ -63,7 +63,9 @@ class Peers:
         option = "-W" if name == "mawk" else "--version"
         got = subprocess.run(
             [self.program(name), option, "version"] if name == "mawk" else [self.program(name), option],
-            capture_output=True, text=True, env=self.libraries(),
+            capture_output=True,
+            text=True,
+            env=self.libraries(),
         )
         words = (got.stdout or got.stderr).split("\n")[0].replace(",", " ").split()
         return next((word.strip(".") for word in words if word[:1].isdigit()), "")

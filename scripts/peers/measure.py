@@ -46,13 +46,18 @@ def cores(count):
 def run(command, on_cores, output=os.devnull, environment=None):
     """Runs a command to its end.
 
-    The peak counts this small process too, from which the other is forked: nothing below 15 MiB can be told apart.
+    The peak counts this small process too, from which the other is forked: nothing below 15 MiB can be
+    told apart.
     """
     chosen = cores(on_cores)
     with open(output, "wb") as out, open(os.devnull, "rb") as nothing:
         start = time.perf_counter()
         process = subprocess.Popen(
-            command, stdin=nothing, stdout=out, stderr=subprocess.PIPE, env={**os.environ, **(environment or {})},
+            command,
+            stdin=nothing,
+            stdout=out,
+            stderr=subprocess.PIPE,
+            env={**os.environ, **(environment or {})},
             preexec_fn=lambda: os.sched_setaffinity(0, chosen),
         )
         # Whoever says much on its standard error must not wait for it to be read.

@@ -39,7 +39,8 @@ def floor_of(results, workload, cores):
 def table(results):
     """Markdown. Ratios are to the floor on as many cores, and to the best peer that is right."""
     rows = [
-        "| | cores | M lines/s | of the floor | times the best peer | CPU s | peak MiB | runs, spread | exact |",
+        "| | cores | M lines/s | of the floor | times the best peer | CPU s | peak MiB | runs, spread "
+        "| exact |",
         "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | --- |",
     ]
     titles = dict.fromkeys((one.workload, one.title) for one in results)

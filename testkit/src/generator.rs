@@ -48,7 +48,8 @@ impl Generator {
         generator
     }
 
-    /// A generator of that workload's log: ten thousand lines to a second. It knows its digests, and no totals.
+    /// A generator of that workload's log: ten thousand lines to a second. It knows its digests, and no
+    /// totals.
     pub fn of(workload: Workload, options: Options) -> Self {
         Self::with(workload, workload.statistics(), options)
     }

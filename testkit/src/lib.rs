@@ -1,9 +1,10 @@
-//! What the tests and benches of evs run on: deterministic logs with the exact totals that must come out of them,
-//! and the servers of `scripts/services`.
+//! What the tests and benches of evs run on: deterministic logs with the exact totals that must come out of
+//! them, and the servers of `scripts/services`.
 //!
-//! A [`Kind`] of log is what the tests count, by one statistic and row by row. A [`Workload`] is what the benches
-//! measure: up to thirty statistics, of which the totals are known as a [`Digest`] each. A generator keeps its own
-//! totals while it writes, by means as plain as can be, so that they can be trusted without the code under test.
+//! A [`Kind`] of log is what the tests count, by one statistic and row by row. A [`Workload`] is what the
+//! benches measure: up to thirty statistics, of which the totals are known as a [`Digest`] each. A generator
+//! keeps its own totals while it writes, by means as plain as can be, so that they can be trusted without the
+//! code under test.
 
 mod clock;
 mod generator;

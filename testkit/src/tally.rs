@@ -41,8 +41,8 @@ struct Row {
 
 /// What the rows of a statistic add up to, and a checksum over all of them.
 ///
-/// The checksum is the sum of the CRC-32 of each row's text: the window, the keys, the number of lines and the
-/// value of the measure, if there is one, with tabs between them. Their order does not matter, then.
+/// The checksum is the sum of the CRC-32 of each row's text: the window, the keys, the number of lines and
+/// the value of the measure, if there is one, with tabs between them. Their order does not matter, then.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Digest {
     /// How many rows there are.

@@ -45,6 +45,15 @@ pub enum Measure {
     Max(&'static str, u8),
 }
 
+impl Measure {
+    /// The field that is measured.
+    pub fn field(&self) -> &'static str {
+        match self {
+            Self::Sum(field, _) | Self::Max(field, _) => field,
+        }
+    }
+}
+
 impl Workload {
     /// All of them.
     pub const ALL: [Self; 8] = [

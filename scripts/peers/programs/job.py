@@ -1,9 +1,9 @@
-"""What the programs of all peers are given: a log, how many statistics, how many threads, and where results go.
+"""What the programs of all peers are given: a log, how many statistics and threads, and where results go.
 
     PROGRAM LOG STATISTICS THREADS [FOLDER]
 
-Without a folder, results are computed and dropped: only that is timed. With it, each statistic becomes a file of
-tab-separated rows (window, keys, lines, value), for its digest to be compared.
+Without a folder, results are computed and dropped: only that is timed. With it, each statistic becomes a
+file of tab-separated rows (window, keys, lines, value), for its digest to be compared.
 """
 
 import json
@@ -11,14 +11,40 @@ import sys
 from pathlib import Path
 
 COMBINED = [
-    "remote_addr", "dash", "remote_user", "time", "zone", "request", "status", "body_bytes_sent", "http_referer",
+    "remote_addr",
+    "dash",
+    "remote_user",
+    "time",
+    "zone",
+    "request",
+    "status",
+    "body_bytes_sent",
+    "http_referer",
     "http_user_agent",
 ]
 CDN = [
-    "time_iso8601", "msec", "host", "remote_addr", "request_method", "request_uri", "server_protocol", "status",
-    "body_bytes_sent", "request_time", "upstream_response_time", "upstream_cache_status", "pop", "node",
-    "geoip_country_code", "sent_http_content_type", "ssl_protocol", "ssl_cipher", "http_referer",
-    "http_user_agent", "http_range", "request_id",
+    "time_iso8601",
+    "msec",
+    "host",
+    "remote_addr",
+    "request_method",
+    "request_uri",
+    "server_protocol",
+    "status",
+    "body_bytes_sent",
+    "request_time",
+    "upstream_response_time",
+    "upstream_cache_status",
+    "pop",
+    "node",
+    "geoip_country_code",
+    "sent_http_content_type",
+    "ssl_protocol",
+    "ssl_cipher",
+    "http_referer",
+    "http_user_agent",
+    "http_range",
+    "request_id",
 ]
 
 

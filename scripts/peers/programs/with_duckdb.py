@@ -1,7 +1,7 @@
 """DuckDB: the log is a CSV file with blanks.
 
-Up to ten statistics are grouping sets of one query over it. For thirty it takes half the time to read what is asked
-for into a table first, and to make a query for each.
+Up to ten statistics are grouping sets of one query over it. For thirty it takes half the time to read what
+is asked for into a table first, and to make a query for each.
 """
 
 import os
@@ -58,7 +58,8 @@ def from_grouping_sets():
     groups = ", ".join(f"(window_start, {', '.join(statistic['by'])})" for statistic in work.statistics)
     totals = ", ".join(["count(*) AS lines", *value(work.statistics[0]["measure"])])
     database.execute(
-        f"CREATE TEMP TABLE totals AS SELECT window_start, {', '.join(keys)}, grouping({', '.join(keys)}) AS grouped, "
+        f"CREATE TEMP TABLE totals AS SELECT window_start, {', '.join(keys)}, "
+        f"grouping({', '.join(keys)}) AS grouped, "
         f"{totals} AS value FROM {lines} GROUP BY GROUPING SETS ({groups})"
     )
     for statistic in work.statistics:

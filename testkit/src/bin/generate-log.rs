@@ -55,8 +55,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     let (_, rejected) = generator.counts();
     let mut expected = format!(
-        "{{\"workload\": {:?}, \"format\": {:?}, \"lines\": {lines}, \"rejected\": {rejected}, \"bytes\": {bytes}, \
-         \"statistics\": [",
+        "{{\"workload\": {:?}, \"format\": {:?}, \"lines\": {lines}, \"rejected\": {rejected}, \
+         \"bytes\": {bytes}, \"statistics\": [",
         workload.name(),
         workload.log_format()
     );
@@ -84,8 +84,8 @@ fn write_statistic(out: &mut String, spec: &StatisticSpec, digest: &Digest) -> s
     });
     write!(
         out,
-        "{{\"name\": {:?}, \"spec\": {:?}, \"by\": {:?}, \"measure\": {}, \"rows\": {rows}, \"lines\": {lines}, \
-         \"checksum\": {checksum}}}",
+        "{{\"name\": {:?}, \"spec\": {:?}, \"by\": {:?}, \"measure\": {}, \"rows\": {rows}, \
+         \"lines\": {lines}, \"checksum\": {checksum}}}",
         spec.name,
         spec.to_string(),
         spec.by,

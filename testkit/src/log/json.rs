@@ -24,7 +24,9 @@ impl Json {
     }
 
     #[rustfmt::skip]
-    fn write(&self, random: &mut Random, time: &Time, status: usize, bytes: &[u8], path: &[u8], log: &mut Vec<u8>) {
+    fn write(
+        &self, random: &mut Random, time: &Time, status: usize, bytes: &[u8], path: &[u8], log: &mut Vec<u8>,
+    ) {
         let address = self.addresses.text(popular(random, &self.addresses));
         let agent = self.agents.text(any(random, &self.agents));
         let took = Digits::wide(random.below(900), 3);
@@ -33,7 +35,8 @@ impl Json {
             b"\",\"remote_user\":\"\",\"request_method\":\"GET\",\"request_uri\":\"",
             path, b"\",\"status\":", self.keys[0].text(status),
             b",\"body_bytes_sent\":", bytes, b",\"request_time\":0.", &took,
-            b",\"upstream_response_time\":\"0.", &took, b"\",\"http_referer\":\"https://www.example.com/shop\",\"http_user_agent\":\"", agent, b"\"}",
+            b",\"upstream_response_time\":\"0.", &took, b"\",\"http_referer\":\"https://www.example.com/shop",
+            b"\",\"http_user_agent\":\"", agent, b"\"}",
         ]);
     }
 }

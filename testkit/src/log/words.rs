@@ -20,8 +20,8 @@ pub(super) fn agents() -> Column {
                  Chrome/{version}.0.0.0 Safari/537.36"
             ),
             format!(
-                "Mozilla/5.0 (iPhone; CPU iPhone OS 17_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) \
-                 Version/{version}.5 Mobile/15E148 Safari/604.1"
+                "Mozilla/5.0 (iPhone; CPU iPhone OS 17_5 like Mac OS X) AppleWebKit/605.1.15 \
+                 (KHTML, like Gecko) Version/{version}.5 Mobile/15E148 Safari/604.1"
             ),
             format!("Mozilla/5.0 (X11; Linux x86_64; rv:{version}.0) Gecko/20100101 Firefox/{version}.0"),
             format!("Mozilla/5.0 (compatible; AhrefsBot/{version}.1; +http://ahrefs.com/robot/)"),
