@@ -35,3 +35,28 @@ impl Sink for DiscardSink {
         Ok(Rows::new(schema.keys.len(), schema.measures.len()))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use evs::prelude::*;
+
+    use super::DiscardSink;
+
+    #[tokio::test]
+    async fn everything_is_acknowledged_and_nothing_kept() {
+        let dir = tempfile::tempdir().unwrap();
+        let pipeline = Pipeline::builder("discarded")
+            .tail(crate::SAMPLE)
+            .format(LogFormat::combined())
+            .statistic(Statistic::named("requests").group_by(["status"]).measure(count()))
+            .sink("discard", DiscardSink)
+            .state_dir(dir.path().join("state"))
+            .build()
+            .unwrap();
+        let summary = pipeline.run_to_end(std::future::pending()).await.unwrap();
+        assert_eq!((summary.lines, summary.is_complete), (150, true));
+        assert!(summary.batches > 0);
+        let schema = pipeline.schemas().next().unwrap();
+        assert!(DiscardSink.totals(schema, i64::MIN..i64::MAX).await.unwrap().is_empty());
+    }
+}
