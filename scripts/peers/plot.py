@@ -2,7 +2,7 @@
 
 from html import escape
 
-WIDTH, NAMES, VALUES = 860, 250, 90
+WIDTH, NAMES, VALUES = 900, 300, 110
 BAR, GAP, HEAD = 17, 5, 34
 COLOURS = {"evs": "#d1495b", "peer": "#5b7c99", "floor": "#c9ced3"}
 
@@ -45,7 +45,8 @@ def svg(results, how):
 
 def bar(one, largest, y, cores):
     room = WIDTH - NAMES - VALUES
-    width = min(one.rate / largest, 1.0) * room
+    # What is cut off is seen to be longer than all.
+    width = min(one.rate / largest, 1.06) * room
     remark = ", not exact" * bool(one.wrong) + ", one core" * (one.cores < cores)
     name = one.name + remark
     arrow = " →" if one.rate > largest else ""

@@ -3,7 +3,7 @@
 use std::{
     hash::{BuildHasher, RandomState},
     net::SocketAddr,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::Command,
 };
 
@@ -14,6 +14,7 @@ pub struct Instance {
     name: String,
     address: SocketAddr,
     url: String,
+    folder: PathBuf,
 }
 
 impl Instance {
@@ -36,7 +37,13 @@ impl Instance {
         }
         let url = services("url", &name, &[])?.trim().to_owned();
         let address = address_of(&url).unwrap_or_else(|| panic!("{name}: no address in its URL"));
-        Ok(Self { name, address, url })
+        let folder = services("folder", &name, &[])?.trim().into();
+        Ok(Self { name, address, url, folder })
+    }
+
+    /// Where its data is.
+    pub fn folder(&self) -> &Path {
+        &self.folder
     }
 
     /// Its URL, the same for as long as it lives.

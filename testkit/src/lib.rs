@@ -7,6 +7,7 @@
 //! code under test.
 
 mod clock;
+pub mod disk;
 mod generator;
 pub mod instance;
 mod log;
@@ -19,6 +20,7 @@ mod writer;
 
 use std::collections::BTreeMap;
 
+pub use disk::SmallDisk;
 pub use generator::{Generator, Options};
 pub use instance::Instance;
 pub use proxy::Proxy;

@@ -1,12 +1,8 @@
-//! A full disk: a small tmpfs, mounted where only the process under test sees it.
+//! A full disk, which only the process under test sees.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-    process::{Child, ChildStdin, Command, Stdio},
-};
+use std::path::Path;
 
-use evs_testkit::{Generator, Kind, Mix};
+use evs_testkit::{Generator, Kind, Mix, SmallDisk};
 
 use crate::{
     lock, skip,
@@ -14,67 +10,14 @@ use crate::{
     unlock,
 };
 
-/// A mount namespace with a small file system on a directory. It is gone when this is dropped.
-struct SmallDisk {
-    holder: Child,
-    // Closed, it ends the holder.
-    _stdin: ChildStdin,
-    /// The way to the file system for those outside of the namespace.
-    outside: PathBuf,
-}
-
-impl SmallDisk {
-    fn mount(at: &Path, bytes: u64) -> Option<Self> {
-        use std::io::Read;
-
-        fs::create_dir_all(at).unwrap();
-        let script = r#"mount -t tmpfs -o size="$1" tmpfs "$2" && echo mounted && exec cat"#;
-        let mut command = Command::new("unshare");
-        command.args(["-m", "sh", "-c", script, "sh", &bytes.to_string()]).arg(at);
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
-        let mut holder = command.spawn().ok()?;
-        let mut said = [0; 8];
-        if holder.stdout.as_mut()?.read_exact(&mut said).is_err() {
-            holder.wait().unwrap();
-            return None;
-        }
-        let stdin = holder.stdin.take()?;
-        let outside = PathBuf::from(format!("/proc/{}/root{}", holder.id(), at.display()));
-        Some(Self { holder, _stdin: stdin, outside })
-    }
-
-    /// What runs a program in the namespace.
-    fn wrapper(&self) -> [String; 3] {
-        ["nsenter".into(), format!("--mount=/proc/{}/ns/mnt", self.holder.id()), "--".into()]
-    }
-
-    /// Takes that many bytes of the room.
-    fn fill(&self, bytes: usize) {
-        fs::write(self.outside.join("ballast"), vec![b'x'; bytes]).unwrap();
-    }
-
-    /// Takes all of the room that is left.
-    fn fill_up(&self) {
-        use std::io::Write;
-
-        let mut rest = fs::File::create(self.outside.join("rest")).unwrap();
-        while rest.write(&[b'x'; 4096]).is_ok() {}
-    }
-
-    fn make_room(&self) {
-        fs::remove_file(self.outside.join("ballast")).unwrap();
-    }
-}
-
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        let _ = self.holder.kill();
-        let _ = self.holder.wait();
-    }
-}
+const DISK_BYTES: usize = 2 << 20;
 
 fn small_disk(test: &str, place: &Place) -> Option<SmallDisk> {
-    let disk = SmallDisk::mount(&place.state(), 2 << 20);
+    small_disk_on(&place.state(), test)
+}
+
+fn small_disk_on(folder: &Path, test: &str) -> Option<SmallDisk> {
+    let disk = SmallDisk::mount(folder, DISK_BYTES as u64);
     if disk.is_none() {
         skip(test, "mounting in a namespace of its own is not permitted (unshare -m needs root)");
     }
@@ -86,7 +29,7 @@ async fn a_full_disk_pauses_reading_until_there_is_room() {
     let mut place = Place::new(Kind::Ads, 21);
     let Some(disk) = small_disk("a full disk", &place) else { return };
     place.write(150_000);
-    disk.fill((2 << 20) - (256 << 10));
+    disk.fill(DISK_BYTES - (256 << 10));
     // The sink is away, so that nothing of the binlog can go.
     let locked = lock(&place.database()).await;
     let wrapper = disk.wrapper();
@@ -107,7 +50,7 @@ async fn a_disk_that_the_binlog_alone_has_filled_is_freed_when_the_sink_returns(
     let Some(disk) = small_disk("a disk filled by the binlog", &place) else { return };
     // Without rejected lines, whose file stays.
     place.generator = Generator::new(Kind::Ads, Mix::default(), 23);
-    disk.fill((2 << 20) - (256 << 10));
+    disk.fill(DISK_BYTES - (256 << 10));
     let locked = lock(&place.database()).await;
     let wrapper = disk.wrapper();
     let mut command = place.command(&wrapper.each_ref().map(String::as_str));
@@ -130,7 +73,7 @@ async fn a_process_killed_on_a_full_disk_starts_on_it_and_goes_on() {
     let mut place = Place::new(Kind::Ads, 22);
     let Some(disk) = small_disk("a kill on a full disk", &place) else { return };
     place.write(150_000);
-    disk.fill((2 << 20) - (256 << 10));
+    disk.fill(DISK_BYTES - (256 << 10));
     let locked = lock(&place.database()).await;
     let wrapper = disk.wrapper();
     let mut command = place.command(&wrapper.each_ref().map(String::as_str));
@@ -145,4 +88,23 @@ async fn a_process_killed_on_a_full_disk_starts_on_it_and_goes_on() {
     unlock(locked).await;
     Running::start(&mut command).outcome().assert_complete();
     place.assert_exact("killed on a full disk").await;
+}
+
+#[tokio::test]
+async fn a_full_disk_under_the_database_holds_up_its_sink_only() {
+    let mut place = Place::new(Kind::Ads, 24);
+    let folder = place.database().parent().unwrap().to_owned();
+    let Some(disk) = small_disk_on(&folder, "a full disk under the database") else { return };
+    place.write(150_000);
+    disk.fill(DISK_BYTES - (128 << 10));
+    let wrapper = disk.wrapper();
+    let mut command = place.command(&wrapper.each_ref().map(String::as_str));
+    let mut running = Running::start(command.arg("--once"));
+    running.until_it_says("database or disk is full");
+    disk.make_room();
+    let outcome = running.outcome();
+    outcome.assert_complete();
+    assert_eq!(outcome.lines(), 150_000);
+    std::fs::copy(disk.outside().join("stats.db"), place.database()).unwrap();
+    place.assert_exact("the database's disk was full").await;
 }

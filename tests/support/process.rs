@@ -29,6 +29,7 @@ impl Place {
     pub(crate) fn new(kind: Kind, seed: u64) -> Self {
         let mix = Mix { malformed_every: 97, odd_every: 101 };
         let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir(dir.path().join("database")).unwrap();
         Self { dir, kind, rotations: 0, generator: Generator::new(kind, mix, seed) }
     }
 
@@ -45,7 +46,7 @@ impl Place {
     }
 
     pub(crate) fn database(&self) -> PathBuf {
-        self.path("stats.db")
+        self.path("database").join("stats.db")
     }
 
     /// Appends that many lines to the log.

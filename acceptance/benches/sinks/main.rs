@@ -13,7 +13,10 @@ mod mysql;
 mod postgres;
 mod sqlite;
 
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use evs::{
     Applied, Batch, CassandraSink, Epoch, Frontier, MongoSink, MySqlSink, PostgresSink, Rows, Schema, Sink,
@@ -21,8 +24,10 @@ use evs::{
     statistic::{KeyColumn, MeasureColumn, MeasureKind},
 };
 
-/// How often each way is measured.
+/// How often each way is measured, if it does not take long.
 const TURNS: usize = 5;
+/// After that, no further turn begins.
+const LONG: Duration = Duration::from_secs(60);
 /// Rows in a batch, and how many batches are measured together.
 const SIZES: [(usize, usize); 2] = [(1_000, 30), (100_000, 1)];
 
@@ -117,7 +122,8 @@ async fn compare(name: &str, sink: &dyn Sink, mut by_hand: impl ByHand) {
     for (size, batches) in SIZES {
         let all = (0..batches).map(|at| rows((at * size) as i64 / 1000, size)).collect::<Vec<_>>();
         let (mut of_sink, mut of_hand) = (Vec::new(), Vec::new());
-        for _ in 0..TURNS {
+        let begun = Instant::now();
+        while of_hand.len() < TURNS && (of_hand.is_empty() || begun.elapsed() < LONG) {
             let mut stream = Stream::new(sink).await;
             let encoded = all.iter().map(|rows| stream.batch(rows)).collect::<Vec<_>>();
             let since = Instant::now();
@@ -135,7 +141,7 @@ async fn compare(name: &str, sink: &dyn Sink, mut by_hand: impl ByHand) {
         }
         let rate = |mut seconds: Vec<f64>| {
             seconds.sort_by(f64::total_cmp);
-            (size * batches) as f64 / seconds[TURNS / 2]
+            (size * batches) as f64 / seconds[seconds.len() / 2]
         };
         let (sink, hand) = (rate(of_sink), rate(of_hand));
         println!("{name:10} {size:>7} {sink:>9.0} {hand:>9.0} {:>6.2}", sink / hand);

@@ -2,7 +2,7 @@
 
 use std::{
     net::{Ipv4Addr, SocketAddr},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::Command,
     sync::{
         Arc,
@@ -32,10 +32,18 @@ const PROXIES: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
 /// How long a call to a sink may take where nothing else is said: long, for a machine that is busy.
 pub(crate) const TIMEOUT: Duration = Duration::from_secs(60);
 
+/// The size of a server's own disk.
+const DISK: &str = "1g";
+
+struct Server {
+    instance: Instance,
+    has_disk: bool,
+}
+
 /// A store with a server of its own, if it has servers.
 pub(crate) struct Store {
     pub(crate) engine: Engine,
-    server: Option<Instance>,
+    server: Option<Server>,
     databases: AtomicU64,
 }
 
@@ -70,14 +78,20 @@ impl Engine {
         matches!(self, Self::MySql | Self::Postgres)
     }
 
-    /// A sink for that URL, with a timeout of its own where the store has such a setting.
-    pub(crate) async fn sink(self, url: &str, timeout: Duration) -> Result<Arc<dyn Sink>, SinkError> {
+    /// A sink for that URL, with a timeout of its own where the store has such a setting, which makes its own tables
+    /// or finds them there.
+    async fn sink(self, url: &str, timeout: Duration, create: bool) -> Result<Arc<dyn Sink>, SinkError> {
+        macro_rules! build {
+            ($sink:ident) => {
+                Arc::new($sink::builder(url).timeout(timeout).create(create).connect().await?)
+            };
+        }
         Ok(match self {
-            Self::Sqlite => Arc::new(SqliteSink::connect(url).await?),
-            Self::MySql => Arc::new(MySqlSink::builder(url).timeout(timeout).connect().await?),
-            Self::Postgres => Arc::new(PostgresSink::builder(url).timeout(timeout).connect().await?),
-            Self::Mongo => Arc::new(MongoSink::builder(url).timeout(timeout).connect().await?),
-            Self::Cassandra => Arc::new(CassandraSink::builder(url).timeout(timeout).connect().await?),
+            Self::Sqlite => Arc::new(SqliteSink::connect(url).await?.create(create)),
+            Self::MySql => build!(MySqlSink),
+            Self::Postgres => build!(PostgresSink),
+            Self::Mongo => build!(MongoSink),
+            Self::Cassandra => build!(CassandraSink),
         })
     }
 }
@@ -90,8 +104,13 @@ impl Store {
             // Whoever wants no server of that kind wants none of a test's own either.
             evs_testkit::server(service)?;
             let announce = PROXIES.to_string();
-            match Instance::start(service, &[("EVS_CASSANDRA_ANNOUNCE", &announce)]) {
-                Ok(instance) => server = Some(instance),
+            let variables = [("EVS_CASSANDRA_ANNOUNCE", announce.as_str()), ("EVS_SERVICES_DISK", DISK)];
+            // Not everybody may mount a disk.
+            let started = Instance::start(service, &variables)
+                .map(|instance| (instance, true))
+                .or_else(|_| Instance::start(service, &variables[..1]).map(|instance| (instance, false)));
+            match started {
+                Ok((instance, has_disk)) => server = Some(Server { instance, has_disk }),
                 Err(error) => {
                     skip(service, &format!("a server of the test's own cannot be started: {error}"));
                     return None;
@@ -102,13 +121,13 @@ impl Store {
     }
 
     fn server(&self) -> &Instance {
-        self.server.as_ref().expect("a store with servers")
+        &self.server.as_ref().expect("a store with servers").instance
     }
 
     /// A scenario may have failed while the server was down.
     pub(crate) fn bring_up(&self) {
         if let Some(server) = &self.server {
-            server.start_again();
+            server.instance.start_again();
         }
     }
 
@@ -192,7 +211,34 @@ impl Database {
     }
 
     pub(crate) async fn sink_with_timeout(&self, timeout: Duration) -> Arc<dyn Sink> {
-        self.store.engine.sink(&self.url(), timeout).await.unwrap()
+        self.store.engine.sink(&self.url(), timeout, true).await.unwrap()
+    }
+
+    /// A sink that makes no tables.
+    pub(crate) async fn sink_that_makes_nothing(&self) -> Arc<dyn Sink> {
+        self.store.engine.sink(&self.url(), TIMEOUT, false).await.unwrap()
+    }
+
+    /// A sink that comes with another user and password to an SQL server, where both are called `evs`.
+    pub(crate) async fn sink_of(&self, user: &str, password: &str) -> Arc<dyn Sink> {
+        let url = self.url().replace("//evs:evs@", &format!("//{user}:{password}@"));
+        self.store.engine.sink(&url, TIMEOUT, true).await.unwrap()
+    }
+
+    /// A user of an SQL server who may do next to nothing, with that password.
+    pub(crate) async fn poor_user(&self, password: &str) -> String {
+        let user = format!("poor_{}", self.name);
+        let statements = match self.store.engine {
+            Engine::MySql => [
+                format!("CREATE USER {user} IDENTIFIED BY '{password}'"),
+                format!("GRANT SELECT ON {}.* TO {user}", self.name),
+            ],
+            _ => [format!("CREATE USER {user}"), format!("ALTER USER {user} PASSWORD '{password}'")],
+        };
+        for statement in &statements {
+            self.store.sql(statement).await;
+        }
+        user
     }
 
     pub(crate) fn proxy(&self) -> &Proxy {
@@ -201,17 +247,29 @@ impl Database {
 
     fn open_proxy(&mut self) {
         if let Some(server) = &self.store.server {
-            let listen = SocketAddr::from((PROXIES, server.address().port()));
-            let proxy = Proxy::start(listen, server.address(), self.store.engine.protocol());
+            let listen = SocketAddr::from((PROXIES, server.instance.address().port()));
+            let proxy = Proxy::start(listen, server.instance.address(), self.store.engine.protocol());
             self.proxy = Some(proxy.unwrap());
         }
+    }
+
+    /// The disk that the server has to itself, if that could be had.
+    pub(crate) fn disk(&self) -> Option<&Path> {
+        let server = self.store.server.as_ref().filter(|server| server.has_disk);
+        server.map(|server| server.instance.folder())
+    }
+
+    /// Like [`Database::down`] and [`Database::up`], one after the other, for a server that may have ended by itself.
+    pub(crate) async fn restart(&mut self) {
+        self.down().await;
+        self.up().await;
     }
 
     /// The server dies at once, and connections are refused from now on. A store without a server is kept busy by
     /// somebody else.
     pub(crate) async fn down(&mut self) {
         if let Some(server) = &self.store.server {
-            tokio::task::block_in_place(|| server.kill());
+            tokio::task::block_in_place(|| server.instance.kill());
             self.proxy = None;
         } else {
             // The sink sets the database up, so that there is nothing left to do but write.
@@ -226,7 +284,7 @@ impl Database {
     /// It is there again.
     pub(crate) async fn up(&mut self) {
         if let Some(server) = &self.store.server {
-            tokio::task::block_in_place(|| server.start_again());
+            tokio::task::block_in_place(|| server.instance.start_again());
             self.open_proxy();
         }
         if let Some(mut connection) = self.lock.take() {

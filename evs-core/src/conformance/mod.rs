@@ -91,6 +91,8 @@ pub struct Limits {
     pub windows: RangeInclusive<i64>,
     /// The length of one key.
     pub key_bytes_max: usize,
+    /// How many rows the largest batch of the suite has; fewer than 100,000 for a server that would take minutes.
+    pub batch_rows: u64,
     /// Whether [`Sink::sweep`] removes rows; not so where rows expire by themselves.
     pub sweeps: bool,
 }
@@ -104,6 +106,7 @@ impl Default for Limits {
             overflow: Overflow::RefusedWhole,
             windows: i64::MIN..=i64::MAX,
             key_bytes_max: usize::MAX,
+            batch_rows: 100_000,
             sweeps: true,
         }
     }

@@ -11,15 +11,15 @@ use crate::{
     sink::{Applied, Sink, SinkError},
 };
 
-/// 100,000 rows, in no order, are one batch: all new, then all there.
+/// [`Limits::batch_rows`](super::Limits::batch_rows), in no order, are one batch: all new, then all there.
 pub async fn many_rows_are_applied_as_one(fixture: &impl Fixture) {
-    const ROWS: u64 = 100_000;
+    let rows_max = fixture.limits().batch_rows;
     let store = fixture.fresh().await;
     let stream = Stream::new("web1", schema("ad_events", &["campaign", "kind"]));
     let mut rows = Rows::new(2, 4);
-    for n in 0..ROWS {
+    for n in 0..rows_max {
         // A permutation of the rows, so that stores do not see them sorted.
-        let n = n * 48_271 % ROWS;
+        let n = n * 48_271 % rows_max;
         let (campaign, kind) = (format!("campaign-{}", n / 10), [b'0' + (n % 10) as u8]);
         let value = Some(i128::from(n));
         rows.push(60, [campaign.as_bytes(), &kind], &[Some(1), value, value, value]);
@@ -28,7 +28,7 @@ pub async fn many_rows_are_applied_as_one(fixture: &impl Fixture) {
     let batches = [stream.batch_of(1, rows.clone()), stream.batch_of(2, rows)];
     apply_all(&*sink, &batches).await;
     let found = held(&*sink, &stream.schema).await;
-    assert_eq!(found.len() as u64, ROWS);
+    assert_eq!(found.len() as u64, rows_max);
     assert_holds(&found, &batches);
 }
 

@@ -49,10 +49,17 @@ impl MySqlSession {
 /// The statement with its parameters. All of its text is evs's own, with names that were checked.
 fn bind(sql: &Arc<str>, values: Vec<Value>) -> sqlx::query::Query<'_, sqlx::MySql, MySqlArguments> {
     let query = sqlx::query(AssertSqlSafe(Arc::clone(sql)));
+    // Rows come by time.
+    let mut last = (0, date_and_time(0));
     values.into_iter().fold(query, |query, value| match value {
         Value::Null => query.bind(None::<i64>),
         Value::Integer(number) => query.bind(number),
-        Value::Time(seconds) => query.bind(date_and_time(seconds)),
+        Value::Time(seconds) => {
+            if seconds != last.0 {
+                last = (seconds, date_and_time(seconds));
+            }
+            query.bind(last.1.clone())
+        }
         Value::Text(text) => query.bind(text),
         Value::Hash(hash) => query.bind(&hash[..]),
         Value::List(..) => unreachable!("the dialect asks for no lists"),

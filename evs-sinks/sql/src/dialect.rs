@@ -75,7 +75,8 @@ pub trait Dialect: fmt::Debug + Send + Sync + 'static {
     }
 
     /// A query that makes rows of one parameter per column, each a [`Value::List`]: what an INSERT can take in
-    /// the place of VALUES. `None` if the store has no such.
+    /// the place of VALUES. `None` if the store has no such, and lets an upsert have the same key in several of its
+    /// rows.
     fn rows_of_lists(&self, columns: &[ColumnType]) -> Option<String> {
         let _ = columns;
         None

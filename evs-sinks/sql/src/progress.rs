@@ -107,6 +107,20 @@ impl ProgressTable {
         Ok(true)
     }
 
+    /// Moves the stream to `next` if it is at the batch before, as it nearly always is; false says that it is
+    /// somewhere else, or that there is no such stream.
+    pub(crate) async fn follow(
+        &self,
+        connection: &mut impl Connection,
+        dialect: &dyn Dialect,
+        next: &Progress,
+    ) -> Result<bool, Failure> {
+        match next.sequence {
+            0 | 1 => Ok(false),
+            sequence => Ok(self.update(connection, dialect, sequence - 1, next).await? == 1),
+        }
+    }
+
     /// Moves the stream from `last`, which was read in this transaction, to `next`.
     pub(crate) async fn advance(
         &self,
@@ -115,20 +129,9 @@ impl ProgressTable {
         last: Option<&Progress>,
         next: &Progress,
     ) -> Result<(), Failure> {
-        let mut values = vec![
-            sequence(next)?,
-            Value::Text(next.to.to_json()),
-            Value::Text(format!("{:016x}", next.checksum)),
-            now(),
-            key(&next.source, dialect),
-            Value::Text(next.epoch.to_string()),
-            Value::Text(next.statistic.clone()),
-        ];
-        let changed = if let Some(last) = last {
-            values.push(sequence(last)?);
-            connection.execute(&self.advance, values).await?
-        } else {
-            connection.execute(&self.insert, values).await?
+        let changed = match last {
+            Some(last) => self.update(connection, dialect, last.sequence, next).await?,
+            None => connection.execute(&self.insert, columns(next, dialect)?).await?,
         };
         if changed != 1 {
             let message = format!("{changed} rows of {TABLE} were changed, not one");
@@ -136,17 +139,42 @@ impl ProgressTable {
         }
         Ok(())
     }
+
+    /// Moves the stream from the sequence `last` to `next`, and returns how many rows say so.
+    async fn update(
+        &self,
+        connection: &mut impl Connection,
+        dialect: &dyn Dialect,
+        last: u64,
+        next: &Progress,
+    ) -> Result<u64, Failure> {
+        let mut values = columns(next, dialect)?;
+        values.push(sequence(last, &next.statistic)?);
+        Ok(connection.execute(&self.advance, values).await?)
+    }
+}
+
+/// What a stream's row is to hold, in the order of the statements' parameters.
+fn columns(progress: &Progress, dialect: &dyn Dialect) -> Result<Vec<Value>, Failure> {
+    Ok(vec![
+        sequence(progress.sequence, &progress.statistic)?,
+        Value::Text(progress.to.to_json()),
+        Value::Text(format!("{:016x}", progress.checksum)),
+        now(),
+        key(&progress.source, dialect),
+        Value::Text(progress.epoch.to_string()),
+        Value::Text(progress.statistic.clone()),
+    ])
 }
 
 fn key(source: &str, dialect: &dyn Dialect) -> Value {
     Value::Text(dialect.key_text(source.as_bytes()).into_owned())
 }
 
-fn sequence(progress: &Progress) -> Result<Value, Failure> {
-    i64::try_from(progress.sequence).map(Value::Integer).map_err(|_| {
-        let Progress { statistic, sequence, .. } = progress;
-        SinkError::refused(format!("statistic {statistic}: sequence {sequence} does not fit into the column"))
-            .into()
+fn sequence(sequence: u64, statistic: &str) -> Result<Value, Failure> {
+    i64::try_from(sequence).map(Value::Integer).map_err(|_| {
+        let what = format!("statistic {statistic}: sequence {sequence} does not fit into the column");
+        SinkError::refused(what).into()
     })
 }
 

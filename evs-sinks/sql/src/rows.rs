@@ -18,6 +18,8 @@ use crate::{
 
 /// How many rows are held as parameters at a time, which bounds the memory that a batch takes here.
 const CHUNK_ROWS: usize = 1 << 16;
+/// At most one row in so many of a statement adds nothing: one way to the server and back costs more.
+const PADDING_MAX: usize = 8;
 /// How large statements of several rows become. Larger ones are no faster, and have to be held in memory, here
 /// and there.
 const STATEMENT_BYTES: usize = 4 << 20;
@@ -38,6 +40,9 @@ pub(crate) fn check(schema: &Schema, rows: &Rows, dialect: &dyn Dialect) -> Resu
             return refused("the start", "the time does not fit into the column".to_owned());
         }
         for (column, value) in schema.measures.iter().zip(row.values) {
+            // Every store holds 64 bits.
+            let is_wide = |value: &i128| i64::try_from(*value).is_err();
+            let value = value.filter(is_wide);
             if let Some(value) = value.filter(|value| dialect.number(type_of(column), *value).is_none()) {
                 return refused(&column.name, format!("{value} does not fit into the column"));
             }
@@ -89,12 +94,14 @@ impl<'b> Statements<'b> {
         let columns = self.columns();
         Ok(Some(match &self.table.upserts {
             Upserts::Rows(upserts) => {
-                let mut parameters = Vec::with_capacity(rows.len() * columns);
+                let power = rows.len().next_power_of_two().ilog2() as usize;
+                let mut parameters = Vec::with_capacity((1 << power) * columns);
                 for &row in &self.order[rows.clone()] {
                     let start = row as usize * columns;
                     parameters.extend(self.chunk[start..start + columns].iter_mut().map(take));
                 }
-                (&upserts[rows.len().ilog2() as usize], parameters)
+                self.pad(&mut parameters, 1 << power);
+                (&upserts[power], parameters)
             }
             Upserts::Lists { sql, columns: kinds, .. } => {
                 let list = |(at, kind): (usize, &ColumnType)| {
@@ -105,6 +112,16 @@ impl<'b> Statements<'b> {
                 (sql, kinds.iter().enumerate().map(list).collect())
             }
         }))
+    }
+
+    /// Makes a statement full, with rows that add nothing to the last one: its key, and NULLs.
+    fn pad(&self, parameters: &mut Vec<Value>, rows: usize) {
+        let (columns, measures) = (self.columns(), self.table.schema.measures.len());
+        let last = parameters.len() - columns;
+        while parameters.len() < rows * columns {
+            parameters.extend_from_within(last..last + columns - measures);
+            parameters.resize(parameters.len() + measures, Value::Null);
+        }
     }
 
     /// The columns of the primary key.
@@ -132,7 +149,14 @@ impl<'b> Statements<'b> {
         let key = |row: &u32| &chunk[*row as usize * columns..][..keys];
         self.order.clear();
         self.order.extend(0..rows);
-        self.order.sort_by(|a, b| key(a).cmp(key(b)));
+        if self.hashes_keys {
+            self.order.sort_by_cached_key(|row| match key(row) {
+                [Value::Time(window), Value::Hash(hash)] => (*window, *hash),
+                other => unreachable!("{other:?} is no window with a hash"),
+            });
+        } else {
+            self.order.sort_by(|a, b| key(a).cmp(key(b)));
+        }
         self.done = 0;
         rows > 0
     }
@@ -141,13 +165,18 @@ impl<'b> Statements<'b> {
     fn fitting_rows(&self) -> Result<usize, SinkError> {
         let left = &self.order[self.done..];
         let (mut rows, sql) = match &self.table.upserts {
-            Upserts::Rows(upserts) => (1 << left.len().ilog2().min(upserts.len() as u32 - 1), Err(upserts)),
+            Upserts::Rows(upserts) => (rows_of_upsert(left.len(), upserts.len()), Err(upserts)),
             Upserts::Lists { sql, rows_max, .. } => (left.len().min(*rows_max), Ok(sql)),
         };
         loop {
-            let sql = sql.unwrap_or_else(|upserts| &upserts[rows.ilog2() as usize]);
+            let size = rows.next_power_of_two();
+            let (sql, padding) = match sql {
+                Ok(sql) => (sql, 0),
+                Err(upserts) => (&upserts[size.ilog2() as usize], size - rows),
+            };
             let parameters = left[..rows].iter().map(|row| self.row_bytes(*row)).sum::<usize>();
-            let bytes = sql.len() + 32 * self.columns() + parameters;
+            let padding = padding * self.row_bytes(left[rows - 1]);
+            let bytes = sql.len() + 32 * self.columns() + parameters + padding;
             let bytes_max = self.bytes_max;
             if bytes <= bytes_max.min(STATEMENT_BYTES) || (rows == 1 && bytes <= bytes_max) {
                 return Ok(rows);
@@ -159,7 +188,7 @@ impl<'b> Statements<'b> {
                      takes {bytes_max} bytes"
                 )));
             }
-            rows /= 2;
+            rows = size / 2;
         }
     }
 
@@ -167,6 +196,15 @@ impl<'b> Statements<'b> {
         let columns = self.columns();
         self.chunk[row as usize * columns..][..columns].iter().map(Value::bytes).sum()
     }
+}
+
+/// How many of the rows that are left go into an upsert of 1, 2, 4 … rows, of which there are that many: as many as
+/// fill one, or a few less than that, since it can be padded.
+fn rows_of_upsert(left: usize, upserts: usize) -> usize {
+    let full = 1 << left.ilog2().min(upserts as u32 - 1);
+    let next = left.next_power_of_two();
+    let is_nearly_full = next.ilog2() < upserts as u32 && next - left <= next / PADDING_MAX;
+    if is_nearly_full { left } else { full }
 }
 
 fn take(value: &mut Value) -> Value {

@@ -177,18 +177,27 @@ impl<C: Connector> SqlSink<C> {
         let connection = &mut lease.connection;
         let table = self.table(connection, &batch.schema).await?;
         let (dialect, source) = (self.dialect(), &batch.source);
-        let last = self.progress.lock(connection, dialect, source, batch.epoch, batch.statistic()).await?;
-        if let Some(applied) = judge(last.as_ref(), batch)? {
-            connection.rollback().await?;
-            lease.give_back();
-            return Ok(applied);
-        }
         // First, so that a second attempt waits here for the outcome of the first.
-        self.progress.advance(connection, dialect, last.as_ref(), &Progress::after(batch)).await?;
+        let next = Progress::after(batch);
+        if !self.progress.follow(connection, dialect, &next).await? {
+            let last =
+                self.progress.lock(connection, dialect, source, batch.epoch, batch.statistic()).await?;
+            if let Some(applied) = judge(last.as_ref(), batch)? {
+                connection.rollback().await?;
+                lease.give_back();
+                return Ok(applied);
+            }
+            self.progress.advance(connection, dialect, last.as_ref(), &next).await?;
+        }
         let bytes_max = connection.statement_bytes_max();
         let mut statements = Statements::new(&table, dialect, &batch.rows, bytes_max);
-        while let Some((sql, parameters)) = statements.next_statement()? {
-            connection.execute(sql, parameters).await?;
+        let mut next = statements.next_statement()?;
+        while let Some((sql, parameters)) = next {
+            // The next one is made while the store is at this one.
+            let (executed, made) =
+                tokio::join!(connection.execute(sql, parameters), async { statements.next_statement() });
+            executed?;
+            next = made?;
         }
         connection.commit().await?;
         lease.give_back();

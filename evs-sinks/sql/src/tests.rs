@@ -305,6 +305,12 @@ proptest! {
                 parameters.chunks(columns).map(<[Value]>::to_vec).collect::<Vec<_>>()
             };
             prop_assert!(rows.len() <= rows_max);
+            let size = rows.len();
+            while let [.., before, last] = &rows[..] && last[columns - 1] == Value::Null {
+                prop_assert_eq!(&before[..columns - 1], &last[..columns - 1]);
+                rows.pop();
+            }
+            prop_assert!((size - rows.len()) * 8 <= size);
             written.append(&mut rows);
         }
         prop_assert!(written.is_sorted_by(|a, b| a[..2] < b[..2]));
