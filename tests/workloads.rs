@@ -52,7 +52,7 @@ async fn counts_exactly(workload: Workload, workers: usize) {
     let summary = pipeline.run_to_end(std::future::pending()).await.unwrap();
     let name = workload.name();
     assert_eq!((summary.lines, summary.rejected), generator.counts(), "{name}");
-    for (schema, expected) in pipeline.schemas().zip(generator.into_digests()) {
+    for (schema, expected) in pipeline.schemas().zip(generator.digests()) {
         assert_eq!(digest(&sink, schema).await, expected, "{name}, {}", schema.statistic);
     }
 }

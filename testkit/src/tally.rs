@@ -103,22 +103,29 @@ impl Tally {
     /// Adds the rows of windows that end before `second` to the digests, and forgets them.
     pub(crate) fn close_before(&mut self, second: i64, columns: &[Column]) {
         for statistic in &mut self.statistics {
-            let Statistic { keys, measure, rows, closed } = statistic;
+            let mut rows = std::mem::take(&mut statistic.rows);
+            let mut closed = statistic.closed;
             rows.retain(|&packed, row| {
-                let (window, places) = unpack(packed, keys.len());
-                let is_open = window + WINDOW_SECONDS > second;
+                let is_open = unpack(packed, statistic.keys.len()).0 + WINDOW_SECONDS > second;
                 if !is_open {
-                    let keys = keys.iter().zip(places).map(|(&key, at)| &columns[key].values[at].key[..]);
-                    closed.add(window, keys, row.lines, measure.map(|_| i128::from(row.value)));
+                    statistic.digest(packed, row, columns, &mut closed);
                 }
                 is_open
             });
+            (statistic.rows, statistic.closed) = (rows, closed);
         }
     }
 
-    /// A digest of each statistic, of windows that were closed.
-    pub(crate) fn digests(&self) -> impl Iterator<Item = Digest> {
-        self.statistics.iter().map(|statistic| statistic.closed)
+    /// A digest of each statistic.
+    pub(crate) fn digests(&self, columns: &[Column]) -> Vec<Digest> {
+        let digest = |statistic: &Statistic| {
+            let mut digest = statistic.closed;
+            for (&packed, row) in &statistic.rows {
+                statistic.digest(packed, row, columns, &mut digest);
+            }
+            digest
+        };
+        self.statistics.iter().map(digest).collect()
     }
 
     /// The rows of the first statistic.
@@ -131,6 +138,14 @@ impl Tally {
             ((window, keys.collect()), (row.lines, i128::from(row.value)))
         };
         statistic.rows.iter().map(row).collect()
+    }
+}
+
+impl Statistic {
+    fn digest(&self, packed: u64, row: &Row, columns: &[Column], digest: &mut Digest) {
+        let (window, places) = unpack(packed, self.keys.len());
+        let keys = self.keys.iter().zip(places).map(|(&key, at)| &columns[key].values[at].key[..]);
+        digest.add(window, keys, row.lines, self.measure.map(|_| i128::from(row.value)));
     }
 }
 

@@ -60,7 +60,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         workload.name(),
         workload.log_format()
     );
-    for (at, (spec, digest)) in workload.statistics().iter().zip(generator.into_digests()).enumerate() {
+    for (at, (spec, digest)) in workload.statistics().iter().zip(generator.digests()).enumerate() {
         expected.push_str(if at > 0 { ",\n" } else { "\n" });
         write_statistic(&mut expected, spec, &digest)?;
     }
