@@ -1,104 +1,100 @@
-//! Lines per second: parsing alone, parsing and aggregating, and the whole pipeline with fsync and SQLite; for
-//! the three kinds of log, one worker.
+//! Lines per second of the workloads: parsing alone, parsing and aggregating, and the whole pipeline with
+//! fsync and SQLite; with one worker and with two.
 //!
 //!     cargo bench --bench pipeline
+//!     cargo bench --bench pipeline -- 'parse/w1'
 
-use std::{hint::black_box, path::Path, time::Duration};
+mod support;
+
+use std::{hint::black_box, path::Path, thread, time::Duration};
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use evs::{bench::Aggregation, prelude::*, record::Record};
-use evs_testkit::{Generator, Kind, Mix, log_format};
+use evs::{
+    bench::Aggregation,
+    format::{LineParser, Record},
+    prelude::*,
+};
+use evs_testkit::Workload;
+use support::{blocks, fields, format, log, statistics};
 
-/// Lines of the log that is parsed from memory, in blocks as a worker reads them.
+/// Lines of the log that is parsed from memory.
 const LINES: u64 = 200_000;
-const BLOCK_BYTES: usize = 256 << 10;
-/// Lines of the log that the whole pipeline reads.
+/// Lines of the log that the whole pipeline reads: fewer where they make as many rows as lines.
 const PIPELINE_LINES: u64 = 2_000_000;
+const ROWS_LINES: u64 = 500_000;
 
-const KINDS: [(Kind, &str); 3] = [(Kind::Combined, "combined"), (Kind::Ads, "ads"), (Kind::Cdn, "cdn")];
+const WORKLOADS: [Workload; 5] =
+    [Workload::Combined, Workload::Ads, Workload::Cdn10, Workload::Cdn30, Workload::Json];
+const WORKERS: [usize; 2] = [1, 2];
 
-fn fields(kind: Kind) -> &'static [&'static str] {
-    match kind {
-        Kind::Combined => &["status", "body_bytes_sent"],
-        Kind::Ads => &["arg_c", "arg_t", "arg_v"],
-        Kind::Cdn => &["host", "body_bytes_sent"],
+/// Does something with each block, on as many threads as there are states.
+fn on_threads<S: Send>(states: &mut [S], blocks: &[&[u8]], work: impl Fn(&mut S, &[u8]) + Sync) {
+    let (work, workers) = (&work, states.len());
+    thread::scope(|scope| {
+        for (at, state) in states.iter_mut().enumerate() {
+            scope.spawn(move || blocks.iter().skip(at).step_by(workers).for_each(|block| work(state, block)));
+        }
+    });
+}
+
+fn in_memory<S: Send>(
+    criterion: &mut Criterion,
+    name: &str,
+    state: impl Fn(Workload) -> S,
+    work: impl Fn(&mut S, &[u8]) + Sync,
+) {
+    let mut group = criterion.benchmark_group(name);
+    group.throughput(Throughput::Elements(LINES));
+    for workload in WORKLOADS {
+        let log = log(workload, LINES);
+        let blocks = blocks(&log);
+        for workers in WORKERS {
+            let mut states: Vec<S> = (0..workers).map(|_| state(workload)).collect();
+            group.bench_function(BenchmarkId::new(workload.name(), workers), |bencher| {
+                bencher.iter(|| on_threads(&mut states, &blocks, &work));
+            });
+        }
     }
-}
-
-fn statistic(kind: Kind) -> Statistic {
-    let (value, keys) = fields(kind).split_last().expect("a kind has fields");
-    Statistic::named("totals").group_by(keys.iter().copied()).measure(count()).measure(sum(*value))
-}
-
-fn log(kind: Kind, lines: u64) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    Generator::new(kind, Mix::default(), 1).lines(lines, &mut bytes);
-    bytes
-}
-
-/// Whole lines of about [`BLOCK_BYTES`].
-fn blocks(log: &[u8]) -> Vec<&[u8]> {
-    let (mut blocks, mut rest) = (Vec::new(), log);
-    while rest.len() > BLOCK_BYTES {
-        let end = memchr::memrchr(b'\n', &rest[..BLOCK_BYTES]).expect("lines are shorter than blocks") + 1;
-        let (block, behind) = rest.split_at(end);
-        blocks.push(block);
-        rest = behind;
-    }
-    blocks.push(rest);
-    blocks
 }
 
 fn parse(criterion: &mut Criterion) {
-    let mut group = criterion.benchmark_group("parse");
-    group.throughput(Throughput::Elements(LINES));
-    for (kind, name) in KINDS {
-        let log = log(kind, LINES);
-        let format: LogFormat = log_format(kind).parse().expect("a format");
-        let mut parser = format.parser(fields(kind)).expect("the fields are there");
-        let mut record = Record::new();
-        group.bench_function(BenchmarkId::from_parameter(name), |bencher| {
-            bencher.iter(|| {
-                for block in blocks(&log) {
-                    let mut rest = block;
-                    while let Some(end) = memchr::memchr(b'\n', rest) {
-                        parser.parse(&rest[..end], &mut record).expect("a good line");
-                        black_box(&record);
-                        rest = &rest[end + 1..];
-                    }
-                }
-            });
-        });
+    let state = |workload| {
+        let parser = format(workload).parser(&fields(workload)).expect("the fields are there");
+        (parser, Record::new())
+    };
+    in_memory(criterion, "parse", state, |(parser, record), block| parse_lines(parser, record, block));
+}
+
+fn parse_lines(parser: &mut LineParser, record: &mut Record, block: &[u8]) {
+    let mut rest = block;
+    while let Some(end) = memchr::memchr(b'\n', rest) {
+        parser.parse(&rest[..end], record).expect("a good line");
+        black_box(&record);
+        rest = &rest[end + 1..];
     }
 }
 
 fn aggregate(criterion: &mut Criterion) {
-    let mut group = criterion.benchmark_group("parse and aggregate");
-    group.throughput(Throughput::Elements(LINES));
-    for (kind, name) in KINDS {
-        let log = log(kind, LINES);
-        let format: LogFormat = log_format(kind).parse().expect("a format");
-        let mut aggregation = Aggregation::new(&format, &[statistic(kind)]).expect("the fields are there");
-        group.bench_function(BenchmarkId::from_parameter(name), |bencher| {
-            bencher.iter(|| blocks(&log).into_iter().for_each(|block| aggregation.lines(block)));
-        });
-        assert!(aggregation.rows() > 0);
-    }
+    let state =
+        |workload| Aggregation::new(&format(workload), &statistics(workload)).expect("the fields are there");
+    in_memory(criterion, "parse and aggregate", state, |aggregation, block| aggregation.lines(block));
 }
 
-async fn count_log(log: &Path, kind: Kind) {
+async fn count_log(log: &Path, lines: u64, workload: Workload, workers: usize) {
     let dir = tempfile::tempdir().expect("a directory");
     let sink = SqliteSink::open(dir.path().join("stats.db")).await.expect("a database");
-    let pipeline = Pipeline::builder("bench")
+    let mut builder = Pipeline::builder("bench")
         .tail(log)
-        .format(log_format(kind).parse().expect("a format"))
-        .statistic(statistic(kind))
+        .format(format(workload))
         .sink("sqlite", sink)
         .state_dir(dir.path().join("state"))
-        .build()
-        .expect("a pipeline");
-    let summary = pipeline.run_to_end(std::future::pending()).await.expect("a run");
-    assert_eq!((summary.lines, summary.rejected, summary.is_complete), (PIPELINE_LINES, 0, true));
+        .workers(workers);
+    for statistic in statistics(workload) {
+        builder = builder.statistic(statistic);
+    }
+    let summary =
+        builder.build().expect("a pipeline").run_to_end(std::future::pending()).await.expect("a run");
+    assert_eq!((summary.lines, summary.rejected, summary.is_complete), (lines, 0, true));
 }
 
 fn whole_pipeline(criterion: &mut Criterion) {
@@ -108,15 +104,18 @@ fn whole_pipeline(criterion: &mut Criterion) {
         .build()
         .expect("a runtime");
     let mut group = criterion.benchmark_group("pipeline to SQLite");
-    group.throughput(Throughput::Elements(PIPELINE_LINES)).sample_size(10);
-    group.measurement_time(Duration::from_secs(20));
-    for (kind, name) in KINDS {
+    group.sample_size(10).measurement_time(Duration::from_secs(20));
+    for workload in WORKLOADS {
+        let lines = if workload == Workload::Cdn30 { ROWS_LINES } else { PIPELINE_LINES };
         let dir = tempfile::tempdir().expect("a directory");
         let path = dir.path().join("access.log");
-        std::fs::write(&path, log(kind, PIPELINE_LINES)).expect("a log");
-        group.bench_function(BenchmarkId::from_parameter(name), |bencher| {
-            bencher.iter(|| runtime.block_on(count_log(&path, kind)));
-        });
+        std::fs::write(&path, log(workload, lines)).expect("a log");
+        group.throughput(Throughput::Elements(lines));
+        for workers in WORKERS {
+            group.bench_function(BenchmarkId::new(workload.name(), workers), |bencher| {
+                bencher.iter(|| runtime.block_on(count_log(&path, lines, workload, workers)));
+            });
+        }
     }
 }
 

@@ -20,7 +20,7 @@ pub(crate) struct Arguments {
     /// max=FIELD[:SCALE]; rows=N' [default: 'requests; window=60s; by=status; count; sum=body_bytes_sent']
     #[arg(long = "stat", value_name = "SPEC")]
     pub(crate) stats: Vec<String>,
-    /// Where to: sqlite://PATH [default: sqlite://access_log.db]
+    /// Where to: sqlite://PATH, or discard:// to measure all but the store [default: sqlite://access_log.db]
     #[arg(long = "sink", value_name = "URL")]
     pub(crate) sinks: Vec<String>,
     /// The state directory, of this source alone [default: .evs/SOURCE]

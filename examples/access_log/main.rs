@@ -5,6 +5,7 @@
 //!         --stat 'pages; window=60s; by=status,request_method; count; sum=body_bytes_sent'
 
 mod arguments;
+mod discard;
 mod progress;
 mod sinks;
 mod statistic;

@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use evs::{Rows, Schema, pipeline::PipelineBuilder, prelude::*};
 
-use crate::{Failure, Invalid};
+use crate::{Failure, Invalid, discard::DiscardSink};
 
 /// Adds the sink of that URL.
 pub(crate) async fn add(builder: PipelineBuilder, url: &str) -> Result<PipelineBuilder, Failure> {
@@ -17,6 +17,7 @@ pub(crate) async fn totals(url: &str, schema: &Schema) -> Result<Rows, Failure> 
 async fn open(url: &str) -> Result<Arc<dyn Sink>, Failure> {
     Ok(match url.split_once("://").map_or("", |(scheme, _)| scheme) {
         "sqlite" => Arc::new(SqliteSink::connect(url).await?),
+        "discard" => Arc::new(DiscardSink),
         #[cfg(feature = "mysql")]
         "mysql" | "mariadb" => Arc::new(MySqlSink::connect(url).await?),
         #[cfg(feature = "postgres")]
@@ -31,8 +32,9 @@ async fn open(url: &str) -> Result<Arc<dyn Sink>, Failure> {
 }
 
 /// With the features that the example was built with.
-const EXPECTED: &str = "expected sqlite://PATH, or with the feature of that name mysql://USER:PASSWORD@HOST/DATABASE, \
-    postgres://USER:PASSWORD@HOST/DATABASE, mongodb://HOST/DATABASE or cassandra://HOST/KEYSPACE";
+const EXPECTED: &str = "expected sqlite://PATH or discard://, or with the feature of that name \
+    mysql://USER:PASSWORD@HOST/DATABASE, postgres://USER:PASSWORD@HOST/DATABASE, \
+    mongodb://HOST/DATABASE or cassandra://HOST/KEYSPACE";
 
 /// A name for the state directory to know the sink by, the same at every start: the URL without its password.
 fn name(url: &str) -> String {

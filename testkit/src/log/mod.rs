@@ -1,0 +1,149 @@
+//! The lines of each kind of log, and what of each line must be counted.
+
+mod ads;
+mod cdn;
+mod combined;
+mod json;
+mod words;
+
+use std::fmt;
+
+pub(crate) use self::{
+    ads::Ads,
+    cdn::Cdn,
+    combined::{Combined, Layout},
+    json::Json,
+};
+use crate::{Random, clock::Time};
+
+/// A kind of log.
+pub(crate) trait Shape: fmt::Debug + Send + Sync {
+    /// The log format, as evs has it.
+    fn format(&self) -> &'static str;
+
+    /// The fields that lines can be counted by, with all the values that they take.
+    fn keys(&self) -> &[Column];
+
+    /// The fields that are summed up.
+    fn numbers(&self) -> &'static [&'static str];
+
+    /// Appends an ordinary line, without its newline.
+    fn good(&self, random: &mut Random, time: &Time, log: &mut Vec<u8>) -> Counted;
+
+    /// Appends a line that is unusual, and yet what a server writes.
+    fn odd(&self, random: &mut Random, time: &Time, log: &mut Vec<u8>) -> Counted;
+
+    /// A piece of each line's time, and one of the same length that makes it no time.
+    fn date(&self, time: &Time) -> (Vec<u8>, &'static [u8]);
+}
+
+pub(crate) const KEYS_MAX: usize = 17;
+pub(crate) const NUMBERS_MAX: usize = 3;
+
+/// What must be counted of a line.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Counted {
+    /// Which of its [`Column`]'s values each key is.
+    pub(crate) keys: [u32; KEYS_MAX],
+    pub(crate) numbers: [Number; NUMBERS_MAX],
+}
+
+impl Counted {
+    fn new(keys: &[usize], numbers: &[Number]) -> Self {
+        let mut counted = Self { keys: [0; KEYS_MAX], numbers: [None; NUMBERS_MAX] };
+        for (place, &key) in counted.keys.iter_mut().zip(keys) {
+            *place = key as u32;
+        }
+        counted.numbers[..numbers.len()].copy_from_slice(numbers);
+        counted
+    }
+}
+
+/// The number in a field, times ten to the power of its scale, if there is one.
+pub(crate) type Number = Option<i64>;
+
+/// A field that lines are counted by.
+#[derive(Clone, Debug)]
+pub(crate) struct Column {
+    pub(crate) name: &'static str,
+    pub(crate) values: Vec<Value>,
+}
+
+/// A value of a field.
+#[derive(Clone, Debug)]
+pub(crate) struct Value {
+    /// As it stands in the log.
+    pub(crate) text: Vec<u8>,
+    /// As it must be counted.
+    pub(crate) key: Vec<u8>,
+}
+
+impl Column {
+    fn new<T: Into<Vec<u8>>>(name: &'static str, values: impl IntoIterator<Item = T>) -> Self {
+        let value = |text: T| {
+            let text = text.into();
+            Value { key: text.clone(), text }
+        };
+        Self { name, values: values.into_iter().map(value).collect() }
+    }
+
+    /// With values behind the others that are written otherwise than they are counted.
+    fn with_odd(mut self, odd: &[(&str, &[u8])]) -> Self {
+        let value = |(text, key): &(&str, &[u8])| Value { text: text.as_bytes().to_vec(), key: key.to_vec() };
+        self.values.extend(odd.iter().map(value));
+        self
+    }
+
+    fn text(&self, at: usize) -> &[u8] {
+        &self.values[at].text
+    }
+
+    /// Where the value that counts as `key` is.
+    fn place(&self, key: &str) -> usize {
+        self.values.iter().position(|value| value.key == key.as_bytes()).expect("a value of the column")
+    }
+}
+
+/// Appends all parts.
+fn push(log: &mut Vec<u8>, parts: &[&[u8]]) {
+    parts.iter().for_each(|part| log.extend_from_slice(part));
+}
+
+/// A number as text, without the machinery of formatting: lines have many.
+#[derive(Clone, Copy, Debug)]
+struct Digits {
+    text: [u8; 20],
+    start: usize,
+}
+
+impl Digits {
+    fn new(mut number: u64) -> Self {
+        let mut digits = Self { text: [b'0'; 20], start: 20 };
+        while number > 0 || digits.start == 20 {
+            digits.start -= 1;
+            digits.text[digits.start] = b'0' + (number % 10) as u8;
+            number /= 10;
+        }
+        digits
+    }
+
+    /// With zeros in front up to that width.
+    fn wide(number: u64, width: usize) -> Self {
+        let mut digits = Self::new(number);
+        digits.start = digits.start.min(20 - width);
+        digits
+    }
+}
+
+impl std::ops::Deref for Digits {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.text[self.start..]
+    }
+}
+
+/// Sixteen hexadecimal digits.
+fn hex(number: u64) -> [u8; 16] {
+    std::array::from_fn(|at| b"0123456789abcdef"[(number >> (60 - 4 * at)) as usize & 15])
+}
