@@ -3,8 +3,9 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use evs_sql::{Connection, StoreError, Value};
 use sqlx::{
-    AssertSqlSafe, MySqlConnection, Row, TypeInfo, ValueRef,
+    Arguments, AssertSqlSafe, MySql, MySqlConnection, Row, TypeInfo, ValueRef,
     mysql::{MySqlArguments, MySqlRow},
+    query::Query,
 };
 
 use crate::errors::sort;
@@ -47,23 +48,28 @@ impl MySqlSession {
 }
 
 /// The statement with its parameters. All of its text is evs's own, with names that were checked.
-fn bind(sql: &Arc<str>, values: Vec<Value>) -> sqlx::query::Query<'_, sqlx::MySql, MySqlArguments> {
-    let query = sqlx::query(AssertSqlSafe(Arc::clone(sql)));
+fn bind(sql: &Arc<str>, values: Vec<Value>) -> Result<Query<'_, MySql, MySqlArguments>, StoreError> {
+    let mut arguments = MySqlArguments::default();
+    arguments.reserve(values.len(), values.iter().map(Value::bytes).sum());
     // Rows come by time.
     let mut last = (0, date_and_time(0));
-    values.into_iter().fold(query, |query, value| match value {
-        Value::Null => query.bind(None::<i64>),
-        Value::Integer(number) => query.bind(number),
-        Value::Time(seconds) => {
-            if seconds != last.0 {
-                last = (seconds, date_and_time(seconds));
+    for value in values {
+        match value {
+            Value::Null => arguments.add(None::<i64>),
+            Value::Integer(number) => arguments.add(number),
+            Value::Time(seconds) => {
+                if seconds != last.0 {
+                    last = (seconds, date_and_time(seconds));
+                }
+                arguments.add(&last.1)
             }
-            query.bind(last.1.clone())
+            Value::Text(text) => arguments.add(text),
+            Value::Hash(hash) => arguments.add(&hash[..]),
+            Value::List(..) => unreachable!("the dialect asks for no lists"),
         }
-        Value::Text(text) => query.bind(text),
-        Value::Hash(hash) => query.bind(&hash[..]),
-        Value::List(..) => unreachable!("the dialect asks for no lists"),
-    })
+        .map_err(|error| sort(&sqlx::Error::Encode(error)))?;
+    }
+    Ok(sqlx::query_with(AssertSqlSafe(Arc::clone(sql)), arguments))
 }
 
 /// `YYYY-MM-DD hh:mm:ss` in UTC, for the years that DATETIME knows.
@@ -106,12 +112,12 @@ impl Connection for MySqlSession {
 
     /// The driver asks for found rows, not changed ones: an UPDATE that changes nothing counts.
     async fn execute(&mut self, sql: &Arc<str>, values: Vec<Value>) -> Result<u64, StoreError> {
-        let done = bind(sql, values).execute(&mut self.connection).await.map_err(|error| sort(&error))?;
+        let done = bind(sql, values)?.execute(&mut self.connection).await.map_err(|error| sort(&error))?;
         Ok(done.rows_affected())
     }
 
     async fn query(&mut self, sql: &Arc<str>, values: Vec<Value>) -> Result<Vec<Vec<Value>>, StoreError> {
-        let rows = bind(sql, values).fetch_all(&mut self.connection).await.map_err(|error| sort(&error))?;
+        let rows = bind(sql, values)?.fetch_all(&mut self.connection).await.map_err(|error| sort(&error))?;
         rows.iter().map(read).collect::<Result<_, _>>().map_err(|error| sort(&error))
     }
 

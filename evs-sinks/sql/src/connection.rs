@@ -85,7 +85,7 @@ impl Value {
     }
 
     /// At least as many bytes as it takes in a statement.
-    pub(crate) fn bytes(&self) -> usize {
+    pub fn bytes(&self) -> usize {
         match self {
             Self::Null | Self::Integer(_) | Self::Time(_) | Self::Hash(_) => 32,
             Self::Text(text) => text.len() + 16,

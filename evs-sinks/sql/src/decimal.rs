@@ -7,21 +7,19 @@
 /// assert_eq!(evs_sql::decimal(7, 3), "0.007");
 /// ```
 pub fn decimal(unscaled: i128, scale: u8) -> String {
-    let scale = usize::from(scale);
     let sign = if unscaled < 0 { "-" } else { "" };
-    // Division by ten is much faster on 64 bits, and few numbers need more.
-    let digits = match u64::try_from(unscaled.unsigned_abs()) {
-        Ok(short) => short.to_string(),
-        Err(_) => unscaled.unsigned_abs().to_string(),
-    };
+    let (magnitude, width) = (unscaled.unsigned_abs(), usize::from(scale));
     if scale == 0 {
-        return format!("{sign}{digits}");
+        return format!("{sign}{magnitude}");
     }
-    let zeros = "0".repeat((scale + 1).saturating_sub(digits.len()));
-    let point = (zeros.len() + digits.len()) - scale;
-    let mut text = format!("{sign}{zeros}{digits}");
-    text.insert(sign.len() + point, '.');
-    text
+    // Division is much faster on 64 bits, and few numbers need more.
+    if let (Ok(magnitude), Some(unit)) = (u64::try_from(magnitude), 10_u64.checked_pow(scale.into())) {
+        return format!("{sign}{}.{:0width$}", magnitude / unit, magnitude % unit);
+    }
+    // No magnitude has more digits than the unit that there is not.
+    let (whole, fraction) =
+        10_u128.checked_pow(scale.into()).map_or((0, magnitude), |unit| (magnitude / unit, magnitude % unit));
+    format!("{sign}{whole}.{fraction:0width$}")
 }
 
 /// The number times 10^scale; `None` if the text is no number, or one that would have to be rounded.

@@ -115,10 +115,11 @@ impl ProgressTable {
         dialect: &dyn Dialect,
         next: &Progress,
     ) -> Result<bool, Failure> {
-        match next.sequence {
-            0 | 1 => Ok(false),
-            sequence => Ok(self.update(connection, dialect, sequence - 1, next).await? == 1),
+        // No stream is at a sequence that the column cannot hold.
+        if next.sequence < 2 || i64::try_from(next.sequence).is_err() {
+            return Ok(false);
         }
+        Ok(self.update(connection, dialect, next.sequence - 1, next).await? == 1)
     }
 
     /// Moves the stream from `last`, which was read in this transaction, to `next`.

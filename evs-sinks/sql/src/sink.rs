@@ -177,9 +177,15 @@ impl<C: Connector> SqlSink<C> {
         let connection = &mut lease.connection;
         let table = self.table(connection, &batch.schema).await?;
         let (dialect, source) = (self.dialect(), &batch.source);
+        let bytes_max = connection.statement_bytes_max();
+        let mut statements = Statements::new(&table, dialect, &batch.rows, bytes_max);
         // First, so that a second attempt waits here for the outcome of the first.
         let next = Progress::after(batch);
-        if !self.progress.follow(connection, dialect, &next).await? {
+        // While the store is at one statement, the next one is made.
+        let (follows, made) = tokio::join!(self.progress.follow(connection, dialect, &next), async {
+            statements.next_statement()
+        });
+        if !follows? {
             let last =
                 self.progress.lock(connection, dialect, source, batch.epoch, batch.statistic()).await?;
             if let Some(applied) = judge(last.as_ref(), batch)? {
@@ -189,15 +195,12 @@ impl<C: Connector> SqlSink<C> {
             }
             self.progress.advance(connection, dialect, last.as_ref(), &next).await?;
         }
-        let bytes_max = connection.statement_bytes_max();
-        let mut statements = Statements::new(&table, dialect, &batch.rows, bytes_max);
-        let mut next = statements.next_statement()?;
-        while let Some((sql, parameters)) = next {
-            // The next one is made while the store is at this one.
+        let mut statement = made?;
+        while let Some((sql, parameters)) = statement {
             let (executed, made) =
                 tokio::join!(connection.execute(sql, parameters), async { statements.next_statement() });
             executed?;
-            next = made?;
+            statement = made?;
         }
         connection.commit().await?;
         lease.give_back();

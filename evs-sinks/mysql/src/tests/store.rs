@@ -173,7 +173,8 @@ async fn lock_wait(database: &Database) {
     let mut plain = database.plain().await;
     let waiting = format!(
         "SELECT COUNT(*) FROM information_schema.processlist WHERE db = '{}' \
-         AND info LIKE '%FROM evs_progress%FOR UPDATE' AND id <> CONNECTION_ID()",
+         AND (info LIKE 'UPDATE evs_progress%' OR info LIKE '%FROM evs_progress%FOR UPDATE') \
+         AND id <> CONNECTION_ID()",
         database.name
     );
     while texts(&mut plain, &waiting).await == [["0"]] {
