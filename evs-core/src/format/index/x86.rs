@@ -1,0 +1,183 @@
+//! The index by the vector instructions of x86-64: the one place of this crate with `unsafe` code.
+//!
+//! The functions below are safe but for two things. They may only be called on a processor that has their
+//! instructions, which [`scan`] asks for; and they write marks behind the end of a vector's contents, for
+//! which [`room`] has made sure that there is memory.
+
+use std::arch::{is_x86_feature_detected, x86_64::*};
+
+use super::{Carry, Delimiters, Index, Masks, RequestMasks, padded};
+
+/// Indexes `block` if the processor has the instructions for it.
+pub(super) fn scan(block: &[u8], delimiters: Delimiters, index: &mut Index) -> bool {
+    let has_avx2 = is_x86_feature_detected!("avx2")
+        && is_x86_feature_detected!("bmi1")
+        && is_x86_feature_detected!("popcnt")
+        && is_x86_feature_detected!("pclmulqdq");
+    let has_avx512 = is_x86_feature_detected!("avx512f")
+        && is_x86_feature_detected!("avx512bw")
+        && is_x86_feature_detected!("avx512vbmi2");
+    if has_avx2 && has_avx512 {
+        // SAFETY: the processor has the instructions.
+        unsafe { scan_avx512(block, delimiters, index) };
+    } else if has_avx2 {
+        // SAFETY: the processor has the instructions.
+        unsafe { scan_avx2(block, delimiters, index) };
+    }
+    has_avx2
+}
+
+#[target_feature(enable = "avx2,bmi1,popcnt,pclmulqdq")]
+pub(super) fn scan_avx2(block: &[u8], delimiters: Delimiters, index: &mut Index) {
+    let mut carry = Carry::AT_LINE_START;
+    let (chunks, rest) = block.as_chunks::<64>();
+    let last = padded(rest);
+    let valid = [u64::MAX, (1 << rest.len()) - 1];
+    for at in 0..chunks.len() + usize::from(!rest.is_empty()) {
+        let is_last = at == chunks.len();
+        let chunk = if is_last { &last } else { &chunks[at] };
+        let start = at * 64;
+        // SAFETY: both halves lie within the 64 bytes of the chunk.
+        let halves = unsafe {
+            let half = chunk.as_ptr().cast::<__m256i>();
+            [_mm256_loadu_si256(half), _mm256_loadu_si256(half.add(1))]
+        };
+        let equal = |byte: u8| {
+            let pattern = _mm256_set1_epi8(byte as i8);
+            let mask = |half| _mm256_movemask_epi8(_mm256_cmpeq_epi8(half, pattern)) as u32;
+            u64::from(mask(halves[0])) | u64::from(mask(halves[1])) << 32
+        };
+        let masks = Masks {
+            quote: if delimiters.are_quoted { equal(b'"') } else { 0 },
+            delimiter: equal(delimiters.byte),
+            newline: equal(b'\n'),
+            backslash: equal(b'\\'),
+        };
+        let marks = carry.marks(masks, running_parity(masks.quote)) & valid[usize::from(is_last)];
+        let len = room(&mut index.marks);
+        index.push_newlines(masks.newline, marks, len);
+        if masks.backslash != 0 {
+            index.push_backslashes(masks.backslash, start);
+        }
+        let count = marks.count_ones() as usize;
+        let mut left = marks;
+        let mut written = 0;
+        // Eight at a time, whether there are as many or not: there seldom are more, and so there is nothing
+        // for the branch predictor to guess wrong.
+        loop {
+            for _ in 0..8 {
+                // SAFETY: `room` has left room for 64 more marks, and `written` is less than 64: it goes on
+                // in eights only while it is less than `count`, which is at most 64.
+                unsafe {
+                    index.marks.as_mut_ptr().add(len + written).write(start as u32 + left.trailing_zeros())
+                };
+                left &= left.wrapping_sub(1);
+                written += 1;
+            }
+            if written >= count {
+                break;
+            }
+        }
+        // SAFETY: the first `count` of them have been written, and `count` is at most 64.
+        unsafe { index.marks.set_len(len + count) };
+    }
+}
+
+#[target_feature(enable = "avx2,bmi1,popcnt,pclmulqdq,avx512f,avx512bw,avx512vbmi2")]
+pub(super) fn scan_avx512(block: &[u8], delimiters: Delimiters, index: &mut Index) {
+    let mut carry = Carry::AT_LINE_START;
+    let (chunks, rest) = block.as_chunks::<64>();
+    let last = padded(rest);
+    let valid = [u64::MAX, (1 << rest.len()) - 1];
+    let offsets: [u8; 64] = std::array::from_fn(|at| at as u8);
+    // SAFETY: the array has 64 bytes.
+    let offsets = unsafe { _mm512_loadu_si512(offsets.as_ptr().cast()) };
+    for at in 0..chunks.len() + usize::from(!rest.is_empty()) {
+        let is_last = at == chunks.len();
+        let chunk = if is_last { &last } else { &chunks[at] };
+        let start = at * 64;
+        // SAFETY: the chunk has 64 bytes.
+        let bytes = unsafe { _mm512_loadu_si512(chunk.as_ptr().cast()) };
+        let equal = |byte: u8| _mm512_cmpeq_epi8_mask(bytes, _mm512_set1_epi8(byte as i8));
+        let masks = Masks {
+            quote: if delimiters.are_quoted { equal(b'"') } else { 0 },
+            delimiter: equal(delimiters.byte),
+            newline: equal(b'\n'),
+            backslash: equal(b'\\'),
+        };
+        let marks = carry.marks(masks, running_parity(masks.quote)) & valid[usize::from(is_last)];
+        let len = room(&mut index.marks);
+        index.push_newlines(masks.newline, marks, len);
+        if masks.backslash != 0 {
+            index.push_backslashes(masks.backslash, start);
+        }
+        let count = marks.count_ones() as usize;
+        // The offsets whose bits are set, moved together, and widened sixteen at a time.
+        let mut packed = _mm512_maskz_compress_epi8(marks, offsets);
+        let base = _mm512_set1_epi32(start as i32);
+        let mut written = 0;
+        loop {
+            let sixteen = _mm512_cvtepu8_epi32(_mm512_castsi512_si128(packed));
+            // SAFETY: `room` has left room for 64 more marks, and `written` is at most 48: it goes on in
+            // sixteens only while it is less than `count`, which is at most 64.
+            unsafe {
+                let target = index.marks.as_mut_ptr().add(len + written);
+                _mm512_storeu_si512(target.cast(), _mm512_add_epi32(sixteen, base));
+            }
+            written += 16;
+            if written >= count {
+                break;
+            }
+            packed = _mm512_alignr_epi32::<4>(_mm512_setzero_si512(), packed);
+        }
+        // SAFETY: the first `count` of them have been written, and `count` is at most 64.
+        unsafe { index.marks.set_len(len + count) };
+    }
+}
+
+/// Makes room for 64 more marks: how many there are.
+#[inline(always)]
+fn room(marks: &mut Vec<u32>) -> usize {
+    marks.reserve(64);
+    marks.len()
+}
+
+/// For each bit the parity of the bits up to it: a multiplication by all ones that does not carry.
+#[inline]
+#[target_feature(enable = "pclmulqdq")]
+fn running_parity(mask: u64) -> u64 {
+    let product = _mm_clmulepi64_si128::<0>(_mm_set_epi64x(0, mask as i64), _mm_set1_epi8(-1));
+    _mm_cvtsi128_si64(product) as u64
+}
+
+/// The masks of a request, by instructions that every x86-64 has.
+#[inline]
+pub(in crate::format) fn request_masks(chunk: &[u8; 64]) -> RequestMasks<u64> {
+    // SAFETY: the four quarters lie within the 64 bytes of the chunk, and every x86-64 has SSE2.
+    let quarters: [__m128i; 4] =
+        std::array::from_fn(|at| unsafe { _mm_loadu_si128(chunk.as_ptr().cast::<__m128i>().add(at)) });
+    // SAFETY: every x86-64 has SSE2.
+    let pattern = |byte: u8| unsafe { _mm_set1_epi8(byte as i8) };
+    let gather = |equal: &dyn Fn(__m128i) -> __m128i| {
+        quarters.iter().enumerate().fold(0, |mask, (at, quarter)| {
+            // SAFETY: every x86-64 has SSE2.
+            mask | u64::from(unsafe { _mm_movemask_epi8(equal(*quarter)) } as u16) << (at * 16)
+        })
+    };
+    // SAFETY: every x86-64 has SSE2.
+    let equal = |byte: u8| gather(&|quarter| unsafe { _mm_cmpeq_epi8(quarter, pattern(byte)) });
+    let equal_or = |one: u8, other: u8| {
+        // SAFETY: every x86-64 has SSE2.
+        gather(&|quarter| unsafe {
+            _mm_or_si128(_mm_cmpeq_epi8(quarter, pattern(one)), _mm_cmpeq_epi8(quarter, pattern(other)))
+        })
+    };
+    RequestMasks {
+        ampersand: equal(b'&'),
+        question: equal(b'?'),
+        fragment: equal(b'#'),
+        encoded: equal_or(b'%', b'+'),
+        slash: equal(b'/'),
+        point: equal(b'.'),
+    }
+}
