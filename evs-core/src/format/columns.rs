@@ -112,6 +112,14 @@ impl Columns {
         }
     }
 
+    /// The first 16 bytes from where a value stands in the block on, and how many bytes the value has.
+    #[inline(always)]
+    pub(crate) fn head(&self, block: &[u8], span: Span) -> Option<([u8; 16], usize)> {
+        // What is aside is beyond any block.
+        let head = block.get(span.start as usize..)?.first_chunk()?;
+        Some((*head, (span.end - span.start) as usize))
+    }
+
     /// The bytes of a value of 1 to 8 bytes that stands in the block, with what is behind it, and how many there
     /// are.
     #[inline(always)]
