@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::hash::HashKeys;
+use super::hash::{HashKeys, LARGE_ENTRIES};
 use crate::format::{Columns, Span};
 
 /// How many bytes are compared as two words.
@@ -108,11 +108,27 @@ impl Dictionary {
 
     /// The ids of a column of values.
     pub(super) fn ids(&mut self, block: &[u8], columns: &Columns, spans: &[Span], ids: &mut Vec<u32>) {
+        if self.entries.len() > LARGE_ENTRIES {
+            self.touch(block, columns, spans);
+        }
         ids.clear();
         ids.extend(spans.iter().map(|span| match columns.head(block, *span) {
             Some((head, len)) if len <= SHORT_BYTES => self.short_id(head, len),
             _ => self.id(columns.text(block, *span)),
         }));
+    }
+
+    /// Loads the entries that the texts will be looked for at, so that the cache misses come at the same time.
+    fn touch(&self, block: &[u8], columns: &Columns, spans: &[Span]) {
+        let touch = |span: &Span| {
+            let hash = match columns.head(block, *span) {
+                Some((head, len)) if len <= SHORT_BYTES => self.short_hash(words(head, len), len as u32),
+                Some((_, len)) if len > SHORT_BYTES => self.keys.text(columns.text(block, *span)) as usize,
+                _ => return 0,
+            };
+            self.entries[hash & (self.entries.len() - 1)].number
+        };
+        std::hint::black_box(spans.iter().map(touch).fold(0, u32::wrapping_add));
     }
 
     /// The id of any text.
@@ -143,8 +159,7 @@ impl Dictionary {
     /// The id of a text that is the first `len` bytes of `head`.
     #[inline(always)]
     fn short_id(&mut self, head: [u8; SHORT_BYTES], len: usize) -> u32 {
-        let head = u128::from_le_bytes(head) & !u128::MAX.checked_shl(8 * len as u32).unwrap_or(0);
-        let words = (head as u64, (head >> 64) as u64);
+        let words = words(head, len);
         let mut at = self.short_hash(words, len as u32) & (self.entries.len() - 1);
         loop {
             let entry = self.entries[at];
@@ -153,7 +168,7 @@ impl Dictionary {
             }
             if entry.number == 0 {
                 let sought = Entry { words, len: len as u32, number: 0 };
-                return self.insert(at, sought, &head.to_le_bytes()[..len]);
+                return self.insert(at, sought, &head[..len]);
             }
             at = (at + 1) & (self.entries.len() - 1);
         }
@@ -188,6 +203,26 @@ impl Dictionary {
         id
     }
 }
+
+/// The first `len` bytes as two words, with zeros behind them.
+#[inline(always)]
+fn words(head: [u8; SHORT_BYTES], len: usize) -> (u64, u64) {
+    let [low, high] = MASKS[len];
+    let head = u128::from_le_bytes(head);
+    (head as u64 & low, (head >> 64) as u64 & high)
+}
+
+/// By length, the bits of two words that are of a text.
+const MASKS: [[u64; 2]; SHORT_BYTES + 1] = {
+    let mut masks = [[0; 2]; SHORT_BYTES + 1];
+    let mut len = 1;
+    while len <= SHORT_BYTES {
+        let mask = u128::MAX >> (128 - 8 * len);
+        masks[len] = [mask as u64, (mask >> 64) as u64];
+        len += 1;
+    }
+    masks
+};
 
 #[cfg(test)]
 mod tests {

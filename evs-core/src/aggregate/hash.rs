@@ -6,6 +6,9 @@
 
 use ahash::RandomState;
 
+/// A table with more entries than that is not in the nearer caches.
+pub(super) const LARGE_ENTRIES: usize = 1 << 14;
+
 /// Random numbers that a table's hashes depend on.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct HashKeys([u64; 4]);
@@ -86,6 +89,18 @@ impl PairIndex {
         }
         self.insert(at, (pair, slot, next + 1));
         (next, true)
+    }
+
+    /// Whether it is larger than the nearer caches, so that it pays to [`touch`](Self::touch) entries beforehand.
+    pub(super) fn is_large(&self) -> bool {
+        self.entries.len() > LARGE_ENTRIES
+    }
+
+    /// Loads the entry that a pair and slot will be looked for at. Such loads of several pairs, which do not
+    /// wait for each other, have their cache misses at the same time; lookups one behind the other do not.
+    #[inline(always)]
+    pub(super) fn touch(&self, pair: u64, slot: u32) -> u32 {
+        self.entries[self.keys.words(pair, slot.into()) as usize & (self.entries.len() - 1)].2
     }
 
     fn insert(&mut self, at: usize, entry: (u64, u32, u32)) {

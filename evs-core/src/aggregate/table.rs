@@ -249,6 +249,12 @@ impl Table {
                         self.cached_row(at, pair(*first, *second), self.slot_of[*window as usize], keys)
                     }));
                 } else {
+                    if self.index.is_large() {
+                        let touch = |(window, (first, second)): (&u32, (&u32, &u32))| {
+                            self.index.touch(pair(*first, *second), self.slot_of[*window as usize])
+                        };
+                        std::hint::black_box(ids.clone().map(touch).fold(0, u32::wrapping_add));
+                    }
                     row_of.extend(ids.map(|(window, (first, second))| {
                         self.row(pair(*first, *second), self.slot_of[*window as usize], keys)
                     }));

@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// How many lines are taken apart at a time: as many as their columns find room in the cache beside the block.
-const LINES_MAX: usize = 512;
+const LINES_MAX: usize = 256;
 /// Offsets in a block are kept in 31 bits, and the index needs room for one newline more.
 const BLOCK_BYTES_MAX: usize = (1 << 31) - 2;
 
@@ -46,9 +46,10 @@ struct Fast {
     values: Vec<(usize, Place, bool)>,
     derivations: Vec<Derivation>,
     // Used again for every block of lines:
-    /// The lines with the right number of marks, and the mark before each.
+    /// The lines with the right number of marks.
     lines: Vec<u32>,
-    bases: Vec<u32>,
+    /// Their marks, if they do not follow each other in the index.
+    marks: Vec<u32>,
     sure: Vec<bool>,
     /// The lines that the reference has to read.
     others: Vec<u32>,
@@ -206,7 +207,7 @@ impl Fast {
             values,
             derivations,
             lines: Vec::new(),
-            bases: Vec::new(),
+            marks: Vec::new(),
             sure: Vec::new(),
             others: Vec::new(),
         })
@@ -215,38 +216,46 @@ impl Fast {
     /// Picks the lines that have the right number of marks.
     fn choose(&mut self, lines: std::ops::Range<usize>) {
         self.lines.clear();
-        self.bases.clear();
+        self.marks.clear();
         self.others.clear();
         let newlines = &self.index.newlines()[lines.start..=lines.end];
         for (line, ends) in lines.zip(newlines.windows(2)) {
-            if ends[1] - ends[0] == self.layout.marks {
-                self.lines.push(line as u32);
-                self.bases.push(ends[0]);
-            } else {
-                self.others.push(line as u32);
+            let is_candidate = ends[1] - ends[0] == self.layout.marks;
+            if is_candidate { &mut self.lines } else { &mut self.others }.push(line as u32);
+        }
+        if !self.others.is_empty() {
+            let newlines = self.index.newlines();
+            for line in &self.lines {
+                let (start, end) = (newlines[*line as usize], newlines[*line as usize + 1]);
+                self.marks.extend_from_slice(&self.index.marks()[start as usize..=end as usize]);
             }
         }
     }
 
     /// Reads the columns of the times and fields.
     fn read(&mut self, block: &[u8], columns: &mut Columns) {
-        let lines = Candidates { block, marks: self.index.marks(), bases: &self.bases };
+        let width = self.layout.marks as usize;
+        let len = self.lines.len();
+        let lines = match self.lines.first() {
+            Some(first) if self.others.is_empty() => {
+                let start = self.index.newlines()[*first as usize] as usize;
+                let marks = &self.index.marks()[start..=start + len * width];
+                Candidates { block, marks, stride: width, len }
+            }
+            _ => Candidates { block, marks: &self.marks, stride: width + 1, len },
+        };
         self.layout.check(lines, &mut columns.seconds, &mut self.sure);
         doubt_escapes(&self.index, &self.layout, lines, &self.values, &self.derivations, &mut self.sure);
         for (field, place, is_arg) in &self.values {
-            let column = &mut columns.fields[*field];
-            column.extend(lines.bases.iter().map(|base| {
-                let (start, end) = place.of(lines.marks, *base);
+            let span = |line| {
+                let (start, end) = lines.place(*place, line);
                 Span::in_block(start, end)
-            }));
-            if *is_arg {
-                for (row, sure) in self.sure.iter().enumerate() {
-                    let (start, end) = place.of(lines.marks, lines.bases[row]);
-                    if *sure {
-                        columns.fields[*field][row] =
-                            argument(&block[start..end], 0..end - start, start, columns);
-                    }
-                }
+            };
+            columns.fields[*field].extend((0..lines.len).map(span));
+            for line in (0..lines.len).filter(|line| *is_arg && self.sure[*line]) {
+                let (start, end) = lines.place(*place, line);
+                let made = argument(&block[start..end], 0..end - start, start, columns);
+                columns.fields[*field][line] = made;
             }
         }
         for derivation in &mut self.derivations {
@@ -259,19 +268,18 @@ impl Fast {
         for (at, number) in numbers.iter().enumerate() {
             let mut column = std::mem::take(&mut columns.numbers[at]);
             let read = if number.is_list { decimal_list } else { decimal };
-            for (span, sure) in columns.fields[number.field].iter().zip(&mut self.sure) {
-                let short = columns.short_text(block, *span);
-                let short = short.and_then(|(bytes, len)| short_decimal(bytes, len, number.scale));
-                let value = match short {
-                    Some(value) => Some(value),
-                    None if !*sure => None,
-                    None => read(columns.text(block, *span), number.scale).unwrap_or_else(|_| {
-                        *sure = false;
-                        None
-                    }),
-                };
-                column.push(value);
-            }
+            let spans = &columns.fields[number.field];
+            let doubted = self.sure.contains(&false).then(|| self.sure.clone());
+            column.fill(&mut self.sure, |line| {
+                if let Some((bytes, len)) = columns.short_text(block, spans[line])
+                    && let Some(value) = short_decimal(bytes, len, number.scale)
+                {
+                    return Some(Some(value));
+                }
+                // What is not sure may be no text at all.
+                let is_sure = doubted.as_ref().is_none_or(|sure| sure[line]);
+                is_sure.then(|| read(columns.text(block, spans[line]), number.scale).ok()).flatten()
+            });
             columns.numbers[at] = column;
         }
     }
@@ -299,19 +307,25 @@ fn doubt_escapes(
     derivations: &[Derivation],
     sure: &mut [bool],
 ) {
-    let Some(last) = lines.bases.last() else { return };
-    let line_start = |base: u32| lines.marks[base as usize].wrapping_add(1);
-    let from = index.backslashes().partition_point(|at| *at < line_start(lines.bases[0]));
-    let end = lines.marks[(*last + layout.marks) as usize];
+    if lines.len == 0 {
+        return;
+    }
+    let starts = |line: usize| lines.line(line)[0].wrapping_add(1);
+    let end = lines.line(lines.len - 1)[layout.marks as usize];
+    let from = index.backslashes().partition_point(|at| *at < starts(0));
     for at in index.backslashes()[from..].iter().take_while(|at| **at < end) {
-        let row = lines.bases.partition_point(|base| line_start(*base) <= *at) - 1;
+        // The backslash may also be in a line between two candidates: then no place of either holds it.
+        let (mut line, mut behind) = (0, lines.len);
+        while behind - line > 1 {
+            let middle = line.midpoint(behind);
+            if starts(middle) <= *at { line = middle } else { behind = middle }
+        }
         let asked = values.iter().map(|(_, place, _)| place);
         let mut asked = asked.chain(derivations.iter().map(|derivation| &derivation.place));
         let holds = |place: &Place| {
-            let (start, end) = place.of(lines.marks, lines.bases[row]);
+            let (start, end) = place.of(lines.line(line));
             (start..end).contains(&(*at as usize))
         };
-        // The backslash may also be in a line between two candidates: then no place holds it.
-        sure[row] &= layout.escape == Escape::Default && !asked.any(holds);
+        sure[line] &= layout.escape == Escape::Default && !asked.any(holds);
     }
 }

@@ -48,6 +48,24 @@ impl NumberColumn {
         self.some_absent = false;
     }
 
+    /// Reads the value of each line that is still sure; one of which it cannot be read is not sure any more.
+    #[inline]
+    pub(super) fn fill(&mut self, sure: &mut [bool], mut read: impl FnMut(usize) -> Option<Option<i64>>) {
+        self.values.resize(sure.len(), 0);
+        self.are_absent.resize(sure.len(), false);
+        let rows = self.values.iter_mut().zip(&mut self.are_absent).zip(sure).enumerate();
+        for (line, ((value, is_absent), sure)) in rows {
+            match read(line) {
+                Some(Some(read)) => *value = read,
+                Some(None) => {
+                    *is_absent = true;
+                    self.some_absent = true;
+                }
+                None => *sure = false,
+            }
+        }
+    }
+
     #[inline]
     pub(super) fn push(&mut self, value: Option<i64>) {
         self.some_absent |= value.is_none();

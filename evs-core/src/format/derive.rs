@@ -14,6 +14,12 @@ use super::{
 /// How long a request may be to be cut by masks.
 const MASKED_BYTES_MAX: usize = 128;
 
+/// What finds the masks of 64 bytes.
+type Masks = fn(&[u8; 64]) -> RequestMasks<u64>;
+
+/// Stands for an argument that is not there.
+const NOT_FOUND: (usize, usize) = (usize::MAX, 0);
+
 /// A logged value, and what is derived from it.
 #[derive(Clone, Debug)]
 pub(super) struct Derivation {
@@ -23,8 +29,9 @@ pub(super) struct Derivation {
     parts: Vec<(usize, Part)>,
     /// The fields that are arguments in it.
     args: Vec<(usize, ArgName)>,
+    masks: Masks,
     // Used again for every line:
-    found: Vec<Option<Range<usize>>>,
+    found: Vec<(usize, usize)>,
 }
 
 /// The name of an argument, and how it is compared with eight bytes at once.
@@ -61,7 +68,7 @@ impl ArgName {
 
 impl Derivation {
     pub(super) fn new(place: Place, kind: Kind) -> Self {
-        Self { place, kind, parts: Vec::new(), args: Vec::new(), found: Vec::new() }
+        Self { place, kind, parts: Vec::new(), args: Vec::new(), masks: request_masks(), found: Vec::new() }
     }
 
     /// Has it make field number `field`, too.
@@ -74,10 +81,14 @@ impl Derivation {
 
     /// Fills the columns of its fields for the lines that are `sure`; the others get anything.
     pub(super) fn fill(&mut self, lines: Candidates<'_>, sure: &[bool], columns: &mut Columns) {
-        let Candidates { block, marks, bases } = lines;
-        for (base, sure) in bases.iter().zip(sure) {
-            let (start, end) = if *sure { self.place.of(marks, *base) } else { (0, 0) };
-            let usual = if self.kind == Kind::Request { Usual::new(block, start, end) } else { None };
+        let block = lines.block;
+        for (line, sure) in sure.iter().enumerate() {
+            let (start, end) = if *sure { lines.place(self.place, line) } else { (0, 0) };
+            let usual = match self.kind {
+                Kind::Request => Usual::request(block, start, end, self.masks),
+                Kind::Target => Usual::target(block, start, end, self.masks),
+                Kind::Args => None,
+            };
             match usual {
                 Some(usual) => self.fill_usual(&usual, block, start, columns),
                 None => self.fill_any(&block[start..end], start, columns),
@@ -105,12 +116,11 @@ impl Derivation {
         }
         usual.find_args(&block[start..], &self.args, &mut self.found);
         for ((field, _), found) in self.args.iter().zip(&self.found) {
-            let made = match found {
-                None => Span::ABSENT,
-                Some(range) if !usual.is_encoded(range) => span(range),
-                Some(range) => {
-                    columns.put_aside(|aside| request::decode(&block[start..][range.clone()], aside))
-                }
+            let range = found.0..found.1;
+            let made = match *found {
+                NOT_FOUND => Span::ABSENT,
+                _ if !usual.is_encoded(&range) => span(&range),
+                _ => columns.put_aside(|aside| request::decode(&block[start..][range], aside)),
             };
             columns.fields[*field].push(made);
         }
@@ -189,8 +199,8 @@ struct Usual {
 }
 
 impl Usual {
-    #[inline]
-    fn new(block: &[u8], start: usize, end: usize) -> Option<Self> {
+    #[inline(always)]
+    fn request(block: &[u8], start: usize, end: usize, masks: Masks) -> Option<Self> {
         let text = block.get(start..end)?;
         let [.., last, b' ', b'H', b'T', b'T', b'P', b'/', major, b'.', minor] = text else { return None };
         let target_end = text.len() - 9;
@@ -201,12 +211,34 @@ impl Usual {
             _ => text.iter().position(|byte| !(byte.is_ascii_uppercase() || matches!(byte, b'_' | b'-')))?,
         };
         let is_start = method > 0 && text.get(method..)?.starts_with(b" /") && method + 1 < target_end;
-        if !is_end || !is_start || text.len() > MASKED_BYTES_MAX {
+        if !is_end || !is_start {
+            return None;
+        }
+        Self::new(block.get(start..)?, masks, text.len(), 0..method, method + 1..target_end)
+    }
+
+    #[inline(always)]
+    fn target(block: &[u8], start: usize, end: usize, masks: Masks) -> Option<Self> {
+        let text = block.get(start..end)?;
+        text.starts_with(b"/").then_some(())?;
+        Self::new(block.get(start..)?, masks, text.len(), 0..0, 0..text.len())
+    }
+
+    /// Of what is in the first `len` bytes of `text`.
+    #[inline(always)]
+    fn new(
+        text: &[u8],
+        masks: Masks,
+        len: usize,
+        method: Range<usize>,
+        target: Range<usize>,
+    ) -> Option<Self> {
+        if len > MASKED_BYTES_MAX {
             return None;
         }
         // Only these bytes are looked at, though the masks are of more.
-        let masks = masks(block.get(start..)?, text.len())?;
-        let target = method + 1..target_end;
+        let masks = masks_of(text, len, masks);
+        let target_end = target.end;
         let in_target = bits(&target);
         if masks.fragment & in_target != 0 {
             return None;
@@ -214,10 +246,10 @@ impl Usual {
         let question = masks.question & in_target;
         let question = if question == 0 { target_end } else { question.trailing_zeros() as usize };
         Some(Self {
-            method: 0..method,
+            method,
             path: target.start..question,
             args: (question + 1).min(target_end)..target_end,
-            protocol: target_end + 1..text.len(),
+            protocol: (target_end + 1).min(len)..len,
             target,
             masks,
         })
@@ -237,27 +269,31 @@ impl Usual {
 
     /// Finds the first argument of each name; `text` begins with the request.
     #[inline]
-    fn find_args(&self, text: &[u8], names: &[(usize, ArgName)], found: &mut Vec<Option<Range<usize>>>) {
+    fn find_args(&self, text: &[u8], names: &[(usize, ArgName)], found: &mut Vec<(usize, usize)>) {
         found.clear();
-        found.resize(names.len(), None);
+        found.resize(names.len(), NOT_FOUND);
         let mut ends = self.masks.ampersand & bits(&self.args);
         let mut start = self.args.start;
         // No arguments, or an empty one at the end, need not be looked at.
         while start < self.args.end {
             let end = if ends == 0 { self.args.end } else { ends.trailing_zeros() as usize };
             ends &= ends.wrapping_sub(1);
-            // Behind the arguments there is the protocol, of nine bytes.
-            let word = text[start..].first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes));
+            let word = text[start..].first_chunk().map(|bytes| u64::from_le_bytes(*bytes));
             for ((_, name), found) in names.iter().zip(&mut *found) {
-                if found.is_some() {
-                    continue;
-                }
-                if name.mask != 0 {
-                    if name.begins(word) {
-                        *found = Some(start + name.name.len() + 1..end);
+                match word {
+                    Some(word) if name.mask != 0 => {
+                        // Behind the arguments there may be anything, a `=` too.
+                        let is_it = name.begins(word) && start + name.name.len() < end;
+                        if is_it && *found == NOT_FOUND {
+                            *found = (start + name.name.len() + 1, end);
+                        }
                     }
-                } else if let Some(value) = request::arg(&text[start..end], &name.name) {
-                    *found = Some(start + value.start..start + value.end);
+                    _ if *found != NOT_FOUND => {}
+                    _ => {
+                        if let Some(value) = request::arg(&text[start..end], &name.name) {
+                            *found = (start + value.start, start + value.end);
+                        }
+                    }
                 }
             }
             start = end + 1;
@@ -265,27 +301,18 @@ impl Usual {
     }
 }
 
-/// The masks of a text of 1 to 128 bytes, of which `len` are the request.
+/// The masks of a text of which the first `len` bytes count, 128 of them at most.
 #[inline]
-fn masks(text: &[u8], len: usize) -> Option<RequestMasks<u128>> {
-    let Some(first) = text.first_chunk::<64>() else {
-        let mut padded = [0; 64];
-        padded[..text.len()].copy_from_slice(text);
-        return Some(request_masks(&padded).widened());
-    };
-    let low = request_masks(first).widened();
-    if len <= 64 {
-        return Some(low);
-    }
-    let high = match text[64..].first_chunk::<64>() {
-        Some(second) => request_masks(second),
+fn masks_of(text: &[u8], len: usize, masks: Masks) -> RequestMasks<u128> {
+    let at = |from: usize| match text[from..].first_chunk::<64>() {
+        Some(chunk) => masks(chunk),
         None => {
             let mut padded = [0; 64];
-            padded[..text.len() - 64].copy_from_slice(&text[64..]);
-            request_masks(&padded)
+            padded[..text.len() - from].copy_from_slice(&text[from..]);
+            masks(&padded)
         }
     };
-    Some(low.with_high(high))
+    if len <= 64 { at(0).widened() } else { at(0).widened().with_high(at(64)) }
 }
 
 /// The bits of a range within 128.

@@ -77,10 +77,10 @@ enum Check {
 }
 
 impl Edge {
-    /// The offset of this place in the block, for the line behind entry `base` of `marks`.
+    /// The offset of this place in the block, in a line that has these marks.
     #[inline(always)]
-    pub(super) fn of(self, marks: &[u32], base: u32) -> u32 {
-        marks[(base + self.mark) as usize].wrapping_add(self.offset)
+    pub(super) fn of(self, marks: &[u32]) -> u32 {
+        marks[self.mark as usize].wrapping_add(self.offset)
     }
 
     fn plus(self, bytes: usize) -> Self {
@@ -90,18 +90,40 @@ impl Edge {
 
 impl Place {
     #[inline(always)]
-    pub(super) fn of(self, marks: &[u32], base: u32) -> (usize, usize) {
-        (self.start.of(marks, base) as usize, self.end.of(marks, base) as usize)
+    pub(super) fn of(self, marks: &[u32]) -> (usize, usize) {
+        (self.start.of(marks) as usize, self.end.of(marks) as usize)
     }
 }
 
-/// The lines of a block that have the right number of marks.
+/// Lines of a block that have the right number of marks.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Candidates<'b> {
     pub(super) block: &'b [u8],
+    /// The marks of all these lines, and the newline before each.
     pub(super) marks: &'b [u32],
-    /// By line, the mark before it.
-    pub(super) bases: &'b [u32],
+    /// From where on each of them has its marks: so many behind the one before.
+    pub(super) stride: usize,
+    pub(super) len: usize,
+}
+
+impl<'b> Candidates<'b> {
+    /// The newline before a line, and the line's marks.
+    #[inline(always)]
+    pub(super) fn line(self, line: usize) -> &'b [u32] {
+        &self.marks[line * self.stride..]
+    }
+
+    /// Where a place is in a line.
+    #[inline(always)]
+    pub(super) fn at(self, edge: Edge, line: usize) -> usize {
+        self.marks[line * self.stride + edge.mark as usize].wrapping_add(edge.offset) as usize
+    }
+
+    /// Where a value begins and ends in a line.
+    #[inline(always)]
+    pub(super) fn place(self, place: Place, line: usize) -> (usize, usize) {
+        (self.at(place.start, line), self.at(place.end, line))
+    }
 }
 
 impl Layout {
@@ -180,14 +202,16 @@ impl Layout {
 
     /// Reads the time of each line, and finds out which lines are sure to be of the format.
     pub(super) fn check(&mut self, lines: Candidates<'_>, seconds: &mut Vec<i64>, sure: &mut Vec<bool>) {
-        let Candidates { block, marks, bases } = lines;
         sure.clear();
+        sure.resize(lines.len, true);
         seconds.clear();
-        for base in bases {
-            let (start, end) = self.time_place.of(marks, *base);
-            let read = block.get(start..end).and_then(|text| self.time.read(text));
-            sure.push(read.is_some());
-            seconds.push(read.unwrap_or_default());
+        seconds.resize(lines.len, 0);
+        for (line, (sure, seconds)) in sure.iter_mut().zip(seconds).enumerate() {
+            let (start, end) = lines.place(self.time_place, line);
+            match lines.block.get(start..end).and_then(|text| self.time.read(text)) {
+                Some(read) => *seconds = read,
+                None => *sure = false,
+            }
         }
         for check in &mut self.checks {
             check.run(lines, sure);
@@ -197,66 +221,68 @@ impl Layout {
 
 impl Check {
     /// Each check goes through all lines: there is one kind of thing to be done at a time.
-    fn run(&mut self, Candidates { block, marks, bases }: Candidates<'_>, sure: &mut [bool]) {
-        let lines = bases.iter().copied().zip(sure);
+    fn run(&mut self, lines: Candidates<'_>, sure: &mut [bool]) {
+        let block = lines.block;
+        let each = sure.iter_mut().enumerate();
         match self {
             Self::Literal(edge, literal) => {
-                for (base, sure) in lines {
-                    let rest = block.get(edge.of(marks, base) as usize..);
-                    *sure &= rest.is_some_and(|rest| literal.begins(rest));
+                let (word, mask) = literal.word();
+                for (line, sure) in each {
+                    let at = lines.at(*edge, line);
+                    *sure &= match block.get(at..at + 8).and_then(|head| head.first_chunk()) {
+                        Some(head) if literal.len() <= 8 => (u64::from_le_bytes(*head) ^ word) & mask == 0,
+                        _ => block.get(at..).is_some_and(|rest| literal.begins(rest)),
+                    };
                 }
             }
             Self::Same(one, other) => {
-                for (base, sure) in lines {
-                    *sure &= one.of(marks, base) == other.of(marks, base);
-                }
+                each.for_each(|(line, sure)| *sure &= lines.at(*one, line) == lines.at(*other, line));
             }
             Self::Text(place) => {
-                for (base, sure) in lines {
-                    let (start, end) = place.of(marks, base);
+                for (line, sure) in each {
+                    let (start, end) = lines.place(*place, line);
                     *sure &= start < end && block.get(start) != Some(&b'"');
                 }
             }
             Self::TextOrNothing(place) => {
-                for (base, sure) in lines {
-                    let (start, end) = place.of(marks, base);
+                for (line, sure) in each {
+                    let (start, end) = lines.place(*place, line);
                     *sure &= start <= end && block.get(start) != Some(&b'"');
                 }
             }
             Self::Ordered(place) => {
-                for (base, sure) in lines {
-                    let (start, end) = place.of(marks, base);
-                    *sure &= start <= end;
-                }
+                each.for_each(|(line, sure)| {
+                    *sure &= lines.at(place.start, line) <= lines.at(place.end, line)
+                });
             }
             Self::Without(place, bytes) => {
-                for (base, sure) in lines {
-                    let (start, end) = place.of(marks, base);
+                for (line, sure) in each {
+                    let (start, end) = lines.place(*place, line);
                     let text = block.get(start..end);
                     *sure &= text.is_some_and(|text| !text.iter().any(|byte| bytes.contains(byte)));
                 }
             }
             Self::EndOfList(edge) => {
-                for (base, sure) in lines {
-                    let rest = block.get(edge.of(marks, base) as usize..).unwrap_or_default();
+                for (line, sure) in each {
+                    let rest = block.get(lines.at(*edge, line)..).unwrap_or_default();
                     *sure &= !rest.starts_with(b" : ") && !rest.starts_with(b", ");
                 }
             }
             Self::Number { place, may_be_empty, .. } => {
-                for (base, sure) in lines {
-                    let (start, end) = place.of(marks, base);
+                for (line, sure) in each {
+                    let (start, end) = lines.place(*place, line);
                     *sure &= is_number_at(block, start, end) || (*may_be_empty && start == end);
                 }
             }
             Self::Time(place, recent) => {
-                for (base, sure) in lines {
-                    let (start, end) = place.of(marks, base);
+                for (line, sure) in each {
+                    let (start, end) = lines.place(*place, line);
                     *sure &= block.get(start..end).is_some_and(|text| recent.read(text).is_some());
                 }
             }
             Self::Near(place) => {
-                for (base, sure) in lines {
-                    let (start, end) = place.of(marks, base);
+                for (line, sure) in each {
+                    let (start, end) = lines.place(*place, line);
                     *sure &= end.wrapping_sub(start) < LOOKAHEAD_BYTES_MAX;
                 }
             }

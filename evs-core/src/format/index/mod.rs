@@ -202,6 +202,20 @@ pub(super) struct RequestMasks<M> {
 }
 
 impl RequestMasks<u64> {
+    /// By the mask of each byte.
+    #[inline(always)]
+    fn new(equal: impl Fn(u8) -> u64) -> Self {
+        Self {
+            ampersand: equal(b'&'),
+            question: equal(b'?'),
+            fragment: equal(b'#'),
+            encoded: equal(b'%') | equal(b'+'),
+            slash: equal(b'/'),
+            point: equal(b'.'),
+        }
+    }
+
+    #[inline(always)]
     pub(super) fn widened(self) -> RequestMasks<u128> {
         RequestMasks {
             ampersand: self.ampersand.into(),
@@ -229,7 +243,10 @@ impl RequestMasks<u128> {
     }
 }
 
-#[cfg(not(target_arch = "x86_64"))]
-pub(super) use portable::request_masks;
-#[cfg(target_arch = "x86_64")]
-pub(super) use x86::request_masks;
+/// The quickest way to the masks of 64 bytes of a request.
+pub(super) fn request_masks() -> fn(&[u8; 64]) -> RequestMasks<u64> {
+    #[cfg(target_arch = "x86_64")]
+    return x86::request_masks();
+    #[cfg(not(target_arch = "x86_64"))]
+    portable::request_masks
+}

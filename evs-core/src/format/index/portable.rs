@@ -61,14 +61,6 @@ fn running_parity(mut mask: u64) -> u64 {
     mask
 }
 
-#[cfg(any(test, not(target_arch = "x86_64")))]
 pub(in crate::format) fn request_masks(chunk: &[u8; 64]) -> super::RequestMasks<u64> {
-    super::RequestMasks {
-        ampersand: equal(chunk, b'&'),
-        question: equal(chunk, b'?'),
-        fragment: equal(chunk, b'#'),
-        encoded: equal(chunk, b'%') | equal(chunk, b'+'),
-        slash: equal(chunk, b'/'),
-        point: equal(chunk, b'.'),
-    }
+    super::RequestMasks::new(|byte| equal(chunk, byte))
 }

@@ -150,34 +150,38 @@ fn running_parity(mask: u64) -> u64 {
     _mm_cvtsi128_si64(product) as u64
 }
 
-/// The masks of a request, by instructions that every x86-64 has.
-#[inline]
-pub(in crate::format) fn request_masks(chunk: &[u8; 64]) -> RequestMasks<u64> {
-    // SAFETY: the four quarters lie within the 64 bytes of the chunk, and every x86-64 has SSE2.
-    let quarters: [__m128i; 4] =
-        std::array::from_fn(|at| unsafe { _mm_loadu_si128(chunk.as_ptr().cast::<__m128i>().add(at)) });
-    // SAFETY: every x86-64 has SSE2.
-    let pattern = |byte: u8| unsafe { _mm_set1_epi8(byte as i8) };
-    let gather = |equal: &dyn Fn(__m128i) -> __m128i| {
-        quarters.iter().enumerate().fold(0, |mask, (at, quarter)| {
-            // SAFETY: every x86-64 has SSE2.
-            mask | u64::from(unsafe { _mm_movemask_epi8(equal(*quarter)) } as u16) << (at * 16)
-        })
-    };
-    // SAFETY: every x86-64 has SSE2.
-    let equal = |byte: u8| gather(&|quarter| unsafe { _mm_cmpeq_epi8(quarter, pattern(byte)) });
-    let equal_or = |one: u8, other: u8| {
-        // SAFETY: every x86-64 has SSE2.
-        gather(&|quarter| unsafe {
-            _mm_or_si128(_mm_cmpeq_epi8(quarter, pattern(one)), _mm_cmpeq_epi8(quarter, pattern(other)))
-        })
-    };
-    RequestMasks {
-        ampersand: equal(b'&'),
-        question: equal(b'?'),
-        fragment: equal(b'#'),
-        encoded: equal_or(b'%', b'+'),
-        slash: equal(b'/'),
-        point: equal(b'.'),
+/// The quickest way to the masks of a request that the processor has.
+pub(in crate::format) fn request_masks() -> fn(&[u8; 64]) -> RequestMasks<u64> {
+    if is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512bw") {
+        // SAFETY: the processor has the instructions.
+        return |chunk| unsafe { request_masks_avx512(chunk) };
     }
+    if is_x86_feature_detected!("avx2") {
+        // SAFETY: the processor has the instructions.
+        return |chunk| unsafe { request_masks_avx2(chunk) };
+    }
+    super::portable::request_masks
+}
+
+#[target_feature(enable = "avx512f,avx512bw")]
+fn request_masks_avx512(chunk: &[u8; 64]) -> RequestMasks<u64> {
+    // SAFETY: the chunk has 64 bytes.
+    let bytes = unsafe { _mm512_loadu_si512(chunk.as_ptr().cast()) };
+    let equal = |byte: u8| _mm512_cmpeq_epi8_mask(bytes, _mm512_set1_epi8(byte as i8));
+    RequestMasks::new(equal)
+}
+
+#[target_feature(enable = "avx2")]
+fn request_masks_avx2(chunk: &[u8; 64]) -> RequestMasks<u64> {
+    // SAFETY: both halves lie within the 64 bytes of the chunk.
+    let halves = unsafe {
+        let half = chunk.as_ptr().cast::<__m256i>();
+        [_mm256_loadu_si256(half), _mm256_loadu_si256(half.add(1))]
+    };
+    let equal = |byte: u8| {
+        let pattern = _mm256_set1_epi8(byte as i8);
+        let mask = |half| _mm256_movemask_epi8(_mm256_cmpeq_epi8(half, pattern)) as u32;
+        u64::from(mask(halves[0])) | u64::from(mask(halves[1])) << 32
+    };
+    RequestMasks::new(equal)
 }
