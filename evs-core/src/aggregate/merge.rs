@@ -85,12 +85,11 @@ fn ranks(parts: &[TableRows], items: &[Item], key: usize, keys: usize) -> Vec<Ve
         }
     }
     used.sort_unstable();
-    let mut rank = 0;
-    for same in used.chunk_by(|one, other| one.0 == other.0) {
+    for (rank, same) in used.chunk_by(|one, other| one.0 == other.0).enumerate() {
         for (_, part, id) in same {
-            ranks[*part as usize][*id as usize] = rank;
+            // There are fewer texts than rows, and the row limit lies far below 2^32.
+            ranks[*part as usize][*id as usize] = rank as u32;
         }
-        rank += 1;
     }
     ranks
 }

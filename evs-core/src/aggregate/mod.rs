@@ -16,5 +16,7 @@ mod worker;
 
 pub(crate) use merge::merge;
 pub(crate) use plan::Plan;
+#[cfg(any(test, feature = "bench"))]
+pub(crate) use plan::StatisticPlan;
 pub(crate) use table::TableRows;
 pub(crate) use worker::{Part, RejectedLine, Skip, Tally, Worker};

@@ -65,11 +65,6 @@ impl Table {
         self.key_ends.len()
     }
 
-    /// The bytes of all rows' keys.
-    pub(crate) fn key_bytes(&self) -> usize {
-        self.key_bytes.len()
-    }
-
     /// The accumulators of the row with that key, which is made if there is none.
     #[inline]
     pub(crate) fn row(&mut self, key: &[u8]) -> &mut [i128] {
@@ -182,7 +177,6 @@ impl RowKey {
 
     /// Takes a key apart again: its window, and its `count` keys into `keys`.
     // Cannot fail: only keys that `push` wrote are ever taken apart.
-    #[expect(clippy::unwrap_used)]
     fn parts<'k>(key: &'k [u8], count: usize, keys: &mut Vec<&'k [u8]>) -> i64 {
         let (window, mut rest) = key.split_first_chunk::<8>().unwrap();
         for at in 0..count {

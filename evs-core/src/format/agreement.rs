@@ -2,12 +2,15 @@
 
 use super::{BlockParser, Columns, FormatError, LogFormat, Number, columns::Rejected};
 
+/// The time, the fields and the numbers of a line.
+type Row = (i64, Vec<Vec<u8>>, Vec<Option<i64>>);
+
 /// All that was read of a block.
 #[derive(Debug, Default, PartialEq)]
 struct Content {
     lines: usize,
-    /// Time, fields and numbers of each line, sorted: the fast path keeps no order.
-    rows: Vec<(i64, Vec<Vec<u8>>, Vec<Option<i64>>)>,
+    /// Sorted: the fast path keeps no order.
+    rows: Vec<Row>,
     rejected: Vec<Rejected>,
     last_seconds: Option<i64>,
 }
@@ -33,13 +36,16 @@ fn content(parser: &mut BlockParser, fields: usize, numbers: usize, block: &[u8]
     content
 }
 
-/// Reads each block by both, and panics if they disagree. Of `fields`, those that are there are asked for, and
+/// Reads each block by both, which must read the same. Of `fields`, those that are there are asked for, and
 /// the last two of these are read as numbers, too. Whether the format has a fast path.
 ///
 /// # Errors
 ///
 /// If `format` is none.
-#[allow(clippy::missing_panics_doc)]
+///
+/// # Panics
+///
+/// If they disagree.
 pub fn assert_agreement(format: &str, fields: &[&str], blocks: &[&[u8]]) -> Result<bool, FormatError> {
     let format = format.parse::<LogFormat>()?;
     let fields: Vec<_> = fields.iter().filter(|field| format.parser(&[field]).is_ok()).collect();
@@ -158,7 +164,7 @@ mod tests {
         prop_oneof![12 => good, 1 => any.prop_map(str::to_owned)].boxed()
     }
 
-    fn line(variables: Vec<&'static str>, texts: Vec<&'static str>) -> BoxedStrategy<Vec<u8>> {
+    fn line(variables: &[&'static str], texts: Vec<&'static str>) -> BoxedStrategy<Vec<u8>> {
         let values: Vec<_> = variables.iter().map(|name| value(name)).collect();
         let damage = prop_oneof![
             6 => Just(None),
@@ -198,7 +204,7 @@ mod tests {
                 format.push_str(&format!("${{{variable}}}{text}"));
             }
             let escape = select(vec!["", "", "", "escape=json ", "escape=none "]);
-            let lines = vec(line(variables, texts), 1..40);
+            let lines = vec(line(&variables, texts), 1..40);
             (escape.prop_map(move |escape| format!("{escape}{format}")), lines)
         })
     }

@@ -71,7 +71,7 @@ enum Check {
     /// A number, of the step of that number.
     Number { step: usize, place: Place, may_be_empty: bool },
     /// A time that is not the line's.
-    Time(Place, RecentTimes),
+    Time(Place, Box<RecentTimes>),
     /// So near to each other that the reference looks as far.
     Near(Place),
 }
@@ -252,7 +252,7 @@ impl Check {
             }
             Self::Ordered(place) => {
                 each.for_each(|(line, sure)| {
-                    *sure &= lines.at(place.start, line) <= lines.at(place.end, line)
+                    *sure &= lines.at(place.start, line) <= lines.at(place.end, line);
                 });
             }
             Self::Without(place, bytes) => {
@@ -313,7 +313,7 @@ fn class_checks(
         // The quote that ends the line could be the one that began the value.
         Class::Quoted if is_last => checks.push(Check::Ordered(place)),
         Class::Quoted => {}
-        Class::Time(shape) => checks.push(Check::Time(place, RecentTimes::new(shape, false))),
+        Class::Time(shape) => checks.push(Check::Time(place, Box::new(RecentTimes::new(shape, false)))),
         Class::Number => {
             // It would take them for its own.
             if until.first().is_some_and(|byte| byte.is_ascii_digit() || *byte == b'.') {
@@ -350,7 +350,8 @@ struct Edges {
 /// Finds the marks of a format by indexing a line of it. `None` if they do not tell where its texts are.
 fn edges(steps: &Steps, delimiters: Delimiters) -> Option<Edges> {
     let mut line = steps.prefix.as_bytes().to_vec();
-    let mut texts = vec![0..line.len()];
+    let mut texts = Vec::with_capacity(steps.steps.len() + 1);
+    texts.push(0..line.len());
     let mut times = Vec::new();
     for step in &steps.steps {
         let value: &[u8] = match step.class {

@@ -69,7 +69,7 @@ pub(super) fn scan_avx2(block: &[u8], delimiters: Delimiters, index: &mut Index)
                 // SAFETY: `room` has left room for 64 more marks, and `written` is less than 64: it goes on
                 // in eights only while it is less than `count`, which is at most 64.
                 unsafe {
-                    index.marks.as_mut_ptr().add(len + written).write(start as u32 + left.trailing_zeros())
+                    index.marks.as_mut_ptr().add(len + written).write(start as u32 + left.trailing_zeros());
                 };
                 left &= left.wrapping_sub(1);
                 written += 1;
