@@ -154,24 +154,6 @@ fn begin_anew(mut inside: u64, newlines: u64) -> u64 {
 }
 
 impl Index {
-    /// Adds the newlines among `marks`, which are those of 64 bytes; `len` marks were before them.
-    ///
-    /// Most often there is one or none, so the first is written in any case, and then perhaps taken back:
-    /// there is nothing for the branch predictor to guess wrong.
-    #[inline(always)]
-    fn push_newlines(&mut self, mut newlines: u64, marks: u64, len: usize) {
-        let whole = self.newlines.len() + newlines.count_ones() as usize;
-        loop {
-            let before = marks & (newlines & newlines.wrapping_neg()).wrapping_sub(1);
-            self.newlines.push(len as u32 + before.count_ones());
-            newlines &= newlines.wrapping_sub(1);
-            if newlines == 0 {
-                break;
-            }
-        }
-        self.newlines.truncate(whole);
-    }
-
     #[cold]
     fn push_backslashes(&mut self, mut mask: u64, start: usize) {
         while mask != 0 {

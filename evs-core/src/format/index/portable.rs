@@ -29,8 +29,10 @@ fn step(
         backslash: equal(chunk, b'\\'),
     };
     let mut marks = carry.marks(masks, running_parity(masks.quote)) & valid;
-    index.push_newlines(masks.newline, marks, index.marks.len());
     while marks != 0 {
+        if masks.newline >> marks.trailing_zeros() & 1 == 1 {
+            index.newlines.push(index.marks.len() as u32);
+        }
         index.marks.push(start as u32 + marks.trailing_zeros());
         marks &= marks - 1;
     }

@@ -1,8 +1,7 @@
 //! The index by the vector instructions of x86-64: the one place of this crate with `unsafe` code.
 //!
 //! The functions below are safe but for two things. They may only be called on a processor that has their
-//! instructions, which [`scan`] asks for; and they write marks behind the end of a vector's contents, for
-//! which [`room`] has made sure that there is memory.
+//! instructions, which [`scan`] asks for; and they write marks through pointers, which is what [`Room`] is for.
 
 use std::arch::{is_x86_feature_detected, x86_64::*};
 
@@ -27,9 +26,72 @@ pub(super) fn scan(block: &[u8], delimiters: Delimiters, index: &mut Index) -> b
     has_avx2
 }
 
+/// The room behind the contents of an index for what a block may add to it: lengths are kept here, in registers,
+/// until [`finish`](Self::finish).
+///
+/// Invariant: `marks` and `newlines` point to the vectors' memory, which has room for `len` and `lines` entries,
+/// for one more for each byte of the block that has not been looked at, and for 64 more behind these.
+struct Room {
+    marks: *mut u32,
+    len: usize,
+    newlines: *mut u32,
+    lines: usize,
+}
+
+impl Room {
+    fn new(index: &mut Index, block: &[u8]) -> Self {
+        // Memory that is not written to is not taken from the system.
+        index.marks.reserve(block.len() + 64);
+        index.newlines.reserve(block.len() + 64);
+        Self {
+            marks: index.marks.as_mut_ptr(),
+            len: index.marks.len(),
+            newlines: index.newlines.as_mut_ptr(),
+            lines: index.newlines.len(),
+        }
+    }
+
+    /// Adds the newlines among `marks`, before the marks themselves are added.
+    ///
+    /// Most often there is one or none, so the first is written in any case, to count if there is one: there is
+    /// nothing for the branch predictor to guess wrong.
+    ///
+    /// # Safety
+    ///
+    /// Both are of the next 64 bytes of the block, and `newlines` are among `marks`.
+    #[inline(always)]
+    unsafe fn push_newlines(&mut self, mut newlines: u64, marks: u64) {
+        let whole = self.lines + newlines.count_ones() as usize;
+        loop {
+            let before = marks & (newlines & newlines.wrapping_neg()).wrapping_sub(1);
+            // SAFETY: there is room for one for each byte, and behind these for one that does not count.
+            unsafe { self.newlines.add(self.lines).write(self.len as u32 + before.count_ones()) };
+            self.lines += 1;
+            newlines &= newlines.wrapping_sub(1);
+            if newlines == 0 {
+                break;
+            }
+        }
+        self.lines = whole;
+    }
+
+    /// # Safety
+    ///
+    /// The first `len` marks and `lines` newlines have been written, and the index has not been touched since
+    /// `new`, but for its backslashes.
+    unsafe fn finish(self, index: &mut Index) {
+        // SAFETY: they have been written, and there is room for them.
+        unsafe {
+            index.marks.set_len(self.len);
+            index.newlines.set_len(self.lines);
+        }
+    }
+}
+
 #[target_feature(enable = "avx2,bmi1,popcnt,pclmulqdq")]
 pub(super) fn scan_avx2(block: &[u8], delimiters: Delimiters, index: &mut Index) {
     let mut carry = Carry::AT_LINE_START;
+    let mut room = Room::new(index, block);
     let (chunks, rest) = block.as_chunks::<64>();
     let last = padded(rest);
     let valid = [u64::MAX, (1 << rest.len()) - 1];
@@ -54,8 +116,8 @@ pub(super) fn scan_avx2(block: &[u8], delimiters: Delimiters, index: &mut Index)
             backslash: equal(b'\\'),
         };
         let marks = carry.marks(masks, running_parity(masks.quote)) & valid[usize::from(is_last)];
-        let len = room(&mut index.marks);
-        index.push_newlines(masks.newline, marks, len);
+        // SAFETY: both are of this chunk, and every newline in it is a mark.
+        unsafe { room.push_newlines(masks.newline & valid[usize::from(is_last)], marks) };
         if masks.backslash != 0 {
             index.push_backslashes(masks.backslash, start);
         }
@@ -66,11 +128,9 @@ pub(super) fn scan_avx2(block: &[u8], delimiters: Delimiters, index: &mut Index)
         // for the branch predictor to guess wrong.
         loop {
             for _ in 0..8 {
-                // SAFETY: `room` has left room for 64 more marks, and `written` is less than 64: it goes on
-                // in eights only while it is less than `count`, which is at most 64.
-                unsafe {
-                    index.marks.as_mut_ptr().add(len + written).write(start as u32 + left.trailing_zeros());
-                };
+                // SAFETY: there is room for 64 marks more than bytes have been looked at, and `written` is less
+                // than 64: it goes on in eights only while it is less than `count`, which is at most 64.
+                unsafe { room.marks.add(room.len + written).write(start as u32 + left.trailing_zeros()) };
                 left &= left.wrapping_sub(1);
                 written += 1;
             }
@@ -78,14 +138,16 @@ pub(super) fn scan_avx2(block: &[u8], delimiters: Delimiters, index: &mut Index)
                 break;
             }
         }
-        // SAFETY: the first `count` of them have been written, and `count` is at most 64.
-        unsafe { index.marks.set_len(len + count) };
+        room.len += count;
     }
+    // SAFETY: `len` has grown by as many marks as were written, and nothing else has touched the index.
+    unsafe { room.finish(index) };
 }
 
 #[target_feature(enable = "avx2,bmi1,popcnt,pclmulqdq,avx512f,avx512bw,avx512vbmi2")]
 pub(super) fn scan_avx512(block: &[u8], delimiters: Delimiters, index: &mut Index) {
     let mut carry = Carry::AT_LINE_START;
+    let mut room = Room::new(index, block);
     let (chunks, rest) = block.as_chunks::<64>();
     let last = padded(rest);
     let valid = [u64::MAX, (1 << rest.len()) - 1];
@@ -106,8 +168,8 @@ pub(super) fn scan_avx512(block: &[u8], delimiters: Delimiters, index: &mut Inde
             backslash: equal(b'\\'),
         };
         let marks = carry.marks(masks, running_parity(masks.quote)) & valid[usize::from(is_last)];
-        let len = room(&mut index.marks);
-        index.push_newlines(masks.newline, marks, len);
+        // SAFETY: both are of this chunk, and every newline in it is a mark.
+        unsafe { room.push_newlines(masks.newline & valid[usize::from(is_last)], marks) };
         if masks.backslash != 0 {
             index.push_backslashes(masks.backslash, start);
         }
@@ -118,10 +180,10 @@ pub(super) fn scan_avx512(block: &[u8], delimiters: Delimiters, index: &mut Inde
         let mut written = 0;
         loop {
             let sixteen = _mm512_cvtepu8_epi32(_mm512_castsi512_si128(packed));
-            // SAFETY: `room` has left room for 64 more marks, and `written` is at most 48: it goes on in
-            // sixteens only while it is less than `count`, which is at most 64.
+            // SAFETY: there is room for 64 marks more than bytes have been looked at, and `written` is at most 48:
+            // it goes on in sixteens only while it is less than `count`, which is at most 64.
             unsafe {
-                let target = index.marks.as_mut_ptr().add(len + written);
+                let target = room.marks.add(room.len + written);
                 _mm512_storeu_si512(target.cast(), _mm512_add_epi32(sixteen, base));
             }
             written += 16;
@@ -130,16 +192,10 @@ pub(super) fn scan_avx512(block: &[u8], delimiters: Delimiters, index: &mut Inde
             }
             packed = _mm512_alignr_epi32::<4>(_mm512_setzero_si512(), packed);
         }
-        // SAFETY: the first `count` of them have been written, and `count` is at most 64.
-        unsafe { index.marks.set_len(len + count) };
+        room.len += count;
     }
-}
-
-/// Makes room for 64 more marks: how many there are.
-#[inline(always)]
-fn room(marks: &mut Vec<u32>) -> usize {
-    marks.reserve(64);
-    marks.len()
+    // SAFETY: `len` has grown by as many marks as were written, and nothing else has touched the index.
+    unsafe { room.finish(index) };
 }
 
 /// For each bit the parity of the bits up to it: a multiplication by all ones that does not carry.
