@@ -66,7 +66,7 @@ enum Check {
     Ordered(Place),
     /// It has none of these bytes.
     Without(Place, &'static [u8]),
-    /// A list's last element, and not the first of several.
+    /// What stands there, behind a list, is not a ` : ` with which it would go on.
     EndOfList(Edge),
     /// A number, of the step of that number.
     Number { step: usize, place: Place, may_be_empty: bool },
@@ -258,14 +258,16 @@ impl Check {
             Self::Without(place, bytes) => {
                 for (line, sure) in each {
                     let (start, end) = lines.place(*place, line);
-                    let text = block.get(start..end);
-                    *sure &= text.is_some_and(|text| !text.iter().any(|byte| bytes.contains(byte)));
+                    // Most often it is a short number, which has none of them.
+                    *sure &= is_short_number_at(block, start, end)
+                        || block
+                            .get(start..end)
+                            .is_some_and(|text| !text.iter().any(|byte| bytes.contains(byte)));
                 }
             }
             Self::EndOfList(edge) => {
                 for (line, sure) in each {
-                    let rest = block.get(lines.at(*edge, line)..).unwrap_or_default();
-                    *sure &= !rest.starts_with(b" : ") && !rest.starts_with(b", ");
+                    *sure &= block.get(lines.at(*edge, line) + 1) != Some(&b':');
                 }
             }
             Self::Number { place, may_be_empty, .. } => {
@@ -292,10 +294,15 @@ impl Check {
 
 #[inline]
 fn is_number_at(block: &[u8], start: usize, end: usize) -> bool {
-    let Some(rest) = block.get(start..).filter(|_| start < end && end <= block.len()) else { return false };
-    let len = end - start;
-    let short = rest.first_chunk().filter(|_| len <= 8).and_then(|bytes| short_decimal(*bytes, len, 7));
-    short.is_some() || is_number(&rest[..len])
+    is_short_number_at(block, start, end)
+        || block.get(start..end).is_some_and(|text| !text.is_empty() && is_number(text))
+}
+
+#[inline(always)]
+fn is_short_number_at(block: &[u8], start: usize, end: usize) -> bool {
+    let len = end.wrapping_sub(start);
+    let head = block.get(start..start + 8).and_then(|head| head.first_chunk());
+    head.is_some_and(|head| (1..=8).contains(&len) && short_decimal(*head, len, 7).is_some())
 }
 
 /// What the class of a step wants of its value; `None` if that cannot be told by marks.
@@ -334,7 +341,9 @@ fn class_checks(
             }
             checks.push(text(false));
             checks.push(Check::Without(place, b", "));
-            checks.push(Check::EndOfList(place.end));
+            if until.starts_with(b" ") {
+                checks.push(Check::EndOfList(place.end));
+            }
         }
         Class::Loose => checks.push(text(step.may_be_empty)),
     }
