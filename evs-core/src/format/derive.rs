@@ -272,28 +272,28 @@ impl Usual {
     fn find_args(&self, text: &[u8], names: &[(usize, ArgName)], found: &mut Vec<(usize, usize)>) {
         found.clear();
         found.resize(names.len(), NOT_FOUND);
-        let mut ends = self.masks.ampersand & bits(&self.args);
-        let mut start = self.args.start;
+        let Range { start: first, end: last } = self.args;
+        let is_plain = names.iter().all(|(_, name)| name.mask != 0);
+        // Eight bytes can be loaded from wherever an argument begins, and there is a bit for each byte.
+        if !is_plain || last - first > 64 || last + 8 > text.len() {
+            for ((_, name), found) in names.iter().zip(found) {
+                if let Some(value) = request::arg(&text[first..last], &name.name) {
+                    *found = (first + value.start, first + value.end);
+                }
+            }
+            return;
+        }
+        let mut ends = ((self.masks.ampersand & bits(&self.args)) >> first) as u64;
+        let mut start = first;
         // No arguments, or an empty one at the end, need not be looked at.
-        while start < self.args.end {
-            let end = if ends == 0 { self.args.end } else { ends.trailing_zeros() as usize };
+        while start < last {
+            let end = if ends == 0 { last } else { first + ends.trailing_zeros() as usize };
             ends &= ends.wrapping_sub(1);
-            let word = text[start..].first_chunk().map(|bytes| u64::from_le_bytes(*bytes));
+            let word = text[start..].first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes));
             for ((_, name), found) in names.iter().zip(&mut *found) {
-                match word {
-                    Some(word) if name.mask != 0 => {
-                        // Behind the arguments there may be anything, a `=` too.
-                        let is_it = name.begins(word) && start + name.name.len() < end;
-                        if is_it && *found == NOT_FOUND {
-                            *found = (start + name.name.len() + 1, end);
-                        }
-                    }
-                    _ if *found != NOT_FOUND => {}
-                    _ => {
-                        if let Some(value) = request::arg(&text[start..end], &name.name) {
-                            *found = (start + value.start, start + value.end);
-                        }
-                    }
+                // Behind the arguments there may be anything, a `=` too.
+                if name.begins(word) && start + name.name.len() < end && *found == NOT_FOUND {
+                    *found = (start + name.name.len() + 1, end);
                 }
             }
             start = end + 1;
