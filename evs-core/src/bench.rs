@@ -1,14 +1,45 @@
 //! What the benches measure that is otherwise private. Outside semver.
 
 use crate::{
-    aggregate::{Plan, Worker},
+    aggregate::{Plan, TableRows, Worker, merge},
+    batch::Rows,
     format::{FormatError, LogFormat},
-    statistic::Statistic,
+    statistic::{MeasureKind, Statistic},
 };
+
+pub use crate::format::agreement::assert_agreement;
 
 /// Parses and aggregates blocks of lines, as a worker of a pipeline does.
 #[derive(Debug)]
-pub struct Aggregation(Worker);
+pub struct Aggregation {
+    worker: Worker,
+    /// By statistic.
+    shapes: Vec<Shape>,
+}
+
+/// What a worker hands over at a cut.
+#[derive(Debug)]
+pub struct Gathered {
+    shapes: Vec<Shape>,
+    rows: Vec<Vec<TableRows>>,
+}
+
+/// How many keys a statistic has, and which measures.
+type Shape = (usize, Vec<MeasureKind>);
+
+impl Gathered {
+    /// Makes it into the rows of batches, as the committer does.
+    ///
+    /// # Panics
+    ///
+    /// If a sum overflows.
+    pub fn merge(self) -> Vec<Rows> {
+        let merged = |((keys, kinds), parts): (&Shape, &Vec<TableRows>)| {
+            merge(parts, *keys, kinds).expect("sums of 128 bits")
+        };
+        self.shapes.iter().zip(&self.rows).map(merged).collect()
+    }
+}
 
 impl Aggregation {
     /// For lines of that format.
@@ -21,16 +52,24 @@ impl Aggregation {
             statistics.iter().map(|statistic| (statistic.schema(), statistic.rows_max)).collect();
         let plan = Plan::new(schemas.iter().map(|(schema, rows_max)| (&**schema, *rows_max)));
         let parser = plan.parser(format)?;
-        Ok(Self(Worker::new(plan, parser, true)))
+        let shape = |plan: &crate::aggregate::StatisticPlan| (plan.keys.len(), plan.kinds.to_vec());
+        let shapes = plan.statistics.iter().map(shape).collect();
+        Ok(Self { worker: Worker::new(plan, parser, true), shapes })
     }
 
     /// Counts whole lines.
     pub fn lines(&mut self, block: &[u8]) {
-        self.0.lines(block, 1, 0, None);
+        self.worker.lines(block, 1, 0, None);
+    }
+
+    /// Takes what was gathered so far, as at a cut.
+    pub fn cut(&mut self) -> Gathered {
+        let all: Vec<usize> = (0..self.shapes.len()).collect();
+        Gathered { shapes: self.shapes.clone(), rows: self.worker.cut(&all).rows }
     }
 
     /// The rows gathered so far.
     pub fn rows(&self) -> usize {
-        self.0.rows()
+        self.worker.rows()
     }
 }

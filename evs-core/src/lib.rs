@@ -5,7 +5,7 @@
 
 mod aggregate;
 pub mod batch;
-#[cfg(feature = "bench")]
+#[cfg(any(test, feature = "bench"))]
 pub mod bench;
 pub mod binlog;
 mod codec;

@@ -122,10 +122,60 @@ fn append(mut value: u64, digits: &[u8]) -> Option<u64> {
     Some(value)
 }
 
+/// The value of a number that is the first `len` bytes of `bytes`, 1 to 8 of them, times 10^`scale`: all bytes
+/// are looked at at once. `None` for anything but digits with at most one point between them, and for what
+/// [`decimal`] refuses, which then knows better.
+#[inline]
+pub(crate) fn short_decimal(bytes: [u8; 8], len: usize, scale: u8) -> Option<i64> {
+    const ZEROS: u64 = u64::from_le_bytes([b'0'; 8]);
+    const POINTS: u64 = u64::from_le_bytes([b'.'; 8]);
+    const LOWEST: u64 = u64::from_le_bytes([1; 8]);
+    const HIGHEST: u64 = LOWEST << 7;
+    let scale = usize::from(scale);
+    // The last digit in the highest byte, and zero bytes below the first.
+    let mut text = u64::from_le_bytes(bytes) << (64 - 8 * len);
+    let mut padding = 64 - 8 * len;
+    let differences = text ^ POINTS;
+    let points = differences.wrapping_sub(LOWEST) & !differences & HIGHEST;
+    let mut places = scale;
+    if points != 0 {
+        // Only the lowest bit is sure, and it is the first point's.
+        let at = points.trailing_zeros() / 8;
+        let (whole, fraction) = (at as usize + len - 8, 7 - at as usize);
+        if whole == 0 || fraction == 0 || fraction > scale {
+            return None;
+        }
+        let behind = u64::MAX << (8 * at + 8);
+        text = (text & behind) | (text & !(u64::MAX << (8 * at))) << 8;
+        padding += 8;
+        places -= fraction;
+    }
+    let digits = text ^ (ZEROS << padding);
+    if (digits.wrapping_add(LOWEST * (0x7F - 9)) | digits) & HIGHEST != 0 {
+        return None;
+    }
+    (join(digits) as i64).checked_mul(POWERS_OF_TEN[places])
+}
+
+const POWERS_OF_TEN: [i64; 19] = {
+    let mut powers = [1; 19];
+    let mut at = 1;
+    while at < powers.len() {
+        powers[at] = powers[at - 1] * 10;
+        at += 1;
+    }
+    powers
+};
+
 /// The value of eight digits, in three multiplications: neighbours are joined to pairs, pairs to fours,
 /// fours to the whole, all lanes of the word at once.
 fn eight_digits(digits: [u8; 8]) -> u64 {
-    let ones = u64::from_le_bytes(digits) & 0x0F0F_0F0F_0F0F_0F0F;
+    join(u64::from_le_bytes(digits) & 0x0F0F_0F0F_0F0F_0F0F)
+}
+
+/// Eight bytes of 0 to 9 each, the first one in the lowest byte.
+#[inline]
+fn join(ones: u64) -> u64 {
     let pairs = (ones.wrapping_mul(1 + (10 << 8)) >> 8) & 0x00FF_00FF_00FF_00FF;
     let fours = (pairs.wrapping_mul(1 + (100 << 16)) >> 16) & 0x0000_FFFF_0000_FFFF;
     fours.wrapping_mul(1 + (10_000 << 32)) >> 32
@@ -241,6 +291,25 @@ mod tests {
                     .map_or(LARGE, |value| Ok(Some(value)))
             };
             prop_assert_eq!(decimal(text.as_bytes(), scale), expected);
+        }
+
+        #[test]
+        fn short_numbers_have_the_value_of_any_others(
+            text in prop_oneof![
+                "[0-9]{1,8}",
+                "[0-9]{1,7}\\.[0-9]{1,6}".prop_filter("short", |text| text.len() <= 8),
+                "[-0-9.:/]{1,8}",
+            ],
+            behind: [u8; 8],
+            scale in 0_u8..=18,
+        ) {
+            let bytes: Vec<u8> = text.bytes().chain(behind).take(8).collect();
+            if let Some(value) = short_decimal(bytes.try_into().unwrap(), text.len(), scale) {
+                prop_assert_eq!(decimal(text.as_bytes(), scale), Ok(Some(value)));
+            } else if let Ok(Some(_)) = decimal(text.as_bytes(), scale) {
+                // A sign, or zeros that the scale has no room for.
+                prop_assert!(text.contains(['-', '.']), "{}", text);
+            }
         }
 
         #[test]

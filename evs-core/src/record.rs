@@ -1,5 +1,7 @@
 //! One parsed line.
 
+use std::ops::Range;
+
 /// One parsed line: its time, and the fields that the parser was asked for.
 ///
 /// Values are borrowed from the line where they stand in it as they are, and else held in buffers that
@@ -73,6 +75,12 @@ impl Record {
     /// If the parser was asked for fewer fields.
     pub fn column(&self, index: usize) -> u32 {
         self.values[index].origin.saturating_add(1)
+    }
+
+    /// Where the value at `index` is.
+    pub(crate) fn place(&self, index: usize) -> (Place, Range<usize>) {
+        let Value { place, start, end, .. } = self.values[index];
+        (place, start as usize..end as usize)
     }
 
     /// Forgets the last line.

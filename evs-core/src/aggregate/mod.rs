@@ -2,10 +2,21 @@
 //!
 //! Each worker owns a [`Tables`]; nothing in it is shared and nothing in it locks.
 
+mod dictionary;
+mod hash;
+mod merge;
+#[cfg(test)]
+mod oracle;
 mod plan;
 mod table;
+#[cfg(test)]
+mod tests;
+mod windows;
 mod worker;
 
+pub(crate) use merge::merge;
 pub(crate) use plan::Plan;
-pub(crate) use table::Table;
+#[cfg(any(test, feature = "bench"))]
+pub(crate) use plan::StatisticPlan;
+pub(crate) use table::TableRows;
 pub(crate) use worker::{Part, RejectedLine, Skip, Tally, Worker};

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use crate::{
-    format::{FormatError, LineParser, LogFormat},
+    format::{FormatError, LineParser, LogFormat, Number},
     statistic::{MeasureKind, Schema},
 };
 
@@ -13,16 +13,6 @@ pub(crate) struct Plan {
     /// The fields that are read as numbers, each at a scale.
     pub(crate) numbers: Vec<Number>,
     pub(crate) statistics: Vec<StatisticPlan>,
-}
-
-/// A field read as a decimal of a scale.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Number {
-    /// Index into [`Plan::fields`].
-    pub(crate) field: usize,
-    pub(crate) scale: u8,
-    /// Whether nginx writes one value per upstream into it.
-    pub(crate) is_list: bool,
 }
 
 /// One statistic's share of a plan.

@@ -1,298 +1,389 @@
+//! The rows that one statistic has gathered, and how lines are added to them.
+
 use std::sync::Arc;
 
-use ahash::RandomState;
-use hashbrown::HashTable;
+use ahash::{HashMap, HashMapExt, HashSet, HashSetExt};
 
-use crate::{
-    batch::Rows,
-    codec::{Reader, put_varint},
-    statistic::MeasureKind,
+use super::{
+    dictionary::{Dictionary, Texts},
+    hash::PairIndex,
+    windows::Windows,
 };
+use crate::{format::NumberColumn, statistic::MeasureKind};
 
-/// Stands for "no value yet" in the accumulator of a minimum. A line's values are 64 bits wide.
-const NO_MIN: i128 = i128::MAX;
-/// Likewise of a maximum.
-const NO_MAX: i128 = i128::MIN;
+/// How many entries the cache of a statistic with two keys may have: as many as find room beside others'.
+const CACHE_MAX: usize = if cfg!(test) { 16 } else { 1 << 14 };
+/// The row that lines are added to whose window is past: nobody gets to see it.
+const NOBODYS: u32 = 0;
+/// Stands for the slot of a window that is past.
+const PAST: u32 = u32::MAX;
+/// Stands for "no value yet" in a minimum; in a maximum it is `!NO_MIN`.
+const NO_MIN: i64 = i64::MAX;
 
-/// The rows that one statistic has gathered since the last cut, by window and keys.
+/// The rows that one statistic has gathered since the last cut, by window and the ids of its keys.
 ///
-/// A row's key is one run of bytes (see [`RowKey`]), so that finding a row is one hash and one comparison,
-/// and a row that is there costs no allocation. The accumulators of all rows lie in one vector.
-#[derive(Debug, Clone)]
-pub(crate) struct Table {
+/// A row is found by (ids, window) in an index. Before it stands a cache by ids alone, for the window that they
+/// were seen in last: of a statistic with one key, or with two that have few values, nearly all rows are found
+/// there. Of more than two keys, all but the last are joined to one id, two at a time.
+#[derive(Debug)]
+pub(super) struct Table {
     kinds: Arc<[MeasureKind]>,
     keys: usize,
-    hasher: RandomState,
-    index: HashTable<u32>,
-    key_bytes: Vec<u8>,
-    key_ends: Vec<usize>,
-    accumulators: Vec<i128>,
+    /// By ids, the slot of the window they were seen in last, and their row in it.
+    cache: Vec<(u32, u32)>,
+    /// How many entries of the cache there are for each id of the first key.
+    width: usize,
+    index: PairIndex,
+    /// Ids of joined keys: of the first two, of these and the third, and so on.
+    joined: Vec<PairIndex>,
+    slots: HashMap<i64, u32>,
+    rows: TableRows,
+    // Used again for every block of lines:
+    slot_of: Vec<u32>,
+    joined_ids: Vec<u32>,
+    row_of: Vec<u32>,
 }
 
-/// A sum did not fit 128 bits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Overflow;
+/// The key columns of some lines: each key's dictionary, and the ids of its values.
+pub(super) type Keys<'k> = [(&'k Dictionary, &'k [u32])];
 
-impl Table {
-    pub(crate) fn new(keys: usize, kinds: Arc<[MeasureKind]>) -> Self {
+/// The rows of a table.
+#[derive(Clone, Debug)]
+pub(crate) struct TableRows {
+    /// The windows' starts, by slot.
+    pub(super) windows: Vec<i64>,
+    /// By row, the slot of its window.
+    pub(super) slots: Vec<u32>,
+    /// By row, the ids of its keys: the first one in the higher half if there are two. Of more than two keys,
+    /// the first id is one of the last of `joined`.
+    pub(super) ids: Vec<u64>,
+    /// The pairs of ids that joined ids stand for.
+    joined: Vec<Vec<u64>>,
+    /// The totals of all rows, one row behind the other.
+    totals: Vec<i64>,
+    /// What is to be added to totals that have come to the limits of 64 bits.
+    beyond: HashMap<usize, i128>,
+    /// The extremes that are what otherwise stands for none.
+    limits: HashSet<usize>,
+    /// The bytes of all rows' keys.
+    pub(super) key_bytes: usize,
+    /// The texts of the keys' ids.
+    pub(super) texts: Vec<Arc<Texts>>,
+}
+
+impl TableRows {
+    fn new(keys: usize) -> Self {
         Self {
-            kinds,
-            keys,
-            // Keyed at random: keys come from strangers, who must not be able to choose collisions.
-            hasher: RandomState::new(),
-            index: HashTable::new(),
-            key_bytes: Vec::new(),
-            key_ends: Vec::new(),
-            accumulators: Vec::new(),
+            windows: Vec::new(),
+            slots: Vec::new(),
+            ids: Vec::new(),
+            joined: vec![Vec::new(); keys.saturating_sub(2)],
+            totals: Vec::new(),
+            beyond: HashMap::new(),
+            limits: HashSet::new(),
+            key_bytes: 0,
+            texts: Vec::new(),
         }
     }
 
-    /// Takes the rows out and leaves an empty table with room for about as many.
-    pub(crate) fn take(&mut self) -> Self {
-        let mut empty = Self::new(self.keys, Arc::clone(&self.kinds));
-        // A quarter less than now, so that a single crowded interval does not fix the size for good.
-        let rows = self.len() - self.len() / 4;
-        empty.key_ends.reserve(rows);
-        empty.accumulators.reserve(rows * self.kinds.len());
-        empty.key_bytes.reserve(self.key_bytes.len() - self.key_bytes.len() / 4);
-        let hasher = &empty.hasher;
-        empty.index.reserve(rows, |_| hasher.hash_one(0));
-        std::mem::replace(self, empty)
+    /// How many rows there are, without the one that is nobody's.
+    pub(super) fn len(&self) -> usize {
+        self.slots.len() - 1
     }
 
-    pub(crate) fn len(&self) -> usize {
-        self.key_ends.len()
+    /// The rows' numbers.
+    pub(super) fn numbers(&self) -> std::ops::Range<usize> {
+        NOBODYS as usize + 1..self.slots.len()
     }
 
-    /// The bytes of all rows' keys.
-    pub(crate) fn key_bytes(&self) -> usize {
-        self.key_bytes.len()
+    /// The value of a measure of a row.
+    pub(super) fn value(&self, row: usize, measure: usize, kinds: &[MeasureKind]) -> Option<i128> {
+        let cell = row * kinds.len() + measure;
+        let total = self.totals[cell];
+        let is_limit = || self.limits.contains(&cell);
+        match kinds[measure] {
+            MeasureKind::Count | MeasureKind::Sum => {
+                let beyond = if self.beyond.is_empty() { None } else { self.beyond.get(&cell) };
+                Some(i128::from(total) + beyond.copied().unwrap_or(0))
+            }
+            MeasureKind::Min => (total != NO_MIN || is_limit()).then_some(total.into()),
+            MeasureKind::Max => (total != !NO_MIN || is_limit()).then_some(total.into()),
+        }
     }
 
-    /// The accumulators of the row with that key, which is made if there is none.
-    #[inline]
-    pub(crate) fn row(&mut self, key: &[u8]) -> &mut [i128] {
-        let hash = self.hasher.hash_one(key);
-        let found =
-            self.index.find(hash, |&row| key_of(&self.key_bytes, &self.key_ends, row as usize) == key);
-        let row = match found {
-            Some(&row) => row as usize,
-            None => self.insert(hash, key),
+    /// Adds to the first measure of the first row.
+    #[cfg(test)]
+    pub(super) fn add_beyond(&mut self, value: i128) {
+        *self.beyond.entry(self.totals.len() / self.slots.len()).or_default() += value;
+    }
+
+    /// The ids of a row's keys.
+    pub(super) fn keys(&self, row: usize, keys: usize, ids: &mut Vec<u32>) {
+        ids.clear();
+        if keys > 0 {
+            ids.push(self.ids[row] as u32);
+        }
+        if keys > 1 {
+            let mut first = (self.ids[row] >> 32) as u32;
+            for pairs in self.joined.iter().rev() {
+                let pair = pairs[first as usize];
+                ids.push(pair as u32);
+                first = (pair >> 32) as u32;
+            }
+            ids.push(first);
+            ids.reverse();
+        }
+    }
+}
+
+impl Table {
+    pub(super) fn new(keys: usize, kinds: Arc<[MeasureKind]>) -> Self {
+        Self::with_room(keys, kinds, 0)
+    }
+
+    fn with_room(keys: usize, kinds: Arc<[MeasureKind]>, room: usize) -> Self {
+        let mut table = Self {
+            cache: Vec::new(),
+            width: 0,
+            index: PairIndex::with_room(room),
+            joined: (2..keys).map(|_| PairIndex::with_room(0)).collect(),
+            slots: HashMap::new(),
+            rows: TableRows::new(keys),
+            slot_of: Vec::new(),
+            joined_ids: Vec::new(),
+            row_of: Vec::new(),
+            kinds,
+            keys,
         };
-        let stride = self.kinds.len();
-        &mut self.accumulators[row * stride..][..stride]
+        table.rows.totals.reserve(room * table.kinds.len());
+        table.rows.slots.reserve(room);
+        table.rows.ids.reserve(room);
+        table.push_row(PAST, 0);
+        table
     }
 
-    #[cold]
-    fn insert(&mut self, hash: u64, key: &[u8]) -> usize {
-        let row = self.key_ends.len();
-        self.key_bytes.extend_from_slice(key);
-        self.key_ends.push(self.key_bytes.len());
-        self.accumulators.extend(self.kinds.iter().map(|kind| match kind {
-            MeasureKind::Count | MeasureKind::Sum => 0,
-            MeasureKind::Min => NO_MIN,
-            MeasureKind::Max => NO_MAX,
+    /// Takes the rows out, and leaves an empty table with room for about as many.
+    pub(super) fn take(&mut self) -> TableRows {
+        // A quarter less than now, so that a single crowded interval does not fix the size for good.
+        let room = self.len() - self.len() / 4;
+        std::mem::replace(self, Self::with_room(self.keys, Arc::clone(&self.kinds), room)).rows
+    }
+
+    /// Forgets the ids of an empty table.
+    pub(super) fn forget(&mut self) {
+        debug_assert_eq!(self.len(), 0);
+        *self = Self::new(self.keys, Arc::clone(&self.kinds));
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    pub(super) fn key_bytes(&self) -> usize {
+        self.rows.key_bytes
+    }
+
+    /// Adds lines: `numbers` has for each measure, but for counts, the numbers of the lines.
+    pub(super) fn add(&mut self, windows: &Windows, keys: &Keys<'_>, numbers: &[Option<&NumberColumn>]) {
+        self.find_slots(windows);
+        let mut row_of = std::mem::take(&mut self.row_of);
+        row_of.clear();
+        self.find_rows(&windows.of_lines, keys, &mut row_of);
+        let stride = self.kinds.len();
+        for (measure, numbers) in numbers.iter().enumerate() {
+            let rows = &mut self.rows;
+            match (self.kinds[measure], numbers) {
+                (MeasureKind::Count, _) => count(&mut rows.totals, &row_of, stride, measure),
+                (MeasureKind::Sum, Some(numbers)) => sum(rows, &row_of, stride, measure, numbers),
+                (MeasureKind::Min, Some(numbers)) => {
+                    extreme(rows, &row_of, stride, measure, numbers, NO_MIN, i64::min);
+                }
+                (MeasureKind::Max, Some(numbers)) => {
+                    extreme(rows, &row_of, stride, measure, numbers, !NO_MIN, i64::max);
+                }
+                (_, None) => {}
+            }
+        }
+        self.row_of = row_of;
+    }
+
+    /// The slots of the windows that some lines belong to.
+    fn find_slots(&mut self, windows: &Windows) {
+        let Self { slots, slot_of, rows, .. } = self;
+        slot_of.clear();
+        slot_of.extend(windows.starts.iter().zip(&windows.are_past).map(|(start, is_past)| {
+            if *is_past {
+                return PAST;
+            }
+            *slots.entry(*start).or_insert_with(|| {
+                rows.windows.push(*start);
+                rows.windows.len() as u32 - 1
+            })
         }));
-        let Self { hasher, key_bytes, key_ends, .. } = self;
-        // The row limit lies far below 2^32.
-        self.index.insert_unique(hash, row as u32, |&row| {
-            hasher.hash_one(key_of(key_bytes, key_ends, row as usize))
-        });
+    }
+
+    fn find_rows(&mut self, windows: &[u32], keys: &Keys<'_>, row_of: &mut Vec<u32>) {
+        match *keys {
+            [] => {
+                let row_of_window: Vec<u32> =
+                    (0..self.slot_of.len()).map(|at| self.row(0, self.slot_of[at], keys)).collect();
+                row_of.extend(windows.iter().map(|window| row_of_window[*window as usize]));
+            }
+            [(dictionary, ids)] => {
+                self.make_room_in_cache(1, dictionary.len());
+                row_of.extend(windows.iter().zip(ids).map(|(window, id)| {
+                    let slot = self.slot_of[*window as usize];
+                    self.cached_row(*id as usize, u64::from(*id), slot, keys)
+                }));
+            }
+            [.., (dictionary, ids)] => {
+                let mut joined = std::mem::take(&mut self.joined_ids);
+                let first = if self.joined.is_empty() { keys[0].1 } else { self.join(keys, &mut joined) };
+                let ids = windows.iter().zip(first.iter().zip(ids));
+                let pair = |first: u32, second: u32| u64::from(first) << 32 | u64::from(second);
+                let (height, width) = (keys[0].0.len(), dictionary.len().next_power_of_two());
+                if self.joined.is_empty() && height.saturating_mul(width) <= CACHE_MAX {
+                    self.make_room_in_cache(width, height * width);
+                    row_of.extend(ids.map(|(window, (first, second))| {
+                        let at = *first as usize * width + *second as usize;
+                        self.cached_row(at, pair(*first, *second), self.slot_of[*window as usize], keys)
+                    }));
+                } else {
+                    if self.index.is_large() {
+                        let touch = |(window, (first, second)): (&u32, (&u32, &u32))| {
+                            self.index.touch(pair(*first, *second), self.slot_of[*window as usize])
+                        };
+                        std::hint::black_box(ids.clone().map(touch).fold(0, u32::wrapping_add));
+                    }
+                    row_of.extend(ids.map(|(window, (first, second))| {
+                        self.row(pair(*first, *second), self.slot_of[*window as usize], keys)
+                    }));
+                }
+                self.joined_ids = joined;
+            }
+        }
+    }
+
+    /// Joins all keys but the last to one id.
+    fn join<'i>(&mut self, keys: &Keys<'_>, joined: &'i mut Vec<u32>) -> &'i [u32] {
+        joined.clear();
+        joined.extend_from_slice(keys[0].1);
+        for ((index, pairs), (_, ids)) in self.joined.iter_mut().zip(&mut self.rows.joined).zip(&keys[1..]) {
+            for (first, second) in joined.iter_mut().zip(*ids) {
+                let pair = u64::from(*first) << 32 | u64::from(*second);
+                let (id, is_new) = index.number(pair, 0, pairs.len() as u32);
+                if is_new {
+                    pairs.push(pair);
+                }
+                *first = id;
+            }
+        }
+        joined
+    }
+
+    /// Makes room in the cache for `len` entries, `width` for each id of the first key.
+    fn make_room_in_cache(&mut self, width: usize, len: usize) {
+        if self.width != width {
+            self.width = width;
+            self.cache.clear();
+        }
+        if self.cache.len() < len {
+            self.cache.resize(len.next_power_of_two(), (PAST, NOBODYS));
+        }
+    }
+
+    /// The row of these ids and that window, which the cache may have at `at`.
+    #[inline(always)]
+    fn cached_row(&mut self, at: usize, ids: u64, slot: u32, keys: &Keys<'_>) -> u32 {
+        let (known, row) = self.cache[at];
+        if known == slot {
+            return row;
+        }
+        let row = self.row(ids, slot, keys);
+        self.cache[at] = (slot, row);
         row
     }
 
-    /// Adds all rows of `other`, a table of the same statistic.
-    pub(crate) fn merge(&mut self, other: &Self) -> Result<(), Overflow> {
-        let kinds = Arc::clone(&self.kinds);
-        for (row, values) in other.accumulators.chunks_exact(kinds.len()).enumerate() {
-            let mine = self.row(key_of(&other.key_bytes, &other.key_ends, row));
-            for ((kind, mine), value) in kinds.iter().zip(mine).zip(values) {
-                *mine = match kind {
-                    MeasureKind::Count | MeasureKind::Sum => mine.checked_add(*value).ok_or(Overflow)?,
-                    MeasureKind::Min => (*mine).min(*value),
-                    MeasureKind::Max => (*mine).max(*value),
-                };
+    /// The row of these ids and that window, which is made if there is none.
+    #[inline]
+    fn row(&mut self, ids: u64, slot: u32, keys: &Keys<'_>) -> u32 {
+        if slot == PAST {
+            return NOBODYS;
+        }
+        let (row, is_new) = self.index.number(ids, slot, self.rows.slots.len() as u32);
+        if is_new {
+            self.push_row(slot, ids);
+            self.count_key_bytes(row as usize, keys);
+        }
+        row
+    }
+
+    fn push_row(&mut self, slot: u32, ids: u64) {
+        self.rows.slots.push(slot);
+        self.rows.ids.push(ids);
+        self.rows.totals.extend(self.kinds.iter().map(|kind| match kind {
+            MeasureKind::Count | MeasureKind::Sum => 0,
+            MeasureKind::Min => NO_MIN,
+            MeasureKind::Max => !NO_MIN,
+        }));
+    }
+
+    /// What the row adds to the encoded size: the window, and each key with its length.
+    fn count_key_bytes(&mut self, row: usize, keys: &Keys<'_>) {
+        let len = |(dictionary, id): (&Dictionary, u32)| dictionary.text(id).len() + 1;
+        let ids = self.rows.ids[row];
+        self.rows.key_bytes += 8 + match *keys {
+            [] => 0,
+            [(dictionary, _)] => len((dictionary, ids as u32)),
+            [(first, _), (second, _)] => len((first, (ids >> 32) as u32)) + len((second, ids as u32)),
+            _ => {
+                let mut found = Vec::new();
+                self.rows.keys(row, keys.len(), &mut found);
+                keys.iter().zip(found).map(|((dictionary, _), id)| len((dictionary, id))).sum()
+            }
+        };
+    }
+}
+
+fn count(totals: &mut [i64], row_of: &[u32], stride: usize, measure: usize) {
+    for row in row_of {
+        totals[*row as usize * stride + measure] += 1;
+    }
+}
+
+fn sum(rows: &mut TableRows, row_of: &[u32], stride: usize, measure: usize, numbers: &NumberColumn) {
+    // An absent value is 0.
+    for (row, value) in row_of.iter().zip(&numbers.values) {
+        let cell = *row as usize * stride + measure;
+        let total = &mut rows.totals[cell];
+        match total.checked_add(*value) {
+            Some(sum) => *total = sum,
+            None => {
+                // 128 bits hold more values of 64 bits than any disk has lines.
+                *rows.beyond.entry(cell).or_default() += i128::from(std::mem::replace(total, *value));
             }
         }
-        Ok(())
-    }
-
-    /// The rows by window and key, as a batch carries them. (By key up to its length where there are
-    /// several: near each other in the store's index is all that matters.)
-    pub(crate) fn to_rows(&self) -> Rows {
-        let mut order: Vec<u32> = (0..self.len() as u32).collect();
-        order.sort_unstable_by_key(|&row| key_of(&self.key_bytes, &self.key_ends, row as usize));
-        let mut rows = Rows::new(self.keys, self.kinds.len());
-        let mut keys = Vec::with_capacity(self.keys);
-        let mut values = Vec::with_capacity(self.kinds.len());
-        for row in order {
-            let row = row as usize;
-            keys.clear();
-            let window = RowKey::parts(key_of(&self.key_bytes, &self.key_ends, row), self.keys, &mut keys);
-            let stride = self.kinds.len();
-            values.clear();
-            values.extend(self.kinds.iter().zip(&self.accumulators[row * stride..][..stride]).map(
-                |(kind, &value)| match kind {
-                    MeasureKind::Min => (value != NO_MIN).then_some(value),
-                    MeasureKind::Max => (value != NO_MAX).then_some(value),
-                    MeasureKind::Count | MeasureKind::Sum => Some(value),
-                },
-            ));
-            rows.push(window, keys.iter().copied(), &values);
-        }
-        rows
     }
 }
 
-#[inline]
-fn key_of<'t>(key_bytes: &'t [u8], key_ends: &[usize], row: usize) -> &'t [u8] {
-    let start = if row == 0 { 0 } else { key_ends[row - 1] };
-    &key_bytes[start..key_ends[row]]
-}
-
-/// A row's window and keys as one run of bytes, in a buffer that is used again for every line.
-///
-/// The window comes first, big endian with the sign bit turned, so that bytes sort as windows do; then the
-/// keys, all but the last with their length before them.
-#[derive(Debug, Default, Clone)]
-pub(crate) struct RowKey {
-    bytes: Vec<u8>,
-}
-
-impl RowKey {
-    #[inline]
-    pub(crate) fn begin(&mut self, window_start: i64) {
-        self.bytes.clear();
-        self.bytes.extend_from_slice(&(window_start ^ i64::MIN).to_be_bytes());
-    }
-
-    #[inline]
-    pub(crate) fn push(&mut self, key: &[u8], is_last: bool) {
-        if !is_last {
-            put_varint(&mut self.bytes, key.len() as u64);
+fn extreme(
+    rows: &mut TableRows,
+    row_of: &[u32],
+    stride: usize,
+    measure: usize,
+    numbers: &NumberColumn,
+    none: i64,
+    choose: fn(i64, i64) -> i64,
+) {
+    for (at, (row, value)) in row_of.iter().zip(&numbers.values).enumerate() {
+        if numbers.some_absent && numbers.are_absent[at] {
+            continue;
         }
-        self.bytes.extend_from_slice(key);
-    }
-
-    #[inline]
-    pub(crate) fn as_bytes(&self) -> &[u8] {
-        &self.bytes
-    }
-
-    /// Takes a key apart again: its window, and its `count` keys into `keys`.
-    // Cannot fail: only keys that `push` wrote are ever taken apart.
-    #[expect(clippy::unwrap_used)]
-    fn parts<'k>(key: &'k [u8], count: usize, keys: &mut Vec<&'k [u8]>) -> i64 {
-        let (window, mut rest) = key.split_first_chunk::<8>().unwrap();
-        for at in 0..count {
-            let is_last = at + 1 == count;
-            let mut reader = Reader::new(rest);
-            let len = if is_last { rest.len() } else { reader.varint().unwrap() as usize };
-            let start = reader.offset();
-            keys.push(&rest[start..start + len]);
-            rest = &rest[start + len..];
+        let cell = *row as usize * stride + measure;
+        if *value == none {
+            rows.limits.insert(cell);
         }
-        i64::from_be_bytes(*window) ^ i64::MIN
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::collections::BTreeMap;
-
-    use proptest::prelude::*;
-
-    use super::*;
-
-    const KINDS: [MeasureKind; 4] =
-        [MeasureKind::Count, MeasureKind::Sum, MeasureKind::Min, MeasureKind::Max];
-
-    type Line = (i64, Vec<u8>, Vec<u8>, i64);
-
-    fn add(table: &mut Table, (window, a, b, value): &Line) {
-        let mut key = RowKey::default();
-        key.begin(*window);
-        key.push(a, false);
-        key.push(b, true);
-        let row = table.row(key.as_bytes());
-        let value = i128::from(*value);
-        row[0] += 1;
-        row[1] += value;
-        row[2] = row[2].min(value);
-        row[3] = row[3].max(value);
-    }
-
-    /// By window and keys, the values.
-    type Contents = BTreeMap<(i64, Vec<Vec<u8>>), Vec<Option<i128>>>;
-
-    fn contents(rows: &Rows) -> Contents {
-        let mut contents = Contents::new();
-        let mut cursor = rows.cursor();
-        while let Some(row) = cursor.next_row() {
-            let keys = row.keys.iter().map(|key| key.to_vec()).collect();
-            let before = contents.insert((row.window_start, keys), row.values.to_vec());
-            assert_eq!(before, None, "each row comes once");
-        }
-        contents
-    }
-
-    fn lines() -> impl Strategy<Value = Vec<Line>> {
-        let key = || prop::collection::vec(prop::sample::select(vec![0_u8, 1, b'a', 0xFF]), 0..3);
-        prop::collection::vec(
-            (prop::sample::select(vec![-60_i64, 0, 60]), key(), key(), any::<i64>()),
-            0..200,
-        )
-    }
-
-    proptest! {
-        #[test]
-        fn merged_tables_hold_what_one_table_would(lines in lines(), split in 0_usize..200) {
-            let (mut one, mut first) = (Table::new(2, KINDS.into()), Table::new(2, KINDS.into()));
-            let mut second = first.take();
-            for (at, line) in lines.iter().enumerate() {
-                add(&mut one, line);
-                add(if at < split { &mut first } else { &mut second }, line);
-            }
-            first.merge(&second).unwrap();
-            let mut naive: BTreeMap<_, Vec<i128>> = BTreeMap::new();
-            for (window, a, b, value) in &lines {
-                let values = naive.entry((*window, vec![a.clone(), b.clone()])).or_default();
-                values.push(i128::from(*value));
-            }
-            let naive: BTreeMap<_, _> = naive.into_iter().map(|(key, values)| {
-                let (min, max) = (values.iter().min().copied(), values.iter().max().copied());
-                (key, vec![Some(values.len() as i128), Some(values.iter().sum()), min, max])
-            }).collect();
-            prop_assert_eq!(&contents(&one.to_rows()), &naive);
-            prop_assert_eq!(&contents(&first.to_rows()), &naive);
-        }
-    }
-
-    #[test]
-    fn a_row_without_a_value_has_no_extremes() {
-        let mut table = Table::new(0, KINDS.into());
-        let mut key = RowKey::default();
-        key.begin(60);
-        table.row(key.as_bytes())[0] += 1;
-        let rows = table.to_rows();
-        assert_eq!(rows.cursor().next_row().unwrap().values, [Some(1), Some(0), None, None]);
-    }
-
-    #[test]
-    fn a_sum_beyond_128_bits_is_an_overflow() {
-        let mut table = Table::new(0, [MeasureKind::Sum].into());
-        let mut key = RowKey::default();
-        key.begin(0);
-        table.row(key.as_bytes())[0] = i128::MAX;
-        let other = table.clone();
-        assert_eq!(table.merge(&other), Err(Overflow));
-    }
-
-    #[test]
-    fn taking_leaves_an_empty_table() {
-        let mut table = Table::new(2, KINDS.into());
-        add(&mut table, &(0, b"a".to_vec(), b"b".to_vec(), 1));
-        assert_eq!(table.take().len(), 1);
-        assert_eq!((table.len(), table.to_rows().len()), (0, 0));
+        let total = &mut rows.totals[cell];
+        *total = choose(*total, *value);
     }
 }

@@ -1,12 +1,11 @@
-use memchr::memchr;
-
 use super::{
+    dictionary::Dictionary,
     plan::{Plan, StatisticPlan},
-    table::{RowKey, Table},
+    table::{Table, TableRows},
+    windows::Windows,
 };
 use crate::{
-    format::{LineParser, Reason, Record, Rejection},
-    number::{decimal, decimal_list},
+    format::{BlockParser, Columns, LineParser, Reason, Rejection},
     statistic::MeasureKind,
 };
 
@@ -15,6 +14,10 @@ const SAMPLE_BYTES_MAX: usize = 1024;
 /// How many bytes of keys a statistic holds before it is cut early: clients choose how long keys are, and a
 /// batch has to fit a frame of the binlog.
 const KEY_BYTES_MAX: usize = 128 << 20;
+/// How many texts a dictionary holds, unless the row limits of the statistics that use it ask for fewer.
+const TEXTS_MAX: usize = 1 << 20;
+/// How many it may hold whatever they ask for: what is begun anew too often is no help.
+const TEXTS_MIN: usize = if cfg!(test) { 4 } else { 1 << 16 };
 /// How many rejected lines a worker keeps between two cuts. Those beyond are counted only: a log in another
 /// format than the one named rejects every line, and must not fill memory.
 const SAMPLES_MAX: usize = 1000;
@@ -65,8 +68,8 @@ pub(crate) struct Seen {
 /// What a worker hands over at a cut: the rows of the statistics that are cut, and its tally.
 #[derive(Debug)]
 pub(crate) struct Part {
-    /// By statistic, in the order in which the cut named them.
-    pub(crate) tables: Vec<Table>,
+    /// By statistic, in the order in which the cut named them, its rows, in one part or several.
+    pub(crate) rows: Vec<Vec<TableRows>>,
     pub(crate) tally: Tally,
 }
 
@@ -79,58 +82,84 @@ pub(crate) struct Skip {
 }
 
 /// Parses and aggregates chunks into tables of its own.
+///
+/// Some hundred lines at a time go through it column by column: first the parser takes them apart, then each
+/// field's values become ids, however many statistics use them, then each statistic finds its rows by the ids,
+/// and at last the measures are added.
 #[derive(Debug)]
 pub(crate) struct Worker {
     plan: Plan,
-    parser: LineParser,
+    parser: BlockParser,
     keep_samples: bool,
+    /// The time now, for retention.
+    now: i64,
+    /// By statistic.
     tables: Vec<Table>,
+    /// By statistic, rows whose ids are of dictionaries that have been begun anew since.
+    sealed: Vec<Vec<TableRows>>,
+    /// By field that is a key. Those of other fields stay empty.
+    dictionaries: Vec<Dictionary>,
     tally: Tally,
-    // Used again for every line:
-    record: Record,
-    numbers: Vec<Option<i64>>,
-    key: RowKey,
-    windows: Windows,
+    /// By statistic, which of the windows are its own.
+    windows_of: Vec<usize>,
+    // Used again for every block of lines:
+    columns: Columns,
+    windows: Vec<Windows>,
+    /// By field, the ids of its values.
+    ids: Vec<Vec<u32>>,
 }
 
 impl Worker {
     pub(crate) fn new(plan: Plan, parser: LineParser, keep_samples: bool) -> Self {
         let table = |statistic: &StatisticPlan| Table::new(statistic.keys.len(), statistic.kinds.clone());
+        let mut windows: Vec<Windows> = Vec::new();
+        let mut windows_of = Vec::new();
+        for statistic in &plan.statistics {
+            let known = windows.iter().position(|windows| windows.are_of(statistic));
+            windows_of.push(known.unwrap_or_else(|| {
+                windows.push(Windows::new(statistic));
+                windows.len() - 1
+            }));
+        }
+        let dictionary = |field: usize| {
+            let users = plan.statistics.iter().filter(|statistic| statistic.keys.contains(&field));
+            let rows_max = users.map(|statistic| statistic.rows_max).max().unwrap_or(0);
+            Dictionary::new(rows_max.saturating_mul(2).clamp(TEXTS_MIN, TEXTS_MAX))
+        };
         Self {
             tables: plan.statistics.iter().map(table).collect(),
-            windows: Windows::new(&plan.statistics),
-            numbers: vec![None; plan.numbers.len()],
-            plan,
-            parser,
+            sealed: vec![Vec::new(); plan.statistics.len()],
+            dictionaries: (0..plan.fields.len()).map(dictionary).collect(),
+            parser: BlockParser::new(parser, plan.numbers.clone()),
+            columns: Columns::new(plan.fields.len(), plan.numbers.len()),
+            ids: vec![Vec::new(); plan.fields.len()],
             keep_samples,
+            now: i64::MIN,
             tally: Tally::default(),
-            record: Record::new(),
-            key: RowKey::default(),
+            windows_of,
+            windows,
+            plan,
         }
     }
 
     /// Sets the time, in seconds since 1970, that retention is reckoned from.
     pub(crate) fn set_now(&mut self, now: i64) {
-        if now != self.windows.now {
-            self.windows.now = now;
-            self.windows.compute(&self.plan.statistics);
-        }
+        self.now = now;
     }
 
     /// Counts all lines of `block`, which begins at `start` of file number `file` and ends behind a line.
     pub(crate) fn lines(&mut self, block: &[u8], file: u64, start: u64, skip: Option<&Skip>) {
-        let counted = !skip.is_some_and(|skip| skip.tally);
-        let (mut at, mut lines) = (0, 0);
-        while at < block.len() {
-            let len = memchr(b'\n', &block[at..]).unwrap_or(block.len() - at);
-            let line = &block[at..at + len];
-            if let Err(rejection) = self.line(line, skip) {
-                self.reject(rejection, file, start + at as u64, line, skip);
+        let mut lines = 0;
+        self.parser.begin(block);
+        while self.parser.read(block, &mut self.columns) {
+            lines += self.columns.lines as u64;
+            self.add(block, skip);
+            for rejected in std::mem::take(&mut self.columns.rejected) {
+                let line = &block[rejected.start..rejected.end];
+                self.reject(rejected.rejection, file, start + rejected.start as u64, line, skip);
             }
-            lines += 1;
-            at += len + 1;
         }
-        if counted {
+        if !skip.is_some_and(|skip| skip.tally) {
             self.tally.seen.lines += lines;
             self.tally.seen.bytes += block.len() as u64;
         }
@@ -146,12 +175,20 @@ impl Worker {
         }
     }
 
-    /// Hands over the tables of `statistics` and the tally, and begins them anew.
+    /// Hands over the rows of `statistics` and the tally, and begins them anew.
     pub(crate) fn cut(&mut self, statistics: &[usize]) -> Part {
-        Part {
-            tables: statistics.iter().map(|&at| self.tables[at].take()).collect(),
+        let part = Part {
+            rows: statistics.iter().map(|&at| self.take_rows(at)).collect(),
             tally: std::mem::take(&mut self.tally),
+        };
+        for field in 0..self.dictionaries.len() {
+            let is_used =
+                |at: usize| self.plan.statistics[at].keys.contains(&field) && self.tables[at].len() > 0;
+            if self.dictionaries[field].is_half_full() && !(0..self.tables.len()).any(is_used) {
+                self.begin_anew(field);
+            }
         }
+        part
     }
 
     /// What was seen since the last cut.
@@ -161,53 +198,108 @@ impl Worker {
 
     /// The rows held, over all statistics.
     pub(crate) fn rows(&self) -> usize {
-        self.tables.iter().map(Table::len).sum()
+        (0..self.tables.len()).map(|at| self.rows_of(at)).sum()
     }
 
     /// The statistics that have reached this worker's share, one in `workers`, of their row limit or of
     /// [`KEY_BYTES_MAX`].
     pub(crate) fn full(&self, workers: usize) -> impl Iterator<Item = usize> {
-        let full = move |table: &Table, statistic: &StatisticPlan| {
-            table.len() * workers >= statistic.rows_max || table.key_bytes() * workers >= KEY_BYTES_MAX
+        let key_bytes = |at: usize| {
+            self.tables[at].key_bytes() + self.sealed[at].iter().map(|rows| rows.key_bytes).sum::<usize>()
         };
-        let pairs = self.tables.iter().zip(&self.plan.statistics).enumerate();
-        pairs.filter(move |(_, (table, statistic))| full(table, statistic)).map(|(at, _)| at)
+        (0..self.tables.len()).filter(move |&at| {
+            let rows_max = self.plan.statistics[at].rows_max;
+            self.rows_of(at) * workers >= rows_max || key_bytes(at) * workers >= KEY_BYTES_MAX
+        })
     }
 
-    #[inline]
-    fn line(&mut self, line: &[u8], skip: Option<&Skip>) -> Result<(), Rejection> {
-        self.parser.parse(line, &mut self.record)?;
-        let Self { plan, record, numbers, key, windows, tables, .. } = self;
-        for (value, number) in numbers.iter_mut().zip(&plan.numbers) {
-            let text = record.field(number.field, line);
-            let read = if number.is_list { decimal_list } else { decimal };
-            *value = read(text, number.scale)
-                .map_err(|error| Rejection { reason: error.into(), column: record.column(number.field) })?;
+    /// A row that is in several parts counts as several, as it takes the room of several.
+    fn rows_of(&self, statistic: usize) -> usize {
+        self.tables[statistic].len() + self.sealed[statistic].iter().map(TableRows::len).sum::<usize>()
+    }
+
+    /// Adds the lines of the columns to all statistics that have not counted them before.
+    fn add(&mut self, block: &[u8], skip: Option<&Skip>) {
+        let columns = &self.columns;
+        for windows in &mut self.windows {
+            windows.find(&columns.seconds, self.now);
         }
-        // From here on the line counts, in every statistic.
-        windows.move_to(record.seconds(), &plan.statistics);
+        for field in 0..self.dictionaries.len() {
+            if self.dictionaries[field].is_full() {
+                self.seal(field);
+            }
+        }
+        let Self { plan, columns, dictionaries, ids, windows, windows_of, tables, .. } = self;
+        for (field, ids) in ids.iter_mut().enumerate() {
+            if plan.statistics.iter().any(|statistic| statistic.keys.contains(&field)) {
+                dictionaries[field].ids(block, columns, &columns.fields[field], ids);
+            }
+        }
         let mut too_late = 0;
-        for (at, (statistic, table)) in plan.statistics.iter().zip(tables).enumerate() {
+        let (mut keys, mut numbers) = (Vec::new(), Vec::new());
+        for (at, statistic) in plan.statistics.iter().enumerate() {
             if skip.is_some_and(|skip| skip.statistics[at]) {
                 continue;
             }
-            if windows.are_past[at] {
-                too_late += 1;
-                continue;
-            }
-            key.begin(windows.starts[at]);
-            let last = statistic.keys.len().wrapping_sub(1);
-            for (at, &field) in statistic.keys.iter().enumerate() {
-                key.push(record.field(field, line), at == last);
-            }
-            add(table.row(key.as_bytes()), statistic, numbers);
+            keys.clear();
+            keys.extend(statistic.keys.iter().map(|&field| (&dictionaries[field], &*ids[field])));
+            numbers.clear();
+            numbers.extend(
+                statistic
+                    .kinds
+                    .iter()
+                    .zip(&statistic.numbers)
+                    .map(|(kind, &number)| (*kind != MeasureKind::Count).then(|| &columns.numbers[number])),
+            );
+            let windows = &windows[windows_of[at]];
+            too_late += windows.late_lines;
+            tables[at].add(windows, &keys, &numbers);
         }
-        self.tally.seen.last_seconds = Some(self.record.seconds());
-        // Read again for a statistic that is behind, it was tallied before.
-        if too_late > 0 && !skip.is_some_and(|skip| skip.tally) {
+        if columns.last_seconds.is_some() {
+            self.tally.seen.last_seconds = columns.last_seconds;
+        }
+        // Read again for a statistic that is behind, they were tallied before.
+        if !skip.is_some_and(|skip| skip.tally) {
             self.tally.seen.too_late += too_late;
         }
-        Ok(())
+    }
+
+    /// Takes the rows of a statistic, with the texts of their keys.
+    fn take_rows(&mut self, statistic: usize) -> Vec<TableRows> {
+        self.seal_rows(statistic);
+        std::mem::take(&mut self.sealed[statistic])
+    }
+
+    fn seal_rows(&mut self, statistic: usize) {
+        if self.tables[statistic].len() == 0 {
+            return;
+        }
+        let mut rows = self.tables[statistic].take();
+        let keys = &self.plan.statistics[statistic].keys;
+        rows.texts = keys.iter().map(|&field| self.dictionaries[field].share()).collect();
+        self.sealed[statistic].push(rows);
+    }
+
+    /// Puts the rows aside whose keys are in a dictionary, and begins it anew.
+    #[cold]
+    fn seal(&mut self, field: usize) {
+        for at in 0..self.tables.len() {
+            if self.plan.statistics[at].keys.contains(&field) {
+                self.seal_rows(at);
+            }
+        }
+        self.begin_anew(field);
+    }
+
+    /// Begins a dictionary anew that no row uses any more.
+    fn begin_anew(&mut self, field: usize) {
+        self.dictionaries[field].begin_anew();
+        for at in 0..self.tables.len() {
+            if self.plan.statistics[at].keys.contains(&field) {
+                // It may remember ids by which rows were found.
+                self.tables[at].forget();
+            }
+        }
     }
 
     #[cold]
@@ -220,65 +312,6 @@ impl Worker {
             let kept = if self.keep_samples { line.len().min(SAMPLE_BYTES_MAX) } else { 0 };
             let sample = line[..kept].to_vec();
             self.tally.samples.push(RejectedLine { file, offset, rejection, sample });
-        }
-    }
-}
-
-/// Adds one line's numbers to its row. A line's value has 64 bits and a sum 128: no number of lines that
-/// fits a disk can overflow it before the merge, which checks.
-#[inline]
-fn add(row: &mut [i128], statistic: &StatisticPlan, numbers: &[Option<i64>]) {
-    for ((total, kind), &number) in row.iter_mut().zip(&*statistic.kinds).zip(&statistic.numbers) {
-        if *kind == MeasureKind::Count {
-            *total += 1;
-            continue;
-        }
-        let Some(value) = numbers[number].map(i128::from) else {
-            continue;
-        };
-        match kind {
-            MeasureKind::Count => {}
-            MeasureKind::Sum => *total += value,
-            MeasureKind::Min => *total = value.min(*total),
-            MeasureKind::Max => *total = value.max(*total),
-        }
-    }
-}
-
-/// Each statistic's window for the second that was looked at last: most lines share it with the one before.
-#[derive(Debug)]
-struct Windows {
-    /// The time now, for retention.
-    now: i64,
-    seconds: i64,
-    starts: Vec<i64>,
-    /// Whether the statistic does not keep that window any more: counted anew, it would have a wrong total.
-    are_past: Vec<bool>,
-}
-
-impl Windows {
-    fn new(statistics: &[StatisticPlan]) -> Self {
-        let len = statistics.len();
-        let mut windows =
-            Self { now: i64::MIN, seconds: 0, starts: vec![0; len], are_past: vec![false; len] };
-        windows.compute(statistics);
-        windows
-    }
-
-    #[inline]
-    fn move_to(&mut self, seconds: i64, statistics: &[StatisticPlan]) {
-        if seconds != self.seconds {
-            self.seconds = seconds;
-            self.compute(statistics);
-        }
-    }
-
-    fn compute(&mut self, statistics: &[StatisticPlan]) {
-        for (at, statistic) in statistics.iter().enumerate() {
-            let start = self.seconds - self.seconds.rem_euclid(statistic.window_seconds);
-            self.starts[at] = start;
-            let kept = |seconds: i64| start.saturating_add(seconds) > self.now;
-            self.are_past[at] = statistic.retain_seconds.is_some_and(|seconds| !kept(seconds));
         }
     }
 }

@@ -77,6 +77,11 @@ impl Literal {
         self.bytes.is_empty()
     }
 
+    /// Its first eight bytes, and which bits of them count.
+    pub(super) fn word(&self) -> (u64, u64) {
+        (self.word, self.mask)
+    }
+
     /// Whether `text` begins with it.
     #[inline]
     pub(super) fn begins(&self, text: &[u8]) -> bool {

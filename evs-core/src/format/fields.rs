@@ -70,18 +70,18 @@ pub(super) struct Plan {
 }
 
 #[derive(Clone, Debug)]
-struct Field {
+pub(super) struct Field {
     /// The slots of the value itself, under any of its names.
-    direct: Vec<usize>,
+    pub(super) direct: Vec<usize>,
     /// What to derive it as if none of these has a value.
-    part: Option<Part>,
+    pub(super) part: Option<Part>,
     /// What to derive it from, the best first.
-    origins: Vec<usize>,
+    pub(super) origins: Vec<usize>,
 }
 
 /// A part of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Part {
+pub(super) enum Part {
     Method,
     Target,
     Path,
@@ -99,7 +99,7 @@ struct Origin {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
+pub(super) enum Kind {
     Request,
     Target,
     Args,
@@ -160,6 +160,16 @@ impl Plan {
             self.origins.push(Origin { slot, kind, opened: None });
             self.origins.len() - 1
         })
+    }
+
+    pub(super) fn fields(&self) -> &[Field] {
+        &self.fields
+    }
+
+    /// The slot of an origin, and what it is.
+    pub(super) fn origin_of(&self, origin: usize) -> (usize, Kind) {
+        let Origin { slot, kind, .. } = self.origins[origin];
+        (slot, kind)
     }
 
     /// Fills `record`'s fields from the values of `line`.

@@ -31,7 +31,17 @@ pub(super) struct Scanner {
     path: Vec<u8>,
     /// The containers that are open.
     open: Vec<Container>,
+    /// How many keys of the line have been read.
+    read: usize,
+    /// The paths of the keys that the lines before had at the same places, and the slots that ask for them: most
+    /// often all lines have the same keys.
+    recent: Vec<(Vec<u8>, Option<usize>)>,
 }
+
+/// How many keys of a line are remembered for the next one.
+const RECENT_MAX: usize = 64;
+/// How long a path may be to be remembered: clients may have a say in it.
+const RECENT_BYTES_MAX: usize = 256;
 
 #[derive(Clone, Copy, Debug)]
 struct Container {
@@ -61,7 +71,7 @@ enum Next {
 
 impl Scanner {
     pub(super) fn new(keys: Keys) -> Self {
-        Self { keys, path: Vec::new(), open: Vec::new() }
+        Self { keys, path: Vec::new(), open: Vec::new(), read: 0, recent: Vec::new() }
     }
 
     /// Finds the values of the keys in `line`, which must be one whole object.
@@ -71,6 +81,7 @@ impl Scanner {
     pub(super) fn read(&mut self, line: &[u8], captures: &mut Captures) -> Result<(), Rejection> {
         self.path.clear();
         self.open.clear();
+        self.read = 0;
         let mut at = blanks(line, 0);
         if line.get(at) != Some(&b'{') {
             return Err(Rejection::at(at, Reason::Json));
@@ -109,7 +120,7 @@ impl Scanner {
 
     /// Reads a key and the colon behind it: the slot that asks for its value.
     fn key(&mut self, line: &[u8], at: &mut usize) -> Result<Option<usize>, Rejection> {
-        let key = string(line, at)?;
+        let Text { range: key, is_escaped } = string(line, at)?;
         *at = blanks(line, *at);
         if line.get(*at) != Some(&b':') {
             return Err(Rejection::at(*at, Reason::Json));
@@ -121,8 +132,36 @@ impl Scanner {
         if depth > 1 {
             self.path.push(b'.');
         }
-        undo_json(&line[key], &mut self.path);
-        Ok(self.keys.find(&self.path))
+        if is_escaped {
+            undo_json(&line[key], &mut self.path);
+        } else {
+            self.path.extend_from_slice(&line[key]);
+        }
+        Ok(self.slot())
+    }
+
+    /// The slot that asks for the value at the current path.
+    fn slot(&mut self) -> Option<usize> {
+        let place = self.read;
+        self.read += 1;
+        if self.path.len() > RECENT_BYTES_MAX {
+            return self.keys.find(&self.path);
+        }
+        match self.recent.get_mut(place) {
+            Some((path, slot)) if *path == self.path => *slot,
+            Some((path, slot)) => {
+                path.clone_from(&self.path);
+                *slot = self.keys.find(&self.path);
+                *slot
+            }
+            None => {
+                let slot = self.keys.find(&self.path);
+                if place < RECENT_MAX {
+                    self.recent.push((self.path.clone(), slot));
+                }
+                slot
+            }
+        }
     }
 
     /// Reads a value, or only the bracket that opens it.
@@ -146,8 +185,8 @@ impl Scanner {
                 return Ok(step(at, next));
             }
             b'"' => {
-                let text = string(line, at)?;
-                Some(Capture::escaped(text.start, text.end))
+                let Text { range: Range { start, end }, is_escaped } = string(line, at)?;
+                Some(if is_escaped { Capture::escaped(start, end) } else { Capture::raw(start, end) })
             }
             _ => {
                 let (rest, absent) =
@@ -203,27 +242,63 @@ fn blanks(line: &[u8], at: usize) -> usize {
     at + rest.iter().take_while(|byte| matches!(byte, b' ' | b'\t' | b'\n' | b'\r')).count()
 }
 
-/// Reads the string that begins at `at`: what stands between its quotes. Bytes that are not UTF-8 are
-/// kept: what a client sent is counted under what it sent.
-fn string(line: &[u8], at: &mut usize) -> Result<Range<usize>, Rejection> {
+/// What stands between the quotes of a string, and whether there are escapes in it.
+struct Text {
+    range: Range<usize>,
+    is_escaped: bool,
+}
+
+/// Reads the string that begins at `at`. Bytes that are not UTF-8 are kept: what a client sent is counted under
+/// what it sent.
+fn string(line: &[u8], at: &mut usize) -> Result<Text, Rejection> {
     let start = *at + 1;
     let mut from = start;
+    let mut is_escaped = false;
     loop {
-        let Some(end) = memchr2(b'"', b'\\', &line[from..]).map(|end| from + end) else {
+        let Some(end) = special(line, from) else {
             return Err(Rejection::at(*at, Reason::Unterminated));
         };
-        if let Some(control) = line[from..end].iter().position(|byte| *byte < 0x20) {
-            return Err(Rejection::at(from + control, Reason::JsonString));
-        }
-        if line[end] == b'"' {
-            *at = end + 1;
-            return Ok(start..end);
+        match line[end] {
+            b'"' => {
+                *at = end + 1;
+                return Ok(Text { range: start..end, is_escaped });
+            }
+            b'\\' => {}
+            // A control character; but a string that does not end is that before all else.
+            _ if memchr2(b'"', b'\\', &line[end..]).is_none() => {
+                return Err(Rejection::at(*at, Reason::Unterminated));
+            }
+            _ => return Err(Rejection::at(end, Reason::JsonString)),
         }
         let Some((length, _)) = json_escape(&line[end + 1..]) else {
             return Err(Rejection::at(end, Reason::JsonString));
         };
+        is_escaped = true;
         from = end + 1 + length;
     }
+}
+
+/// The first quote, backslash or control character from `from` on, looked for eight bytes at a time.
+#[inline]
+fn special(line: &[u8], from: usize) -> Option<usize> {
+    const LOWEST: u64 = u64::from_le_bytes([1; 8]);
+    const HIGHEST: u64 = LOWEST << 7;
+    let rest = line.get(from..)?;
+    let (words, tail) = rest.as_chunks::<8>();
+    for (at, word) in words.iter().enumerate() {
+        let word = u64::from_le_bytes(*word);
+        // The highest bit of each byte below `limit`. A borrow can make one too many, but only above one that is
+        // right, and the lowest counts.
+        let below = |word: u64, limit: u64| word.wrapping_sub(LOWEST * limit) & !word & HIGHEST;
+        let quote = below(word ^ (LOWEST * u64::from(b'"')), 1);
+        let backslash = below(word ^ (LOWEST * u64::from(b'\\')), 1);
+        let found = quote | backslash | below(word, 0x20);
+        if found != 0 {
+            return Some(from + at * 8 + found.trailing_zeros() as usize / 8);
+        }
+    }
+    let at = tail.iter().position(|byte| matches!(byte, b'"' | b'\\' | 0..0x20))?;
+    Some(from + words.len() * 8 + at)
 }
 
 /// `true`, `false`, a number, or `null`, which is no value: whether it is absent.
@@ -234,6 +309,12 @@ fn scalar(text: &[u8]) -> IResult<&[u8], bool> {
 
 /// Kept as it is written: through a float it would lose digits.
 fn number(text: &[u8]) -> IResult<&[u8], &[u8]> {
+    // Nearly all: digits that do not begin with a zero, with no fraction and no exponent.
+    let digits = text.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    if digits > 0 && (text[0] != b'0' || digits == 1) && !matches!(text.get(digits), Some(b'.' | b'e' | b'E'))
+    {
+        return Ok((&text[digits..], &text[..digits]));
+    }
     let whole = alt((tag("0"), recognize((one_of("123456789"), digit0))));
     let exponent = (one_of("eE"), opt(one_of("+-")), digit1);
     recognize((opt(tag("-")), whole, opt((tag("."), digit1)), opt(exponent))).parse(text)

@@ -19,13 +19,20 @@
 //! `request_uri`, `uri`, `args`, `query_string`, `server_protocol` and `arg_NAME`, of which the last are
 //! percent-decoded.
 
+#[cfg(any(test, feature = "bench"))]
+pub(crate) mod agreement;
+mod block;
 mod class;
+mod columns;
 mod compile;
+mod derive;
 mod error;
 mod escape;
 mod fields;
+mod index;
 mod json;
 mod keys;
+mod layout;
 mod ltsv;
 mod rejection;
 mod request;
@@ -43,6 +50,10 @@ use json::Scanner;
 use keys::Keys;
 use time::Clock;
 
+pub(crate) use self::{
+    block::BlockParser,
+    columns::{Columns, Number, NumberColumn, Span},
+};
 pub use self::{
     error::FormatError,
     rejection::{Reason, Rejection},

@@ -24,7 +24,7 @@ use super::{
 };
 
 /// How far a number or a token is looked at to find out where the value before it ends.
-const LOOKAHEAD_BYTES_MAX: usize = 1024;
+pub(super) const LOOKAHEAD_BYTES_MAX: usize = 1024;
 
 /// Why a step does not fit, and how many bytes of the line are left where it does not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -205,6 +205,11 @@ fn json_quoted(rest: &[u8]) -> Taken<'_> {
 #[inline]
 fn number(rest: &[u8]) -> Taken<'_> {
     alt((recognize((opt(tag("-")), digit1, opt((tag("."), digit1)))), tag("-"))).parse(rest)
+}
+
+/// Whether a whole text is a number.
+pub(super) fn is_number(text: &[u8]) -> bool {
+    matches!(number(text), Ok((rest, _)) if rest.is_empty())
 }
 
 fn time(shape: Shape, rest: &[u8]) -> Taken<'_> {

@@ -11,6 +11,7 @@ use nom::{
 };
 
 use super::rejection::Reason;
+use crate::number::short_decimal;
 
 /// The variables that hold the time, the best one first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -127,6 +128,71 @@ impl Clock {
         }
         Ok(self.seconds)
     }
+}
+
+/// Remembers the last times of one column, by the last digit of their seconds: ten seconds in any order.
+#[derive(Clone, Debug)]
+pub(super) struct RecentTimes {
+    shape: Shape,
+    /// Whether the lines' time is taken from this column; if not, there need be no such date.
+    is_the_time: bool,
+    times: [RecentTime; 16],
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct RecentTime {
+    /// The first and the last 16 bytes, which overlap. All zero for none: that is not a time.
+    head: [u8; 16],
+    tail: [u8; 16],
+    seconds: i64,
+}
+
+impl RecentTimes {
+    pub(super) fn new(shape: Shape, is_the_time: bool) -> Self {
+        Self { shape, is_the_time, times: [RecentTime::default(); 16] }
+    }
+
+    /// The seconds of a time; 0 if they are not asked for. `None` if `text` is not a time.
+    #[inline]
+    pub(super) fn read(&mut self, text: &[u8]) -> Option<i64> {
+        // Where the last digit of the seconds is, and how long the text must be.
+        let (digit, len) = match self.shape {
+            Shape::Local => (19, LOCAL.len()),
+            Shape::Iso8601 => (18, ISO8601.len()),
+            Shape::Msec => return ten_digits_and_millis(text).or_else(|| self.parse(text)),
+        };
+        if text.len() != len {
+            return None;
+        }
+        let (head, tail) = (*text.first_chunk()?, *text.last_chunk()?);
+        let recent = &self.times[usize::from(text[digit] & 15)];
+        if recent.head == head && recent.tail == tail {
+            return Some(recent.seconds);
+        }
+        let seconds = self.parse(text)?;
+        self.times[usize::from(text[digit] & 15)] = RecentTime { head, tail, seconds };
+        Some(seconds)
+    }
+
+    #[cold]
+    fn parse(&self, text: &[u8]) -> Option<i64> {
+        match self.is_the_time {
+            _ if self.shape.length(text) != Some(text.len()) => None,
+            true => self.shape.seconds(text).ok(),
+            false => self.shape.fits(text).then_some(0),
+        }
+    }
+}
+
+/// The seconds of a `$msec` of the years 2001 to 2286.
+#[inline]
+fn ten_digits_and_millis(text: &[u8]) -> Option<i64> {
+    let text: &[u8; 14] = text.try_into().ok()?;
+    let (head, _) = text.split_first_chunk()?;
+    let [.., tens, ones, b'.', a, b, c] = *text else { return None };
+    let others = [tens, ones, a, b, c].iter().all(u8::is_ascii_digit);
+    let head = short_decimal(*head, 8, 0).filter(|_| others)?;
+    Some(head * 100 + i64::from(tens - b'0') * 10 + i64::from(ones - b'0'))
 }
 
 /// What is left, and the seconds, if there is such a time.
@@ -324,6 +390,38 @@ mod tests {
         assert!(clock.read_any(b"31/Feb/2026:00:00:00 +0000").is_err());
         assert_eq!(clock.read_any(b"5"), Ok(5));
         assert_eq!(clock.read_any(b"6"), Ok(6));
+    }
+
+    #[test]
+    fn recent_times_are_those_of_any_clock() {
+        let times = [
+            "21/Nov/2026:13:25:22 +0545",
+            "21/Nov/2026:13:25:32 +0545",
+            "21/Nov/2026:13:25:22 +0500",
+            "21/Dec/2026:13:25:22 +0545",
+            "31/Feb/2026:13:25:22 +0545",
+            "2026-11-21T13:25:22+05:45",
+            "2026-13-21T13:25:22+05:45",
+            "1795246765.707",
+            "1795246765.70x",
+            "17952x6765.707",
+            "1795246765:707",
+            "5.000",
+            "795246765.1234",
+            "123456789012.345",
+            "1234567890123.345",
+            "",
+        ];
+        for shape in [Shape::Local, Shape::Iso8601, Shape::Msec] {
+            let mut recent = RecentTimes::new(shape, true);
+            let mut other = RecentTimes::new(shape, false);
+            for text in times.into_iter().chain(times).map(str::as_bytes) {
+                let is_whole = shape.length(text) == Some(text.len());
+                let expected = Clock::default().read(shape, text).ok().filter(|_| is_whole);
+                assert_eq!(recent.read(text), expected, "{text:?}");
+                assert_eq!(other.read(text).is_some(), is_whole && shape.fits(text), "{text:?}");
+            }
+        }
     }
 
     #[test]

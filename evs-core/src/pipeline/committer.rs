@@ -16,7 +16,7 @@ use tokio::sync::{oneshot, watch};
 use super::{control::Control, lock::Lock, reader::Cut, rejects::RejectsFile, reserve::Reserve};
 use crate::{
     Error,
-    aggregate::{Part, RejectedLine, Table, Tally},
+    aggregate::{Part, RejectedLine, TableRows, Tally, merge},
     batch::Rows,
     binlog::{self, Binlog, BinlogError, Commit, Totals},
     deliver::Acknowledged,
@@ -57,8 +57,8 @@ impl From<Acknowledged> for Message {
 pub(super) struct Gathering {
     cut: Cut,
     parts: usize,
-    /// By statistic, as in the cut.
-    tables: Vec<Table>,
+    /// By statistic, as in the cut, the rows of all workers.
+    rows: Vec<Vec<TableRows>>,
     tally: Tally,
 }
 
@@ -165,11 +165,11 @@ impl Committer {
     }
 
     fn begin(&mut self, cut: Cut) {
-        let tables = Vec::new();
-        self.gathering.push_back(Gathering { cut, parts: 0, tables, tally: Tally::default() });
+        let rows = cut.statistics.iter().map(|_| Vec::new()).collect();
+        self.gathering.push_back(Gathering { cut, parts: 0, rows, tally: Tally::default() });
     }
 
-    /// Merges what one worker hands over at a cut. With the last worker's part, the cut is whole.
+    /// Takes what one worker hands over at a cut. With the last worker's part, the cut is whole.
     fn take_part(&mut self, number: u64, part: Part) -> Result<(), Error> {
         // The reader sends a cut here before it sends it to the workers.
         let Some(gathering) = self.gathering.iter_mut().find(|gathering| gathering.cut.number == number)
@@ -177,13 +177,8 @@ impl Committer {
             return Ok(());
         };
         gathering.tally.add(part.tally);
-        if gathering.parts == 0 {
-            gathering.tables = part.tables;
-        } else {
-            for (at, (table, other)) in gathering.tables.iter_mut().zip(&part.tables).enumerate() {
-                let schema = &self.statistics[gathering.cut.statistics[at]];
-                table.merge(other).map_err(|_| Error::Overflow { statistic: schema.statistic.clone() })?;
-            }
+        for (rows, others) in gathering.rows.iter_mut().zip(part.rows) {
+            rows.extend(others);
         }
         gathering.parts += 1;
         // Each worker comes to the cuts in order, so they become whole in order, too.
@@ -196,15 +191,22 @@ impl Committer {
         Ok(())
     }
 
-    /// Makes the log durable up to a cut, and its tables into rows.
+    /// Makes the log durable up to a cut, and merges the rows of all workers.
     fn complete(&self, gathering: Gathering) -> Result<Whole, Error> {
-        let Gathering { cut, tables, tally, .. } = gathering;
+        let Gathering { cut, rows, tally, .. } = gathering;
         for handle in &cut.handles {
             let path = handle.path().to_owned();
             handle.sync().map_err(|source| Error::LogSync { path, source })?;
         }
         let statistics = cut.statistics.iter().map(|&at| Arc::clone(&self.statistics[at])).zip(cut.to);
-        let rows = statistics.zip(&tables).map(|((schema, to), table)| (schema, to, table.to_rows()));
+        let merged = |((schema, to), parts): ((Arc<Schema>, _), Vec<TableRows>)| {
+            let kinds: Vec<_> = schema.measures.iter().map(|measure| measure.kind).collect();
+            match merge(&parts, schema.keys.len(), &kinds) {
+                Ok(rows) => Ok((schema, to, rows)),
+                Err(_) => Err(Error::Overflow { statistic: schema.statistic.clone() }),
+            }
+        };
+        let rows = statistics.zip(rows).map(merged).collect::<Result<_, _>>()?;
         Ok(Whole {
             frontier: cut.frontier,
             totals: Totals {
@@ -214,7 +216,7 @@ impl Committer {
                 lost_bytes: cut.lost_bytes,
                 too_late: tally.seen.too_late,
             },
-            rows: rows.collect(),
+            rows,
             rejected: tally.samples.into_iter().map(binlog::RejectedLine::from).collect(),
             names: cut.names,
             retires: cut.retires,

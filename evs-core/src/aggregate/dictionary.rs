@@ -1,0 +1,263 @@
+//! The texts of one field, each with a small number: its id.
+
+use std::sync::Arc;
+
+use super::hash::{HashKeys, LARGE_ENTRIES};
+use crate::format::{Columns, Span};
+
+/// How many bytes are compared as two words.
+const SHORT_BYTES: usize = 16;
+/// How many bytes of texts a dictionary holds.
+const BYTES_MAX: usize = 16 << 20;
+
+/// Texts by their ids, which are numbers from 0 on.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Texts {
+    bytes: Vec<u8>,
+    ends: Vec<u32>,
+}
+
+impl Texts {
+    #[inline]
+    pub(super) fn get(&self, id: u32) -> &[u8] {
+        let at = id as usize;
+        let start = if at == 0 { 0 } else { self.ends[at - 1] };
+        &self.bytes[start as usize..self.ends[at] as usize]
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    fn push(&mut self, text: &[u8]) -> u32 {
+        self.bytes.extend_from_slice(text);
+        // `BYTES_MAX` and what one block of lines may add lie far below 2^32.
+        self.ends.push(self.bytes.len() as u32);
+        self.ends.len() as u32 - 1
+    }
+}
+
+/// Gives the texts of a field their ids. It only grows, until it is begun anew as a whole.
+#[derive(Clone, Debug)]
+pub(super) struct Dictionary {
+    keys: HashKeys,
+    /// With open addressing, half of them free at least.
+    entries: Vec<Entry>,
+    texts: Texts,
+    texts_max: usize,
+    /// The texts as they were handed out last.
+    shared: Option<Arc<Texts>>,
+}
+
+/// A text that has an id: its bytes if it is a short one, or else its hash.
+#[derive(Clone, Copy, Debug)]
+struct Entry {
+    words: (u64, u64),
+    len: u32,
+    /// The id plus one; 0 where there is no entry.
+    number: u32,
+}
+
+impl Entry {
+    const NONE: Self = Self { words: (0, 0), len: 0, number: 0 };
+}
+
+impl Dictionary {
+    const ENTRIES_MIN: usize = 64;
+
+    /// For about `texts_max` texts, after which it wants to be begun anew.
+    pub(super) fn new(texts_max: usize) -> Self {
+        Self {
+            keys: HashKeys::random(),
+            entries: vec![Entry::NONE; Self::ENTRIES_MIN],
+            texts: Texts::default(),
+            texts_max,
+            shared: None,
+        }
+    }
+
+    /// Whether it has grown so large that it should be begun anew.
+    pub(super) fn is_full(&self) -> bool {
+        self.texts.len() >= self.texts_max || self.texts.bytes.len() >= BYTES_MAX
+    }
+
+    /// Whether a good part of the room it may take is taken.
+    pub(super) fn is_half_full(&self) -> bool {
+        self.texts.len() >= self.texts_max / 2 || self.texts.bytes.len() >= BYTES_MAX / 2
+    }
+
+    pub(super) fn begin_anew(&mut self) {
+        *self = Self::new(self.texts_max);
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.texts.len()
+    }
+
+    pub(super) fn text(&self, id: u32) -> &[u8] {
+        self.texts.get(id)
+    }
+
+    /// All texts so far, for somebody else to keep.
+    pub(super) fn share(&mut self) -> Arc<Texts> {
+        match &self.shared {
+            Some(shared) if shared.len() == self.texts.len() => Arc::clone(shared),
+            _ => Arc::clone(self.shared.insert(Arc::new(self.texts.clone()))),
+        }
+    }
+
+    /// The ids of a column of values.
+    pub(super) fn ids(&mut self, block: &[u8], columns: &Columns, spans: &[Span], ids: &mut Vec<u32>) {
+        if self.entries.len() > LARGE_ENTRIES {
+            self.touch(block, columns, spans);
+        }
+        ids.clear();
+        ids.extend(spans.iter().map(|span| match columns.head(block, *span) {
+            Some((head, len)) if len <= SHORT_BYTES => self.short_id(head, len),
+            _ => self.id(columns.text(block, *span)),
+        }));
+    }
+
+    /// Loads the entries that the texts will be looked for at, so that the cache misses come at the same time.
+    fn touch(&self, block: &[u8], columns: &Columns, spans: &[Span]) {
+        let touch = |span: &Span| {
+            let hash = match columns.head(block, *span) {
+                Some((head, len)) if len <= SHORT_BYTES => self.short_hash(words(head, len), len as u32),
+                Some((_, len)) if len > SHORT_BYTES => self.keys.text(columns.text(block, *span)) as usize,
+                _ => return 0,
+            };
+            self.entries[hash & (self.entries.len() - 1)].number
+        };
+        std::hint::black_box(spans.iter().map(touch).fold(0, u32::wrapping_add));
+    }
+
+    /// The id of any text.
+    pub(super) fn id(&mut self, text: &[u8]) -> u32 {
+        if text.len() <= SHORT_BYTES {
+            let mut head = [0; SHORT_BYTES];
+            head[..text.len()].copy_from_slice(text);
+            return self.short_id(head, text.len());
+        }
+        let hash = self.keys.text(text);
+        let sought = Entry { words: (hash, 0), len: text.len() as u32, number: 0 };
+        let mut at = hash as usize & (self.entries.len() - 1);
+        loop {
+            let entry = self.entries[at];
+            if entry.number == 0 {
+                return self.insert(at, sought, text);
+            }
+            if entry.words == sought.words
+                && entry.len == sought.len
+                && self.texts.get(entry.number - 1) == text
+            {
+                return entry.number - 1;
+            }
+            at = (at + 1) & (self.entries.len() - 1);
+        }
+    }
+
+    /// The id of a text that is the first `len` bytes of `head`.
+    #[inline(always)]
+    fn short_id(&mut self, head: [u8; SHORT_BYTES], len: usize) -> u32 {
+        let words = words(head, len);
+        let mut at = self.short_hash(words, len as u32) & (self.entries.len() - 1);
+        loop {
+            let entry = self.entries[at];
+            if entry.words == words && entry.len == len as u32 && entry.number != 0 {
+                return entry.number - 1;
+            }
+            if entry.number == 0 {
+                let sought = Entry { words, len: len as u32, number: 0 };
+                return self.insert(at, sought, &head[..len]);
+            }
+            at = (at + 1) & (self.entries.len() - 1);
+        }
+    }
+
+    #[inline(always)]
+    fn short_hash(&self, words: (u64, u64), len: u32) -> usize {
+        (self.keys.words(words.0, words.1) ^ u64::from(len)) as usize
+    }
+
+    #[cold]
+    fn insert(&mut self, at: usize, entry: Entry, text: &[u8]) -> u32 {
+        let id = self.texts.push(text);
+        self.entries[at] = Entry { number: id + 1, ..entry };
+        if self.texts.len() * 2 > self.entries.len() {
+            let entries = vec![Entry::NONE; self.entries.len() * 4];
+            let mask = entries.len() - 1;
+            for entry in std::mem::replace(&mut self.entries, entries) {
+                if entry.number == 0 {
+                    continue;
+                }
+                let is_short = entry.len as usize <= SHORT_BYTES;
+                let hash =
+                    if is_short { self.short_hash(entry.words, entry.len) } else { entry.words.0 as usize };
+                let mut at = hash & mask;
+                while self.entries[at].number != 0 {
+                    at = (at + 1) & mask;
+                }
+                self.entries[at] = entry;
+            }
+        }
+        id
+    }
+}
+
+/// The first `len` bytes as two words, with zeros behind them.
+#[inline(always)]
+fn words(head: [u8; SHORT_BYTES], len: usize) -> (u64, u64) {
+    let [low, high] = MASKS[len];
+    let head = u128::from_le_bytes(head);
+    (head as u64 & low, (head >> 64) as u64 & high)
+}
+
+/// By length, the bits of two words that are of a text.
+const MASKS: [[u64; 2]; SHORT_BYTES + 1] = {
+    let mut masks = [[0; 2]; SHORT_BYTES + 1];
+    let mut len = 1;
+    while len <= SHORT_BYTES {
+        let mask = u128::MAX >> (128 - 8 * len);
+        masks[len] = [mask as u64, (mask >> 64) as u64];
+        len += 1;
+    }
+    masks
+};
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn equal_texts_have_equal_ids_and_others_have_others(
+            texts in prop::collection::vec("[ab]{0,3}|[a-z]{14,18}|[ab\0]{15,17}|[a-b]{30,70}", 0..200),
+        ) {
+            let mut dictionary = Dictionary::new(1000);
+            let mut known = HashMap::new();
+            for text in &texts {
+                let id = dictionary.id(text.as_bytes());
+                prop_assert_eq!(*known.entry(text).or_insert(id), id);
+                prop_assert_eq!(dictionary.text(id), text.as_bytes());
+            }
+            prop_assert_eq!(dictionary.len(), known.len());
+            let shared = dictionary.share();
+            dictionary.id(b"another one");
+            for (text, id) in known {
+                prop_assert_eq!(shared.get(id), text.as_bytes());
+            }
+        }
+    }
+
+    #[test]
+    fn zeros_at_the_end_of_a_text_are_part_of_it() {
+        let mut dictionary = Dictionary::new(10);
+        let ids =
+            [&b""[..], b"\0", b"\0\0", b"a", b"a\0", &[0; 16], &[0; 17]].map(|text| dictionary.id(text));
+        assert_eq!(ids, [0, 1, 2, 3, 4, 5, 6]);
+    }
+}

@@ -1,0 +1,127 @@
+//! Hashing with random keys, and a table of what was hashed.
+//!
+//! Keys come from strangers, who must not be able to choose collisions: the hash of a text or a pair depends on
+//! numbers that are drawn at random for each table. It is the folded multiplication of wyhash and foldhash: the
+//! two halves of a 128-bit product, of which one factor or both are unknown to whoever chose the text.
+
+use ahash::RandomState;
+
+/// A table with more entries than that is not in the nearer caches.
+pub(super) const LARGE_ENTRIES: usize = 1 << 14;
+
+/// Random numbers that a table's hashes depend on.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct HashKeys([u64; 4]);
+
+impl HashKeys {
+    pub(super) fn random() -> Self {
+        let state = RandomState::new();
+        Self([1_u64, 2, 3, 4].map(|at| state.hash_one(at)))
+    }
+
+    /// The hash of two words.
+    #[inline(always)]
+    pub(super) fn words(&self, a: u64, b: u64) -> u64 {
+        folded(a ^ self.0[0], b ^ self.0[1])
+    }
+
+    /// The hash of a text of more than 16 bytes.
+    #[inline]
+    pub(super) fn text(&self, text: &[u8]) -> u64 {
+        debug_assert!(text.len() > 16);
+        let word = |at: usize| text[at..].first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes));
+        let mut states = [self.0[0] ^ text.len() as u64, self.0[1]];
+        let last = text.len() - 16;
+        let mut at = 0;
+        // Two chains, which the processor goes along at the same time.
+        while at + 32 <= text.len() {
+            states[0] = folded(word(at) ^ self.0[2], word(at + 8) ^ states[0]);
+            states[1] = folded(word(at + 16) ^ self.0[3], word(at + 24) ^ states[1]);
+            at += 32;
+        }
+        if at < last {
+            states[0] = folded(word(at) ^ self.0[2], word(at + 8) ^ states[0]);
+        }
+        // The last 16 bytes, some of them a second time.
+        states[1] = folded(word(last) ^ self.0[3], word(last + 8) ^ states[1]);
+        folded(states[0], states[1] ^ self.0[2])
+    }
+}
+
+#[inline(always)]
+fn folded(a: u64, b: u64) -> u64 {
+    let product = u128::from(a) * u128::from(b);
+    product as u64 ^ (product >> 64) as u64
+}
+
+/// Numbers by (a pair of ids, a slot), in a table with open addressing: whoever is looked for is most often
+/// found at the first place that is looked at, in one line of the cache.
+#[derive(Clone, Debug)]
+pub(super) struct PairIndex {
+    keys: HashKeys,
+    /// The pair, the slot, and the number plus one; all zeros where there is none.
+    entries: Vec<(u64, u32, u32)>,
+    len: usize,
+}
+
+impl PairIndex {
+    const ENTRIES_MIN: usize = 16;
+
+    /// With room for so many numbers.
+    pub(super) fn with_room(len: usize) -> Self {
+        let entries = (len * 2).next_power_of_two().max(Self::ENTRIES_MIN);
+        Self { keys: HashKeys::random(), entries: vec![(0, 0, 0); entries], len: 0 }
+    }
+
+    /// The number of a pair and slot. If it has none, it gets `next`, and `true` is returned with it.
+    #[inline]
+    pub(super) fn number(&mut self, pair: u64, slot: u32, next: u32) -> (u32, bool) {
+        let mask = self.entries.len() - 1;
+        let mut at = self.keys.words(pair, slot.into()) as usize & mask;
+        loop {
+            match self.entries[at] {
+                (_, _, 0) => break,
+                (other, other_slot, number) if other == pair && other_slot == slot => {
+                    return (number - 1, false);
+                }
+                _ => at = (at + 1) & mask,
+            }
+        }
+        self.insert(at, (pair, slot, next + 1));
+        (next, true)
+    }
+
+    /// Whether it is larger than the nearer caches, so that it pays to [`touch`](Self::touch) entries beforehand.
+    pub(super) fn is_large(&self) -> bool {
+        self.entries.len() > LARGE_ENTRIES
+    }
+
+    /// Loads the entry that a pair and slot will be looked for at. Such loads of several pairs, which do not
+    /// wait for each other, have their cache misses at the same time; lookups one behind the other do not.
+    #[inline(always)]
+    pub(super) fn touch(&self, pair: u64, slot: u32) -> u32 {
+        self.entries[self.keys.words(pair, slot.into()) as usize & (self.entries.len() - 1)].2
+    }
+
+    fn insert(&mut self, at: usize, entry: (u64, u32, u32)) {
+        self.entries[at] = entry;
+        self.len += 1;
+        if self.len * 2 > self.entries.len() {
+            self.grow();
+        }
+    }
+
+    #[cold]
+    fn grow(&mut self) {
+        let entries = vec![(0, 0, 0); self.entries.len() * 2];
+        let mask = entries.len() - 1;
+        let old = std::mem::replace(&mut self.entries, entries);
+        for entry in old.into_iter().filter(|entry| entry.2 != 0) {
+            let mut at = self.keys.words(entry.0, entry.1.into()) as usize & mask;
+            while self.entries[at].2 != 0 {
+                at = (at + 1) & mask;
+            }
+            self.entries[at] = entry;
+        }
+    }
+}

@@ -1,0 +1,351 @@
+//! Aggregation line by line, as plain as can be: what the tests compare with.
+
+use std::sync::Arc;
+
+use ahash::RandomState;
+use hashbrown::HashTable;
+
+use super::{merge::Overflow, plan::Plan};
+use crate::{
+    batch::Rows,
+    codec::{Reader, put_varint},
+    format::{LineParser, Record, Rejection},
+    number::{decimal, decimal_list},
+    statistic::MeasureKind,
+};
+
+/// Stands for "no value yet" in the accumulator of a minimum. A line's values are 64 bits wide.
+const NO_MIN: i128 = i128::MAX;
+/// Likewise of a maximum.
+const NO_MAX: i128 = i128::MIN;
+
+/// The rows that one statistic has gathered since the last cut, by window and keys.
+///
+/// A row's key is one run of bytes (see [`RowKey`]), so that finding a row is one hash and one comparison,
+/// and a row that is there costs no allocation. The accumulators of all rows lie in one vector.
+#[derive(Debug, Clone)]
+pub(crate) struct Table {
+    kinds: Arc<[MeasureKind]>,
+    keys: usize,
+    hasher: RandomState,
+    index: HashTable<u32>,
+    key_bytes: Vec<u8>,
+    key_ends: Vec<usize>,
+    accumulators: Vec<i128>,
+}
+
+impl Table {
+    pub(crate) fn new(keys: usize, kinds: Arc<[MeasureKind]>) -> Self {
+        Self {
+            kinds,
+            keys,
+            // Keyed at random: keys come from strangers, who must not be able to choose collisions.
+            hasher: RandomState::new(),
+            index: HashTable::new(),
+            key_bytes: Vec::new(),
+            key_ends: Vec::new(),
+            accumulators: Vec::new(),
+        }
+    }
+
+    /// Takes the rows out and leaves an empty table with room for about as many.
+    pub(crate) fn take(&mut self) -> Self {
+        let mut empty = Self::new(self.keys, Arc::clone(&self.kinds));
+        // A quarter less than now, so that a single crowded interval does not fix the size for good.
+        let rows = self.len() - self.len() / 4;
+        empty.key_ends.reserve(rows);
+        empty.accumulators.reserve(rows * self.kinds.len());
+        empty.key_bytes.reserve(self.key_bytes.len() - self.key_bytes.len() / 4);
+        let hasher = &empty.hasher;
+        empty.index.reserve(rows, |_| hasher.hash_one(0));
+        std::mem::replace(self, empty)
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.key_ends.len()
+    }
+
+    /// The accumulators of the row with that key, which is made if there is none.
+    #[inline]
+    pub(crate) fn row(&mut self, key: &[u8]) -> &mut [i128] {
+        let hash = self.hasher.hash_one(key);
+        let found =
+            self.index.find(hash, |&row| key_of(&self.key_bytes, &self.key_ends, row as usize) == key);
+        let row = match found {
+            Some(&row) => row as usize,
+            None => self.insert(hash, key),
+        };
+        let stride = self.kinds.len();
+        &mut self.accumulators[row * stride..][..stride]
+    }
+
+    #[cold]
+    fn insert(&mut self, hash: u64, key: &[u8]) -> usize {
+        let row = self.key_ends.len();
+        self.key_bytes.extend_from_slice(key);
+        self.key_ends.push(self.key_bytes.len());
+        self.accumulators.extend(self.kinds.iter().map(|kind| match kind {
+            MeasureKind::Count | MeasureKind::Sum => 0,
+            MeasureKind::Min => NO_MIN,
+            MeasureKind::Max => NO_MAX,
+        }));
+        let Self { hasher, key_bytes, key_ends, .. } = self;
+        // The row limit lies far below 2^32.
+        self.index.insert_unique(hash, row as u32, |&row| {
+            hasher.hash_one(key_of(key_bytes, key_ends, row as usize))
+        });
+        row
+    }
+
+    /// Adds all rows of `other`, a table of the same statistic.
+    pub(crate) fn merge(&mut self, other: &Self) -> Result<(), Overflow> {
+        let kinds = Arc::clone(&self.kinds);
+        for (row, values) in other.accumulators.chunks_exact(kinds.len()).enumerate() {
+            let mine = self.row(key_of(&other.key_bytes, &other.key_ends, row));
+            for ((kind, mine), value) in kinds.iter().zip(mine).zip(values) {
+                *mine = match kind {
+                    MeasureKind::Count | MeasureKind::Sum => mine.checked_add(*value).ok_or(Overflow)?,
+                    MeasureKind::Min => (*mine).min(*value),
+                    MeasureKind::Max => (*mine).max(*value),
+                };
+            }
+        }
+        Ok(())
+    }
+
+    /// The rows by window and key, as a batch carries them. (By key up to its length where there are
+    /// several: near each other in the store's index is all that matters.)
+    pub(crate) fn to_rows(&self) -> Rows {
+        let mut order: Vec<u32> = (0..self.len() as u32).collect();
+        order.sort_unstable_by_key(|&row| key_of(&self.key_bytes, &self.key_ends, row as usize));
+        let mut rows = Rows::new(self.keys, self.kinds.len());
+        let mut keys = Vec::with_capacity(self.keys);
+        let mut values = Vec::with_capacity(self.kinds.len());
+        for row in order {
+            let row = row as usize;
+            keys.clear();
+            let window = RowKey::parts(key_of(&self.key_bytes, &self.key_ends, row), self.keys, &mut keys);
+            let stride = self.kinds.len();
+            values.clear();
+            values.extend(self.kinds.iter().zip(&self.accumulators[row * stride..][..stride]).map(
+                |(kind, &value)| match kind {
+                    MeasureKind::Min => (value != NO_MIN).then_some(value),
+                    MeasureKind::Max => (value != NO_MAX).then_some(value),
+                    MeasureKind::Count | MeasureKind::Sum => Some(value),
+                },
+            ));
+            rows.push(window, keys.iter().copied(), &values);
+        }
+        rows
+    }
+}
+
+#[inline]
+fn key_of<'t>(key_bytes: &'t [u8], key_ends: &[usize], row: usize) -> &'t [u8] {
+    let start = if row == 0 { 0 } else { key_ends[row - 1] };
+    &key_bytes[start..key_ends[row]]
+}
+
+/// A row's window and keys as one run of bytes, in a buffer that is used again for every line.
+///
+/// The window comes first, big endian with the sign bit turned, so that bytes sort as windows do; then the
+/// keys, all but the last with their length before them.
+#[derive(Debug, Default, Clone)]
+pub(crate) struct RowKey {
+    bytes: Vec<u8>,
+}
+
+impl RowKey {
+    #[inline]
+    pub(crate) fn begin(&mut self, window_start: i64) {
+        self.bytes.clear();
+        self.bytes.extend_from_slice(&(window_start ^ i64::MIN).to_be_bytes());
+    }
+
+    #[inline]
+    pub(crate) fn push(&mut self, key: &[u8], is_last: bool) {
+        if !is_last {
+            put_varint(&mut self.bytes, key.len() as u64);
+        }
+        self.bytes.extend_from_slice(key);
+    }
+
+    #[inline]
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// Takes a key apart again: its window, and its `count` keys into `keys`.
+    // Cannot fail: only keys that `push` wrote are ever taken apart.
+    fn parts<'k>(key: &'k [u8], count: usize, keys: &mut Vec<&'k [u8]>) -> i64 {
+        let (window, mut rest) = key.split_first_chunk::<8>().unwrap();
+        for at in 0..count {
+            let is_last = at + 1 == count;
+            let mut reader = Reader::new(rest);
+            let len = if is_last { rest.len() } else { reader.varint().unwrap() as usize };
+            let start = reader.offset();
+            keys.push(&rest[start..start + len]);
+            rest = &rest[start + len..];
+        }
+        i64::from_be_bytes(*window) ^ i64::MIN
+    }
+}
+
+/// Counts one line after the other.
+pub(super) struct PlainWorker {
+    plan: Plan,
+    parser: LineParser,
+    pub(super) tables: Vec<Table>,
+    pub(super) too_late: u64,
+    pub(super) last_seconds: Option<i64>,
+}
+
+impl PlainWorker {
+    pub(super) fn new(plan: Plan, parser: LineParser) -> Self {
+        let tables = plan.statistics.iter();
+        let tables =
+            tables.map(|statistic| Table::new(statistic.keys.len(), statistic.kinds.clone())).collect();
+        Self { plan, parser, tables, too_late: 0, last_seconds: None }
+    }
+
+    pub(super) fn line(&mut self, line: &[u8], now: i64, skip: &[bool]) -> Result<(), Rejection> {
+        let mut record = Record::new();
+        self.parser.parse(line, &mut record)?;
+        let mut numbers = Vec::new();
+        for number in &self.plan.numbers {
+            let read = if number.is_list { decimal_list } else { decimal };
+            let column = record.column(number.field);
+            let value = read(record.field(number.field, line), number.scale);
+            numbers.push(value.map_err(|error| Rejection { reason: error.into(), column })?);
+        }
+        for (at, statistic) in self.plan.statistics.iter().enumerate() {
+            if skip[at] {
+                continue;
+            }
+            let start = record.seconds() - record.seconds().rem_euclid(statistic.window_seconds);
+            if statistic.retain_seconds.is_some_and(|seconds| start + seconds <= now) {
+                self.too_late += 1;
+                continue;
+            }
+            let mut key = RowKey::default();
+            key.begin(start);
+            for (at, field) in statistic.keys.iter().enumerate() {
+                key.push(record.field(*field, line), at + 1 == statistic.keys.len());
+            }
+            let row = self.tables[at].row(key.as_bytes());
+            for ((total, kind), number) in row.iter_mut().zip(&*statistic.kinds).zip(&statistic.numbers) {
+                let value = numbers.get(*number).copied().flatten().map(i128::from);
+                match (kind, value) {
+                    (MeasureKind::Count, _) => *total += 1,
+                    (_, None) => {}
+                    (MeasureKind::Sum, Some(value)) => *total += value,
+                    (MeasureKind::Min, Some(value)) => *total = value.min(*total),
+                    (MeasureKind::Max, Some(value)) => *total = value.max(*total),
+                }
+            }
+        }
+        self.last_seconds = Some(record.seconds());
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const KINDS: [MeasureKind; 4] =
+        [MeasureKind::Count, MeasureKind::Sum, MeasureKind::Min, MeasureKind::Max];
+
+    type Line = (i64, Vec<u8>, Vec<u8>, i64);
+
+    fn add(table: &mut Table, (window, a, b, value): &Line) {
+        let mut key = RowKey::default();
+        key.begin(*window);
+        key.push(a, false);
+        key.push(b, true);
+        let row = table.row(key.as_bytes());
+        let value = i128::from(*value);
+        row[0] += 1;
+        row[1] += value;
+        row[2] = row[2].min(value);
+        row[3] = row[3].max(value);
+    }
+
+    /// By window and keys, the values.
+    type Contents = BTreeMap<(i64, Vec<Vec<u8>>), Vec<Option<i128>>>;
+
+    fn contents(rows: &Rows) -> Contents {
+        let mut contents = Contents::new();
+        let mut cursor = rows.cursor();
+        while let Some(row) = cursor.next_row() {
+            let keys = row.keys.iter().map(|key| key.to_vec()).collect();
+            let before = contents.insert((row.window_start, keys), row.values.to_vec());
+            assert_eq!(before, None, "each row comes once");
+        }
+        contents
+    }
+
+    fn lines() -> impl Strategy<Value = Vec<Line>> {
+        let key = || prop::collection::vec(prop::sample::select(vec![0_u8, 1, b'a', 0xFF]), 0..3);
+        prop::collection::vec(
+            (prop::sample::select(vec![-60_i64, 0, 60]), key(), key(), any::<i64>()),
+            0..200,
+        )
+    }
+
+    proptest! {
+        #[test]
+        fn merged_tables_hold_what_one_table_would(lines in lines(), split in 0_usize..200) {
+            let (mut one, mut first) = (Table::new(2, KINDS.into()), Table::new(2, KINDS.into()));
+            let mut second = first.take();
+            for (at, line) in lines.iter().enumerate() {
+                add(&mut one, line);
+                add(if at < split { &mut first } else { &mut second }, line);
+            }
+            first.merge(&second).unwrap();
+            let mut naive: BTreeMap<_, Vec<i128>> = BTreeMap::new();
+            for (window, a, b, value) in &lines {
+                let values = naive.entry((*window, vec![a.clone(), b.clone()])).or_default();
+                values.push(i128::from(*value));
+            }
+            let naive: BTreeMap<_, _> = naive.into_iter().map(|(key, values)| {
+                let (min, max) = (values.iter().min().copied(), values.iter().max().copied());
+                (key, vec![Some(values.len() as i128), Some(values.iter().sum()), min, max])
+            }).collect();
+            prop_assert_eq!(&contents(&one.to_rows()), &naive);
+            prop_assert_eq!(&contents(&first.to_rows()), &naive);
+        }
+    }
+
+    #[test]
+    fn a_row_without_a_value_has_no_extremes() {
+        let mut table = Table::new(0, KINDS.into());
+        let mut key = RowKey::default();
+        key.begin(60);
+        table.row(key.as_bytes())[0] += 1;
+        let rows = table.to_rows();
+        assert_eq!(rows.cursor().next_row().unwrap().values, [Some(1), Some(0), None, None]);
+    }
+
+    #[test]
+    fn a_sum_beyond_128_bits_is_an_overflow() {
+        let mut table = Table::new(0, [MeasureKind::Sum].into());
+        let mut key = RowKey::default();
+        key.begin(0);
+        table.row(key.as_bytes())[0] = i128::MAX;
+        let other = table.clone();
+        assert_eq!(table.merge(&other), Err(Overflow));
+    }
+
+    #[test]
+    fn taking_leaves_an_empty_table() {
+        let mut table = Table::new(2, KINDS.into());
+        add(&mut table, &(0, b"a".to_vec(), b"b".to_vec(), 1));
+        assert_eq!(table.take().len(), 1);
+        assert_eq!((table.len(), table.to_rows().len()), (0, 0));
+    }
+}

@@ -1,0 +1,180 @@
+//! Columns against the plain way: several workers, cuts, dictionaries that are begun anew, all kinds of measures.
+
+use std::collections::BTreeMap;
+
+use proptest::{collection::vec, prelude::*, sample::select};
+
+use super::{oracle::PlainWorker, *};
+use crate::{
+    batch::Rows,
+    format::{LogFormat, Rejection},
+    statistic::{Field, Statistic, count, field, max, min, sum},
+};
+
+const NOW: i64 = 1_795_246_800;
+const KEYS: [&str; 6] = ["remote_addr", "status", "http_x", "arg_c", "uri", "body_bytes_sent"];
+
+/// By window and keys, the values.
+type Contents = BTreeMap<(i64, Vec<Vec<u8>>), Vec<Option<i128>>>;
+
+fn contents(rows: &Rows) -> Contents {
+    let mut contents = Contents::new();
+    let mut before = None;
+    let mut cursor = rows.cursor();
+    while let Some(row) = cursor.next_row() {
+        let keys: Vec<_> = row.keys.iter().map(|key| key.to_vec()).collect();
+        let at = Some((row.window_start, keys));
+        assert!(before < at, "rows come in the order of windows and keys, each once");
+        contents.insert(at.clone().unwrap(), row.values.to_vec());
+        before = at;
+    }
+    contents
+}
+
+fn statistic() -> impl Strategy<Value = Statistic> {
+    let keys = vec(select(KEYS.to_vec()), 0..5);
+    let measure = (select(vec!["body_bytes_sent", "arg_v"]), 0..4_usize).prop_map(|(name, kind)| {
+        let scaled: Field = field(name);
+        match kind {
+            0 => count(),
+            1 => sum(scaled),
+            2 => min(scaled),
+            _ => max(scaled),
+        }
+    });
+    let window = select(vec![1_u64, 60]);
+    let retain = prop_oneof![Just(None), Just(Some(60_u64))];
+    (keys, vec(measure, 1..4), window, retain, select(vec![1_usize, 10])).prop_map(
+        |(keys, measures, window, retain, rows_max)| {
+            let statistic = Statistic::named("s")
+                .group_by(keys)
+                .window(std::time::Duration::from_secs(window))
+                .rows_max(rows_max);
+            let statistic = measures.into_iter().fold(statistic, Statistic::measure);
+            retain.into_iter().fold(statistic, |statistic, seconds| {
+                statistic.retain(std::time::Duration::from_secs(seconds))
+            })
+        },
+    )
+}
+
+fn line() -> impl Strategy<Value = String> {
+    let number = prop_oneof![
+        6 => "[0-9]{1,3}",
+        1 => Just("-".to_owned()),
+        1 => Just("9223372036854775807".to_owned()),
+        1 => Just("-9223372036854775808".to_owned()),
+        1 => Just("9223372036854775808".to_owned()),
+    ];
+    let texts = ("[ab]{1,2}|[a-c]{17,19}", "[23]0[0-4]", "[ab \\\\]{0,2}|x{16,17}[ab]", "[ab%+]{0,3}");
+    (-130_i64..3, texts, number.clone(), number, 0..40_usize).prop_map(
+        |(seconds, (addr, status, x, arg), bytes, value, damage)| {
+            let time = NOW + seconds;
+            let line = format!(
+                "{addr} {time}.000 \"GET /{status}?c={arg}&v={value} HTTP/1.1\" {status} {bytes} \"{x}\""
+            );
+            if damage == 0 { line[..line.len() / 2].to_owned() } else { line }
+        },
+    )
+}
+
+fn format() -> LogFormat {
+    LogFormat::nginx(r#"$remote_addr $msec "$request" $status $body_bytes_sent "$http_x""#).unwrap()
+}
+
+/// What happens to the lines: which worker gets them, which statistics have counted them before, and whether
+/// there is a cut behind them.
+type Step = (Vec<String>, usize, u8, bool);
+
+fn step() -> impl Strategy<Value = Step> {
+    (vec(line(), 0..30), 0..2_usize, prop_oneof![3 => Just(0_u8), 1 => any::<u8>()], any::<bool>())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1000))]
+
+    #[test]
+    fn columns_hold_what_the_plain_way_counts(
+        statistics in vec(statistic(), 1..4),
+        steps in vec(step(), 1..6),
+    ) {
+        let schemas: Vec<_> = statistics.iter().map(|statistic| (statistic.schema(), statistic.rows_max)).collect();
+        let plan = Plan::new(schemas.iter().map(|(schema, rows_max)| (&**schema, *rows_max)));
+        let parser = plan.parser(&format()).unwrap();
+        let all: Vec<usize> = (0..statistics.len()).collect();
+        let mut workers = [(); 2].map(|()| Worker::new(plan.clone(), parser.clone(), true));
+        let mut plain = PlainWorker::new(plan.clone(), parser.clone());
+        let (mut rejected, mut lines_seen) = (Vec::new(), 0);
+        let mut found = vec![(Contents::new(), Contents::new()); statistics.len()];
+        let mut tally = Tally::default();
+        let steps = steps.into_iter().chain([(Vec::new(), 0, 0, true)]);
+        for (number, (lines, worker, skipped, is_cut)) in steps.enumerate() {
+            let block = lines.iter().map(|line| format!("{line}\n")).collect::<String>();
+            let skip = Skip { statistics: all.iter().map(|at| skipped >> at & 1 == 1).collect(), tally: skipped & 128 != 0 };
+            let worker = &mut workers[worker];
+            worker.set_now(NOW);
+            worker.lines(block.as_bytes(), number as u64, 7, Some(&skip));
+            let mut at = 7;
+            let late_before = plain.too_late;
+            for line in &lines {
+                if let Err(rejection) = plain.line(line.as_bytes(), NOW, &skip.statistics)
+                    && !skip.tally
+                {
+                    rejected.push((number as u64, at, rejection));
+                }
+                at += line.len() as u64 + 1;
+            }
+            if skip.tally {
+                plain.too_late = late_before;
+            } else {
+                lines_seen += lines.len() as u64;
+            }
+            for statistic in worker.full(1) {
+                prop_assert!(all.contains(&statistic));
+            }
+            if !is_cut {
+                continue;
+            }
+            let parts: Vec<Part> = workers.iter_mut().map(|worker| worker.cut(&all)).collect();
+            let mut gathered: Vec<Vec<TableRows>> = vec![Vec::new(); all.len()];
+            for part in parts {
+                tally.add(part.tally);
+                gathered.iter_mut().zip(part.rows).for_each(|(gathered, rows)| gathered.extend(rows));
+            }
+            for (at, parts) in gathered.into_iter().enumerate() {
+                let (schema, kinds) = (&schemas[at].0, &plan.statistics[at].kinds);
+                let rows = merge(&parts, schema.keys.len(), kinds).unwrap();
+                let expected = plain.tables[at].take().to_rows();
+                found[at] = (contents(&rows), BTreeMap::new());
+                let mut cursor = expected.cursor();
+                while let Some(row) = cursor.next_row() {
+                    let keys = row.keys.iter().map(|key| key.to_vec()).collect();
+                    found[at].1.insert((row.window_start, keys), row.values.to_vec());
+                }
+                prop_assert_eq!(&found[at].0, &found[at].1, "{:?}", schema);
+            }
+        }
+        tally.samples.sort_by_key(|line| (line.file, line.offset));
+        let samples: Vec<(u64, u64, Rejection)> =
+            tally.samples.iter().map(|line| (line.file, line.offset, line.rejection)).collect();
+        prop_assert_eq!(samples, rejected);
+        prop_assert_eq!((tally.seen.lines, tally.seen.too_late), (lines_seen, plain.too_late));
+    }
+}
+
+#[test]
+fn a_sum_beyond_128_bits_is_an_overflow_and_one_beyond_64_is_none() {
+    let statistics = [Statistic::named("s").measure(sum("body_bytes_sent"))];
+    let schema = statistics[0].schema();
+    let plan = Plan::new([(&*schema, 10)]);
+    let mut worker = Worker::new(plan.clone(), plan.parser(&format()).unwrap(), true);
+    for _ in 0..3 {
+        worker.lines(b"a 60.000 \"\" 200 9223372036854775807 \"\"\n", 1, 0, None);
+    }
+    let mut rows = worker.cut(&[0]).rows.remove(0);
+    let merged = merge(&rows, 0, &plan.statistics[0].kinds).unwrap();
+    assert_eq!(merged.cursor().next_row().unwrap().values, [Some(3 * i128::from(i64::MAX))]);
+    rows[0].add_beyond(i128::MAX / 2 + 1);
+    let other = rows[0].clone();
+    assert_eq!(merge(&[rows.remove(0), other], 0, &plan.statistics[0].kinds), Err(merge::Overflow));
+}

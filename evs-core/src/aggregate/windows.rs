@@ -1,0 +1,72 @@
+//! The windows that lines belong to.
+
+use super::plan::StatisticPlan;
+
+/// The windows of one length and retention for some lines: one of them most often, seldom more than two.
+#[derive(Debug)]
+pub(super) struct Windows {
+    seconds: i64,
+    retain_seconds: Option<i64>,
+    /// The windows' starts.
+    pub(super) starts: Vec<i64>,
+    /// Whether the statistics do not keep them any more: counted anew, they would have wrong totals.
+    pub(super) are_past: Vec<bool>,
+    /// By line, which of them it belongs to.
+    pub(super) of_lines: Vec<u32>,
+    /// How many lines belong to windows that are past.
+    pub(super) late_lines: u64,
+}
+
+impl Windows {
+    pub(super) fn new(statistic: &StatisticPlan) -> Self {
+        Self {
+            seconds: statistic.window_seconds,
+            retain_seconds: statistic.retain_seconds,
+            starts: Vec::new(),
+            are_past: Vec::new(),
+            of_lines: Vec::new(),
+            late_lines: 0,
+        }
+    }
+
+    /// Whether these are the windows of that statistic.
+    pub(super) fn are_of(&self, statistic: &StatisticPlan) -> bool {
+        (self.seconds, self.retain_seconds) == (statistic.window_seconds, statistic.retain_seconds)
+    }
+
+    /// Finds the windows of lines by their times; retention is reckoned from `now`.
+    pub(super) fn find(&mut self, lines: &[i64], now: i64) {
+        self.starts.clear();
+        self.are_past.clear();
+        self.of_lines.clear();
+        self.late_lines = 0;
+        let Some(first) = lines.first() else { return };
+        let (low, high) =
+            lines.iter().fold((*first, *first), |(low, high), at| (low.min(*at), high.max(*at)));
+        let length = self.seconds;
+        let start = |seconds: i64| seconds - seconds.rem_euclid(length);
+        self.starts.push(start(low));
+        if start(low) == start(high) {
+            self.of_lines.resize(lines.len(), 0);
+        } else {
+            let mut last = 0;
+            for seconds in lines {
+                let is_in = |start: i64| (start..start + length).contains(seconds);
+                if !is_in(self.starts[last]) {
+                    last = self.starts.iter().position(|start| is_in(*start)).unwrap_or_else(|| {
+                        self.starts.push(start(*seconds));
+                        self.starts.len() - 1
+                    });
+                }
+                self.of_lines.push(last as u32);
+            }
+        }
+        let retained = self.retain_seconds;
+        let is_past = |start: &i64| retained.is_some_and(|seconds| start.saturating_add(seconds) <= now);
+        self.are_past.extend(self.starts.iter().map(is_past));
+        if self.are_past.contains(&true) {
+            let late = self.of_lines.iter().filter(|window| self.are_past[**window as usize]);
+            self.late_lines = late.count() as u64;
+        }
+    }
+}

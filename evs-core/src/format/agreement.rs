@@ -1,0 +1,315 @@
+//! Whether the fast path and the reference agree: what the property test and the fuzz target ask.
+
+use super::{BlockParser, Columns, FormatError, LogFormat, Number, columns::Rejected};
+
+/// The time, the fields and the numbers of a line.
+type Row = (i64, Vec<Vec<u8>>, Vec<Option<i64>>);
+
+/// All that was read of a block.
+#[derive(Debug, Default, PartialEq)]
+struct Content {
+    lines: usize,
+    /// Sorted: the fast path keeps no order.
+    rows: Vec<Row>,
+    rejected: Vec<Rejected>,
+    last_seconds: Option<i64>,
+}
+
+fn content(parser: &mut BlockParser, fields: usize, numbers: usize, block: &[u8]) -> Content {
+    let mut content = Content::default();
+    let mut columns = Columns::new(fields, numbers);
+    parser.begin(block);
+    while parser.read(block, &mut columns) {
+        for row in 0..columns.len() {
+            let fields = columns.fields.iter().map(|column| columns.text(block, column[row]).to_vec());
+            let numbers = columns.numbers.iter().map(|column| {
+                assert!(!column.are_absent[row] || (column.some_absent && column.values[row] == 0));
+                (!column.are_absent[row]).then_some(column.values[row])
+            });
+            content.rows.push((columns.seconds[row], fields.collect(), numbers.collect()));
+        }
+        content.lines += columns.lines;
+        content.rejected.append(&mut columns.rejected);
+        content.last_seconds = columns.last_seconds.or(content.last_seconds);
+    }
+    content.rows.sort();
+    content
+}
+
+/// Reads each block by both, which must read the same. Of `fields`, those that are there are asked for, and
+/// the last two of these are read as numbers, too. Whether the format has a fast path.
+///
+/// # Errors
+///
+/// If `format` is none.
+///
+/// # Panics
+///
+/// If they disagree.
+pub fn assert_agreement(format: &str, fields: &[&str], blocks: &[&[u8]]) -> Result<bool, FormatError> {
+    let format = format.parse::<LogFormat>()?;
+    let fields: Vec<_> = fields.iter().filter(|field| format.parser(&[field]).is_ok()).collect();
+    let reference = format.parser(&fields)?;
+    let number =
+        |(at, scale): (usize, u8)| Number { field: at, scale, is_list: fields[at].starts_with("up") };
+    let numbers: Vec<_> = (fields.len().saturating_sub(2)..fields.len()).zip([0, 3]).map(number).collect();
+    let mut fast = BlockParser::new(reference.clone(), numbers.clone());
+    let mut plain = BlockParser::plain(reference, numbers.clone());
+    for block in blocks {
+        let found = content(&mut fast, fields.len(), numbers.len(), block);
+        let expected = content(&mut plain, fields.len(), numbers.len(), block);
+        assert_eq!(found, expected, "{format} {fields:?} {:?}", String::from_utf8_lossy(block));
+    }
+    Ok(fast.is_fast())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::{collection::vec, prelude::*, sample::select};
+
+    use super::*;
+
+    const FIELDS: &[&str] = &[
+        "remote_addr",
+        "remote_user",
+        "host",
+        "request",
+        "request_method",
+        "uri",
+        "args",
+        "arg_c",
+        "arg_long_name",
+        "arg_x-Y",
+        "server_protocol",
+        "http_user_agent",
+        "http_x",
+        "upstream_response_time",
+        "arg_v",
+        "status",
+        "request_time",
+    ];
+
+    const VARIABLES: &[&str] = &[
+        "remote_addr",
+        "remote_user",
+        "host",
+        "scheme",
+        "request",
+        "status",
+        "body_bytes_sent",
+        "request_time",
+        "remote_port",
+        "http_user_agent",
+        "http_x",
+        "upstream_response_time",
+        "upstream_addr",
+        "request_uri",
+        "arg_c",
+        "args",
+        "time_local",
+        "time_iso8601",
+        "msec",
+    ];
+
+    const TEXTS: &[&str] = &[
+        " ",
+        " ",
+        " ",
+        "\" \"",
+        "\" ",
+        " \"",
+        "] ",
+        " [",
+        " - ",
+        "\"",
+        "\t",
+        "|",
+        ",",
+        "; ",
+        " x=\"",
+        "\",\"y\":\"",
+        ":",
+        ": ",
+        "\" \"a",
+        ", ",
+        " : ",
+        "=",
+        "1",
+        "ms ",
+    ];
+
+    /// Values of a variable, most of them good ones.
+    fn value(name: &str) -> BoxedStrategy<String> {
+        let any = select(vec![
+            "-", "", "a", "a b", "\"", "\\x22", "\\\"", "[x] ", "200", "1.5", ", ", " : ", "é", "a\tb", "|",
+        ]);
+        let good: BoxedStrategy<String> = match name {
+            "time_local" => "2[0-9]/(Nov|Dec)/2026:13:25:2[0-9] \\+0[05]45".boxed(),
+            "time_iso8601" => "2026-11-2[0-9]T13:25:2[0-9]\\+05:45".boxed(),
+            "msec" => "179524676[0-9]\\.[0-9]{3}".boxed(),
+            "status" | "body_bytes_sent" | "remote_port" => "[0-9]{1,20}|-|-?[0-9]{1,4}".boxed(),
+            "request_time" => "[0-9]{1,3}\\.[0-9]{3}|[0-9]{1,10}(\\.[0-9]{1,9})?".boxed(),
+            "upstream_response_time" => "[0-9]\\.[0-9]{3}(( : |, |,)[0-9]\\.[0-9]{3})?|-".boxed(),
+            "upstream_addr" => "[0-9.]{3}:80(, [0-9.]{3}:80)?|-".boxed(),
+            "request" => prop_oneof![
+                "GET /[ab/.%]{0,5}(\\?[cCvx]=[a0-9%+]{0,9}(&[cvx&=\\-#YyLlong_name]{0,15}=?[0-9]{0,12}){0,9})? HTTP/[12]\\.[01]",
+                "GET /[a-z]{1,9}\\?(long_name|x-y|c|v)=[0-9]{1,50}&(v|c|x-Y|V)=[0-9]{1,50}&v=[0-9] HTTP/1.1",
+                "[A-Z]{0,9} {0,2}[/?#]{0,2}[a-z?&=c%]{0,9} {0,2}(HTTP/[0-9](\\.[0-9])?)?",
+                Just("GET http://h/p?c=1 HTTP/1.1".to_owned()),
+            ].boxed(),
+            "request_uri" => "/[ab/.%]{0,5}(\\?[cv]=[a0-9%+]{0,9})?".boxed(),
+            "arg_c" | "args" => "[cv]=[a0-9%+&=]{0,9}".boxed(),
+            _ => "[a-z0-9.:/]{1,12}".boxed(),
+        };
+        prop_oneof![12 => good, 1 => any.prop_map(str::to_owned)].boxed()
+    }
+
+    fn line(variables: &[&'static str], texts: Vec<&'static str>) -> BoxedStrategy<Vec<u8>> {
+        let values: Vec<_> = variables.iter().map(|name| value(name)).collect();
+        let damage = prop_oneof![
+            6 => Just(None),
+            1 => (any::<prop::sample::Index>(), 0_usize..3, select(b" \"\\\"-[]x\t,|0.\n".to_vec())).prop_map(Some),
+        ];
+        (values, damage)
+            .prop_map(move |(values, damage)| {
+                let mut line = texts[0].to_owned();
+                for (value, text) in values.iter().zip(&texts[1..]) {
+                    line.push_str(value);
+                    line.push_str(text);
+                }
+                let mut line = line.into_bytes();
+                if let Some((index, kind, byte)) = damage {
+                    let at = index.index(line.len() + 1);
+                    match kind {
+                        0 => line.insert(at, byte),
+                        1 => line.truncate(at),
+                        _ if at < line.len() => drop(line.remove(at)),
+                        _ => line.push(byte),
+                    }
+                }
+                line
+            })
+            .boxed()
+    }
+
+    /// A format and blocks of lines, most of which are of it.
+    fn format_and_lines(
+        variables: impl Strategy<Value = Vec<&'static str>>,
+        texts: impl Strategy<Value = Vec<&'static str>>,
+    ) -> impl Strategy<Value = (String, Vec<Vec<u8>>)> {
+        (variables, texts).prop_flat_map(|(variables, mut texts)| {
+            texts.resize(variables.len() + 1, " ");
+            let mut format = texts[0].to_owned();
+            for (variable, text) in variables.iter().zip(&texts[1..]) {
+                format.push_str(&format!("${{{variable}}}{text}"));
+            }
+            let escape = select(vec!["", "", "", "escape=json ", "escape=none "]);
+            let lines = vec(line(&variables, texts), 1..40);
+            (escape.prop_map(move |escape| format!("{escape}{format}")), lines)
+        })
+    }
+
+    fn random() -> impl Strategy<Value = (String, Vec<Vec<u8>>)> {
+        let variables = vec(select(VARIABLES.to_vec()), 1..8);
+        let variables =
+            (variables, select(vec!["time_local", "msec", "time_iso8601"]), any::<prop::sample::Index>())
+                .prop_map(|(mut variables, time, index)| {
+                    variables.insert(index.index(variables.len() + 1), time);
+                    variables
+                });
+        let first = prop_oneof![4 => Just(""), 1 => select(TEXTS.to_vec())];
+        let texts = (first, vec(select(TEXTS.to_vec()), 0..10))
+            .prop_map(|(first, others)| std::iter::once(first).chain(others).collect());
+        format_and_lines(variables, texts)
+    }
+
+    /// Formats as people write them.
+    fn usual() -> impl Strategy<Value = (String, Vec<Vec<u8>>)> {
+        let combined = || {
+            let variables = vec![
+                "remote_addr",
+                "remote_user",
+                "time_local",
+                "request",
+                "status",
+                "body_bytes_sent",
+                "http_x",
+                "http_user_agent",
+            ];
+            (variables, vec!["", " - ", " [", "] \"", "\" ", " ", " \"", "\" \"", "\""])
+        };
+        let other_order = || {
+            let variables = vec![
+                "time_iso8601",
+                "status",
+                "request",
+                "host",
+                "remote_addr",
+                "request_time",
+                "upstream_response_time",
+                "http_user_agent",
+            ];
+            (variables, vec!["", " ", " \"", "\" [", "] ", " rt=", " ", " \"", "\""])
+        };
+        let tabs = || {
+            (vec!["msec", "host", "request_time", "status", "http_x"], vec!["", "\t", "\t", "\t", "\t", ""])
+        };
+        let json = || {
+            (
+                vec!["msec", "request", "status", "http_x"],
+                vec!["{\"t\":\"", "\",\"r\":\"", "\",\"s\":", ",\"x\":\"", "\"}"],
+            )
+        };
+        let formats = prop_oneof![
+            4 => Just(combined()),
+            2 => Just(other_order()),
+            1 => Just(tabs()),
+            1 => Just(json()),
+        ];
+        formats.prop_flat_map(|(variables, texts)| format_and_lines(Just(variables), Just(texts)))
+    }
+
+    fn check(format: &str, lines: &[Vec<u8>], cut: &prop::sample::Index) -> Result<(), TestCaseError> {
+        // Blocks are cut behind lines, and the last one may have no newline.
+        let cut = cut.index(lines.len() + 1);
+        let mut first: Vec<u8> = lines[..cut].join(&b'\n');
+        if !first.is_empty() {
+            first.push(b'\n');
+        }
+        let last: Vec<u8> = lines[cut..].join(&b'\n');
+        let _ = assert_agreement(format, FIELDS, &[&first, &last, &lines[0]]);
+        Ok(())
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(1000))]
+
+        #[test]
+        fn the_fast_path_reads_what_the_reference_reads((format, lines) in usual(), cut: prop::sample::Index) {
+            check(&format, &lines, &cut)?;
+        }
+
+        #[test]
+        fn and_so_it_does_with_any_format((format, lines) in random(), cut: prop::sample::Index) {
+            check(&format, &lines, &cut)?;
+        }
+    }
+
+    #[test]
+    fn the_formats_that_people_use_have_a_fast_path() {
+        for format in [
+            "combined",
+            "common",
+            r#"$time_iso8601 [$remote_addr] "$request" $status $request_time $upstream_response_time"#,
+            r#"$remote_addr - [$time_local] "$request_time" "$http_x" rt=$request_time cs="$host""#,
+            "$msec\t$host\t$status\t$request_uri\t$http_user_agent",
+            "$msec|$host|$status|$http_x",
+            r#"escape=json {"time":"$msec","r":"$request","s":$status,"a":"$http_user_agent"}"#,
+        ] {
+            assert_eq!(assert_agreement(format, FIELDS, &[]), Ok(true), "{format}");
+        }
+        for format in ["escape=none $msec $status", "$msec $remote_addr:$remote_port", "json", "ltsv"] {
+            assert_eq!(assert_agreement(format, FIELDS, &[]), Ok(false), "{format}");
+        }
+    }
+}

@@ -1,0 +1,331 @@
+//! Takes the lines of a block apart, some hundred at a time: by the index of the block those that are sure to be of
+//! the format, and by the reference all others.
+
+use memchr::memchr;
+
+use super::{
+    LineParser, Source,
+    class::Class,
+    columns::{Columns, Number, Rejected, Span},
+    compile::Escape,
+    derive::{Derivation, argument},
+    fields::Part,
+    index::Index,
+    layout::{Candidates, Layout, Place},
+    rejection::{Reason, Rejection},
+};
+use crate::{
+    number::{decimal, decimal_list, short_decimal},
+    record::{self, Record},
+};
+
+/// How many lines are taken apart at a time: as many as their columns find room in the cache beside the block.
+const LINES_MAX: usize = 256;
+/// Offsets in a block are kept in 31 bits, and the index needs room for one newline more.
+const BLOCK_BYTES_MAX: usize = (1 << 31) - 2;
+
+/// Takes blocks of lines apart. Each worker has its own.
+#[derive(Clone, Debug)]
+pub(crate) struct BlockParser {
+    reference: LineParser,
+    record: Record,
+    numbers: Vec<Number>,
+    fast: Option<Fast>,
+    /// How far the block has been read: the next line, of an indexed one; else the next byte.
+    at: usize,
+}
+
+/// The fast path of a format that has one.
+#[derive(Clone, Debug)]
+struct Fast {
+    layout: Layout,
+    index: Index,
+    /// Whether the index is of the block that is being read.
+    is_indexed: bool,
+    /// The fields that are logged values: their places, and whether they are arguments of a query.
+    values: Vec<(usize, Place, bool)>,
+    derivations: Vec<Derivation>,
+    // Used again for every block of lines:
+    /// The lines with the right number of marks.
+    lines: Vec<u32>,
+    /// Their marks, if they do not follow each other in the index.
+    marks: Vec<u32>,
+    sure: Vec<bool>,
+    /// The lines that the reference has to read.
+    others: Vec<u32>,
+}
+
+impl BlockParser {
+    /// A parser for the fields of `reference`, some of which are `numbers`.
+    pub(crate) fn new(reference: LineParser, numbers: Vec<Number>) -> Self {
+        let fast = Fast::new(&reference, &numbers);
+        Self { reference, record: Record::new(), numbers, fast, at: 0 }
+    }
+
+    /// Without the fast path.
+    #[cfg(any(test, feature = "bench"))]
+    pub(crate) fn plain(reference: LineParser, numbers: Vec<Number>) -> Self {
+        Self { fast: None, ..Self::new(reference, numbers) }
+    }
+
+    /// Whether the format has a fast path.
+    #[cfg(any(test, feature = "bench"))]
+    pub(crate) fn is_fast(&self) -> bool {
+        self.fast.is_some()
+    }
+
+    /// Begins with another block, which ends behind a line.
+    pub(crate) fn begin(&mut self, block: &[u8]) {
+        self.at = 0;
+        if let Some(fast) = &mut self.fast {
+            fast.is_indexed = block.len() <= BLOCK_BYTES_MAX;
+            if fast.is_indexed {
+                fast.index.read(block, fast.layout.delimiters);
+            }
+        }
+    }
+
+    /// Reads the next lines of the block that was begun; `false` if there are none.
+    pub(crate) fn read(&mut self, block: &[u8], columns: &mut Columns) -> bool {
+        columns.clear();
+        match self.fast.take() {
+            Some(mut fast) if fast.is_indexed => {
+                self.read_indexed(&mut fast, block, columns);
+                self.fast = Some(fast);
+            }
+            fast => {
+                self.fast = fast;
+                self.read_plainly(block, columns);
+            }
+        }
+        columns.lines > 0
+    }
+
+    fn read_plainly(&mut self, block: &[u8], columns: &mut Columns) {
+        while columns.lines < LINES_MAX && self.at < block.len() {
+            let end = memchr(b'\n', &block[self.at..]).map_or(block.len(), |len| self.at + len);
+            self.read_line(block, self.at, end, columns);
+            columns.lines += 1;
+            self.at = end + 1;
+        }
+    }
+
+    fn read_indexed(&mut self, fast: &mut Fast, block: &[u8], columns: &mut Columns) {
+        let lines = self.at..fast.index.lines().min(self.at + LINES_MAX);
+        self.at = lines.end;
+        columns.lines = lines.len();
+        fast.choose(lines);
+        fast.read(block, columns);
+        fast.read_numbers(block, &self.numbers, columns);
+        fast.drop_unsure(columns);
+        columns.last_seconds = columns.seconds.last().copied();
+        let last_sure = fast.lines.last().copied();
+        fast.others.sort_unstable();
+        for line in &fast.others {
+            let (start, end) = fast.index.line(*line as usize);
+            let before = columns.last_seconds;
+            self.read_line(block, start, end, columns);
+            if last_sure > Some(*line) {
+                columns.last_seconds = before;
+            }
+        }
+    }
+
+    /// Reads one line by the reference.
+    fn read_line(&mut self, block: &[u8], start: usize, end: usize, columns: &mut Columns) {
+        let line = &block[start..end];
+        let rows = columns.len();
+        if let Err(rejection) = self.try_line(line, start, columns) {
+            for column in &mut columns.numbers {
+                column.values.truncate(rows);
+                column.are_absent.truncate(rows);
+            }
+            columns.rejected.push(Rejected { start, end, rejection });
+        }
+    }
+
+    fn try_line(&mut self, line: &[u8], start: usize, columns: &mut Columns) -> Result<(), Rejection> {
+        self.reference.parse(line, &mut self.record)?;
+        let record = &self.record;
+        for (number, column) in self.numbers.iter().zip(&mut columns.numbers) {
+            let text = record.field(number.field, line);
+            let read = if number.is_list { decimal_list } else { decimal };
+            let value = read(text, number.scale)
+                .map_err(|error| Rejection { reason: error.into(), column: record.column(number.field) })?;
+            column.push(value);
+        }
+        // A block whose values do not find room in 31 bits is none that can be read from a log: lines have a
+        // limit, and there are 512 of them.
+        if columns.aside.len() + line.len() > BLOCK_BYTES_MAX {
+            return Err(Rejection::at(0, Reason::LineTooLong));
+        }
+        for field in 0..columns.fields.len() {
+            let span = match record.place(field) {
+                (record::Place::Line, range) => Span::in_block(start + range.start, start + range.end),
+                (record::Place::Absent, _) => Span::ABSENT,
+                _ => columns.put_aside(|aside| aside.extend_from_slice(record.field(field, line))),
+            };
+            columns.fields[field].push(span);
+        }
+        columns.seconds.push(record.seconds());
+        columns.last_seconds = Some(record.seconds());
+        Ok(())
+    }
+}
+
+impl Fast {
+    fn new(reference: &LineParser, numbers: &[Number]) -> Option<Self> {
+        let Source::Nginx { steps, slots } = &reference.source else { return None };
+        let mut layout = Layout::new(steps)?;
+        let step_of = |slot: usize| slots.iter().position(|other| *other == Some(slot));
+        let (mut values, mut derivations) = (Vec::new(), Vec::<Derivation>::new());
+        let (mut origins, mut trusted) = (Vec::new(), Vec::new());
+        for (at, field) in reference.plan.fields().iter().enumerate() {
+            if let Some(slot) = field.direct.first() {
+                let step = step_of(*slot)?;
+                values.push((at, layout.values[step], matches!(field.part, Some(Part::Arg(_)))));
+                if steps.steps[step].class == Class::Number && numbers.iter().any(|number| number.field == at)
+                {
+                    trusted.push(step);
+                }
+                continue;
+            }
+            let origin = *field.origins.first()?;
+            let derivation = origins.iter().position(|other| *other == origin).or_else(|| {
+                let (slot, kind) = reference.plan.origin_of(origin);
+                derivations.push(Derivation::new(layout.values[step_of(slot)?], kind));
+                origins.push(origin);
+                Some(origins.len() - 1)
+            })?;
+            derivations[derivation].add(at, field.part.as_ref()?);
+        }
+        layout.trust_numbers(&trusted);
+        Some(Self {
+            layout,
+            index: Index::default(),
+            is_indexed: false,
+            values,
+            derivations,
+            lines: Vec::new(),
+            marks: Vec::new(),
+            sure: Vec::new(),
+            others: Vec::new(),
+        })
+    }
+
+    /// Picks the lines that have the right number of marks.
+    fn choose(&mut self, lines: std::ops::Range<usize>) {
+        self.lines.clear();
+        self.marks.clear();
+        self.others.clear();
+        let newlines = &self.index.newlines()[lines.start..=lines.end];
+        for (line, ends) in lines.zip(newlines.windows(2)) {
+            let is_candidate = ends[1] - ends[0] == self.layout.marks;
+            if is_candidate { &mut self.lines } else { &mut self.others }.push(line as u32);
+        }
+        if !self.others.is_empty() {
+            let newlines = self.index.newlines();
+            for line in &self.lines {
+                let (start, end) = (newlines[*line as usize], newlines[*line as usize + 1]);
+                self.marks.extend_from_slice(&self.index.marks()[start as usize..=end as usize]);
+            }
+        }
+    }
+
+    /// Reads the columns of the times and fields.
+    fn read(&mut self, block: &[u8], columns: &mut Columns) {
+        let width = self.layout.marks as usize;
+        let len = self.lines.len();
+        let lines = match self.lines.first() {
+            Some(first) if self.others.is_empty() => {
+                let start = self.index.newlines()[*first as usize] as usize;
+                let marks = &self.index.marks()[start..=start + len * width];
+                Candidates { block, marks, stride: width, len }
+            }
+            _ => Candidates { block, marks: &self.marks, stride: width + 1, len },
+        };
+        self.layout.check(lines, &mut columns.seconds, &mut self.sure);
+        doubt_escapes(&self.index, &self.layout, lines, &self.values, &self.derivations, &mut self.sure);
+        for (field, place, is_arg) in &self.values {
+            let span = |line| {
+                let (start, end) = lines.place(*place, line);
+                Span::in_block(start, end)
+            };
+            columns.fields[*field].extend((0..lines.len).map(span));
+            for line in (0..lines.len).filter(|line| *is_arg && self.sure[*line]) {
+                let (start, end) = lines.place(*place, line);
+                let made = argument(&block[start..end], 0..end - start, start, columns);
+                columns.fields[*field][line] = made;
+            }
+        }
+        for derivation in &mut self.derivations {
+            derivation.fill(lines, &self.sure, columns);
+        }
+    }
+
+    /// Reads the numbers; a line with one that is none is not sure any more.
+    fn read_numbers(&mut self, block: &[u8], numbers: &[Number], columns: &mut Columns) {
+        for (at, number) in numbers.iter().enumerate() {
+            let mut column = std::mem::take(&mut columns.numbers[at]);
+            let read = if number.is_list { decimal_list } else { decimal };
+            let spans = &columns.fields[number.field];
+            let doubted = self.sure.contains(&false).then(|| self.sure.clone());
+            column.fill(&mut self.sure, |line| {
+                if let Some((bytes, len)) = columns.short_text(block, spans[line])
+                    && let Some(value) = short_decimal(bytes, len, number.scale)
+                {
+                    return Some(Some(value));
+                }
+                // What is not sure may be no text at all.
+                let is_sure = doubted.as_ref().is_none_or(|sure| sure[line]);
+                is_sure.then(|| read(columns.text(block, spans[line]), number.scale).ok()).flatten()
+            });
+            columns.numbers[at] = column;
+        }
+    }
+
+    /// Takes the lines that are not sure out of the columns, for the reference to read.
+    fn drop_unsure(&mut self, columns: &mut Columns) {
+        if self.sure.iter().all(|sure| *sure) {
+            return;
+        }
+        columns.retain(&self.sure);
+        let unsure = self.lines.iter().zip(&self.sure).filter(|(_, sure)| !**sure);
+        self.others.extend(unsure.map(|(line, _)| *line));
+        let mut sure = self.sure.iter();
+        self.lines.retain(|_| *sure.next().unwrap_or(&false));
+    }
+}
+
+/// Doubts the lines that have a backslash where it matters: in a value that is asked for, whose escapes are to be
+/// undone, or anywhere at all where it could stand before a quote.
+fn doubt_escapes(
+    index: &Index,
+    layout: &Layout,
+    lines: Candidates<'_>,
+    values: &[(usize, Place, bool)],
+    derivations: &[Derivation],
+    sure: &mut [bool],
+) {
+    if lines.len == 0 {
+        return;
+    }
+    let starts = |line: usize| lines.line(line)[0].wrapping_add(1);
+    let end = lines.line(lines.len - 1)[layout.marks as usize];
+    let from = index.backslashes().partition_point(|at| *at < starts(0));
+    for at in index.backslashes()[from..].iter().take_while(|at| **at < end) {
+        // The backslash may also be in a line between two candidates: then no place of either holds it.
+        let (mut line, mut behind) = (0, lines.len);
+        while behind - line > 1 {
+            let middle = line.midpoint(behind);
+            if starts(middle) <= *at { line = middle } else { behind = middle }
+        }
+        let asked = values.iter().map(|(_, place, _)| place);
+        let mut asked = asked.chain(derivations.iter().map(|derivation| &derivation.place));
+        let holds = |place: &Place| {
+            let (start, end) = place.of(lines.line(line));
+            (start..end).contains(&(*at as usize))
+        };
+        sure[line] &= layout.escape == Escape::Default && !asked.any(holds);
+    }
+}

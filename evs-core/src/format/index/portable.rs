@@ -1,0 +1,68 @@
+//! The index on any machine, eight bytes at a time.
+
+use super::{Carry, Delimiters, Index, Masks, padded};
+
+pub(super) fn scan(block: &[u8], delimiters: Delimiters, index: &mut Index) {
+    let mut carry = Carry::AT_LINE_START;
+    let (chunks, rest) = block.as_chunks::<64>();
+    for (at, chunk) in chunks.iter().enumerate() {
+        step(chunk, u64::MAX, at * 64, delimiters, &mut carry, index);
+    }
+    if !rest.is_empty() {
+        let valid = (1 << rest.len()) - 1;
+        step(&padded(rest), valid, chunks.len() * 64, delimiters, &mut carry, index);
+    }
+}
+
+fn step(
+    chunk: &[u8; 64],
+    valid: u64,
+    start: usize,
+    delimiters: Delimiters,
+    carry: &mut Carry,
+    index: &mut Index,
+) {
+    let masks = Masks {
+        quote: if delimiters.are_quoted { equal(chunk, b'"') } else { 0 },
+        delimiter: equal(chunk, delimiters.byte),
+        newline: equal(chunk, b'\n'),
+        backslash: equal(chunk, b'\\'),
+    };
+    let mut marks = carry.marks(masks, running_parity(masks.quote)) & valid;
+    while marks != 0 {
+        if masks.newline >> marks.trailing_zeros() & 1 == 1 {
+            index.newlines.push(index.marks.len() as u32);
+        }
+        index.marks.push(start as u32 + marks.trailing_zeros());
+        marks &= marks - 1;
+    }
+    if masks.backslash != 0 {
+        index.push_backslashes(masks.backslash, start);
+    }
+}
+
+/// Which of 64 bytes are `byte`.
+fn equal(chunk: &[u8; 64], byte: u8) -> u64 {
+    const LOW: u64 = 0x7F7F_7F7F_7F7F_7F7F;
+    let pattern = u64::from_le_bytes([byte; 8]);
+    let (words, _) = chunk.as_chunks::<8>();
+    words.iter().enumerate().fold(0, |mask, (at, word)| {
+        let differences = u64::from_le_bytes(*word) ^ pattern;
+        // The high bit of each byte that is zero; no carry crosses from one byte to the next.
+        let zeros = !(((differences & LOW) + LOW) | differences | LOW);
+        // The multiplication gathers the eight bits in the highest byte.
+        mask | ((zeros >> 7).wrapping_mul(0x0102_0408_1020_4080) >> 56) << (at * 8)
+    })
+}
+
+/// For each bit the parity of the bits up to it.
+fn running_parity(mut mask: u64) -> u64 {
+    for shift in [1, 2, 4, 8, 16, 32] {
+        mask ^= mask << shift;
+    }
+    mask
+}
+
+pub(in crate::format) fn request_masks(chunk: &[u8; 64]) -> super::RequestMasks<u64> {
+    super::RequestMasks::new(|byte| equal(chunk, byte))
+}

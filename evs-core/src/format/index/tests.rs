@@ -1,0 +1,102 @@
+use proptest::prelude::*;
+
+use super::*;
+
+/// The marks by their definition, byte by byte: their offsets, and which of them are newlines.
+fn plainly(block: &[u8], delimiters: Delimiters) -> (Vec<u32>, Vec<u32>) {
+    let (mut marks, mut newlines) = (vec![u32::MAX], vec![0]);
+    let mut is_inside = false;
+    let mut before = b'\n';
+    let mut is_behind_closing = false;
+    for (at, byte) in block.iter().copied().enumerate() {
+        let is_delimiter = byte == delimiters.byte || byte == b'\n';
+        let mut is_mark = is_behind_closing && !is_delimiter;
+        is_behind_closing = false;
+        if byte == b'\n' {
+            is_inside = false;
+            is_mark = true;
+            newlines.push(marks.len() as u32);
+        } else if byte == delimiters.byte {
+            is_mark |= !is_inside;
+        } else if byte == b'"' && delimiters.are_quoted {
+            is_inside = !is_inside;
+            is_mark |= is_inside && before != delimiters.byte && before != b'\n';
+            is_behind_closing = !is_inside;
+        }
+        if is_mark {
+            marks.push(at as u32);
+        }
+        before = byte;
+    }
+    if block.last().is_some_and(|byte| *byte != b'\n') {
+        newlines.push(marks.len() as u32);
+        marks.push(block.len() as u32);
+    }
+    (marks, newlines)
+}
+
+/// Every way to make the index that this machine has.
+fn ways() -> Vec<fn(&[u8], Delimiters, &mut Index)> {
+    let mut ways: Vec<fn(&[u8], Delimiters, &mut Index)> = vec![portable::scan];
+    #[cfg(target_arch = "x86_64")]
+    {
+        let has_avx2 = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("pclmulqdq");
+        if has_avx2 {
+            // SAFETY: asked for just now; whatever has AVX2 has the bit instructions.
+            #[allow(unsafe_code)]
+            ways.push(|block, delimiters, index| unsafe { x86::scan_avx2(block, delimiters, index) });
+        }
+        if has_avx2 && is_x86_feature_detected!("avx512bw") && is_x86_feature_detected!("avx512vbmi2") {
+            // SAFETY: as above.
+            #[allow(unsafe_code)]
+            ways.push(|block, delimiters, index| unsafe { x86::scan_avx512(block, delimiters, index) });
+        }
+    }
+    ways
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1000))]
+
+    #[test]
+    fn every_way_finds_the_marks_of_the_definition(
+        block in prop_oneof![
+            "[ \"\n\\\\|a]{0,300}",
+            "[ \"\n|abcdefgh]{0,300}",
+            "([a-z]{1,9}|\"[a-z ]{0,9}\"|[ \n]){0,90}",
+        ],
+        byte in prop::sample::select(b" |".to_vec()),
+        are_quoted: bool,
+    ) {
+        let (block, delimiters) = (block.as_bytes(), Delimiters { byte, are_quoted });
+        let (marks, newlines) = plainly(block, delimiters);
+        let backslashes: Vec<u32> =
+            (0..block.len() as u32).filter(|at| block[*at as usize] == b'\\').collect();
+        for (way, scan) in ways().into_iter().enumerate() {
+            let mut index = Index::default();
+            index.read_by(scan, block, delimiters);
+            prop_assert_eq!(&index.marks, &marks, "way {}", way);
+            prop_assert_eq!(&index.newlines, &newlines, "way {}", way);
+            prop_assert_eq!(&index.backslashes, &backslashes, "way {}", way);
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn the_masks_of_a_request_are_those_of_the_portable_way(text in "[&?#%+/.a]{64}") {
+        let chunk = text.as_bytes().first_chunk().unwrap();
+        prop_assert_eq!(request_masks()(chunk), portable::request_masks(chunk));
+        let amount = portable::request_masks(chunk).encoded.count_ones() as usize;
+        prop_assert_eq!(amount, text.matches(['%', '+']).count());
+    }
+}
+
+#[test]
+fn quotes_in_their_places_are_no_marks() {
+    let delimiters = Delimiters { byte: b' ', are_quoted: true };
+    let mut index = Index::default();
+    index.read(b"a \"b c\" d \"\"\n\"x\"\n", delimiters);
+    assert_eq!(index.marks(), [u32::MAX, 1, 7, 9, 12, 16]);
+    assert_eq!((0..index.lines()).map(|line| index.line(line)).collect::<Vec<_>>(), [(0, 12), (13, 16)]);
+}

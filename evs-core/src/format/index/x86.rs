@@ -1,0 +1,243 @@
+//! The index by the vector instructions of x86-64: the one place of this crate with `unsafe` code.
+//!
+//! The functions below are safe but for two things. They may only be called on a processor that has their
+//! instructions, which [`scan`] asks for; and they write marks through pointers, which is what [`Room`] is for.
+
+use std::arch::{is_x86_feature_detected, x86_64::*};
+
+use super::{Carry, Delimiters, Index, Masks, RequestMasks, padded};
+
+/// Indexes `block` if the processor has the instructions for it.
+pub(super) fn scan(block: &[u8], delimiters: Delimiters, index: &mut Index) -> bool {
+    let has_avx2 = is_x86_feature_detected!("avx2")
+        && is_x86_feature_detected!("bmi1")
+        && is_x86_feature_detected!("popcnt")
+        && is_x86_feature_detected!("pclmulqdq");
+    let has_avx512 = is_x86_feature_detected!("avx512f")
+        && is_x86_feature_detected!("avx512bw")
+        && is_x86_feature_detected!("avx512vbmi2");
+    if has_avx2 && has_avx512 {
+        // SAFETY: the processor has the instructions.
+        unsafe { scan_avx512(block, delimiters, index) };
+    } else if has_avx2 {
+        // SAFETY: the processor has the instructions.
+        unsafe { scan_avx2(block, delimiters, index) };
+    }
+    has_avx2
+}
+
+/// The room behind the contents of an index for what a block may add to it: lengths are kept here, in registers,
+/// until [`finish`](Self::finish).
+///
+/// Invariant: `marks` and `newlines` point to the vectors' memory, which has room for `len` and `lines` entries,
+/// for one more for each byte of the block that has not been looked at, and for 64 more behind these.
+struct Room {
+    marks: *mut u32,
+    len: usize,
+    newlines: *mut u32,
+    lines: usize,
+}
+
+impl Room {
+    fn new(index: &mut Index, block: &[u8]) -> Self {
+        // Memory that is not written to is not taken from the system.
+        index.marks.reserve(block.len() + 64);
+        index.newlines.reserve(block.len() + 64);
+        Self {
+            marks: index.marks.as_mut_ptr(),
+            len: index.marks.len(),
+            newlines: index.newlines.as_mut_ptr(),
+            lines: index.newlines.len(),
+        }
+    }
+
+    /// Adds the newlines among `marks`, before the marks themselves are added.
+    ///
+    /// Most often there is one or none, so the first is written in any case, to count if there is one: there is
+    /// nothing for the branch predictor to guess wrong.
+    ///
+    /// # Safety
+    ///
+    /// Both are of the next 64 bytes of the block, and `newlines` are among `marks`.
+    #[inline(always)]
+    unsafe fn push_newlines(&mut self, mut newlines: u64, marks: u64) {
+        let whole = self.lines + newlines.count_ones() as usize;
+        loop {
+            let before = marks & (newlines & newlines.wrapping_neg()).wrapping_sub(1);
+            // SAFETY: there is room for one for each byte, and behind these for one that does not count.
+            unsafe { self.newlines.add(self.lines).write(self.len as u32 + before.count_ones()) };
+            self.lines += 1;
+            newlines &= newlines.wrapping_sub(1);
+            if newlines == 0 {
+                break;
+            }
+        }
+        self.lines = whole;
+    }
+
+    /// # Safety
+    ///
+    /// The first `len` marks and `lines` newlines have been written, and the index has not been touched since
+    /// `new`, but for its backslashes.
+    unsafe fn finish(self, index: &mut Index) {
+        // SAFETY: they have been written, and there is room for them.
+        unsafe {
+            index.marks.set_len(self.len);
+            index.newlines.set_len(self.lines);
+        }
+    }
+}
+
+#[target_feature(enable = "avx2,bmi1,popcnt,pclmulqdq")]
+pub(super) fn scan_avx2(block: &[u8], delimiters: Delimiters, index: &mut Index) {
+    let mut carry = Carry::AT_LINE_START;
+    let mut room = Room::new(index, block);
+    let (chunks, rest) = block.as_chunks::<64>();
+    let last = padded(rest);
+    let valid = [u64::MAX, (1 << rest.len()) - 1];
+    for at in 0..chunks.len() + usize::from(!rest.is_empty()) {
+        let is_last = at == chunks.len();
+        let chunk = if is_last { &last } else { &chunks[at] };
+        let start = at * 64;
+        // SAFETY: both halves lie within the 64 bytes of the chunk.
+        let halves = unsafe {
+            let half = chunk.as_ptr().cast::<__m256i>();
+            [_mm256_loadu_si256(half), _mm256_loadu_si256(half.add(1))]
+        };
+        let equal = |byte: u8| {
+            let pattern = _mm256_set1_epi8(byte as i8);
+            let mask = |half| _mm256_movemask_epi8(_mm256_cmpeq_epi8(half, pattern)) as u32;
+            u64::from(mask(halves[0])) | u64::from(mask(halves[1])) << 32
+        };
+        let masks = Masks {
+            quote: if delimiters.are_quoted { equal(b'"') } else { 0 },
+            delimiter: equal(delimiters.byte),
+            newline: equal(b'\n'),
+            backslash: equal(b'\\'),
+        };
+        let marks = carry.marks(masks, running_parity(masks.quote)) & valid[usize::from(is_last)];
+        // SAFETY: both are of this chunk, and every newline in it is a mark.
+        unsafe { room.push_newlines(masks.newline & valid[usize::from(is_last)], marks) };
+        if masks.backslash != 0 {
+            index.push_backslashes(masks.backslash, start);
+        }
+        let count = marks.count_ones() as usize;
+        let mut left = marks;
+        let mut written = 0;
+        // Eight at a time, whether there are as many or not: there seldom are more, and so there is nothing
+        // for the branch predictor to guess wrong.
+        loop {
+            for _ in 0..8 {
+                // SAFETY: there is room for 64 marks more than bytes have been looked at, and `written` is less
+                // than 64: it goes on in eights only while it is less than `count`, which is at most 64.
+                unsafe { room.marks.add(room.len + written).write(start as u32 + left.trailing_zeros()) };
+                left &= left.wrapping_sub(1);
+                written += 1;
+            }
+            if written >= count {
+                break;
+            }
+        }
+        room.len += count;
+    }
+    // SAFETY: `len` has grown by as many marks as were written, and nothing else has touched the index.
+    unsafe { room.finish(index) };
+}
+
+#[target_feature(enable = "avx2,bmi1,popcnt,pclmulqdq,avx512f,avx512bw,avx512vbmi2")]
+pub(super) fn scan_avx512(block: &[u8], delimiters: Delimiters, index: &mut Index) {
+    let mut carry = Carry::AT_LINE_START;
+    let mut room = Room::new(index, block);
+    let (chunks, rest) = block.as_chunks::<64>();
+    let last = padded(rest);
+    let valid = [u64::MAX, (1 << rest.len()) - 1];
+    let offsets: [u8; 64] = std::array::from_fn(|at| at as u8);
+    // SAFETY: the array has 64 bytes.
+    let offsets = unsafe { _mm512_loadu_si512(offsets.as_ptr().cast()) };
+    for at in 0..chunks.len() + usize::from(!rest.is_empty()) {
+        let is_last = at == chunks.len();
+        let chunk = if is_last { &last } else { &chunks[at] };
+        let start = at * 64;
+        // SAFETY: the chunk has 64 bytes.
+        let bytes = unsafe { _mm512_loadu_si512(chunk.as_ptr().cast()) };
+        let equal = |byte: u8| _mm512_cmpeq_epi8_mask(bytes, _mm512_set1_epi8(byte as i8));
+        let masks = Masks {
+            quote: if delimiters.are_quoted { equal(b'"') } else { 0 },
+            delimiter: equal(delimiters.byte),
+            newline: equal(b'\n'),
+            backslash: equal(b'\\'),
+        };
+        let marks = carry.marks(masks, running_parity(masks.quote)) & valid[usize::from(is_last)];
+        // SAFETY: both are of this chunk, and every newline in it is a mark.
+        unsafe { room.push_newlines(masks.newline & valid[usize::from(is_last)], marks) };
+        if masks.backslash != 0 {
+            index.push_backslashes(masks.backslash, start);
+        }
+        let count = marks.count_ones() as usize;
+        // The offsets whose bits are set, moved together, and widened sixteen at a time.
+        let mut packed = _mm512_maskz_compress_epi8(marks, offsets);
+        let base = _mm512_set1_epi32(start as i32);
+        let mut written = 0;
+        loop {
+            let sixteen = _mm512_cvtepu8_epi32(_mm512_castsi512_si128(packed));
+            // SAFETY: there is room for 64 marks more than bytes have been looked at, and `written` is at most 48:
+            // it goes on in sixteens only while it is less than `count`, which is at most 64.
+            unsafe {
+                let target = room.marks.add(room.len + written);
+                _mm512_storeu_si512(target.cast(), _mm512_add_epi32(sixteen, base));
+            }
+            written += 16;
+            if written >= count {
+                break;
+            }
+            packed = _mm512_alignr_epi32::<4>(_mm512_setzero_si512(), packed);
+        }
+        room.len += count;
+    }
+    // SAFETY: `len` has grown by as many marks as were written, and nothing else has touched the index.
+    unsafe { room.finish(index) };
+}
+
+/// For each bit the parity of the bits up to it: a multiplication by all ones that does not carry.
+#[inline]
+#[target_feature(enable = "pclmulqdq")]
+fn running_parity(mask: u64) -> u64 {
+    let product = _mm_clmulepi64_si128::<0>(_mm_set_epi64x(0, mask as i64), _mm_set1_epi8(-1));
+    _mm_cvtsi128_si64(product) as u64
+}
+
+/// The quickest way to the masks of a request that the processor has.
+pub(in crate::format) fn request_masks() -> fn(&[u8; 64]) -> RequestMasks<u64> {
+    if is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512bw") {
+        // SAFETY: the processor has the instructions.
+        return |chunk| unsafe { request_masks_avx512(chunk) };
+    }
+    if is_x86_feature_detected!("avx2") {
+        // SAFETY: the processor has the instructions.
+        return |chunk| unsafe { request_masks_avx2(chunk) };
+    }
+    super::portable::request_masks
+}
+
+#[target_feature(enable = "avx512f,avx512bw")]
+fn request_masks_avx512(chunk: &[u8; 64]) -> RequestMasks<u64> {
+    // SAFETY: the chunk has 64 bytes.
+    let bytes = unsafe { _mm512_loadu_si512(chunk.as_ptr().cast()) };
+    let equal = |byte: u8| _mm512_cmpeq_epi8_mask(bytes, _mm512_set1_epi8(byte as i8));
+    RequestMasks::new(equal)
+}
+
+#[target_feature(enable = "avx2")]
+fn request_masks_avx2(chunk: &[u8; 64]) -> RequestMasks<u64> {
+    // SAFETY: both halves lie within the 64 bytes of the chunk.
+    let halves = unsafe {
+        let half = chunk.as_ptr().cast::<__m256i>();
+        [_mm256_loadu_si256(half), _mm256_loadu_si256(half.add(1))]
+    };
+    let equal = |byte: u8| {
+        let pattern = _mm256_set1_epi8(byte as i8);
+        let mask = |half| _mm256_movemask_epi8(_mm256_cmpeq_epi8(half, pattern)) as u32;
+        u64::from(mask(halves[0])) | u64::from(mask(halves[1])) << 32
+    };
+    RequestMasks::new(equal)
+}

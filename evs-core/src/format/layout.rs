@@ -1,0 +1,425 @@
+//! Where the values of a format are among the marks of a line, and what has to be checked to be sure of it.
+//!
+//! A line that has as many marks as the format, the format's text at the places that the marks say, and in each
+//! value what its class allows, is one that the reference accepts, with the same values in it:
+//!
+//! - Between two texts of the format, a value has no marks; so it has no delimiter, and no quote but perhaps as
+//!   its first byte, which is looked at. Then the text behind it cannot stand earlier: it has a mark in it, or
+//!   ends the line.
+//! - So a value ends where the reference finds its end: at a quote, at a blank, or at the first place from where
+//!   on the line goes on as the format does, which the rest of the checks have found to be so.
+//!
+//! Whatever is not as it most often is need not be decided here: the reference decides it. A property test and
+//! a fuzz target hold the two together.
+
+use super::{
+    class::Class,
+    compile::{Escape, Literal, Step, Steps},
+    index::{Delimiters, Index},
+    steps::{LOOKAHEAD_BYTES_MAX, is_number},
+    time::{RecentTimes, Shape},
+};
+use crate::number::short_decimal;
+
+/// A format whose lines can be taken apart by their marks.
+#[derive(Clone, Debug)]
+pub(super) struct Layout {
+    pub(super) delimiters: Delimiters,
+    pub(super) escape: Escape,
+    /// How many marks a line has, with its newline.
+    pub(super) marks: u32,
+    /// Where each step's value is.
+    pub(super) values: Vec<Place>,
+    checks: Vec<Check>,
+    time: RecentTimes,
+    /// Where the time is.
+    time_place: Place,
+}
+
+/// A place in a line: so many bytes from the mark of that number, where 0 is the newline before the line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Edge {
+    mark: u32,
+    /// In wrapping arithmetic.
+    offset: u32,
+}
+
+/// Where a value begins and ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Place {
+    pub(super) start: Edge,
+    pub(super) end: Edge,
+}
+
+/// What must be so in a line that has the right number of marks.
+#[derive(Clone, Debug)]
+enum Check {
+    /// The format's text stands there.
+    Literal(Edge, Literal),
+    /// These are the same place.
+    Same(Edge, Edge),
+    /// There is something, which does not begin with a quote.
+    Text(Place),
+    /// It does not begin with a quote.
+    TextOrNothing(Place),
+    /// It does not end before it begins.
+    Ordered(Place),
+    /// It has none of these bytes.
+    Without(Place, &'static [u8]),
+    /// What stands there, behind a list, is not a ` : ` with which it would go on.
+    EndOfList(Edge),
+    /// A number, of the step of that number.
+    Number { step: usize, place: Place, may_be_empty: bool },
+    /// A time that is not the line's.
+    Time(Place, Box<RecentTimes>),
+    /// So near to each other that the reference looks as far.
+    Near(Place),
+}
+
+impl Edge {
+    /// The offset of this place in the block, in a line that has these marks.
+    #[inline(always)]
+    pub(super) fn of(self, marks: &[u32]) -> u32 {
+        marks[self.mark as usize].wrapping_add(self.offset)
+    }
+
+    fn plus(self, bytes: usize) -> Self {
+        Self { offset: self.offset.wrapping_add(bytes as u32), ..self }
+    }
+}
+
+impl Place {
+    #[inline(always)]
+    pub(super) fn of(self, marks: &[u32]) -> (usize, usize) {
+        (self.start.of(marks) as usize, self.end.of(marks) as usize)
+    }
+}
+
+/// Lines of a block that have the right number of marks.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Candidates<'b> {
+    pub(super) block: &'b [u8],
+    /// The marks of all these lines, and the newline before each.
+    pub(super) marks: &'b [u32],
+    /// From where on each of them has its marks: so many behind the one before.
+    pub(super) stride: usize,
+    pub(super) len: usize,
+}
+
+impl<'b> Candidates<'b> {
+    /// The newline before a line, and the line's marks.
+    #[inline(always)]
+    pub(super) fn line(self, line: usize) -> &'b [u32] {
+        &self.marks[line * self.stride..]
+    }
+
+    /// Where a place is in a line.
+    #[inline(always)]
+    pub(super) fn at(self, edge: Edge, line: usize) -> usize {
+        self.marks[line * self.stride + edge.mark as usize].wrapping_add(edge.offset) as usize
+    }
+
+    /// Where a value begins and ends in a line.
+    #[inline(always)]
+    pub(super) fn place(self, place: Place, line: usize) -> (usize, usize) {
+        (self.at(place.start, line), self.at(place.end, line))
+    }
+}
+
+impl Layout {
+    /// The layout of a format, if it has one.
+    pub(super) fn new(steps: &Steps) -> Option<Self> {
+        if steps.escape == Escape::None {
+            return None;
+        }
+        let literals = || std::iter::once(&steps.prefix).chain(steps.steps.iter().map(|step| &step.until));
+        let bytes = || literals().flat_map(|literal| literal.as_bytes().iter().copied());
+        let are_quoted = bytes().any(|byte| byte == b'"');
+        let mut tried = Vec::new();
+        for byte in std::iter::once(b' ').chain(bytes()) {
+            if byte.is_ascii_alphanumeric() || matches!(byte, b'"' | b'\\') || tried.contains(&byte) {
+                continue;
+            }
+            if let Some(layout) = Self::delimited_by(steps, Delimiters { byte, are_quoted }) {
+                return Some(layout);
+            }
+            tried.push(byte);
+        }
+        None
+    }
+
+    fn delimited_by(steps: &Steps, delimiters: Delimiters) -> Option<Self> {
+        let edges = edges(steps, delimiters)?;
+        let mut checks = vec![Check::Literal(edges.texts[0], steps.prefix.clone())];
+        let mut values = Vec::new();
+        let mut before = edges.texts[0].plus(steps.prefix.len());
+        for (step, text) in steps.steps.iter().zip(&edges.texts[1..]) {
+            values.push(Place { start: before, end: *text });
+            before = text.plus(step.until.len());
+            checks.push(Check::Literal(*text, step.until.clone()));
+        }
+        let end = Edge { mark: edges.marks, offset: 0 };
+        if before.mark != end.mark {
+            checks.push(Check::Same(before, end));
+        }
+        checks.retain(|check| !matches!(check, Check::Literal(_, literal) if literal.is_empty()));
+        for (at, step) in steps.steps.iter().enumerate() {
+            if at != steps.time {
+                class_checks(at, step, values[at], delimiters, at + 1 == values.len(), &mut checks)?;
+            }
+            let is_searched = match step.class {
+                Class::Loose => true,
+                Class::Token => step.until.as_bytes().first() != Some(&b' '),
+                _ => false,
+            };
+            if is_searched && step.lookahead > 0 {
+                checks
+                    .push(Check::Near(Place { start: values[at].end, end: values[at + step.lookahead].end }));
+            }
+        }
+        let Class::Time(shape) = steps.steps[steps.time].class else { return None };
+        Some(Self {
+            delimiters,
+            escape: steps.escape,
+            marks: edges.marks,
+            time_place: values[steps.time],
+            time: RecentTimes::new(shape, true),
+            values,
+            checks,
+        })
+    }
+
+    /// Leaves out what reading the values of these steps as numbers will check anyway.
+    pub(super) fn trust_numbers(&mut self, steps: &[usize]) {
+        for check in &mut self.checks {
+            if let Check::Number { step, place, may_be_empty } = *check
+                && steps.contains(&step)
+            {
+                *check = if may_be_empty { Check::TextOrNothing(place) } else { Check::Text(place) };
+            }
+        }
+    }
+
+    /// Reads the time of each line, and finds out which lines are sure to be of the format.
+    pub(super) fn check(&mut self, lines: Candidates<'_>, seconds: &mut Vec<i64>, sure: &mut Vec<bool>) {
+        sure.clear();
+        sure.resize(lines.len, true);
+        seconds.clear();
+        seconds.resize(lines.len, 0);
+        for (line, (sure, seconds)) in sure.iter_mut().zip(seconds).enumerate() {
+            let (start, end) = lines.place(self.time_place, line);
+            match lines.block.get(start..end).and_then(|text| self.time.read(text)) {
+                Some(read) => *seconds = read,
+                None => *sure = false,
+            }
+        }
+        for check in &mut self.checks {
+            check.run(lines, sure);
+        }
+    }
+}
+
+impl Check {
+    /// Each check goes through all lines: there is one kind of thing to be done at a time.
+    fn run(&mut self, lines: Candidates<'_>, sure: &mut [bool]) {
+        let block = lines.block;
+        let each = sure.iter_mut().enumerate();
+        match self {
+            Self::Literal(edge, literal) => {
+                let (word, mask) = literal.word();
+                for (line, sure) in each {
+                    let at = lines.at(*edge, line);
+                    *sure &= match block.get(at..at + 8).and_then(|head| head.first_chunk()) {
+                        Some(head) if literal.len() <= 8 => (u64::from_le_bytes(*head) ^ word) & mask == 0,
+                        _ => block.get(at..).is_some_and(|rest| literal.begins(rest)),
+                    };
+                }
+            }
+            Self::Same(one, other) => {
+                each.for_each(|(line, sure)| *sure &= lines.at(*one, line) == lines.at(*other, line));
+            }
+            Self::Text(place) => {
+                for (line, sure) in each {
+                    let (start, end) = lines.place(*place, line);
+                    *sure &= start < end && block.get(start) != Some(&b'"');
+                }
+            }
+            Self::TextOrNothing(place) => {
+                for (line, sure) in each {
+                    let (start, end) = lines.place(*place, line);
+                    *sure &= start <= end && block.get(start) != Some(&b'"');
+                }
+            }
+            Self::Ordered(place) => {
+                each.for_each(|(line, sure)| {
+                    *sure &= lines.at(place.start, line) <= lines.at(place.end, line);
+                });
+            }
+            Self::Without(place, bytes) => {
+                for (line, sure) in each {
+                    let (start, end) = lines.place(*place, line);
+                    // Most often it is a short number, which has none of them.
+                    *sure &= is_short_number_at(block, start, end)
+                        || block
+                            .get(start..end)
+                            .is_some_and(|text| !text.iter().any(|byte| bytes.contains(byte)));
+                }
+            }
+            Self::EndOfList(edge) => {
+                for (line, sure) in each {
+                    *sure &= block.get(lines.at(*edge, line) + 1) != Some(&b':');
+                }
+            }
+            Self::Number { place, may_be_empty, .. } => {
+                for (line, sure) in each {
+                    let (start, end) = lines.place(*place, line);
+                    *sure &= is_number_at(block, start, end) || (*may_be_empty && start == end);
+                }
+            }
+            Self::Time(place, recent) => {
+                for (line, sure) in each {
+                    let (start, end) = lines.place(*place, line);
+                    *sure &= block.get(start..end).is_some_and(|text| recent.read(text).is_some());
+                }
+            }
+            Self::Near(place) => {
+                for (line, sure) in each {
+                    let (start, end) = lines.place(*place, line);
+                    *sure &= end.wrapping_sub(start) < LOOKAHEAD_BYTES_MAX;
+                }
+            }
+        }
+    }
+}
+
+#[inline]
+fn is_number_at(block: &[u8], start: usize, end: usize) -> bool {
+    is_short_number_at(block, start, end)
+        || block.get(start..end).is_some_and(|text| !text.is_empty() && is_number(text))
+}
+
+#[inline(always)]
+fn is_short_number_at(block: &[u8], start: usize, end: usize) -> bool {
+    let len = end.wrapping_sub(start);
+    let head = block.get(start..start + 8).and_then(|head| head.first_chunk());
+    head.is_some_and(|head| (1..=8).contains(&len) && short_decimal(*head, len, 7).is_some())
+}
+
+/// What the class of a step wants of its value; `None` if that cannot be told by marks.
+fn class_checks(
+    index: usize,
+    step: &Step,
+    place: Place,
+    delimiters: Delimiters,
+    is_last: bool,
+    checks: &mut Vec<Check>,
+) -> Option<()> {
+    let until = step.until.as_bytes();
+    let text = |may_be_empty| if may_be_empty { Check::TextOrNothing(place) } else { Check::Text(place) };
+    match step.class {
+        // The quote that ends the line could be the one that began the value.
+        Class::Quoted if is_last => checks.push(Check::Ordered(place)),
+        Class::Quoted => {}
+        Class::Time(shape) => checks.push(Check::Time(place, Box::new(RecentTimes::new(shape, false)))),
+        Class::Number => {
+            // It would take them for its own.
+            if until.first().is_some_and(|byte| byte.is_ascii_digit() || *byte == b'.') {
+                return None;
+            }
+            checks.push(Check::Number { step: index, place, may_be_empty: step.may_be_empty });
+        }
+        Class::Token => {
+            checks.push(text(step.may_be_empty));
+            if delimiters.byte != b' ' {
+                checks.push(Check::Without(place, b" "));
+            }
+        }
+        Class::List => {
+            let has_mark = until.contains(&delimiters.byte) || until.contains(&b'"');
+            if until.starts_with(b",") || (is_last && !until.is_empty() && !has_mark) {
+                return None;
+            }
+            checks.push(text(false));
+            checks.push(Check::Without(place, b", "));
+            if until.starts_with(b" ") {
+                checks.push(Check::EndOfList(place.end));
+            }
+        }
+        Class::Loose => checks.push(text(step.may_be_empty)),
+    }
+    Some(())
+}
+
+/// Where the texts of a format are, the prefix first, and how many marks a line has.
+struct Edges {
+    texts: Vec<Edge>,
+    marks: u32,
+}
+
+/// Finds the marks of a format by indexing a line of it. `None` if they do not tell where its texts are.
+fn edges(steps: &Steps, delimiters: Delimiters) -> Option<Edges> {
+    let mut line = steps.prefix.as_bytes().to_vec();
+    let mut texts = Vec::with_capacity(steps.steps.len() + 1);
+    texts.push(0..line.len());
+    let mut times = Vec::new();
+    for step in &steps.steps {
+        let value: &[u8] = match step.class {
+            Class::Time(Shape::Local) => b"21/Nov/2026:13:25:22 +0545",
+            Class::Time(Shape::Iso8601) => b"2026-11-21T13:25:22+05:45",
+            Class::Time(Shape::Msec) => b"1795246822.000",
+            _ => b"x",
+        };
+        if matches!(step.class, Class::Time(_)) {
+            times.push(line.len()..line.len() + value.len());
+        }
+        line.extend_from_slice(value);
+        texts.push(line.len()..line.len() + step.until.len());
+        line.extend_from_slice(step.until.as_bytes());
+    }
+    let mut quotes = 0;
+    let last = texts.len() - 1;
+    for (at, text) in texts.iter().enumerate() {
+        let text = &line[text.clone()];
+        let before = quotes;
+        quotes += text.iter().filter(|byte| **byte == b'"').count();
+        // Whether such a quote is a mark would depend on the value beside it.
+        let opens_at_once = at > 0 && before % 2 == 0 && text.first() == Some(&b'"');
+        let closes_at_last = at < last && quotes % 2 == 0 && text.last() == Some(&b'"');
+        if delimiters.are_quoted && (opens_at_once || closes_at_last) {
+            return None;
+        }
+        // A value that need not end at the quote could have delimiters in it, which are no marks there.
+        let is_inside = delimiters.are_quoted && quotes % 2 == 1;
+        let ends_at_quote =
+            |step: &Step| matches!(step.class, Class::Quoted | Class::Number | Class::Time(_));
+        if is_inside && !steps.steps.get(at).is_some_and(ends_at_quote) {
+            return None;
+        }
+    }
+    let mut index = Index::default();
+    index.read(&line, delimiters);
+    let marks = &index.marks()[1..];
+    let is_known = |mark: &u32| {
+        let mark = *mark as usize;
+        mark == line.len() || texts.iter().chain(&times).any(|range| range.contains(&mark))
+    };
+    if index.lines() != 1 || !marks.iter().all(is_known) {
+        return None;
+    }
+    let edge = |(at, text): (usize, &std::ops::Range<usize>)| match at {
+        0 => Some(Edge { mark: 0, offset: 1 }),
+        // What ends the line can be found from its end, too.
+        _ => match marks.iter().position(|mark| text.contains(&(*mark as usize))) {
+            Some(mark) => {
+                let offset = (marks[mark] - text.start as u32).wrapping_neg();
+                Some(Edge { mark: mark as u32 + 1, offset })
+            }
+            None if at == last => {
+                Some(Edge { mark: marks.len() as u32, offset: (text.len() as u32).wrapping_neg() })
+            }
+            None => None,
+        },
+    };
+    let texts = texts.iter().enumerate().map(edge).collect::<Option<_>>()?;
+    Some(Edges { texts, marks: marks.len() as u32 })
+}

@@ -1,0 +1,43 @@
+//! The fast path and the reference read the same lines, whatever the format is and whatever the log holds.
+#![no_main]
+
+use evs_core::bench::assert_agreement;
+use libfuzzer_sys::fuzz_target;
+
+const FIELDS: &[&str] = &[
+    "remote_addr",
+    "remote_user",
+    "request",
+    "request_method",
+    "uri",
+    "args",
+    "arg_c",
+    "arg_name",
+    "http_user_agent",
+    "upstream_response_time",
+    "arg_v",
+    "status",
+    "request_time",
+];
+
+const FORMATS: &[&str] = &[
+    "combined",
+    "common",
+    r#"$time_iso8601 [$remote_addr] "$request" $status $request_time $upstream_response_time"#,
+    "$msec\t$host\t$status\t$request_uri\t$http_user_agent",
+    r#"escape=json {"time":"$msec","r":"$request","s":$status,"a":"$http_user_agent"}"#,
+];
+
+// Two blocks of a usual format; or, if the first line is one, of the format that it says.
+fuzz_target!(|input: &[u8]| {
+    let middle = input.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+    let (first, last) = input.split_at(middle);
+    for format in FORMATS {
+        assert_agreement(format, FIELDS, &[first, last]).expect("a format");
+    }
+    let mut lines = input.splitn(2, |byte| *byte == b'\n');
+    if let (Some(Ok(format)), Some(block)) = (lines.next().map(str::from_utf8), lines.next()) {
+        // Any error is fine: most texts are no format.
+        let _ = assert_agreement(format, FIELDS, &[block]);
+    }
+});
