@@ -203,3 +203,21 @@ async fn rows_in_memory_stay_within_the_row_limit() {
         assert_eq!(counted(&pipeline, &sink).await, expected);
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn catching_up_keeps_to_the_lines_a_second_that_are_allowed() {
+    const LINES: u64 = 400_000;
+    const PER_SECOND: u64 = 200_000;
+    /// A chunk in the worker's hands and two that wait for it, before any of them is counted.
+    const AHEAD: u64 = 30_000;
+    let (place, expected) = Place::new(4000, LINES as usize / 4000);
+    let sink = Gate::default();
+    let pipeline =
+        place.builder(&sink).statistic(by_address()).lines_per_second_max(PER_SECOND).build().unwrap();
+    let begun = std::time::Instant::now();
+    let summary = pipeline.run_to_end(std::future::pending()).await.unwrap();
+    let least = Duration::from_millis((LINES - AHEAD) * 1000 / PER_SECOND);
+    assert!(begun.elapsed() >= least, "{:?}", begun.elapsed());
+    assert_eq!((summary.lines, summary.is_complete), (LINES, true));
+    assert_eq!(counted(&pipeline, &sink).await, expected);
+}

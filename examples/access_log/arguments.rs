@@ -32,6 +32,9 @@ pub(crate) struct Arguments {
     /// Threads that parse and count
     #[arg(long, value_name = "N", default_value_t = 1, allow_negative_numbers = true)]
     pub(crate) workers: usize,
+    /// Lines read a second at most, so that catching up leaves the processor to others
+    #[arg(long, value_name = "N")]
+    pub(crate) lines_per_second: Option<u64>,
     /// Where a new source begins: at the oldest rotated file, or at the start or the end of the live one
     #[arg(long, value_name = "WHERE", value_enum, default_value = "start")]
     pub(crate) from: Begin,

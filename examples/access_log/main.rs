@@ -98,6 +98,9 @@ async fn build(
         .state_dir(state)
         .workers(arguments.workers)
         .begin(arguments.from.into());
+    if let Some(lines) = arguments.lines_per_second {
+        builder = builder.lines_per_second_max(lines);
+    }
     let specs = if arguments.stats.is_empty() {
         vec!["requests; window=60s; by=status; count; sum=body_bytes_sent".to_owned()]
     } else {

@@ -70,6 +70,7 @@ fn impossible_arguments_are_named_with_what_they_may_be() {
         (&["--workers", "0"], &["workers", "1 to 256"]),
         (&["--workers", "257"], &["workers", "1 to 256"]),
         (&["--workers", "-1"], &["--workers"]),
+        (&["--lines-per-second", "0"], &["lines_per_second_max", "1 or more"]),
         (&["--source", "Web 1"], &["source", "a-z, 0-9, _ and -"]),
         (&["--nonsense"], &["--nonsense"]),
     ];

@@ -56,6 +56,7 @@ pub struct PipelineBuilder {
     grace: Duration,
     line_bytes_max: u64,
     workers: usize,
+    lines_per_second_max: Option<u64>,
     poll_every: Duration,
     drain_timeout: Duration,
     sink_timeout: Duration,
@@ -82,6 +83,7 @@ impl PipelineBuilder {
             grace: Duration::from_secs(10),
             line_bytes_max: 1 << 20,
             workers: 1,
+            lines_per_second_max: None,
             poll_every: Duration::from_millis(250),
             drain_timeout: Duration::from_secs(10),
             sink_timeout: Duration::from_secs(300),
@@ -159,6 +161,14 @@ impl PipelineBuilder {
     /// How many threads parse and aggregate: 1 by default, at most 256.
     pub fn workers(mut self, workers: usize) -> Self {
         self.workers = workers;
+        self
+    }
+
+    /// How many lines a second are read at most, so that catching up with a log of hours does not take the processor from
+    /// the service around it. Over any second and more; reading goes on in steps of some thousand lines. No limit by
+    /// default.
+    pub fn lines_per_second_max(mut self, lines: u64) -> Self {
+        self.lines_per_second_max = Some(lines);
         self
     }
 
@@ -297,6 +307,7 @@ impl PipelineBuilder {
             plan,
             parser,
             workers: self.workers,
+            lines_per_second_max: self.lines_per_second_max,
             poll_every: self.poll_every,
             drain_timeout: self.drain_timeout,
             sink_timeout: self.sink_timeout,
@@ -320,6 +331,7 @@ impl PipelineBuilder {
         };
         let millisecond = Duration::from_millis(1);
         check((1..=256).contains(&self.workers), "workers", self.workers.to_string(), "1 to 256")?;
+        check(self.lines_per_second_max != Some(0), "lines_per_second_max", "0".to_owned(), "1 or more")?;
         check(
             (1 << 10..=64 << 20).contains(&self.line_bytes_max),
             "line_bytes_max",

@@ -4,6 +4,7 @@ mod builder;
 mod committer;
 mod control;
 mod lock;
+mod pace;
 mod reader;
 mod rejects;
 mod reserve;
@@ -80,6 +81,7 @@ struct Config {
     plan: Plan,
     parser: LineParser,
     workers: usize,
+    lines_per_second_max: Option<u64>,
     poll_every: Duration,
     drain_timeout: Duration,
     sink_timeout: Duration,

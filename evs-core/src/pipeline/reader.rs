@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{committer::Message, control::Control};
+use super::{committer::Message, control::Control, pace::Pace};
 use crate::{
     Error,
     aggregate::{Part, Skip, Worker},
@@ -74,6 +74,7 @@ pub(super) struct Reader {
     board: Arc<Board>,
     tailer: Tailer,
     poll_every: Duration,
+    pace: Option<Pace>,
     to_end: bool,
     workers: Vec<SyncSender<Work>>,
     next_worker: usize,
@@ -97,6 +98,7 @@ pub(super) struct ReaderParts {
     pub(super) control: Arc<Control>,
     pub(super) board: Arc<Board>,
     pub(super) poll_every: Duration,
+    pub(super) lines_per_second_max: Option<u64>,
     pub(super) to_end: bool,
     pub(super) workers: Vec<SyncSender<Work>>,
     pub(super) committer: Sender<Message>,
@@ -129,6 +131,7 @@ impl Reader {
         let now = Instant::now();
         let timetable = |flush_every| Timetable { flush_every, due: now + flush_every, is_dirty: false };
         Self {
+            pace: parts.lines_per_second_max.map(|max| Pace::new(max, now, parts.board.lines.load(Relaxed))),
             source: parts.source,
             path,
             control: parts.control,
@@ -169,6 +172,11 @@ impl Reader {
             }
             if self.must_wait() {
                 self.control.wake.wait(POLL_BUSY);
+                continue;
+            }
+            let lines = self.board.lines.load(Relaxed);
+            if let Some(wait) = self.pace.as_mut().and_then(|pace| pace.wait(now, lines)) {
+                self.control.wake.wait(wait.min(POLL_BUSY));
                 continue;
             }
             if let Some(chunk) = self.next_chunk()? {

@@ -204,6 +204,7 @@ impl Pipeline {
             control: Arc::clone(control),
             board: Arc::clone(&self.board),
             poll_every: config.poll_every,
+            lines_per_second_max: config.lines_per_second_max,
             to_end,
             workers: queues,
             committer: committer.clone(),

@@ -1,0 +1,61 @@
+//! A limit on how fast the log is read.
+
+use std::time::{Duration, Instant};
+
+/// Time that was not used is kept for that long: what is waited for is never met to the millisecond.
+const CREDIT: Duration = Duration::from_millis(100);
+
+/// Keeps reading to a number of lines a second.
+#[derive(Debug)]
+pub(super) struct Pace {
+    per_second: u64,
+    /// From when on lines are counted against time.
+    since: Instant,
+    /// How many lines there were then.
+    lines: u64,
+}
+
+impl Pace {
+    pub(super) fn new(per_second: u64, now: Instant, lines: u64) -> Self {
+        Self { per_second, since: now, lines }
+    }
+
+    /// How long nothing more is to be read, now that so many lines have been.
+    pub(super) fn wait(&mut self, now: Instant, lines: u64) -> Option<Duration> {
+        let nanoseconds = u128::from(lines - self.lines) * 1_000_000_000 / u128::from(self.per_second);
+        let due = self.since + Duration::from_nanos(nanoseconds.try_into().unwrap_or(u64::MAX));
+        if now.duration_since(due) > CREDIT {
+            (self.since, self.lines) = (now - CREDIT, lines);
+        }
+        due.checked_duration_since(now).filter(|wait| !wait.is_zero())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn milliseconds(count: u64) -> Duration {
+        Duration::from_millis(count)
+    }
+
+    #[test]
+    fn lines_take_their_time() {
+        let start = Instant::now();
+        let mut pace = Pace::new(1000, start, 70);
+        assert_eq!(pace.wait(start, 70), None);
+        assert_eq!(pace.wait(start, 570), Some(milliseconds(500)));
+        assert_eq!(pace.wait(start + milliseconds(200), 570), Some(milliseconds(300)));
+        assert_eq!(pace.wait(start + milliseconds(500), 570), None);
+        assert_eq!(pace.wait(start + milliseconds(500), 670), Some(milliseconds(100)));
+    }
+
+    #[test]
+    fn a_log_that_was_quiet_is_read_no_faster_afterwards() {
+        let start = Instant::now();
+        let mut pace = Pace::new(1000, start, 0);
+        let later = start + Duration::from_secs(3600);
+        assert_eq!(pace.wait(later, 10), None);
+        assert_eq!(pace.wait(later, 1110), Some(milliseconds(1000)));
+    }
+}
