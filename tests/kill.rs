@@ -5,6 +5,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+#[path = "../benches/support/mod.rs"]
+mod bench_support;
 mod support;
 
 use std::{
@@ -13,39 +15,55 @@ use std::{
     time::Duration,
 };
 
-use evs_testkit::{Generator, Kind, Mix, Random, RotatingLog};
-use support::{access_log, spec, sqlite_totals};
+use evs::prelude::*;
+use evs_testkit::{Generator, Kind, Mix, Options, Random, RotatingLog, Workload};
+use support::{access_log, digest_of, schema_of, spec, sqlite_totals};
 
 /// Statistics that are cut at different times, so that after a kill each goes on from another position.
 const STATISTICS: [(&str, &str); 3] =
     [("often", "flush=50ms"), ("seldom", "flush=700ms"), ("early", "flush=5s; rows=4")];
+const MIX: Mix = Mix { malformed_every: 97, odd_every: 101 };
 
-fn start(dir: &Path, kind: Kind, workers: &str, once: bool) -> Child {
-    let mut command = Command::new(access_log());
-    command.arg("--log").arg(dir.join("access.log")).arg("--state").arg(dir.join("state"));
-    command.arg("--sink").arg(format!("sqlite://{}", dir.join("stats.db").display()));
-    command.args(["--format", evs_testkit::log_format(kind), "--workers", workers]);
-    for (name, settings) in STATISTICS {
-        command.args(["--stat", &spec(kind, name, settings)]);
-    }
-    if once {
-        command.arg("--once");
-    }
-    command.stdout(Stdio::null()).spawn().unwrap()
+/// What the process is told.
+struct Job {
+    format: &'static str,
+    statistics: Vec<String>,
+    workers: &'static str,
+    /// The writer writes up to that many lines at a time.
+    lines_max: u64,
 }
 
-async fn survives_kills(kind: Kind, workers: &str, seed: u64) {
+impl Job {
+    fn of_kind(kind: Kind, workers: &'static str) -> Self {
+        let statistics = STATISTICS.iter().map(|(name, settings)| spec(kind, name, settings)).collect();
+        Self { format: evs_testkit::log_format(kind), statistics, workers, lines_max: 2000 }
+    }
+
+    fn start(&self, dir: &Path, once: bool) -> Child {
+        let mut command = Command::new(access_log());
+        command.arg("--log").arg(dir.join("access.log")).arg("--state").arg(dir.join("state"));
+        command.arg("--sink").arg(format!("sqlite://{}", dir.join("stats.db").display()));
+        command.args(["--format", self.format, "--workers", self.workers]);
+        for statistic in &self.statistics {
+            command.args(["--stat", statistic]);
+        }
+        if once {
+            command.arg("--once");
+        }
+        command.stdout(Stdio::null()).spawn().unwrap()
+    }
+}
+
+/// Kills the process again and again while the log grows and is rotated, and lets it come to the end at last.
+async fn kill_and_finish(dir: &Path, job: &Job, generator: Generator, seed: u64) -> RotatingLog {
     let kills: u64 = std::env::var("EVS_KILLS").map_or(25, |kills| kills.parse().unwrap());
-    let dir = tempfile::tempdir().unwrap();
-    let mix = Mix { malformed_every: 97, odd_every: 101 };
-    let generator = Generator::new(kind, mix, seed);
-    let mut log = RotatingLog::create(dir.path().join("access.log"), generator, seed).unwrap();
+    let mut log = RotatingLog::create(dir.join("access.log"), generator, seed).unwrap();
     let mut random = Random::new(seed);
     for _ in 0..kills {
-        let mut process = start(dir.path(), kind, workers, false);
+        let mut process = job.start(dir, false);
         // The writer's pace decides when the process dies: after up to 40 of its steps.
         for _ in 0..1 + random.below(40) {
-            log.write(1 + random.below(2000)).unwrap();
+            log.write(1 + random.below(job.lines_max)).unwrap();
             if random.below(20) == 0 {
                 log.rotate().unwrap();
             }
@@ -55,13 +73,21 @@ async fn survives_kills(kind: Kind, workers: &str, seed: u64) {
         process.wait().unwrap();
         // Some of what happens, happens while it is down.
         for _ in 0..random.below(3) {
-            log.write(1 + random.below(2000)).unwrap();
+            log.write(1 + random.below(job.lines_max)).unwrap();
             log.rotate().unwrap();
         }
     }
-    let generator = log.finish().unwrap();
-    let status = start(dir.path(), kind, workers, true).wait().unwrap();
+    log.finish().unwrap();
+    let status = job.start(dir, true).wait().unwrap();
     assert!(status.success(), "{status}");
+    log
+}
+
+async fn survives_kills(kind: Kind, workers: &'static str, seed: u64) {
+    let dir = tempfile::tempdir().unwrap();
+    let generator = Generator::new(kind, MIX, seed);
+    let mut log = kill_and_finish(dir.path(), &Job::of_kind(kind, workers), generator, seed).await;
+    let generator = log.finish().unwrap();
     let lines = |totals: &evs_testkit::Totals| totals.values().map(|total| total.0).sum::<u64>();
     for (name, _) in STATISTICS {
         let totals = sqlite_totals(&dir.path().join("stats.db"), kind, name).await;
@@ -78,4 +104,27 @@ async fn no_line_is_lost_or_counted_twice_with_one_worker() {
 #[tokio::test]
 async fn no_line_is_lost_or_counted_twice_with_four_workers() {
     survives_kills(Kind::Ads, "4", 2).await;
+}
+
+#[tokio::test]
+async fn no_line_is_lost_or_counted_twice_in_thirty_statistics() {
+    let (workload, seed) = (Workload::Cdn30, 3);
+    let dir = tempfile::tempdir().unwrap();
+    let settings = ["flush=50ms", "flush=700ms", "flush=5s; rows=1000"].into_iter().cycle();
+    let statistics = workload.statistics().iter().zip(settings);
+    let job = Job {
+        format: workload.log_format(),
+        statistics: statistics.map(|(spec, settings)| format!("{spec}; {settings}")).collect(),
+        workers: "4",
+        lines_max: 100,
+    };
+    let options = Options { mix: MIX, is_shuffled: true, seed };
+    let mut log = kill_and_finish(dir.path(), &job, Generator::of(workload, options), seed).await;
+    let sink = SqliteSink::open(dir.path().join("stats.db")).await.unwrap();
+    let expected = log.finish().unwrap().digests();
+    for (statistic, expected) in bench_support::statistics(workload).into_iter().zip(expected) {
+        let schema = schema_of(workload.log_format(), statistic);
+        let found = digest_of(&sink, &schema).await;
+        assert_eq!(found, expected, "{}, seed {seed}: lost or counted twice", schema.statistic);
+    }
 }

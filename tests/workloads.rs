@@ -4,32 +4,19 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 #[path = "../benches/support/mod.rs"]
+mod bench_support;
 mod support;
 
 use std::sync::Arc;
 
-use evs::{Schema, prelude::*, sink::MemorySink};
-use evs_testkit::{Digest, Generator, Mix, Options, Workload};
-use support::{format, statistics};
+use bench_support::{format, statistics};
+use evs::{prelude::*, sink::MemorySink};
+use evs_testkit::{Generator, Mix, Options, Workload};
+use support::digest_of;
 
 const LINES: u64 = 50_000;
 const OPTIONS: Options =
     Options { mix: Mix { malformed_every: 500, odd_every: 500 }, is_shuffled: true, seed: 5 };
-
-async fn digest(sink: &MemorySink, schema: &Schema) -> Digest {
-    let rows = sink.totals(schema, i64::MIN..i64::MAX).await.unwrap();
-    let (mut digest, mut cursor) = (Digest::default(), rows.cursor());
-    while let Some(row) = cursor.next_row() {
-        let lines = u64::try_from(row.values[0].unwrap()).unwrap();
-        digest.add(
-            row.window_start,
-            row.keys.iter().copied(),
-            lines,
-            row.values.get(1).map(|value| value.unwrap()),
-        );
-    }
-    digest
-}
 
 async fn counts_exactly(workload: Workload, workers: usize) {
     let dir = tempfile::tempdir().unwrap();
@@ -53,7 +40,7 @@ async fn counts_exactly(workload: Workload, workers: usize) {
     let name = workload.name();
     assert_eq!((summary.lines, summary.rejected), generator.counts(), "{name}");
     for (schema, expected) in pipeline.schemas().zip(generator.digests()) {
-        assert_eq!(digest(&sink, schema).await, expected, "{name}, {}", schema.statistic);
+        assert_eq!(digest_of(&*sink, schema).await, expected, "{name}, {}", schema.statistic);
     }
 }
 

@@ -215,7 +215,7 @@ async fn catching_up_keeps_to_the_lines_a_second_that_are_allowed() {
     let pipeline =
         place.builder(&sink).statistic(by_address()).lines_per_second_max(PER_SECOND).build().unwrap();
     let begun = std::time::Instant::now();
-    let summary = pipeline.run_to_end(std::future::pending()).await.unwrap();
+    let summary = pipeline.run_to_end(pending()).await.unwrap();
     let least = Duration::from_millis((LINES - AHEAD) * 1000 / PER_SECOND);
     assert!(begun.elapsed() >= least, "{:?}", begun.elapsed());
     assert_eq!((summary.lines, summary.is_complete), (LINES, true));

@@ -41,7 +41,7 @@ fn run_with(place: &Place, calls: &str, fault: &str, paths: &[&str]) -> Outcome 
 
 const LOG: &str = "access.log";
 const BINLOG: &str = "state/binlog-0000000000000001.evs";
-const WAL: &str = "stats.db-wal";
+const WAL: &str = "database/stats.db-wal";
 
 /// Lines for a few cuts.
 const LINES: u64 = 3_000;
@@ -191,7 +191,7 @@ async fn interrupted_reads_and_writes_are_made_again() {
     }
     let mut place = Place::new(Kind::Combined, 33);
     place.write(LINES);
-    let paths = [LOG, BINLOG, "stats.db", WAL];
+    let paths = [LOG, BINLOG, "database/stats.db", WAL];
     let outcome = run_with(&place, "pread64,pwrite64,ftruncate", "error=EINTR:when=1+2", &paths);
     outcome.assert_complete();
     assert_eq!(outcome.lines(), LINES);

@@ -14,7 +14,7 @@ use std::{
 };
 
 use evs::{Schema, prelude::*};
-use evs_testkit::{Kind, Totals};
+use evs_testkit::{Digest, Kind, Totals};
 
 fn fields(kind: Kind) -> (&'static [&'static str], &'static str) {
     match kind {
@@ -73,6 +73,18 @@ pub(crate) async fn totals_of(sink: &dyn Sink, schema: &Schema) -> Totals {
         totals.insert((row.window_start, keys), (u64::try_from(count).unwrap(), sum));
     }
     totals
+}
+
+/// What a sink has of a workload's statistic, as its generator knows it.
+pub(crate) async fn digest_of(sink: &dyn Sink, schema: &Schema) -> Digest {
+    let rows = sink.totals(schema, i64::MIN..i64::MAX).await.unwrap();
+    let (mut digest, mut cursor) = (Digest::default(), rows.cursor());
+    while let Some(row) = cursor.next_row() {
+        let lines = u64::try_from(row.values[0].unwrap()).unwrap();
+        let value = row.values.get(1).map(|value| value.unwrap());
+        digest.add(row.window_start, row.keys.iter().copied(), lines, value);
+    }
+    digest
 }
 
 /// The example that anyone can point at a log, built from the sources as they are.
