@@ -295,6 +295,24 @@ mod tests {
         }
     }
 
+    /// Single lines that once were read otherwise than by the reference.
+    #[test]
+    fn they_agree_on_what_they_disagreed_on() {
+        let zeros = "\0".repeat(26);
+        for (format, line) in [
+            // Bytes that were never written, as a crash leaves them.
+            ("$remote_addr [$time_local] $status", format!("1 [{zeros}] 200")),
+            ("$remote_addr [$time_iso8601] $status", format!("1 [{}] 200", &zeros[1..])),
+            ("$msec $time_local $status", format!("1795246765.707 {zeros} 200")),
+            // The `-` behind a number that may be missing is the number.
+            ("$msec $remote_port- $status", "1795246765.707 - 200".to_owned()),
+            ("escape=json $msec $connection-x $status", "1795246765.707 -x 200".to_owned()),
+            ("$msec $remote_port-", "1795246765.707 -".to_owned()),
+        ] {
+            assert!(assert_agreement(format, FIELDS, &[line.as_bytes()]).is_ok(), "{format}");
+        }
+    }
+
     #[test]
     fn the_formats_that_people_use_have_a_fast_path() {
         for format in [
