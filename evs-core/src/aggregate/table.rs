@@ -183,6 +183,11 @@ impl Table {
         self.rows.key_bytes
     }
 
+    #[cfg(test)]
+    pub(super) fn joined_len(&self) -> usize {
+        self.rows.joined.iter().map(Vec::len).sum()
+    }
+
     /// Adds lines: `numbers` has for each measure, but for counts, the numbers of the lines.
     pub(super) fn add(&mut self, windows: &Windows, keys: &Keys<'_>, numbers: &[Option<&NumberColumn>]) {
         self.find_slots(windows);
@@ -238,7 +243,8 @@ impl Table {
             }
             [.., (dictionary, ids)] => {
                 let mut joined = std::mem::take(&mut self.joined_ids);
-                let first = if self.joined.is_empty() { keys[0].1 } else { self.join(keys, &mut joined) };
+                let first =
+                    if self.joined.is_empty() { keys[0].1 } else { self.join(windows, keys, &mut joined) };
                 let ids = windows.iter().zip(first.iter().zip(ids));
                 let pair = |first: u32, second: u32| u64::from(first) << 32 | u64::from(second);
                 let (height, width) = (keys[0].0.len(), dictionary.len().next_power_of_two());
@@ -264,12 +270,16 @@ impl Table {
         }
     }
 
-    /// Joins all keys but the last to one id.
-    fn join<'i>(&mut self, keys: &Keys<'_>, joined: &'i mut Vec<u32>) -> &'i [u32] {
+    /// Joins all keys but the last to one id. Lines whose window is past have no rows that a limit could count,
+    /// so nothing is kept of them: they get any id.
+    fn join<'i>(&mut self, windows: &[u32], keys: &Keys<'_>, joined: &'i mut Vec<u32>) -> &'i [u32] {
         joined.clear();
         joined.extend_from_slice(keys[0].1);
         for ((index, pairs), (_, ids)) in self.joined.iter_mut().zip(&mut self.rows.joined).zip(&keys[1..]) {
-            for (first, second) in joined.iter_mut().zip(*ids) {
+            for ((first, second), window) in joined.iter_mut().zip(*ids).zip(windows) {
+                if self.slot_of[*window as usize] == PAST {
+                    continue;
+                }
                 let pair = u64::from(*first) << 32 | u64::from(*second);
                 let (id, is_new) = index.number(pair, 0, pairs.len() as u32);
                 if is_new {

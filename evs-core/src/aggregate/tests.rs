@@ -83,11 +83,12 @@ fn format() -> LogFormat {
 }
 
 /// What happens to the lines: which worker gets them, which statistics have counted them before, and whether
-/// there is a cut behind them.
-type Step = (Vec<String>, usize, u8, bool);
+/// the statistics that are cut behind them.
+type Step = (Vec<String>, usize, u8, u8);
 
 fn step() -> impl Strategy<Value = Step> {
-    (vec(line(), 0..30), 0..2_usize, prop_oneof![3 => Just(0_u8), 1 => any::<u8>()], any::<bool>())
+    let skipped = prop_oneof![3 => Just(0_u8), 1 => any::<u8>()];
+    (vec(line(), 0..30), 0..2_usize, skipped, prop_oneof![Just(0), Just(u8::MAX), any::<u8>()])
 }
 
 proptest! {
@@ -107,15 +108,18 @@ proptest! {
         let (mut rejected, mut lines_seen) = (Vec::new(), 0);
         let mut found = vec![(Contents::new(), Contents::new()); statistics.len()];
         let mut tally = Tally::default();
-        let steps = steps.into_iter().chain([(Vec::new(), 0, 0, true)]);
-        for (number, (lines, worker, skipped, is_cut)) in steps.enumerate() {
+        let steps = steps.into_iter().chain([(Vec::new(), 0, 0, u8::MAX)]);
+        let mut bytes_seen = 0;
+        let mut last_seconds = [None; 2];
+        for (number, (lines, at_worker, skipped, cut)) in steps.enumerate() {
             let block = lines.iter().map(|line| format!("{line}\n")).collect::<String>();
             let skip = Skip { statistics: all.iter().map(|at| skipped >> at & 1 == 1).collect(), tally: skipped & 128 != 0 };
-            let worker = &mut workers[worker];
+            let worker = &mut workers[at_worker];
             worker.set_now(NOW);
             worker.lines(block.as_bytes(), number as u64, 7, Some(&skip));
             let mut at = 7;
             let late_before = plain.too_late;
+            plain.last_seconds = last_seconds[at_worker];
             for line in &lines {
                 if let Err(rejection) = plain.line(line.as_bytes(), NOW, &skip.statistics)
                     && !skip.tally
@@ -128,20 +132,25 @@ proptest! {
                 plain.too_late = late_before;
             } else {
                 lines_seen += lines.len() as u64;
+                bytes_seen += block.len() as u64;
             }
+            last_seconds[at_worker] = plain.last_seconds;
+            prop_assert_eq!(worker.seen().last_seconds, plain.last_seconds);
             for statistic in worker.full(1) {
                 prop_assert!(all.contains(&statistic));
             }
-            if !is_cut {
+            let cut: Vec<usize> = all.iter().copied().filter(|at| cut >> at & 1 == 1).collect();
+            if cut.is_empty() {
                 continue;
             }
-            let parts: Vec<Part> = workers.iter_mut().map(|worker| worker.cut(&all)).collect();
-            let mut gathered: Vec<Vec<TableRows>> = vec![Vec::new(); all.len()];
+            last_seconds = [None; 2];
+            let parts: Vec<Part> = workers.iter_mut().map(|worker| worker.cut(&cut)).collect();
+            let mut gathered: Vec<Vec<TableRows>> = vec![Vec::new(); cut.len()];
             for part in parts {
                 tally.add(part.tally);
                 gathered.iter_mut().zip(part.rows).for_each(|(gathered, rows)| gathered.extend(rows));
             }
-            for (at, parts) in gathered.into_iter().enumerate() {
+            for (at, parts) in cut.into_iter().zip(gathered) {
                 let (schema, kinds) = (&schemas[at].0, &plan.statistics[at].kinds);
                 let rows = merge(&parts, schema.keys.len(), kinds).unwrap();
                 let expected = plain.tables[at].take().to_rows();
@@ -157,9 +166,30 @@ proptest! {
         tally.samples.sort_by_key(|line| (line.file, line.offset));
         let samples: Vec<(u64, u64, Rejection)> =
             tally.samples.iter().map(|line| (line.file, line.offset, line.rejection)).collect();
+        prop_assert_eq!(tally.seen.rejected, rejected.len() as u64);
         prop_assert_eq!(samples, rejected);
-        prop_assert_eq!((tally.seen.lines, tally.seen.too_late), (lines_seen, plain.too_late));
+        prop_assert_eq!((tally.seen.lines, tally.seen.bytes), (lines_seen, bytes_seen));
+        prop_assert_eq!(tally.seen.too_late, plain.too_late);
     }
+}
+
+#[test]
+fn lines_whose_window_is_past_take_no_room() {
+    let keys = ["remote_addr", "http_x", "status"];
+    let statistic =
+        Statistic::named("s").group_by(keys).measure(count()).retain(std::time::Duration::from_secs(60));
+    let schema = statistic.schema();
+    let plan = Plan::new([(&*schema, 10)]);
+    let mut worker = Worker::new(plan.clone(), plan.parser(&format()).unwrap(), true);
+    worker.set_now(NOW);
+    for addr in 0..3 {
+        for x in 0..3 {
+            let line = format!("{addr} {}.000 \"\" 200 1 \"{x}\"\n", NOW - 1000);
+            worker.lines(line.as_bytes(), 1, 0, None);
+        }
+    }
+    assert_eq!(worker.seen().too_late, 9);
+    assert_eq!((worker.rows(), worker.joined()), (0, 0));
 }
 
 #[test]

@@ -201,6 +201,12 @@ impl Worker {
         (0..self.tables.len()).map(|at| self.rows_of(at)).sum()
     }
 
+    /// The joined ids held, over all statistics.
+    #[cfg(test)]
+    pub(super) fn joined(&self) -> usize {
+        self.tables.iter().map(Table::joined_len).sum()
+    }
+
     /// The statistics that have reached this worker's share, one in `workers`, of their row limit or of
     /// [`KEY_BYTES_MAX`].
     pub(crate) fn full(&self, workers: usize) -> impl Iterator<Item = usize> {

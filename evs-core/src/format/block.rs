@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// How many lines are taken apart at a time: as many as their columns find room in the cache beside the block.
-const LINES_MAX: usize = 256;
+const LINES_MAX: usize = if cfg!(test) { 16 } else { 256 };
 /// Offsets in a block are kept in 31 bits, and the index needs room for one newline more.
 const BLOCK_BYTES_MAX: usize = (1 << 31) - 2;
 

@@ -322,8 +322,10 @@ fn class_checks(
         Class::Quoted => {}
         Class::Time(shape) => checks.push(Check::Time(place, Box::new(RecentTimes::new(shape, false)))),
         Class::Number => {
-            // It would take them for its own.
-            if until.first().is_some_and(|byte| byte.is_ascii_digit() || *byte == b'.') {
+            // It would take them for its own, and a `-` if there is nothing before it.
+            let takes =
+                |byte: &u8| byte.is_ascii_digit() || *byte == b'.' || (*byte == b'-' && step.may_be_empty);
+            if until.first().is_some_and(takes) {
                 return None;
             }
             checks.push(Check::Number { step: index, place, may_be_empty: step.may_be_empty });

@@ -139,17 +139,22 @@ pub(super) struct RecentTimes {
     times: [RecentTime; 16],
 }
 
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 struct RecentTime {
-    /// The first and the last 16 bytes, which overlap. All zero for none: that is not a time.
+    /// The first and the last 16 bytes, which overlap.
     head: [u8; 16],
     tail: [u8; 16],
     seconds: i64,
 }
 
+impl RecentTime {
+    /// No text has these, as they do not agree where they overlap.
+    const NONE: Self = Self { head: [0; 16], tail: [1; 16], seconds: 0 };
+}
+
 impl RecentTimes {
     pub(super) fn new(shape: Shape, is_the_time: bool) -> Self {
-        Self { shape, is_the_time, times: [RecentTime::default(); 16] }
+        Self { shape, is_the_time, times: [RecentTime::NONE; 16] }
     }
 
     /// The seconds of a time; 0 if they are not asked for. `None` if `text` is not a time.
@@ -410,6 +415,9 @@ mod tests {
             "795246765.1234",
             "123456789012.345",
             "1234567890123.345",
+            &"\0".repeat(25),
+            &"\0".repeat(26),
+            &"\u{1}".repeat(26),
             "",
         ];
         for shape in [Shape::Local, Shape::Iso8601, Shape::Msec] {
