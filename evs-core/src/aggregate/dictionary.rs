@@ -9,6 +9,8 @@ use crate::format::{Columns, Span};
 const SHORT_BYTES: usize = 16;
 /// How many bytes of texts a dictionary holds.
 const BYTES_MAX: usize = 16 << 20;
+/// How many bytes of texts are kept from one cut to the next.
+const LARGE_BYTES: usize = 2 << 20;
 
 /// Texts by their ids, which are numbers from 0 on.
 #[derive(Clone, Debug, Default)]
@@ -81,9 +83,9 @@ impl Dictionary {
         self.texts.len() >= self.texts_max || self.texts.bytes.len() >= BYTES_MAX
     }
 
-    /// Whether a good part of the room it may take is taken.
-    pub(super) fn is_half_full(&self) -> bool {
-        self.texts.len() >= self.texts_max / 2 || self.texts.bytes.len() >= BYTES_MAX / 2
+    /// Whether it is better begun anew when nobody uses it: what it holds costs more memory than it saves work.
+    pub(super) fn is_large(&self) -> bool {
+        self.texts.len() >= self.texts_max / 2 || self.texts.bytes.len() >= LARGE_BYTES
     }
 
     pub(super) fn begin_anew(&mut self) {

@@ -184,7 +184,7 @@ impl Worker {
         for field in 0..self.dictionaries.len() {
             let is_used =
                 |at: usize| self.plan.statistics[at].keys.contains(&field) && self.tables[at].len() > 0;
-            if self.dictionaries[field].is_half_full() && !(0..self.tables.len()).any(is_used) {
+            if self.dictionaries[field].is_large() && !(0..self.tables.len()).any(is_used) {
                 self.begin_anew(field);
             }
         }
