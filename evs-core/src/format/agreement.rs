@@ -381,6 +381,23 @@ mod tests {
     }
 
     #[test]
+    fn they_agree_on_every_short_request() {
+        let pieces = ["GET ", " ", "/", "?", "c=", "C", "&", "#", "%2f+", ".", " HTTP/1.1"];
+        let requests = all_lines(&pieces, 4);
+        for (format, before, behind) in [
+            (r#"$msec "$request""#, "", ""),
+            (r#"$msec "$request""#, "GET /", " HTTP/1.1"),
+            (r#"$msec "$request""#, "GET /?long_name=1&", " HTTP/2.0"),
+            (r#"$msec "$request_uri""#, "/", ""),
+            (r#"$msec "$args""#, "c=", "&v=1"),
+        ] {
+            let line = |request: &str| format!("1795246765.707 \"{before}{request}{behind}\"\n");
+            let lines: String = requests.lines().map(line).collect();
+            assert_eq!(assert_agreement(format, FIELDS, &[lines.as_bytes()]), Ok(true));
+        }
+    }
+
+    #[test]
     fn the_formats_that_people_use_have_a_fast_path() {
         for format in [
             "combined",
