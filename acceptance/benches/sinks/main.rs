@@ -11,6 +11,7 @@ mod cassandra;
 mod mongo;
 mod mysql;
 mod postgres;
+mod sql;
 mod sqlite;
 
 use std::{

@@ -1,47 +1,15 @@
 //! What evs's sink is compared with: prepared upserts of many rows, a transaction for each batch.
 
-use sqlx::{AssertSqlSafe, Connection, MySqlConnection};
-
-use super::{ByHand as _, HandRow};
+use sqlx::{Connection, MySqlConnection};
 
 /// Rows in a statement.
 const ROWS: usize = 1000;
 
-/// A table with a row for each window and keys.
-pub(crate) struct ByHand {
-    connection: MySqlConnection,
-}
+super::sql::sql_by_hand!(MySqlConnection, |row| row.window_start, row.decimal());
 
 impl ByHand {
     pub(crate) async fn open(url: &str) -> Self {
-        let mut by_hand = Self { connection: MySqlConnection::connect(url).await.expect("a server") };
-        by_hand.fresh().await;
-        by_hand
-    }
-}
-
-impl super::ByHand for ByHand {
-    async fn fresh(&mut self) {
-        for sql in ["DROP TABLE IF EXISTS by_hand", CREATE] {
-            sqlx::raw_sql(sql).execute(&mut self.connection).await.expect("an empty table");
-        }
-    }
-
-    async fn insert(&mut self, rows: &[HandRow]) {
-        let mut transaction = self.connection.begin().await.expect("a transaction");
-        for rows in rows.chunks(ROWS) {
-            let mut query = sqlx::query(AssertSqlSafe(upsert(rows.len())));
-            for row in rows {
-                query = query
-                    .bind(row.window_start)
-                    .bind(&row.campaign)
-                    .bind(&row.kind)
-                    .bind(row.count)
-                    .bind(row.decimal());
-            }
-            query.execute(&mut *transaction).await.expect("the rows are added");
-        }
-        transaction.commit().await.expect("the rows are durable");
+        Self::over(MySqlConnection::connect(url).await.expect("a server")).await
     }
 }
 

@@ -1,47 +1,15 @@
 //! What evs's sink is compared with: prepared upserts of many rows, a transaction for each batch.
 
-use sqlx::{AssertSqlSafe, Connection, PgConnection};
-
-use super::{ByHand as _, HandRow};
+use sqlx::{Connection, PgConnection};
 
 /// Rows in a statement.
 const ROWS: usize = 1000;
 
-/// A table with a row for each window and keys.
-pub(crate) struct ByHand {
-    connection: PgConnection,
-}
+super::sql::sql_by_hand!(PgConnection, |row| row.window_start as f64, row.decimal());
 
 impl ByHand {
     pub(crate) async fn open(url: &str) -> Self {
-        let mut by_hand = Self { connection: PgConnection::connect(url).await.expect("a server") };
-        by_hand.fresh().await;
-        by_hand
-    }
-}
-
-impl super::ByHand for ByHand {
-    async fn fresh(&mut self) {
-        for sql in ["DROP TABLE IF EXISTS by_hand", CREATE] {
-            sqlx::raw_sql(sql).execute(&mut self.connection).await.expect("an empty table");
-        }
-    }
-
-    async fn insert(&mut self, rows: &[HandRow]) {
-        let mut transaction = self.connection.begin().await.expect("a transaction");
-        for rows in rows.chunks(ROWS) {
-            let mut query = sqlx::query(AssertSqlSafe(upsert(rows.len())));
-            for row in rows {
-                query = query
-                    .bind(row.window_start as f64)
-                    .bind(&row.campaign)
-                    .bind(&row.kind)
-                    .bind(row.count)
-                    .bind(row.decimal());
-            }
-            query.execute(&mut *transaction).await.expect("the rows are added");
-        }
-        transaction.commit().await.expect("the rows are durable");
+        Self::over(PgConnection::connect(url).await.expect("a server")).await
     }
 }
 

@@ -3,19 +3,18 @@
 use std::path::Path;
 
 use sqlx::{
-    AssertSqlSafe, ConnectOptions, Connection, SqliteConnection,
+    ConnectOptions, Connection, SqliteConnection,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous},
 };
-
-use super::{ByHand as _, HandRow};
 
 /// Rows in a statement.
 const ROWS: usize = 250;
 
-/// A table with a row for each window and keys.
-pub(crate) struct ByHand {
-    connection: SqliteConnection,
-}
+super::sql::sql_by_hand!(
+    SqliteConnection,
+    |row| row.window_start,
+    i64::try_from(row.revenue).expect("64 bits")
+);
 
 impl ByHand {
     pub(crate) async fn open(path: &Path) -> Self {
@@ -24,34 +23,7 @@ impl ByHand {
             .create_if_missing(true)
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full);
-        let mut by_hand = Self { connection: options.connect().await.expect("a database") };
-        by_hand.fresh().await;
-        by_hand
-    }
-}
-
-impl super::ByHand for ByHand {
-    async fn fresh(&mut self) {
-        for sql in ["DROP TABLE IF EXISTS by_hand", CREATE] {
-            sqlx::raw_sql(sql).execute(&mut self.connection).await.expect("an empty table");
-        }
-    }
-
-    async fn insert(&mut self, rows: &[HandRow]) {
-        let mut transaction = self.connection.begin().await.expect("a transaction");
-        for rows in rows.chunks(ROWS) {
-            let mut query = sqlx::query(AssertSqlSafe(upsert(rows.len())));
-            for row in rows {
-                query = query
-                    .bind(row.window_start)
-                    .bind(&row.campaign)
-                    .bind(&row.kind)
-                    .bind(row.count)
-                    .bind(i64::try_from(row.revenue).expect("64 bits"));
-            }
-            query.execute(&mut *transaction).await.expect("the rows are added");
-        }
-        transaction.commit().await.expect("the rows are durable");
+        Self::over(options.connect().await.expect("a database")).await
     }
 }
 
