@@ -58,7 +58,7 @@ impl<'b> Bulk<'b> {
         let limits = self.server.limits().await?;
         let statements = Mutex::new(Statements::new(self.fields, self.stream, limits, &batch.rows));
         let worker = || self.work(&statements);
-        // IN_FLIGHT of them. The first error drops the others, whose requests may still be carried out:
+        // `IN_FLIGHT` of them. The first error drops the others, whose requests may still be carried out:
         // the next attempt finds out.
         tokio::try_join!(worker(), worker(), worker(), worker()).map(drop)
     }
