@@ -5,7 +5,6 @@ use memchr::memchr;
 
 use super::{
     LineParser, Source,
-    class::Class,
     columns::{Columns, Number, Rejected, Span},
     compile::Escape,
     derive::{Derivation, argument},
@@ -46,7 +45,7 @@ struct Fast {
     values: Vec<(usize, Place, bool)>,
     derivations: Vec<Derivation>,
     // Used again for every block of lines:
-    /// The lines with the right number of marks.
+    /// The lines with the right numbers of marks and quotes.
     lines: Vec<u32>,
     /// Their marks, if they do not follow each other in the index.
     marks: Vec<u32>,
@@ -176,18 +175,17 @@ impl BlockParser {
 impl Fast {
     fn new(reference: &LineParser, numbers: &[Number]) -> Option<Self> {
         let Source::Nginx { steps, slots } = &reference.source else { return None };
-        let mut layout = Layout::new(steps)?;
         let step_of = |slot: usize| slots.iter().position(|other| *other == Some(slot));
+        let fields = reference.plan.fields();
+        let slots_read = numbers.iter().filter_map(|number| fields[number.field].direct.first());
+        let trusted = slots_read.filter_map(|slot| step_of(*slot)).collect::<Vec<_>>();
+        let layout = Layout::new(steps, &trusted)?;
         let (mut values, mut derivations) = (Vec::new(), Vec::<Derivation>::new());
-        let (mut origins, mut trusted) = (Vec::new(), Vec::new());
-        for (at, field) in reference.plan.fields().iter().enumerate() {
+        let mut origins = Vec::new();
+        for (at, field) in fields.iter().enumerate() {
             if let Some(slot) = field.direct.first() {
                 let step = step_of(*slot)?;
                 values.push((at, layout.values[step], matches!(field.part, Some(Part::Arg(_)))));
-                if steps.steps[step].class == Class::Number && numbers.iter().any(|number| number.field == at)
-                {
-                    trusted.push(step);
-                }
                 continue;
             }
             let origin = *field.origins.first()?;
@@ -199,7 +197,6 @@ impl Fast {
             })?;
             derivations[derivation].add(at, field.part.as_ref()?);
         }
-        layout.trust_numbers(&trusted);
         Some(Self {
             layout,
             index: Index::default(),
@@ -213,20 +210,21 @@ impl Fast {
         })
     }
 
-    /// Picks the lines that have the right number of marks.
+    /// Picks the lines that have the right numbers of marks and quotes.
     fn choose(&mut self, lines: std::ops::Range<usize>) {
         self.lines.clear();
         self.marks.clear();
         self.others.clear();
         let newlines = &self.index.newlines()[lines.start..=lines.end];
         for (line, ends) in lines.zip(newlines.windows(2)) {
-            let is_candidate = ends[1] - ends[0] == self.layout.marks;
+            let is_candidate = ends[1].mark - ends[0].mark == self.layout.marks
+                && ends[1].quotes - ends[0].quotes == self.layout.quotes;
             if is_candidate { &mut self.lines } else { &mut self.others }.push(line as u32);
         }
         if !self.others.is_empty() {
             let newlines = self.index.newlines();
             for line in &self.lines {
-                let (start, end) = (newlines[*line as usize], newlines[*line as usize + 1]);
+                let (start, end) = (newlines[*line as usize].mark, newlines[*line as usize + 1].mark);
                 self.marks.extend_from_slice(&self.index.marks()[start as usize..=end as usize]);
             }
         }
@@ -238,7 +236,7 @@ impl Fast {
         let len = self.lines.len();
         let lines = match self.lines.first() {
             Some(first) if self.others.is_empty() => {
-                let start = self.index.newlines()[*first as usize] as usize;
+                let start = self.index.newlines()[*first as usize].mark as usize;
                 let marks = &self.index.marks()[start..=start + len * width];
                 Candidates { block, marks, stride: width, len }
             }

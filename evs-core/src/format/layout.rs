@@ -1,11 +1,13 @@
 //! Where the values of a format are among the marks of a line, and what has to be checked to be sure of it.
 //!
-//! A line that has as many marks as the format, the format's text at the places that the marks say, and in each
-//! value what its class allows, is one that the reference accepts, with the same values in it:
+//! A line that has as many marks and quotes as the format, the format's texts at the places that the marks say, one
+//! behind the other, and in each value what its class allows, is one that the reference accepts, with the same values
+//! in it:
 //!
-//! - Between two texts of the format, a value has no marks; so it has no delimiter, and no quote but perhaps as
-//!   its first byte, which is looked at. Then the text behind it cannot stand earlier: it has a mark in it, or
-//!   ends the line.
+//! - All quotes are those of the format's texts, so values have none; and a delimiter is inside quotes just where
+//!   it is in the format.
+//! - Between two texts of the format, a value has no marks; so it has no delimiter, unless it is inside quotes. Then
+//!   the text behind it cannot stand earlier: it has a mark or a quote in it, or ends the line.
 //! - So a value ends where the reference finds its end: at a quote, at a blank, or at the first place from where
 //!   on the line goes on as the format does, which the rest of the checks have found to be so.
 //!
@@ -28,8 +30,12 @@ pub(super) struct Layout {
     pub(super) escape: Escape,
     /// How many marks a line has, with its newline.
     pub(super) marks: u32,
+    /// How many quotes it has.
+    pub(super) quotes: u32,
     /// Where each step's value is.
     pub(super) values: Vec<Place>,
+    joints: Vec<Joint>,
+    /// Whatever the joints do not say.
     checks: Vec<Check>,
     time: RecentTimes,
     /// Where the time is.
@@ -51,25 +57,34 @@ pub(super) struct Place {
     pub(super) end: Edge,
 }
 
-/// What must be so in a line that has the right number of marks.
+/// A text of the format between two values: that it stands there, and that the value before it is long enough. Nearly
+/// all there is to check, in one step.
+#[derive(Clone, Copy, Debug)]
+struct Joint {
+    /// Where the text begins.
+    at: Edge,
+    /// The text, as far as eight bytes hold it, and which bits of them it has.
+    word: u64,
+    mask: u64,
+    /// How long it is.
+    len: u32,
+    /// How long the value before it is at least.
+    bytes_min: i32,
+}
+
+/// What must be so, too.
 #[derive(Clone, Debug)]
 enum Check {
     /// The format's text stands there.
     Literal(Edge, Literal),
     /// These are the same place.
     Same(Edge, Edge),
-    /// There is something, which does not begin with a quote.
-    Text(Place),
-    /// It does not begin with a quote.
-    TextOrNothing(Place),
-    /// It does not end before it begins.
-    Ordered(Place),
     /// It has none of these bytes.
     Without(Place, &'static [u8]),
     /// What stands there, behind a list, is not a ` : ` with which it would go on.
     EndOfList(Edge),
-    /// A number, of the step of that number.
-    Number { step: usize, place: Place, may_be_empty: bool },
+    /// It is a number.
+    Number { place: Place, may_be_empty: bool },
     /// A time that is not the line's.
     Time(Place, Box<RecentTimes>),
     /// So near to each other that the reference looks as far.
@@ -95,7 +110,7 @@ impl Place {
     }
 }
 
-/// Lines of a block that have the right number of marks.
+/// Lines of a block that have the right numbers of marks and quotes.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Candidates<'b> {
     pub(super) block: &'b [u8],
@@ -127,8 +142,9 @@ impl<'b> Candidates<'b> {
 }
 
 impl Layout {
-    /// The layout of a format, if it has one.
-    pub(super) fn new(steps: &Steps) -> Option<Self> {
+    /// The layout of a format, if it has one. The values of `trusted` steps will be read as numbers, and so be
+    /// checked anyway.
+    pub(super) fn new(steps: &Steps, trusted: &[usize]) -> Option<Self> {
         if steps.escape == Escape::None {
             return None;
         }
@@ -140,7 +156,7 @@ impl Layout {
             if byte.is_ascii_alphanumeric() || matches!(byte, b'"' | b'\\') || tried.contains(&byte) {
                 continue;
             }
-            if let Some(layout) = Self::delimited_by(steps, Delimiters { byte, are_quoted }) {
+            if let Some(layout) = Self::delimited_by(steps, trusted, Delimiters { byte, are_quoted }) {
                 return Some(layout);
             }
             tried.push(byte);
@@ -148,25 +164,34 @@ impl Layout {
         None
     }
 
-    fn delimited_by(steps: &Steps, delimiters: Delimiters) -> Option<Self> {
+    fn delimited_by(steps: &Steps, trusted: &[usize], delimiters: Delimiters) -> Option<Self> {
         let edges = edges(steps, delimiters)?;
-        let mut checks = vec![Check::Literal(edges.texts[0], steps.prefix.clone())];
-        let mut values = Vec::new();
+        let mut joints = vec![Joint::new(edges.texts[0], &steps.prefix, 0)];
+        let (mut checks, mut values) = (Vec::new(), Vec::new());
         let mut before = edges.texts[0].plus(steps.prefix.len());
-        for (step, text) in steps.steps.iter().zip(&edges.texts[1..]) {
-            values.push(Place { start: before, end: *text });
+        for (at, (step, text)) in steps.steps.iter().zip(&edges.texts[1..]).enumerate() {
+            let place = Place { start: before, end: *text };
+            values.push(place);
             before = text.plus(step.until.len());
-            checks.push(Check::Literal(*text, step.until.clone()));
+            let may_be_empty = match step.class {
+                Class::Quoted | Class::Time(_) => true,
+                Class::Number | Class::Token | Class::Loose => step.may_be_empty,
+                Class::List => false,
+            };
+            joints.push(Joint::new(*text, &step.until, (!may_be_empty).into()));
+            if at != steps.time {
+                let is_last = at + 1 == steps.steps.len();
+                class_checks(step, place, delimiters, is_last, trusted.contains(&at), &mut checks)?;
+            }
         }
+        let literals = std::iter::once(&steps.prefix).chain(steps.steps.iter().map(|step| &step.until));
+        let long = literals.zip(&edges.texts).filter(|(literal, _)| literal.len() > Joint::BYTES_MAX);
+        checks.extend(long.map(|(literal, at)| Check::Literal(*at, literal.clone())));
         let end = Edge { mark: edges.marks, offset: 0 };
         if before.mark != end.mark {
             checks.push(Check::Same(before, end));
         }
-        checks.retain(|check| !matches!(check, Check::Literal(_, literal) if literal.is_empty()));
         for (at, step) in steps.steps.iter().enumerate() {
-            if at != steps.time {
-                class_checks(at, step, values[at], delimiters, at + 1 == values.len(), &mut checks)?;
-            }
             let is_searched = match step.class {
                 Class::Loose => true,
                 Class::Token => step.until.as_bytes().first() != Some(&b' '),
@@ -182,22 +207,13 @@ impl Layout {
             delimiters,
             escape: steps.escape,
             marks: edges.marks,
+            quotes: edges.quotes,
             time_place: values[steps.time],
             time: RecentTimes::new(shape, true),
             values,
+            joints,
             checks,
         })
-    }
-
-    /// Leaves out what reading the values of these steps as numbers will check anyway.
-    pub(super) fn trust_numbers(&mut self, steps: &[usize]) {
-        for check in &mut self.checks {
-            if let Check::Number { step, place, may_be_empty } = *check
-                && steps.contains(&step)
-            {
-                *check = if may_be_empty { Check::TextOrNothing(place) } else { Check::Text(place) };
-            }
-        }
     }
 
     /// Reads the time of each line, and finds out which lines are sure to be of the format.
@@ -213,9 +229,50 @@ impl Layout {
                 None => *sure = false,
             }
         }
+        for (line, sure) in sure.iter_mut().enumerate() {
+            *sure &= self.is_joined(lines.block, &lines.line(line)[..=self.marks as usize]);
+        }
         for check in &mut self.checks {
             check.run(lines, sure);
         }
+    }
+
+    /// Whether all joints are as they are to be in the line that has these marks.
+    #[inline(always)]
+    fn is_joined(&self, block: &[u8], marks: &[u32]) -> bool {
+        // Nothing to guess for the branch predictor: lines that fail are rare, and may as well fail at the end.
+        let mut is_right = true;
+        let mut behind_last = 0;
+        for joint in &self.joints {
+            let at = joint.at.of(marks);
+            let bytes = match block.get(at as usize..at as usize + 8).and_then(|bytes| bytes.first_chunk()) {
+                Some(bytes) => u64::from_le_bytes(*bytes),
+                None => last_bytes(block, at as usize),
+            };
+            is_right &= (bytes ^ joint.word) & joint.mask == 0;
+            is_right &= (at.wrapping_sub(behind_last) as i32) >= joint.bytes_min;
+            behind_last = at.wrapping_add(joint.len);
+        }
+        is_right
+    }
+}
+
+/// The eight bytes from `at` on, with zeros for those that there are none of.
+#[cold]
+fn last_bytes(block: &[u8], at: usize) -> u64 {
+    let mut bytes = [0; 8];
+    let rest = block.get(at..).unwrap_or_default();
+    bytes[..rest.len()].copy_from_slice(rest);
+    u64::from_le_bytes(bytes)
+}
+
+impl Joint {
+    /// How much of a text it sees to.
+    const BYTES_MAX: usize = 8;
+
+    fn new(at: Edge, literal: &Literal, bytes_min: i32) -> Self {
+        let (word, mask) = literal.word();
+        Self { at, word, mask, len: literal.len() as u32, bytes_min }
     }
 }
 
@@ -238,23 +295,6 @@ impl Check {
             Self::Same(one, other) => {
                 each.for_each(|(line, sure)| *sure &= lines.at(*one, line) == lines.at(*other, line));
             }
-            Self::Text(place) => {
-                for (line, sure) in each {
-                    let (start, end) = lines.place(*place, line);
-                    *sure &= start < end && block.get(start) != Some(&b'"');
-                }
-            }
-            Self::TextOrNothing(place) => {
-                for (line, sure) in each {
-                    let (start, end) = lines.place(*place, line);
-                    *sure &= start <= end && block.get(start) != Some(&b'"');
-                }
-            }
-            Self::Ordered(place) => {
-                each.for_each(|(line, sure)| {
-                    *sure &= lines.at(place.start, line) <= lines.at(place.end, line);
-                });
-            }
             Self::Without(place, bytes) => {
                 for (line, sure) in each {
                     let (start, end) = lines.place(*place, line);
@@ -270,7 +310,7 @@ impl Check {
                     *sure &= block.get(lines.at(*edge, line) + 1) != Some(&b':');
                 }
             }
-            Self::Number { place, may_be_empty, .. } => {
+            Self::Number { place, may_be_empty } => {
                 for (line, sure) in each {
                     let (start, end) = lines.place(*place, line);
                     *sure &= is_number_at(block, start, end) || (*may_be_empty && start == end);
@@ -305,21 +345,18 @@ fn is_short_number_at(block: &[u8], start: usize, end: usize) -> bool {
     head.is_some_and(|head| (1..=8).contains(&len) && short_decimal(*head, len, 7).is_some())
 }
 
-/// What the class of a step wants of its value; `None` if that cannot be told by marks.
+/// What else the class of a step wants of its value; `None` if that cannot be told by marks.
 fn class_checks(
-    index: usize,
     step: &Step,
     place: Place,
     delimiters: Delimiters,
     is_last: bool,
+    is_trusted: bool,
     checks: &mut Vec<Check>,
 ) -> Option<()> {
     let until = step.until.as_bytes();
-    let text = |may_be_empty| if may_be_empty { Check::TextOrNothing(place) } else { Check::Text(place) };
     match step.class {
-        // The quote that ends the line could be the one that began the value.
-        Class::Quoted if is_last => checks.push(Check::Ordered(place)),
-        Class::Quoted => {}
+        Class::Quoted | Class::Loose => {}
         Class::Time(shape) => checks.push(Check::Time(place, Box::new(RecentTimes::new(shape, false)))),
         Class::Number => {
             // It would take them for its own, and a `-` if there is nothing before it.
@@ -328,10 +365,11 @@ fn class_checks(
             if until.first().is_some_and(takes) {
                 return None;
             }
-            checks.push(Check::Number { step: index, place, may_be_empty: step.may_be_empty });
+            if !is_trusted {
+                checks.push(Check::Number { place, may_be_empty: step.may_be_empty });
+            }
         }
         Class::Token => {
-            checks.push(text(step.may_be_empty));
             if delimiters.byte != b' ' {
                 checks.push(Check::Without(place, b" "));
             }
@@ -341,13 +379,11 @@ fn class_checks(
             if until.starts_with(b",") || (is_last && !until.is_empty() && !has_mark) {
                 return None;
             }
-            checks.push(text(false));
             checks.push(Check::Without(place, b", "));
             if until.starts_with(b" ") {
                 checks.push(Check::EndOfList(place.end));
             }
         }
-        Class::Loose => checks.push(text(step.may_be_empty)),
     }
     Some(())
 }
@@ -356,6 +392,7 @@ fn class_checks(
 struct Edges {
     texts: Vec<Edge>,
     marks: u32,
+    quotes: u32,
 }
 
 /// Finds the marks of a format by indexing a line of it. `None` if they do not tell where its texts are.
@@ -382,14 +419,7 @@ fn edges(steps: &Steps, delimiters: Delimiters) -> Option<Edges> {
     let last = texts.len() - 1;
     for (at, text) in texts.iter().enumerate() {
         let text = &line[text.clone()];
-        let before = quotes;
         quotes += text.iter().filter(|byte| **byte == b'"').count();
-        // Whether such a quote is a mark would depend on the value beside it.
-        let opens_at_once = at > 0 && before % 2 == 0 && text.first() == Some(&b'"');
-        let closes_at_last = at < last && quotes % 2 == 0 && text.last() == Some(&b'"');
-        if delimiters.are_quoted && (opens_at_once || closes_at_last) {
-            return None;
-        }
         // A value that need not end at the quote could have delimiters in it, which are no marks there.
         let is_inside = delimiters.are_quoted && quotes % 2 == 1;
         let ends_at_quote =
@@ -423,5 +453,5 @@ fn edges(steps: &Steps, delimiters: Delimiters) -> Option<Edges> {
         },
     };
     let texts = texts.iter().enumerate().map(edge).collect::<Option<_>>()?;
-    Some(Edges { texts, marks: marks.len() as u32 })
+    Some(Edges { texts, marks: marks.len() as u32, quotes: index.newlines()[1].quotes })
 }

@@ -5,6 +5,7 @@ mod committer;
 mod control;
 mod lock;
 mod pace;
+mod queue;
 mod reader;
 mod rejects;
 mod reserve;

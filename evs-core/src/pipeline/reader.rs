@@ -5,12 +5,12 @@ use std::{
     sync::{
         Arc,
         atomic::Ordering::{Relaxed, SeqCst},
-        mpsc::{Sender, SyncSender, TrySendError},
+        mpsc::Sender,
     },
     time::{Duration, Instant},
 };
 
-use super::{committer::Message, control::Control, pace::Pace};
+use super::{committer::Message, control::Control, pace::Pace, queue};
 use crate::{
     Error,
     aggregate::{Part, Skip, Worker},
@@ -18,8 +18,6 @@ use crate::{
     tail::{Chunk, ChunkKind, Frontier, LogHandle, TailError, TailEvent, TailOptions, Tailer},
 };
 
-/// Chunks that wait for a worker: one to go on with while the next is looked for.
-pub(super) const WORK_QUEUED_MAX: usize = 2;
 /// Cuts begun and not yet committed. With two, one is merged and written while the next one's rows gather.
 const CUTS_MAX: u64 = 2;
 /// How often the log is looked at while there is much to read.
@@ -76,8 +74,7 @@ pub(super) struct Reader {
     poll_every: Duration,
     pace: Option<Pace>,
     to_end: bool,
-    workers: Vec<SyncSender<Work>>,
-    next_worker: usize,
+    workers: queue::Sender<Work>,
     committer: Sender<Message>,
     timetables: Vec<Timetable>,
     /// How far each statistic had counted at the start, and at the end of the list all together. Empty as soon
@@ -100,7 +97,7 @@ pub(super) struct ReaderParts {
     pub(super) poll_every: Duration,
     pub(super) lines_per_second_max: Option<u64>,
     pub(super) to_end: bool,
-    pub(super) workers: Vec<SyncSender<Work>>,
+    pub(super) workers: queue::Sender<Work>,
     pub(super) committer: Sender<Message>,
     pub(super) flush_every: Vec<Duration>,
     /// How far each statistic has counted, and at the end of the list all together; empty for a new source.
@@ -140,7 +137,6 @@ impl Reader {
             poll_every: parts.poll_every,
             to_end: parts.to_end,
             workers: parts.workers,
-            next_worker: 0,
             committer: parts.committer,
             timetables: parts.flush_every.into_iter().map(timetable).collect(),
             counted: parts.counted,
@@ -268,32 +264,13 @@ impl Reader {
         Error::Log { name: self.source.clone(), source }
     }
 
-    /// Hands a chunk to the next worker that has room.
+    /// Hands a chunk to a worker that has room.
     fn give_out(&mut self, chunk: Chunk) {
         let skip = self.skip(&chunk);
         for (at, timetable) in self.timetables.iter_mut().enumerate() {
             timetable.is_dirty |= !skip.as_ref().is_some_and(|skip| skip.statistics[at]);
         }
-        let mut work = Work::Chunk(chunk, skip.map(Arc::new));
-        for _ in 0..self.workers.len() {
-            let next = self.next_worker();
-            match self.workers[next].try_send(work) {
-                Ok(()) => return,
-                Err(TrySendError::Full(back) | TrySendError::Disconnected(back)) => work = back,
-            }
-        }
-        let next = self.next_worker();
-        self.send(next, work);
-    }
-
-    fn next_worker(&mut self) -> usize {
-        self.next_worker = (self.next_worker + 1) % self.workers.len();
-        self.next_worker
-    }
-
-    /// A worker that has gone away has failed, and said so; the reader notices by that.
-    fn send(&self, worker: usize, work: Work) {
-        let _ = self.workers[worker].send(work);
+        self.workers.send(Work::Chunk(chunk, skip.map(Arc::new)));
     }
 
     /// Which statistics have counted the chunk before.
@@ -388,8 +365,8 @@ impl Reader {
         }
         // The committer goes away only when it has failed, and said so.
         let _ = self.committer.send(Message::Cut(cut));
-        for worker in 0..self.workers.len() {
-            self.send(worker, Work::Cut { number: self.cuts, statistics: Arc::clone(&statistics) });
+        for worker in 0..self.workers.workers() {
+            self.workers.send_to(worker, Work::Cut { number: self.cuts, statistics: Arc::clone(&statistics) });
         }
     }
 }
@@ -398,13 +375,13 @@ impl Reader {
 pub(super) fn work(
     index: usize,
     mut worker: Worker,
-    queue: &std::sync::mpsc::Receiver<Work>,
+    queue: &queue::Receiver<Work>,
     committer: &Sender<Message>,
     control: &Control,
     board: &Board,
 ) -> Result<(), TailError> {
     let mut buffer = Vec::new();
-    while let Ok(work) = queue.recv() {
+    while let Some(work) = queue.receive() {
         if control.has_failed() {
             break;
         }

@@ -7,7 +7,7 @@ use std::{
     sync::{
         Arc,
         atomic::Ordering::Relaxed,
-        mpsc::{self, channel, sync_channel},
+        mpsc::{self, channel},
     },
     time::Duration,
 };
@@ -22,7 +22,8 @@ use super::{
     Config, Pipeline, Summary,
     committer::{Committer, Message},
     control::Control,
-    reader::{Reader, ReaderParts, WORK_QUEUED_MAX, work},
+    queue::queues,
+    reader::{Reader, ReaderParts, work},
     rejects::RejectsFile,
     reserve::Reserve,
     threads::{Thread, message},
@@ -126,7 +127,8 @@ impl Pipeline {
         }
         self.prepare_state(&mut binlog)?;
 
-        let wake = Wake::watching(&self.config.tail.path);
+        // A run to the end waits for nothing that is still to be written.
+        let wake = if to_end { Wake::new() } else { Wake::watching(&self.config.tail.path) };
         let control = Arc::new(Control::new(wake, self.config.statistics.len()));
         // Should this future be dropped, its threads end as after a failure.
         let _abort = AbortOnDrop(&control);
@@ -186,10 +188,9 @@ impl Pipeline {
         to_end: bool,
     ) -> Reading {
         let config = &self.config;
-        let (mut queues, mut workers) = (Vec::new(), Vec::new());
-        for index in 0..config.workers {
-            let (queue, works) = sync_channel(WORK_QUEUED_MAX);
-            queues.push(queue);
+        let (sender, receivers) = queues(config.workers);
+        let mut workers = Vec::new();
+        for (index, works) in receivers.into_iter().enumerate() {
             let worker = Worker::new(config.plan.clone(), config.parser.clone(), config.keep_samples);
             let (committer, board) = (committer.clone(), Arc::clone(&self.board));
             let (source, shared) = (config.source.clone(), Arc::clone(control));
@@ -206,7 +207,7 @@ impl Pipeline {
             poll_every: config.poll_every,
             lines_per_second_max: config.lines_per_second_max,
             to_end,
-            workers: queues,
+            workers: sender,
             committer: committer.clone(),
             flush_every,
             counted,

@@ -1,10 +1,8 @@
 //! Where the fields of the lines in a block are delimited: an index of its *marks*, made 64 bytes at a time.
 //!
-//! A mark is a newline, or a delimiter outside quotes. A quote is none as long as it stands where quotes are
-//! expected: an opening one behind a delimiter or at the start of a line, a closing one before a delimiter or
-//! the end of the line. An opening quote anywhere else is a mark, and so is what follows a closing one
-//! anywhere else. So a line in which a quote is out of place has more marks than its format, or marks in other
-//! places; and one in which all quotes are in place has one mark per field, which keeps the index short.
+//! A mark is a newline, or a delimiter outside quotes. So a line whose quotes are where its format has them has one
+//! mark per field, however many delimiters are inside quotes, which keeps the index short. How many quotes each line
+//! has is counted, too: one that has as many as its format, at the same places, has none anywhere else.
 //!
 //! Whether a byte is inside quotes is the parity of the quotes before it, since the last newline. For 64 bytes
 //! at once that is the running exclusive-or of a bit mask. A line with an odd number of quotes ends inside
@@ -33,10 +31,21 @@ pub(super) struct Index {
     /// The offsets of all marks in the block, in order. The first entry is the offset of the newline before the
     /// block, in wrapping arithmetic: so every line has a newline before it.
     marks: Vec<u32>,
-    /// The entries of `marks` that are newlines.
-    newlines: Vec<u32>,
+    /// The newlines among them.
+    newlines: Vec<Newline>,
+    /// How many quotes there are in the block.
+    quotes: u32,
     /// The offsets of all backslashes.
     backslashes: Vec<u32>,
+}
+
+/// A newline.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Newline {
+    /// Which of the marks it is.
+    pub(super) mark: u32,
+    /// How many quotes there are in the block before it.
+    pub(super) quotes: u32,
 }
 
 impl Index {
@@ -56,10 +65,11 @@ impl Index {
         self.newlines.clear();
         self.backslashes.clear();
         self.marks.push(u32::MAX);
-        self.newlines.push(0);
+        self.newlines.push(Newline::default());
+        self.quotes = 0;
         scan(block, delimiters, self);
         if block.last().is_some_and(|byte| *byte != b'\n') {
-            self.newlines.push(self.marks.len() as u32);
+            self.newlines.push(Newline { mark: self.marks.len() as u32, quotes: self.quotes });
             self.marks.push(block.len() as u32);
         }
     }
@@ -72,8 +82,8 @@ impl Index {
         &self.marks
     }
 
-    /// By line the entry of the newline before it, and at the end that of the last newline.
-    pub(super) fn newlines(&self) -> &[u32] {
+    /// By line the newline before it, and at the end the last newline.
+    pub(super) fn newlines(&self) -> &[Newline] {
         &self.newlines
     }
 
@@ -84,7 +94,7 @@ impl Index {
     /// Where a line begins and ends, without its newline.
     #[inline]
     pub(super) fn line(&self, line: usize) -> (usize, usize) {
-        let at = |line: usize| self.marks[self.newlines[line] as usize];
+        let at = |line: usize| self.marks[self.newlines[line].mark as usize];
         (at(line).wrapping_add(1) as usize, at(line + 1) as usize)
     }
 }
@@ -106,38 +116,20 @@ struct Masks {
     backslash: u64,
 }
 
-/// What is known of the byte before the next 64.
-#[derive(Clone, Copy, Debug)]
-struct Carry {
-    /// All ones if it is inside quotes.
-    inside: u64,
-    /// 1 if it is a delimiter or a newline.
-    delimiter: u64,
-    /// 1 if it is a closing quote.
-    closing: u64,
-}
+/// Whether the byte before the next 64 is inside quotes: all ones if it is.
+#[derive(Clone, Copy, Debug, Default)]
+struct Carry(u64);
 
 impl Carry {
-    const AT_LINE_START: Self = Self { inside: 0, delimiter: 1, closing: 0 };
-
     /// The marks among 64 bytes. `parity` has for each byte the parity of the quotes up to it.
     #[inline(always)]
     fn marks(&mut self, masks: Masks, parity: u64) -> u64 {
-        let mut inside = parity ^ self.inside;
+        let mut inside = parity ^ self.0;
         if inside & masks.newline != 0 {
             inside = begin_anew(inside, masks.newline);
         }
-        self.inside = ((inside as i64) >> 63) as u64;
-        let (opening, closing) = (masks.quote & inside, masks.quote & !inside);
-        let delimiter = masks.delimiter | masks.newline;
-        let behind_delimiter = delimiter << 1 | self.delimiter;
-        let behind_closing = closing << 1 | self.closing;
-        self.delimiter = delimiter >> 63;
-        self.closing = closing >> 63;
-        masks.newline
-            | (masks.delimiter & !inside)
-            | (opening & !behind_delimiter)
-            | (behind_closing & !delimiter)
+        self.0 = ((inside as i64) >> 63) as u64;
+        masks.newline | (masks.delimiter & !inside)
     }
 }
 

@@ -1,9 +1,9 @@
 //! The index on any machine, eight bytes at a time.
 
-use super::{Carry, Delimiters, Index, Masks, padded};
+use super::{Carry, Delimiters, Index, Masks, Newline, padded};
 
 pub(super) fn scan(block: &[u8], delimiters: Delimiters, index: &mut Index) {
-    let mut carry = Carry::AT_LINE_START;
+    let mut carry = Carry::default();
     let (chunks, rest) = block.as_chunks::<64>();
     for (at, chunk) in chunks.iter().enumerate() {
         step(chunk, u64::MAX, at * 64, delimiters, &mut carry, index);
@@ -30,12 +30,15 @@ fn step(
     };
     let mut marks = carry.marks(masks, running_parity(masks.quote)) & valid;
     while marks != 0 {
-        if masks.newline >> marks.trailing_zeros() & 1 == 1 {
-            index.newlines.push(index.marks.len() as u32);
+        let at = marks.trailing_zeros();
+        if masks.newline >> at & 1 == 1 {
+            let quotes = index.quotes + (masks.quote & ((1 << at) - 1)).count_ones();
+            index.newlines.push(Newline { mark: index.marks.len() as u32, quotes });
         }
-        index.marks.push(start as u32 + marks.trailing_zeros());
+        index.marks.push(start as u32 + at);
         marks &= marks - 1;
     }
+    index.quotes += masks.quote.count_ones();
     if masks.backslash != 0 {
         index.push_backslashes(masks.backslash, start);
     }

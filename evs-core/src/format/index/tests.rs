@@ -3,33 +3,24 @@ use proptest::prelude::*;
 use super::*;
 
 /// The marks by their definition, byte by byte: their offsets, and which of them are newlines.
-fn plainly(block: &[u8], delimiters: Delimiters) -> (Vec<u32>, Vec<u32>) {
-    let (mut marks, mut newlines) = (vec![u32::MAX], vec![0]);
+fn plainly(block: &[u8], delimiters: Delimiters) -> (Vec<u32>, Vec<Newline>) {
+    let (mut marks, mut newlines) = (vec![u32::MAX], vec![Newline::default()]);
     let mut is_inside = false;
-    let mut before = b'\n';
-    let mut is_behind_closing = false;
+    let mut quotes = 0;
     for (at, byte) in block.iter().copied().enumerate() {
-        let is_delimiter = byte == delimiters.byte || byte == b'\n';
-        let mut is_mark = is_behind_closing && !is_delimiter;
-        is_behind_closing = false;
         if byte == b'\n' {
             is_inside = false;
-            is_mark = true;
-            newlines.push(marks.len() as u32);
-        } else if byte == delimiters.byte {
-            is_mark |= !is_inside;
+            newlines.push(Newline { mark: marks.len() as u32, quotes });
+            marks.push(at as u32);
+        } else if byte == delimiters.byte && !is_inside {
+            marks.push(at as u32);
         } else if byte == b'"' && delimiters.are_quoted {
             is_inside = !is_inside;
-            is_mark |= is_inside && before != delimiters.byte && before != b'\n';
-            is_behind_closing = !is_inside;
+            quotes += 1;
         }
-        if is_mark {
-            marks.push(at as u32);
-        }
-        before = byte;
     }
     if block.last().is_some_and(|byte| *byte != b'\n') {
-        newlines.push(marks.len() as u32);
+        newlines.push(Newline { mark: marks.len() as u32, quotes });
         marks.push(block.len() as u32);
     }
     (marks, newlines)
@@ -93,10 +84,11 @@ proptest! {
 }
 
 #[test]
-fn quotes_in_their_places_are_no_marks() {
+fn delimiters_inside_quotes_are_no_marks() {
     let delimiters = Delimiters { byte: b' ', are_quoted: true };
     let mut index = Index::default();
     index.read(b"a \"b c\" d \"\"\n\"x\"\n", delimiters);
     assert_eq!(index.marks(), [u32::MAX, 1, 7, 9, 12, 16]);
     assert_eq!((0..index.lines()).map(|line| index.line(line)).collect::<Vec<_>>(), [(0, 12), (13, 16)]);
+    assert_eq!(index.newlines().iter().map(|newline| newline.quotes).collect::<Vec<_>>(), [0, 4, 6]);
 }

@@ -5,7 +5,7 @@
 
 use std::arch::{is_x86_feature_detected, x86_64::*};
 
-use super::{Carry, Delimiters, Index, Masks, RequestMasks, padded};
+use super::{Carry, Delimiters, Index, Masks, Newline, RequestMasks, padded};
 
 /// Indexes `block` if the processor has the instructions for it.
 pub(super) fn scan(block: &[u8], delimiters: Delimiters, index: &mut Index) -> bool {
@@ -34,8 +34,10 @@ pub(super) fn scan(block: &[u8], delimiters: Delimiters, index: &mut Index) -> b
 struct Room {
     marks: *mut u32,
     len: usize,
-    newlines: *mut u32,
+    newlines: *mut Newline,
     lines: usize,
+    /// How many quotes there are in what has been looked at.
+    quotes: u32,
 }
 
 impl Room {
@@ -48,24 +50,28 @@ impl Room {
             len: index.marks.len(),
             newlines: index.newlines.as_mut_ptr(),
             lines: index.newlines.len(),
+            quotes: index.quotes,
         }
     }
 
-    /// Adds the newlines among `marks`, before the marks themselves are added.
+    /// Adds the newlines of the next 64 bytes, before the marks themselves are added, and counts the quotes.
     ///
     /// Most often there is one or none, so the first is written in any case, to count if there is one: there is
     /// nothing for the branch predictor to guess wrong.
     ///
     /// # Safety
     ///
-    /// Both are of the next 64 bytes of the block, and `newlines` are among `marks`.
+    /// `masks` and `marks` are of the next 64 bytes of the block, and every newline among these is a mark.
     #[inline(always)]
-    unsafe fn push_newlines(&mut self, mut newlines: u64, marks: u64) {
+    unsafe fn push_newlines(&mut self, masks: Masks, marks: u64) {
+        let mut newlines = masks.newline;
         let whole = self.lines + newlines.count_ones() as usize;
         loop {
-            let before = marks & (newlines & newlines.wrapping_neg()).wrapping_sub(1);
+            let before = (newlines & newlines.wrapping_neg()).wrapping_sub(1);
+            let mark = self.len as u32 + (marks & before).count_ones();
+            let quotes = self.quotes + (masks.quote & before).count_ones();
             // SAFETY: there is room for one for each byte, and behind these for one that does not count.
-            unsafe { self.newlines.add(self.lines).write(self.len as u32 + before.count_ones()) };
+            unsafe { self.newlines.add(self.lines).write(Newline { mark, quotes }) };
             self.lines += 1;
             newlines &= newlines.wrapping_sub(1);
             if newlines == 0 {
@@ -73,6 +79,7 @@ impl Room {
             }
         }
         self.lines = whole;
+        self.quotes += masks.quote.count_ones();
     }
 
     /// # Safety
@@ -85,12 +92,13 @@ impl Room {
             index.marks.set_len(self.len);
             index.newlines.set_len(self.lines);
         }
+        index.quotes = self.quotes;
     }
 }
 
 #[target_feature(enable = "avx2,bmi1,popcnt,pclmulqdq")]
 pub(super) fn scan_avx2(block: &[u8], delimiters: Delimiters, index: &mut Index) {
-    let mut carry = Carry::AT_LINE_START;
+    let mut carry = Carry::default();
     let mut room = Room::new(index, block);
     let (chunks, rest) = block.as_chunks::<64>();
     let last = padded(rest);
@@ -116,8 +124,8 @@ pub(super) fn scan_avx2(block: &[u8], delimiters: Delimiters, index: &mut Index)
             backslash: equal(b'\\'),
         };
         let marks = carry.marks(masks, running_parity(masks.quote)) & valid[usize::from(is_last)];
-        // SAFETY: both are of this chunk, and every newline in it is a mark.
-        unsafe { room.push_newlines(masks.newline & valid[usize::from(is_last)], marks) };
+        // SAFETY: both are of this chunk, behind which there are only zeros, and every newline in it is a mark.
+        unsafe { room.push_newlines(masks, marks) };
         if masks.backslash != 0 {
             index.push_backslashes(masks.backslash, start);
         }
@@ -146,7 +154,7 @@ pub(super) fn scan_avx2(block: &[u8], delimiters: Delimiters, index: &mut Index)
 
 #[target_feature(enable = "avx2,bmi1,popcnt,pclmulqdq,avx512f,avx512bw,avx512vbmi2")]
 pub(super) fn scan_avx512(block: &[u8], delimiters: Delimiters, index: &mut Index) {
-    let mut carry = Carry::AT_LINE_START;
+    let mut carry = Carry::default();
     let mut room = Room::new(index, block);
     let (chunks, rest) = block.as_chunks::<64>();
     let last = padded(rest);
@@ -168,8 +176,8 @@ pub(super) fn scan_avx512(block: &[u8], delimiters: Delimiters, index: &mut Inde
             backslash: equal(b'\\'),
         };
         let marks = carry.marks(masks, running_parity(masks.quote)) & valid[usize::from(is_last)];
-        // SAFETY: both are of this chunk, and every newline in it is a mark.
-        unsafe { room.push_newlines(masks.newline & valid[usize::from(is_last)], marks) };
+        // SAFETY: both are of this chunk, behind which there are only zeros, and every newline in it is a mark.
+        unsafe { room.push_newlines(masks, marks) };
         if masks.backslash != 0 {
             index.push_backslashes(masks.backslash, start);
         }
