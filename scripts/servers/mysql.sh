@@ -45,12 +45,15 @@ mysql_launch() {
     local tls=()
     [ ! -e "$1/tls" ] || tls=(--require-secure-transport=ON --ssl-ca="$1/tls/ca.pem"
         --ssl-cert="$1/tls/server.pem" --ssl-key="$1/tls/server.key")
+    # A server that starts deletes the temporary tables of others that have the same folder for them, and
+    # these crash. It is not on the disk of its own: there, a full disk would do the same.
+    mkdir -p "$1.tmp"
     # What is acknowledged is on disk. The socket's path is relative to the data: long ones are refused.
     # shellcheck disable=SC2046 # nothing or one word
     launch "$1" mariadbd --no-defaults $(mysql_user) --datadir="$1/data" --init-file="$1/init.sql" \
-        --bind-address=127.0.0.1 --port="$2" --socket=socket --pid-file=mariadbd.pid --skip-name-resolve \
-        --innodb-flush-log-at-trx-commit=1 --innodb-buffer-pool-size=128M --max-connections=300 \
-        "${tls[@]}"
+        --tmpdir="$1.tmp" --bind-address=127.0.0.1 --port="$2" --socket=socket --pid-file=mariadbd.pid \
+        --skip-name-resolve --innodb-flush-log-at-trx-commit=1 --innodb-buffer-pool-size=128M \
+        --max-connections=300 "${tls[@]}"
 }
 
 mysql_ready() {
