@@ -75,6 +75,11 @@ cassandra_template() {
     rm "$1"/{pid,port,storage_port,announce,log}
 }
 
+# What its kind of key store for PEM asks for: key and certificate in one file.
+cassandra_tls() {
+    cat "$1/tls/server.key" "$1/tls/server.pem" >"$1/tls/keystore.pem"
+}
+
 cassandra_launch() {
     local folder=$1 port=$2 java option options=()
     java=$(cassandra_java)
@@ -82,6 +87,7 @@ cassandra_launch() {
     [ -e "$folder/announce" ] || echo "${EVS_CASSANDRA_ANNOUNCE:-127.0.0.1}" >"$folder/announce"
     cassandra_yaml "$port" "$(cat "$folder/storage_port")" "$(cat "$folder/announce")" \
         >"$folder/cassandra.yaml"
+    [ ! -e "$folder/tls" ] || cassandra_yaml_tls "$folder/tls" >>"$folder/cassandra.yaml"
     cassandra_logback >"$folder/logback.xml"
     mkdir -p "$folder/tmp"
     for option in java.base/jdk.internal.misc java.base/java.lang.ref \
@@ -139,6 +145,22 @@ seed_provider:
 YAML
 }
 
+# `cassandra_yaml_tls FOLDER`
+cassandra_yaml_tls() {
+    local asks=false
+    [ ! -e "$1/client.pem" ] || asks=true
+    cat <<YAML
+client_encryption_options:
+  enabled: true
+  optional: false
+  require_client_auth: $asks
+  ssl_context_factory:
+    class_name: org.apache.cassandra.security.PEMBasedSslContextFactory
+  keystore: $1/keystore.pem
+  truststore: $1/ca.pem
+YAML
+}
+
 cassandra_logback() {
     cat <<'XML'
 <configuration>
@@ -151,5 +173,8 @@ XML
 }
 
 cassandra_ready() {
-    port_taken "$2" && timeout 30 python3 "$HERE/servers/cql.py" 127.0.0.1 "$2" 'SELECT key FROM system.local'
+    local tls=()
+    [ ! -e "$1/tls" ] || tls=("$1/tls")
+    port_taken "$2" &&
+        timeout 30 python3 "$HERE/servers/cql.py" 127.0.0.1 "$2" 'SELECT key FROM system.local' "${tls[@]}"
 }

@@ -1,12 +1,14 @@
-"""Says one statement to a Cassandra server: `cql.py HOST PORT STATEMENT`. Fails if the server does not obey.
+"""Says one statement to a Cassandra server: `cql.py HOST PORT STATEMENT [FOLDER]`, with the certificates in that
+folder if the server asks for TLS. Fails if the server does not obey.
 
 Just enough of the protocol (version 4) to see whether a node is ready and to make a keyspace, so that no
 client has to be installed.
 """
 
-import socket
 import struct
 import sys
+
+from tls import connect
 
 STARTUP, READY, QUERY, RESULT = 0x01, 0x02, 0x07, 0x08
 CONSISTENCY_ONE = 1
@@ -28,8 +30,8 @@ def string(text):
 
 
 def main():
-    host, port, statement = sys.argv[1:]
-    with socket.create_connection((host, int(port)), timeout=30) as connection:
+    host, port, statement, *folder = sys.argv[1:]
+    with connect(host, int(port), *folder) as connection:
         stream = connection.makefile("rwb")
         answer, body = call(stream, STARTUP, struct.pack(">H", 1) + string("CQL_VERSION") + string("3.0.0"))
         if answer == READY:

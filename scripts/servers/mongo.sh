@@ -28,9 +28,14 @@ mongo_packages() {
 
 mongo_template() { mkdir "$1/data"; }
 
+mongo_tls() { :; }
+
 mongo_launch() {
+    local tls=()
+    [ ! -e "$1/tls" ] || tls=(--tls-cert-file "$1/tls/server.pem" --tls-key-file "$1/tls/server.key")
+    [ ! -e "$1/tls/client.pem" ] || tls+=(--tls-ca-file "$1/tls/ca.pem" --tls-require-client-cert)
     launch "$1" "$SECANTUS/bin/secantusd-py" --host 127.0.0.1 --port "$2" --storage-path "$1/data" \
-        --standalone --sync-on-commit --enable-test-commands --log-level WARNING
+        --standalone --sync-on-commit --enable-test-commands --log-level WARNING "${tls[@]}"
 }
 
 # Answers to {ping: 1, $db: "admin"}, an OP_MSG.
@@ -38,6 +43,11 @@ mongo_ready() {
     local ping='\x33\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00\x00\xdd\x07\x00\x00\x00\x00\x00\x00\x00'
     # shellcheck disable=SC2016 # a field's name, no variable
     ping+='\x1e\x00\x00\x00\x10ping\x00\x01\x00\x00\x00\x02$db\x00\x06\x00\x00\x00admin\x00\x00'
+    if [ -e "$1/tls" ]; then
+        # shellcheck disable=SC2059 # the escapes
+        printf "$ping" | timeout 5 "$SECANTUS/bin/python" "$HERE/servers/ask.py" "$2" "$1/tls" 16
+        return
+    fi
     # shellcheck disable=SC2016 # the inner shell's
     timeout 5 bash -c '
         exec 3<>"/dev/tcp/127.0.0.1/$0" && printf "$1" >&3 && [ "$(head -c 16 <&3 | wc -c)" = 16 ]

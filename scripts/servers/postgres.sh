@@ -78,17 +78,31 @@ postgres_template() {
     echo 'CREATE DATABASE evs' | as_postgres "$programs/postgres" --single -D "$1/data" postgres
 }
 
+# The server reads no key that others might read as well. Connections without TLS are none that it knows of.
+postgres_tls() {
+    local certificate=''
+    chmod 600 "$1/tls"/*.key
+    if is_root; then chown postgres: "$1/tls" "$1"/tls/{ca.pem,server.pem,server.key}; fi
+    [ ! -e "$1/tls/client.pem" ] || certificate=clientcert=verify-ca
+    echo "hostssl all all 127.0.0.1/32 scram-sha-256 $certificate" >"$1/data/pg_hba.conf"
+}
+
 postgres_launch() {
-    local user=()
+    local user=() tls=()
+    [ ! -e "$1/tls" ] || tls=(-c ssl=on -c ssl_ca_file="$1/tls/ca.pem" -c ssl_cert_file="$1/tls/server.pem"
+        -c ssl_key_file="$1/tls/server.key")
     is_root && user=(setpriv --reuid=postgres --regid=postgres --init-groups --)
     # Without a file socket, whose path may be too long. What is acknowledged is on disk: fsync and
     # synchronous_commit are on unless said otherwise.
     launch "$1" "${user[@]}" "$(postgres_programs)/postgres" -D "$1/data" -p "$2" \
         -c listen_addresses=127.0.0.1 -c unix_socket_directories= -c max_connections=300 -c fsync=on \
-        -c synchronous_commit=on
+        -c synchronous_commit=on "${tls[@]}"
 }
 
 postgres_ready() {
-    PGPASSWORD=evs timeout 5 "$(postgres_programs)/psql" --no-psqlrc --host=127.0.0.1 --port="$2" \
-        --username=evs --dbname=evs --command='SELECT 1'
+    local tls=()
+    [ ! -e "$1/tls" ] || tls=(PGSSLMODE=verify-full PGSSLROOTCERT="$1/tls/ca.pem")
+    [ ! -e "$1/tls/client.pem" ] || tls+=(PGSSLCERT="$1/tls/client.pem" PGSSLKEY="$1/tls/client.key")
+    PGPASSWORD=evs timeout 5 env "${tls[@]}" "$(postgres_programs)/psql" --no-psqlrc --host=127.0.0.1 \
+        --port="$2" --username=evs --dbname=evs --command='SELECT 1'
 }

@@ -6,6 +6,7 @@
 //! keeps its own totals while it writes, by means as plain as can be, so that they can be trusted without the
 //! code under test.
 
+pub mod certificates;
 mod clock;
 pub mod disk;
 mod generator;
@@ -20,6 +21,7 @@ mod writer;
 
 use std::collections::BTreeMap;
 
+pub use certificates::Certificates;
 pub use disk::SmallDisk;
 pub use generator::{Generator, Options};
 pub use instance::Instance;

@@ -149,6 +149,17 @@ impl Config {
         Ok(())
     }
 
+    /// What may be behind it if nodes close connections before they have said anything.
+    pub(crate) fn tls_hint(&self) -> &'static str {
+        match &self.tls {
+            None => "if the nodes ask for TLS, the URL needs tls_ca",
+            Some(Tls { identity: None, .. }) => {
+                "if the nodes ask for a certificate, the URL needs tls_cert and tls_key"
+            }
+            Some(Tls { identity: Some(_), .. }) => "the nodes may not accept the certificate of tls_cert",
+        }
+    }
+
     /// What must never be shown, whoever says it.
     pub(crate) fn secret(&self) -> Option<&str> {
         self.credentials.as_ref().map(|(_, password)| password.as_str()).filter(|secret| !secret.is_empty())

@@ -35,6 +35,7 @@ mod decimal;
 mod errors;
 mod fields;
 mod identity;
+mod monitor;
 mod names;
 mod prepare;
 mod progress;

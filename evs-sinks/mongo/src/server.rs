@@ -1,21 +1,22 @@
 //! The way to the server: connected when it is first used.
 
 use std::{
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Mutex, PoisonError},
     time::Duration,
 };
 
 use mongodb::{
     Client, Database,
     bson::{Document, RawDocumentBuf, doc},
-    error::ErrorKind,
-    event::{EventHandler, sdam::SdamEvent},
-    options::{Acknowledgment, ClientOptions, ReadPreference, SelectionCriteria, WriteConcern},
+    options::{
+        Acknowledgment, ClientOptions, HostInfo, ReadPreference, SelectionCriteria, Tls, WriteConcern,
+    },
 };
 use tokio::sync::OnceCell;
 
 use crate::{
     errors::{self, Failure, ServerError, integer},
+    monitor::Monitor,
     url::Url,
 };
 
@@ -37,8 +38,7 @@ pub(crate) struct Server {
     /// Made when it is needed: names of servers may have to be resolved.
     database: OnceCell<Database>,
     limits: Mutex<Option<Limits>>,
-    /// Why the last connection found no common ground, if it was about TLS.
-    tls_failure: Arc<Mutex<Option<String>>>,
+    monitor: Monitor,
 }
 
 /// How much fits into a command, as the server says.
@@ -52,8 +52,8 @@ pub(crate) struct Limits {
 
 impl Server {
     pub(crate) fn new(url: Url, timeout: Duration) -> Self {
-        let (database, limits, tls_failure) = (OnceCell::new(), Mutex::default(), Arc::default());
-        Self { url, timeout, database, limits, tls_failure }
+        let (database, limits, monitor) = (OnceCell::new(), Mutex::default(), Monitor::default());
+        Self { url, timeout, database, limits, monitor }
     }
 
     /// The name of the database.
@@ -80,15 +80,7 @@ impl Server {
         // Whether a batch was applied can only be told where it is applied.
         options.selection_criteria = Some(SelectionCriteria::ReadPreference(ReadPreference::Primary));
         options.read_concern = None;
-        let failure = Arc::clone(&self.tls_failure);
-        options.sdam_event_handler = Some(EventHandler::callback(move |event| {
-            let mut failure = failure.lock().unwrap_or_else(PoisonError::into_inner);
-            match event {
-                SdamEvent::ServerHeartbeatFailed(event) => *failure = tls_failure(&event.failure),
-                SdamEvent::ServerHeartbeatSucceeded(_) => *failure = None,
-                _ => {}
-            }
-        }));
+        options.sdam_event_handler = Some(self.monitor.handler());
         let client = Client::with_options(options).map_err(|error| {
             // Files of certificates are read here: they are missing, or are none.
             ServerError::permanent(errors::sort(&error).message)
@@ -106,8 +98,18 @@ impl Server {
             // It is away, or the time was up.
             Ok(Err(_)) | Err(_) => {}
         }
-        let failure = self.tls_failure.lock().unwrap_or_else(PoisonError::into_inner).take();
-        failure.map_or(Ok(()), |failure| Err(ServerError::permanent(format!("TLS: {failure}"))))
+        self.monitor.distrust().map_or(Ok(()), Err)
+    }
+
+    /// What is known of an error beyond its own words.
+    pub(crate) fn explain(&self, error: ServerError) -> ServerError {
+        let parsed = &self.url.parsed;
+        // It is on where the servers are found through DNS.
+        let has_tls = matches!(
+            (&parsed.tls, &parsed.host_info),
+            (Some(Tls::Enabled(_)), _) | (None, HostInfo::DnsRecord(_))
+        );
+        self.monitor.explain(error, has_tls)
     }
 
     /// Runs a command on the primary, once.
@@ -180,14 +182,5 @@ impl std::fmt::Debug for Server {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let hosts = &self.url.parsed.host_info;
         f.debug_struct("Server").field("hosts", hosts).field("database", &self.url.database).finish()
-    }
-}
-
-/// What rustls says of a certificate that it does not trust, or of a server that does not speak TLS: data
-/// that is not valid. Servers that are away give other kinds of errors.
-fn tls_failure(error: &mongodb::error::Error) -> Option<String> {
-    match &*error.kind {
-        ErrorKind::Io(error) if error.kind() == std::io::ErrorKind::InvalidData => Some(error.to_string()),
-        _ => None,
     }
 }

@@ -87,7 +87,7 @@ impl MongoSink {
     }
 
     fn tell(&self, what: String, error: ServerError) -> SinkError {
-        let ServerError { is_transient, message } = error;
+        let ServerError { is_transient, message } = self.server.explain(error);
         let error = ServerError { is_transient, message: self.server.strike(&message) };
         if is_transient { SinkError::unavailable(what, error) } else { SinkError::refused_by(what, error) }
     }

@@ -2,8 +2,11 @@ use std::fmt;
 
 use async_trait::async_trait;
 use evs_core::SinkError;
-use evs_sql::{Connector, Dialect, StoreError, check_files, check_url, passwords};
-use sqlx::{ConnectOptions, MySqlConnection, Row, mysql::MySqlConnectOptions};
+use evs_sql::{Connector, Dialect, StoreError, check_files, check_url, passwords, provide_cryptography};
+use sqlx::{
+    ConnectOptions, MySqlConnection, Row,
+    mysql::{MySqlConnectOptions, MySqlSslMode},
+};
 
 use crate::{connection::MySqlSession, dialect::MySqlDialect, errors::sort};
 
@@ -28,6 +31,9 @@ const ISOLATION: &str = "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED"
 
 const CHECK: &str = "SELECT @@session.sql_mode, CAST(@@session.max_allowed_packet AS SIGNED)";
 
+/// The SQLSTATE of a login that failed.
+const DENIED: &str = "28000";
+
 /// How many statements stay prepared per connection: those of some forty statistics.
 const PREPARED_MAX: usize = 512;
 
@@ -49,6 +55,9 @@ impl MySqlConnector {
                 "the URL of the server names no database; expected mysql://USER:PASSWORD@HOST:PORT/DATABASE",
             ));
         }
+        if matches!(options.get_ssl_mode(), MySqlSslMode::VerifyCa) {
+            provide_cryptography();
+        }
         let options = options
             .statement_cache_capacity(PREPARED_MAX)
             // All of these are among the settings, or not wanted.
@@ -59,6 +68,16 @@ impl MySqlConnector {
             .disable_statement_logging();
         let secrets = passwords(url, options.to_url_lossy().password());
         Ok(Self { options, secrets })
+    }
+
+    /// MariaDB says the same to a client without TLS, if it asks for TLS, as to one with a wrong password.
+    fn explain(&self, error: &sqlx::Error) -> StoreError {
+        let mut explained = sort(error);
+        let is_denied = error.as_database_error().is_some_and(|said| said.code().as_deref() == Some(DENIED));
+        if is_denied && matches!(self.options.get_ssl_mode(), MySqlSslMode::Disabled) {
+            explained.message += "; or the server asks for TLS, which ssl-mode=DISABLED turns off";
+        }
+        explained
     }
 
     async fn begin_session(&self) -> Result<MySqlSession, sqlx::Error> {
@@ -101,7 +120,7 @@ impl Connector for MySqlConnector {
             error.message = format!("{self:?}: {}", error.message);
             error
         };
-        let session = self.begin_session().await.map_err(|error| explained(sort(&error)))?;
+        let session = self.begin_session().await.map_err(|error| explained(self.explain(&error)))?;
         session.check().map_err(explained)?;
         Ok(session)
     }

@@ -2,8 +2,11 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use evs_core::SinkError;
-use evs_sql::{Connector, Dialect, StoreError, check_files, check_url, passwords};
-use sqlx::{ConnectOptions, Row, postgres::PgConnectOptions};
+use evs_sql::{Connector, Dialect, StoreError, check_files, check_url, passwords, provide_cryptography};
+use sqlx::{
+    ConnectOptions, Row,
+    postgres::{PgConnectOptions, PgSslMode},
+};
 
 use crate::{connection::PostgresSession, dialect::PostgresDialect, errors::sort};
 
@@ -74,6 +77,9 @@ impl PostgresConnector {
                 "the URL of the server names no database; expected postgres://USER:PASSWORD@HOST:PORT/DATABASE",
             ));
         };
+        if matches!(options.get_ssl_mode(), PgSslMode::VerifyCa) {
+            provide_cryptography();
+        }
         let options = options
             .statement_cache_capacity(PREPARED_MAX)
             // Statements have many values; the batch's size and time are known elsewhere.

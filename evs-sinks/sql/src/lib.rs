@@ -30,6 +30,8 @@ mod sink;
 mod table;
 #[cfg(test)]
 mod tests;
+#[cfg(feature = "tls")]
+mod tls;
 mod url;
 
 pub use connection::{Connection, Connector, StoreError, Value};
@@ -38,4 +40,6 @@ pub use dialect::{ColumnType, Dialect, Limits};
 #[cfg(feature = "faults")]
 pub use faults::{Faulty, Gate, Held};
 pub use sink::SqlSink;
+#[cfg(feature = "tls")]
+pub use tls::provide_cryptography;
 pub use url::{check_files, check_url, passwords};

@@ -27,6 +27,12 @@ pub(crate) struct Cpp;
 impl Connector for Cpp {
     async fn connect(&self, config: &Config) -> Result<Arc<dyn Session>, StoreError> {
         let session = open(cluster(config, config.datacenter.as_deref())?).await;
+        let session = session.map_err(|mut error| {
+            if CLOSED.iter().any(|words| error.message.contains(words)) {
+                error.message = format!("{}; {}", error.message, config.tls_hint());
+            }
+            error
+        });
         let Some(wanted) = &config.datacenter else { return connected(config, session?) };
         match session {
             // The driver finds no host in a datacenter that does not exist. Which there are, any host can tell.
@@ -40,6 +46,9 @@ impl Connector for Cpp {
         }
     }
 }
+
+/// What the driver says where a node closes the connection early. It has no code for it.
+const CLOSED: [&str; 2] = ["Connection closed prematurely", "Unable to write to socket"];
 
 fn connected(config: &Config, session: CppSession) -> Result<Arc<dyn Session>, StoreError> {
     let level = match config.consistency {
@@ -315,7 +324,7 @@ fn sort(error: &Error) -> StoreError {
         LIB_BAD_PARAMS, LIB_INDEX_OUT_OF_BOUNDS, LIB_INVALID_DATA, LIB_INVALID_ITEM_COUNT,
         LIB_INVALID_STATEMENT_TYPE, LIB_INVALID_VALUE_TYPE, LIB_MESSAGE_ENCODE, LIB_NAME_DOES_NOT_EXIST,
         LIB_NOT_IMPLEMENTED, LIB_REQUEST_QUEUE_FULL, SSL_IDENTITY_MISMATCH, SSL_INVALID_CERT,
-        SSL_INVALID_PEER_CERT, SSL_INVALID_PRIVATE_KEY, SSL_NO_PEER_CERT,
+        SSL_INVALID_PEER_CERT, SSL_INVALID_PRIVATE_KEY, SSL_NO_PEER_CERT, SSL_PROTOCOL_ERROR,
     };
     let kind = match code {
         LIB_BAD_PARAMS
@@ -327,12 +336,13 @@ fn sort(error: &Error) -> StoreError {
         | LIB_MESSAGE_ENCODE
         | LIB_NAME_DOES_NOT_EXIST
         | LIB_NOT_IMPLEMENTED => Kind::Permanent,
-        // A certificate does not become right by being looked at again.
+        // A certificate does not become right by being looked at again, nor does a node learn what TLS is.
         SSL_IDENTITY_MISMATCH
         | SSL_INVALID_CERT
         | SSL_INVALID_PEER_CERT
         | SSL_INVALID_PRIVATE_KEY
-        | SSL_NO_PEER_CERT => Kind::Permanent,
+        | SSL_NO_PEER_CERT
+        | SSL_PROTOCOL_ERROR => Kind::Permanent,
         LIB_REQUEST_QUEUE_FULL => Kind::Busy,
         // No answer in time, no node to ask, and whatever else: a new session finds out.
         _ => Kind::Lost,

@@ -2,7 +2,7 @@
 
 use std::{
     collections::HashMap,
-    fmt,
+    fmt, io,
     sync::{Arc, RwLock},
 };
 
@@ -18,8 +18,9 @@ use scylla::{
     },
     cluster::metadata::{ColumnType, NativeType},
     errors::{
-        ConnectionError, ConnectionPoolError, ConnectionSetupRequestErrorKind, DbError, ExecutionError,
-        MetadataError, MetadataFetchErrorKind, NewSessionError, PrepareError, RequestAttemptError,
+        BrokenConnectionError, BrokenConnectionErrorKind, ConnectionError, ConnectionPoolError,
+        ConnectionSetupRequestErrorKind, DbError, ExecutionError, FrameHeaderParseError, MetadataError,
+        MetadataFetchErrorKind, NewSessionError, PrepareError, RequestAttemptError,
     },
     frame::protocol_features::ProtocolFeatures,
     policies::load_balancing::DefaultPolicy,
@@ -80,7 +81,13 @@ impl Connector for Scylla {
         if let Some(tls) = &config.tls {
             builder = builder.tls_context(Some(tls_context(tls)?));
         }
-        let session = builder.build().await.map_err(|error| sort_new_session(&error))?;
+        let session = builder.build().await.map_err(|error| {
+            let mut sorted = sort_new_session(&error);
+            if was_closed(&error) {
+                sorted.message = format!("{}; {}", sorted.message, config.tls_hint());
+            }
+            sorted
+        })?;
         Ok(Arc::new(Connected { session, prepared: RwLock::default() }))
     }
 }
@@ -326,21 +333,45 @@ fn sort_connection(error: &ConnectionError) -> StoreError {
                 Kind::Permanent,
                 "the cluster asks for a user and a password, and the URL has none",
             ),
+            // With TLS 1.3, a node judges a client's certificate when the client is done with its part.
+            ConnectionSetupRequestErrorKind::BrokenConnection(broken) => sort_io(io_error(broken), error),
             _ => StoreError::new(Kind::Lost, error.to_string()),
         },
-        // A certificate does not become right by being looked at again.
-        ConnectionError::IoError(io) => {
-            let tls = io.get_ref().and_then(|error| error.downcast_ref::<rustls::Error>());
-            let kind = match tls {
-                Some(rustls::Error::InvalidCertificate(_) | rustls::Error::AlertReceived(_)) => {
-                    Kind::Permanent
-                }
-                _ => Kind::Lost,
-            };
-            StoreError::new(kind, error.to_string())
+        ConnectionError::IoError(io) => sort_io(Some(io), error),
+        _ => StoreError::new(Kind::Lost, error.to_string()),
+    }
+}
+
+/// Sorts an error by what was the cause, if that is known.
+fn sort_io(cause: Option<&io::Error>, error: &ConnectionError) -> StoreError {
+    use rustls::Error::{AlertReceived, InvalidCertificate, InvalidMessage};
+    match cause.and_then(io::Error::get_ref).and_then(|cause| cause.downcast_ref()) {
+        // A certificate does not become right by being looked at again, nor does a node learn what TLS is.
+        Some(InvalidCertificate(_) | AlertReceived(_) | InvalidMessage(_)) => {
+            StoreError::new(Kind::Permanent, format!("TLS: {error}"))
         }
         _ => StoreError::new(Kind::Lost, error.to_string()),
     }
+}
+
+/// What broke a connection, if it was not broken by the driver.
+fn io_error(broken: &BrokenConnectionError) -> Option<&io::Error> {
+    match broken.downcast_ref()? {
+        BrokenConnectionErrorKind::FrameHeaderParseError(FrameHeaderParseError::HeaderIoError(error))
+        | BrokenConnectionErrorKind::WriteError(error) => Some(error),
+        _ => None,
+    }
+}
+
+/// Whether a connection was made, and broke before the node had said anything.
+fn was_closed(error: &NewSessionError) -> bool {
+    let NewSessionError::MetadataError(MetadataError::ConnectionPoolError(ConnectionPoolError::Broken {
+        last_connection_error: ConnectionError::ConnectionSetupRequestError(setup),
+    })) = error
+    else {
+        return false;
+    };
+    matches!(setup.get_error(), ConnectionSetupRequestErrorKind::BrokenConnection(_))
 }
 
 fn sort_new_session(error: &NewSessionError) -> StoreError {

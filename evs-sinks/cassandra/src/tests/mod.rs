@@ -6,6 +6,7 @@ mod reading;
 mod storage;
 mod stub;
 mod support;
+mod tls;
 
 /// Runs each case with each driver.
 macro_rules! with_each_driver {
@@ -56,4 +57,8 @@ with_each_driver! {
         a_server_that_is_away_is_used_when_it_is_there,
         a_silent_server_ends_by_the_timeout,
         a_wrong_password_is_refused_and_not_shown;
+    tls:
+        nodes_with_tls_are_known_by_their_certificates,
+        nodes_that_ask_for_a_certificate_get_it,
+        nodes_without_tls_are_not_taken_for_less;
 }

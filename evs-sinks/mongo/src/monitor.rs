@@ -1,0 +1,175 @@
+//! What the driver's monitors see of the servers. Errors of calls do not tell it: they say that no server was found.
+
+use std::{
+    collections::HashMap,
+    io,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use mongodb::{
+    error::{Error, ErrorKind},
+    event::{EventHandler, sdam::SdamEvent},
+    options::ServerAddress,
+};
+
+use crate::errors::ServerError;
+
+/// Looks on while the driver looks for servers.
+#[derive(Clone, Default)]
+pub(crate) struct Monitor(Arc<Mutex<Seen>>);
+
+#[derive(Default)]
+struct Seen {
+    /// Some server has answered, so that TLS is as it has to be.
+    has_answered: bool,
+    /// How the last look at each server ended.
+    servers: HashMap<ServerAddress, Look>,
+}
+
+#[derive(Debug, PartialEq)]
+enum Look {
+    Answered,
+    /// There was no common ground for TLS, and why.
+    Distrusted(String),
+    /// The connection was made, and closed without an answer.
+    Closed,
+    Away,
+}
+
+impl Monitor {
+    /// Tells the driver whom to tell.
+    pub(crate) fn handler(&self) -> EventHandler<SdamEvent> {
+        let monitor = self.clone();
+        EventHandler::callback(move |event| monitor.see(event))
+    }
+
+    fn see(&self, event: SdamEvent) {
+        let mut seen = self.lock();
+        match event {
+            SdamEvent::ServerHeartbeatSucceeded(event) => {
+                seen.has_answered = true;
+                seen.servers.insert(event.server_address, Look::Answered);
+            }
+            SdamEvent::ServerHeartbeatFailed(event) => {
+                seen.servers.insert(event.server_address, Look::of(&event.failure));
+            }
+            SdamEvent::ServerClosed(event) => {
+                seen.servers.remove(&event.address);
+            }
+            _ => {}
+        }
+    }
+
+    /// Why no server is one to speak to, if that will not pass by itself.
+    pub(crate) fn distrust(&self) -> Option<ServerError> {
+        self.lock().distrust()
+    }
+
+    /// Adds what was seen to an error: that it will not pass after all, or what may be behind it. `has_tls` says
+    /// whether the URL asks for TLS.
+    pub(crate) fn explain(&self, error: ServerError, has_tls: bool) -> ServerError {
+        self.lock().explain(error, has_tls)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Seen> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Seen {
+    /// One that answers, or is away and may be back, is worth waiting for.
+    fn distrust(&self) -> Option<ServerError> {
+        let mut why = None;
+        for look in self.servers.values() {
+            let Look::Distrusted(failure) = look else { return None };
+            why = Some(failure);
+        }
+        why.map(|why| ServerError::permanent(format!("TLS: {why}")))
+    }
+
+    fn explain(&self, error: ServerError, has_tls: bool) -> ServerError {
+        if !error.is_transient {
+            return error;
+        }
+        if let Some(distrust) = self.distrust() {
+            return distrust;
+        }
+        // A server that is about to end does the same, but not before it has ever answered.
+        if self.has_answered || !self.servers.values().any(|look| *look == Look::Closed) {
+            return error;
+        }
+        let hint = if has_tls {
+            "it may have no TLS, which the URL asks for"
+        } else {
+            "if it asks for TLS, the URL needs tls=true"
+        };
+        ServerError::transient(format!("the server closes the connection; {hint}: {}", error.message))
+    }
+}
+
+impl Look {
+    fn of(error: &Error) -> Self {
+        let ErrorKind::Io(error) = &*error.kind else { return Self::Away };
+        match error.kind() {
+            // What rustls says of a certificate that it does not trust, or of a server that does not speak TLS: data
+            // that is not valid. Servers that are away give other kinds of errors.
+            io::ErrorKind::InvalidData => Self::Distrusted(error.to_string()),
+            io::ErrorKind::ConnectionReset
+            | io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::BrokenPipe
+            | io::ErrorKind::UnexpectedEof => Self::Closed,
+            _ => Self::Away,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seen(has_answered: bool, looks: impl IntoIterator<Item = Look>) -> Seen {
+        let address = |port| ServerAddress::Tcp { host: "db".to_owned(), port: Some(port) };
+        Seen { has_answered, servers: (1..).map(address).zip(looks).collect() }
+    }
+
+    fn distrusted() -> Look {
+        Look::Distrusted("UnknownIssuer".to_owned())
+    }
+
+    #[test]
+    fn distrust_is_for_good_if_no_other_server_is_to_be_hoped_for() {
+        let away = || ServerError::transient("no server");
+        for (looks, passes) in [
+            (vec![], true),
+            (vec![distrusted()], false),
+            (vec![distrusted(), distrusted()], false),
+            (vec![distrusted(), Look::Away], true),
+            (vec![distrusted(), Look::Closed], true),
+            (vec![Look::Answered, distrusted()], true),
+        ] {
+            let said = format!("{looks:?}");
+            let error = seen(true, looks).explain(away(), true);
+            assert_eq!(error.is_transient, passes, "{said}");
+            assert_eq!(error.message.contains("UnknownIssuer"), !passes, "{said}");
+        }
+        let own = seen(true, [distrusted()]).explain(ServerError::permanent("no right"), true);
+        assert_eq!(own.message, "no right");
+    }
+
+    #[test]
+    fn a_server_that_closes_every_connection_may_be_of_another_mind_about_tls() {
+        for (has_answered, look, has_tls, hint) in [
+            (false, Look::Closed, false, Some("the URL needs tls=true")),
+            (false, Look::Closed, true, Some("may have no TLS")),
+            (true, Look::Closed, false, None),
+            (false, Look::Away, false, None),
+        ] {
+            let error = seen(has_answered, [look]).explain(ServerError::transient("reset"), has_tls);
+            assert!(error.is_transient);
+            match hint {
+                Some(hint) => assert!(error.message.contains(hint), "{error:?}"),
+                None => assert_eq!(error.message, "reset"),
+            }
+        }
+    }
+}
