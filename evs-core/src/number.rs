@@ -122,39 +122,57 @@ fn append(mut value: u64, digits: &[u8]) -> Option<u64> {
     Some(value)
 }
 
-/// The value of a number that is the first `len` bytes of `bytes`, 1 to 8 of them, times 10^`scale`: all bytes
-/// are looked at at once. `None` for anything but digits with at most one point between them, and for what
-/// [`decimal`] refuses, which then knows better.
+/// The value of a number that is the first `len` bytes of `bytes`, 1 to 8 of them, times 10^`scale`. `None` for what
+/// is no [`ShortDecimal`], and for what [`decimal`] refuses, which then knows better.
 #[inline]
 pub(crate) fn short_decimal(bytes: [u8; 8], len: usize, scale: u8) -> Option<i64> {
-    const ZEROS: u64 = u64::from_le_bytes([b'0'; 8]);
-    const POINTS: u64 = u64::from_le_bytes([b'.'; 8]);
-    const LOWEST: u64 = u64::from_le_bytes([1; 8]);
-    const HIGHEST: u64 = LOWEST << 7;
-    let scale = usize::from(scale);
-    // The last digit in the highest byte, and zero bytes below the first.
-    let mut text = u64::from_le_bytes(bytes) << (64 - 8 * len);
-    let mut padding = 64 - 8 * len;
-    let differences = text ^ POINTS;
-    let points = differences.wrapping_sub(LOWEST) & !differences & HIGHEST;
-    let mut places = scale;
-    if points != 0 {
-        // Only the lowest bit is sure, and it is the first point's.
-        let at = points.trailing_zeros() / 8;
-        let (whole, fraction) = (at as usize + len - 8, 7 - at as usize);
-        if whole == 0 || fraction == 0 || fraction > scale {
+    let ShortDecimal { digits, places } = ShortDecimal::read(bytes, len)?;
+    let missing = usize::from(scale).checked_sub(places)?;
+    (join(digits) as i64).checked_mul(POWERS_OF_TEN[missing])
+}
+
+/// A number of up to eight bytes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ShortDecimal {
+    /// A byte for each digit, the last one in the highest byte, and zeros before the first.
+    digits: u64,
+    /// How many of them stand behind the point.
+    places: usize,
+}
+
+impl ShortDecimal {
+    /// Reads the first `len` bytes of `bytes`, 1 to 8 of them, all at once. `None` for anything but digits with at
+    /// most one point between them.
+    #[inline]
+    pub(crate) fn read(bytes: [u8; 8], len: usize) -> Option<Self> {
+        const ZEROS: u64 = u64::from_le_bytes([b'0'; 8]);
+        const POINTS: u64 = u64::from_le_bytes([b'.'; 8]);
+        const LOWEST: u64 = u64::from_le_bytes([1; 8]);
+        const HIGHEST: u64 = LOWEST << 7;
+        // The last digit in the highest byte, and zero bytes below the first.
+        let mut text = u64::from_le_bytes(bytes) << (64 - 8 * len);
+        let mut padding = 64 - 8 * len;
+        let differences = text ^ POINTS;
+        let points = differences.wrapping_sub(LOWEST) & !differences & HIGHEST;
+        let mut places = 0;
+        if points != 0 {
+            // Only the lowest bit is sure, and it is the first point's.
+            let at = points.trailing_zeros() / 8;
+            let whole = at as usize + len - 8;
+            places = 7 - at as usize;
+            if whole == 0 || places == 0 {
+                return None;
+            }
+            let behind = u64::MAX << (8 * at + 8);
+            text = (text & behind) | (text & !(u64::MAX << (8 * at))) << 8;
+            padding += 8;
+        }
+        let digits = text ^ (ZEROS << padding);
+        if (digits.wrapping_add(LOWEST * (0x7F - 9)) | digits) & HIGHEST != 0 {
             return None;
         }
-        let behind = u64::MAX << (8 * at + 8);
-        text = (text & behind) | (text & !(u64::MAX << (8 * at))) << 8;
-        padding += 8;
-        places -= fraction;
+        Some(Self { digits, places })
     }
-    let digits = text ^ (ZEROS << padding);
-    if (digits.wrapping_add(LOWEST * (0x7F - 9)) | digits) & HIGHEST != 0 {
-        return None;
-    }
-    (join(digits) as i64).checked_mul(POWERS_OF_TEN[places])
 }
 
 const POWERS_OF_TEN: [i64; 19] = {

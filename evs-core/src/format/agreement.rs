@@ -134,6 +134,7 @@ mod tests {
         " \"",
         "] ",
         " [",
+        "[",
         " - ",
         "\"",
         "\t",
@@ -279,6 +280,10 @@ mod tests {
             ];
             (variables, vec!["", " ", " \"", "\" [", "] ", " rt=", " ", " \"", "\""])
         };
+        let bracket = || {
+            let variables = vec!["remote_addr", "remote_user", "time_local", "request", "status", "http_x"];
+            (variables, vec!["", " - ", "[", "] \"", "\" ", " \"", "\""])
+        };
         let tabs = || {
             (vec!["msec", "host", "request_time", "status", "http_x"], vec!["", "\t", "\t", "\t", "\t", ""])
         };
@@ -291,6 +296,7 @@ mod tests {
         let formats = prop_oneof![
             4 => Just(combined()),
             2 => Just(other_order()),
+            2 => Just(bracket()),
             1 => Just(tabs()),
             1 => Just(json()),
         ];
@@ -361,12 +367,15 @@ mod tests {
     #[test]
     fn they_agree_on_every_short_line() {
         const TIME: &str = "1795246765.707";
+        const ISO8601: &str = "2026-11-21T13:25:22+05:45";
         for (format, pieces) in [
             (r#"$host "$http_x" $msec"#, &[TIME, " ", "\"", "a", "-", "\\"][..]),
             (r#""$http_x" "$msec""#, &[TIME, " ", "\"", "a", "\" \"", "\0"]),
             ("$msec $remote_port- $status", &[TIME, " ", "-", "1", "- "]),
             (r#"$http_x $status $msec"#, &[TIME, " ", "\"", "1", "-", "."]),
             (r#"$remote_user [$msec] "$http_x""#, &["a", " [", TIME, "] \"", "\"", " "]),
+            (r#"$remote_user[$time_iso8601] "$http_x""#, &["a", "[", ISO8601, "] \"", "\"", " "]),
+            ("$msec $http_x;[$time_iso8601]", &[TIME, " ", ";[", "[", ISO8601, "]"]),
             (r#"x="$http_x";y="$status" $msec"#, &["x=\"", "\";y=\"", "\"", "1", "\" ", TIME]),
             (r#""$http_x";$host;$msec"#, &["\"", ";", "a", TIME, "\";", " "]),
             ("$msec-$http_x-$remote_port", &[TIME, "-", "a", "1", "\"", "--"]),
@@ -404,6 +413,7 @@ mod tests {
             "common",
             r#"$time_iso8601 [$remote_addr] "$request" $status $request_time $upstream_response_time"#,
             r#"$remote_addr - [$time_local] "$request_time" "$http_x" rt=$request_time cs="$host""#,
+            r#"$remote_addr - $remote_user[$time_local] "$request" $status"#,
             "$msec\t$host\t$status\t$request_uri\t$http_user_agent",
             "$msec|$host|$status|$http_x",
             r#"escape=json {"time":"$msec","r":"$request","s":$status,"a":"$http_user_agent"}"#,

@@ -7,7 +7,8 @@
 //! - All quotes are those of the format's texts, so values have none; and a delimiter is inside quotes just where
 //!   it is in the format.
 //! - Between two texts of the format, a value has no marks; so it has no delimiter, unless it is inside quotes. Then
-//!   the text behind it cannot stand earlier: it has a mark or a quote in it, or ends the line.
+//!   the text behind it cannot stand earlier: it has a mark or a quote in it, ends the line, or begins with a byte
+//!   that the value has not.
 //! - So a value ends where the reference finds its end: at a quote, at a blank, or at the first place from where
 //!   on the line goes on as the format does, which the rest of the checks have found to be so.
 //!
@@ -21,7 +22,7 @@ use super::{
     steps::{LOOKAHEAD_BYTES_MAX, is_number},
     time::{RecentTimes, Shape},
 };
-use crate::number::short_decimal;
+use crate::number::ShortDecimal;
 
 /// A format whose lines can be taken apart by their marks.
 #[derive(Clone, Debug)]
@@ -80,7 +81,7 @@ enum Check {
     /// These are the same place.
     Same(Edge, Edge),
     /// It has none of these bytes.
-    Without(Place, &'static [u8]),
+    Without(Place, Box<[u8]>),
     /// What stands there, behind a list, is not a ` : ` with which it would go on.
     EndOfList(Edge),
     /// It is a number.
@@ -184,6 +185,7 @@ impl Layout {
                 class_checks(step, place, delimiters, is_last, trusted.contains(&at), &mut checks)?;
             }
         }
+        checks.extend(edges.searched.iter().map(|(at, byte)| Check::Without(values[*at], [*byte].into())));
         let literals = std::iter::once(&steps.prefix).chain(steps.steps.iter().map(|step| &step.until));
         let long = literals.zip(&edges.texts).filter(|(literal, _)| literal.len() > Joint::BYTES_MAX);
         checks.extend(long.map(|(literal, at)| Check::Literal(*at, literal.clone())));
@@ -342,7 +344,7 @@ fn is_number_at(block: &[u8], start: usize, end: usize) -> bool {
 fn is_short_number_at(block: &[u8], start: usize, end: usize) -> bool {
     let len = end.wrapping_sub(start);
     let head = block.get(start..start + 8).and_then(|head| head.first_chunk());
-    head.is_some_and(|head| (1..=8).contains(&len) && short_decimal(*head, len, 7).is_some())
+    head.is_some_and(|head| (1..=8).contains(&len) && ShortDecimal::read(*head, len).is_some())
 }
 
 /// What else the class of a step wants of its value; `None` if that cannot be told by marks.
@@ -371,7 +373,7 @@ fn class_checks(
         }
         Class::Token => {
             if delimiters.byte != b' ' {
-                checks.push(Check::Without(place, b" "));
+                checks.push(Check::Without(place, (*b" ").into()));
             }
         }
         Class::List => {
@@ -379,7 +381,7 @@ fn class_checks(
             if until.starts_with(b",") || (is_last && !until.is_empty() && !has_mark) {
                 return None;
             }
-            checks.push(Check::Without(place, b", "));
+            checks.push(Check::Without(place, (*b", ").into()));
             if until.starts_with(b" ") {
                 checks.push(Check::EndOfList(place.end));
             }
@@ -391,6 +393,9 @@ fn class_checks(
 /// Where the texts of a format are, the prefix first, and how many marks a line has.
 struct Edges {
     texts: Vec<Edge>,
+    /// The values that end before a text without marks, and with what it begins: had they that in them, too, it might
+    /// stand earlier.
+    searched: Vec<(usize, u8)>,
     marks: u32,
     quotes: u32,
 }
@@ -452,6 +457,19 @@ fn edges(steps: &Steps, delimiters: Delimiters) -> Option<Edges> {
             None => None,
         },
     };
-    let texts = texts.iter().enumerate().map(edge).collect::<Option<_>>()?;
-    Some(Edges { texts, marks: marks.len() as u32, quotes: index.newlines()[1].quotes })
+    let mut edges = texts.iter().enumerate().map(edge).collect::<Vec<_>>();
+    let mut searched = Vec::new();
+    for at in 1..last {
+        // What stands before a time can be found from behind it.
+        let has_length = matches!(steps.steps[at].class, Class::Time(Shape::Local | Shape::Iso8601));
+        let first = line[texts[at].start];
+        let is_number = first.is_ascii_digit() || first == b'.';
+        if edges[at].is_none() && has_length && !texts[at].is_empty() && !is_number {
+            let back = texts[at + 1].start - texts[at].start;
+            edges[at] = edges[at + 1].map(|edge| edge.plus(back.wrapping_neg()));
+            searched.push((at - 1, first));
+        }
+    }
+    let texts = edges.into_iter().collect::<Option<_>>()?;
+    Some(Edges { texts, searched, marks: marks.len() as u32, quotes: index.newlines()[1].quotes })
 }
