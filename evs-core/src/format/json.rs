@@ -29,13 +29,24 @@ pub(super) struct Scanner {
     keys: Keys,
     /// The keys from the outermost object to the current value, joined by points.
     path: Vec<u8>,
+    /// Which of `recent` has the path, if it has not been written to `path`.
+    recalled: Option<usize>,
     /// The containers that are open.
     open: Vec<Container>,
     /// How many keys of the line have been read.
     read: usize,
-    /// The paths of the keys that the lines before had at the same places, and the slots that ask for them: most
-    /// often all lines have the same keys.
-    recent: Vec<(Vec<u8>, Option<usize>)>,
+    /// What the lines before had at the same places: most often all lines have the same keys.
+    recent: Vec<Recent>,
+}
+
+/// A key that was read.
+#[derive(Clone, Debug, Default)]
+struct Recent {
+    path: Vec<u8>,
+    /// The slot that asks for it.
+    slot: Option<usize>,
+    /// For one of the outermost object, that has no escapes: how it is written, from quote to colon.
+    written: Vec<u8>,
 }
 
 /// How many keys of a line are remembered for the next one.
@@ -71,7 +82,7 @@ enum Next {
 
 impl Scanner {
     pub(super) fn new(keys: Keys) -> Self {
-        Self { keys, path: Vec::new(), open: Vec::new(), read: 0, recent: Vec::new() }
+        Self { keys, path: Vec::new(), recalled: None, open: Vec::new(), read: 0, recent: Vec::new() }
     }
 
     /// Finds the values of the keys in `line`, which must be one whole object.
@@ -80,6 +91,7 @@ impl Scanner {
     /// equal ones the first counts.
     pub(super) fn read(&mut self, line: &[u8], captures: &mut Captures) -> Result<(), Rejection> {
         self.path.clear();
+        self.recalled = None;
         self.open.clear();
         self.read = 0;
         let mut at = blanks(line, 0);
@@ -120,6 +132,17 @@ impl Scanner {
 
     /// Reads a key and the colon behind it: the slot that asks for its value.
     fn key(&mut self, line: &[u8], at: &mut usize) -> Result<Option<usize>, Rejection> {
+        if self.open.len() == 1
+            && let Some(recent) = self.recent.get(self.read)
+            && !recent.written.is_empty()
+            && begins(&line[*at..], &recent.written)
+        {
+            *at += recent.written.len();
+            self.recalled = Some(self.read);
+            self.read += 1;
+            return Ok(recent.slot);
+        }
+        let start = *at;
         let Text { range: key, is_escaped } = string(line, at)?;
         *at = blanks(line, *at);
         if line.get(*at) != Some(&b':') {
@@ -128,6 +151,7 @@ impl Scanner {
         *at += 1;
         let depth = self.open.len();
         let Some(own) = self.open.last().and_then(|container| container.path) else { return Ok(None) };
+        self.recalled = None;
         self.path.truncate(own);
         if depth > 1 {
             self.path.push(b'.');
@@ -137,31 +161,31 @@ impl Scanner {
         } else {
             self.path.extend_from_slice(&line[key]);
         }
-        Ok(self.slot())
+        let is_plain = depth == 1 && !is_escaped;
+        Ok(self.slot(if is_plain { &line[start..*at] } else { b"" }))
     }
 
-    /// The slot that asks for the value at the current path.
-    fn slot(&mut self) -> Option<usize> {
+    /// The slot that asks for the value at the current path, the last key of which is `written` so.
+    fn slot(&mut self, written: &[u8]) -> Option<usize> {
         let place = self.read;
         self.read += 1;
-        if self.path.len() > RECENT_BYTES_MAX {
+        if place >= RECENT_MAX || self.path.len() > RECENT_BYTES_MAX {
             return self.keys.find(&self.path);
         }
-        match self.recent.get_mut(place) {
-            Some((path, slot)) if *path == self.path => *slot,
-            Some((path, slot)) => {
-                path.clone_from(&self.path);
-                *slot = self.keys.find(&self.path);
-                *slot
-            }
-            None => {
-                let slot = self.keys.find(&self.path);
-                if place < RECENT_MAX {
-                    self.recent.push((self.path.clone(), slot));
-                }
-                slot
-            }
+        if self.recent.len() <= place {
+            self.recent.resize_with(place + 1, Recent::default);
         }
+        let recent = &mut self.recent[place];
+        if recent.path != self.path || recent.path.is_empty() {
+            recent.path.clone_from(&self.path);
+            recent.slot = self.keys.find(&self.path);
+        }
+        // Blanks before the colon are not in the path.
+        recent.written.clear();
+        if written.len() <= RECENT_BYTES_MAX {
+            recent.written.extend_from_slice(written);
+        }
+        recent.slot
     }
 
     /// Reads a value, or only the bracket that opens it.
@@ -205,6 +229,9 @@ impl Scanner {
         if self.open.len() == DEPTH_MAX {
             return Err(Rejection::at(start, Reason::JsonDepth));
         }
+        if let Some(place) = self.recalled.take() {
+            self.path.clone_from(&self.recent[place].path);
+        }
         let path = match (self.open.last(), kind) {
             (None, _) => Some(0),
             (Some(Container { kind: Kind::Object, path: Some(_), .. }), Kind::Object) => {
@@ -236,8 +263,25 @@ fn keep(slot: usize, capture: Capture, captures: &mut Captures) {
     }
 }
 
+/// Whether `text` begins with `start`, of which a few bytes are compared at a time: most often they are equal, and
+/// few.
+#[inline]
+fn begins(text: &[u8], start: &[u8]) -> bool {
+    let Some(text) = text.get(..start.len()) else { return false };
+    let (words, rest) = start.as_chunks::<8>();
+    let (others, other_rest) = text.as_chunks::<8>();
+    // Not as slices, for which a function would be called.
+    let word = |bytes: &[u8; 8]| u64::from_le_bytes(*bytes);
+    words.iter().zip(others).all(|(one, other)| word(one) == word(other))
+        && rest.iter().zip(other_rest).all(|(one, other)| one == other)
+}
+
 /// Where the blanks end that may stand between any two tokens.
+#[inline]
 fn blanks(line: &[u8], at: usize) -> usize {
+    if line.get(at).is_some_and(|byte| *byte > b' ') {
+        return at;
+    }
     let rest = line.get(at..).unwrap_or_default();
     at + rest.iter().take_while(|byte| matches!(byte, b' ' | b'\t' | b'\n' | b'\r')).count()
 }
@@ -278,13 +322,19 @@ fn string(line: &[u8], at: &mut usize) -> Result<Text, Rejection> {
     }
 }
 
-/// The first quote, backslash or control character from `from` on, looked for eight bytes at a time.
+/// The first quote, backslash or control character from `from` on.
 #[inline]
 fn special(line: &[u8], from: usize) -> Option<usize> {
     const LOWEST: u64 = u64::from_le_bytes([1; 8]);
     const HIGHEST: u64 = LOWEST << 7;
+    let is_special = |byte: u8| (byte == b'"') | (byte == b'\\') | (byte < 0x20);
     let rest = line.get(from..)?;
-    let (words, tail) = rest.as_chunks::<8>();
+    // Sixteen bytes at a time, which the compiler makes one comparison of.
+    let has_special = |chunk: &[u8; 16]| chunk.iter().fold(false, |found, byte| found | is_special(*byte));
+    let (chunks, _) = rest.as_chunks::<16>();
+    let clean = chunks.iter().take_while(|chunk| !has_special(chunk)).count() * 16;
+    // Then where it is, in eight.
+    let (words, tail) = rest[clean..].as_chunks::<8>();
     for (at, word) in words.iter().enumerate() {
         let word = u64::from_le_bytes(*word);
         // The highest bit of each byte below `limit`. A borrow can make one too many, but only above one that is
@@ -294,11 +344,11 @@ fn special(line: &[u8], from: usize) -> Option<usize> {
         let backslash = below(word ^ (LOWEST * u64::from(b'\\')), 1);
         let found = quote | backslash | below(word, 0x20);
         if found != 0 {
-            return Some(from + at * 8 + found.trailing_zeros() as usize / 8);
+            return Some(from + clean + at * 8 + found.trailing_zeros() as usize / 8);
         }
     }
-    let at = tail.iter().position(|byte| matches!(byte, b'"' | b'\\' | 0..0x20))?;
-    Some(from + words.len() * 8 + at)
+    let at = tail.iter().position(|byte| is_special(*byte))?;
+    Some(from + clean + words.len() * 8 + at)
 }
 
 /// `true`, `false`, a number, or `null`, which is no value: whether it is absent.
