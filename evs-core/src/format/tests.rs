@@ -499,6 +499,50 @@ mod keyed {
         })
     }
 
+    /// Lines with few keys, in few orders, as a parser remembers them from one line to the next.
+    fn json_of_few_keys() -> impl Strategy<Value = String> {
+        let key = prop::sample::select(vec![
+            r#""a":"#,
+            r#""a" :"#,
+            r#""b":"#,
+            r#""a.b":"#,
+            r#""\u0061":"#,
+            r#""ab":"#,
+            r#""":"#,
+            r#""a":{"b":"#,
+            r#""a":{"a":{"b":"#,
+            r#""b":["#,
+        ]);
+        let value = prop_oneof!["[0-9]", "\"[xy]{0,2}\"", Just("{\"b\":7}".to_owned())];
+        let closing = |c| match c {
+            '{' => Some('}'),
+            '[' => Some(']'),
+            _ => None,
+        };
+        let pair = (key, value).prop_map(move |(key, value)| {
+            let behind = key.chars().rev().filter_map(closing).collect::<String>();
+            format!("{key}{value}{behind},")
+        });
+        prop::collection::vec(pair, 0..5).prop_map(|pairs| format!("{{{}\"time\":1}}", pairs.concat()))
+    }
+
+    proptest! {
+        #[test]
+        fn what_json_lines_were_before_changes_nothing(
+            lines in prop::collection::vec(json_of_few_keys(), 1..12),
+        ) {
+            let (format, fields) = (LogFormat::json(), ["a", "b", "a.b", "a.a.b", ""]);
+            let mut parser = format.parser(&fields).unwrap();
+            let mut record = Record::new();
+            for line in &lines {
+                parser.parse(line.as_bytes(), &mut record).unwrap();
+                let text = |field| String::from_utf8_lossy(record.field(field, line.as_bytes())).into_owned();
+                let found: Vec<_> = (0..fields.len()).map(text).collect();
+                prop_assert_eq!(found, read(&format, &fields, line.as_bytes()).unwrap(), "{}", line);
+            }
+        }
+    }
+
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(2000))]
 

@@ -191,7 +191,9 @@ mod tests {
         let (sender, receivers) = queues(3);
         let workers: Vec<_> = receivers
             .into_iter()
-            .map(|receiver| thread::spawn(move || std::iter::from_fn(|| receiver.receive()).collect::<Vec<_>>()))
+            .map(|receiver| {
+                thread::spawn(move || std::iter::from_fn(|| receiver.receive()).collect::<Vec<_>>())
+            })
             .collect();
         (0..ITEMS).for_each(|item| {
             sender.send(item);

@@ -366,7 +366,8 @@ impl Reader {
         // The committer goes away only when it has failed, and said so.
         let _ = self.committer.send(Message::Cut(cut));
         for worker in 0..self.workers.workers() {
-            self.workers.send_to(worker, Work::Cut { number: self.cuts, statistics: Arc::clone(&statistics) });
+            self.workers
+                .send_to(worker, Work::Cut { number: self.cuts, statistics: Arc::clone(&statistics) });
         }
     }
 }
