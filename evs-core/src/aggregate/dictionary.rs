@@ -49,6 +49,8 @@ pub(super) struct Dictionary {
     texts_max: usize,
     /// The texts as they were handed out last.
     shared: Option<Arc<Texts>>,
+    // Used again for every block of lines:
+    hashes: Vec<u64>,
 }
 
 /// A text that has an id: its bytes if it is a short one, or else its hash.
@@ -75,6 +77,7 @@ impl Dictionary {
             texts: Texts::default(),
             texts_max,
             shared: None,
+            hashes: Vec::new(),
         }
     }
 
@@ -110,37 +113,51 @@ impl Dictionary {
 
     /// The ids of a column of values.
     pub(super) fn ids(&mut self, block: &[u8], columns: &Columns, spans: &[Span], ids: &mut Vec<u32>) {
-        if self.entries.len() > LARGE_ENTRIES {
-            self.touch(block, columns, spans);
-        }
         ids.clear();
+        if self.entries.len() > LARGE_ENTRIES {
+            return self.ids_of_many(block, columns, spans, ids);
+        }
         ids.extend(spans.iter().map(|span| match columns.head(block, *span) {
-            Some((head, len)) if len <= SHORT_BYTES => self.short_id(head, len),
+            Some((head, len)) if len <= SHORT_BYTES => {
+                let words = words(head, len);
+                self.short_id(words, len, self.short_hash(words, len))
+            }
             _ => self.id(columns.text(block, *span)),
         }));
     }
 
-    /// Loads the entries that the texts will be looked for at, so that the cache misses come at the same time.
-    fn touch(&self, block: &[u8], columns: &Columns, spans: &[Span]) {
-        let touch = |span: &Span| {
-            let hash = match columns.head(block, *span) {
-                Some((head, len)) if len <= SHORT_BYTES => self.short_hash(words(head, len), len as u32),
-                Some((_, len)) if len > SHORT_BYTES => self.keys.text(columns.text(block, *span)) as usize,
-                _ => return 0,
-            };
-            self.entries[hash & (self.entries.len() - 1)].number
+    /// As [`ids`](Self::ids), of a dictionary that is not in the nearer caches. Each step goes through all texts, so
+    /// that the cache misses of one step come at the same time.
+    fn ids_of_many(&mut self, block: &[u8], columns: &Columns, spans: &[Span], ids: &mut Vec<u32>) {
+        let mut hashes = std::mem::take(&mut self.hashes);
+        hashes.clear();
+        hashes.extend(spans.iter().map(|span| match columns.head(block, *span) {
+            Some((head, len)) if len <= SHORT_BYTES => self.short_hash(words(head, len), len),
+            _ => self.hash(columns.text(block, *span)),
+        }));
+        let number = |hash: &u64| self.entries[*hash as usize & (self.entries.len() - 1)].number;
+        std::hint::black_box(hashes.iter().map(number).fold(0, u32::wrapping_add));
+        let first_byte = |hash: &u64| match number(hash) {
+            0 => 0,
+            number => self.texts.get(number - 1).first().copied().unwrap_or_default(),
         };
-        std::hint::black_box(spans.iter().map(touch).fold(0, u32::wrapping_add));
+        std::hint::black_box(hashes.iter().map(first_byte).fold(0, u8::wrapping_add));
+        ids.extend(spans.iter().zip(&hashes).map(|(span, hash)| match columns.head(block, *span) {
+            Some((head, len)) if len <= SHORT_BYTES => self.short_id(words(head, len), len, *hash),
+            _ => self.id_of_hash(columns.text(block, *span), *hash),
+        }));
+        self.hashes = hashes;
     }
 
     /// The id of any text.
     pub(super) fn id(&mut self, text: &[u8]) -> u32 {
+        self.id_of_hash(text, self.hash(text))
+    }
+
+    fn id_of_hash(&mut self, text: &[u8], hash: u64) -> u32 {
         if text.len() <= SHORT_BYTES {
-            let mut head = [0; SHORT_BYTES];
-            head[..text.len()].copy_from_slice(text);
-            return self.short_id(head, text.len());
+            return self.short_id(words_of(text), text.len(), hash);
         }
-        let hash = self.keys.text(text);
         let sought = Entry { words: (hash, 0), len: text.len() as u32, number: 0 };
         let mut at = hash as usize & (self.entries.len() - 1);
         loop {
@@ -150,7 +167,7 @@ impl Dictionary {
             }
             if entry.words == sought.words
                 && entry.len == sought.len
-                && self.texts.get(entry.number - 1) == text
+                && are_equal(self.texts.get(entry.number - 1), text)
             {
                 return entry.number - 1;
             }
@@ -158,11 +175,10 @@ impl Dictionary {
         }
     }
 
-    /// The id of a text that is the first `len` bytes of `head`.
+    /// The id of a text of `len` bytes, which `words` has.
     #[inline(always)]
-    fn short_id(&mut self, head: [u8; SHORT_BYTES], len: usize) -> u32 {
-        let words = words(head, len);
-        let mut at = self.short_hash(words, len as u32) & (self.entries.len() - 1);
+    fn short_id(&mut self, words: (u64, u64), len: usize, hash: u64) -> u32 {
+        let mut at = hash as usize & (self.entries.len() - 1);
         loop {
             let entry = self.entries[at];
             if entry.words == words && entry.len == len as u32 && entry.number != 0 {
@@ -170,15 +186,25 @@ impl Dictionary {
             }
             if entry.number == 0 {
                 let sought = Entry { words, len: len as u32, number: 0 };
-                return self.insert(at, sought, &head[..len]);
+                let text = [words.0.to_le_bytes(), words.1.to_le_bytes()];
+                return self.insert(at, sought, &text.as_flattened()[..len]);
             }
             at = (at + 1) & (self.entries.len() - 1);
         }
     }
 
+    #[inline]
+    fn hash(&self, text: &[u8]) -> u64 {
+        if text.len() > SHORT_BYTES {
+            self.keys.text(text)
+        } else {
+            self.short_hash(words_of(text), text.len())
+        }
+    }
+
     #[inline(always)]
-    fn short_hash(&self, words: (u64, u64), len: u32) -> usize {
-        (self.keys.words(words.0, words.1) ^ u64::from(len)) as usize
+    fn short_hash(&self, words: (u64, u64), len: usize) -> u64 {
+        self.keys.words(words.0, words.1) ^ len as u64
     }
 
     #[cold]
@@ -194,8 +220,8 @@ impl Dictionary {
                 }
                 let is_short = entry.len as usize <= SHORT_BYTES;
                 let hash =
-                    if is_short { self.short_hash(entry.words, entry.len) } else { entry.words.0 as usize };
-                let mut at = hash & mask;
+                    if is_short { self.short_hash(entry.words, entry.len as usize) } else { entry.words.0 };
+                let mut at = hash as usize & mask;
                 while self.entries[at].number != 0 {
                     at = (at + 1) & mask;
                 }
@@ -212,6 +238,25 @@ fn words(head: [u8; SHORT_BYTES], len: usize) -> (u64, u64) {
     let [low, high] = MASKS[len];
     let head = u128::from_le_bytes(head);
     (head as u64 & low, (head >> 64) as u64 & high)
+}
+
+/// A short text as two words.
+fn words_of(text: &[u8]) -> (u64, u64) {
+    let mut head = [0; SHORT_BYTES];
+    head[..text.len()].copy_from_slice(text);
+    words(head, text.len())
+}
+
+/// Whether two texts are the same that are equally long, and no short ones. They nearly always are, and seldom so long
+/// that calling a function for it would pay.
+#[inline]
+fn are_equal(one: &[u8], other: &[u8]) -> bool {
+    let word = |bytes: &[u8; SHORT_BYTES]| u128::from_le_bytes(*bytes);
+    let (words, _) = one.as_chunks();
+    let (others, _) = other.as_chunks();
+    // The last ones overlap those before.
+    words.iter().zip(others).all(|(one, other)| word(one) == word(other))
+        && one.last_chunk().map(word) == other.last_chunk().map(word)
 }
 
 /// By length, the bits of two words that are of a text.

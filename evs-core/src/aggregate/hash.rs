@@ -7,7 +7,7 @@
 use ahash::RandomState;
 
 /// A table with more entries than that is not in the nearer caches.
-pub(super) const LARGE_ENTRIES: usize = 1 << 14;
+pub(super) const LARGE_ENTRIES: usize = if cfg!(test) { 16 } else { 1 << 14 };
 
 /// Random numbers that a table's hashes depend on.
 #[derive(Clone, Copy, Debug)]

@@ -195,11 +195,20 @@ impl Table {
         row_of.clear();
         self.find_rows(&windows.of_lines, keys, &mut row_of);
         let stride = self.kinds.len();
+        let is_counted = |measure: usize| self.kinds.get(measure) == Some(&MeasureKind::Count);
+        let is_summed = |measure: usize| self.kinds.get(measure) == Some(&MeasureKind::Sum);
         for (measure, numbers) in numbers.iter().enumerate() {
             let rows = &mut self.rows;
             match (self.kinds[measure], numbers) {
+                // Together with the sum behind it.
+                (MeasureKind::Count, _) if is_summed(measure + 1) => {}
                 (MeasureKind::Count, _) => count(&mut rows.totals, &row_of, stride, measure),
-                (MeasureKind::Sum, Some(numbers)) => sum(rows, &row_of, stride, measure, numbers),
+                (MeasureKind::Sum, Some(numbers)) if measure > 0 && is_counted(measure - 1) => {
+                    sum::<true>(rows, &row_of, stride, measure, numbers);
+                }
+                (MeasureKind::Sum, Some(numbers)) => {
+                    sum::<false>(rows, &row_of, stride, measure, numbers);
+                }
                 (MeasureKind::Min, Some(numbers)) => {
                     extreme(rows, &row_of, stride, measure, numbers, NO_MIN, i64::min);
                 }
@@ -361,10 +370,21 @@ fn count(totals: &mut [i64], row_of: &[u32], stride: usize, measure: usize) {
     }
 }
 
-fn sum(rows: &mut TableRows, row_of: &[u32], stride: usize, measure: usize, numbers: &NumberColumn) {
+/// Adds the values; and to the measure before the number of lines if that `IS_COUNTED`: where many lines go to one row,
+/// each waits for the one before, and two such queues are as quick as one.
+fn sum<const IS_COUNTED: bool>(
+    rows: &mut TableRows,
+    row_of: &[u32],
+    stride: usize,
+    measure: usize,
+    numbers: &NumberColumn,
+) {
     // An absent value is 0.
     for (row, value) in row_of.iter().zip(&numbers.values) {
         let cell = *row as usize * stride + measure;
+        if IS_COUNTED {
+            rows.totals[cell - 1] += 1;
+        }
         let total = &mut rows.totals[cell];
         match total.checked_add(*value) {
             Some(sum) => *total = sum,
