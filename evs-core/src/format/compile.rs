@@ -30,6 +30,13 @@ pub(super) struct Steps {
     pub(super) time: usize,
 }
 
+impl Steps {
+    /// All texts, the prefix first.
+    pub(super) fn literals(&self) -> impl Iterator<Item = &Literal> {
+        std::iter::once(&self.prefix).chain(self.steps.iter().map(|step| &step.until))
+    }
+}
+
 /// One variable, and the text behind it.
 #[derive(Clone, Debug)]
 pub(super) struct Step {

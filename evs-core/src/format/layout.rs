@@ -76,7 +76,7 @@ struct Joint {
 /// What must be so, too.
 #[derive(Clone, Debug)]
 enum Check {
-    /// The format's text stands there.
+    /// The format's text stands there, which is longer than a joint sees.
     Literal(Edge, Literal),
     /// These are the same place.
     Same(Edge, Edge),
@@ -149,8 +149,7 @@ impl Layout {
         if steps.escape == Escape::None {
             return None;
         }
-        let literals = || std::iter::once(&steps.prefix).chain(steps.steps.iter().map(|step| &step.until));
-        let bytes = || literals().flat_map(|literal| literal.as_bytes().iter().copied());
+        let bytes = || steps.literals().flat_map(|literal| literal.as_bytes().iter().copied());
         let are_quoted = bytes().any(|byte| byte == b'"');
         let mut tried = Vec::new();
         for byte in std::iter::once(b' ').chain(bytes()) {
@@ -186,8 +185,7 @@ impl Layout {
             }
         }
         checks.extend(edges.searched.iter().map(|(at, byte)| Check::Without(values[*at], [*byte].into())));
-        let literals = std::iter::once(&steps.prefix).chain(steps.steps.iter().map(|step| &step.until));
-        let long = literals.zip(&edges.texts).filter(|(literal, _)| literal.len() > Joint::BYTES_MAX);
+        let long = steps.literals().zip(&edges.texts).filter(|(literal, _)| literal.len() > Joint::BYTES_MAX);
         checks.extend(long.map(|(literal, at)| Check::Literal(*at, literal.clone())));
         let end = Edge { mark: edges.marks, offset: 0 };
         if before.mark != end.mark {
@@ -285,13 +283,9 @@ impl Check {
         let each = sure.iter_mut().enumerate();
         match self {
             Self::Literal(edge, literal) => {
-                let (word, mask) = literal.word();
                 for (line, sure) in each {
                     let at = lines.at(*edge, line);
-                    *sure &= match block.get(at..at + 8).and_then(|head| head.first_chunk()) {
-                        Some(head) if literal.len() <= 8 => (u64::from_le_bytes(*head) ^ word) & mask == 0,
-                        _ => block.get(at..).is_some_and(|rest| literal.begins(rest)),
-                    };
+                    *sure &= block.get(at..).is_some_and(|rest| rest.starts_with(literal.as_bytes()));
                 }
             }
             Self::Same(one, other) => {
