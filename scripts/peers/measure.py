@@ -9,11 +9,16 @@ from dataclasses import dataclass, field
 
 @dataclass
 class Run:
-    """One run: seconds on the wall and of processors, and the largest resident memory."""
+    """One run: seconds on the wall, of processors in the process and in the kernel, and the largest resident memory."""
 
     wall: float
-    cpu: float
+    user: float
+    system: float
     peak_mib: float
+
+    @property
+    def cpu(self):
+        return self.user + self.system
 
 
 @dataclass
@@ -68,7 +73,7 @@ def run(command, on_cores, output=os.devnull, environment=None):
     if process.returncode != 0:
         words = errors.decode(errors="replace").strip()[-500:]
         raise Failed(f"{command[0]} ended with {process.returncode}: {words}")
-    return Run(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)
+    return Run(wall, usage.ru_utime, usage.ru_stime, usage.ru_maxrss / 1024)
 
 
 def warm(path):
