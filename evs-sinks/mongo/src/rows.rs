@@ -22,8 +22,8 @@ use crate::{
     server::Limits,
 };
 
-/// Statements in a command, where more would not be faster: each command waits for the disk once.
-const STATEMENTS_MAX: usize = 10_000;
+/// Statements in a command, where more would not be faster.
+const STATEMENTS_MAX: usize = 1000;
 
 /// The years 1 to 9999. A date could hold more, but most drivers and tools could not read it.
 pub(crate) const WINDOWS: RangeInclusive<i64> = -62_135_596_800..=253_402_300_799;
