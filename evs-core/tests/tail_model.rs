@@ -325,3 +325,32 @@ proptest! {
         run(ops, true, chunk_bytes);
     }
 }
+
+/// Sequences that once lost lines.
+#[test]
+fn files_that_were_empty_and_are_compressed_hide_none() {
+    use Op::{Commit, Compress, CompressHalf, Read, Restart, Rotate, Write, WriteLate};
+    let ops = vec![
+        Rotate(false),
+        Restart,
+        Commit(1),
+        Restart,
+        Rotate(true),
+        CompressHalf,
+        Compress { generation: 2, zstd: true },
+        Rotate(true),
+        WriteLate,
+        Commit(2),
+        Compress { generation: 2, zstd: false },
+        Compress { generation: 1, zstd: true },
+        Restart,
+        Write(170),
+        Write(49),
+        Rotate(true),
+        Write(149),
+        Restart,
+        Read,
+        Read,
+    ];
+    run(ops, false, 4096);
+}

@@ -17,8 +17,8 @@ struct Places {
     located: BTreeMap<u64, Located>,
     /// The other files.
     left: Vec<Sibling>,
-    /// Whether the newest was empty, and older ones were written to after that.
-    has_copies: bool,
+    /// If the newest was empty, and files that seem older were written to after that: since when.
+    hidden_since: Option<i64>,
 }
 
 impl Places {
@@ -53,15 +53,16 @@ impl Places {
             }
             found.extend(place.map(|place| (wanted.number, place)));
         }
-        let has_copies = wanted.last().is_some_and(|newest| {
-            let Some((own, _)) = found.get(&newest.number).filter(|_| !newest.has_bytes()) else {
-                return false;
-            };
+        // Of those that were empty, behind all others, the last one that an inode leads to.
+        let last_full = full.iter().map(|wanted| wanted.number).max();
+        let behind = empty.iter().filter(|wanted| Some(wanted.number) > last_full);
+        let newest = behind.rev().find_map(|wanted| Some((wanted, found.get(&wanted.number)?.0)));
+        let hidden_since = newest.and_then(|(newest, own)| {
             let last = full.iter().filter_map(|wanted| found.get(&wanted.number)).map(|(at, _)| at + 1).max();
-            let mut between = files.iter().take(*own).skip(last.unwrap_or(0));
-            between.any(|file| newest.was_empty_before(file))
+            let mut between = files.iter().take(own).skip(last.unwrap_or(0));
+            between.any(|file| newest.was_empty_before(file)).then(|| newest.latest().modified + 1)
         });
-        if has_copies {
+        if hidden_since.is_some() {
             // Then all of them are unread, whatever the inodes of empty files say.
             found.retain(|number, _| full.iter().any(|wanted| wanted.number == *number));
         }
@@ -69,7 +70,7 @@ impl Places {
         let left = files.iter().enumerate().filter(|(at, _)| is_left(*at));
         let left = left.map(|(_, file)| file.clone()).collect();
         let located = found.into_iter().map(|(number, (_, located))| (number, located)).collect();
-        Ok(Self { located, left, has_copies })
+        Ok(Self { located, left, hidden_since })
     }
 }
 
@@ -93,9 +94,11 @@ impl Tailer {
         let mut missing = Vec::new();
         for wanted in wanted {
             tailer.next_number = wanted.number + 1;
-            if wanted.number == newest && places.has_copies {
+            if wanted.number == newest
+                && let Some(since) = places.hidden_since
+            {
                 tailer.next_number = wanted.number;
-                tailer.read_since(wanted.latest().modified + 1);
+                tailer.read_since(since);
                 continue;
             }
             let Some(located) = places.located.remove(&wanted.number) else {
