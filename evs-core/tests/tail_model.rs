@@ -326,9 +326,10 @@ proptest! {
     }
 }
 
-/// Sequences that once lost lines.
+// Sequences that were once read otherwise: inodes of empty files are reused.
+
 #[test]
-fn files_that_were_empty_and_are_compressed_hide_none() {
+fn a_new_log_with_the_inode_of_an_empty_one_hides_no_file() {
     use Op::{Commit, Compress, CompressHalf, Read, Restart, Rotate, Write, WriteLate};
     let ops = vec![
         Rotate(false),
@@ -353,4 +354,45 @@ fn files_that_were_empty_and_are_compressed_hide_none() {
         Read,
     ];
     run(ops, false, 4096);
+}
+
+#[test]
+fn a_compressed_file_with_the_inode_of_an_empty_one_is_not_read_again() {
+    use Op::{Commit, Compress, CompressHalf, Read, ReadLate, Restart, Rotate, Write, WriteLate};
+    let ops = vec![
+        Write(121),
+        Rotate(false),
+        Read,
+        Rotate(true),
+        Write(25),
+        Write(243),
+        Rotate(false),
+        CompressHalf,
+        ReadLate,
+        Write(235),
+        Write(123),
+        Commit(STATISTICS),
+        Commit(STATISTICS),
+        WriteLate,
+        Compress { generation: 2, zstd: false },
+        Commit(1),
+        Write(10),
+        Restart,
+        Write(2),
+        Write(28),
+        Compress { generation: 3, zstd: false },
+        Rotate(false),
+        Read,
+        Write(22),
+        WriteLate,
+        Commit(2),
+        Read,
+        Read,
+        Write(185),
+        Read,
+        Commit(1),
+        Restart,
+        Read,
+    ];
+    run(ops, false, 100);
 }

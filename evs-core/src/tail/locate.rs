@@ -3,7 +3,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use super::{
     FileMark, Frontier, LogHandle, TailError,
     file::Entry,
-    handle::{FileId, unix_seconds},
+    handle::{FileId, Packing, unix_seconds},
     siblings::Sibling,
     survey::{Survey, head_of},
 };
@@ -85,6 +85,11 @@ impl Wanted {
         self.size() == 0 && unix_seconds(file.stat.modified) > self.latest().modified
     }
 
+    /// Whether `file` was written to as late as this one at least.
+    fn may_have_become(&self, file: &Sibling) -> bool {
+        self.marks.iter().any(|mark| unix_seconds(file.stat.modified) >= mark.modified)
+    }
+
     /// Finds the file among `files`, by its bytes; where several have them, by its inode or time.
     pub(super) fn locate(&self, files: &[(usize, &Sibling)]) -> Result<Option<(usize, Located)>, TailError> {
         let (same, others): (Vec<_>, Vec<_>) = files.iter().partition(|(_, file)| self.is_hinted(file));
@@ -148,6 +153,11 @@ impl Wanted {
             return Ok(None);
         }
         let handle = Arc::new(LogHandle::open(&file.path)?);
+        // A compressed file has a new inode and the time of what it was made of: if nothing was written to that since
+        // this one was empty, it is an older one, and has its inode from this one.
+        if !self.has_bytes() && handle.packing() != Packing::Plain && !self.may_have_become(file) {
+            return Ok(None);
+        }
         // Cheap, where all of it would have to be decompressed.
         if !self.matches_head(&head_of(&handle)?) {
             return Ok(None);
