@@ -108,7 +108,9 @@ pub(super) async fn nodes_that_ask_for_a_certificate_get_it(driver: Driver) {
     ] {
         let url = url(address, &ca, identity);
         let (is_transient, said) = objection(driver, &url).await;
-        assert_eq!(is_transient, !hears_alerts(driver), "{url}: {said}");
+        // One driver never hands on what the node says before it closes the connection; the other one most often,
+        // but it may also notice first that the connection is closed.
+        assert!(is_transient || may_hear_alerts(driver), "{url}: {said}");
         assert!(said.contains(hint), "{url}: {said}");
     }
 }
@@ -120,12 +122,12 @@ pub(super) async fn nodes_without_tls_are_not_taken_for_less(driver: Driver) {
     let address = tokio::net::lookup_host((host.as_str(), *port)).await.unwrap().next().unwrap();
     let folder = tempfile::tempdir().unwrap();
     let certificates = Certificates::write(folder.path()).unwrap();
-    let word = if hears_alerts(driver) { "TLS" } else { "SSL" };
+    let word = if may_hear_alerts(driver) { "TLS" } else { "SSL" };
     assert_refused(driver, &url(address, &certificates.ca(), None), word).await;
 }
 
-/// Whether the driver hands on what a node says of a certificate before it closes the connection.
-fn hears_alerts(driver: Driver) -> bool {
+/// Whether the driver may hand on what a node says of a certificate before it closes the connection.
+fn may_hear_alerts(driver: Driver) -> bool {
     match driver {
         #[cfg(feature = "scylla")]
         Driver::Scylla => true,
