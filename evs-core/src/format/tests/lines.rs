@@ -1,0 +1,235 @@
+//! Lines of formats whose fields stand in an order.
+
+use super::*;
+
+fn combined(line: &str) -> Result<Vec<String>, Rejection> {
+    let fields = ["remote_addr", "remote_user", "request", "status", "body_bytes_sent", "http_user_agent"];
+    read(&LogFormat::combined(), &fields, line.as_bytes())
+}
+
+#[test]
+fn a_user_name_with_blanks_and_brackets_loses_no_line() {
+    for user in
+        ["-", "john", "john doe", "a] [b", "- [", "x [10/Oct/2000", "[", " ", "", "x [10/Oct/2000 [", " [ ["]
+    {
+        let line = format!("127.0.0.1 - {user} [{TIME}] \"GET / HTTP/1.1\" 200 3 \"-\" \"curl\"");
+        let expected = ["127.0.0.1", user, "GET / HTTP/1.1", "200", "3", "curl"];
+        assert_eq!(combined(&line).unwrap(), expected, "{user:?}");
+    }
+}
+
+#[test]
+fn requests_that_are_none_are_good_lines() {
+    let hello = r"\x16\x03\x01\x00\xB5\x01 /x HTTP/1.1";
+    for request in [hello, "batman", "", "-", "GET /", "GET /a b HTTP/1.1", r"\x03\x00\x00/*\xE0 [x] 200 5"] {
+        let line = format!("::1 - - [{TIME}] \"{request}\" 400 157 \"-\" \"-\"");
+        assert_eq!(combined(&line).unwrap()[3..], ["400", "157", "-"], "{request}");
+    }
+    let line = format!("::1 - - [{TIME}] \"{hello}\" 400 157 \"-\" \"-\"");
+    let fields = ["request_method", "uri", "args", "arg_c", "server_protocol"];
+    assert_eq!(read(&LogFormat::combined(), &fields, line.as_bytes()).unwrap(), ["-"; 5]);
+}
+
+#[test]
+fn a_bad_line_says_why_and_where() {
+    let good = format!("1.2.3.4 - - [{TIME}] \"GET / HTTP/1.1\" 200 12 \"-\" \"curl\"");
+    assert!(combined(&good).is_ok());
+    let length = u32::try_from(good.len()).unwrap();
+    for (line, expected) in [
+        (String::new(), (Reason::Empty, 1)),
+        ("1.2.3.4".to_owned(), (Reason::Unterminated, 1)),
+        (format!("{good} "), (Reason::Leftover, length + 1)),
+        (format!("{good}\r"), (Reason::Leftover, length + 1)),
+        (format!("{good}{good}"), (Reason::Leftover, length + 1)),
+        (format!("{}{good}", &good[..73]), (Reason::Leftover, 116)),
+        (good[7..].to_owned(), (Reason::EmptyField, 1)),
+        (format!("x{}", &good[7..]).replace(" - -", " -- -"), (Reason::Literal, 2)),
+        (good[..good.len() - 1].to_owned(), (Reason::Unterminated, 71)),
+        (good[..50].to_owned(), (Reason::Unterminated, 43)),
+        (good.replace("200 12", "200 121.2.3.4"), (Reason::Literal, 68)),
+        (good.replace("200 12", "200 "), (Reason::NotANumber, 63)),
+        (good.replace("200", "2x0"), (Reason::Literal, 60)),
+        (good.replace("200", "+200"), (Reason::NotANumber, 59)),
+        (good.replace("21/Nov", "31/Feb"), (Reason::Date, 14)),
+        // Shaped like a time, so that the user's name ends there all the same.
+        (good.replace("21/Nov", "31/Okt"), (Reason::Time, 14)),
+        (good.replace("21/Nov", "1/Nov"), (Reason::Unterminated, 11)),
+        (good.replace("GET", "say \\\"GET"), (Reason::Literal, 48)),
+    ] {
+        assert_eq!(reason(&LogFormat::combined(), line.as_bytes()), Some(expected), "{line}");
+    }
+}
+
+#[test]
+fn every_cut_and_every_glued_line_is_bad() {
+    let good = format!("1.2.3.4 - a b [{TIME}] \"GET / HTTP/1.1\" 200 12 \"-\" \"curl\"");
+    let mut parser = LogFormat::combined().parser(&["status"]).unwrap();
+    let mut record = Record::new();
+    for cut in 0..good.len() {
+        let head = &good[..cut];
+        assert!(parser.parse(head.as_bytes(), &mut record).is_err(), "{head}");
+        // The user's name may hold anything. If the cut is before its end, the next line up to its
+        // time is taken as the rest of the name, and there is nothing to tell them apart by.
+        if cut >= good.find(']').unwrap() {
+            let glued = format!("{head}{good}");
+            assert!(parser.parse(glued.as_bytes(), &mut record).is_err(), "{glued}");
+        }
+        parser.parse(good.as_bytes(), &mut record).unwrap();
+    }
+}
+
+#[test]
+fn addresses_lists_and_missing_ports_end_where_they_end() {
+    let case = |format: &str, fields: &[&str], line: &str| {
+        read(&nginx(format), fields, line.as_bytes()).map_err(|rejection| rejection.reason)
+    };
+    let strings = |values: &[&str]| Ok(values.iter().map(|value| (*value).to_owned()).collect());
+    let port = "$remote_addr:$remote_port $msec";
+    assert_eq!(case(port, &["remote_addr", "remote_port"], "::1:5000 1.000"), strings(&["::1", "5000"]));
+    assert_eq!(case(port, &["remote_addr", "remote_port"], "unix:: 1.000"), strings(&["unix:", ""]));
+    let port = "$msec $remote_addr $remote_port";
+    assert_eq!(case(port, &["remote_addr", "remote_port"], "1.000 unix: "), strings(&["unix:", ""]));
+    assert_eq!(case(port, &["remote_port"], "1.000 unix: x"), Err(Reason::Leftover));
+
+    let list = "$msec $upstream_response_time $upstream_status";
+    let fields = ["upstream_response_time", "upstream_status"];
+    assert_eq!(case(list, &fields, "1.000 - -"), strings(&["-", "-"]));
+    assert_eq!(
+        case(list, &fields, "1.000 0.001, - : 0.002 502, - : 200"),
+        strings(&["0.001, - : 0.002", "502, - : 200"])
+    );
+    for line in [
+        "1.000 0.001 502, ",
+        "1.000 0.001, 502",
+        "1.000 0.1,  0.2 502",
+        "1.000 0.1 502 ",
+        "1.000 0.1 50 2",
+        "1.000  502",
+    ] {
+        assert!(case(list, &fields, line).is_err(), "{line}");
+    }
+    let list = "$msec a:$upstream_addr, rt=$upstream_response_time;";
+    let fields = ["upstream_addr", "upstream_response_time"];
+    assert_eq!(
+        case(list, &fields, "1.000 a:[::1]:80, unix:/s, rt=0.1, 0.2;"),
+        strings(&["[::1]:80, unix:/s", "0.1, 0.2"])
+    );
+}
+
+#[test]
+fn a_loose_value_ends_where_the_rest_goes_on_as_the_format_does() {
+    for (format, field, line, expected) in [
+        ("$http_x $status \"$request\" $msec", "http_x", "a 1 b 200 \"GET /\" 1.000", "a 1 b"),
+        ("$http_x $status $msec", "http_x", "200 200 200 1.000", "200 200"),
+        ("$msec $http_x $status", "http_x", "1.000 1 2 3", "1 2"),
+        ("$msec ${duration}ms", "duration", "1.000 12ms5ms", "12ms5"),
+        ("$msec $http_x", "http_x", "1.000 anything at all", "anything at all"),
+        (
+            "$msec $remote_user $host [$time_local]",
+            "remote_user",
+            "1.000 a b h [21/Nov/2026:13:25:22 +0545]",
+            "a b",
+        ),
+        ("escape=none $msec \"$http_x\" $status", "http_x", "1.000 \"a\" b\" 200", "a\" b"),
+    ] {
+        assert_eq!(
+            read(&nginx(format), &[field], line.as_bytes()).as_deref(),
+            Ok(&[expected.to_owned()][..]),
+            "{format}: {line}"
+        );
+    }
+}
+
+#[test]
+fn escapes_are_undone_as_the_format_says() {
+    let body = r#"{"t":$msec,"u":"$http_user_agent","rt":$upstream_response_time,"n":"$request_time"}"#;
+    let fields = ["http_user_agent", "upstream_response_time", "request_time"];
+    let json = nginx(&format!("escape=json {body}"));
+    let line = r#"{"t":1.000,"u":"say \"hi\" \\ \u0001é","rt":,"n":"0.301"}"#;
+    assert_eq!(read(&json, &fields, line.as_bytes()).unwrap(), ["say \"hi\" \\ \u{1}é", "", "0.301"]);
+    let line = r#"{"t":1.000,"u":"","rt":0.000, 0.000,"n":"0.301"}"#;
+    assert_eq!(read(&json, &fields, line.as_bytes()).unwrap(), ["", "0.000, 0.000", "0.301"]);
+    let line = r#"{"t":1.000,"u":"\x22\x5C é","rt":-,"n":"0.301"}"#;
+    assert_eq!(read(&nginx(body), &fields, line.as_bytes()).unwrap(), ["\"\\ é", "-", "0.301"]);
+    let line = r#"{"t":1.000,"u":"\x22","rt":-,"n":"0.301"}"#;
+    assert_eq!(
+        read(&nginx(&format!("escape=none {body}")), &fields, line.as_bytes()).unwrap(),
+        ["\\x22", "-", "0.301"]
+    );
+}
+
+#[test]
+fn fields_are_derived_from_the_best_variable_there_is() {
+    let request = r#""GET http://h/a%20b/../c?C=1%2B+2&t=\x22&c=3 HTTP/1.1""#;
+    let fields = [
+        "request_method",
+        "request_uri",
+        "uri",
+        "args",
+        "query_string",
+        "arg_c",
+        "arg_T",
+        "arg_x",
+        "server_protocol",
+    ];
+    let expected = [
+        "GET",
+        "/a%20b/../c?C=1%2B+2&t=\"&c=3",
+        "/c",
+        "C=1%2B+2&t=\"&c=3",
+        "C=1%2B+2&t=\"&c=3",
+        "1+ 2",
+        "\"",
+        "-",
+        "HTTP/1.1",
+    ];
+    let line = format!("1.000 {request}");
+    assert_eq!(read(&nginx(r#"$msec "$request""#), &fields, line.as_bytes()).unwrap(), expected);
+
+    let format = nginx(r#"$msec "$request" "$args" "$uri" "$arg_d""#);
+    let line = r#"1.000 "GET /x?c=old HTTP/1.1" "added=1&c=new" "/internal/p q" "%41%zz""#;
+    let fields = ["arg_c", "args", "uri", "document_uri", "arg_d", "request_uri"];
+    let expected = ["new", "added=1&c=new", "/internal/p q", "/internal/p q", "A%zz", "/x?c=old"];
+    assert_eq!(read(&format, &fields, line.as_bytes()).unwrap(), expected);
+
+    let fields = ["uri", "args", "arg_c"];
+    let line = b"1.000 /a%2Fb//c?x=1&C=%zz+#f c=2";
+    assert_eq!(read(&nginx("$msec $request_uri"), &fields, line).unwrap(), ["/a/b/c", "x=1&C=%zz+", "%zz "]);
+    assert_eq!(read(&nginx("$msec $request_uri"), &fields, b"1.000 -").unwrap(), ["-", "-", "-"]);
+    assert_eq!(read(&nginx("$msec $query_string"), &fields[1..], b"1.000 C=1").unwrap(), ["C=1", "1"]);
+
+    let line = r#"1.000 "GET /e? HTTP/1.1" "-" "/e" "-""#;
+    assert_eq!(read(&format, &["arg_c", "args", "arg_d"], line.as_bytes()).unwrap(), ["-", "-", "-"]);
+}
+
+#[test]
+fn a_record_tells_the_column_that_a_value_comes_from() {
+    let format = nginx(r#"$msec "$request""#);
+    let mut parser = format.parser(&["request", "arg_a", "arg_b", "arg_c"]).unwrap();
+    let line = br#"1.000 "GET /?a=1&b=%31 HTTP/1.1""#;
+    let mut record = Record::new();
+    parser.parse(line, &mut record).unwrap();
+    assert_eq!([0, 1, 2, 3].map(|index| record.column(index)), [8, 16, 20, 1]);
+}
+
+#[test]
+fn hostile_lines_take_linear_time() {
+    let formats = [
+        LogFormat::combined(),
+        nginx("$http_a-$status-$http_b-$msec"),
+        nginx("$http_x 1$status 2$status $host $msec"),
+        nginx("$host-$server_name-$upstream_addr;$msec"),
+        LogFormat::json(),
+        LogFormat::ltsv(),
+    ];
+    // A mebibyte each: anything quadratic would take minutes.
+    for pattern in
+        [" [", "-1", "1", " 1 2", "- - - [", "[[[[", "{\"a\":", "a:\t", "\\", "\"", " : ", ", ", "\"\\"]
+    {
+        let line = pattern.repeat((1 << 20) / pattern.len());
+        for format in &formats {
+            let _ = reason(format, line.as_bytes());
+            let _ = reason(format, format!("1 - {line}").as_bytes());
+        }
+    }
+}
