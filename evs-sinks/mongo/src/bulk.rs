@@ -1,10 +1,10 @@
-//! Guarded updates in bulk, and what becomes of those that a server does not carry out.
+//! Inserts and guarded updates in bulk, and what becomes of those that a server does not carry out.
 
 use std::{
     collections::HashMap,
     sync::{
         Mutex, PoisonError,
-        atomic::{AtomicUsize, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
     },
 };
 
@@ -15,9 +15,10 @@ use crate::{
     errors::{self, DUPLICATE_KEY, Failure, ServerError, integer},
     fields::Fields,
     names::MARKS,
+    novelty::Novelty,
     rows::{self, Statement, Statements, Stream},
     server::Server,
-    sink::{Checkpoint, Checkpoints},
+    sink::{Checkpoint, Checkpoints, Known},
 };
 
 /// How often documents may be found to have come or gone between two requests, before the attempt is given
@@ -31,6 +32,11 @@ pub(crate) struct Bulk<'b> {
     stream: &'b Stream,
     concern: RawDocumentBuf,
     checkpoints: &'b Checkpoints,
+    novelty: &'b Novelty,
+    /// Rows of windows that start after this are inserted first.
+    new_after: i64,
+    /// Whether inserting was given up for the rest of the batch.
+    updates_only: AtomicBool,
     written: AtomicUsize,
 }
 
@@ -41,16 +47,36 @@ struct Suspect {
     other_index: Option<String>,
 }
 
+/// What a server made of a command of statements.
+struct Carried {
+    /// The statements that ran into a document that is there, by their place, with the index if it is not that
+    /// of `_id`.
+    duplicates: HashMap<usize, Option<String>>,
+    /// How many others found no document, and made none.
+    missed: usize,
+}
+
 impl<'b> Bulk<'b> {
     pub(crate) fn new(
         server: &'b Server,
-        fields: &'b Fields,
+        known: &'b Known,
         stream: &'b Stream,
         checkpoints: &'b Checkpoints,
     ) -> Result<Self, Failure> {
         let concern =
             RawDocumentBuf::try_from(&server.write_concern()).map_err(mongodb::error::Error::from)?;
-        Ok(Self { server, fields, stream, concern, checkpoints, written: AtomicUsize::new(0) })
+        let Known { fields, novelty } = known;
+        Ok(Self {
+            server,
+            fields,
+            stream,
+            concern,
+            checkpoints,
+            novelty,
+            new_after: novelty.new_after(),
+            updates_only: AtomicBool::new(false),
+            written: AtomicUsize::new(0),
+        })
     }
 
     /// Adds those rows that were not added before. After an error, some may have been.
@@ -60,7 +86,12 @@ impl<'b> Bulk<'b> {
         let worker = || self.work(&statements);
         // `IN_FLIGHT` of them. The first error drops the others, whose requests may still be carried out:
         // the next attempt finds out.
-        tokio::try_join!(worker(), worker(), worker(), worker()).map(drop)
+        tokio::try_join!(worker(), worker(), worker(), worker())?;
+        if let Some(window) = statements.into_inner().unwrap_or_else(PoisonError::into_inner).newest_window()
+        {
+            self.novelty.reached(window);
+        }
+        Ok(())
     }
 
     async fn work(&self, statements: &Mutex<Statements<'_>>) -> Result<(), Failure> {
@@ -70,16 +101,52 @@ impl<'b> Bulk<'b> {
                 return Ok(());
             }
             let rows = command.len();
-            self.settle(command).await?;
+            let left = self.insert_new(command).await?;
+            if !left.is_empty() {
+                self.settle(left).await?;
+            }
             let written = self.written.fetch_add(rows, Relaxed) + rows;
             self.checkpoints.reached(Checkpoint::Rows(written))?;
         }
     }
 
+    /// Makes the documents that are not there yet, as far as can be guessed, and returns the statements of all
+    /// others.
+    ///
+    /// That a document is there says nothing about the row, which may have been in it since an earlier attempt
+    /// or not. The guarded update finds out.
+    async fn insert_new(&self, statements: Vec<Statement>) -> Result<Vec<Statement>, Failure> {
+        if self.updates_only.load(Relaxed) {
+            return Ok(statements);
+        }
+        let is_new = |statement: &Statement| statement.window_start() > self.new_after;
+        let (new, mut others): (Vec<_>, Vec<_>) = statements.into_iter().partition(is_new);
+        if new.is_empty() {
+            return Ok(others);
+        }
+        let collection = &self.fields.schema.statistic;
+        let command = rows::insert_command(collection, &new, self.stream, &self.concern);
+        let Carried { duplicates, missed } = self.send(command, &new).await?;
+        if missed > 0 {
+            let message = format!("{missed} documents were neither there nor inserted");
+            return Err(ServerError::transient(message).into());
+        }
+        if duplicates.len() > new.len() / 2 {
+            self.updates_only.store(true, Relaxed);
+            self.novelty.disappointed();
+        }
+        others.extend(
+            new.into_iter()
+                .enumerate()
+                .filter_map(|(index, statement)| duplicates.contains_key(&index).then_some(statement)),
+        );
+        Ok(others)
+    }
+
     /// Sees statements to their end: each document has its row added, by this attempt or one before.
     async fn settle(&self, mut statements: Vec<Statement>) -> Result<(), Failure> {
         for _ in 0..ROUNDS_MAX {
-            let suspects = self.send(statements).await?;
+            let suspects = self.update(statements).await?;
             if suspects.is_empty() {
                 return Ok(());
             }
@@ -95,25 +162,16 @@ impl<'b> Bulk<'b> {
         Err(ServerError::transient(message).into())
     }
 
-    /// Sends statements as one command, and returns those that were not carried out and may be because they
-    /// were before.
-    async fn send(&self, statements: Vec<Statement>) -> Result<Vec<Suspect>, Failure> {
+    /// Sends statements as one command of updates, and returns those that were not carried out and may be
+    /// because they were before.
+    async fn update(&self, statements: Vec<Statement>) -> Result<Vec<Suspect>, Failure> {
         let collection = &self.fields.schema.statistic;
-        let reply = self.server.update(rows::command(collection, &statements, &self.concern)).await?;
-        let duplicates = duplicates(&reply, &statements)?;
-        if let Some(error) = errors::of_write_concern(&reply) {
-            return Err(error.into());
-        }
-        let matched = integer(&reply, "n").and_then(|matched| usize::try_from(matched).ok());
-        let Some(missed) = matched.and_then(|n| (statements.len() - duplicates.len()).checked_sub(n)) else {
-            let message =
-                format!("the reply to {} updates makes no sense: {:?}", statements.len(), reply.get("n"));
-            return Err(ServerError::transient(message).into());
-        };
+        let command = rows::update_command(collection, &statements, &self.concern);
+        let Carried { mut duplicates, missed } = self.send(command, &statements).await?;
         let mut suspects = Vec::new();
         for (index, statement) in statements.into_iter().enumerate() {
-            if let Some(other_index) = duplicates.get(&index) {
-                suspects.push(Suspect { statement, other_index: other_index.clone() });
+            if let Some(other_index) = duplicates.remove(&index) {
+                suspects.push(Suspect { statement, other_index });
             } else if missed > 0 && !statement.is_upsert() {
                 // The reply does not say which of them matched no document.
                 suspects.push(Suspect { statement, other_index: None });
@@ -124,6 +182,22 @@ impl<'b> Bulk<'b> {
             return Err(ServerError::transient(message).into());
         }
         Ok(suspects)
+    }
+
+    /// Sends the command of those statements. It is done when the majority has confirmed it.
+    async fn send(&self, command: RawDocumentBuf, statements: &[Statement]) -> Result<Carried, Failure> {
+        let reply = self.server.write(command).await?;
+        let duplicates = duplicates(&reply, statements)?;
+        if let Some(error) = errors::of_write_concern(&reply) {
+            return Err(error.into());
+        }
+        let done = integer(&reply, "n").and_then(|done| usize::try_from(done).ok());
+        let Some(missed) = done.and_then(|n| (statements.len() - duplicates.len()).checked_sub(n)) else {
+            let message =
+                format!("the reply to {} statements makes no sense: {:?}", statements.len(), reply.get("n"));
+            return Err(ServerError::transient(message).into());
+        };
+        Ok(Carried { duplicates, missed })
     }
 
     /// Looks at the documents of suspects, and returns what is to be sent again.
@@ -180,7 +254,7 @@ impl<'b> Bulk<'b> {
 
     /// The last batch of this stream that was added to a document.
     fn mark(&self, document: &RawDocument) -> Option<i64> {
-        document.get_document(MARKS).ok()?.get_i64(&self.stream.mark).ok()
+        document.get_document(MARKS).ok()?.get_i64(self.stream.mark.as_str()).ok()
     }
 
     /// If the total would have more than 34 digits, the guard kept the row out, and always will.
@@ -211,8 +285,7 @@ impl<'b> Bulk<'b> {
     }
 }
 
-/// The statements that ran into a document that is there, by their place, with the index if it is not that
-/// of `_id`. Any other error is returned, those first that do not pass.
+/// [`Carried::duplicates`] of a reply. Any other error is returned, those first that do not pass.
 fn duplicates(
     reply: &Document,
     statements: &[Statement],
@@ -225,7 +298,7 @@ fn duplicates(
         let statement = index.and_then(|index| Some((index, statements.get(index)?)));
         let mut told = errors::of_write(error);
         let Some((index, statement)) = statement else {
-            return Err(ServerError::transient(format!("an error of no update: {}", told.message)));
+            return Err(ServerError::transient(format!("an error of no statement: {}", told.message)));
         };
         if integer(error, "code") == Some(DUPLICATE_KEY.into()) {
             let pattern = error.get_document("keyPattern").ok();

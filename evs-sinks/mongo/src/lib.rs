@@ -37,6 +37,7 @@ mod fields;
 mod identity;
 mod monitor;
 mod names;
+mod novelty;
 mod prepare;
 mod progress;
 mod rows;

@@ -1,6 +1,7 @@
 //! Names of collections and fields come from the configuration, and become part of commands here.
 
 use evs_core::{SinkError, statistic::Schema};
+use mongodb::bson::raw::{CStr, cstr};
 
 /// What the SQL sinks accept too, so that a definition serves all of them.
 const NAME_BYTES_MAX: usize = 63;
@@ -9,7 +10,7 @@ const NAME_BYTES_MAX: usize = 63;
 pub(crate) const WINDOW_START: &str = "window_start";
 
 /// The field that holds, per stream, the last batch that was added to the document.
-pub(crate) const MARKS: &str = "_evs";
+pub(crate) const MARKS: &CStr = cstr!("_evs");
 
 /// Refuses names that a server could not hold, or take for paths or operators.
 pub(crate) fn check(schema: &Schema) -> Result<(), SinkError> {
@@ -25,7 +26,7 @@ pub(crate) fn check(schema: &Schema) -> Result<(), SinkError> {
     if statistic.starts_with("evs_") {
         return refused("the name is reserved".to_owned());
     }
-    let mut seen = vec![WINDOW_START, MARKS, "_id"];
+    let mut seen = vec![WINDOW_START, MARKS.as_str(), "_id"];
     let keys = schema.keys.iter().map(|key| &key.name);
     for name in keys.chain(schema.measures.iter().map(|measure| &measure.name)) {
         if !is_name(name) {

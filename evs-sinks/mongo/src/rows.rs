@@ -64,7 +64,7 @@ pub(crate) struct Stream {
     /// The stream's mark, as a path: `_evs.m…`.
     pub(crate) path: CString,
     /// The mark's name within [`MARKS`].
-    pub(crate) mark: String,
+    pub(crate) mark: CString,
     /// The batch's sequence.
     pub(crate) sequence: i64,
 }
@@ -76,9 +76,9 @@ impl Stream {
             let statistic = batch.statistic();
             SinkError::refused(format!("statistic {statistic}: batch {sequence} of source {source}: {what}"))
         };
-        let mark = identity::mark(source, *epoch);
-        let path =
-            CString::try_from(format!("{MARKS}.{mark}")).map_err(|_| refused("the mark is no name"))?;
+        let no_name = |_| refused("the mark is no name");
+        let mark = CString::try_from(identity::mark(source, *epoch)).map_err(no_name)?;
+        let path = CString::try_from(format!("{MARKS}.{mark}")).map_err(no_name)?;
         let sequence =
             i64::try_from(*sequence).map_err(|_| refused("the sequence does not fit into 64 bits"))?;
         Ok(Self { path, mark, sequence })
@@ -94,7 +94,10 @@ impl Stream {
 /// Where retention removed the document in between, a row is made anew with what the request adds. It is as
 /// old as the one that was removed, and goes the same way.
 #[derive(Clone, Debug)]
-pub(crate) struct Statement(RawDocumentBuf);
+pub(crate) struct Statement {
+    window_start: i64,
+    raw: RawDocumentBuf,
+}
 
 impl Statement {
     fn new(fields: &Fields, stream: &Stream, row: &Row<'_>) -> Self {
@@ -143,7 +146,28 @@ impl Statement {
         statement.append(cstr!("q"), query);
         statement.append(cstr!("u"), update);
         statement.append(cstr!("upsert"), true);
-        Self(statement)
+        Self { window_start: row.window_start, raw: statement }
+    }
+
+    /// The start of the document's window.
+    pub(crate) fn window_start(&self) -> i64 {
+        self.window_start
+    }
+
+    /// The document that it makes where there is none.
+    fn document(&self, stream: &Stream) -> RawDocumentBuf {
+        let mut document = RawDocumentBuf::new();
+        document.append(cstr!("_id"), self.id());
+        for operator in ["$setOnInsert", "$inc", "$min", "$max"] {
+            let fields = self.part("u").and_then(|update| update.get_document(operator).ok());
+            for (name, value) in fields.into_iter().flatten().flatten() {
+                document.append(name, value);
+            }
+        }
+        let mut marks = RawDocumentBuf::new();
+        marks.append(&stream.mark, stream.sequence);
+        document.append(MARKS, marks);
+        document
     }
 
     /// The document's `_id`.
@@ -158,7 +182,7 @@ impl Statement {
 
     /// Whether it makes the document where there is none.
     pub(crate) fn is_upsert(&self) -> bool {
-        self.0.get_bool("upsert").unwrap_or_default()
+        self.raw.get_bool("upsert").unwrap_or_default()
     }
 
     /// The same statement, that makes the document where there is none or does not.
@@ -170,11 +194,11 @@ impl Statement {
             }
         }
         statement.append(cstr!("upsert"), upsert);
-        Self(statement)
+        Self { window_start: self.window_start, raw: statement }
     }
 
     fn part(&self, name: &str) -> Option<&RawDocument> {
-        self.0.get_document(name).ok()
+        self.raw.get_document(name).ok()
     }
 }
 
@@ -187,15 +211,42 @@ fn not(operator: &CStr, value: impl BindRawBsonRef) -> RawDocumentBuf {
     outer
 }
 
-/// Those statements as one command, each to be tried whatever becomes of the others.
-pub(crate) fn command(collection: &str, statements: &[Statement], concern: &RawDocument) -> RawDocumentBuf {
-    let mut updates = RawArrayBuf::new();
-    for statement in statements {
-        updates.push(&*statement.0);
+/// Those statements as one command of updates.
+pub(crate) fn update_command(
+    collection: &str,
+    statements: &[Statement],
+    concern: &RawDocument,
+) -> RawDocumentBuf {
+    let updates = statements.iter().map(|statement| &*statement.raw);
+    command(cstr!("update"), collection, cstr!("updates"), updates, concern)
+}
+
+/// Those statements as one command that inserts the documents that they would make.
+pub(crate) fn insert_command(
+    collection: &str,
+    statements: &[Statement],
+    stream: &Stream,
+    concern: &RawDocument,
+) -> RawDocumentBuf {
+    let documents = statements.iter().map(|statement| statement.document(stream));
+    command(cstr!("insert"), collection, cstr!("documents"), documents, concern)
+}
+
+/// A command of parts of which each is to be tried whatever becomes of the others.
+fn command(
+    name: &CStr,
+    collection: &str,
+    parts_name: &CStr,
+    parts: impl Iterator<Item: BindRawBsonRef>,
+    concern: &RawDocument,
+) -> RawDocumentBuf {
+    let mut array = RawArrayBuf::new();
+    for part in parts {
+        array.push(part);
     }
     let mut command = RawDocumentBuf::new();
-    command.append(cstr!("update"), collection);
-    command.append(cstr!("updates"), updates);
+    command.append(name, collection);
+    command.append(parts_name, array);
     command.append(cstr!("ordered"), false);
     command.append(cstr!("writeConcern"), concern);
     command
@@ -210,11 +261,17 @@ pub(crate) struct Statements<'b> {
     cursor: RowCursor<'b>,
     /// The one that did not go into the last command.
     left: Option<Statement>,
+    newest_window: Option<i64>,
 }
 
 impl<'b> Statements<'b> {
     pub(crate) fn new(fields: &'b Fields, stream: &'b Stream, limits: Limits, rows: &'b Rows) -> Self {
-        Self { fields, stream, limits, cursor: rows.cursor(), left: None }
+        Self { fields, stream, limits, cursor: rows.cursor(), left: None, newest_window: None }
+    }
+
+    /// The start of the newest window of all rows so far.
+    pub(crate) fn newest_window(&self) -> Option<i64> {
+        self.newest_window
     }
 
     /// Those of the next command; none behind the last.
@@ -225,7 +282,7 @@ impl<'b> Statements<'b> {
         let mut bytes = 0;
         while statements.len() < statements_max {
             let Some(statement) = self.next_statement() else { break };
-            let statement_bytes = statement.0.as_bytes().len() + ELEMENT_BYTES;
+            let statement_bytes = statement.raw.as_bytes().len() + ELEMENT_BYTES;
             if statement_bytes > bytes_max {
                 let (name, id) = (&self.fields.schema.statistic, statement.id());
                 return Err(SinkError::refused(format!(
@@ -248,6 +305,7 @@ impl<'b> Statements<'b> {
             return Some(left);
         }
         let row = self.cursor.next_row()?;
+        self.newest_window = self.newest_window.max(Some(row.window_start));
         Some(Statement::new(self.fields, self.stream, &row))
     }
 }

@@ -117,8 +117,8 @@ impl Server {
         Ok(self.database().await?.run_command(command).await?)
     }
 
-    /// Runs a command of updates. Its reply may say Ok and have errors in it.
-    pub(crate) async fn update(&self, command: RawDocumentBuf) -> Result<Document, Failure> {
+    /// Runs a command of updates or inserts. Its reply may say Ok and have errors in it.
+    pub(crate) async fn write(&self, command: RawDocumentBuf) -> Result<Document, Failure> {
         Ok(self.database().await?.run_raw_command(command).await?)
     }
 

@@ -16,6 +16,7 @@ use crate::{
     errors::{Failure, ServerError},
     fields::Fields,
     names::MARKS,
+    novelty::Novelty,
     prepare, progress,
     rows::{self, Stream},
     server::Server,
@@ -34,8 +35,15 @@ pub struct MongoSink {
     create: bool,
     timeout: Duration,
     /// The statistics whose collections have been checked.
-    known: Mutex<HashMap<String, Arc<Fields>>>,
+    known: Mutex<HashMap<String, Arc<Known>>>,
     pub(crate) checkpoints: Checkpoints,
+}
+
+/// A statistic whose collection has been checked.
+#[derive(Debug)]
+pub(crate) struct Known {
+    pub(crate) fields: Fields,
+    pub(crate) novelty: Novelty,
 }
 
 /// What a connection string cannot say. Made by [`MongoSink::builder`].
@@ -92,35 +100,36 @@ impl MongoSink {
         if is_transient { SinkError::unavailable(what, error) } else { SinkError::refused_by(what, error) }
     }
 
-    /// The fields of a schema. When it is first seen, its collection is checked: rows must not be added to one
+    /// What is known of a schema. When it is first seen, its collection is checked: rows must not be added to one
     /// that was made for another definition, whoever forgot to ask.
-    async fn fields(&self, schema: &Schema) -> Result<Arc<Fields>, Failure> {
-        let known = self.known().get(&schema.statistic).filter(|fields| fields.schema == *schema).cloned();
-        if let Some(fields) = known {
-            return Ok(fields);
+    async fn statistic(&self, schema: &Schema) -> Result<Arc<Known>, Failure> {
+        let known =
+            self.known().get(&schema.statistic).filter(|known| known.fields.schema == *schema).cloned();
+        if let Some(known) = known {
+            return Ok(known);
         }
         prepare::check_known(&self.server, schema).await?;
-        let fields = Arc::new(Fields::new(schema)?);
-        self.known().insert(schema.statistic.clone(), Arc::clone(&fields));
-        Ok(fields)
+        let known = Arc::new(Known { fields: Fields::new(schema)?, novelty: Novelty::new() });
+        self.known().insert(schema.statistic.clone(), Arc::clone(&known));
+        Ok(known)
     }
 
-    fn known(&self) -> MutexGuard<'_, HashMap<String, Arc<Fields>>> {
+    fn known(&self) -> MutexGuard<'_, HashMap<String, Arc<Known>>> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Rows first, then the progress: each step can be taken again, and none is taken before the one in
     /// front of it is on the majority's disks.
     async fn apply_once(&self, batch: &Batch) -> Result<Applied, Failure> {
-        let fields = self.fields(&batch.schema).await?;
-        rows::check(&fields, &batch.rows)?;
+        let known = self.statistic(&batch.schema).await?;
+        rows::check(&known.fields, &batch.rows)?;
         let last = progress::of_stream(&self.server, &batch.source, batch.epoch, batch.statistic()).await?;
         if let Some(applied) = judge(last.as_ref(), batch)? {
             progress::confirm(&self.server, batch).await?;
             return Ok(applied);
         }
         let stream = Stream::of(batch)?;
-        Bulk::new(&self.server, &fields, &stream, &self.checkpoints)?.apply(batch).await?;
+        Bulk::new(&self.server, &known, &stream, &self.checkpoints)?.apply(batch).await?;
         self.checkpoints.reached(Checkpoint::AllRows)?;
         let applied = progress::advance(&self.server, last.as_ref(), batch).await?;
         self.checkpoints.reached(Checkpoint::Progress)?;
@@ -128,16 +137,17 @@ impl MongoSink {
     }
 
     async fn totals_once(&self, schema: &Schema, windows: Range<i64>) -> Result<Rows, Failure> {
-        let fields = self.fields(schema).await?;
-        let Some(filter) = rows::filter(&windows) else { return Ok(rows::read(&fields, &[])?) };
+        let known = self.statistic(schema).await?;
+        let fields = &known.fields;
+        let Some(filter) = rows::filter(&windows) else { return Ok(rows::read(fields, &[])?) };
         let collection = self.server.database().await?.collection::<RawDocumentBuf>(&schema.statistic);
         // The marks are of no use here.
-        let mut cursor = collection.find(filter).projection(doc! { MARKS: 0 }).await?;
+        let mut cursor = collection.find(filter).projection(doc! { MARKS.as_str(): 0 }).await?;
         let mut found = Vec::new();
         while cursor.advance().await? {
             found.push(cursor.current().to_owned());
         }
-        Ok(rows::read(&fields, &found)?)
+        Ok(rows::read(fields, &found)?)
     }
 }
 

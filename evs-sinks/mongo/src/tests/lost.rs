@@ -15,12 +15,12 @@ use tokio::net::TcpListener;
 
 use super::{
     Scratch, batch,
-    proxy::{Fate, Judge, Proxy},
+    proxy::{Fate, Judge, Proxy, written},
     schema, totals, unavailable,
 };
 use crate::{MongoSink, progress};
 
-/// Loses the answer to the nth update, from 0.
+/// Loses the answer to the nth write, from 0.
 struct Losing {
     nth: usize,
     seen: AtomicUsize,
@@ -29,7 +29,7 @@ struct Losing {
 #[async_trait]
 impl Judge for Losing {
     async fn judge(&self, command: &Document) -> Fate {
-        if !command.contains_key("update") || self.seen.fetch_add(1, SeqCst) != self.nth {
+        if written(command).is_none() || self.seen.fetch_add(1, SeqCst) != self.nth {
             return Fate::Forward;
         }
         Fate::LoseAnswer
@@ -41,7 +41,8 @@ async fn a_batch_whose_answer_is_lost_is_applied_once() {
     let Some(scratch) = Scratch::new().await else { return };
     let plain = scratch.sink().await;
     plain.prepare(&schema()).await.unwrap();
-    // The updates of a batch: its rows, then its progress; those of the next one follow.
+    // The writes of a batch: its rows, then its progress; those of the next one follow. Those of the first source
+    // are inserted; what the others try to insert is there, and is added after that.
     for nth in 0..6 {
         let losing = Arc::new(Losing { nth, seen: AtomicUsize::new(0) });
         let proxy = Proxy::before(&scratch.url, losing).await;
@@ -55,7 +56,7 @@ async fn a_batch_whose_answer_is_lost_is_applied_once() {
                 failed += 1;
             }
         }
-        assert_eq!(failed, 1, "update {nth}");
+        assert_eq!(failed, 1, "write {nth}");
     }
     let expected = [(60, "c1".to_owned(), 18, 90), (60, "c2".to_owned(), 18, 126)];
     assert_eq!(totals(&plain).await, expected);
@@ -72,7 +73,7 @@ async fn a_connection_that_the_server_closes_is_no_second_count() {
     let fail = doc! {
         "configureFailPoint": "failCommand",
         "mode": { "times": 1 },
-        "data": { "failCommands": ["update"], "closeConnection": true, "appName": scratch.database.name() },
+        "data": { "failCommands": ["insert", "update"], "closeConnection": true, "appName": scratch.database.name() },
     };
     // Only servers that were started for tests know it.
     if let Err(error) = admin.run_command(fail).await {
@@ -123,7 +124,7 @@ async fn a_server_that_is_away_is_no_error_until_it_is_used_and_found_when_it_is
     assert_eq!(sink.apply(&batch("web1", 1, &[(60, "c1", 5)])).await.unwrap(), Applied::Now);
 }
 
-/// Has the nth update carried out, and says that the majority did not confirm it.
+/// Has the nth write carried out, and says that the majority did not confirm it.
 struct Unconfirmed {
     nth: usize,
     code: i32,
@@ -134,7 +135,7 @@ struct Unconfirmed {
 #[async_trait]
 impl Judge for Unconfirmed {
     async fn judge(&self, command: &Document) -> Fate {
-        if !command.contains_key("update") || self.seen.fetch_add(1, SeqCst) != self.nth {
+        if written(command).is_none() || self.seen.fetch_add(1, SeqCst) != self.nth {
             return Fate::Forward;
         }
         let mut command = command.clone();
@@ -154,7 +155,8 @@ async fn what_the_majority_did_not_confirm_is_not_applied_yet() {
     let plain = scratch.sink().await;
     plain.prepare(&schema()).await.unwrap();
     let (timed_out, unknown_concern) = (64, 79);
-    let cases = [(0, timed_out), (1, timed_out), (0, unknown_concern)];
+    // The insert; the update of what is there already; the progress; an insert that leads to nothing.
+    let cases = [(0, timed_out), (1, timed_out), (2, timed_out), (0, unknown_concern)];
     for (case, (nth, code)) in (1..).zip(cases) {
         let unconfirmed =
             Unconfirmed { nth, code, seen: AtomicUsize::new(0), server: super::server(&scratch) };
@@ -165,19 +167,19 @@ async fn what_the_majority_did_not_confirm_is_not_applied_yet() {
         assert_eq!(error.is_transient(), code == timed_out, "{error:?}");
         assert!(super::shown(&error).contains("not confirmed by the majority"), "{error:?}");
         // The progress may have moved, which is found to be so.
-        let applied = if nth == 1 { Applied::Before } else { Applied::Now };
+        let applied = if nth == 2 { Applied::Before } else { Applied::Now };
         assert_eq!(sink.apply(&batch).await.unwrap(), applied);
         assert_eq!(totals(&plain).await, [(60, "c1".to_owned(), case.into(), i128::from(case) * 5)]);
     }
 }
 
-/// Answers until it is asked for an update.
+/// Answers until it is asked to write.
 struct Silent;
 
 #[async_trait]
 impl Judge for Silent {
     async fn judge(&self, command: &Document) -> Fate {
-        if command.contains_key("update") { Fate::Silence } else { Fate::Forward }
+        if written(command).is_some() { Fate::Silence } else { Fate::Forward }
     }
 }
 

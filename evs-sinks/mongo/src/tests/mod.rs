@@ -1,5 +1,6 @@
 mod accounts;
 mod collections;
+mod inserts;
 mod lost;
 mod proxy;
 mod race;
@@ -17,7 +18,16 @@ use mongodb::{
     bson::{Document, doc},
 };
 
-use crate::{MongoSink, bulk::Bulk, fields::Fields, rows::Stream, server::Server, sink::Checkpoints, url};
+use crate::{
+    MongoSink,
+    bulk::Bulk,
+    fields::Fields,
+    novelty::Novelty,
+    rows::Stream,
+    server::Server,
+    sink::{Checkpoints, Known},
+    url,
+};
 
 /// A database of its own on the tests' server, dropped in the end.
 struct Scratch {
@@ -122,9 +132,9 @@ fn server(scratch: &Scratch) -> Server {
 
 /// Sends the rows of a batch, whatever its progress is.
 async fn send_rows(server: &Server, batch: &Batch) {
-    let (fields, stream) = (Fields::new(&batch.schema).unwrap(), Stream::of(batch).unwrap());
-    let checkpoints = Checkpoints::default();
-    Bulk::new(server, &fields, &stream, &checkpoints).unwrap().apply(batch).await.unwrap();
+    let known = Known { fields: Fields::new(&batch.schema).unwrap(), novelty: Novelty::new() };
+    let (stream, checkpoints) = (Stream::of(batch).unwrap(), Checkpoints::default());
+    Bulk::new(server, &known, &stream, &checkpoints).unwrap().apply(batch).await.unwrap();
 }
 
 /// All that an error says, however it is shown.

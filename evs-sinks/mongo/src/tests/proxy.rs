@@ -28,6 +28,11 @@ pub(super) trait Judge: Send + Sync + 'static {
     async fn judge(&self, command: &Document) -> Fate;
 }
 
+/// The name of a command that writes, and the collection that it writes to.
+pub(super) fn written(command: &Document) -> Option<(&'static str, &str)> {
+    ["insert", "update"].into_iter().find_map(|name| Some((name, command.get_str(name).ok()?)))
+}
+
 /// Listens until it is dropped.
 pub(super) struct Proxy {
     pub(super) address: SocketAddr,

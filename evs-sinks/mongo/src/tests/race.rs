@@ -7,40 +7,43 @@ use std::sync::{
 
 use async_trait::async_trait;
 use evs_core::{Applied, Sink};
-use mongodb::bson::{Document, doc};
+use mongodb::bson::{Bson, Document, doc};
 
 use super::{
     Scratch, batch,
-    proxy::{Fate, Judge, Proxy},
+    proxy::{Fate, Judge, Proxy, written},
     refused, schema, totals,
 };
 use crate::MongoSink;
 
-/// The other source, which comes first whenever this one makes documents: MongoDB answers with a duplicate
-/// key then, as it does to a row that is added a second time.
+/// The other source, which comes first when this one makes documents: MongoDB answers with a duplicate key then,
+/// as it does to a row that is added a second time.
 struct Rival {
     /// Where it adds its rows; nowhere, if the documents are to be gone again when they are looked for.
     sink: Option<MongoSink>,
     /// The index that the error names, if it names one.
     index: Option<&'static str>,
-    /// How many commands ran into it.
+    /// How many commands it comes before: the insert, then the guarded upserts. With the last of them its rows
+    /// are there to stay.
+    wins: usize,
+    /// How many commands that make documents there were.
     met: AtomicUsize,
 }
 
 #[async_trait]
 impl Judge for Rival {
     async fn judge(&self, command: &Document) -> Fate {
-        let updates = command.get_array("updates").map(Vec::as_slice).unwrap_or_default();
-        let upserts =
-            updates.iter().filter(|update| update.as_document().unwrap().get_bool("upsert").unwrap()).count();
-        if command.get_str("update").ok() != Some("ads") || upserts == 0 {
+        let array = |name| command.get_array(name).map(Vec::as_slice).unwrap_or_default();
+        let is_upsert = |update: &&Bson| update.as_document().unwrap().get_bool("upsert").unwrap();
+        let made = array("documents").len() + array("updates").iter().filter(is_upsert).count();
+        if !matches!(written(command), Some((_, "ads"))) || made == 0 {
             return Fate::Forward;
         }
-        // Without documents, only once: they are made then.
-        if self.met.fetch_add(1, SeqCst) > 0 && self.sink.is_none() && self.index == Some("_id") {
+        let met = self.met.fetch_add(1, SeqCst) + 1;
+        if met > self.wins {
             return Fate::Forward;
         }
-        if let Some(sink) = &self.sink {
+        if let Some(sink) = self.sink.as_ref().filter(|_| met == self.wins) {
             sink.apply(&batch("rival", 1, ROWS)).await.unwrap();
         }
         let error = |index: i32| {
@@ -50,7 +53,7 @@ impl Judge for Rival {
             }
             error
         };
-        let errors = (0..).take(upserts).map(error).collect::<Vec<_>>();
+        let errors = (0..).take(made).map(error).collect::<Vec<_>>();
         Fate::Answer(doc! { "ok": 1.0, "n": 0, "nModified": 0, "writeErrors": errors })
     }
 }
@@ -70,14 +73,14 @@ async fn met(scratch: &Scratch, rival: Rival) -> (Arc<Rival>, Result<Applied, ev
 #[tokio::test(flavor = "multi_thread")]
 async fn a_duplicate_key_without_the_mark_is_a_lost_race_and_the_row_is_added() {
     // Servers need not name the index.
-    for index in [Some("_id"), None] {
+    for (wins, index) in [(1, Some("_id")), (1, None), (2, Some("_id")), (2, None)] {
         let Some(scratch) = Scratch::new().await else { return };
         let plain = scratch.sink().await;
         plain.prepare(&schema()).await.unwrap();
         let sink = Some(scratch.sink().await);
-        let (rival, answer) = met(&scratch, Rival { sink, index, met: AtomicUsize::new(0) }).await;
+        let (rival, answer) = met(&scratch, Rival { sink, index, wins, met: AtomicUsize::new(0) }).await;
         assert_eq!(answer.unwrap(), Applied::Now);
-        assert_eq!(rival.met.load(SeqCst), 1, "the second request makes nothing");
+        assert_eq!(rival.met.load(SeqCst), 2, "an insert and upserts; what comes after that makes nothing");
         let expected = ROWS.iter().map(|(window, key, value)| (*window, (*key).to_owned(), 2, value * 2));
         assert_eq!(totals(&plain).await, expected.collect::<Vec<_>>());
         // And now that the marks are there, the same error means that it was added.
@@ -87,13 +90,15 @@ async fn a_duplicate_key_without_the_mark_is_a_lost_race_and_the_row_is_added() 
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_document_that_is_gone_when_it_is_looked_for_is_made() {
-    let Some(scratch) = Scratch::new().await else { return };
-    let (rival, answer) =
-        met(&scratch, Rival { sink: None, index: Some("_id"), met: AtomicUsize::new(0) }).await;
-    assert_eq!(answer.unwrap(), Applied::Now);
-    assert_eq!(rival.met.load(SeqCst), 2);
-    let found = totals(&scratch.sink().await).await;
-    assert_eq!(found.iter().map(|row| row.3).collect::<Vec<_>>(), [250, -1, 3]);
+    for wins in [1, 2] {
+        let Some(scratch) = Scratch::new().await else { return };
+        let rival = Rival { sink: None, index: Some("_id"), wins, met: AtomicUsize::new(0) };
+        let (rival, answer) = met(&scratch, rival).await;
+        assert_eq!(answer.unwrap(), Applied::Now);
+        assert_eq!(rival.met.load(SeqCst), wins + 1);
+        let found = totals(&scratch.sink().await).await;
+        assert_eq!(found.iter().map(|row| row.3).collect::<Vec<_>>(), [250, -1, 3]);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
