@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::hash::{HashKeys, LARGE_ENTRIES};
+use super::hash::{HashKeys, LARGE_ENTRIES, touch};
 use crate::format::{Columns, Span};
 
 /// How many bytes are compared as two words.
@@ -136,12 +136,12 @@ impl Dictionary {
             _ => self.hash(columns.text(block, *span)),
         }));
         let number = |hash: &u64| self.entries[*hash as usize & (self.entries.len() - 1)].number;
-        std::hint::black_box(hashes.iter().map(number).fold(0, u32::wrapping_add));
+        touch(hashes.iter().map(number));
         let first_byte = |hash: &u64| match number(hash) {
             0 => 0,
             number => self.texts.get(number - 1).first().copied().unwrap_or_default(),
         };
-        std::hint::black_box(hashes.iter().map(first_byte).fold(0, u8::wrapping_add));
+        touch(hashes.iter().map(first_byte));
         ids.extend(spans.iter().zip(&hashes).map(|(span, hash)| match columns.head(block, *span) {
             Some((head, len)) if len <= SHORT_BYTES => self.short_id(words(head, len), len, *hash),
             _ => self.id_of_hash(columns.text(block, *span), *hash),

@@ -9,6 +9,13 @@ use ahash::RandomState;
 /// A table with more entries than that is not in the nearer caches.
 pub(super) const LARGE_ENTRIES: usize = if cfg!(test) { 16 } else { 1 << 14 };
 
+/// Makes loads whose values nobody needs yet. They do not wait for each other, so their cache misses come at the same
+/// time; those of lookups one behind the other do not.
+#[inline(always)]
+pub(super) fn touch(loads: impl Iterator<Item: Into<u64>>) {
+    std::hint::black_box(loads.fold(0_u64, |sum, load| sum.wrapping_add(load.into())));
+}
+
 /// Random numbers that a table's hashes depend on.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct HashKeys([u64; 4]);
@@ -91,15 +98,14 @@ impl PairIndex {
         (next, true)
     }
 
-    /// Whether it is larger than the nearer caches, so that it pays to [`touch`](Self::touch) entries beforehand.
+    /// Whether it is larger than the nearer caches, so that it pays to [`touch`] entries beforehand.
     pub(super) fn is_large(&self) -> bool {
         self.entries.len() > LARGE_ENTRIES
     }
 
-    /// Loads the entry that a pair and slot will be looked for at. Such loads of several pairs, which do not
-    /// wait for each other, have their cache misses at the same time; lookups one behind the other do not.
+    /// Loads the entry that a pair and slot will be looked for at, to [`touch`] it.
     #[inline(always)]
-    pub(super) fn touch(&self, pair: u64, slot: u32) -> u32 {
+    pub(super) fn load(&self, pair: u64, slot: u32) -> u32 {
         self.entries[self.keys.words(pair, slot.into()) as usize & (self.entries.len() - 1)].2
     }
 

@@ -4,8 +4,11 @@
 //! every id a rank that means the same in all parts; then the rows are sorted by window and ranks, which are two
 //! integers. Equal rows of several parts then stand beside each other.
 
-use super::table::TableRows;
+use super::{hash::touch, table::TableRows};
 use crate::{batch::Rows, statistic::MeasureKind};
+
+/// How many rows are touched at a time: as many as find room in the nearest cache.
+const TOUCHED: usize = 128;
 
 /// A sum did not fit 128 bits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,8 +28,14 @@ struct Item {
 pub(crate) fn merge(parts: &[TableRows], keys: usize, kinds: &[MeasureKind]) -> Result<Rows, Overflow> {
     let items = sorted(parts, keys);
     let mut rows = Rows::new(keys, kinds.len());
-    let (mut ids, mut values) = (Vec::with_capacity(keys), Vec::with_capacity(kinds.len()));
+    let mut values = Vec::with_capacity(kinds.len());
+    let (mut at, mut touched) = (0, 0);
     for same in items.chunk_by(|one, other| (one.window, one.ranks) == (other.window, other.ranks)) {
+        if at >= touched {
+            touched = items.len().min(at + TOUCHED);
+            touch_rows(parts, &items[at..touched], keys, kinds);
+        }
+        at += same.len();
         let value = |item: &Item, measure| parts[item.part as usize].value(item.row as usize, measure, kinds);
         values.clear();
         for (measure, kind) in kinds.iter().enumerate() {
@@ -37,11 +46,23 @@ pub(crate) fn merge(parts: &[TableRows], keys: usize, kinds: &[MeasureKind]) -> 
             values.push(merged);
         }
         let part = &parts[same[0].part as usize];
-        part.keys(same[0].row as usize, keys, &mut ids);
-        let texts = part.texts.iter().zip(&ids).map(|(texts, id)| texts.get(*id));
+        let row = same[0].row as usize;
+        let texts = (0..keys).map(|key| part.texts[key].get(part.id(row, key, keys)));
         rows.push(same[0].window, texts, &values);
     }
     Ok(rows)
+}
+
+/// Touches what is about to be read of rows, which are all over their tables.
+fn touch_rows(parts: &[TableRows], items: &[Item], keys: usize, kinds: &[MeasureKind]) {
+    touch(items.iter().map(|item| parts[item.part as usize].load(item.row as usize, kinds)));
+    for key in 0..keys {
+        touch(items.iter().map(|item| {
+            let part = &parts[item.part as usize];
+            let text = part.texts[key].get(part.id(item.row as usize, key, keys));
+            text.first().copied().unwrap_or_default()
+        }));
+    }
 }
 
 fn sorted(parts: &[TableRows], keys: usize) -> Vec<Item> {
@@ -54,7 +75,6 @@ fn sorted(parts: &[TableRows], keys: usize) -> Vec<Item> {
             row: row as u32,
         }));
     }
-    let mut ids = Vec::new();
     for key in 0..keys {
         // What is there so far goes into the higher half.
         if key > 1 {
@@ -63,8 +83,8 @@ fn sorted(parts: &[TableRows], keys: usize) -> Vec<Item> {
         let ranks = ranks(parts, &items, key, keys);
         for item in &mut items {
             let part = item.part as usize;
-            parts[part].keys(item.row as usize, keys, &mut ids);
-            item.ranks = item.ranks << 32 | u64::from(ranks[part][ids[key] as usize]);
+            let id = parts[part].id(item.row as usize, key, keys);
+            item.ranks = item.ranks << 32 | u64::from(ranks[part][id as usize]);
         }
     }
     items.sort_unstable_by_key(|item| (item.window, item.ranks));
@@ -75,13 +95,13 @@ fn sorted(parts: &[TableRows], keys: usize) -> Vec<Item> {
 fn ranks(parts: &[TableRows], items: &[Item], key: usize, keys: usize) -> Vec<Vec<u32>> {
     let mut ranks: Vec<Vec<u32>> = parts.iter().map(|part| vec![0; part.texts[key].len()]).collect();
     let mut used = Vec::new();
-    let mut ids = Vec::new();
     for item in items {
-        parts[item.part as usize].keys(item.row as usize, keys, &mut ids);
-        let rank = &mut ranks[item.part as usize][ids[key] as usize];
+        let part = &parts[item.part as usize];
+        let id = part.id(item.row as usize, key, keys);
+        let rank = &mut ranks[item.part as usize][id as usize];
         if *rank == 0 {
             *rank = 1;
-            used.push((parts[item.part as usize].texts[key].get(ids[key]), item.part, ids[key]));
+            used.push((part.texts[key].get(id), item.part, id));
         }
     }
     used.sort_unstable();

@@ -1,6 +1,6 @@
 //! From chunks of the log to tables of rows: what a worker does, and how a cut merges the workers' tables.
 //!
-//! Each worker owns a [`Tables`]; nothing in it is shared and nothing in it locks.
+//! Each worker owns its tables; nothing in them is shared and nothing in them locks.
 
 mod dictionary;
 mod hash;

@@ -6,7 +6,7 @@ use ahash::{HashMap, HashMapExt, HashSet, HashSetExt};
 
 use super::{
     dictionary::{Dictionary, Texts},
-    hash::PairIndex,
+    hash::{PairIndex, touch},
     windows::Windows,
 };
 use crate::{format::NumberColumn, statistic::MeasureKind};
@@ -117,22 +117,25 @@ impl TableRows {
         *self.beyond.entry(self.totals.len() / self.slots.len()).or_default() += value;
     }
 
-    /// The ids of a row's keys.
-    pub(super) fn keys(&self, row: usize, keys: usize, ids: &mut Vec<u32>) {
-        ids.clear();
-        if keys > 0 {
-            ids.push(self.ids[row] as u32);
-        }
-        if keys > 1 {
-            let mut first = (self.ids[row] >> 32) as u32;
-            for pairs in self.joined.iter().rev() {
-                let pair = pairs[first as usize];
-                ids.push(pair as u32);
-                first = (pair >> 32) as u32;
+    /// The id of one of a row's keys, of which there are so many.
+    #[inline]
+    pub(super) fn id(&self, row: usize, key: usize, keys: usize) -> u32 {
+        let mut ids = self.ids[row];
+        // The last one is in the lower half, and the others are joined in the higher one.
+        for behind in (key + 1..keys).rev() {
+            let first = (ids >> 32) as u32;
+            if behind == 1 {
+                return first;
             }
-            ids.push(first);
-            ids.reverse();
+            ids = self.joined[behind - 2][first as usize];
         }
+        ids as u32
+    }
+
+    /// Loads a row, to [`touch`] it.
+    #[inline(always)]
+    pub(super) fn load(&self, row: usize, kinds: &[MeasureKind]) -> u64 {
+        self.ids[row].wrapping_add(self.totals[row * kinds.len()].cast_unsigned())
     }
 }
 
@@ -237,42 +240,58 @@ impl Table {
     }
 
     fn find_rows(&mut self, windows: &[u32], keys: &Keys<'_>, row_of: &mut Vec<u32>) {
+        let slot_of = std::mem::take(&mut self.slot_of);
+        match *slot_of {
+            // Nearly always.
+            [slot] => self.find_rows_in(std::iter::repeat_n(slot, windows.len()), keys, row_of),
+            _ => self.find_rows_in(windows.iter().map(|window| slot_of[*window as usize]), keys, row_of),
+        }
+        self.slot_of = slot_of;
+    }
+
+    /// The rows of lines whose windows have these slots.
+    fn find_rows_in(
+        &mut self,
+        slots: impl Iterator<Item = u32> + Clone,
+        keys: &Keys<'_>,
+        row_of: &mut Vec<u32>,
+    ) {
         match *keys {
             [] => {
-                let row_of_window: Vec<u32> =
-                    (0..self.slot_of.len()).map(|at| self.row(0, self.slot_of[at], keys)).collect();
-                row_of.extend(windows.iter().map(|window| row_of_window[*window as usize]));
+                self.make_room_in_cache(1, 1);
+                row_of.extend(slots.map(|slot| self.cached_row(0, 0, slot, keys)));
             }
             [(dictionary, ids)] => {
                 self.make_room_in_cache(1, dictionary.len());
-                row_of.extend(windows.iter().zip(ids).map(|(window, id)| {
-                    let slot = self.slot_of[*window as usize];
-                    self.cached_row(*id as usize, u64::from(*id), slot, keys)
-                }));
+                row_of.extend(
+                    slots
+                        .zip(ids)
+                        .map(|(slot, id)| self.cached_row(*id as usize, u64::from(*id), slot, keys)),
+                );
             }
             [.., (dictionary, ids)] => {
                 let mut joined = std::mem::take(&mut self.joined_ids);
                 let first =
-                    if self.joined.is_empty() { keys[0].1 } else { self.join(windows, keys, &mut joined) };
-                let ids = windows.iter().zip(first.iter().zip(ids));
+                    if self.joined.is_empty() { keys[0].1 } else { self.join(&slots, keys, &mut joined) };
+                let ids = slots.zip(first.iter().zip(ids));
                 let pair = |first: u32, second: u32| u64::from(first) << 32 | u64::from(second);
                 let (height, width) = (keys[0].0.len(), dictionary.len().next_power_of_two());
                 if self.joined.is_empty() && height.saturating_mul(width) <= CACHE_MAX {
                     self.make_room_in_cache(width, height * width);
-                    row_of.extend(ids.map(|(window, (first, second))| {
+                    row_of.extend(ids.map(|(slot, (first, second))| {
                         let at = *first as usize * width + *second as usize;
-                        self.cached_row(at, pair(*first, *second), self.slot_of[*window as usize], keys)
+                        self.cached_row(at, pair(*first, *second), slot, keys)
                     }));
                 } else {
                     if self.index.is_large() {
-                        let touch = |(window, (first, second)): (&u32, (&u32, &u32))| {
-                            self.index.touch(pair(*first, *second), self.slot_of[*window as usize])
+                        let entry = |(slot, (first, second)): (u32, (&u32, &u32))| {
+                            self.index.load(pair(*first, *second), slot)
                         };
-                        std::hint::black_box(ids.clone().map(touch).fold(0, u32::wrapping_add));
+                        touch(ids.clone().map(entry));
                     }
-                    row_of.extend(ids.map(|(window, (first, second))| {
-                        self.row(pair(*first, *second), self.slot_of[*window as usize], keys)
-                    }));
+                    row_of.extend(
+                        ids.map(|(slot, (first, second))| self.row(pair(*first, *second), slot, keys)),
+                    );
                 }
                 self.joined_ids = joined;
             }
@@ -281,12 +300,17 @@ impl Table {
 
     /// Joins all keys but the last to one id. Lines whose window is past have no rows that a limit could count,
     /// so nothing is kept of them: they get any id.
-    fn join<'i>(&mut self, windows: &[u32], keys: &Keys<'_>, joined: &'i mut Vec<u32>) -> &'i [u32] {
+    fn join<'i>(
+        &mut self,
+        slots: &(impl Iterator<Item = u32> + Clone),
+        keys: &Keys<'_>,
+        joined: &'i mut Vec<u32>,
+    ) -> &'i [u32] {
         joined.clear();
         joined.extend_from_slice(keys[0].1);
         for ((index, pairs), (_, ids)) in self.joined.iter_mut().zip(&mut self.rows.joined).zip(&keys[1..]) {
-            for ((first, second), window) in joined.iter_mut().zip(*ids).zip(windows) {
-                if self.slot_of[*window as usize] == PAST {
+            for ((first, second), slot) in joined.iter_mut().zip(*ids).zip(slots.clone()) {
+                if slot == PAST {
                     continue;
                 }
                 let pair = u64::from(*first) << 32 | u64::from(*second);
@@ -349,18 +373,10 @@ impl Table {
 
     /// What the row adds to the encoded size: the window, and each key with its length.
     fn count_key_bytes(&mut self, row: usize, keys: &Keys<'_>) {
-        let len = |(dictionary, id): (&Dictionary, u32)| dictionary.text(id).len() + 1;
-        let ids = self.rows.ids[row];
-        self.rows.key_bytes += 8 + match *keys {
-            [] => 0,
-            [(dictionary, _)] => len((dictionary, ids as u32)),
-            [(first, _), (second, _)] => len((first, (ids >> 32) as u32)) + len((second, ids as u32)),
-            _ => {
-                let mut found = Vec::new();
-                self.rows.keys(row, keys.len(), &mut found);
-                keys.iter().zip(found).map(|((dictionary, _), id)| len((dictionary, id))).sum()
-            }
+        let len = |(key, (dictionary, _)): (usize, &(&Dictionary, &[u32]))| {
+            dictionary.text(self.rows.id(row, key, keys.len())).len() + 1
         };
+        self.rows.key_bytes += 8 + keys.iter().enumerate().map(len).sum::<usize>();
     }
 }
 
@@ -379,21 +395,26 @@ fn sum<const IS_COUNTED: bool>(
     measure: usize,
     numbers: &NumberColumn,
 ) {
+    let (totals, beyond) = (&mut rows.totals[..], &mut rows.beyond);
     // An absent value is 0.
     for (row, value) in row_of.iter().zip(&numbers.values) {
         let cell = *row as usize * stride + measure;
         if IS_COUNTED {
-            rows.totals[cell - 1] += 1;
+            totals[cell - 1] += 1;
         }
-        let total = &mut rows.totals[cell];
+        let total = &mut totals[cell];
         match total.checked_add(*value) {
             Some(sum) => *total = sum,
-            None => {
-                // 128 bits hold more values of 64 bits than any disk has lines.
-                *rows.beyond.entry(cell).or_default() += i128::from(std::mem::replace(total, *value));
-            }
+            None => carry(beyond, cell, total, *value),
         }
     }
+}
+
+/// Begins a total anew with `value`, and puts aside what there was.
+#[cold]
+fn carry(beyond: &mut HashMap<usize, i128>, cell: usize, total: &mut i64, value: i64) {
+    // 128 bits hold more values of 64 bits than any disk has lines.
+    *beyond.entry(cell).or_default() += i128::from(std::mem::replace(total, value));
 }
 
 fn extreme(

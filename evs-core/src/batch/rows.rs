@@ -209,7 +209,10 @@ fn put_value(bytes: &mut Vec<u8>, value: Option<i128>) {
     let bits = 128 - magnitude.leading_zeros();
     let len = if value == 0 { 0 } else { bits as usize / 8 + 1 };
     bytes.push(len as u8);
-    bytes.extend_from_slice(&value.to_le_bytes()[..len]);
+    // All sixteen bytes take less time than as many as there are.
+    let end = bytes.len() + len;
+    bytes.extend_from_slice(&value.to_le_bytes());
+    bytes.truncate(end);
 }
 
 fn read_value(reader: &mut Reader<'_>) -> Result<Option<i128>, UnexpectedEnd> {

@@ -1,6 +1,8 @@
 //! Takes the lines of a block apart, some hundred at a time: by the index of the block those that are sure to be of
 //! the format, and by the reference all others.
 
+use std::ops::BitAnd;
+
 use memchr::memchr;
 
 use super::{
@@ -9,7 +11,7 @@ use super::{
     compile::Escape,
     derive::{Derivation, argument},
     fields::Part,
-    index::Index,
+    index::{Index, Newline},
     layout::{Candidates, Layout, Place},
     rejection::{Reason, Rejection},
 };
@@ -216,12 +218,17 @@ impl Fast {
         self.marks.clear();
         self.others.clear();
         let newlines = &self.index.newlines()[lines.start..=lines.end];
-        for (line, ends) in lines.zip(newlines.windows(2)) {
-            let is_candidate = ends[1].mark - ends[0].mark == self.layout.marks
-                && ends[1].quotes - ends[0].quotes == self.layout.quotes;
-            if is_candidate { &mut self.lines } else { &mut self.others }.push(line as u32);
-        }
-        if !self.others.is_empty() {
+        let numbers = lines.start as u32..lines.end as u32;
+        let is_candidate = |(start, end): (&Newline, &Newline)| {
+            (end.mark - start.mark == self.layout.marks) & (end.quotes - start.quotes == self.layout.quotes)
+        };
+        let ends = newlines.iter().zip(&newlines[1..]);
+        if ends.clone().map(is_candidate).fold(true, BitAnd::bitand) {
+            self.lines.extend(numbers);
+        } else {
+            for (line, ends) in numbers.zip(ends) {
+                if is_candidate(ends) { &mut self.lines } else { &mut self.others }.push(line);
+            }
             let newlines = self.index.newlines();
             for line in &self.lines {
                 let (start, end) = (newlines[*line as usize].mark, newlines[*line as usize + 1].mark);

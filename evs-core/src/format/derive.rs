@@ -11,7 +11,7 @@ use super::{
     request::{self, Parts},
 };
 
-/// How long a request may be to be cut by masks.
+/// How far into a request its target may reach to be cut by masks.
 const MASKED_BYTES_MAX: usize = 128;
 
 /// What finds the masks of 64 bytes.
@@ -38,31 +38,29 @@ pub(super) struct Derivation {
 #[derive(Clone, Debug)]
 struct ArgName {
     name: Box<[u8]>,
-    /// The name in small letters and the `=`; no mask if it is too long for that.
+    /// The name and the `=`, and which bits of them count: not the one that tells small letters from capitals. None do
+    /// if the name is too long for that.
     word: u64,
     mask: u64,
-    /// The bit that tells small letters from capitals, where the name has a letter.
-    case: u64,
 }
 
 impl ArgName {
     fn new(name: &[u8]) -> Self {
-        let (mut word, mut mask, mut case) = ([0; 8], [0; 8], [0; 8]);
+        let (mut word, mut mask) = ([0; 8], [0; 8]);
         let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
         if name.len() < 8 && name.iter().all(is_plain) {
             for (at, byte) in name.iter().chain(b"=").enumerate() {
-                word[at] = byte.to_ascii_lowercase();
-                mask[at] = u8::MAX;
-                case[at] = if byte.is_ascii_alphabetic() { 0x20 } else { 0 };
+                word[at] = *byte;
+                mask[at] = if byte.is_ascii_alphabetic() { !0x20 } else { u8::MAX };
             }
         }
-        let [word, mask, case] = [word, mask, case].map(u64::from_le_bytes);
-        Self { name: name.into(), word, mask, case }
+        let [word, mask] = [word, mask].map(u64::from_le_bytes);
+        Self { name: name.into(), word, mask }
     }
 
     #[inline]
     fn begins(&self, bytes: u64) -> bool {
-        (bytes | self.case) & self.mask == self.word
+        (bytes ^ self.word) & self.mask == 0
     }
 }
 
@@ -196,6 +194,8 @@ struct Usual {
     args: Range<usize>,
     protocol: Range<usize>,
     masks: RequestMasks<u128>,
+    /// Whether anything in the target may be encoded.
+    some_encoded: bool,
 }
 
 impl Usual {
@@ -233,12 +233,12 @@ impl Usual {
         method: Range<usize>,
         target: Range<usize>,
     ) -> Option<Self> {
-        if len > MASKED_BYTES_MAX {
+        let target_end = target.end;
+        if target_end > MASKED_BYTES_MAX {
             return None;
         }
         // Only these bytes are looked at, though the masks are of more.
-        let masks = masks_of(text, len, masks);
-        let target_end = target.end;
+        let masks = masks_of(text, target_end, masks);
         let in_target = bits(&target);
         if masks.fragment & in_target != 0 {
             return None;
@@ -251,12 +251,13 @@ impl Usual {
             args: (question + 1).min(target_end)..target_end,
             protocol: (target_end + 1).min(len)..len,
             target,
+            some_encoded: masks.encoded & in_target != 0,
             masks,
         })
     }
 
     fn is_encoded(&self, range: &Range<usize>) -> bool {
-        self.masks.encoded & bits(range) != 0
+        self.some_encoded && self.masks.encoded & bits(range) != 0
     }
 
     /// Whether it is sure that nginx leaves the path as it is.
@@ -273,6 +274,9 @@ impl Usual {
         found.clear();
         found.resize(names.len(), NOT_FOUND);
         let Range { start: first, end: last } = self.args;
+        if first == last {
+            return;
+        }
         let is_plain = names.iter().all(|(_, name)| name.mask != 0);
         // Eight bytes can be loaded from wherever an argument begins, and there is a bit for each byte.
         if !is_plain || last - first > 64 || last + 8 > text.len() {
@@ -283,10 +287,10 @@ impl Usual {
             }
             return;
         }
-        let mut ends = ((self.masks.ampersand & bits(&self.args)) >> first) as u64;
-        let mut start = first;
-        // No arguments, or an empty one at the end, need not be looked at.
-        while start < last {
+        let mut ends = (self.masks.ampersand >> first) as u64 & (u64::MAX >> (64 - (last - first)));
+        let (mut start, mut sought) = (first, names.len());
+        // An empty argument at the end need not be looked at.
+        while start < last && sought > 0 {
             let end = if ends == 0 { last } else { first + ends.trailing_zeros() as usize };
             ends &= ends.wrapping_sub(1);
             let word = text[start..].first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes));
@@ -294,6 +298,7 @@ impl Usual {
                 // Behind the arguments there may be anything, a `=` too.
                 if name.begins(word) && start + name.name.len() < end && *found == NOT_FOUND {
                     *found = (start + name.name.len() + 1, end);
+                    sought -= 1;
                 }
             }
             start = end + 1;

@@ -35,8 +35,10 @@ pub(super) struct Layout {
     pub(super) quotes: u32,
     /// Where each step's value is.
     pub(super) values: Vec<Place>,
+    /// How far each mark is behind the one before at least, for the values between them to be long enough.
+    gaps: Vec<i32>,
     joints: Vec<Joint>,
-    /// Whatever the joints do not say.
+    /// Whatever gaps and joints do not say.
     checks: Vec<Check>,
     time: RecentTimes,
     /// Where the time is.
@@ -58,19 +60,13 @@ pub(super) struct Place {
     pub(super) end: Edge,
 }
 
-/// A text of the format between two values: that it stands there, and that the value before it is long enough. Nearly
-/// all there is to check, in one step.
+/// A text of the format between two values, and where it begins.
 #[derive(Clone, Copy, Debug)]
 struct Joint {
-    /// Where the text begins.
     at: Edge,
     /// The text, as far as eight bytes hold it, and which bits of them it has.
     word: u64,
     mask: u64,
-    /// How long it is.
-    len: u32,
-    /// How long the value before it is at least.
-    bytes_min: i32,
 }
 
 /// What must be so, too.
@@ -80,6 +76,8 @@ enum Check {
     Literal(Edge, Literal),
     /// These are the same place.
     Same(Edge, Edge),
+    /// It has so many bytes at least.
+    Length(Place, i32),
     /// It has none of these bytes.
     Without(Place, Box<[u8]>),
     /// What stands there, behind a list, is not a ` : ` with which it would go on.
@@ -166,7 +164,16 @@ impl Layout {
 
     fn delimited_by(steps: &Steps, trusted: &[usize], delimiters: Delimiters) -> Option<Self> {
         let edges = edges(steps, delimiters)?;
-        let mut joints = vec![Joint::new(edges.texts[0], &steps.prefix, 0)];
+        let mut joints = Vec::new();
+        for (literal, at) in steps.literals().zip(&edges.texts) {
+            let (word, mask) = literal.word();
+            // A mark that does not end the line is the delimiter.
+            let is_mark = literal.as_bytes() == [delimiters.byte] && at.offset == 0 && at.mark < edges.marks;
+            if mask != 0 && !is_mark {
+                joints.push(Joint { at: *at, word, mask });
+            }
+        }
+        let mut gaps = vec![0; edges.marks as usize];
         let (mut checks, mut values) = (Vec::new(), Vec::new());
         let mut before = edges.texts[0].plus(steps.prefix.len());
         for (at, (step, text)) in steps.steps.iter().zip(&edges.texts[1..]).enumerate() {
@@ -178,8 +185,17 @@ impl Layout {
                 Class::Number | Class::Token | Class::Loose => step.may_be_empty,
                 Class::List => false,
             };
-            joints.push(Joint::new(*text, &step.until, (!may_be_empty).into()));
             if at != steps.time {
+                let bytes_min = i32::from(!may_be_empty);
+                if place.start.mark + 1 == place.end.mark {
+                    let gap = &mut gaps[place.start.mark as usize];
+                    *gap = bytes_min
+                        .wrapping_add_unsigned(place.start.offset)
+                        .wrapping_sub_unsigned(place.end.offset)
+                        .max(*gap);
+                } else {
+                    checks.push(Check::Length(place, bytes_min));
+                }
                 let is_last = at + 1 == steps.steps.len();
                 class_checks(step, place, delimiters, is_last, trusted.contains(&at), &mut checks)?;
             }
@@ -211,6 +227,7 @@ impl Layout {
             time_place: values[steps.time],
             time: RecentTimes::new(shape, true),
             values,
+            gaps,
             joints,
             checks,
         })
@@ -237,23 +254,25 @@ impl Layout {
         }
     }
 
-    /// Whether all joints are as they are to be in the line that has these marks.
+    /// Whether all gaps and joints are as they are to be in the line that has these marks.
     #[inline(always)]
     fn is_joined(&self, block: &[u8], marks: &[u32]) -> bool {
         // Nothing to guess for the branch predictor: lines that fail are rare, and may as well fail at the end.
-        let mut is_right = true;
-        let mut behind_last = 0;
-        for joint in &self.joints {
-            let at = joint.at.of(marks);
-            let bytes = match block.get(at as usize..at as usize + 8).and_then(|bytes| bytes.first_chunk()) {
-                Some(bytes) => u64::from_le_bytes(*bytes),
-                None => last_bytes(block, at as usize),
-            };
-            is_right &= (bytes ^ joint.word) & joint.mask == 0;
-            is_right &= (at.wrapping_sub(behind_last) as i32) >= joint.bytes_min;
-            behind_last = at.wrapping_add(joint.len);
+        let mut too_near = 0;
+        for ((mark, before), gap) in marks[1..].iter().zip(marks).zip(&self.gaps) {
+            // Negative if they are.
+            too_near |= (mark.wrapping_sub(*before) as i32).wrapping_sub(*gap);
         }
-        is_right
+        let mut differs = 0;
+        for joint in &self.joints {
+            let at = joint.at.of(marks) as usize;
+            let bytes = match block.get(at..at + 8).and_then(|bytes| bytes.first_chunk()) {
+                Some(bytes) => u64::from_le_bytes(*bytes),
+                None => last_bytes(block, at),
+            };
+            differs |= (bytes ^ joint.word) & joint.mask;
+        }
+        too_near >= 0 && differs == 0
     }
 }
 
@@ -269,11 +288,6 @@ fn last_bytes(block: &[u8], at: usize) -> u64 {
 impl Joint {
     /// How much of a text it sees to.
     const BYTES_MAX: usize = 8;
-
-    fn new(at: Edge, literal: &Literal, bytes_min: i32) -> Self {
-        let (word, mask) = literal.word();
-        Self { at, word, mask, len: literal.len() as u32, bytes_min }
-    }
 }
 
 impl Check {
@@ -286,6 +300,12 @@ impl Check {
                 for (line, sure) in each {
                     let at = lines.at(*edge, line);
                     *sure &= block.get(at..).is_some_and(|rest| rest.starts_with(literal.as_bytes()));
+                }
+            }
+            Self::Length(place, bytes_min) => {
+                for (line, sure) in each {
+                    let (start, end) = lines.place(*place, line);
+                    *sure &= end.wrapping_sub(start) as i32 >= *bytes_min;
                 }
             }
             Self::Same(one, other) => {
@@ -338,7 +358,7 @@ fn is_number_at(block: &[u8], start: usize, end: usize) -> bool {
 fn is_short_number_at(block: &[u8], start: usize, end: usize) -> bool {
     let len = end.wrapping_sub(start);
     let head = block.get(start..start + 8).and_then(|head| head.first_chunk());
-    head.is_some_and(|head| (1..=8).contains(&len) && ShortDecimal::read(*head, len).is_some())
+    head.is_some_and(|head| (1..=8).contains(&len) && ShortDecimal::is_one(*head, len))
 }
 
 /// What else the class of a step wants of its value; `None` if that cannot be told by marks.
