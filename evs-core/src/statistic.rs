@@ -286,7 +286,8 @@ impl Statistic {
     }
 
     /// How many rows are held in memory before they are cut early. It bounds memory: about 100 bytes
-    /// a row, plus its keys, for each worker and for each of two cuts under way.
+    /// a row, plus its keys, for each worker and for each of two cuts under way. The rows of what the workers have been
+    /// given by then come on top: up to 1.5 MiB of the log for each worker.
     #[must_use]
     pub fn rows_max(mut self, rows: usize) -> Self {
         self.rows_max = rows;

@@ -22,6 +22,12 @@ use evs_core::{
     count, sink::MemorySink,
 };
 
+/// What a worker may be given before the reader notices that it has enough: one chunk in its hands, four in its queue,
+/// and one that the reader has for it.
+const CHUNKS_AHEAD: u64 = 6;
+/// The lines of a chunk: the shortest has more than 60 bytes.
+const CHUNK_LINES: u64 = (256 << 10) / 60;
+
 /// A sink that can be away.
 #[derive(Clone, Debug, Default)]
 struct Gate {
@@ -172,8 +178,6 @@ async fn reading_pauses_when_the_binlog_is_at_its_limit_and_goes_on_when_the_sin
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn rows_in_memory_stay_within_the_row_limit() {
     const ROWS_MAX: u64 = 2_000;
-    /// The shortest line has more than 60 bytes.
-    const CHUNK_LINES: u64 = (256 << 10) / 60;
     for workers in [1, 3] {
         let (place, expected) = Place::new(200_000, 1);
         let sink = Gate::default();
@@ -183,8 +187,8 @@ async fn rows_in_memory_stay_within_the_row_limit() {
             .workers(workers)
             .build()
             .unwrap();
-        // A worker that has its share goes on with the chunks that it has or that wait for it.
-        let bound = 3 * ROWS_MAX + workers as u64 * 4 * CHUNK_LINES;
+        // A worker may come to its share at the beginning of a chunk, and then goes on with what is given to it.
+        let bound = ROWS_MAX + workers as u64 * CHUNKS_AHEAD * CHUNK_LINES;
         let watch = async {
             let mut most = 0;
             loop {
@@ -208,8 +212,7 @@ async fn rows_in_memory_stay_within_the_row_limit() {
 async fn catching_up_keeps_to_the_lines_a_second_that_are_allowed() {
     const LINES: u64 = 400_000;
     const PER_SECOND: u64 = 200_000;
-    /// A chunk in the worker's hands and two that wait for it, before any of them is counted.
-    const AHEAD: u64 = 30_000;
+    const AHEAD: u64 = CHUNKS_AHEAD * CHUNK_LINES;
     let (place, expected) = Place::new(4000, LINES as usize / 4000);
     let sink = Gate::default();
     let pipeline =
