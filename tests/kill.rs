@@ -52,6 +52,11 @@ impl Job {
         }
         command.stdout(Stdio::null()).spawn().unwrap()
     }
+
+    fn run_to_end(&self, dir: &Path) {
+        let status = self.start(dir, true).wait().unwrap();
+        assert!(status.success(), "{status}");
+    }
 }
 
 /// Kills the process again and again while the log grows and is rotated, and lets it come to the end at last.
@@ -59,6 +64,9 @@ async fn kill_and_finish(dir: &Path, job: &Job, generator: Generator, seed: u64)
     let kills: u64 = std::env::var("EVS_KILLS").map_or(25, |kills| kills.parse().unwrap());
     let mut log = RotatingLog::create(dir.join("access.log"), generator, seed).unwrap();
     let mut random = Random::new(seed);
+    // A new source begins with the log that is there, and knows of no older one. Were it killed before it has begun,
+    // and the log rotated, the next start would be a new source's again.
+    job.run_to_end(dir);
     for _ in 0..kills {
         let mut process = job.start(dir, false);
         // The writer's pace decides when the process dies: after up to 40 of its steps.
@@ -78,8 +86,7 @@ async fn kill_and_finish(dir: &Path, job: &Job, generator: Generator, seed: u64)
         }
     }
     log.finish().unwrap();
-    let status = job.start(dir, true).wait().unwrap();
-    assert!(status.success(), "{status}");
+    job.run_to_end(dir);
     log
 }
 
