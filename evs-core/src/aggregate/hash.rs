@@ -66,18 +66,31 @@ fn folded(a: u64, b: u64) -> u64 {
 #[derive(Clone, Debug)]
 pub(super) struct PairIndex {
     keys: HashKeys,
-    /// The pair, the slot, and the number plus one; all zeros where there is none.
+    /// The pair, the slot, and the number.
     entries: Vec<(u64, u32, u32)>,
     len: usize,
 }
 
+/// Stands for a number where there is none.
+const NONE: u32 = u32::MAX;
+/// An entry that is not in use. It is no zeros: of these an allocator gives pages that the system has yet to make, and a
+/// page that is read before it is written to costs two faults, the second of which interrupts every other core.
+const FREE: (u64, u32, u32) = (u64::MAX, u32::MAX, NONE);
+
 impl PairIndex {
     const ENTRIES_MIN: usize = 16;
 
-    /// With room for so many numbers.
-    pub(super) fn with_room(len: usize) -> Self {
-        let entries = (len * 2).next_power_of_two().max(Self::ENTRIES_MIN);
-        Self { keys: HashKeys::random(), entries: vec![(0, 0, 0); entries], len: 0 }
+    pub(super) fn new() -> Self {
+        Self { keys: HashKeys::random(), entries: vec![FREE; Self::ENTRIES_MIN], len: 0 }
+    }
+
+    /// Forgets everything, and keeps room for so many numbers if it has it.
+    pub(super) fn clear(&mut self, len: usize) {
+        self.keys = HashKeys::random();
+        self.len = 0;
+        self.entries.truncate((len * 2).next_power_of_two().max(Self::ENTRIES_MIN));
+        self.entries.shrink_to_fit();
+        self.entries.fill(FREE);
     }
 
     /// The number of a pair and slot. If it has none, it gets `next`, and `true` is returned with it.
@@ -87,14 +100,14 @@ impl PairIndex {
         let mut at = self.keys.words(pair, slot.into()) as usize & mask;
         loop {
             match self.entries[at] {
-                (_, _, 0) => break,
+                (_, _, NONE) => break,
                 (other, other_slot, number) if other == pair && other_slot == slot => {
-                    return (number - 1, false);
+                    return (number, false);
                 }
                 _ => at = (at + 1) & mask,
             }
         }
-        self.insert(at, (pair, slot, next + 1));
+        self.insert(at, (pair, slot, next));
         (next, true)
     }
 
@@ -119,12 +132,12 @@ impl PairIndex {
 
     #[cold]
     fn grow(&mut self) {
-        let entries = vec![(0, 0, 0); self.entries.len() * 2];
+        let entries = vec![FREE; self.entries.len() * 2];
         let mask = entries.len() - 1;
         let old = std::mem::replace(&mut self.entries, entries);
-        for entry in old.into_iter().filter(|entry| entry.2 != 0) {
+        for entry in old.into_iter().filter(|entry| entry.2 != NONE) {
             let mut at = self.keys.words(entry.0, entry.1.into()) as usize & mask;
-            while self.entries[at].2 != 0 {
+            while self.entries[at].2 != NONE {
                 at = (at + 1) & mask;
             }
             self.entries[at] = entry;

@@ -10,6 +10,9 @@ use crate::{batch::Rows, statistic::MeasureKind};
 /// How many rows are touched at a time: as many as find room in the nearest cache.
 const TOUCHED: usize = 128;
 
+/// Stands for the rank of a text that no item uses, as far as they have been looked at. There are fewer ranks.
+const UNRANKED: u32 = u32::MAX;
+
 /// A sum did not fit 128 bits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Overflow;
@@ -93,14 +96,15 @@ fn sorted(parts: &[TableRows], keys: usize) -> Vec<Item> {
 
 /// By part and id, the rank that the text has among all those that some item uses.
 fn ranks(parts: &[TableRows], items: &[Item], key: usize, keys: usize) -> Vec<Vec<u32>> {
-    let mut ranks: Vec<Vec<u32>> = parts.iter().map(|part| vec![0; part.texts[key].len()]).collect();
+    let mut ranks: Vec<Vec<u32>> =
+        parts.iter().map(|part| vec![UNRANKED; part.texts[key].len()]).collect();
     let mut used = Vec::new();
     for item in items {
         let part = &parts[item.part as usize];
         let id = part.id(item.row as usize, key, keys);
         let rank = &mut ranks[item.part as usize][id as usize];
-        if *rank == 0 {
-            *rank = 1;
+        if *rank == UNRANKED {
+            *rank = 0;
             used.push((part.texts[key].get(id), item.part, id));
         }
     }

@@ -141,15 +141,11 @@ impl TableRows {
 
 impl Table {
     pub(super) fn new(keys: usize, kinds: Arc<[MeasureKind]>) -> Self {
-        Self::with_room(keys, kinds, 0)
-    }
-
-    fn with_room(keys: usize, kinds: Arc<[MeasureKind]>, room: usize) -> Self {
         let mut table = Self {
             cache: Vec::new(),
             width: 0,
-            index: PairIndex::with_room(room),
-            joined: (2..keys).map(|_| PairIndex::with_room(0)).collect(),
+            index: PairIndex::new(),
+            joined: (2..keys).map(|_| PairIndex::new()).collect(),
             slots: HashMap::new(),
             rows: TableRows::new(keys),
             slot_of: Vec::new(),
@@ -158,18 +154,25 @@ impl Table {
             kinds,
             keys,
         };
-        table.rows.totals.reserve(room * table.kinds.len());
-        table.rows.slots.reserve(room);
-        table.rows.ids.reserve(room);
         table.push_row(PAST, 0);
         table
     }
 
-    /// Takes the rows out, and leaves an empty table with room for about as many.
+    /// Takes the rows out, and leaves an empty table with room for about as many. What finds them keeps its memory, which
+    /// takes the system longer to give anew than it takes to overwrite.
     pub(super) fn take(&mut self) -> TableRows {
         // A quarter less than now, so that a single crowded interval does not fix the size for good.
         let room = self.len() - self.len() / 4;
-        std::mem::replace(self, Self::with_room(self.keys, Arc::clone(&self.kinds), room)).rows
+        let rows = std::mem::replace(&mut self.rows, TableRows::new(self.keys));
+        self.rows.totals.reserve(room * self.kinds.len());
+        self.rows.slots.reserve(room);
+        self.rows.ids.reserve(room);
+        self.cache.fill((PAST, NOBODYS));
+        self.index.clear(room);
+        self.joined.iter_mut().for_each(|index| index.clear(0));
+        self.slots.clear();
+        self.push_row(PAST, 0);
+        rows
     }
 
     /// Forgets the ids of an empty table.
