@@ -96,8 +96,7 @@ fn sorted(parts: &[TableRows], keys: usize) -> Vec<Item> {
 
 /// By part and id, the rank that the text has among all those that some item uses.
 fn ranks(parts: &[TableRows], items: &[Item], key: usize, keys: usize) -> Vec<Vec<u32>> {
-    let mut ranks: Vec<Vec<u32>> =
-        parts.iter().map(|part| vec![UNRANKED; part.texts[key].len()]).collect();
+    let mut ranks: Vec<Vec<u32>> = parts.iter().map(|part| vec![UNRANKED; part.texts[key].len()]).collect();
     let mut used = Vec::new();
     for item in items {
         let part = &parts[item.part as usize];
