@@ -8,7 +8,8 @@ use std::{
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
 };
 
-/// What [`Sender::send`] lets a worker have at once.
+/// What [`Sender::send`] lets a worker have at once. How far a worker goes beyond its row limit follows from it, which
+/// [`Statistic::rows_max`](crate::Statistic::rows_max) tells users.
 const LEN_MAX: usize = 4;
 /// With how much left in a queue a sender that waits is woken.
 const LEN_LOW: usize = 1;
