@@ -151,10 +151,6 @@ impl Generator {
             6 => line.insert(0, b'\0'),
             _ => line.retain(|&b| b != b'"'),
         }
-        // NUL bytes are data to a token, so that one alone does not make a line bad.
-        if line.first() == Some(&0) {
-            line.truncate(20);
-        }
         log.extend_from_slice(&line);
     }
 }

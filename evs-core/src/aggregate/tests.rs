@@ -7,7 +7,7 @@ use proptest::{collection::vec, prelude::*, sample::select};
 use super::{oracle::PlainWorker, *};
 use crate::{
     batch::Rows,
-    format::{LogFormat, Rejection},
+    format::{LogFormat, Reason, Rejection},
     statistic::{Field, Statistic, count, field, max, min, sum},
 };
 
@@ -170,6 +170,36 @@ proptest! {
         prop_assert_eq!(samples, rejected);
         prop_assert_eq!((tally.seen.lines, tally.seen.bytes), (lines_seen, bytes_seen));
         prop_assert_eq!(tally.seen.too_late, plain.too_late);
+    }
+}
+
+#[test]
+fn nuls_before_a_line_reject_that_line_and_no_other() {
+    let nginx = format!("1.2.3.4 {NOW}.000 \"GET / HTTP/1.1\" 200 5 \"x\"\n");
+    let json = format!("{{\"msec\":{NOW},\"remote_addr\":\"1.2.3.4\"}}\n");
+    let ltsv = format!("remote_addr:1.2.3.4\tmsec:{NOW}.000\n");
+    for (format, line) in [(format(), nginx), (LogFormat::json(), json), (LogFormat::ltsv(), ltsv)] {
+        for (damage, reason) in
+            [("\0".repeat(500), Reason::Nul), ("\u{feff}".to_owned(), Reason::ByteOrderMark)]
+        {
+            let statistic = Statistic::named("s").group_by(["remote_addr"]).measure(count());
+            let schema = statistic.schema();
+            let plan = Plan::new([(&*schema, 10)]);
+            let mut worker = Worker::new(plan.clone(), plan.parser(&format).unwrap(), true);
+            let block = format!("{damage}{line}{line}{damage}{line}{line}");
+            worker.lines(block.as_bytes(), 1, 7, None);
+            let mut part = worker.cut(&[0]);
+            let rows = merge(&part.rows.remove(0), 1, &plan.statistics[0].kinds).unwrap();
+            let counted = contents(&rows);
+            assert_eq!(counted.into_values().collect::<Vec<_>>(), [[Some(2)]], "{block:?}");
+            assert_eq!((part.tally.seen.lines, part.tally.seen.rejected), (4, 2));
+            let rejection = Rejection { reason, column: 1 };
+            let glued = format!("{damage}{line}");
+            for (sample, offset) in part.tally.samples.iter().zip([7, 7 + glued.len() + line.len()]) {
+                assert_eq!((sample.rejection, sample.offset), (rejection, offset as u64));
+                assert_eq!(sample.sample, glued.trim_end().as_bytes());
+            }
+        }
     }
 }
 

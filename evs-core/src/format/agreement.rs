@@ -1,6 +1,6 @@
 //! Whether the fast path and the reference agree: what the property test and the fuzz target ask.
 
-use super::{BlockParser, Columns, FormatError, LogFormat, Number, columns::Rejected};
+use super::{BlockParser, Columns, FormatError, LogFormat, Number, Reason, Rejection, columns::Rejected};
 
 /// The time, the fields and the numbers of a line.
 type Row = (i64, Vec<Vec<u8>>, Vec<Option<i64>>);
@@ -36,6 +36,26 @@ fn content(parser: &mut BlockParser, fields: usize, numbers: usize, block: &[u8]
     content
 }
 
+/// Asserts that of the lines of a block the damaged ones, and no others, were rejected as such.
+fn assert_damage_is_rejected(block: &[u8], content: &Content) {
+    let is_damage = |reason| matches!(reason, Reason::Nul | Reason::ByteOrderMark);
+    let mut found = content.rejected.iter().filter(|rejected| is_damage(rejected.rejection.reason));
+    let mut start = 0;
+    for line in block.split(|byte| *byte == b'\n') {
+        let (len, nul) = (line.len(), line.iter().position(|byte| *byte == 0));
+        let expected = if line.starts_with("\u{feff}".as_bytes()) {
+            Some(Rejection::at(0, Reason::ByteOrderMark))
+        } else {
+            nul.map(|at| Rejection::at(at, Reason::Nul))
+        };
+        if let Some(rejection) = expected {
+            assert_eq!(found.next(), Some(&Rejected { start, end: start + len, rejection }));
+        }
+        start += len + 1;
+    }
+    assert_eq!(found.next(), None);
+}
+
 /// Reads each block by both, which must read the same. Of `fields`, those that are there are asked for, and
 /// the last two of these are read as numbers, too; and once more without, as a line whose numbers are none is
 /// rejected whatever else was read of it. Whether the format has a fast path.
@@ -62,6 +82,7 @@ pub fn assert_agreement(format: &str, fields: &[&str], blocks: &[&[u8]]) -> Resu
             let found = content(&mut fast, fields.len(), numbers.len(), block);
             let expected = content(&mut plain, fields.len(), numbers.len(), block);
             assert_eq!(found, expected, "{format} {fields:?} {:?}", String::from_utf8_lossy(block));
+            assert_damage_is_rejected(block, &found);
         }
         is_fast = fast.is_fast();
     }
@@ -175,7 +196,8 @@ mod tests {
     fn value(name: &str) -> BoxedStrategy<String> {
         let any = select(vec![
             "-", "", "a", "a b", "\"", "\\x22", "\\\"", "[x] ", "200", "1.5", ", ", " : ", "é", "a\tb", "|",
-            "\0", "\r", "--", "-5", "\"\"", "\" \"", "a\"b", "\\", "] \"", "[2", "0.", "a:b", " - ",
+            "\0", "\u{feff}", "\r", "--", "-5", "\"\"", "\" \"", "a\"b", "\\", "] \"", "[2", "0.", "a:b",
+            " - ",
         ]);
         // Longer than masks, heads of texts, and how far the reference looks ahead.
         let long = (select(vec!["a", "a b ", "1", "\"", "/", "&c=", "%2"]), 1_usize..1100)
@@ -208,9 +230,13 @@ mod tests {
             6 => Just(None),
             1 => (any::<prop::sample::Index>(), 0_usize..3, select(b" \"\\\"-[]x\t,|0.\n\r\0:/+\xff".to_vec())).prop_map(Some),
         ];
-        (values, damage)
-            .prop_map(move |(values, damage)| {
-                let mut line = texts[0].to_owned();
+        let before = prop_oneof![
+            30 => Just(""),
+            1 => select(vec!["\u{feff}", "\u{fffd}", "\0", "\0\0\0\0\0\0\0\0\0", "\0\u{feff}", "\u{feff}\0"]),
+        ];
+        (before, values, damage)
+            .prop_map(move |(before, values, damage)| {
+                let mut line = format!("{before}{}", texts[0]);
                 for (value, text) in values.iter().zip(&texts[1..]) {
                     line.push_str(value);
                     line.push_str(text);
@@ -357,6 +383,35 @@ mod tests {
     }
 
     #[test]
+    fn they_agree_on_nuls_and_byte_order_marks_anywhere() {
+        const TIME: &str = "21/Nov/2026:13:25:22 +0545";
+        let combined = format!("1.2.3.4 - - [{TIME}] \"GET / HTTP/1.1\" 200 12 \"-\" \"curl é\"");
+        let json =
+            format!("{{\"time\":1,\"status\":200,\"uri\":\"/a\",\"o\":{{\"a\":[1,null]}},\"t\":\"{TIME}\"}}");
+        let ltsv = format!("time:{TIME}\tstatus:200\turi:/a\thttp_x:");
+        for (format, line, is_fast) in [
+            ("combined", &combined, true),
+            ("json", &json, false),
+            ("ltsv", &ltsv, false),
+            // Without a fast path.
+            ("escape=none $msec $http_x", &"1.000 some text".to_owned(), false),
+            // These formats' own texts are damage, so every line is bad.
+            ("$msec\0$status", &"1.000\x00200".to_owned(), true),
+            ("\u{feff}$msec $status", &"\u{feff}1.000 200".to_owned(), true),
+        ] {
+            for nuls in ["\0", "\u{feff}", &"\0".repeat(500)] {
+                let damaged = |at: usize| {
+                    let (before, behind) = (line.get(..at)?, line.get(at..)?);
+                    Some(format!("{line}\n{before}{nuls}{behind}\n{line}\n"))
+                };
+                for block in (0..=line.len()).filter_map(damaged) {
+                    assert_eq!(assert_all_agree(format, &[block.as_bytes()]), Ok(is_fast), "{format}");
+                }
+            }
+        }
+    }
+
+    #[test]
     fn they_agree_on_requests_of_every_length() {
         for len in 0..140 {
             for end in ["", "?", "?c", "?c=1", "?v=2&c=%41", "%41", "#c", "//", "?c=1&"] {
@@ -411,6 +466,7 @@ mod tests {
             ("$msec $upstream_addr $status", &[TIME, " ", "a", ",", ":", "1"]),
             ("escape=json \"$http_x\" $msec", &["\"", "\\", " ", TIME, "a", "\" "]),
             ("$msec", &[TIME, " ", "\"", "\r"]),
+            ("$host $msec", &[TIME, " ", "a", "\u{feff}", "\0"]),
         ] {
             let lines = all_lines(pieces, SHORT);
             assert!(assert_all_agree(format, &[lines.as_bytes()]).is_ok(), "{format}");

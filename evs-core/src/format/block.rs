@@ -3,7 +3,7 @@
 
 use std::ops::BitAnd;
 
-use memchr::memchr;
+use memchr::{memchr, memchr2};
 
 use super::{
     LineParser, Source,
@@ -32,6 +32,8 @@ pub(crate) struct BlockParser {
     record: Record,
     numbers: Vec<Number>,
     fast: Option<Fast>,
+    /// Whether a line that the reference reads next may have a NUL byte.
+    may_have_nul: bool,
     /// How far the block has been read: the next line, of an indexed one; else the next byte.
     at: usize,
 }
@@ -47,7 +49,7 @@ struct Fast {
     values: Vec<(usize, Place, bool)>,
     derivations: Vec<Derivation>,
     // Used again for every block of lines:
-    /// The lines with the right numbers of marks and quotes.
+    /// The undamaged lines with the right numbers of marks and quotes.
     lines: Vec<u32>,
     /// Their marks, if they do not follow each other in the index.
     marks: Vec<u32>,
@@ -60,7 +62,7 @@ impl BlockParser {
     /// A parser for the fields of `reference`, some of which are `numbers`.
     pub(crate) fn new(reference: LineParser, numbers: Vec<Number>) -> Self {
         let fast = Fast::new(&reference, &numbers);
-        Self { reference, record: Record::new(), numbers, fast, at: 0 }
+        Self { reference, record: Record::new(), numbers, fast, may_have_nul: false, at: 0 }
     }
 
     /// Without the fast path.
@@ -104,24 +106,39 @@ impl BlockParser {
 
     fn read_plainly(&mut self, block: &[u8], columns: &mut Columns) {
         while columns.lines < LINES_MAX && self.at < block.len() {
-            let end = memchr(b'\n', &block[self.at..]).map_or(block.len(), |len| self.at + len);
+            let end = self.end_of_line(block);
             self.read_line(block, self.at, end, columns);
             columns.lines += 1;
             self.at = end + 1;
         }
     }
 
+    /// Finds the end of the next line, and whether the line may have a NUL byte.
+    fn end_of_line(&mut self, block: &[u8]) -> usize {
+        let mut from = self.at;
+        // JSON is searched for them when it is rejected.
+        if !matches!(self.reference.source, Source::Json { .. }) {
+            from = memchr2(b'\n', 0, &block[from..]).map_or(block.len(), |len| from + len);
+            self.may_have_nul = block.get(from) == Some(&0);
+            if !self.may_have_nul {
+                return from;
+            }
+        }
+        memchr(b'\n', &block[from..]).map_or(block.len(), |len| from + len)
+    }
+
     fn read_indexed(&mut self, fast: &mut Fast, block: &[u8], columns: &mut Columns) {
         let lines = self.at..fast.index.lines().min(self.at + LINES_MAX);
         self.at = lines.end;
         columns.lines = lines.len();
-        fast.choose(lines);
+        fast.choose(lines.clone());
         fast.read(block, columns);
         fast.read_numbers(block, &self.numbers, columns);
         fast.drop_unsure(columns);
         columns.last_seconds = columns.seconds.last().copied();
         let last_sure = fast.lines.last().copied();
         fast.others.sort_unstable();
+        self.may_have_nul = !fast.index.damaged(lines).is_empty();
         for line in &fast.others {
             let (start, end) = fast.index.line(*line as usize);
             let before = columns.last_seconds;
@@ -146,7 +163,7 @@ impl BlockParser {
     }
 
     fn try_line(&mut self, line: &[u8], start: usize, columns: &mut Columns) -> Result<(), Rejection> {
-        self.reference.parse(line, &mut self.record)?;
+        self.reference.parse_in_block(line, self.may_have_nul, &mut self.record)?;
         let record = &self.record;
         for (number, column) in self.numbers.iter().zip(&mut columns.numbers) {
             let text = record.field(number.field, line);
@@ -212,7 +229,7 @@ impl Fast {
         })
     }
 
-    /// Picks the lines that have the right numbers of marks and quotes.
+    /// Picks the lines that have the right numbers of marks and quotes and are not damaged.
     fn choose(&mut self, lines: std::ops::Range<usize>) {
         self.lines.clear();
         self.marks.clear();
@@ -223,11 +240,13 @@ impl Fast {
             (end.mark - start.mark == self.layout.marks) & (end.quotes - start.quotes == self.layout.quotes)
         };
         let ends = newlines.iter().zip(&newlines[1..]);
-        if ends.clone().map(is_candidate).fold(true, BitAnd::bitand) {
+        let damaged = self.index.damaged(lines.clone());
+        if damaged.is_empty() && ends.clone().map(is_candidate).fold(true, BitAnd::bitand) {
             self.lines.extend(numbers);
         } else {
             for (line, ends) in numbers.zip(ends) {
-                if is_candidate(ends) { &mut self.lines } else { &mut self.others }.push(line);
+                let is_candidate = is_candidate(ends) && damaged.binary_search(&line).is_err();
+                if is_candidate { &mut self.lines } else { &mut self.others }.push(line);
             }
             let newlines = self.index.newlines();
             for line in &self.lines {

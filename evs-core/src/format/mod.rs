@@ -15,6 +15,8 @@
 //! - With `escape=none` a client can forge anything that the format contains, line feeds included: see
 //!   [`LogFormat::is_forgeable`].
 //!
+//! In every format a line is bad if it has a NUL byte in it or begins with a byte order mark.
+//!
 //! Fields that a line does not have are derived from its request, as nginx makes them: `request_method`,
 //! `request_uri`, `uri`, `args`, `query_string`, `server_protocol` and `arg_NAME`, of which the last are
 //! percent-decoded.
@@ -25,6 +27,7 @@ mod block;
 mod class;
 mod columns;
 mod compile;
+mod damage;
 mod derive;
 mod error;
 mod escape;
@@ -279,6 +282,16 @@ impl LineParser {
     ///
     /// Why the line is not one of the format. The record then has no fields.
     pub fn parse(&mut self, line: &[u8], record: &mut Record) -> Result<(), Rejection> {
+        self.parse_in_block(line, true, record)
+    }
+
+    /// Reads a line of a block, which is searched for NUL bytes only if it may have any.
+    fn parse_in_block(
+        &mut self,
+        line: &[u8],
+        may_have_nul: bool,
+        record: &mut Record,
+    ) -> Result<(), Rejection> {
         record.clear();
         if line.is_empty() {
             return Err(Rejection::at(0, Reason::Empty));
@@ -290,12 +303,17 @@ impl LineParser {
         self.captures.clear(self.slots);
         let (captures, clock) = (&mut self.captures, &mut self.clock);
         let seconds = match &mut self.source {
-            Source::Nginx { steps, slots } => steps.read(line, slots, clock, captures)?,
+            Source::Nginx { steps, slots } => {
+                damage::check(line, may_have_nul)?;
+                steps.read(line, slots, clock, captures)?
+            }
             Source::Json { scanner, times } => {
-                scanner.read(line, captures)?;
+                // Damaged lines are not JSON, so good lines need not be searched for damage.
+                scanner.read(line, captures).map_err(|rejection| damage::or(line, rejection))?;
                 keyed_time(line, times, Escape::Json, captures, clock, record)?
             }
             Source::Ltsv { keys, times } => {
+                damage::check(line, may_have_nul)?;
                 ltsv::read(keys, line, captures)?;
                 keyed_time(line, times, Escape::None, captures, clock, record)?
             }

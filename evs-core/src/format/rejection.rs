@@ -36,6 +36,10 @@ pub enum Reason {
     Empty,
     /// The line is longer than the limit.
     LineTooLong,
+    /// The line has a NUL byte in it.
+    Nul,
+    /// The line begins with a byte order mark.
+    ByteOrderMark,
     /// The text that the format has here is not here.
     Literal,
     /// A field does not end.
@@ -74,6 +78,8 @@ impl Reason {
         match self {
             Self::Empty => "empty",
             Self::LineTooLong => "line_too_long",
+            Self::Nul => "nul",
+            Self::ByteOrderMark => "byte_order_mark",
             Self::Literal => "literal",
             Self::Unterminated => "unterminated",
             Self::EmptyField => "empty_field",
@@ -98,6 +104,8 @@ impl fmt::Display for Reason {
         f.write_str(match self {
             Self::Empty => "the line is empty",
             Self::LineTooLong => "the line is longer than the limit",
+            Self::Nul => "the line holds a NUL byte",
+            Self::ByteOrderMark => "the line begins with a byte order mark",
             Self::Literal => "the format has another text here",
             Self::Unterminated => "the field that begins here does not end",
             Self::EmptyField => "a field that is never empty is empty",

@@ -8,6 +8,10 @@
 //! at once that is the running exclusive-or of a bit mask. A line with an odd number of quotes ends inside
 //! quotes: parity then begins anew, so that it does not disturb the lines behind it.
 
+use std::ops::Range;
+
+use super::damage;
+
 mod portable;
 #[cfg(target_arch = "x86_64")]
 #[allow(unsafe_code)]
@@ -19,7 +23,7 @@ mod tests;
 /// Which bytes delimit the fields of a format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Delimiters {
-    /// The byte between fields.
+    /// The byte between fields, no letter and no digit.
     pub(super) byte: u8,
     /// Whether `"` has a meaning.
     pub(super) are_quoted: bool,
@@ -37,7 +41,21 @@ pub(super) struct Index {
     quotes: u32,
     /// The offsets of all backslashes.
     backslashes: Vec<u32>,
+    suspects: Suspects,
+    /// The numbers of the lines that are damaged, in order.
+    damaged: Vec<u32>,
 }
+
+/// Bytes in a block for which its lines must be searched for damage.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Suspects {
+    has_nul: bool,
+    /// Whether some byte could begin a byte order mark.
+    has_high: bool,
+}
+
+/// The first byte of a byte order mark. Few characters of UTF-8 begin with it or with a higher byte.
+const MARK_HEAD: u8 = 0xEF;
 
 /// A newline.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -66,11 +84,39 @@ impl Index {
         self.backslashes.clear();
         self.marks.push(u32::MAX);
         self.newlines.push(Newline::default());
+        self.damaged.clear();
         self.quotes = 0;
         scan(block, delimiters, self);
         if block.last().is_some_and(|byte| *byte != b'\n') {
             self.newlines.push(Newline { mark: self.marks.len() as u32, quotes: self.quotes });
             self.marks.push(block.len() as u32);
+        }
+        if self.suspects != Suspects::default() {
+            self.find_damaged(block);
+        }
+    }
+
+    #[cold]
+    fn find_damaged(&mut self, block: &[u8]) {
+        if self.suspects.has_high {
+            for (number, newline) in (0..).zip(&self.newlines[..self.newlines.len() - 1]) {
+                let start = self.marks[newline.mark as usize].wrapping_add(1) as usize;
+                if block.get(start) == Some(&MARK_HEAD) && damage::is_marked(&block[start..]) {
+                    self.damaged.push(number);
+                }
+            }
+        }
+        if self.suspects.has_nul {
+            let mut from = 0;
+            while let Some(at) = block.get(from..).and_then(damage::first_nul) {
+                let ends_before =
+                    |newline: &Newline| (self.marks[newline.mark as usize] as usize) < from + at;
+                let number = self.newlines[1..].partition_point(ends_before);
+                self.damaged.push(number as u32);
+                from = self.line(number).1;
+            }
+            self.damaged.sort_unstable();
+            self.damaged.dedup();
         }
     }
 
@@ -89,6 +135,12 @@ impl Index {
 
     pub(super) fn backslashes(&self) -> &[u32] {
         &self.backslashes
+    }
+
+    /// Which of these lines have a NUL byte in them or begin with a byte order mark, in order.
+    pub(super) fn damaged(&self, lines: Range<usize>) -> &[u32] {
+        let before = |end: usize| self.damaged.partition_point(|line| (*line as usize) < end);
+        &self.damaged[before(lines.start)..before(lines.end)]
     }
 
     /// Where a line begins and ends, without its newline.
@@ -155,9 +207,9 @@ impl Index {
     }
 }
 
-/// The last bytes of a block, fewer than 64, with zeros behind them.
+/// The last bytes of a block, fewer than 64, with letters behind them, which are nothing that is looked for.
 fn padded(rest: &[u8]) -> [u8; 64] {
-    let mut chunk = [0; 64];
+    let mut chunk = [b'x'; 64];
     chunk[..rest.len()].copy_from_slice(rest);
     chunk
 }

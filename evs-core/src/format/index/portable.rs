@@ -1,34 +1,31 @@
 //! The index on any machine, eight bytes at a time.
 
-use super::{Carry, Delimiters, Index, Masks, Newline, padded};
+use super::{Carry, Delimiters, Index, MARK_HEAD, Masks, Newline, Suspects, padded};
 
 pub(super) fn scan(block: &[u8], delimiters: Delimiters, index: &mut Index) {
     let mut carry = Carry::default();
+    let mut extremes = Extremes { lowest: [u8::MAX; 64], highest: [0; 64] };
     let (chunks, rest) = block.as_chunks::<64>();
     for (at, chunk) in chunks.iter().enumerate() {
-        step(chunk, u64::MAX, at * 64, delimiters, &mut carry, index);
+        extremes.add(chunk);
+        step(chunk, at * 64, delimiters, &mut carry, index);
     }
     if !rest.is_empty() {
-        let valid = (1 << rest.len()) - 1;
-        step(&padded(rest), valid, chunks.len() * 64, delimiters, &mut carry, index);
+        let last = padded(rest);
+        extremes.add(&last);
+        step(&last, chunks.len() * 64, delimiters, &mut carry, index);
     }
+    index.suspects = extremes.suspects();
 }
 
-fn step(
-    chunk: &[u8; 64],
-    valid: u64,
-    start: usize,
-    delimiters: Delimiters,
-    carry: &mut Carry,
-    index: &mut Index,
-) {
+fn step(chunk: &[u8; 64], start: usize, delimiters: Delimiters, carry: &mut Carry, index: &mut Index) {
     let masks = Masks {
         quote: if delimiters.are_quoted { equal(chunk, b'"') } else { 0 },
         delimiter: equal(chunk, delimiters.byte),
         newline: equal(chunk, b'\n'),
         backslash: equal(chunk, b'\\'),
     };
-    let mut marks = carry.marks(masks, running_parity(masks.quote)) & valid;
+    let mut marks = carry.marks(masks, running_parity(masks.quote));
     while marks != 0 {
         let at = marks.trailing_zeros();
         if masks.newline >> at & 1 == 1 {
@@ -41,6 +38,29 @@ fn step(
     index.quotes += masks.quote.count_ones();
     if masks.backslash != 0 {
         index.push_backslashes(masks.backslash, start);
+    }
+}
+
+/// The lowest and the highest byte at each place of the chunks: so the compiler compares many places at once.
+struct Extremes {
+    lowest: [u8; 64],
+    highest: [u8; 64],
+}
+
+impl Extremes {
+    #[inline]
+    fn add(&mut self, chunk: &[u8; 64]) {
+        for ((byte, lowest), highest) in chunk.iter().zip(&mut self.lowest).zip(&mut self.highest) {
+            *lowest = (*lowest).min(*byte);
+            *highest = (*highest).max(*byte);
+        }
+    }
+
+    fn suspects(&self) -> Suspects {
+        Suspects {
+            has_nul: self.lowest.contains(&0),
+            has_high: self.highest.iter().any(|byte| *byte >= MARK_HEAD),
+        }
     }
 }
 

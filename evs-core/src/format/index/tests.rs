@@ -55,6 +55,7 @@ proptest! {
             "[ \"\n\\\\|a]{0,300}",
             "[ \"\n|abcdefgh]{0,300}",
             "([a-z]{1,9}|\"[a-z ]{0,9}\"|[ \n]){0,90}",
+            "([a-z\n]{1,30}|\n\u{feff}|[\0\u{feff}\u{fffd}é]){0,20}",
         ],
         byte in prop::sample::select(b" |".to_vec()),
         are_quoted: bool,
@@ -69,7 +70,58 @@ proptest! {
             prop_assert_eq!(&index.marks, &marks, "way {}", way);
             prop_assert_eq!(&index.newlines, &newlines, "way {}", way);
             prop_assert_eq!(&index.backslashes, &backslashes, "way {}", way);
+            prop_assert_eq!(index.damaged, damaged(block), "way {}", way);
         }
+    }
+}
+
+/// The numbers of the damaged lines.
+fn damaged(block: &[u8]) -> Vec<u32> {
+    let mut lines: Vec<_> = block.split(|byte| *byte == b'\n').collect();
+    if lines.last().is_some_and(|line| line.is_empty()) {
+        lines.pop();
+    }
+    let is_damaged = |line: &&[u8]| line.contains(&0) || line.starts_with("\u{feff}".as_bytes());
+    (0..).zip(&lines).filter(|(_, line)| is_damaged(line)).map(|(number, _)| number).collect()
+}
+
+/// What each way says of a block.
+fn assert_damaged(block: &[u8], expected: &[u32]) {
+    for (way, scan) in ways().into_iter().enumerate() {
+        let mut index = Index::default();
+        index.read_by(scan, block, Delimiters { byte: b' ', are_quoted: true });
+        assert_eq!(index.damaged, expected, "way {way}: {:?}", String::from_utf8_lossy(block));
+        // It is begun anew with each block.
+        index.read_by(scan, b"a\n", Delimiters { byte: b' ', are_quoted: true });
+        assert_eq!(index.damaged, [0_u32; 0], "way {way}");
+    }
+}
+
+#[test]
+fn a_nul_at_any_place_damages_its_line_alone() {
+    let line = "a - \"b c\" 200 \"d\"\n";
+    // With a newline at the end, without one, and with lines beyond the last place.
+    for block in [line.repeat(8), line.repeat(8)[..131].to_owned(), line.repeat(20)] {
+        assert_damaged(block.as_bytes(), &[]);
+        for at in 0..=130 {
+            let mut block = block.clone().into_bytes();
+            let number = block[..at].iter().filter(|byte| **byte == b'\n').count();
+            block[at] = 0;
+            assert_damaged(&block, &[number as u32]);
+        }
+    }
+}
+
+#[test]
+fn a_byte_order_mark_damages_the_line_that_it_begins() {
+    for before in 0..=130 {
+        let before = "a".repeat(before);
+        assert_damaged(format!("{before}\n\u{feff}b\nc\n").as_bytes(), &[1]);
+        assert_damaged(format!("{before}\n\u{feff}").as_bytes(), &[1]);
+        assert_damaged(format!("\u{feff}{before}\nc").as_bytes(), &[0]);
+        // Elsewhere it is a character like any other, and others begin as it does.
+        assert_damaged(format!("{before}b\u{feff}\n\u{fffd}\u{ff01}\n").as_bytes(), &[]);
+        assert_damaged(&[before.as_bytes(), b"b\n\xEF\xBB"].concat(), &[]);
     }
 }
 

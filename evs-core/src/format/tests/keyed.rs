@@ -69,6 +69,37 @@ fn json_that_is_not_one_whole_object_is_refused() {
 }
 
 #[test]
+fn lines_with_a_nul_byte_or_behind_a_byte_order_mark_are_refused_as_such() {
+    for (format, good) in [
+        (LogFormat::json(), r#" {"time":1,"a":"b","n":12,"o":[null, {}],"\"":"\\"}"#),
+        (LogFormat::ltsv(), "time:1\ta:b\tn:12"),
+    ] {
+        assert_eq!(reason(&format, good.as_bytes()), None);
+        for at in 0..=good.len() {
+            let (before, behind) = good.split_at(at);
+            for nuls in [1, 500] {
+                let line = format!("{before}{}{behind}", "\0".repeat(nuls));
+                let expected = Some((Reason::Nul, at as u32 + 1));
+                assert_eq!(reason(&format, line.as_bytes()), expected, "{line:?}");
+            }
+        }
+        for line in [format!("\u{feff}{good}"), "\u{feff}".to_owned(), format!("\u{feff}{good}\0")] {
+            assert_eq!(reason(&format, line.as_bytes()), Some((Reason::ByteOrderMark, 1)), "{line:?}");
+        }
+    }
+    // In a text it is a character like any other.
+    assert_eq!(json(&["a"], "{\"time\":1,\"a\":\"\u{feff}\"}").unwrap(), ["\u{feff}"]);
+    // A parser remembers how keys are written, but not the damaged ones.
+    let mut parser = LogFormat::json().parser(&["a"]).unwrap();
+    let mut record = Record::new();
+    let line = "{\"time\":1,\"a\0\":2}";
+    for line in [line, line, &line.replace('\0', ""), line] {
+        let found = parser.parse(line.as_bytes(), &mut record).map_err(|rejection| rejection.reason);
+        assert_eq!(found, if line.contains('\0') { Err(Reason::Nul) } else { Ok(()) });
+    }
+}
+
+#[test]
 fn bytes_that_are_not_utf8_are_kept() {
     let line = b"{\"time\":1,\"a\":\"\xff\\u0000\xc0\xaf\"}";
     let mut record = Record::new();

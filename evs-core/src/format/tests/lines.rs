@@ -61,6 +61,46 @@ fn a_bad_line_says_why_and_where() {
 }
 
 #[test]
+fn a_line_with_a_nul_byte_is_bad_wherever_it_is() {
+    let good = format!("1.2.3.4 - - [{TIME}] \"GET / HTTP/1.1\" 200 12 \"-\" \"curl\"");
+    let time_last = format!("::1 [{TIME}] x");
+    let combined = LogFormat::combined();
+    let loose = nginx("$remote_addr [$time_local] $http_x");
+    for (format, line) in [
+        (&combined, format!("{}{good}", "\0".repeat(500))),
+        (&combined, good.replace("1.2.3.4", "1.2\0.3.4")),
+        (&combined, good.replace("curl", "curl\0\0")),
+        (&combined, format!("{good}\0")),
+        (&combined, good.replace("GET", "\0ET")),
+        (&combined, "\0".repeat(500)),
+        // The line is bad for other reasons, too.
+        (&combined, format!("x {}", good.replace("200", "2\x000"))),
+        (&loose, format!("{time_last}\0")),
+    ] {
+        let column = u32::try_from(line.find('\0').unwrap()).unwrap() + 1;
+        assert_eq!(reason(format, line.as_bytes()), Some((Reason::Nul, column)), "{line:?}");
+    }
+    // An escape is no NUL byte.
+    assert_eq!(combined_agent(&good.replace("curl", r"\x00")), Ok("\0".to_owned()));
+}
+
+fn combined_agent(line: &str) -> Result<String, Rejection> {
+    combined(line).map(|mut fields| fields.remove(5))
+}
+
+#[test]
+fn a_line_that_begins_with_a_byte_order_mark_is_bad() {
+    let good = format!("1.2.3.4 - - [{TIME}] \"GET / HTTP/1.1\" 200 12 \"-\" \"curl\"");
+    let marked = Some((Reason::ByteOrderMark, 1));
+    assert_eq!(reason(&LogFormat::combined(), format!("\u{feff}{good}").as_bytes()), marked);
+    assert_eq!(reason(&LogFormat::combined(), "\u{feff}".as_bytes()), marked);
+    assert_eq!(reason(&LogFormat::combined(), "\u{feff}\0".as_bytes()), marked);
+    // Elsewhere it is text, and so is half of one.
+    assert_eq!(combined_agent(&good.replace("curl", "\u{feff}")), Ok("\u{feff}".to_owned()));
+    assert!(combined(&format!("\u{fffd}{good}")).is_ok());
+}
+
+#[test]
 fn every_cut_and_every_glued_line_is_bad() {
     let good = format!("1.2.3.4 - a b [{TIME}] \"GET / HTTP/1.1\" 200 12 \"-\" \"curl\"");
     let mut parser = LogFormat::combined().parser(&["status"]).unwrap();
