@@ -5,7 +5,7 @@ use std::{
     fmt,
     sync::{
         Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicI64, AtomicU64, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering::Relaxed},
     },
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
@@ -40,8 +40,12 @@ pub struct Status {
     pub bytes_per_second: f64,
     /// Up to where the log had been read at the last cut.
     pub position: Frontier,
-    /// Bytes that are there and have not been read.
+    /// Bytes that are there and have not been read, over all files of the log.
     pub behind_bytes: u64,
+    /// Files that have such bytes, rotated ones included.
+    pub behind_files: u64,
+    /// Whether `behind_bytes` is an estimate, since some of these files are compressed.
+    pub is_behind_estimated: bool,
     /// How old the last line is that was read, by its own time; `None` before the first one.
     pub behind: Option<Duration>,
     /// Rows held in memory, over all statistics and workers.
@@ -144,6 +148,8 @@ pub(crate) struct Board {
     pub(crate) lost_bytes: AtomicU64,
     pub(crate) too_late: AtomicU64,
     pub(crate) behind_bytes: AtomicU64,
+    pub(crate) behind_files: AtomicU64,
+    pub(crate) is_behind_estimated: AtomicBool,
     /// The event time of the last line; `i64::MIN` before the first.
     pub(crate) last_seconds: AtomicI64,
     pub(crate) batches: AtomicU64,
@@ -186,6 +192,8 @@ impl Board {
             lost_bytes: AtomicU64::new(0),
             too_late: AtomicU64::new(0),
             behind_bytes: AtomicU64::new(0),
+            behind_files: AtomicU64::new(0),
+            is_behind_estimated: AtomicBool::new(false),
             last_seconds: AtomicI64::new(i64::MIN),
             batches: AtomicU64::new(0),
             binlog_bytes: AtomicU64::new(0),
@@ -265,6 +273,8 @@ impl Board {
             bytes_per_second: rate(bytes, |sample| sample.2),
             position: rest.position.clone(),
             behind_bytes: self.behind_bytes.load(Relaxed),
+            behind_files: self.behind_files.load(Relaxed),
+            is_behind_estimated: self.is_behind_estimated.load(Relaxed),
             behind: (last_seconds != i64::MIN).then(|| Duration::from_secs(behind)),
             rows: self.rows.iter().map(|rows| rows.load(Relaxed)).sum(),
             batches: self.batches.load(Relaxed),

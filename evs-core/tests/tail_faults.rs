@@ -11,18 +11,32 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use evs_core::tail::{Begin, ChunkKind, Frontier, OnGone, TailError, TailEvent, TailOptions, Tailer};
+use evs_core::tail::{
+    Begin, ChunkKind, Frontier, Inventory, OnChanged, OnGone, OnUnreadable, TailError, TailEvent,
+    TailOptions, Tailer,
+};
 use tail_support::{
     GRACE, Log, append, compress, lost, pack, pieces, poll, poll_later, read, set_time, text,
 };
 
 fn resume(log: &Log, frontier: &Frontier) -> Result<Tailer, TailError> {
-    Tailer::resume(log.options(), std::slice::from_ref(frontier), Instant::now())
+    resume_with(log, frontier, &Inventory::default())
+}
+
+fn resume_with(log: &Log, frontier: &Frontier, inventory: &Inventory) -> Result<Tailer, TailError> {
+    Tailer::resume(log.options(), std::slice::from_ref(frontier), Some(inventory), Instant::now())
+}
+
+/// What is known of the files that are not open.
+fn inventory(tailer: &mut Tailer) -> Inventory {
+    let mut inventory = Inventory::default();
+    inventory.apply(&tailer.take_change());
+    inventory
 }
 
 fn resume_anyway(log: &Log, frontier: &Frontier) -> Result<Tailer, TailError> {
     let options = TailOptions { on_gone: OnGone::Continue, ..log.options() };
-    Tailer::resume(options, std::slice::from_ref(frontier), Instant::now())
+    Tailer::resume(options, std::slice::from_ref(frontier), Some(&Inventory::default()), Instant::now())
 }
 
 /// A log that was read to its end, and the frontier there.
@@ -57,14 +71,22 @@ fn a_source_begins_where_it_is_told() {
 }
 
 #[test]
-fn the_first_frontier_lists_the_log_before_anything_is_read() {
+fn the_log_is_known_before_anything_of_it_is_read() {
     let log = Log::with("one\n");
-    let frontier = log.start().frontier();
-    assert_eq!((frontier.files.len(), frontier.files[0].offset, frontier.files[0].size), (1, 0, 4));
+    let mut tailer = log.start();
+    assert!(tailer.frontier().files.is_empty());
+    let known = inventory(&mut tailer);
     log.rotate(".1");
     compress(&log.sibling(".1"), "gz");
     log.append("two\n");
-    assert_eq!(read(&mut resume(&log, &frontier).unwrap()), "one\ntwo\n");
+    assert_eq!(read(&mut resume_with(&log, &Frontier::default(), &known).unwrap()), "one\ntwo\n");
+    // Were it gone, that would be a loss.
+    fs::remove_file(log.sibling(".1.gz")).unwrap();
+    let mut tailer = resume_with(&log, &Frontier::default(), &known).unwrap();
+    match tailer.poll(Instant::now() + 2 * GRACE).and_then(|()| tailer.poll(Instant::now() + 4 * GRACE)) {
+        Err(TailError::Gone { number: 0, offset: 0, size: 4, .. }) => {}
+        other => panic!("{other:?}"),
+    }
 }
 
 #[test]
@@ -83,11 +105,12 @@ fn what_comes_while_nobody_waits_for_a_new_log_is_read() {
     let log = Log::new();
     append(&log.sibling(".2"), "of another age\n");
     age(&log.sibling(".2"), 100);
-    let frontier = log.start().frontier();
+    let mut tailer = log.start();
+    let (frontier, known) = (tailer.frontier(), inventory(&mut tailer));
     log.append("one\n");
     log.rotate(".1");
     log.append("two\n");
-    assert_eq!(read(&mut resume(&log, &frontier).unwrap()), "one\ntwo\n");
+    assert_eq!(read(&mut resume_with(&log, &frontier, &known).unwrap()), "one\ntwo\n");
 }
 
 #[test]
@@ -137,7 +160,11 @@ fn d2_late_lines_of_a_renamed_log_are_read_once_also_across_a_restart() {
 
 #[test]
 fn d3_logs_that_were_rotated_while_nobody_read_are_read_oldest_first() {
-    let (log, frontier) = read_log("one\n");
+    let log = Log::with("one\n");
+    append(&log.sibling(".4"), "older\n");
+    let mut tailer = log.start();
+    assert_eq!(read(&mut tailer), "one\n");
+    let (frontier, known) = (tailer.frontier(), inventory(&mut tailer));
     log.append("two\n");
     log.rotate(".3");
     log.append("three\n");
@@ -145,8 +172,7 @@ fn d3_logs_that_were_rotated_while_nobody_read_are_read_oldest_first() {
     log.append("four\n");
     log.rotate(".1");
     log.append("five\n");
-    append(&log.sibling(".4"), "older\n");
-    assert_eq!(read(&mut resume(&log, &frontier).unwrap()), "two\nthree\nfour\nfive\n");
+    assert_eq!(read(&mut resume_with(&log, &frontier, &known).unwrap()), "two\nthree\nfour\nfive\n");
 }
 
 #[test]
@@ -263,13 +289,20 @@ fn d6_a_truncated_log_that_was_read_is_read_from_its_beginning_without_loss() {
 }
 
 #[test]
-fn d6_a_log_that_was_truncated_while_nobody_read_is_read_from_its_beginning() {
+fn d6_a_log_that_was_truncated_while_nobody_read_stops_unless_there_is_a_copy() {
     let (log, frontier) = read_log("first line\n");
     log.truncate();
     log.append("two\n");
-    let mut tailer = resume(&log, &frontier).unwrap();
-    assert!(tailer.take_events().iter().any(|event| matches!(event, TailEvent::Truncated { lost: 0, .. })));
+    // What was written before the truncation nobody knows.
+    match resume(&log, &frontier).map(drop) {
+        Err(TailError::Gone { number: 1, offset: 11, size: 11, .. }) => {}
+        other => panic!("{other:?}"),
+    }
+    let mut tailer = resume_anyway(&log, &frontier).unwrap();
+    assert!(tailer.take_events().iter().any(|event| matches!(event, TailEvent::Gone { lost: 0, .. })));
     assert_eq!(read(&mut tailer), "two\n");
+    fs::write(log.sibling(".1"), "first line\n").unwrap();
+    assert_eq!(read(&mut resume(&log, &frontier).unwrap()), "two\n");
 }
 
 #[test]
@@ -380,28 +413,144 @@ fn d10_a_log_with_the_same_head_is_told_from_the_one_that_was_rotated() {
 
 #[test]
 fn e21_identical_lines_in_all_files_are_each_read_once() {
-    let log = Log::with(&"same\n".repeat(3));
-    age(&log.path, 300);
+    let lines = |name: &str, count: usize| format!("{name}\n{}", "same\n".repeat(count));
+    let log = Log::with(&lines("a", 3));
     let mut tailer = log.start();
     read(&mut tailer);
     log.rotate(".2");
-    age(&log.sibling(".2"), 300);
-    log.append(&"same\n".repeat(5));
-    age(&log.path, 200);
+    log.append(&lines("b", 5));
     tailer.poll(Instant::now()).unwrap();
     tailer.next_chunk().unwrap();
-    let frontier = tailer.frontier();
+    let (frontier, known) = (tailer.frontier(), inventory(&mut tailer));
     log.append(&"same\n".repeat(2));
-    age(&log.path, 100);
     log.rotate(".1");
-    age(&log.sibling(".1"), 100);
-    log.append(&"same\n".repeat(7));
-    assert_eq!(read(&mut resume(&log, &frontier).unwrap()), "same\n".repeat(9));
+    log.append(&lines("c", 7));
+    let rest = format!("same\nsame\n{}", lines("c", 7));
+    assert_eq!(read(&mut resume_with(&log, &frontier, &known).unwrap()), rest);
     // Also when no inode is what it was.
     for generation in [".1", ".2"] {
         compress(&log.sibling(generation), "gz");
     }
-    assert_eq!(read(&mut resume(&log, &frontier).unwrap()), "same\n".repeat(9));
+    assert_eq!(read(&mut resume_with(&log, &frontier, &known).unwrap()), rest);
+}
+
+#[test]
+fn files_with_the_same_bytes_are_read_once() {
+    let log = Log::with("one\n");
+    let options = TailOptions { begin: Begin::Oldest, ..log.options() };
+    fs::copy(&log.path, log.sibling(".1")).unwrap();
+    fs::hard_link(&log.path, log.sibling(".2")).unwrap();
+    fs::write(log.sibling(".3.gz"), pack(b"one\n", "gz")).unwrap();
+    let mut tailer = Tailer::start(options, Instant::now()).unwrap();
+    assert_eq!(read(&mut tailer), "one\n");
+    assert_eq!(poll(&mut tailer), "");
+    assert!(tailer.check_end(Instant::now()).unwrap());
+    // One that begins with these bytes and goes on otherwise than the log is another file.
+    log.append("two\n");
+    fs::write(log.sibling(".4"), "one\nthree\n").unwrap();
+    let text = poll(&mut tailer);
+    let mut lines: Vec<_> = text.lines().collect();
+    lines.sort_unstable();
+    assert_eq!(lines, ["one", "three", "two"], "the first one was read before");
+}
+
+#[test]
+fn a_finished_file_that_grows_is_read_on_where_it_ended() {
+    let log = Log::with("one\n");
+    let mut tailer = log.start();
+    log.rotate(".1");
+    log.append("two\n");
+    poll(&mut tailer);
+    assert_eq!(poll_later(&mut tailer), "");
+    tailer.retire();
+    let (frontier, known) = (tailer.frontier(), inventory(&mut tailer));
+    assert_eq!(frontier.files.len(), 1);
+    append(&log.sibling(".1"), "late\n");
+    assert_eq!(read(&mut resume_with(&log, &frontier, &known).unwrap()), "late\n");
+    compress(&log.sibling(".1"), "gz");
+    let mut tailer = resume_with(&log, &frontier, &known).unwrap();
+    assert_eq!(read(&mut tailer), "late\n");
+    let mark = tailer.frontier().files[1].clone();
+    assert_eq!((mark.number, mark.start, mark.offset), (3, 4, 9));
+}
+
+#[test]
+fn files_of_any_compressor_are_read_or_named() {
+    let (xz, bz2) = (include_bytes!("fixtures/log/one.xz"), include_bytes!("fixtures/log/one.bz2"));
+    for (name, bytes) in [(".1.xz", &xz[..]), (".1.bz2", &bz2[..]), (".1.gz", &pack(b"one\n", "gz"))] {
+        let log = Log::with("two\n");
+        fs::write(log.sibling(name), bytes).unwrap();
+        let options = TailOptions { begin: Begin::Oldest, ..log.options() };
+        assert_eq!(read(&mut Tailer::start(options, Instant::now()).unwrap()), "one\ntwo\n", "{name}");
+    }
+    let log = Log::with("two\n");
+    fs::write(log.sibling(".1.lz4"), b"\x04\x22\x4d\x18 and more").unwrap();
+    let options = TailOptions { begin: Begin::Oldest, ..log.options() };
+    let mut tailer = Tailer::start(options.clone(), Instant::now()).unwrap();
+    assert_eq!(read(&mut tailer), "two\n");
+    assert!(!tailer.check_end(Instant::now()).unwrap());
+    match tailer.poll(Instant::now() + 2 * GRACE) {
+        Err(TailError::Damaged { path, .. }) => assert_eq!(path, log.sibling(".1.lz4")),
+        other => panic!("{other:?}"),
+    }
+    let options = TailOptions { on_unreadable: OnUnreadable::Skip, ..options };
+    let mut tailer = Tailer::start(options, Instant::now()).unwrap();
+    assert_eq!(poll_later(&mut tailer), "two\n");
+    assert_eq!(lost(&mut tailer), 13);
+    assert!(tailer.check_end(Instant::now() + 3 * GRACE).unwrap());
+}
+
+#[test]
+fn a_changed_file_is_read_again_or_skipped_if_the_user_says_so() {
+    for (on_changed, expected) in [(OnChanged::ReadAgain, 2020), (OnChanged::Skip, 0)] {
+        let (log, frontier) = read_log(&"some line\n".repeat(300));
+        File::options().write(true).open(&log.path).unwrap().set_len(2000).unwrap();
+        log.append("after the power cut\n");
+        let options = TailOptions { on_changed, ..log.options() };
+        let mut tailer =
+            Tailer::resume(options, &[frontier], Some(&Inventory::default()), Instant::now()).unwrap();
+        assert!(tailer.take_events().iter().any(TailEvent::is_loss));
+        assert_eq!(read(&mut tailer).len(), expected, "{on_changed:?}");
+        log.append("more\n");
+        assert_eq!(poll(&mut tailer), "more\n");
+    }
+}
+
+#[test]
+fn a_log_whose_files_are_named_by_their_time_is_followed_from_one_to_the_next() {
+    let log = Log::new();
+    let file = |day: u32| log.directory.path().join(format!("access.2026-11-{day}.log"));
+    for (day, text) in [(26, "one\n"), (27, "two\n")] {
+        append(&file(day), text);
+    }
+    let path = log.directory.path().join("access.%Y-%m-%d.log");
+    let options = TailOptions { grace: GRACE, ..TailOptions::new(path) };
+    let mut tailer = Tailer::start(options.clone(), Instant::now()).unwrap();
+    assert_eq!(read(&mut tailer), "two\n");
+    let (frontier, known) = (tailer.frontier(), inventory(&mut tailer));
+    append(&file(27), "three\n");
+    append(&file(28), "four\n");
+    assert_eq!(poll(&mut tailer), "three\nfour\n");
+    append(&file(27), "late\n");
+    assert_eq!(poll(&mut tailer), "late\n");
+    let mut tailer = Tailer::resume(options, &[frontier], Some(&known), Instant::now()).unwrap();
+    assert_eq!(read(&mut tailer), "three\nlate\nfour\n");
+}
+
+#[test]
+fn without_an_inventory_older_files_are_taken_for_read() {
+    let log = Log::with("one\n");
+    append(&log.sibling(".1"), "older\n");
+    let mut tailer = log.start();
+    read(&mut tailer);
+    let frontier = tailer.frontier();
+    fs::rename(log.sibling(".1"), log.sibling(".2")).unwrap();
+    log.append("two\n");
+    log.rotate(".1");
+    log.append("three\n");
+    let mut tailer = Tailer::resume(log.options(), &[frontier], None, Instant::now()).unwrap();
+    assert!(tailer.take_events().iter().any(|event| matches!(event, TailEvent::Presumed { files: 1, .. })));
+    assert_eq!(read(&mut tailer), "two\nthree\n");
 }
 
 #[test]
@@ -440,7 +589,7 @@ fn d13_bytes_that_vanish_before_they_are_read_are_counted() {
     read(&mut tailer);
     log.append("two\nthree\n");
     tailer.poll(Instant::now()).unwrap();
-    assert_eq!(tailer.behind(), 10);
+    assert_eq!(tailer.backlog().bytes, 10);
     File::options().write(true).open(&log.path).unwrap().set_len(8).unwrap();
     assert_eq!(poll(&mut tailer), "two\n");
     assert_eq!(lost(&mut tailer), 6);
@@ -475,7 +624,7 @@ fn d18_many_rotated_files_are_read_with_few_open() {
     let log = Log::new();
     let mut expected = String::new();
     for generation in (1..100).rev() {
-        let line = format!("{generation}");
+        let line = format!("{generation:03}");
         append(&log.sibling(&format!(".{generation}")), &line);
         expected += &line;
     }
@@ -484,14 +633,16 @@ fn d18_many_rotated_files_are_read_with_few_open() {
     let mut tailer = Tailer::start(options, Instant::now()).unwrap();
     let mut got = String::new();
     let mut polls = 0;
+    let mut now = Instant::now();
     while !tailer.is_at_end() {
-        got += &poll(&mut tailer);
-        assert!(tailer.handles().len() <= 16);
+        now += 2 * GRACE;
+        tailer.poll(now).unwrap();
+        got += &read(&mut tailer);
+        assert!(tailer.handles().len() <= 64);
         tailer.retire();
         polls += 1;
         assert!(polls < 1000);
     }
-    got += &poll_later(&mut tailer);
     assert_eq!(got.replace("live\n", ""), expected, "oldest first, each without LF");
 }
 
@@ -545,7 +696,8 @@ fn e1_an_unfinished_line_waits_for_its_end_at_any_block_boundary() {
         let frontier = tailer.frontier();
         log.append("rd");
         assert_eq!(poll(&mut tailer), "");
-        let mut resumed = Tailer::resume(options, &[frontier], Instant::now()).unwrap();
+        let mut resumed =
+            Tailer::resume(options, &[frontier], Some(&Inventory::default()), Instant::now()).unwrap();
         log.append("\nfour");
         assert_eq!(poll(&mut tailer), "third\n");
         assert_eq!(poll(&mut resumed), "third\n");
@@ -612,7 +764,7 @@ fn a_line_of_the_limit_is_whole_and_one_byte_more_is_too_long() {
     for (len, kind) in [(99, ChunkKind::Lines), (100, ChunkKind::Oversized)] {
         let log = Log::with(&format!("{}\nnext\n", "x".repeat(len)));
         log.rotate(".2");
-        log.append(&fs::read_to_string(log.sibling(".2")).unwrap());
+        log.append(&fs::read_to_string(log.sibling(".2")).unwrap().replace('x', "y"));
         compress(&log.sibling(".2"), "gz");
         let options = TailOptions { begin: Begin::Oldest, line_bytes_max: 100, ..log.options() };
         let mut tailer = Tailer::start(options, Instant::now()).unwrap();
@@ -640,7 +792,8 @@ fn no_range_spans_an_offset_that_a_statistic_has_committed() {
             log.rotate(".1");
             compress(&log.sibling(".1"), extension);
         }
-        let mut tailer = Tailer::resume(log.options(), &frontiers, Instant::now()).unwrap();
+        let mut tailer =
+            Tailer::resume(log.options(), &frontiers, Some(&Inventory::default()), Instant::now()).unwrap();
         let ranges: Vec<_> =
             pieces(&mut tailer).unwrap().iter().map(|piece| (piece.start, piece.end)).collect();
         assert_eq!(ranges, [(0, 16), (16, 48), (48, 80)]);
@@ -652,7 +805,8 @@ fn a_file_that_is_needed_but_in_no_frontier_is_an_error() {
     let (log, mut frontier) = read_log("one\n");
     let behind = frontier.clone();
     frontier.files[0].number = 3;
-    let result = Tailer::resume(log.options(), &[behind, frontier], Instant::now());
+    let result =
+        Tailer::resume(log.options(), &[behind, frontier], Some(&Inventory::default()), Instant::now());
     assert!(matches!(result.map(drop), Err(TailError::Forgotten { number: 2 })));
 }
 

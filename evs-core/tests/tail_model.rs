@@ -1,398 +1,396 @@
 //! Whatever happens to the log, every line is handed out once to each statistic.
+//!
+//! The log is on a simulated disk, and something may happen to it between any two calls of the tailer. Its
+//! writer and its rotator are in `tail_world`, and so is who reads it.
 
 #![allow(clippy::unwrap_used, reason = "a test")]
 
 mod tail_support;
+mod tail_world;
 
-use std::{
-    fs::{self, File},
-    path::{Path, PathBuf},
-    time::{Duration, Instant, SystemTime},
+use std::{fmt, sync::Arc, time::Duration};
+
+use evs_core::tail::{Begin, OnGone, TailOptions};
+use proptest::{collection::vec, prelude::*, strategy::Union};
+use tail_support::{
+    GRACE,
+    sim::{Disk, SimFs},
+};
+use tail_world::{
+    Ending, LOG, Link, Naming, Program, Reader, Rotator, STATISTICS, Stamp, Turn, Way, Who, World, Writer,
+    trace,
 };
 
-use evs_core::tail::{Begin, ChunkKind, Frontier, TailOptions, Tailer};
-use proptest::prelude::*;
-use tail_support::{GRACE, Log, append, compress, lost, pack, set_time};
+/// 27 November 2026, half past twelve.
+const CLOCK: Duration = Duration::from_secs(1_795_782_600);
+const LINE_BYTES_MAX: usize = 300;
 
+/// One thing that happens.
 #[derive(Clone, Debug)]
 enum Op {
     /// Bytes of the current and further lines, which end anywhere.
     Write(u8),
+    /// As many, but whenever the writer has its turns.
+    WriteLater(u8),
     /// A whole line, longer than a chunk, perhaps than the limit.
     WriteLong(u16),
     /// A line into the file that was rotated last.
     WriteLate,
-    /// With the last line ended, or not.
-    Rotate(bool),
-    Compress {
-        generation: usize,
-        zstd: bool,
+    /// Something is done to the files, and what was to be done before it.
+    Do(Program),
+    /// Something is to be done to the files.
+    DoLater(Program),
+    /// A part of what is to be done.
+    Work(Who, u8),
+    /// A look at the log and some chunks, with what happens meanwhile.
+    Read {
+        chunks: usize,
+        during: Vec<Turn>,
     },
-    /// A compressed file that is not complete, beside the plain one.
-    CompressHalf,
-    Read,
-    /// Past the grace time.
-    ReadLate,
+    /// All chunks, after the grace time.
+    ReadLate {
+        during: Vec<Turn>,
+    },
     /// A statistic commits; the last one is that all of them do, and finished files retire.
     Commit(usize),
-    Restart,
+    Restart {
+        during: Vec<Turn>,
+    },
+    /// After some calls all further ones fail, and another tailer takes over.
+    Kill(u16),
+    /// After some calls one of them fails.
+    Fail(u16),
+    /// The clock steps by some seconds.
+    SetClock(i16),
 }
 
-const STATISTICS: usize = 3;
-
-fn ops() -> impl Strategy<Value = Vec<Op>> {
-    let op = prop_oneof![
-        6 => any::<u8>().prop_map(Op::Write),
-        1 => (0..900_u16).prop_map(Op::WriteLong),
-        2 => Just(Op::WriteLate),
-        3 => any::<bool>().prop_map(Op::Rotate),
-        1 => (1..4_usize, any::<bool>()).prop_map(|(generation, zstd)| Op::Compress { generation, zstd }),
-        1 => Just(Op::CompressHalf),
-        6 => Just(Op::Read),
-        1 => Just(Op::ReadLate),
-        4 => (0..=STATISTICS).prop_map(Op::Commit),
-        2 => Just(Op::Restart),
-    ];
-    proptest::collection::vec(op, 1..60)
+/// What stays the same from the first to the last operation.
+#[derive(Clone, Debug)]
+struct Scene {
+    way: Way,
+    link: Link,
+    /// How rotated files are named, unless each one has its own way.
+    naming: Option<Naming>,
+    /// The steps of file times.
+    tick: Duration,
+    chunk_bytes: u64,
+    read_bytes_max: usize,
+    /// How many chunks are read later than they are handed out.
+    lag: usize,
+    /// What there is before the tailer starts.
+    before: Vec<Op>,
+    begin: Begin,
 }
 
-fn chunk_bytes() -> impl Strategy<Value = u64> {
-    prop_oneof![Just(16), Just(100), Just(4096)]
+/// The simulated log, who else uses it, and who reads it.
+struct Run {
+    fs: SimFs<World>,
+    reader: Reader,
 }
 
-/// The writer of the log, and its rotator.
-struct Writer {
-    log: Log,
-    /// What has been written, line by line, the unfinished one last.
-    lines: Vec<String>,
-    /// What of the last line is not yet written.
-    rest: String,
-    /// A file that may still be written to, after it was renamed.
-    late: Option<PathBuf>,
-    /// File times that tell any two operations from each other.
-    clock: SystemTime,
-}
-
-impl Writer {
-    fn put(&mut self, path: &Path, text: &str) {
-        append(path, text);
-        self.tick(path);
-    }
-
-    fn tick(&mut self, path: &Path) {
-        self.clock += Duration::from_secs(1);
-        set_time(path, self.clock);
-    }
-
-    fn write(&mut self, mut count: usize) {
-        let mut text = String::new();
-        while count > 0 {
-            if self.rest.is_empty() {
-                self.begin("");
-            }
-            let piece: String = self.rest.drain(..count.min(self.rest.len())).collect();
-            count -= piece.len();
-            text.push_str(&piece);
+impl Run {
+    fn new(scene: &Scene, on_gone: OnGone) -> Self {
+        let mut disk = Disk::new(CLOCK, scene.tick);
+        let mut writer = Writer::new(LINE_BYTES_MAX);
+        let rotator = Rotator::new(scene.way, scene.link, scene.naming, &mut disk, &mut writer);
+        let fs = SimFs::new(disk, World::new(writer, rotator), scene.read_bytes_max);
+        for op in &scene.before {
+            happen(&fs, op);
         }
-        let path = self.log.path.clone();
-        self.put(&path, &text);
+        fs.with(|disk, world| world.begin_source(disk, scene.begin));
+        let options = TailOptions {
+            begin: scene.begin,
+            grace: GRACE,
+            line_bytes_max: LINE_BYTES_MAX as u64,
+            chunk_bytes: scene.chunk_bytes,
+            on_gone,
+            fs: Arc::new(fs.clone()),
+            ..TailOptions::new(LOG)
+        };
+        let reader = Reader::start(fs.clone(), options, scene.lag);
+        Self { fs, reader }
     }
 
-    fn begin(&mut self, filler: &str) {
-        // Lines that are left after their first byte are to differ, too.
-        let first = char::from(b'!' + (self.lines.len() % 90) as u8);
-        let line = format!("{first}{} {filler}{}", self.lines.len(), "x".repeat(self.lines.len() % 7));
-        self.rest = format!("{line}\n");
-        self.lines.push(line);
-    }
-
-    /// Ends the current line, or leaves it as it is, to be taken as a line later.
-    fn end_line(&mut self, properly: bool) {
-        if properly {
-            self.write(self.rest.len());
-        } else if !self.rest.is_empty() {
-            let missing = self.rest.len() - 1;
-            let line = self.lines.last_mut().unwrap();
-            line.truncate(line.len() - missing);
-            self.rest.clear();
-        }
-    }
-
-    fn write_late(&mut self) {
-        if let Some(path) = self.late.clone().filter(|path| path.exists()) {
-            let line = format!("late {}", self.lines.len());
-            // Before the line that is not written to its end.
-            let at = self.lines.len() - usize::from(!self.rest.is_empty());
-            self.lines.insert(at, line.clone());
-            self.put(&path, &format!("{line}\n"));
-        }
-    }
-
-    fn shift(&mut self) {
-        for generation in (1..200).rev() {
-            for extension in ["", ".gz", ".zst"] {
-                let from = self.log.sibling(&format!(".{generation}{extension}"));
-                if from.exists() {
-                    fs::rename(from, self.log.sibling(&format!(".{}{extension}", generation + 1))).unwrap();
-                }
-            }
-        }
-        self.late = None;
-    }
-
-    fn rotate(&mut self, properly: bool) {
-        self.end_line(properly);
-        self.shift();
-        self.log.rotate(".1");
-        let path = self.log.path.clone();
-        self.tick(&path);
-        self.late = properly.then(|| self.log.sibling(".1"));
-    }
-
-    fn copy_truncate(&mut self, properly: bool) {
-        self.end_line(properly);
-        self.shift();
-        let copy = self.log.sibling(".1");
-        fs::copy(&self.log.path, &copy).unwrap();
-        self.tick(&copy);
-        self.log.truncate();
-        let path = self.log.path.clone();
-        self.tick(&path);
-    }
-
-    fn compress(&mut self, generation: usize, zstd: bool) {
-        let path = self.log.sibling(&format!(".{generation}"));
-        if path.exists() {
-            let _ = fs::remove_file(self.log.sibling(&format!(".{generation}.gz")));
-            compress(&path, if zstd { "zst" } else { "gz" });
-        }
-    }
-
-    fn compress_half(&mut self) {
-        let path = self.log.sibling(".1");
-        if path.exists() {
-            let packed = pack(&fs::read(&path).unwrap(), "gz");
-            fs::write(self.log.sibling(".1.gz"), &packed[..packed.len() / 2]).unwrap();
-        }
-    }
-}
-
-/// One statistic: what it has committed, and what it has read since.
-#[derive(Clone, Default)]
-struct Statistic {
-    frontier: Frontier,
-    committed: Vec<String>,
-    read: Vec<String>,
-}
-
-struct Reader {
-    tailer: Tailer,
-    options: TailOptions,
-    statistics: Vec<Statistic>,
-    now: Instant,
-}
-
-impl Reader {
-    fn read(&mut self) {
-        self.tailer.poll(self.now).unwrap();
-        let mut buffer = Vec::new();
-        while let Some(chunk) = self.tailer.next_chunk().unwrap() {
-            let bytes = chunk.read(&mut buffer).unwrap();
-            let text = String::from_utf8(bytes.to_vec()).unwrap();
-            let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
-            if chunk.kind == ChunkKind::Oversized {
-                assert_eq!(lines.len(), 1);
-                lines[0].truncate(12);
-            }
-            for statistic in &mut self.statistics {
-                if !statistic.frontier.covers(chunk.number, chunk.end) {
-                    statistic.read.extend(lines.iter().cloned());
-                }
-            }
-        }
-    }
-
-    /// Like a real statistic, none commits a frontier that lies before its own.
-    fn commit(&mut self, which: usize) {
-        let all = which == STATISTICS;
-        let frontier = self.tailer.frontier();
-        for (index, statistic) in self.statistics.iter_mut().enumerate() {
-            let is_behind = |mark: &evs_core::tail::FileMark| frontier.covers(mark.number, mark.offset);
-            if (all || index == which) && statistic.frontier.files.iter().all(is_behind) {
-                statistic.frontier = frontier.clone();
-                let read = std::mem::take(&mut statistic.read);
-                statistic.committed.extend(read);
-            }
-        }
-        if all && self.statistics.iter().all(|statistic| statistic.frontier == frontier) {
-            self.tailer.retire();
-        }
-    }
-
-    fn restart(&mut self) {
-        for statistic in &mut self.statistics {
-            statistic.read.clear();
-        }
-        let frontiers: Vec<Frontier> =
-            self.statistics.iter().map(|statistic| statistic.frontier.clone()).collect();
-        self.tailer = Tailer::resume(self.options.clone(), &frontiers, self.now).unwrap();
-    }
-}
-
-/// What is left of a line that is over the limit.
-fn shorten(line: &str, limit: u64) -> String {
-    if line.len() as u64 >= limit { line[..12].to_owned() } else { line.to_owned() }
-}
-
-/// A rotator renames, or copies and truncates; not now this and now that.
-fn run(ops: Vec<Op>, is_copying: bool, chunk_bytes: u64) {
-    let log = Log::new();
-    File::create(&log.path).unwrap();
-    let clock = SystemTime::now();
-    let options = TailOptions { chunk_bytes, line_bytes_max: 300, begin: Begin::Oldest, ..log.options() };
-    let mut writer = Writer { log, lines: Vec::new(), rest: String::new(), late: None, clock };
-    let path = writer.log.path.clone();
-    writer.tick(&path);
-    let tailer = Tailer::start(options.clone(), Instant::now()).unwrap();
-    let frontier = tailer.frontier();
-    let statistics = vec![Statistic { frontier, ..Statistic::default() }; STATISTICS];
-    let mut reader = Reader { tailer, options, statistics, now: Instant::now() };
-    for op in ops {
+    fn op(&mut self, op: &Op) {
         match op {
-            Op::Write(count) => writer.write(usize::from(count)),
-            Op::WriteLong(len) => {
-                writer.end_line(true);
-                writer.begin(&format!("{:012}{}", writer.lines.len(), "y".repeat(usize::from(len))));
-                writer.write(writer.rest.len());
+            Op::Read { chunks, during } => {
+                self.plan(during);
+                self.reader.read(*chunks);
             }
-            Op::WriteLate => writer.write_late(),
-            Op::Rotate(properly) if is_copying => writer.copy_truncate(properly),
-            Op::Rotate(properly) => writer.rotate(properly),
-            Op::Compress { generation, zstd } => {
-                if writer.late.is_none() || generation > 1 {
-                    writer.compress(generation, zstd);
-                }
+            Op::ReadLate { during } => {
+                self.reader.pass(2 * GRACE);
+                self.plan(during);
+                self.reader.read(usize::MAX);
             }
-            Op::CompressHalf => writer.compress_half(),
-            Op::Read => reader.read(),
-            Op::ReadLate => {
-                reader.now += 2 * GRACE;
-                writer.late = None;
-                reader.read();
+            Op::Commit(which) => self.reader.commit(*which),
+            Op::Restart { during } => {
+                self.plan(during);
+                self.reader.restart();
             }
-            Op::Commit(which) => reader.commit(which),
-            Op::Restart => reader.restart(),
+            Op::Kill(calls) => self.fs.lock().agent.kill_after(*calls),
+            Op::Fail(calls) => self.fs.lock().agent.fail_after(*calls),
+            _ => happen(&self.fs, op),
         }
     }
-    writer.end_line(true);
-    writer.write_late();
-    // To the end: each time the finished files make room.
-    for _ in 0..30 {
-        reader.now += 2 * GRACE;
-        reader.read();
-        reader.commit(STATISTICS);
+
+    fn plan(&self, during: &[Turn]) {
+        self.fs.lock().agent.plan(during);
     }
-    writer.write(1);
-    writer.end_line(true);
-    for _ in 0..2 {
-        reader.now += 2 * GRACE;
-        reader.read();
-        reader.commit(STATISTICS);
-    }
-    assert!(reader.tailer.is_at_end());
-    assert_eq!(reader.tailer.behind(), 0);
-    assert_eq!(lost(&mut reader.tailer), 0);
-    let limit = reader.options.line_bytes_max;
-    let mut expected: Vec<String> = writer.lines.iter().map(|line| shorten(line, limit)).collect();
-    expected.sort();
-    for statistic in &reader.statistics {
-        let mut got: Vec<String> = [&statistic.committed[..], &statistic.read[..]].concat();
-        got.sort();
-        assert_eq!(got, expected);
+
+    /// Nothing happens any more, and everything is read.
+    fn finish(mut self) {
+        self.fs.with(|disk, world| world.calm_down(disk));
+        self.reader.finish();
+        // With a line in the live file the ones before it are known to be finished.
+        happen(&self.fs, &Op::Write(1));
+        self.fs.with(|disk, world| world.calm_down(disk));
+        self.reader.finish();
+        self.reader.check();
     }
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig::default())]
+/// What happens whether there is a reader or not.
+fn happen(fs: &SimFs<World>, op: &Op) {
+    fs.with(|disk, world| match *op {
+        Op::Write(bytes) => {
+            world.writer.queue(usize::from(bytes));
+            world.write(disk);
+        }
+        Op::WriteLater(bytes) => world.writer.queue(usize::from(bytes)),
+        Op::WriteLong(bytes) => world.writer.queue_long(usize::from(bytes)),
+        Op::WriteLate => {
+            world.writer.queue_late();
+            world.step(disk, Who::Writer, 1);
+        }
+        Op::Do(ref program) => {
+            world.rotator.queue(program.clone());
+            world.finish_rotator(disk);
+        }
+        Op::DoLater(ref program) => world.rotator.queue(program.clone()),
+        Op::Work(who, steps) => world.step(disk, who, steps),
+        Op::SetClock(seconds) => world.set_clock(disk, seconds),
+        _ => {}
+    });
+}
 
-    #[test]
-    fn every_line_of_a_renamed_log_is_handed_out_once(ops in ops(), chunk_bytes in chunk_bytes()) {
-        run(ops, false, chunk_bytes);
-    }
+/// Everything that happens.
+struct Story {
+    scene: Scene,
+    ops: Vec<Op>,
+}
 
-    #[test]
-    fn every_line_of_a_truncated_log_is_handed_out_once(ops in ops(), chunk_bytes in chunk_bytes()) {
-        run(ops, true, chunk_bytes);
+impl Story {
+    fn run(&self, on_gone: OnGone) {
+        let mut run = Run::new(&self.scene, on_gone);
+        for op in &self.ops {
+            trace(format_args!("{op:?}"));
+            run.op(op);
+        }
+        run.finish();
     }
 }
 
-// Sequences that were once read otherwise: inodes of empty files are reused.
-
-#[test]
-fn a_new_log_with_the_inode_of_an_empty_one_hides_no_file() {
-    use Op::{Commit, Compress, CompressHalf, Read, Restart, Rotate, Write, WriteLate};
-    let ops = vec![
-        Rotate(false),
-        Restart,
-        Commit(1),
-        Restart,
-        Rotate(true),
-        CompressHalf,
-        Compress { generation: 2, zstd: true },
-        Rotate(true),
-        WriteLate,
-        Commit(2),
-        Compress { generation: 2, zstd: false },
-        Compress { generation: 1, zstd: true },
-        Restart,
-        Write(170),
-        Write(49),
-        Rotate(true),
-        Write(149),
-        Restart,
-        Read,
-        Read,
-    ];
-    run(ops, false, 4096);
+/// One operation on a line.
+impl fmt::Debug for Story {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}", self.scene)?;
+        self.ops.iter().try_for_each(|op| write!(f, "\n    {op:?},"))
+    }
 }
 
-#[test]
-fn a_compressed_file_with_the_inode_of_an_empty_one_is_not_read_again() {
-    use Op::{Commit, Compress, CompressHalf, Read, ReadLate, Restart, Rotate, Write, WriteLate};
-    let ops = vec![
-        Write(121),
-        Rotate(false),
-        Read,
-        Rotate(true),
-        Write(25),
-        Write(243),
-        Rotate(false),
-        CompressHalf,
-        ReadLate,
-        Write(235),
-        Write(123),
-        Commit(STATISTICS),
-        Commit(STATISTICS),
-        WriteLate,
-        Compress { generation: 2, zstd: false },
-        Commit(1),
-        Write(10),
-        Restart,
-        Write(2),
-        Write(28),
-        Compress { generation: 3, zstd: false },
-        Rotate(false),
-        Read,
-        Write(22),
-        WriteLate,
-        Commit(2),
-        Read,
-        Read,
-        Write(185),
-        Read,
-        Commit(1),
-        Restart,
-        Read,
-    ];
-    run(ops, false, 100);
+/// What may happen in a property.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Plot {
+    /// Files are renamed and compressed.
+    Renamed,
+    /// The log is copied and truncated, and the copies are renamed and compressed.
+    Copied,
+    /// All of it, and more: links, copies, names of any order, any times.
+    Mixed,
+    /// Bytes are deleted, too, whether they have been read or not.
+    Deleted,
+}
+
+impl Plot {
+    fn scenes(self, tick: Duration) -> BoxedStrategy<Scene> {
+        let is_wild = matches!(self, Self::Mixed | Self::Deleted);
+        let way = match self {
+            Self::Renamed => Just(Way::Rename).boxed(),
+            Self::Copied => Just(Way::CopyTruncate).boxed(),
+            Self::Mixed | Self::Deleted => {
+                prop_oneof![2 => Just(Way::Rename), 1 => Just(Way::CopyTruncate)].boxed()
+            }
+        };
+        let any_link = prop_oneof![2 => Just(Link::None), 1 => Just(Link::Fixed("access.log")),
+                1 => Just(Link::Fixed("0.log")), 1 => Just(Link::Dated)];
+        let link = if is_wild { any_link.boxed() } else { Just(Link::None).boxed() };
+        let any_naming = prop_oneof![3 => any_naming().prop_map(Some), 1 => Just(None)];
+        let naming = if is_wild { any_naming.boxed() } else { Just(Some(Naming::Number)).boxed() };
+        let chunk_bytes = prop_oneof![Just(4096_u64), Just(100), Just(16)];
+        let read_bytes_max = prop_oneof![3 => Just(usize::MAX), 1 => Just(100)];
+        let lag = prop_oneof![2 => Just(0_usize), 1 => Just(2)];
+        let begin = prop_oneof![2 => Just(Begin::Oldest), 1 => Just(Begin::Start), 1 => Just(Begin::End)];
+        let scene = (way, link, naming, chunk_bytes, read_bytes_max, lag, vec(self.changes(), 0..8), begin);
+        let scene =
+            scene.prop_map(move |(way, link, naming, chunk_bytes, read_bytes_max, lag, before, begin)| {
+                Scene { way, link, naming, tick, chunk_bytes, read_bytes_max, lag, before, begin }
+            });
+        scene.boxed()
+    }
+
+    fn stories(self, tick: Duration) -> impl Strategy<Value = Story> {
+        (self.scenes(tick), vec(self.ops(), 1..60)).prop_map(|(scene, ops)| Story { scene, ops })
+    }
+
+    fn ops(self) -> impl Strategy<Value = Op> {
+        let op = prop_oneof![
+            5 => self.changes(),
+            3 => (prop_oneof![0..6_usize, Just(usize::MAX)], turns())
+                .prop_map(|(chunks, during)| Op::Read { chunks, during }),
+            1 => turns().prop_map(|during| Op::ReadLate { during }),
+            2 => (0..=STATISTICS).prop_map(Op::Commit),
+            1 => turns().prop_map(|during| Op::Restart { during }),
+            1 => (0..100_u16).prop_map(Op::Kill),
+        ];
+        prop_oneof![60 => op, 1 => (0..60_u16).prop_map(Op::Fail)]
+    }
+
+    /// What may happen whether there is a reader or not.
+    fn changes(self) -> BoxedStrategy<Op> {
+        let program = self.programs();
+        let mut changes = vec![
+            (6, any::<u8>().prop_map(Op::Write).boxed()),
+            (2, any::<u8>().prop_map(Op::WriteLater).boxed()),
+            (1, (0..900_u16).prop_map(Op::WriteLong).boxed()),
+            (2, Just(Op::WriteLate).boxed()),
+            (3, program.clone().prop_map(Op::Do).boxed()),
+            (4, program.prop_map(Op::DoLater).boxed()),
+            (2, (who(), 1..4_u8).prop_map(|(who, steps)| Op::Work(who, steps)).boxed()),
+        ];
+        if matches!(self, Self::Mixed | Self::Deleted) {
+            changes.push((1, (-3600..=3600_i16).prop_map(Op::SetClock).boxed()));
+        }
+        Union::new_weighted(changes).boxed()
+    }
+
+    fn programs(self) -> BoxedStrategy<Program> {
+        let is_wild = matches!(self, Self::Mixed | Self::Deleted);
+        let doomed = if self == Self::Deleted { (0..3_u8).boxed() } else { Just(0).boxed() };
+        let rotate = (any_naming(), offset(), any::<bool>(), piece(), doomed).prop_map(
+            |(naming, offset, ends_line, piece, doomed)| Program::Rotate {
+                naming,
+                offset,
+                ends_line,
+                piece,
+                doomed,
+            },
+        );
+        let end =
+            prop_oneof![4 => Just(Ending::Whole), 1 => Just(Ending::Dies), 1 => Just(Ending::KeepsPlain)];
+        let compress = (which(), prop_oneof![Just("gz"), Just("zst")], stamp(), 0..3_u8, end).prop_map(
+            |(which, extension, stamp, pieces, end)| Program::Compress {
+                which,
+                extension,
+                stamp,
+                pieces,
+                end,
+            },
+        );
+        let delete = (0..4_u8)
+            .prop_map(move |force| Program::Delete { by_force: force == 0 && self == Self::Deleted });
+        let mut programs = vec![(8, rotate.boxed()), (4, compress.boxed()), (1, delete.boxed())];
+        if is_wild {
+            programs.extend([
+                (1, second(|which, naming, offset, _| Program::HardLink { which, naming, offset })),
+                (1, second(|which, naming, offset, piece| Program::Copy { which, naming, offset, piece })),
+                (1, second(|which, naming, offset, _| Program::Rename { which, naming, offset })),
+                (1, (which(), stamp()).prop_map(|(which, stamp)| Program::Touch { which, stamp }).boxed()),
+                (
+                    1,
+                    (which(), 0..3_u8)
+                        .prop_map(|(which, pieces)| Program::Decompress { which, pieces })
+                        .boxed(),
+                ),
+            ]);
+        }
+        Union::new_weighted(programs).boxed()
+    }
+}
+
+/// A program for which a name has to be found.
+fn second(program: fn(u8, Naming, i8, u16) -> Program) -> BoxedStrategy<Program> {
+    let parts = (which(), any_naming(), offset(), piece());
+    parts.prop_map(move |(which, naming, offset, piece)| program(which, naming, offset, piece)).boxed()
+}
+
+fn which() -> impl Strategy<Value = u8> {
+    prop_oneof![3 => 0..2_u8, 1 => any::<u8>()]
+}
+
+fn any_naming() -> impl Strategy<Value = Naming> {
+    proptest::sample::select(&Naming::ALL[..])
+}
+
+fn offset() -> impl Strategy<Value = i8> {
+    prop_oneof![3 => Just(0_i8), 1 => -20..20_i8]
+}
+
+fn piece() -> impl Strategy<Value = u16> {
+    prop_oneof![Just(u16::MAX), 4..200_u16]
+}
+
+fn stamp() -> impl Strategy<Value = Stamp> {
+    prop_oneof![Just(Stamp::Original), Just(Stamp::Present), (-60..=60_i16).prop_map(Stamp::Off)]
+}
+
+fn who() -> impl Strategy<Value = Who> {
+    prop_oneof![3 => Just(Who::Rotator), 1 => Just(Who::Writer)]
+}
+
+fn turns() -> impl Strategy<Value = Vec<Turn>> {
+    let after = prop_oneof![4 => 0..8_u8, 1 => 0..60_u8];
+    let turn = (after, who(), 1..3_u8).prop_map(|(after, who, steps)| Turn { after, who, steps });
+    vec(turn, 0..7)
+}
+
+/// Failures are told as what happened, and no seeds are kept: they say nothing once an operation is added.
+fn config() -> ProptestConfig {
+    ProptestConfig { max_shrink_iters: 50_000, failure_persistence: None, ..ProptestConfig::default() }
+}
+
+/// A property for each of the clocks: one that tells all operations apart, that of a kernel with a timer of
+/// 400 ms, and that of a file system with whole seconds.
+macro_rules! properties {
+    ($($name:ident: $plot:expr, $on_gone:expr;)*) => {
+        $(mod $name {
+            use super::*;
+
+            proptest! {
+                #![proptest_config(config())]
+
+                #[test]
+                fn tick_1_ms(story in $plot.stories(Duration::from_millis(1))) {
+                    story.run($on_gone);
+                }
+
+                #[test]
+                fn tick_400_ms(story in $plot.stories(Duration::from_millis(400))) {
+                    story.run($on_gone);
+                }
+
+                #[test]
+                fn tick_1_s(story in $plot.stories(Duration::from_secs(1))) {
+                    story.run($on_gone);
+                }
+            }
+        })*
+    };
+}
+
+properties! {
+    renamed: Plot::Renamed, OnGone::Stop;
+    copied: Plot::Copied, OnGone::Stop;
+    mixed: Plot::Mixed, OnGone::Stop;
+    deleted: Plot::Deleted, OnGone::Continue;
+    deleted_and_stopped: Plot::Deleted, OnGone::Stop;
 }

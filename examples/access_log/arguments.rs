@@ -10,7 +10,8 @@ use clap::{Parser, ValueEnum};
 #[derive(Debug, Parser)]
 #[command(name = "access_log")]
 pub(crate) struct Arguments {
-    /// The log to follow; it need not exist yet
+    /// The log to follow; it need not exist yet. A name with times in it, such as access.%Y-%m-%d.log, stands for a log
+    /// whose files are all named by their time
     #[arg(long, value_name = "PATH")]
     pub(crate) log: Option<PathBuf>,
     /// combined, common, json, ltsv, or a log_format string of nginx's
@@ -38,6 +39,18 @@ pub(crate) struct Arguments {
     /// Where a new source begins: at the oldest rotated file, or at the start or the end of the live one
     #[arg(long, value_name = "WHERE", value_enum, default_value = "start")]
     pub(crate) from: Begin,
+    /// A further directory with rotated files, relative to that of the log
+    #[arg(long, value_name = "DIR")]
+    pub(crate) olddir: Option<PathBuf>,
+    /// When a file is gone of which not everything was read: stop, or count the loss and continue
+    #[arg(long, value_name = "WHAT", value_enum, default_value = "stop")]
+    pub(crate) on_gone: OnGone,
+    /// When a file does not have the bytes that were read of it: stop, read it again, or take what is in it for read
+    #[arg(long, value_name = "WHAT", value_enum, default_value = "stop")]
+    pub(crate) on_changed: OnChanged,
+    /// When a rotated file cannot be decompressed: stop, or skip it and count the loss
+    #[arg(long, value_name = "WHAT", value_enum, default_value = "stop")]
+    pub(crate) on_unreadable: OnUnreadable,
     /// Go through everything there is, deliver it, and exit
     #[arg(long)]
     pub(crate) once: bool,
@@ -57,6 +70,56 @@ impl From<Begin> for evs::tail::Begin {
             Begin::Oldest => Self::Oldest,
             Begin::Start => Self::Start,
             Begin::End => Self::End,
+        }
+    }
+}
+
+/// What to do when a file is gone of which not everything was read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum OnGone {
+    Stop,
+    Continue,
+}
+
+impl From<OnGone> for evs::tail::OnGone {
+    fn from(on_gone: OnGone) -> Self {
+        match on_gone {
+            OnGone::Stop => Self::Stop,
+            OnGone::Continue => Self::Continue,
+        }
+    }
+}
+
+/// What to do when a file does not have the bytes that were read of it.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum OnChanged {
+    Stop,
+    ReadAgain,
+    Skip,
+}
+
+impl From<OnChanged> for evs::tail::OnChanged {
+    fn from(on_changed: OnChanged) -> Self {
+        match on_changed {
+            OnChanged::Stop => Self::Stop,
+            OnChanged::ReadAgain => Self::ReadAgain,
+            OnChanged::Skip => Self::Skip,
+        }
+    }
+}
+
+/// What to do when a rotated file cannot be decompressed.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum OnUnreadable {
+    Stop,
+    Skip,
+}
+
+impl From<OnUnreadable> for evs::tail::OnUnreadable {
+    fn from(on_unreadable: OnUnreadable) -> Self {
+        match on_unreadable {
+            OnUnreadable::Stop => Self::Stop,
+            OnUnreadable::Skip => Self::Skip,
         }
     }
 }

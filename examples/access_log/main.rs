@@ -41,10 +41,16 @@ fn main() -> ExitCode {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
     let outcome = runtime.map_err(Failure::from).and_then(|runtime| runtime.block_on(run(&arguments)));
     match outcome {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => {
+        Ok(Outcome::Complete) => ExitCode::SUCCESS,
+        Ok(Outcome::Undelivered) => {
             eprintln!("not everything was delivered; the next start goes on from here");
             ExitCode::from(3)
+        }
+        Ok(Outcome::Lost { bytes }) => {
+            eprintln!(
+                "{bytes} bytes of the log were lost before they were read; everything else was counted"
+            );
+            ExitCode::from(4)
         }
         Err(error) => {
             eprintln!("error: {}", evs::describe(&*error));
@@ -53,8 +59,29 @@ fn main() -> ExitCode {
     }
 }
 
-/// Counts, and says whether everything was delivered.
-async fn run(arguments: &Arguments) -> Result<bool, Failure> {
+/// How a run has ended.
+enum Outcome {
+    Complete,
+    /// Batches wait in the binlog.
+    Undelivered,
+    /// Bytes of the log vanished before they were read, and nobody has said that this may be.
+    Lost {
+        bytes: u64,
+    },
+}
+
+impl Outcome {
+    fn of(summary: &Summary, arguments: &Arguments) -> Self {
+        match (summary.is_complete, summary.lost_bytes) {
+            (false, _) => Self::Undelivered,
+            (true, bytes @ 1..) if arguments.on_gone == arguments::OnGone::Stop => Self::Lost { bytes },
+            (true, _) => Self::Complete,
+        }
+    }
+}
+
+/// Counts, and says how that has ended.
+async fn run(arguments: &Arguments) -> Result<Outcome, Failure> {
     let Some(log) = &arguments.log else {
         return run_sample(arguments).await;
     };
@@ -67,11 +94,11 @@ async fn run(arguments: &Arguments) -> Result<bool, Failure> {
         _ => Failure::from(error),
     })?;
     print_summary(&summary)?;
-    Ok(summary.is_complete)
+    Ok(Outcome::of(&summary, arguments))
 }
 
 /// Counts the sample lines into a database of their own, and shows what is in it.
-async fn run_sample(arguments: &Arguments) -> Result<bool, Failure> {
+async fn run_sample(arguments: &Arguments) -> Result<Outcome, Failure> {
     let scratch = tempfile::tempdir()?;
     let own_sink = [format!("sqlite://{}", scratch.path().join("sample.db").display())];
     let sinks = if arguments.sinks.is_empty() { &own_sink[..] } else { &arguments.sinks };
@@ -82,7 +109,7 @@ async fn run_sample(arguments: &Arguments) -> Result<bool, Failure> {
         table::print(schema, &sinks::totals(&sinks[0], schema).await?)?;
     }
     print_summary(&summary)?;
-    Ok(summary.is_complete)
+    Ok(Outcome::of(&summary, arguments))
 }
 
 async fn build(
@@ -97,7 +124,13 @@ async fn build(
         .format(format)
         .state_dir(state)
         .workers(arguments.workers)
-        .begin(arguments.from.into());
+        .begin(arguments.from.into())
+        .on_gone(arguments.on_gone.into())
+        .on_changed(arguments.on_changed.into())
+        .on_unreadable(arguments.on_unreadable.into());
+    if let Some(olddir) = &arguments.olddir {
+        builder = builder.olddir(olddir);
+    }
     if let Some(lines) = arguments.lines_per_second {
         builder = builder.lines_per_second_max(lines);
     }

@@ -1,6 +1,7 @@
 //! Whatever a segment holds, opening it gives batches or an error: no panic, no memory by a hostile length.
 //!
-//! Seeds: `evs-core/tests/fixtures/binlog-v1`. Each input is tried as it is, and with its checksums made right.
+//! Seeds: `evs-core/tests/fixtures/binlog-v1` and `binlog-v2`. Each input is tried as it is, and with its checksums
+//! made right.
 
 #![no_main]
 

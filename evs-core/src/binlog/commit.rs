@@ -12,7 +12,7 @@ use super::{
 use crate::{
     batch::{Epoch, Rows, checksum},
     statistic::Schema,
-    tail::Frontier,
+    tail::{Frontier, InventoryChange},
 };
 
 /// What becomes durable together, or not at all.
@@ -27,6 +27,9 @@ pub struct Commit {
     pub rejected: Arc<[RejectedLine]>,
     /// Further epochs that this one takes over from.
     pub predecessors: Vec<Epoch>,
+    /// What changes in the inventory of the source's files. `None` says nothing of them; an empty change
+    /// makes [`State::files`](super::State::files) known if it was not.
+    pub files: Option<InventoryChange>,
 }
 
 /// What one statistic has gathered over a part of the log.
@@ -63,6 +66,9 @@ impl Binlog {
             }
             check_size(statistic, cut.rows.as_bytes().len() as u64, ROWS_BYTES_MAX)?;
             draft.cut(cut).map_err(|source| self.refused(source))?;
+        }
+        if let Some(change) = &commit.files {
+            draft.files(change).map_err(|source| self.refused(source))?;
         }
         let settle = Settle {
             ledger: commit.ledger.clone(),
@@ -142,6 +148,14 @@ impl Draft {
         let schema = Arc::clone(&cut.schema);
         self.batches.push(Drafted { frame: self.frames.count(), header: header.clone(), schema });
         self.add(&Event::Batch(header), cut.rows.as_bytes())
+    }
+
+    /// A change that leaves the state as it is takes no frame.
+    fn files(&mut self, change: &InventoryChange) -> Result<(), Contradiction> {
+        if change.is_empty() && self.next.files.is_some() {
+            return Ok(());
+        }
+        self.add(&Event::Files(change.clone()), &[])
     }
 
     /// Adds one frame. What is written is what the state follows from.

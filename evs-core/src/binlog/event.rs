@@ -12,7 +12,7 @@ use super::{
 use crate::{
     batch::{Epoch, Rows},
     statistic::Schema,
-    tail::Frontier,
+    tail::{Frontier, InventoryChange},
 };
 
 /// The longest encoded rows of one batch: far below what the compression and a frame's length can take.
@@ -31,6 +31,8 @@ pub(super) mod kind {
     pub(crate) const ACKNOWLEDGE: u8 = 6;
     pub(crate) const REGISTER: u8 = 7;
     pub(crate) const FORGET: u8 = 8;
+    /// Since version 2.
+    pub(crate) const FILES: u8 = 9;
 }
 
 /// A statistic is made known, or gets another schema.
@@ -97,12 +99,16 @@ pub(super) enum Event {
     Acknowledge(Mark),
     Register(Mark),
     Forget(Forget),
+    Files(InventoryChange),
 }
 
 impl Event {
     /// Whether the frame is part of a commit, and so does not count without the commit's end.
     pub(super) fn in_commit(&self) -> bool {
-        matches!(self, Self::Define(_) | Self::Batch(_) | Self::Advance(_) | Self::Settle(_))
+        match self {
+            Self::Define(_) | Self::Batch(_) | Self::Advance(_) | Self::Files(_) | Self::Settle(_) => true,
+            Self::Acknowledge(_) | Self::Register(_) | Self::Forget(_) => false,
+        }
     }
 
     /// Adds the event's frame. Behind a batch's header come its rows, as [`Rows::as_bytes`] has them; the
@@ -116,11 +122,12 @@ impl Event {
             Self::Acknowledge(mark) => push_json(frames, kind::ACKNOWLEDGE, mark),
             Self::Register(mark) => push_json(frames, kind::REGISTER, mark),
             Self::Forget(forget) => push_json(frames, kind::FORGET, forget),
+            Self::Files(change) => push_json(frames, kind::FILES, change),
         }
     }
 
-    /// Reads a frame's payload, but not a batch's rows.
-    pub(super) fn decode(kind: u8, payload: &[u8]) -> Result<Self, Damage> {
+    /// Reads a frame's payload, but not a batch's rows. `version` is the segment's.
+    pub(super) fn decode(version: u32, kind: u8, payload: &[u8]) -> Result<Self, Damage> {
         Ok(match kind {
             kind::DEFINE => Self::Define(json(kind, payload)?),
             kind::BATCH => Self::Batch(split_batch(payload)?.0),
@@ -129,6 +136,7 @@ impl Event {
             kind::ACKNOWLEDGE => Self::Acknowledge(json(kind, payload)?),
             kind::REGISTER => Self::Register(json(kind, payload)?),
             kind::FORGET => Self::Forget(json(kind, payload)?),
+            kind::FILES if version >= 2 => Self::Files(json(kind, payload)?),
             found => return Err(Damage::Kind { found }),
         })
     }
@@ -272,7 +280,9 @@ mod tests {
     proptest! {
         #[test]
         fn any_payload_is_read_or_refused(kind: u8, payload: Vec<u8>) {
-            let _ = Event::decode(kind, &payload);
+            for version in 1..=2 {
+                let _ = Event::decode(version, kind, &payload);
+            }
             let _ = decode_snapshot(kind, &payload);
             let _ = decode_batch(&payload, &schema());
         }

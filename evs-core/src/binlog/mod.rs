@@ -94,7 +94,8 @@ impl Binlog {
     /// Opens the binlog in the directory, or makes one with a random epoch if there is none.
     ///
     /// What a crash has left half written is cut off, which [`Recovery`] says; everything else is durable
-    /// when this returns.
+    /// when this returns. If an older version of evs wrote the last segment, another is begun: nothing is
+    /// appended to a segment of an older format.
     ///
     /// # Errors
     ///
@@ -129,7 +130,10 @@ impl Binlog {
         };
         let Recovered { state, index, segments, writer } = recovered;
         let reader = BinlogReader::new(Arc::clone(&disk), index, state.epoch, source);
-        let binlog = Self { disk, options, state, reader, segments, writer, is_poisoned: false };
+        let mut binlog = Self { disk, options, state, reader, segments, writer, is_poisoned: false };
+        if binlog.writer.version < segment::VERSION {
+            binlog.rotate()?;
+        }
         Ok((binlog, Recovery { created, torn }))
     }
 

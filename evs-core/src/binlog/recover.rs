@@ -63,9 +63,9 @@ pub(super) fn recover(
     }
     scan.keep(&kept)?;
     disk.sync().map_err(io_error("sync", disk, ""))?;
-    let Kept { begin, end, .. } = kept;
+    let Kept { version, begin, end, .. } = kept;
     let (disk, number) = (Arc::clone(shared), scan.number);
-    let writer = Writer { disk, file: scan.file, number, begin, end, synced: end };
+    let writer = Writer { disk, file: scan.file, version, number, begin, end, synced: end };
     let recovered = replay.state.map(|state| Recovered { state, index: replay.index, segments, writer });
     Ok((recovered, torn.map(|(torn, _)| torn)))
 }
@@ -89,6 +89,8 @@ fn segment_numbers(disk: &dyn Disk) -> Result<Vec<u64>, BinlogError> {
 
 /// How much of a segment counts.
 struct Kept {
+    /// The segment's format version.
+    version: u32,
     /// Where the frames behind the snapshot begin.
     begin: u64,
     /// Up to where.
@@ -136,12 +138,18 @@ impl<'s> Replay<'s> {
         };
         self.snapshot(&header, frame.kind, &payload).map_err(|source| scan.damaged(offset, source))?;
         offset += frame.frame_bytes();
-        self.frames(scan, offset, payload).map(Some)
+        self.frames(scan, header.version, offset, payload).map(Some)
     }
 
     /// Reads the frames behind the snapshot.
-    fn frames(&mut self, scan: &Scan<'_>, begin: u64, mut payload: Vec<u8>) -> Result<Kept, BinlogError> {
-        let mut kept = Kept { begin, end: begin, synced: 0 };
+    fn frames(
+        &mut self,
+        scan: &Scan<'_>,
+        version: u32,
+        begin: u64,
+        mut payload: Vec<u8>,
+    ) -> Result<Kept, BinlogError> {
+        let mut kept = Kept { version, begin, end: begin, synced: 0 };
         let mut offset = begin;
         while offset < scan.size {
             let frame = match scan.frame(offset, &mut payload)? {
@@ -155,10 +163,13 @@ impl<'s> Replay<'s> {
                 }
             };
             let place = Place { segment: scan.number, offset };
-            self.frame(place, &frame, &payload).map_err(|source| scan.damaged(offset, source))?;
+            let event = Event::decode(version, frame.kind, &payload);
+            event
+                .and_then(|event| self.event(event, place, frame.frame_bytes()))
+                .map_err(|source| scan.damaged(offset, source))?;
             offset += frame.frame_bytes();
             if self.open.is_none() {
-                kept = Kept { begin, end: offset, synced: frame.synced };
+                kept = Kept { end: offset, synced: frame.synced, ..kept };
             }
         }
         if self.open.take().is_some() && !scan.is_last {
@@ -167,8 +178,8 @@ impl<'s> Replay<'s> {
         Ok(kept)
     }
 
-    fn frame(&mut self, place: Place, frame: &FrameHeader, payload: &[u8]) -> Result<(), Damage> {
-        let event = Event::decode(frame.kind, payload)?;
+    /// What follows from one more frame, which has `bytes` bytes.
+    fn event(&mut self, event: Event, place: Place, bytes: u64) -> Result<(), Damage> {
         // Cannot fail to be there: the snapshot was read before.
         let Some(state) = &mut self.state else { return Err(Damage::Snapshot) };
         if !event.in_commit() {
@@ -182,7 +193,7 @@ impl<'s> Replay<'s> {
         match event {
             Event::Batch(header) => {
                 let schema = Arc::clone(&open.state.statistics[&header.statistic].schema);
-                open.batches.push((header, Entry { place, bytes: frame.frame_bytes(), schema }));
+                open.batches.push((header, Entry { place, bytes, schema }));
             }
             Event::Settle(_) => {
                 if let Some(commit) = self.open.take() {
@@ -197,6 +208,9 @@ impl<'s> Replay<'s> {
 
     fn snapshot(&mut self, header: &SegmentHeader, kind: u8, payload: &[u8]) -> Result<(), Damage> {
         let snapshot = decode_snapshot(kind, payload)?;
+        if header.version < 2 && snapshot.files.is_some() {
+            return Err(Damage::Snapshot);
+        }
         if let Some(state) = &self.state {
             return if *state == snapshot { Ok(()) } else { Err(Damage::Snapshot) };
         }

@@ -7,7 +7,7 @@ use crate::batch::Epoch;
 
 const MAGIC: [u8; 8] = *b"EVSBLOG\n";
 /// The version that is written, and the last one that is read.
-pub(super) const VERSION: u32 = 1;
+pub(super) const VERSION: u32 = 2;
 /// The longest name of a source.
 pub(super) const SOURCE_BYTES_MAX: usize = 255;
 
@@ -49,6 +49,7 @@ pub(super) fn parse_name(file_name: &str) -> Named {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct SegmentHeader {
+    pub(super) version: u32,
     pub(super) epoch: Epoch,
     pub(super) number: u64,
     pub(super) source: String,
@@ -70,7 +71,7 @@ impl SegmentHeader {
     pub(super) fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(HEADER_BYTES_MAX);
         bytes.extend_from_slice(&MAGIC);
-        bytes.extend_from_slice(&VERSION.to_le_bytes());
+        bytes.extend_from_slice(&self.version.to_le_bytes());
         bytes.extend_from_slice(&(self.source.len() as u32).to_le_bytes());
         bytes.extend_from_slice(&self.epoch.to_bytes());
         bytes.extend_from_slice(&self.number.to_le_bytes());
@@ -83,7 +84,7 @@ impl SegmentHeader {
     /// Reads a segment's first bytes: [`HEADER_BYTES_MAX`] of them, or all there are.
     pub(super) fn parse(bytes: &[u8]) -> Parsed {
         Self::newer(bytes).map_or_else(
-            || Self::parse_version_1(bytes).map_or(Parsed::Unreadable, Parsed::Header),
+            || Self::parse_known(bytes).map_or(Parsed::Unreadable, Parsed::Header),
             Parsed::Newer,
         )
     }
@@ -94,12 +95,13 @@ impl SegmentHeader {
         (version > VERSION).then_some(version)
     }
 
-    fn parse_version_1(bytes: &[u8]) -> Option<Self> {
+    /// Versions 1 and 2 have the same header.
+    fn parse_known(bytes: &[u8]) -> Option<Self> {
         let fixed = bytes.get(..SOURCE_AT)?;
+        let version = u32_at(fixed, VERSION_AT);
         let source_bytes = u32_at(fixed, SOURCE_BYTES_AT) as usize;
-        let sound = fixed.starts_with(&MAGIC)
-            && u32_at(fixed, VERSION_AT) == VERSION
-            && source_bytes <= SOURCE_BYTES_MAX;
+        let sound =
+            fixed.starts_with(&MAGIC) && (1..=VERSION).contains(&version) && source_bytes <= SOURCE_BYTES_MAX;
         if !sound {
             return None;
         }
@@ -110,7 +112,7 @@ impl SegmentHeader {
         }
         let epoch = Epoch::from_bytes(*fixed[EPOCH_AT..].first_chunk()?);
         let source = str::from_utf8(&header[SOURCE_AT..hash_at]).ok()?.to_owned();
-        Some(Self { epoch, number: u64_at(fixed, NUMBER_AT), source })
+        Some(Self { version, epoch, number: u64_at(fixed, NUMBER_AT), source })
     }
 }
 
@@ -129,8 +131,9 @@ mod tests {
 
     use super::*;
 
-    fn header() -> SegmentHeader {
-        SegmentHeader { epoch: Epoch::from_bytes([7; 16]), number: 0x1234, source: "ads-web1".to_owned() }
+    fn header(version: u32) -> SegmentHeader {
+        let (epoch, source) = (Epoch::from_bytes([7; 16]), "ads-web1".to_owned());
+        SegmentHeader { version, epoch, number: 0x1234, source }
     }
 
     #[test]
@@ -150,24 +153,27 @@ mod tests {
 
     #[test]
     fn headers_are_read_as_they_were_written_and_refused_when_cut_or_changed() {
-        let bytes = header().to_bytes();
-        assert_eq!(SegmentHeader::parse(&bytes), Parsed::Header(header()));
-        assert_eq!(bytes.len(), header().len());
-        for end in 0..bytes.len() {
-            assert_eq!(SegmentHeader::parse(&bytes[..end]), Parsed::Unreadable, "{end} bytes");
-        }
-        for at in 0..bytes.len() {
-            let mut flipped = bytes.clone();
-            flipped[at] ^= 0x10;
-            assert!(!matches!(SegmentHeader::parse(&flipped), Parsed::Header(_)), "byte {at}");
+        for version in [1, 2] {
+            let bytes = header(version).to_bytes();
+            assert_eq!(SegmentHeader::parse(&bytes), Parsed::Header(header(version)));
+            assert_eq!(bytes.len(), header(version).len());
+            for end in 0..bytes.len() {
+                assert_eq!(SegmentHeader::parse(&bytes[..end]), Parsed::Unreadable, "{end} bytes");
+            }
+            for (at, bit) in (0..bytes.len()).flat_map(|at| (0..8).map(move |bit| (at, bit))) {
+                let mut flipped = bytes.clone();
+                flipped[at] ^= 1 << bit;
+                let parsed = SegmentHeader::parse(&flipped);
+                assert!(!matches!(parsed, Parsed::Header(_)), "byte {at}, bit {bit}: {parsed:?}");
+            }
         }
     }
 
     #[test]
     fn a_later_version_is_told_from_damage() {
-        let mut bytes = header().to_bytes();
-        bytes[VERSION_AT] = 2;
-        assert_eq!(SegmentHeader::parse(&bytes), Parsed::Newer(2));
+        let mut bytes = header(VERSION).to_bytes();
+        bytes[VERSION_AT] = 3;
+        assert_eq!(SegmentHeader::parse(&bytes), Parsed::Newer(3));
         bytes[VERSION_AT] = 0;
         assert_eq!(SegmentHeader::parse(&bytes), Parsed::Unreadable);
     }

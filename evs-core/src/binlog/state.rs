@@ -10,7 +10,7 @@ use super::{
 use crate::{
     batch::{Epoch, escape, unescape},
     statistic::Schema,
-    tail::Frontier,
+    tail::{Frontier, Inventory},
 };
 
 /// What a binlog says, all in all: how far everything is.
@@ -34,6 +34,10 @@ pub struct State {
     pub statistics: BTreeMap<String, StatisticState>,
     /// The registered sinks, by name: how far each has a statistic's batches.
     pub sinks: BTreeMap<String, BTreeMap<String, SinkMark>>,
+    /// The source's files beside the open ones. `None` if no commit has said anything of them yet, as in a
+    /// binlog that version 1 wrote.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub files: Option<Inventory>,
 }
 
 /// How far a sink has the batches of one statistic.
@@ -149,6 +153,7 @@ impl State {
             rejected: Arc::new([]),
             statistics: BTreeMap::new(),
             sinks: BTreeMap::new(),
+            files: None,
         }
     }
 
@@ -193,6 +198,10 @@ impl State {
             Event::Register(mark) => self.register(mark),
             Event::Forget(forget) => {
                 self.sinks.remove(&forget.sink);
+                Ok(())
+            }
+            Event::Files(change) => {
+                self.files.get_or_insert_with(Inventory::default).apply(change);
                 Ok(())
             }
         }

@@ -26,6 +26,8 @@ pub(super) enum Durability {
 pub(super) struct Writer {
     pub(super) disk: Arc<dyn Disk>,
     pub(super) file: Arc<dyn DiskFile>,
+    /// The segment's format version. Nothing is appended to a segment of an older one.
+    pub(super) version: u32,
     pub(super) number: u64,
     /// Where the frames behind the snapshot begin.
     pub(super) begin: u64,
@@ -38,7 +40,8 @@ impl Writer {
     /// Makes a segment that begins with `state`. It is durable when this returns.
     pub(super) fn create(disk: &Arc<dyn Disk>, number: u64, state: &State) -> Result<Self, BinlogError> {
         let name = segment::name(number);
-        let header = SegmentHeader { epoch: state.epoch, number, source: state.source.clone() };
+        let version = segment::VERSION;
+        let header = SegmentHeader { version, epoch: state.epoch, number, source: state.source.clone() };
         let mut bytes = header.to_bytes();
         let mut frames = Frames::default();
         push_snapshot(&mut frames, state);
@@ -53,7 +56,7 @@ impl Writer {
             return Err(room_error("write", &**disk, &name)(error));
         }
         let end = bytes.len() as u64;
-        let mut writer = Self { disk: Arc::clone(disk), file, number, begin: end, end, synced: 0 };
+        let mut writer = Self { disk: Arc::clone(disk), file, version, number, begin: end, end, synced: 0 };
         writer.sync()?;
         disk.sync().map_err(io_error("sync", &**disk, ""))?;
         Ok(writer)

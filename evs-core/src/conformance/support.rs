@@ -82,6 +82,7 @@ impl Stream {
 fn frontier(sequence: u64) -> Frontier {
     let mark = |number, name: &str| FileMark {
         number,
+        start: number,
         offset: sequence.wrapping_mul(100),
         size: u64::MAX,
         device: u64::MAX - 1,
@@ -89,6 +90,7 @@ fn frontier(sequence: u64) -> Frontier {
         modified: -1,
         head: crate::tail::Digest::of(name.as_bytes()),
         tail: crate::tail::Digest::of(&sequence.to_le_bytes()),
+        is_rotated: true,
         path: format!("/var/log/nginx/ä'\"\\{name}"),
     };
     Frontier { files: vec![mark(1, "access.log.1"), mark(2, "access.log")] }

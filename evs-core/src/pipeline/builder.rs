@@ -15,7 +15,7 @@ use crate::{
     sink::Sink,
     statistic::{MeasureKind, Statistic},
     status::Board,
-    tail::{Begin, OnGone, TailOptions},
+    tail::{Begin, OnChanged, OnGone, OnUnreadable, TailOptions},
 };
 
 /// What to do when a sink has counts of the source that this state directory has not made.
@@ -53,6 +53,9 @@ pub struct PipelineBuilder {
     state_dir: Option<PathBuf>,
     begin: Begin,
     on_gone: OnGone,
+    on_changed: OnChanged,
+    on_unreadable: OnUnreadable,
+    olddir: Option<PathBuf>,
     grace: Duration,
     line_bytes_max: u64,
     workers: usize,
@@ -60,6 +63,7 @@ pub struct PipelineBuilder {
     poll_every: Duration,
     drain_timeout: Duration,
     sink_timeout: Duration,
+    cut_bytes_max: u64,
     spool_bytes_max: u64,
     segment_bytes_max: u64,
     keep_acknowledged: Duration,
@@ -80,6 +84,9 @@ impl PipelineBuilder {
             state_dir: None,
             begin: Begin::Start,
             on_gone: OnGone::Stop,
+            on_changed: OnChanged::Stop,
+            on_unreadable: OnUnreadable::Stop,
+            olddir: None,
             grace: Duration::from_secs(10),
             line_bytes_max: 1 << 20,
             workers: 1,
@@ -87,6 +94,7 @@ impl PipelineBuilder {
             poll_every: Duration::from_millis(250),
             drain_timeout: Duration::from_secs(10),
             sink_timeout: Duration::from_secs(300),
+            cut_bytes_max: 1 << 30,
             spool_bytes_max: 1 << 30,
             segment_bytes_max: 64 << 20,
             keep_acknowledged: Duration::from_secs(600),
@@ -98,6 +106,11 @@ impl PipelineBuilder {
     }
 
     /// The log to follow, through all its rotations. It need not exist yet. Required.
+    ///
+    /// Rotated files are found beside it and, if it is a symbolic link, beside the file that it leads to; in another
+    /// directory, if [`olddir`](Self::olddir) names it. A name with times in it, in the letters of `strftime`
+    /// (`access.%Y-%m-%d.log`), stands for a log without a live file, as cronolog and rotatelogs write it: each file is
+    /// followed until the next one has lines.
     pub fn tail(mut self, log: impl AsRef<Path>) -> Self {
         self.log = Some(log.as_ref().to_owned());
         self
@@ -145,7 +158,26 @@ impl PipelineBuilder {
         self
     }
 
-    /// How long a rotated file must not have grown before it is let go: 10 s by default. Longer than the
+    /// What to do when a file begins like one that was read, and does not have the bytes that were read of it; by
+    /// default to stop.
+    pub fn on_changed(mut self, on_changed: OnChanged) -> Self {
+        self.on_changed = on_changed;
+        self
+    }
+
+    /// What to do when a rotated file that may be unread cannot be decompressed; by default to stop.
+    pub fn on_unreadable(mut self, on_unreadable: OnUnreadable) -> Self {
+        self.on_unreadable = on_unreadable;
+        self
+    }
+
+    /// A further directory in which rotated files are, as logrotate's `olddir`; relative to that of the log.
+    pub fn olddir(mut self, directory: impl AsRef<Path>) -> Self {
+        self.olddir = Some(directory.as_ref().to_owned());
+        self
+    }
+
+    /// How long a rotated file must not have grown before it is closed: 10 s by default. Longer than the
     /// `flush=` of nginx's `access_log`, and than its workers take to reopen.
     pub fn grace(mut self, grace: Duration) -> Self {
         self.grace = grace;
@@ -189,6 +221,13 @@ impl PipelineBuilder {
     /// batch takes, or that batch is never delivered.
     pub fn sink_timeout(mut self, timeout: Duration) -> Self {
         self.sink_timeout = timeout;
+        self
+    }
+
+    /// How many bytes of the log are read at most before every statistic is cut, whatever its flush interval: 1 GiB
+    /// by default, 1 MiB or more. At first it is 64 MiB, so that a process that is killed again and again gets on.
+    pub fn cut_bytes_max(mut self, bytes: u64) -> Self {
+        self.cut_bytes_max = bytes;
         self
     }
 
@@ -293,6 +332,9 @@ impl PipelineBuilder {
         let tail = TailOptions {
             begin: self.begin,
             on_gone: self.on_gone,
+            on_changed: self.on_changed,
+            on_unreadable: self.on_unreadable,
+            olddir: self.olddir,
             grace: self.grace,
             line_bytes_max: self.line_bytes_max,
             ..TailOptions::new(log)
@@ -313,6 +355,7 @@ impl PipelineBuilder {
             sink_timeout: self.sink_timeout,
             spool_bytes_max: self.spool_bytes_max,
             rejected_bytes_max: self.rejected_bytes_max,
+            cut_bytes_max: self.cut_bytes_max,
             keep_samples: self.keep_samples,
             lost_state: self.lost_state,
             new_sinks: self.new_sinks,
@@ -337,6 +380,12 @@ impl PipelineBuilder {
             "line_bytes_max",
             self.line_bytes_max.to_string(),
             "1 KiB to 64 MiB, in bytes",
+        )?;
+        check(
+            self.cut_bytes_max >= 1 << 20,
+            "cut_bytes_max",
+            self.cut_bytes_max.to_string(),
+            "1 MiB or more, in bytes",
         )?;
         check(
             self.segment_bytes_max >= 4096,

@@ -23,7 +23,7 @@ use crate::{
     describe, disk,
     statistic::Schema,
     status::Board,
-    tail::Frontier,
+    tail::{Frontier, InventoryChange},
 };
 
 /// How long to wait before a full disk is tried again.
@@ -74,6 +74,8 @@ pub(super) struct Whole {
     names: Arc<Frontier>,
     /// Whether finished files leave all positions with this cut.
     retires: bool,
+    /// What has changed of the files that are known.
+    files: InventoryChange,
 }
 
 /// The committer's state.
@@ -220,12 +222,13 @@ impl Committer {
             rejected: tally.samples.into_iter().map(binlog::RejectedLine::from).collect(),
             names: cut.names,
             retires: cut.retires,
+            files: cut.files,
         })
     }
 
     /// A whole cut as a commit behind all earlier ones.
     fn commit_of(&self, whole: Whole) -> Commit {
-        let Whole { frontier, totals, mut rows, rejected, retires, .. } = whole;
+        let Whole { frontier, totals, mut rows, rejected, retires, files, .. } = whole;
         let state = self.binlog.state();
         // A statistic that is new begins where its source does.
         for schema in &self.statistics {
@@ -259,7 +262,7 @@ impl Committer {
                 binlog::Cut { schema, from: Arc::clone(&known.to), to: Arc::clone(&frontier), rows }
             }));
         }
-        Commit { ledger, cuts, rejected, predecessors: Vec::new() }
+        Commit { ledger, cuts, rejected, predecessors: Vec::new(), files: Some(files) }
     }
 
     /// Appends what waits, as long as there is room on the disk.

@@ -88,6 +88,7 @@ struct Config {
     sink_timeout: Duration,
     spool_bytes_max: u64,
     rejected_bytes_max: u64,
+    cut_bytes_max: u64,
     keep_samples: bool,
     lost_state: LostState,
     new_sinks: SinkStart,

@@ -15,7 +15,10 @@ use crate::{
     Error,
     aggregate::{Part, Skip, Worker},
     status::{Board, unix_now},
-    tail::{Chunk, ChunkKind, Frontier, LogHandle, TailError, TailEvent, TailOptions, Tailer},
+    tail::{
+        Chunk, ChunkKind, Frontier, Inventory, InventoryChange, LogHandle, OnChanged, OnGone, OnUnreadable,
+        TailError, TailEvent, TailOptions, Tailer,
+    },
 };
 
 /// Cuts begun and not yet committed. With two, one is merged and written while the next one's rows gather.
@@ -26,6 +29,11 @@ const POLL_BUSY: Duration = Duration::from_millis(100);
 const SETTLE_TIME: Duration = Duration::from_secs(3);
 /// How often the log is looked at meanwhile.
 const SETTLE_PAUSE: Duration = Duration::from_millis(50);
+/// How often finished files leave all positions, unless the room that they take is needed earlier.
+const RETIRE_EVERY: Duration = Duration::from_secs(1);
+/// After so many bytes the first cut comes that no flush interval asks for, so that a process that never lives as long
+/// as a flush interval gets on all the same. The next ones come after four times as many each.
+const FIRST_CUT_BYTES: u64 = 64 << 20;
 /// How often rates are sampled.
 const RATES_EVERY: Duration = Duration::from_secs(1);
 
@@ -53,6 +61,8 @@ pub(super) struct Cut {
     pub(super) retires: bool,
     /// Bytes that vanished unread since the last cut.
     pub(super) lost_bytes: u64,
+    /// What has changed of the files that are known.
+    pub(super) files: InventoryChange,
 }
 
 /// One statistic's timetable.
@@ -83,10 +93,16 @@ pub(super) struct Reader {
     cuts: u64,
     lost_bytes: u64,
     next_rates: Instant,
+    next_retire: Instant,
+    /// Bytes handed out since every statistic was cut.
+    bytes: u64,
+    /// After how many of them every statistic is cut.
+    cut_bytes: u64,
+    cut_bytes_max: u64,
+    /// Whether everything that was there at the start has been handed out, and cut.
+    has_caught_up: bool,
     /// Since when looking at the log fails in a way that may pass.
     unsettled_since: Option<Instant>,
-    /// Whether there was any file to read.
-    has_opened: bool,
 }
 
 /// What a reader is made of.
@@ -102,6 +118,9 @@ pub(super) struct ReaderParts {
     pub(super) flush_every: Vec<Duration>,
     /// How far each statistic has counted, and at the end of the list all together; empty for a new source.
     pub(super) counted: Vec<Frontier>,
+    /// The files that are known beside those.
+    pub(super) inventory: Option<Inventory>,
+    pub(super) cut_bytes_max: u64,
 }
 
 impl Reader {
@@ -110,17 +129,29 @@ impl Reader {
     /// `None` if the run is to stop before it was found.
     pub(super) fn open(parts: ReaderParts, options: &TailOptions) -> Result<Option<Self>, Error> {
         let started = Instant::now();
+        // What the caller allows is not done before a rotation under way would have ended.
+        let strict = TailOptions {
+            on_gone: OnGone::Stop,
+            on_changed: OnChanged::Stop,
+            on_unreadable: OnUnreadable::Stop,
+            ..options.clone()
+        };
         let tailer = loop {
             // Without any position, this begins with a new source.
-            match Tailer::resume(options.clone(), &parts.counted, Instant::now()) {
+            let inventory = parts.inventory.as_ref();
+            let is_settling = started.elapsed() < SETTLE_TIME;
+            let options = if is_settling { &strict } else { options };
+            match Tailer::resume(options.clone(), &parts.counted, inventory, Instant::now()) {
                 Err(_) if parts.control.is_reading_stopped() => return Ok(None),
-                Err(error) if error.may_pass() && started.elapsed() < SETTLE_TIME => {
+                Err(error) if error.may_pass() && is_settling => {
                     parts.control.wake.wait(SETTLE_PAUSE);
                 }
                 Err(source) => return Err(Error::Log { name: parts.source, source }),
                 Ok(tailer) => break tailer,
             }
         };
+        let mut tailer = tailer;
+        tailer.set_options(options);
         Ok(Some(Self::new(parts, tailer, options.path.clone())))
     }
 
@@ -143,8 +174,12 @@ impl Reader {
             cuts: 0,
             lost_bytes: 0,
             next_rates: now,
+            next_retire: now,
+            bytes: 0,
+            cut_bytes: FIRST_CUT_BYTES.min(parts.cut_bytes_max),
+            cut_bytes_max: parts.cut_bytes_max,
+            has_caught_up: false,
             unsettled_since: None,
-            has_opened: false,
         }
     }
 
@@ -186,8 +221,9 @@ impl Reader {
                 self.give_out(chunk);
                 continue;
             }
-            if self.to_end && self.unsettled_since.is_none() && self.tailer.is_at_end() {
-                if !self.has_opened {
+            self.cut_when_caught_up();
+            if self.to_end && self.unsettled_since.is_none() && self.is_at_end()? {
+                if !self.tailer.has_found_any() {
                     return Err(Error::Setting {
                         setting: "tail".to_owned(),
                         value: self.path.display().to_string(),
@@ -200,6 +236,13 @@ impl Reader {
         }
         self.cut_everything();
         Ok(())
+    }
+
+    /// Whether there is nothing more to read, as of another look at all files.
+    fn is_at_end(&mut self) -> Result<bool, Error> {
+        let is_at_end = self.tailer.check_end(Instant::now());
+        self.note_events();
+        is_at_end.map_err(|error| self.log_error(error))
     }
 
     /// Whether nothing may be handed out for now.
@@ -229,16 +272,24 @@ impl Reader {
 
     fn poll(&mut self, now: Instant) -> Result<(), Error> {
         let polled = self.tailer.poll(now);
+        self.note_events();
+        match polled {
+            Ok(()) => self.unsettled_since = None,
+            // Other errors the tailer does not tell before they have lasted.
+            Err(error @ TailError::Io { .. }) if error.may_pass() && self.is_settling(now) => {}
+            Err(error) => return Err(self.log_error(error)),
+        }
+        let backlog = self.tailer.backlog();
+        self.board.behind_bytes.store(backlog.bytes, Relaxed);
+        self.board.behind_files.store(backlog.files, Relaxed);
+        self.board.is_behind_estimated.store(backlog.is_estimated, Relaxed);
+        Ok(())
+    }
+
+    fn note_events(&mut self) {
         for event in self.tailer.take_events() {
             self.note(&event);
         }
-        match polled {
-            Ok(()) => self.unsettled_since = None,
-            Err(error) if error.may_pass() && self.is_settling(now) => {}
-            Err(error) => return Err(self.log_error(error)),
-        }
-        self.board.behind_bytes.store(self.tailer.behind(), Relaxed);
-        Ok(())
     }
 
     /// Whether errors of the log have not lasted long enough to be believed.
@@ -249,12 +300,14 @@ impl Reader {
     fn note(&mut self, event: &TailEvent) {
         let lost = event.lost();
         match event {
-            _ if lost > 0 => tracing::error!(source = self.source, lost, "{event}"),
+            _ if event.is_loss() => tracing::error!(source = self.source, lost, "{event}"),
             TailEvent::Unreadable { .. } => tracing::error!(source = self.source, "{event}"),
-            TailEvent::Waiting { .. } => tracing::warn!(source = self.source, "{event}"),
+            TailEvent::Waiting { .. }
+            | TailEvent::Gone { .. }
+            | TailEvent::Olddir { .. }
+            | TailEvent::Presumed { .. } => tracing::warn!(source = self.source, "{event}"),
             _ => tracing::info!(source = self.source, "{event}"),
         }
-        self.has_opened |= matches!(event, TailEvent::Opened { .. });
         self.lost_bytes += lost;
         self.board.lost_bytes.fetch_add(lost, Relaxed);
         self.board.rest().last_event = Some(event.to_string());
@@ -267,6 +320,7 @@ impl Reader {
     /// Hands a chunk to a worker that has room.
     fn give_out(&mut self, chunk: Chunk) {
         let skip = self.skip(&chunk);
+        self.bytes += chunk.end - chunk.start;
         for (at, timetable) in self.timetables.iter_mut().enumerate() {
             timetable.is_dirty |= !skip.as_ref().is_some_and(|skip| skip.statistics[at]);
         }
@@ -293,10 +347,17 @@ impl Reader {
     }
 
     fn cut_what_is_due(&mut self, now: Instant) {
-        if self.tailer.has_retired() {
-            self.retire();
-        }
         if self.cuts_under_way() >= CUTS_MAX {
+            return;
+        }
+        if self.tailer.has_retired() && (self.tailer.is_full() || now >= self.next_retire) {
+            self.retire();
+            self.next_retire = now + RETIRE_EVERY;
+            return;
+        }
+        if self.bytes >= self.cut_bytes {
+            self.cut_bytes = self.cut_bytes.saturating_mul(4).min(self.cut_bytes_max);
+            self.cut_everything();
             return;
         }
         let due: Vec<usize> = (0..self.timetables.len())
@@ -319,7 +380,17 @@ impl Reader {
         self.cut_with((0..self.timetables.len()).collect(), handles, Some(names));
     }
 
+    /// Cuts what was there at the start, once it has been handed out: a process that is killed sooner than its
+    /// statistics are due gets on all the same.
+    fn cut_when_caught_up(&mut self) {
+        if !self.has_caught_up && self.tailer.is_at_end() && self.cuts_under_way() < CUTS_MAX {
+            self.has_caught_up = true;
+            self.cut_everything();
+        }
+    }
+
     fn cut_everything(&mut self) {
+        self.bytes = 0;
         let dirty = (0..self.timetables.len()).filter(|&at| self.timetables[at].is_dirty).collect::<Vec<_>>();
         if !dirty.is_empty() || self.lost_bytes > 0 {
             self.cut(dirty);
@@ -359,6 +430,7 @@ impl Reader {
             retires: retired.is_some(),
             names: retired.unwrap_or_else(|| Arc::clone(&frontier)),
             lost_bytes: std::mem::take(&mut self.lost_bytes),
+            files: self.tailer.take_change(),
         };
         if self.counted.iter().all(|counted| counted.join(&frontier) == *frontier) {
             self.counted.clear();

@@ -37,11 +37,10 @@ use crate::{
     disk::RealDisk,
     sink::{Sink, SinkError},
     status::{Board, Phase},
-    tail::{Frontier, TailError, Wake},
+    tail::{Frontier, Inventory, TailError, Wake},
 };
 
-/// How often a run begins again because the log was truncated under it. A log that is truncated more often
-/// than that is not one that can be followed.
+/// How often in a row a run begins again because the log was truncated under it, without anything committed between.
 const RESTARTS_MAX: u32 = 100;
 /// How long it waits before it does.
 const RESTART_PAUSE: Duration = Duration::from_millis(200);
@@ -75,13 +74,16 @@ impl Pipeline {
         let mut binlog = Some(self.take_binlog().ok_or(Error::AlreadyRun)?);
         let started = Instant::now();
         let before = binlog.as_ref().map_or_else(Totals::default, |binlog| binlog.state().ledger.totals);
-        let mut restarts = RESTARTS_MAX;
+        let (mut lines, mut restarts) = (before.lines, RESTARTS_MAX);
         loop {
             let opened = match binlog.take() {
                 Some(opened) => opened,
                 None => self.reopen()?,
             };
             let totals = opened.state().ledger.totals;
+            if totals.lines > lines {
+                (lines, restarts) = (totals.lines, RESTARTS_MAX);
+            }
             self.board.go_back(totals.since(&before));
             match self.run_once(opened, &mut stopped, to_end).await {
                 Err(Error::Log { source: error @ TailError::Shrunk { .. }, .. }) if restarts > 0 => {
@@ -140,8 +142,9 @@ impl Pipeline {
             deliveries.start(delivery);
         }
         let counted = counted(&self.config, binlog.state());
+        let inventory = binlog.state().files.clone();
         let mut committing = self.start_committing(binlog, commits, messages, &control)?;
-        let mut reading = self.start_reading(counted, &committer, &control, to_end);
+        let mut reading = self.start_reading((counted, inventory), &committer, &control, to_end);
 
         deliveries.watch_while(reading.ended(stopped, &control), &control).await;
 
@@ -182,7 +185,7 @@ impl Pipeline {
     /// Starts the threads that read, parse and aggregate.
     fn start_reading(
         &self,
-        counted: Vec<Frontier>,
+        (counted, inventory): (Vec<Frontier>, Option<Inventory>),
         committer: &mpsc::Sender<Message>,
         control: &Arc<Control>,
         to_end: bool,
@@ -211,6 +214,8 @@ impl Pipeline {
             committer: committer.clone(),
             flush_every,
             counted,
+            inventory,
+            cut_bytes_max: config.cut_bytes_max,
         };
         let tail = config.tail.clone();
         let reader = Thread::start("evs-reader", control, move || match Reader::open(parts, &tail)? {

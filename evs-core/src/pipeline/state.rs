@@ -118,7 +118,7 @@ impl Pipeline {
         let new = self.schemas().filter(|schema| !state.statistics.contains_key(&schema.statistic));
         let cuts: Vec<_> = new.map(|schema| nothing_up_to(schema, ledger)).collect();
         // A new source's first commit comes when its log has been found.
-        if !cuts.is_empty() && !ledger.files.is_empty() {
+        if !cuts.is_empty() && (state.files.is_some() || !ledger.files.is_empty()) {
             restate(binlog, cuts, Vec::new())?;
         }
         let state = binlog.state();
@@ -182,7 +182,7 @@ fn restate(binlog: &mut Binlog, cuts: Vec<Cut>, predecessors: Vec<Epoch>) -> Res
     }
     // The file of rejected lines is not written yet: what belongs into it stays as it is.
     let rejected = Arc::clone(&binlog.state().rejected);
-    Ok(binlog.commit(&Commit { ledger, cuts, rejected, predecessors })?)
+    Ok(binlog.commit(&Commit { ledger, cuts, rejected, predecessors, files: None })?)
 }
 
 fn position(frontier: &Frontier) -> Option<(u64, u64)> {

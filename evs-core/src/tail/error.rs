@@ -24,7 +24,11 @@ pub enum TailError {
         path: PathBuf,
     },
     /// A compressed file cannot be decompressed to its end, and there is no plain one beside it.
-    #[error("{} is damaged or incomplete", path.display())]
+    #[error(
+        "{} may be unread and cannot be decompressed; decompress it beside itself, repair it, move it away, or \
+         leave it out with `on_unreadable(OnUnreadable::Skip)`",
+        path.display()
+    )]
     Damaged {
         /// The compressed file.
         path: PathBuf,
@@ -32,9 +36,12 @@ pub enum TailError {
         source: io::Error,
     },
     /// A file that was not read to its end is gone, or was shortened with nothing left of its bytes.
-    #[error("file {number}, last known as {path}, is gone: read to byte {offset} of at least {size}")]
+    #[error(
+        "file {number}, last known as {path}, is gone: read to byte {offset} of at least {size}; bring it back, \
+         name the directory it was moved to with `olddir`, or go on without it with `on_gone(OnGone::Continue)`"
+    )]
     Gone {
-        /// Its number within the source.
+        /// Its number within the source; 0 if nothing of it was read.
         number: u64,
         /// The path by which it was last known.
         path: String,
@@ -44,10 +51,12 @@ pub enum TailError {
         size: u64,
     },
     /// A file begins like the one that was read, but does not have the bytes that were read before
-    /// `offset`: lost in a power cut, restored from a backup, or written anew. Whether its lines were
-    /// counted cannot be told.
+    /// `offset`: lost in a power cut, restored from a backup, or written again. It cannot be told whether its
+    /// lines were counted.
     #[error(
-        "{} begins like file {number}, but not with the bytes that were read before byte {offset}; it has {size}",
+        "{} begins like file {number}, but not with the bytes that were read before byte {offset}; it has {size}; \
+         bring the file back that was read, or decide about this one: `on_changed(OnChanged::Skip)` takes its \
+         lines for counted, `OnChanged::ReadAgain` counts them all",
         path.display()
     )]
     Changed {
@@ -59,6 +68,44 @@ pub enum TailError {
         offset: u64,
         /// How long the file is now.
         size: u64,
+    },
+    /// Two files have the bytes that were read of one, and differ after them.
+    #[error(
+        "{} and {} both begin with the bytes that were read of {path}, and differ after them; move away the one \
+         that is not the log's",
+        one.display(),
+        other.display()
+    )]
+    Ambiguous {
+        /// The path by which the file was last known.
+        path: String,
+        /// A file with its bytes.
+        one: PathBuf,
+        /// Another one.
+        other: PathBuf,
+    },
+    /// A file was found again in another directory, in which there are others that may not have been read.
+    #[error(
+        "{} was moved to {}, where {} may be unread as well; name that directory with `olddir`",
+        found.display(),
+        directory.display(),
+        other.display()
+    )]
+    Olddir {
+        /// The directory.
+        directory: PathBuf,
+        /// The file that was found again.
+        found: PathBuf,
+        /// A file that may be unread.
+        other: PathBuf,
+    },
+    /// There are too many files beside the log to remember each of them.
+    #[error("more than {most} files belong to {}; move old ones away", path.display())]
+    TooMany {
+        /// The log's path.
+        path: PathBuf,
+        /// How many may be known.
+        most: usize,
     },
     /// A frontier needs a file of which no frontier says what it is.
     #[error("file {number} of the source is needed, but in no frontier")]
@@ -80,12 +127,21 @@ pub enum TailError {
 }
 
 impl TailError {
-    /// Whether looking again may help: a rotation under way makes files come and go between two looks.
+    /// Whether looking again may help when files were looked for: a rotation under way makes them come and go
+    /// between two looks.
     pub(crate) fn may_pass(&self) -> bool {
         match self {
-            Self::Io { source, .. } => source.kind() == io::ErrorKind::NotFound,
-            Self::Gone { .. } | Self::Damaged { .. } | Self::Changed { .. } => true,
-            Self::NotRegular { .. } | Self::Forgotten { .. } | Self::Shrunk { .. } => false,
+            Self::Io { source, .. } => {
+                matches!(source.kind(), io::ErrorKind::NotFound | io::ErrorKind::ResourceBusy)
+            }
+            Self::Gone { .. }
+            | Self::Damaged { .. }
+            | Self::Changed { .. }
+            | Self::Ambiguous { .. }
+            | Self::Olddir { .. } => true,
+            Self::NotRegular { .. } | Self::Forgotten { .. } | Self::Shrunk { .. } | Self::TooMany { .. } => {
+                false
+            }
         }
     }
 

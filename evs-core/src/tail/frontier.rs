@@ -43,6 +43,9 @@ mod hex {
 pub struct FileMark {
     /// The file's number within its source: 1 for the first, in the order in which files are read.
     pub number: u64,
+    /// Where reading began in the file: bytes before it are not this number's.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub start: u64,
     /// Where reading goes on: the start of a line, as an offset into the uncompressed bytes.
     pub offset: u64,
     /// How long the file was when last looked at, uncompressed; never less than `offset`.
@@ -57,8 +60,15 @@ pub struct FileMark {
     pub head: Digest,
     /// The last bytes before `offset`: up to [`FileMark::TAIL_BYTES_MAX`].
     pub tail: Digest,
+    /// Whether the file was no longer the live one when it was last looked at.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_rotated: bool,
     /// The path by which the file was last known, for messages.
     pub path: String,
+}
+
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 impl FileMark {
@@ -149,6 +159,7 @@ mod tests {
     fn frontier(files: &[(u64, u64)]) -> Frontier {
         let mark = |&(number, offset): &(u64, u64)| FileMark {
             number,
+            start: 0,
             offset,
             size: offset,
             device: 0,
@@ -156,6 +167,7 @@ mod tests {
             modified: 0,
             head: Digest::default(),
             tail: Digest::default(),
+            is_rotated: false,
             path: String::new(),
         };
         Frontier { files: files.iter().map(mark).collect() }
@@ -167,6 +179,23 @@ mod tests {
         frontier.files[0].head = Digest::of(b"head");
         assert_eq!(Frontier::from_json(&frontier.to_json()).unwrap(), frontier);
         assert!(Frontier::from_json(r#"{"files":[{"number":1}]}"#).is_err());
+    }
+
+    /// A batch's checksum covers this text, so that of an older binlog must stay as it was.
+    #[test]
+    fn json_has_the_fields_of_version_2_only_where_they_say_something() {
+        let mut frontier = frontier(&[(3, 10)]);
+        let older = concat!(
+            r#"{"files":[{"number":3,"offset":10,"size":10,"device":0,"inode":0,"modified":0,"#,
+            r#""head":{"len":0,"hash":"0000000000000000"},"tail":{"len":0,"hash":"0000000000000000"},"#,
+            r#""path":""}]}"#
+        );
+        assert_eq!(frontier.to_json(), older);
+        assert_eq!(Frontier::from_json(older).unwrap(), frontier);
+        (frontier.files[0].start, frontier.files[0].is_rotated) = (4, true);
+        let newer = frontier.to_json();
+        assert!(newer.contains(r#""start":4"#) && newer.contains(r#""is_rotated":true"#), "{newer}");
+        assert_eq!(Frontier::from_json(&newer).unwrap(), frontier);
     }
 
     fn any_frontier() -> impl Strategy<Value = Frontier> {

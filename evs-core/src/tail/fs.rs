@@ -12,6 +12,8 @@ use std::{
 
 use rustix::fs::OFlags;
 
+use super::names::directory_of;
+
 /// What the tailer asks of the file system. Any two calls may see different directories.
 pub trait LogFs: fmt::Debug + Send + Sync + 'static {
     /// The names in a directory, in no order.
@@ -20,7 +22,8 @@ pub trait LogFs: fmt::Debug + Send + Sync + 'static {
     /// What `path` stands for, symbolic links followed; `None` if it does not exist.
     fn stat(&self, path: &Path) -> io::Result<Option<Stat>>;
 
-    /// The file that the symbolic link `path` leads to; `None` if `path` is no link, or leads nowhere.
+    /// The path that the symbolic link `path` leads to, whether there is a file or not; `None` if `path` is no
+    /// link.
     fn link_target(&self, path: &Path) -> io::Result<Option<PathBuf>>;
 
     /// Opens a file for reading, without waiting for a writer if it is a pipe.
@@ -86,7 +89,11 @@ impl LogFs for RealFs {
             Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => false,
             Err(error) => return Err(error),
         };
-        Ok(if is_link { path.canonicalize().ok() } else { None })
+        if !is_link {
+            return Ok(None);
+        }
+        // Between two files of a rotation, a link leads nowhere.
+        path.canonicalize().or_else(|_| Ok(directory_of(path).join(path.read_link()?))).map(Some)
     }
 
     fn open(&self, path: &Path) -> io::Result<Box<dyn LogRead>> {

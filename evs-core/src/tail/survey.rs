@@ -1,19 +1,85 @@
+//! What of a file tells whether it is the one that was read.
+
 use std::{
-    io::{ErrorKind, Read},
+    io::{self, ErrorKind, Read},
+    path::Path,
     sync::Arc,
 };
 
-use super::{FileMark, LogHandle, TailError, handle::Packing, unzip::decoder};
+use super::{
+    Digest, FileMark, Fingerprint, LogHandle, TailError,
+    fs::LogFs,
+    packing::{decoder, decoder_with, unpack_error},
+};
 
-/// What of a file tells whether it is the one that was read.
+/// A file as it was opened a moment ago, with the bytes by which it is known.
 #[derive(Debug)]
+pub(super) struct Look {
+    pub(super) handle: Arc<LogHandle>,
+    /// Of the bytes as they stand in the file, compressed or not.
+    pub(super) raw: Fingerprint,
+    /// The first bytes, uncompressed. Empty for a compressed file until [`Look::unpack_head`].
+    pub(super) head: Vec<u8>,
+}
+
+impl Look {
+    /// Opens the file at `path` and looks at it. `None` if it is gone.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be read, is no regular file, or has shrunk meanwhile, which may pass.
+    pub(super) fn at(fs: &dyn LogFs, path: &Path) -> Result<Option<Self>, TailError> {
+        match LogHandle::open(fs, path) {
+            Ok(handle) => Self::of(Arc::new(handle)).map(Some),
+            Err(TailError::Io { source, .. }) if source.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    pub(super) fn of(handle: Arc<LogHandle>) -> Result<Self, TailError> {
+        let len = handle.stat()?.size;
+        let head = handle.read_range(0, len.min(FileMark::HEAD_BYTES_MAX as u64))?;
+        let tail = tail_before(&handle, len)?;
+        let is_whole = head.len() as u64 == len.min(FileMark::HEAD_BYTES_MAX as u64)
+            && tail.len() as u64 == len.min(FileMark::TAIL_BYTES_MAX as u64);
+        if !is_whole {
+            return Err(changing(handle.path()));
+        }
+        let raw = Fingerprint { len, head: Digest::of(&head), tail: Digest::of(&tail) };
+        let head = if handle.packing().is_plain() { head } else { Vec::new() };
+        Ok(Self { handle, raw, head })
+    }
+
+    /// Reads the first uncompressed bytes of a compressed file.
+    pub(super) fn unpack_head(&mut self) -> Result<(), TailError> {
+        if !self.handle.packing().is_plain() && self.head.is_empty() {
+            self.head = head_of(&self.handle)?;
+        }
+        Ok(())
+    }
+
+    /// The file's own bytes if it is plain.
+    pub(super) fn content(&self) -> Option<Fingerprint> {
+        self.handle.packing().is_plain().then_some(self.raw)
+    }
+
+    /// The bytes of a compressed file as they stand in it.
+    pub(super) fn packed(&self) -> Option<Fingerprint> {
+        (!self.handle.packing().is_plain()).then_some(self.raw)
+    }
+}
+
+/// All of a file, uncompressed.
+#[derive(Clone, Debug)]
 pub(super) struct Survey {
-    /// How long it is, uncompressed.
+    /// How long it is.
     pub(super) size: u64,
     /// Its first bytes, up to [`FileMark::HEAD_BYTES_MAX`].
     pub(super) head: Vec<u8>,
     /// The bytes before each offset that was asked for, up to [`FileMark::TAIL_BYTES_MAX`].
     pub(super) tails: Vec<Vec<u8>>,
+    /// The last bytes.
+    pub(super) end: Vec<u8>,
 }
 
 impl Survey {
@@ -23,23 +89,32 @@ impl Survey {
     ///
     /// [`TailError::Damaged`] if it cannot be.
     pub(super) fn of(handle: &Arc<LogHandle>, offsets: &[u64]) -> Result<Self, TailError> {
-        if handle.packing() != Packing::Plain {
+        if !handle.packing().is_plain() {
             return Self::decompress(handle, offsets);
         }
+        let size = handle.stat()?.size;
         let tails = offsets.iter().map(|offset| tail_before(handle, *offset)).collect::<Result<_, _>>()?;
-        Ok(Self { size: handle.stat()?.size, head: head_of(handle)?, tails })
+        let (head, end) = (head_of(handle)?, tail_before(handle, size)?);
+        let is_whole = head.len() as u64 >= size.min(FileMark::HEAD_BYTES_MAX as u64)
+            && end.len() as u64 == size.min(FileMark::TAIL_BYTES_MAX as u64);
+        if is_whole { Ok(Self { size, head, tails, end }) } else { Err(changing(handle.path())) }
+    }
+
+    /// The whole file by its bytes.
+    pub(super) fn content(&self) -> Fingerprint {
+        Fingerprint { len: self.size, head: Digest::of(&self.head), tail: Digest::of(&self.end) }
     }
 
     fn decompress(handle: &Arc<LogHandle>, offsets: &[u64]) -> Result<Self, TailError> {
-        let damaged = |source| TailError::Damaged { path: handle.path().to_owned(), source };
+        let damaged = |error| unpack_error(handle.path(), error);
         // What a decompressor makes of no bytes at all differs; none of them writes such a file.
         if handle.stat()?.size == 0 {
             return Err(damaged(ErrorKind::UnexpectedEof.into()));
         }
         let mut stops: Vec<(usize, u64)> = offsets.iter().copied().enumerate().collect();
         stops.sort_by_key(|(_, offset)| *offset);
-        let mut survey = Self { size: 0, head: Vec::new(), tails: vec![Vec::new(); offsets.len()] };
-        let mut tail = Vec::new();
+        let tails = vec![Vec::new(); offsets.len()];
+        let mut survey = Self { size: 0, head: Vec::new(), tails, end: Vec::new() };
         let mut decoder = decoder(handle).map_err(damaged)?;
         let mut piece = vec![0; 64 << 10];
         for (index, stop) in
@@ -55,26 +130,26 @@ impl Survey {
                 };
                 let wanted = FileMark::HEAD_BYTES_MAX.saturating_sub(survey.head.len()).min(count);
                 survey.head.extend_from_slice(&piece[..wanted]);
-                push_tail(&mut tail, &piece[..count]);
+                push_tail(&mut survey.end, &piece[..count]);
                 survey.size += count as u64;
             }
             if let Some(index) = index {
-                survey.tails[index].clone_from(&tail);
+                survey.tails[index].clone_from(&survey.end);
             }
         }
         Ok(survey)
     }
 }
 
-/// The first bytes of a file, up to [`FileMark::HEAD_BYTES_MAX`].
+/// The first uncompressed bytes of a file, up to [`FileMark::HEAD_BYTES_MAX`].
 pub(super) fn head_of(handle: &Arc<LogHandle>) -> Result<Vec<u8>, TailError> {
-    if handle.packing() == Packing::Plain {
+    if handle.packing().is_plain() {
         return handle.read_range(0, FileMark::HEAD_BYTES_MAX as u64);
     }
-    let damaged = |source| TailError::Damaged { path: handle.path().to_owned(), source };
+    let damaged = |error| unpack_error(handle.path(), error);
     let mut head = Vec::new();
     let most = FileMark::HEAD_BYTES_MAX as u64;
-    decoder(handle).map_err(damaged)?.take(most).read_to_end(&mut head).map_err(damaged)?;
+    decoder_with(handle, 4096).map_err(damaged)?.take(most).read_to_end(&mut head).map_err(damaged)?;
     Ok(head)
 }
 
@@ -90,4 +165,16 @@ pub(super) fn push_tail(tail: &mut Vec<u8>, bytes: &[u8]) {
     let surplus = (tail.len() + bytes.len()).saturating_sub(most);
     tail.drain(..surplus);
     tail.extend_from_slice(bytes);
+}
+
+/// Whether one of two beginnings begins with the other.
+pub(super) fn same_beginning(one: &[u8], other: &[u8]) -> bool {
+    let len = one.len().min(other.len());
+    len > 0 && one[..len] == other[..len]
+}
+
+/// A file changes while it is looked at: it has to be looked at again.
+pub(super) fn changing(path: &Path) -> TailError {
+    let source = io::Error::new(ErrorKind::ResourceBusy, "the files are being changed");
+    TailError::Io { op: "read", path: path.to_owned(), source }
 }

@@ -1,39 +1,14 @@
 use std::{
-    io::{self, BufReader, ErrorKind, Read},
+    io::{self, ErrorKind, Read},
     sync::Arc,
 };
 
-use flate2::bufread::MultiGzDecoder;
 use memchr::{memchr, memrchr};
 
-use super::{Chunk, ChunkKind, LogHandle, handle::Packing, options::Limits, survey::push_tail};
+use super::{Chunk, ChunkKind, LogHandle, options::Limits, packing::decoder, survey::push_tail};
 
-/// How many compressed bytes are read at once, and how many decompressed ones are skipped at once.
+/// How many decompressed bytes are skipped at once.
 const PIECE_BYTES: usize = 64 << 10;
-
-/// The decompressed bytes of a file, from the beginning.
-pub(super) fn decoder(handle: &Arc<LogHandle>) -> io::Result<Box<dyn Read + Send>> {
-    let file = BufReader::with_capacity(PIECE_BYTES, Cursor { handle: Arc::clone(handle), offset: 0 });
-    Ok(match handle.packing() {
-        Packing::Plain => Box::new(file),
-        Packing::Gzip => Box::new(MultiGzDecoder::new(file)),
-        Packing::Zstd => Box::new(zstd::Decoder::with_buffer(file)?),
-    })
-}
-
-/// A file's bytes by a cursor of its own.
-struct Cursor {
-    handle: Arc<LogHandle>,
-    offset: u64,
-}
-
-impl Read for Cursor {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let count = self.handle.read_at(buffer, self.offset)?;
-        self.offset += count as u64;
-        Ok(count)
-    }
-}
 
 /// Makes chunks of a compressed file, one after the other.
 pub(super) struct Unzip {

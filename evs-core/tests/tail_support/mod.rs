@@ -2,6 +2,8 @@
 
 #![allow(dead_code, unreachable_pub, missing_docs, reason = "shared by several tests")]
 
+pub mod sim;
+
 use std::{
     fs::{self, File, OpenOptions},
     io::Write,

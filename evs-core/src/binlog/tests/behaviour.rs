@@ -5,12 +5,19 @@ use std::{
 };
 
 use super::{
-    super::{Binlog, BinlogError, BinlogOptions, Commit, Contradiction, Cut},
-    world::{SMALL, frontier, ledger, open, rows, schema},
+    super::{
+        Binlog, BinlogError, BinlogOptions, Commit, Contradiction, Cut,
+        event::kind,
+        frame::{FrameHeader, Place},
+        segment,
+    },
+    fixture,
+    world::{SMALL, frontier, known_file, ledger, open, rows, schema},
 };
 use crate::{
     batch::Epoch,
     disk::{Fault, RealDisk, SimDisk},
+    tail::InventoryChange,
 };
 
 /// The binlog's next commit: so many rows of the statistic `hits`.
@@ -93,6 +100,70 @@ fn when_there_is_no_room_for_another_segment_the_commit_can_be_tried_again() {
     disk.set_room(None);
     binlog.commit(&again).unwrap();
     assert_eq!(segments(&disk).len(), 2);
+}
+
+#[test]
+fn a_binlog_of_version_1_is_opened_once_there_is_room_for_a_segment() {
+    let older = fixture::segments(1);
+    let disk = SimDisk::new();
+    older.iter().for_each(|(name, bytes)| disk.set_contents(name, bytes.clone()));
+    let bytes: usize = older.iter().map(|(_, bytes)| bytes.len()).sum();
+    for room in [0, 1, 100] {
+        disk.set_room(Some(bytes as u64 + room));
+        let error = open(&disk, SMALL).unwrap_err();
+        assert!(error.is_disk_full(), "{error}");
+        assert_eq!(segments(&disk).len(), older.len(), "nothing is left of the new one");
+        assert!(older.iter().all(|(name, bytes)| disk.contents(name).as_ref() == Some(bytes)));
+    }
+    disk.set_room(None);
+    assert_eq!(open(&disk, SMALL).unwrap().1.torn, None);
+    assert_eq!(segments(&disk).len(), older.len() + 1);
+}
+
+/// The kinds of the frames of a segment.
+fn kinds(disk: &SimDisk, number: u64) -> Vec<u8> {
+    let bytes = disk.contents(&segment::name(number)).unwrap();
+    let mut offset = segment::header_bytes(&bytes).unwrap() as u64;
+    let mut kinds = Vec::new();
+    while let Some(head) = bytes[offset as usize..].first_chunk() {
+        let header = FrameHeader::parse(head, Place { segment: number, offset }).unwrap();
+        kinds.push(header.kind);
+        offset += header.frame_bytes();
+    }
+    kinds
+}
+
+#[test]
+fn the_inventory_is_written_if_it_changes_or_was_not_known() {
+    use kind::{FILES, SETTLE, SNAPSHOT};
+    let disk = SimDisk::new();
+    let (mut binlog, _) = open(&disk, BinlogOptions::default()).unwrap();
+    let empty = InventoryChange::default;
+    let add = InventoryChange { removed: Vec::new(), added: [1, 2].map(|id| known_file(id, 0)).into() };
+    // What is removed goes first, so 2 stays, as another.
+    let replace = InventoryChange { removed: vec![2, 1], added: vec![known_file(2, 1)] };
+    let cases = [
+        ("nothing is said", None, None, vec![SETTLE]),
+        ("it becomes known", Some(empty()), Some(vec![]), vec![FILES, SETTLE]),
+        ("it is known and stays as it is", Some(empty()), Some(vec![]), vec![SETTLE]),
+        ("two are added", Some(add), Some(vec![known_file(1, 0), known_file(2, 0)]), vec![FILES, SETTLE]),
+        ("nothing is said again", None, Some(vec![known_file(1, 0), known_file(2, 0)]), vec![SETTLE]),
+        ("one goes, one is replaced", Some(replace), Some(vec![known_file(2, 1)]), vec![FILES, SETTLE]),
+        ("it stays as it is", Some(empty()), Some(vec![known_file(2, 1)]), vec![SETTLE]),
+    ];
+    let mut expected_kinds = vec![SNAPSHOT];
+    for (label, files, expected, new_kinds) in cases {
+        binlog.commit(&Commit { files, ..Commit::default() }).unwrap();
+        expected_kinds.extend(new_kinds);
+        assert_eq!(kinds(&disk, 1), expected_kinds, "{label}");
+        for reopened in [false, true] {
+            if reopened {
+                binlog = open(&disk, BinlogOptions::default()).unwrap().0;
+            }
+            let files = binlog.state().files.as_ref().map(|files| files.files().cloned().collect());
+            assert_eq!(files, expected, "{label}, reopened: {reopened}");
+        }
+    }
 }
 
 #[test]

@@ -4,20 +4,26 @@ use std::io::ErrorKind;
 
 use proptest::prelude::*;
 
-use super::world::{SMALL, Step, World, open};
-use crate::disk::Fault;
+use super::{
+    fixture,
+    world::{FilesStep, SMALL, Step, World, open},
+};
+use crate::{
+    binlog::{BinlogOptions, segment},
+    disk::Fault,
+};
 
-use Step::{Acknowledge, ComeBack, Commit, Forget, Redefine, Register, Reopen, Retain, Sync};
+use Step::{Acknowledge, ComeBack, Commit, CommitFiles, Forget, Redefine, Register, Reopen, Retain, Sync};
 
-const SCRIPT: [Step; 22] = [
+const SCRIPT: [Step; 24] = [
     Register(0),
     Commit([Some(3), Some(1)]),
-    Commit([Some(40), None]),
+    CommitFiles([Some(40), None], FilesStep { forgotten: 0, found: 3 }),
     Acknowledge(0, 0),
     Commit([None, Some(30)]),
     Register(1),
     Acknowledge(0, 1),
-    Commit([Some(0), Some(2)]),
+    CommitFiles([Some(0), Some(2)], FilesStep { forgotten: 1, found: 1 }),
     Redefine,
     Commit([Some(20), Some(20)]),
     Acknowledge(0, 0),
@@ -29,6 +35,8 @@ const SCRIPT: [Step; 22] = [
     Acknowledge(0, 1),
     Retain,
     Commit([Some(50), Some(50)]),
+    CommitFiles([None, None], FilesStep { forgotten: 3, found: 0 }),
+    CommitFiles([None, Some(1)], FilesStep { forgotten: 0, found: 1 }),
     Forget(1),
     Sync,
     Retain,
@@ -51,8 +59,7 @@ impl Aftermath {
 }
 
 /// Runs the script and returns whether the fault came up. Ends with everything checked.
-fn run(script: &[Step], call: usize, fault: Fault, aftermath: Aftermath) -> bool {
-    let mut world = World::new(SMALL);
+fn run(mut world: World, script: &[Step], call: usize, fault: Fault, aftermath: Aftermath) -> bool {
     world.disk.fail_call(call, fault);
     let mut failed = false;
     for step in script {
@@ -79,7 +86,7 @@ fn run(script: &[Step], call: usize, fault: Fault, aftermath: Aftermath) -> bool
 }
 
 fn every_call(fault: Fault, aftermath: Aftermath) {
-    let calls = (0..).take_while(|call| run(&SCRIPT, *call, fault, aftermath)).count();
+    let calls = (0..).take_while(|call| run(World::new(SMALL), &SCRIPT, *call, fault, aftermath)).count();
     assert!(calls > 60, "{calls} calls");
 }
 
@@ -135,10 +142,61 @@ fn a_recovery_can_crash_at_any_call_and_be_repeated() {
     }
 }
 
+/// So large that a full segment is never the reason for a new one.
+const ROOMY: BinlogOptions = BinlogOptions { segment_bytes_max: 1 << 20, ..SMALL };
+
+#[test]
+fn a_binlog_of_version_1_can_be_opened_with_a_power_cut_at_any_call() {
+    let (last, bytes) = fixture::segments(1).pop().unwrap();
+    // The last frame is an acknowledgement, which is nothing without its last byte.
+    let acknowledgement = 32 + br#"{"sink":"reports","statistic":"sales","sequence":2}"#.len();
+    let torn = bytes[..bytes.len() - 1].to_vec();
+    let cases = [
+        ("whole", None, bytes.len()),
+        ("torn", Some((last.clone(), torn)), bytes.len() - acknowledgement),
+        ("unfinished", Some((segment::name(3), bytes[..20].to_vec())), bytes.len()),
+    ];
+    let found = |found| CommitFiles([Some(1), None], FilesStep { forgotten: 0, found });
+    for ((label, changed, kept), seed) in cases.iter().flat_map(|case| (0..8).map(move |seed| (case, seed))) {
+        for call in 0.. {
+            let mut world = fixture::version_1(ROOMY);
+            if let Some((name, bytes)) = changed {
+                world.disk.set_contents(name, bytes.clone());
+            }
+            world.disk.fail_call(call, Fault::Crash);
+            let is_open = open(&world.disk, ROOMY).is_ok();
+            world.disk.power_cut(seed);
+            [found(2), Reopen, found(1), Reopen].iter().for_each(|step| world.step(*step).unwrap());
+            let left = world.disk.contents(&last).unwrap();
+            assert!(left == bytes[..*kept], "{label}, call {call}: version 1 was appended to");
+            if is_open {
+                assert!(call > 25, "{label}: {call} calls");
+                break;
+            }
+        }
+    }
+}
+
+#[test]
+fn a_binlog_of_version_1_can_be_opened_after_any_call_has_failed() {
+    use ErrorKind::{Other, StorageFull};
+    for fault in [Other, StorageFull].into_iter().flat_map(|kind| [Fault::Error(kind), Fault::Short(kind)]) {
+        let script = [CommitFiles([Some(1), None], FilesStep { forgotten: 0, found: 2 }), Reopen];
+        for aftermath in [Aftermath::Restart, Aftermath::PowerCut(1), Aftermath::PowerCut(2)] {
+            let calls =
+                (0..).take_while(|call| run(fixture::version_1(ROOMY), &script, *call, fault, aftermath));
+            let calls = calls.count();
+            assert!(calls > 60, "{calls} calls");
+        }
+    }
+}
+
 fn step() -> impl Strategy<Value = Step> {
     let rows = || prop::option::of(0_usize..40);
+    let files = (0_usize..3, 0_u64..3).prop_map(|(forgotten, found)| FilesStep { forgotten, found });
     prop_oneof![
         4 => [rows(), rows()].prop_map(Commit),
+        4 => ([rows(), rows()], files).prop_map(|(rows, files)| CommitFiles(rows, files)),
         1 => Just(Redefine),
         1 => (0_usize..2).prop_map(Register),
         1 => (0_usize..2).prop_map(ComeBack),
@@ -155,6 +213,7 @@ proptest! {
 
     #[test]
     fn random_scripts_leave_what_the_model_says(
+        is_version_1: bool,
         steps in prop::collection::vec(step(), 1..40),
         call in 0_usize..200,
         fault in prop_oneof![
@@ -169,6 +228,7 @@ proptest! {
             any::<u64>().prop_map(Aftermath::PowerCut),
         ],
     ) {
-        run(&steps, call, fault, aftermath);
+        let world = if is_version_1 { fixture::version_1(SMALL) } else { World::new(SMALL) };
+        run(world, &steps, call, fault, aftermath);
     }
 }

@@ -1,8 +1,11 @@
 use std::{error::Error as _, sync::Arc};
 
 use super::{
-    super::{Binlog, BinlogError, Damage, State, Writer, reseal, segment},
-    world::{MEDIUM, SMALL, SOURCE, Step, World, open},
+    super::{
+        Binlog, BinlogError, Damage, State, Writer, reseal,
+        segment::{self, Parsed, SegmentHeader},
+    },
+    world::{FilesStep, MEDIUM, SMALL, SOURCE, Step, World, open},
 };
 use crate::{
     batch::{Batch, Epoch},
@@ -18,13 +21,13 @@ fn sample() -> (Files, Vec<Batch>, u64) {
     let steps = [
         Step::Register(0),
         Step::Commit([Some(110), Some(1)]),
-        Step::Commit([Some(20), None]),
-        Step::Commit([Some(2), Some(2)]),
+        Step::CommitFiles([Some(20), None], FilesStep { forgotten: 0, found: 1 }),
+        Step::Commit([Some(2), None]),
         Step::Acknowledge(0, 0),
     ];
     steps.into_iter().for_each(|step| world.step(step).unwrap());
     let proven = world.binlog.as_ref().unwrap().writer.synced;
-    world.step(Step::Commit([Some(1), None])).unwrap();
+    world.step(Step::CommitFiles([Some(1), None], FilesStep { forgotten: 1, found: 0 })).unwrap();
     let binlog = world.binlog.as_ref().unwrap();
     let batches = batches(binlog);
     let names = (1..=binlog.writer.number).map(segment::name);
@@ -135,6 +138,43 @@ fn a_snapshot_that_no_binlog_can_have_is_damage() {
     }
 }
 
+/// Makes a segment one of version 1.
+fn downgrade(segment: &mut [u8]) {
+    let Parsed::Header(header) = SegmentHeader::parse(segment) else { panic!("no header") };
+    let older = SegmentHeader { version: 1, ..header }.to_bytes();
+    segment[..older.len()].copy_from_slice(&older);
+}
+
+#[test]
+fn a_segment_of_version_1_has_no_files() {
+    let mut world = World::new(MEDIUM);
+    world.step(Step::Commit([Some(1), None])).unwrap();
+    let without = world.binlog.as_ref().unwrap().writer.end;
+    world.step(Step::CommitFiles([None, None], FilesStep { forgotten: 0, found: 1 })).unwrap();
+    let name = segment::name(1);
+    let mut bytes = world.disk.contents(&name).unwrap();
+    open(&disk_of(&[(name.clone(), bytes.clone())]), MEDIUM).expect("version 2 has them");
+    downgrade(&mut bytes);
+    let error = open(&disk_of(&[(name.clone(), bytes.clone())]), MEDIUM).unwrap_err();
+    let BinlogError::Damaged { offset, source, .. } = &error else { panic!("{error}") };
+    assert!(matches!(source, Damage::Kind { found: 9 }), "{source}");
+    assert_eq!(*offset, without, "the frame that is damage");
+    bytes.truncate(without as usize);
+    open(&disk_of(&[(name, bytes)]), MEDIUM).expect("the rest is sound");
+
+    let state = world.binlog.as_ref().unwrap().state().clone();
+    let disk = SimDisk::new();
+    let shared: Arc<dyn Disk> = Arc::new(disk.clone());
+    Writer::create(&shared, 1, &state).unwrap();
+    let name = segment::name(1);
+    let mut bytes = disk.contents(&name).unwrap();
+    downgrade(&mut bytes);
+    let first = segment::header_bytes(&bytes).unwrap() as u64;
+    let error = open(&disk_of(&[(name, bytes)]), MEDIUM).unwrap_err();
+    let BinlogError::Damaged { offset, source: Damage::Snapshot, .. } = &error else { panic!("{error}") };
+    assert_eq!(*offset, first);
+}
+
 #[test]
 fn missing_doubled_and_foreign_segments_are_refused() {
     let (files, ..) = sample();
@@ -190,11 +230,11 @@ fn an_unfinished_last_segment_is_removed_and_one_in_the_middle_is_damage() {
 fn a_newer_version_is_an_error_of_its_own_and_nothing_is_written() {
     let (mut files, ..) = sample();
     // What a later version has behind the version's number is not known.
-    files[1].1[8] = 2;
+    files[1].1[8] = 3;
     files[1].1[20..].fill(0xEE);
     let disk = disk_of(&files);
     let error = open(&disk, SMALL).unwrap_err();
-    assert!(matches!(error, BinlogError::NewerVersion { found: 2, supported: 1, .. }), "{error}");
+    assert!(matches!(error, BinlogError::NewerVersion { found: 3, supported: 2, .. }), "{error}");
     let written = disk.calls().iter().any(|call| ["write", "truncate", "remove", "sync"].contains(&call.op));
     assert!(!written);
 }

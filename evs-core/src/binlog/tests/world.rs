@@ -9,7 +9,7 @@ use crate::{
     batch::{Batch, Epoch, Rows},
     disk::SimDisk,
     statistic::{KeyColumn, MeasureColumn, MeasureKind, Schema},
-    tail::{Digest, FileMark, Frontier},
+    tail::{Digest, FileMark, Fingerprint, Frontier, InventoryChange, KnownFile, Standing},
 };
 
 pub(super) const SOURCE: &str = "ads-web1";
@@ -38,6 +38,7 @@ pub(super) fn schema(statistic: &str, keys: usize) -> Arc<Schema> {
 pub(super) fn frontier(offset: u64) -> Arc<Frontier> {
     let mark = FileMark {
         number: 1,
+        start: 0,
         offset,
         size: offset + 10,
         device: 2,
@@ -45,9 +46,31 @@ pub(super) fn frontier(offset: u64) -> Arc<Frontier> {
         modified: 1_780_000_000,
         head: Digest::of(b"head"),
         tail: Digest::of(&offset.to_le_bytes()),
+        is_rotated: false,
         path: "/var/log/access.log".to_owned(),
     };
     Arc::new(Frontier { files: vec![mark] })
+}
+
+/// As [`frontier`], with the fields in use that came with version 2.
+fn newer_frontier(offset: u64) -> Arc<Frontier> {
+    let mut frontier = Frontier::clone(&frontier(offset));
+    (frontier.files[0].start, frontier.files[0].is_rotated) = (7, true);
+    Arc::new(frontier)
+}
+
+/// A known file that tells its salt apart from any other. Each standing and each optional field comes up.
+pub(super) fn known_file(id: u64, salt: u64) -> Arc<KnownFile> {
+    let print =
+        |len: u64| Fingerprint { len, head: Digest::of(b"head"), tail: Digest::of(&len.to_le_bytes()) };
+    Arc::new(KnownFile {
+        id,
+        standing: [Standing::Unread, Standing::Finished, Standing::Foreign][(id % 3) as usize],
+        head: Digest::of(b"head"),
+        content: id.is_multiple_of(2).then(|| print(id * 1000)),
+        packed: (id % 4 < 2).then(|| print(id * 10)),
+        path: format!("/var/log/access.log.{id}-{salt}"),
+    })
 }
 
 /// Rows that tell their salt apart from any other.
@@ -68,6 +91,8 @@ pub(super) fn open(disk: &SimDisk, options: BinlogOptions) -> Result<(Binlog, Re
 pub(super) enum Step {
     /// Rows for each of [`STATISTICS`]; `None` leaves it out, 0 moves it on without a batch.
     Commit([Option<usize>; 2]),
+    /// As [`Step::Commit`], and something of the files.
+    CommitFiles([Option<usize>; 2], FilesStep),
     /// Gives the first statistic another schema.
     Redefine,
     /// A sink that begins behind what is there.
@@ -82,21 +107,42 @@ pub(super) enum Step {
     Reopen,
 }
 
+/// How a commit changes the inventory. The newest file that stays becomes another one with the same id, so
+/// the change is empty only if no file is known and none is found.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct FilesStep {
+    /// This many of the oldest files are forgotten.
+    pub(super) forgotten: usize,
+    /// This many are new.
+    pub(super) found: u64,
+}
+
+type Files = BTreeMap<u64, Arc<KnownFile>>;
+
 /// The binlog, and what is known for certain.
 pub(super) struct World {
     pub(super) disk: SimDisk,
-    options: BinlogOptions,
+    pub(super) options: BinlogOptions,
     pub(super) binlog: Option<Binlog>,
     /// Batches whose commit has returned, or that were there after a recovery; by sequence from 1 on.
     certain: BTreeMap<&'static str, Vec<Batch>>,
     commits: u64,
-    /// The batches of the commit that is under way.
-    pending: Option<Vec<(usize, Batch)>>,
+    /// The inventory, as of the last commit that said anything of it.
+    files: Option<Files>,
+    /// The commit that is under way.
+    pending: Option<Pending>,
     /// Up to where batches may be gone: sequences that every sink was told to have.
     may_be_gone: BTreeMap<&'static str, u64>,
     keys: usize,
     /// Makes every attempt's rows other rows.
     salt: u64,
+}
+
+/// A commit of which it is not known whether it is there.
+struct Pending {
+    batches: Vec<(usize, Batch)>,
+    /// The inventory behind it.
+    files: Option<Files>,
 }
 
 impl World {
@@ -107,6 +153,7 @@ impl World {
             binlog: None,
             certain: STATISTICS.map(|statistic| (statistic, Vec::new())).into(),
             commits: 0,
+            files: None,
             pending: None,
             may_be_gone: BTreeMap::new(),
             keys: 1,
@@ -122,7 +169,8 @@ impl World {
         let last: Vec<u64> = STATISTICS.iter().map(|name| self.certain[name].len() as u64).collect();
         let Some(binlog) = &mut self.binlog else { unreachable!("it was opened") };
         match step {
-            Step::Commit(rows) => return self.commit(rows),
+            Step::Commit(rows) => return self.commit(rows, None),
+            Step::CommitFiles(rows, files) => return self.commit(rows, Some(files)),
             Step::Redefine => self.keys = 3 - self.keys,
             Step::Register(sink) => {
                 for (statistic, last) in STATISTICS.iter().zip(last) {
@@ -161,11 +209,14 @@ impl World {
         Ok(())
     }
 
-    fn commit(&mut self, rows_of: [Option<usize>; 2]) -> Result<(), BinlogError> {
-        let Some(binlog) = &mut self.binlog else { unreachable!("it was opened") };
+    fn commit(&mut self, rows_of: [Option<usize>; 2], files: Option<FilesStep>) -> Result<(), BinlogError> {
         self.salt += 1;
-        let to = frontier((self.commits + 1) * 1000 + self.salt);
-        let mut commit = Commit { ledger: ledger(self.commits + 1), ..Commit::default() };
+        let change = files.map(|files| self.change(files));
+        let files_after = self.files_after(change.as_ref());
+        let Some(binlog) = &mut self.binlog else { unreachable!("it was opened") };
+        let newer_or_not = if change.is_some() { newer_frontier } else { frontier };
+        let to = newer_or_not((self.commits + 1) * 1000 + self.salt);
+        let mut commit = Commit { ledger: ledger(self.commits + 1), files: change, ..Commit::default() };
         let line = RejectedLine {
             file: 1,
             offset: self.salt,
@@ -174,7 +225,7 @@ impl World {
             sample: b"\xFF\\\0\"".to_vec(),
         };
         commit.rejected = Arc::new([line]);
-        let mut pending = Vec::new();
+        let mut batches = Vec::new();
         for (at, len) in rows_of.into_iter().enumerate().filter_map(|(at, len)| Some((at, len?))) {
             let keys = if at == 0 { self.keys } else { 1 };
             let schema = schema(STATISTICS[at], keys);
@@ -191,10 +242,10 @@ impl World {
             });
             if len > 0 {
                 let to = Arc::clone(&to);
-                pending.push((at, Batch { source, epoch, schema, sequence, from, to, rows }));
+                batches.push((at, Batch { source, epoch, schema, sequence, from, to, rows }));
             }
         }
-        self.pending = Some(pending);
+        self.pending = Some(Pending { batches, files: files_after });
         let mut result = binlog.commit(&commit);
         if result.as_ref().is_err_and(BinlogError::is_disk_full) {
             // Room again: the same commit must go through.
@@ -206,11 +257,32 @@ impl World {
         result
     }
 
+    fn change(&self, step: FilesStep) -> InventoryChange {
+        let ids: Vec<u64> = self.files.iter().flatten().map(|(id, _)| *id).collect();
+        let (removed, kept) = ids.split_at(step.forgotten.min(ids.len()));
+        let next = ids.last().map_or(1, |last| last + 1);
+        let added = kept.last().copied().into_iter().chain(next..next + step.found);
+        InventoryChange {
+            removed: removed.to_vec(),
+            added: added.map(|id| known_file(id, self.salt)).collect(),
+        }
+    }
+
+    fn files_after(&self, change: Option<&InventoryChange>) -> Option<Files> {
+        let Some(change) = change else { return self.files.clone() };
+        let mut files = self.files.clone().unwrap_or_default();
+        files.retain(|id, _| !change.removed.contains(id));
+        files.extend(change.added.iter().map(|file| (file.id, Arc::clone(file))));
+        Some(files)
+    }
+
     /// The pending commit is there.
     fn settle(&mut self) {
-        for (at, batch) in self.pending.take().into_iter().flatten() {
+        let Some(Pending { batches, files }) = self.pending.take() else { unreachable!("it was begun") };
+        for (at, batch) in batches {
             self.certain.get_mut(STATISTICS[at]).unwrap().push(batch);
         }
+        self.files = files;
         self.commits += 1;
     }
 
@@ -233,6 +305,8 @@ impl World {
     fn check(&self, binlog: &Binlog) -> Result<(), BinlogError> {
         assert_eq!(binlog.state().ledger.frontier, ledger(self.commits).frontier);
         assert_eq!(binlog.state().rejected.len(), usize::from(self.commits > 0));
+        let files = binlog.state().files.as_ref().map(|files| files.files().collect::<Vec<_>>());
+        assert_eq!(files, self.files.as_ref().map(|files| files.values().collect()));
         let reader = binlog.reader();
         for (statistic, batches) in &self.certain {
             let last = batches.len() as u64;

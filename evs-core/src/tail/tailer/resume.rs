@@ -1,185 +1,406 @@
+//! How a source begins, and how reading goes on after a restart.
+
 use std::{
-    collections::BTreeMap,
-    io,
+    collections::{BTreeMap, HashSet},
+    io::ErrorKind,
+    path::Path,
     time::{Duration, Instant, SystemTime},
 };
 
-use super::{Anchor, Tailer};
-use crate::tail::{
-    FileMark, Frontier, OnGone, TailError, TailEvent, TailOptions,
+use super::{
+    Tailer,
+    classify::Class,
     locate::{Located, Wanted},
-    siblings::Sibling,
+    survey::same_names,
+};
+use crate::tail::{
+    Begin, Digest, FileMark, Frontier, Inventory, OnChanged, OnGone, OnUnreadable, Standing, TailError,
+    TailEvent, TailOptions,
+    catalog::Catalog,
+    fs::FileId,
+    names::Name,
+    packing::Packing,
+    survey::{Look, changing},
 };
 
-/// What has been found again.
-struct Places {
-    /// By number.
-    located: BTreeMap<u64, Located>,
-    /// The other files.
-    left: Vec<Sibling>,
-    /// If the newest was empty, and files that seem older were written to after that: since when.
-    hidden_since: Option<i64>,
-}
-
-impl Places {
-    fn find(wanted: &[Wanted], files: &[Sibling]) -> Result<Self, TailError> {
-        let mut found: BTreeMap<u64, (usize, Located)> = BTreeMap::new();
-        let is_newest = |one: &Wanted| wanted.last().is_some_and(|newest| newest.number == one.number);
-        // Of an empty file nothing is known but its inode, which another file may have by now. Those with
-        // bytes come first, so that it can be looked for between them; then the newest, since an inode is
-        // only given to a newer file.
-        let (full, empty): (Vec<_>, Vec<_>) = wanted.iter().partition(|wanted| wanted.has_bytes());
-        for wanted in full.iter().chain(empty.iter().rev()) {
-            if is_newest(wanted) && !wanted.has_bytes() && found.contains_key(&(wanted.number - 1)) {
-                // It is whatever comes next behind the one before it. An inode proves nothing here: it is
-                // reused at once, by the compressed form of an older file for instance.
-                continue;
-            }
-            let (mut from, mut to) = (0, files.len());
-            if !wanted.has_bytes() {
-                from = found.range(..wanted.number).next_back().map_or(from, |(_, (at, _))| at + 1);
-                to = found.range(wanted.number..).next().map_or(to, |(_, (at, _))| *at);
-            }
-            let free: Vec<(usize, &Sibling)> = files
-                .iter()
-                .enumerate()
-                .filter(|(at, _)| (from..to).contains(at) && found.values().all(|(taken, _)| taken != at))
-                .collect();
-            let mut place = wanted.locate(&free)?;
-            if place.is_none() && found.contains_key(&(wanted.number + 1)) {
-                // What stands just before its successor, and was written to since, is what it has become.
-                let before = free.last().filter(|(at, file)| at + 1 == to && wanted.was_empty_before(file));
-                place = before.map(|(at, file)| Ok((*at, Located::whole(file)?))).transpose()?;
-            }
-            found.extend(place.map(|place| (wanted.number, place)));
-        }
-        // Of those that were empty, behind all others, the last one that an inode leads to.
-        let last_full = full.iter().map(|wanted| wanted.number).max();
-        let behind = empty.iter().filter(|wanted| Some(wanted.number) > last_full);
-        let newest = behind.rev().find_map(|wanted| Some((wanted, found.get(&wanted.number)?.0)));
-        let hidden_since = newest.and_then(|(newest, own)| {
-            let last = full.iter().filter_map(|wanted| found.get(&wanted.number)).map(|(at, _)| at + 1).max();
-            let mut between = files.iter().take(own).skip(last.unwrap_or(0));
-            between.any(|file| newest.was_empty_before(file)).then(|| newest.latest().modified + 1)
-        });
-        if hidden_since.is_some() {
-            // Then all of them are unread, whatever the inodes of empty files say.
-            found.retain(|number, _| full.iter().any(|wanted| wanted.number == *number));
-        }
-        let is_left = |at: usize| found.values().all(|(taken, _)| *taken != at);
-        let left = files.iter().enumerate().filter(|(at, _)| is_left(*at));
-        let left = left.map(|(_, file)| file.clone()).collect();
-        let located = found.into_iter().map(|(number, (_, located))| (number, located)).collect();
-        Ok(Self { located, left, hidden_since })
-    }
-}
+/// How often the files are listed until two lists are the same.
+const LISTS_MAX: usize = 5;
 
 impl Tailer {
-    /// Goes on with a source from the lowest offset per file that any of `frontiers` has. No chunk spans an
-    /// offset of any of them, so that a statistic can skip whole chunks with [`Frontier::covers`].
+    /// Begins with a new source.
     ///
     /// # Errors
     ///
-    /// [`TailError::Gone`] unless [`OnGone::Continue`] was chosen, [`TailError::Changed`],
-    /// [`TailError::Forgotten`], or as [`Tailer::start`].
-    pub fn resume(options: TailOptions, frontiers: &[Frontier], now: Instant) -> Result<Self, TailError> {
-        let wanted = Wanted::merge(frontiers)?;
-        if wanted.is_empty() {
-            return Self::start(options, now);
+    /// If the files cannot be read, are being renamed, or the log is no [regular file](TailError::NotRegular).
+    pub fn start(options: TailOptions, now: Instant) -> Result<Self, TailError> {
+        let begin = options.begin;
+        let mut tailer = Self::new(options, Catalog::default(), now);
+        if begin != Begin::Oldest {
+            tailer.begin_at_newest(begin == Begin::End)?;
         }
-        let mut tailer = Self::new(options, Anchor::Newest);
-        let files = tailer.siblings()?.ok_or_else(|| tailer.unsettled())?;
-        let mut places = Places::find(&wanted, &files)?;
-        let newest = wanted[wanted.len() - 1].number;
-        let mut missing = Vec::new();
-        for wanted in wanted {
-            tailer.next_number = wanted.number + 1;
-            if wanted.number == newest
-                && let Some(since) = places.hidden_since
-            {
-                tailer.next_number = wanted.number;
-                tailer.read_since(since);
-                continue;
-            }
-            let Some(located) = places.located.remove(&wanted.number) else {
-                missing.push(wanted);
-                continue;
-            };
-            tailer.open(wanted.number, located, now + tailer.options.grace)?;
-        }
-        for wanted in missing {
-            tailer.miss(&wanted, wanted.number == newest, &places.left)?;
-        }
-        tailer.follow(now)?;
+        tailer.look_at_live()?;
+        tailer.survey()?;
         Ok(tailer)
     }
 
-    /// A file was not found when resuming, among `left`: decides whether to go on.
-    fn miss(&mut self, wanted: &Wanted, is_newest: bool, left: &[Sibling]) -> Result<(), TailError> {
-        let mark = wanted.latest();
-        let lost = wanted.unread();
-        let (number, offset) = (wanted.number, wanted.from);
-        if is_newest {
-            // If nothing was read, then the same second is late enough.
-            self.read_since(mark.modified + i64::from(wanted.size() > 0));
-        }
-        if is_newest && wanted.size() == 0 {
-            self.next_number = number;
-            return Ok(());
-        }
-        // Another statistic may not have heard of it yet.
-        self.gone.push(FileMark { offset: wanted.size(), size: wanted.size(), ..mark.clone() });
-        if wanted.size() == 0 {
-            return Ok(());
-        }
-        let path = mark.path.clone().into();
-        if !is_newest {
-            if lost > 0 && self.options.on_gone == OnGone::Stop {
-                return Err(gone(wanted));
+    /// Takes all files but the live one, or the newest, for older than the source.
+    fn begin_at_newest(&mut self, at_end: bool) -> Result<(), TailError> {
+        for _ in 0..LISTS_MAX {
+            (self.files, self.events, self.catalog) = (Vec::new(), Vec::new(), Catalog::default());
+            self.begins_at_end = at_end;
+            self.next_number = 1;
+            let names = self.list()?;
+            let newest = match self.names.live() {
+                Some(live) => names.iter().position(|name| name.path == live),
+                None => names.len().checked_sub(1),
+            };
+            let mut is_disturbed = false;
+            if let Some(at) = newest {
+                is_disturbed |= !self.open_newest(&names[at])?;
             }
-            self.events.push(TailEvent::Gone { number, path, offset, lost });
-            return Ok(());
-        }
-        for file in left {
-            let Some(size) = wanted.size_with_same_head(file)? else { continue };
-            let is_short_copy = lost == 0 && size < offset && file.path != self.options.path;
-            if !is_short_copy {
-                return Err(TailError::Changed { path: file.path.clone(), number, offset, size });
+            for (at, name) in names.iter().enumerate() {
+                if Some(at) != newest && name.stat.size > 0 {
+                    is_disturbed |= !self.know_foreign(name)?;
+                }
             }
-            // Copied, read a bit further, then truncated.
-            self.anchor = Anchor::Behind(file.id());
+            if !is_disturbed && same_names(&names, &self.list()?) {
+                // If there is no line yet, all that come are the source's.
+                self.begins_at_end = false;
+                return Ok(());
+            }
         }
-        let live = left.iter().find(|file| file.path == self.options.path);
-        if live.is_some_and(|live| live.id() == wanted.id()) {
-            self.events.push(TailEvent::Truncated { number, path, offset, lost });
-            return Ok(());
+        Err(changing(&self.options.path))
+    }
+
+    fn open_newest(&mut self, name: &Name) -> Result<bool, TailError> {
+        if !name.stat.is_regular {
+            return Err(TailError::NotRegular { path: name.path.clone() });
         }
-        if self.options.on_gone == OnGone::Stop {
-            return Err(gone(wanted));
+        let Some(look) = Look::at(&*self.options.fs, &name.path)? else { return Ok(false) };
+        let is_it = look.handle.id() == name.id();
+        if look.raw.len > 0 {
+            self.open_whole(&look)?;
         }
-        self.events.push(TailEvent::Gone { number, path, offset, lost });
+        Ok(is_it)
+    }
+
+    /// Notes a file that is older than the source, unless it is a copy of the live one.
+    fn know_foreign(&mut self, name: &Name) -> Result<bool, TailError> {
+        let Some(mut look) = Look::at(&*self.options.fs, &name.path)? else { return Ok(false) };
+        let is_it = look.handle.id() == name.id();
+        // One that is damaged is known by its bytes as they are.
+        let head = look.unpack_head().map(|()| Digest::of(&look.head));
+        let (content, packed) = (look.content(), look.packed());
+        let Ok(head) = head else {
+            self.catalog.add(Standing::Foreign, Digest::default(), None, packed, &name.path);
+            return Ok(is_it);
+        };
+        if let Class::Unread(_) | Class::Grown { .. } = self.classify(look)? {
+            self.catalog.add(Standing::Foreign, head, content, packed, &name.path);
+        }
+        Ok(is_it)
+    }
+
+    /// Goes on with a source from the lowest offset per file that any of `frontiers` has. No chunk spans an
+    /// offset of any of them, so that a statistic can skip whole chunks with [`Frontier::covers`].
+    ///
+    /// `inventory` has the other files that were known when the last of the frontiers became durable. Without
+    /// one, the files that are older than the last one that was read are taken for read, by the order of their
+    /// names: [`TailEvent::Presumed`].
+    ///
+    /// # Errors
+    ///
+    /// [`TailError::Gone`] unless [`OnGone::Continue`] was chosen, [`TailError::Changed`] unless
+    /// [`OnChanged`] says otherwise, [`TailError::Ambiguous`], [`TailError::Forgotten`], or as
+    /// [`Tailer::poll`].
+    pub fn resume(
+        options: TailOptions,
+        frontiers: &[Frontier],
+        inventory: Option<&Inventory>,
+        now: Instant,
+    ) -> Result<Self, TailError> {
+        let wanted = Wanted::merge(frontiers)?;
+        if wanted.is_empty() && inventory.is_none() {
+            return Self::start(options, now);
+        }
+        let mut tailer = Self::new(options, inventory.map_or_else(Catalog::default, Catalog::new), now);
+        let numbers = frontiers.iter().flat_map(|frontier| &frontier.files).map(|mark| mark.number);
+        tailer.next_number = numbers.max().unwrap_or(0) + 1;
+        tailer.is_resuming = true;
+        tailer.look_at_live()?;
+        tailer.find(wanted, inventory.is_some())?;
+        tailer.survey()?;
+        tailer.is_resuming = false;
+        tailer.missing_since = None;
+        Ok(tailer)
+    }
+
+    /// Opens the files of an earlier run.
+    fn find(&mut self, wanted: Vec<Wanted>, has_inventory: bool) -> Result<(), TailError> {
+        let newest = wanted.last().map(|wanted| wanted.number);
+        let (wanted, empty): (Vec<_>, Vec<_>) = wanted.into_iter().partition(Wanted::has_bytes);
+        let mut search = Search::default();
+        let names = self.list()?;
+        for name in &names {
+            self.search(name, &wanted, &mut search)?;
+        }
+        let mut located: BTreeMap<u64, Located> = BTreeMap::new();
+        let mut taken: HashSet<FileId> = HashSet::new();
+        // Those of which most was read first: the more bytes, the surer.
+        let mut order: Vec<&Wanted> = wanted.iter().collect();
+        order.sort_by_key(|wanted| std::cmp::Reverse(wanted.read_to()));
+        for one in order {
+            let mut found = search.found.remove(&one.number).unwrap_or_default();
+            found.retain(|located| !taken.contains(&located.handle.id()));
+            if let Some(found) = one.choose(found)? {
+                // What cannot be read may have more.
+                if found.survey.size < one.size()
+                    && let Some(failure) = search.failure.take()
+                {
+                    return Err(failure);
+                }
+                taken.insert(found.handle.id());
+                located.insert(one.number, found);
+            }
+        }
+        if !same_names(&names, &self.list()?) || search.is_disturbed {
+            return Err(changing(&self.options.path));
+        }
+        let mut last = None;
+        for one in wanted {
+            let is_newest = Some(one.number) == newest;
+            let found = match located.remove(&one.number) {
+                Some(found) => Some(found),
+                None => self.miss(&one, is_newest || has_inventory, &names, &mut search)?,
+            };
+            if let Some(found) = found {
+                last = last.max(names.iter().position(|name| name.id() == found.handle.id()));
+                self.open_found(&one, found)?;
+            }
+        }
+        if !has_inventory {
+            let since = empty.last().map(|wanted| wanted.latest().modified);
+            self.presume(&names, last, since)?;
+        }
         Ok(())
     }
 
-    /// Without an older file to look behind, what is unread is told by its time.
-    fn read_since(&mut self, seconds: i64) {
-        if self.files.is_empty() {
-            let since = Duration::from_secs(u64::try_from(seconds).unwrap_or(0));
-            self.anchor = Anchor::Since(SystemTime::UNIX_EPOCH + since);
+    fn open_found(&mut self, wanted: &Wanted, found: Located) -> Result<(), TailError> {
+        let lost = wanted.size().saturating_sub(found.survey.size);
+        self.open(wanted.number, found.handle, found.survey, found.entry)?;
+        let index = self.files.len() - 1;
+        if wanted.latest().is_rotated {
+            self.files[index].set_rotated();
+        } else if wanted.is_hinted(self.files[index].id()) {
+            self.files[index].set_live();
         }
+        if lost > 0 {
+            self.tell_truncated(index, lost, true);
+        }
+        Ok(())
     }
 
-    fn unsettled(&self) -> TailError {
-        let source = io::Error::new(io::ErrorKind::ResourceBusy, "the files are being renamed");
-        TailError::Io { op: "list", path: self.options.path.clone(), source }
+    /// Compares the file of one name with those that are wanted.
+    fn search(&mut self, name: &Name, wanted: &[Wanted], search: &mut Search) -> Result<(), TailError> {
+        if wanted.is_empty() {
+            return Ok(());
+        }
+        if name.stat.size == 0 {
+            if Packing::of(&name.path, &[]) == Packing::Unreadable {
+                let source = ErrorKind::UnexpectedEof.into();
+                search.failure.get_or_insert(TailError::Damaged { path: name.path.clone(), source });
+            }
+            return Ok(());
+        }
+        let mut look = match Look::at(&*self.options.fs, &name.path) {
+            Ok(Some(look)) if look.handle.id() == name.id() => look,
+            Ok(_) => {
+                search.is_disturbed = true;
+                return Ok(());
+            }
+            Err(error @ TailError::NotRegular { .. }) => return Err(error),
+            Err(error) => {
+                search.failure.get_or_insert(error);
+                return Ok(());
+            }
+        };
+        let known = self.catalog.with_print(&look.raw);
+        // Two files may have the same few lines: then the inode tells which is the open one.
+        let is_hinted = wanted.iter().any(|wanted| wanted.is_hinted(name.id()));
+        if !is_hinted && known.is_some_and(|known| known.standing != Standing::Unread) {
+            return Ok(());
+        }
+        if let Err(error) = look.unpack_head() {
+            match (error, self.options.on_unreadable) {
+                (TailError::Damaged { .. }, OnUnreadable::Skip) => {}
+                (error, _) => {
+                    search.failure.get_or_insert(error);
+                }
+            }
+            return Ok(());
+        }
+        for wanted in wanted {
+            if !wanted.matches_head(&look.head) {
+                continue;
+            }
+            match wanted.examine(&look) {
+                Ok(Some(located)) => search.found.entry(wanted.number).or_default().push(located),
+                Ok(None) => search.alike.push((wanted.number, name.clone(), look.raw.len)),
+                Err(error) => {
+                    search.failure.get_or_insert(error);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// A file was not found when resuming: decides whether to go on.
+    fn miss(
+        &mut self,
+        wanted: &Wanted,
+        may_have_grown: bool,
+        names: &[Name],
+        search: &mut Search,
+    ) -> Result<Option<Located>, TailError> {
+        let mark = wanted.latest();
+        let (number, lost) = (wanted.number, wanted.unread());
+        // It may be the one that cannot be read.
+        if let Some(failure) = search.failure.take() {
+            return Err(failure);
+        }
+        if wanted.is_read_and_rotated() || (!may_have_grown && lost == 0) {
+            self.give_up(wanted, 0);
+            return Ok(None);
+        }
+        let alike = search.alike.iter().find(|(other, ..)| *other == number);
+        if let Some((_, name, size)) = alike {
+            let (path, offset, size) = (name.path.clone(), wanted.read_to(), *size);
+            match self.options.on_changed {
+                OnChanged::Stop => return Err(TailError::Changed { path, number, offset, size }),
+                OnChanged::ReadAgain => {}
+                OnChanged::Skip => {
+                    if let Some(mut look) = Look::at(&*self.options.fs, &path)? {
+                        look.unpack_head()?;
+                        let (head, content) = (Digest::of(&look.head), look.content());
+                        self.catalog.add(Standing::Finished, head, content, look.packed(), &path);
+                    }
+                }
+            }
+            self.events.push(TailEvent::Changed { number, path, offset, size });
+            self.keep_number(wanted);
+            return Ok(None);
+        }
+        if let Some(found) = self.find_in_subdirectory(wanted, names)? {
+            return Ok(Some(found));
+        }
+        if self.options.on_gone == OnGone::Stop {
+            let path = mark.path.clone();
+            return Err(TailError::Gone { number, path, offset: wanted.from, size: wanted.size() });
+        }
+        self.give_up(wanted, lost);
+        Ok(None)
+    }
+
+    fn give_up(&mut self, wanted: &Wanted, lost: u64) {
+        let (number, offset) = (wanted.number, wanted.from);
+        self.events.push(TailEvent::Gone { number, path: wanted.latest().path.clone().into(), offset, lost });
+        self.keep_number(wanted);
+    }
+
+    /// Keeps a file that is gone in the frontier until all statistics have left it behind. Should it come back, it
+    /// is known.
+    fn keep_number(&mut self, wanted: &Wanted) {
+        let size = wanted.size();
+        if let Some(content) = wanted.content() {
+            let path = Path::new(&wanted.latest().path);
+            self.catalog.add(Standing::Finished, content.head, Some(content), None, path);
+        }
+        self.gone.push(FileMark { offset: size, size, is_rotated: true, ..wanted.latest().clone() });
+    }
+
+    /// Looks for a file in the directories beside the log, where a rotator may have moved it, if it is the only
+    /// one there that may not have been read.
+    fn find_in_subdirectory(
+        &mut self,
+        wanted: &Wanted,
+        names: &[Name],
+    ) -> Result<Option<Located>, TailError> {
+        let all = self.names.in_subdirectories(&*self.options.fs);
+        let mut all = all.map_err(TailError::io("list", &self.options.path))?;
+        all.retain(|name| name.stat.size > 0 && names.iter().all(|other| other.id() != name.id()));
+        let mut found = None;
+        let mut others = Vec::new();
+        for name in all {
+            let Some(mut look) = Look::at(&*self.options.fs, &name.path)? else { continue };
+            let is_it = look.unpack_head().is_ok() && wanted.matches_head(&look.head);
+            match wanted.examine(&look) {
+                Ok(Some(located)) if is_it && found.is_none() => found = Some(located),
+                _ => others.push(name),
+            }
+        }
+        let Some(found) = found else { return Ok(None) };
+        let directory = super::super::names::directory_of(found.handle.path()).to_owned();
+        let modified = found.handle.stat()?.modified;
+        // What is older there was read, or is not the source's.
+        if let Some(other) =
+            others.iter().find(|name| name.path.starts_with(&directory) && name.stat.modified >= modified)
+        {
+            return Err(TailError::Olddir {
+                directory,
+                found: found.handle.path().to_owned(),
+                other: other.path.clone(),
+            });
+        }
+        self.events.push(TailEvent::Olddir { path: found.handle.path().to_owned(), directory });
+        Ok(Some(found))
+    }
+
+    /// Without an inventory, files that are older than the last one that was read are taken for read: those whose
+    /// names are older, or, if none was found again, that were written to before `since`.
+    fn presume(&mut self, names: &[Name], last: Option<usize>, since: Option<i64>) -> Result<(), TailError> {
+        let since = since
+            .map(|since| SystemTime::UNIX_EPOCH + Duration::from_secs(u64::try_from(since).unwrap_or(0)));
+        let live = self.names.live().map(Path::to_owned);
+        let is_older = |at: usize, name: &Name| match (last, since) {
+            (Some(last), _) => at < last,
+            (None, Some(since)) => Some(&name.path) != live.as_ref() && name.stat.modified < since,
+            (None, None) => Some(&name.path) != live.as_ref(),
+        };
+        let mut files = 0;
+        for (at, name) in names.iter().enumerate() {
+            if name.stat.size == 0 || !is_older(at, name) {
+                continue;
+            }
+            let Some(mut look) = Look::at(&*self.options.fs, &name.path)? else {
+                return Err(changing(&name.path));
+            };
+            let head = look.unpack_head().map_or_else(|_| Digest::default(), |()| Digest::of(&look.head));
+            let (content, packed) = (look.content(), look.packed());
+            let is_unread = match self.classify(look) {
+                Ok(class) => matches!(class, Class::Unread(_) | Class::Grown { .. }),
+                Err(TailError::Damaged { .. }) => true,
+                Err(error) => return Err(error),
+            };
+            if is_unread {
+                self.catalog.add(Standing::Foreign, head, content, packed, &name.path);
+                files += 1;
+            }
+        }
+        if files > 0 {
+            self.events.push(TailEvent::Presumed { path: self.options.path.clone(), files });
+        }
+        Ok(())
     }
 }
 
-fn gone(wanted: &Wanted) -> TailError {
-    TailError::Gone {
-        number: wanted.number,
-        path: wanted.latest().path.clone(),
-        offset: wanted.from,
-        size: wanted.size(),
-    }
+/// What a search for the files of an earlier run has found.
+#[derive(Default)]
+struct Search {
+    is_disturbed: bool,
+    /// By number, in the order of reading.
+    found: BTreeMap<u64, Vec<Located>>,
+    /// Files that only begin like a wanted one, by its number, and how long they are.
+    alike: Vec<(u64, Name, u64)>,
+    /// Why a file could not be compared.
+    failure: Option<TailError>,
 }

@@ -1,0 +1,264 @@
+//! The known files of a source in memory, to be found by their bytes.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use super::{Digest, Fingerprint, Inventory, InventoryChange, KnownFile, Standing};
+
+/// How many files stay known whose names are gone: one of them may come back, as when it is moved to another
+/// directory and back. Beyond that, those that have been known longest are forgotten.
+const GONE_MAX: usize = 4096;
+
+/// The files that are known beside the open ones.
+#[derive(Debug, Default)]
+pub(super) struct Catalog {
+    entries: BTreeMap<u64, Entry>,
+    /// By all their bytes, compressed or not.
+    prints: HashMap<Fingerprint, u64>,
+    /// By their first bytes.
+    heads: HashMap<Digest, Vec<u64>>,
+    /// How many entries have a head of which length.
+    head_lens: BTreeMap<u32, usize>,
+    added: BTreeSet<u64>,
+    removed: BTreeSet<u64>,
+    /// The number of the current look at all files.
+    survey: u64,
+}
+
+#[derive(Debug)]
+struct Entry {
+    file: Arc<KnownFile>,
+    /// Where the file is, as of the last look at all files that has found it.
+    path: Option<PathBuf>,
+    /// That look.
+    seen: u64,
+}
+
+impl Catalog {
+    pub(super) fn new(inventory: &Inventory) -> Self {
+        let mut catalog = Self::default();
+        for file in inventory.files() {
+            catalog.insert(Arc::clone(file));
+        }
+        catalog
+    }
+
+    pub(super) fn get(&self, id: u64) -> Option<&Arc<KnownFile>> {
+        self.entries.get(&id).map(|entry| &entry.file)
+    }
+
+    /// The file with these bytes, compressed or not.
+    pub(super) fn with_print(&self, print: &Fingerprint) -> Option<&Arc<KnownFile>> {
+        self.get(*self.prints.get(print)?)
+    }
+
+    /// The files whose heads are the beginning of `head`.
+    pub(super) fn with_head(&self, head: &[u8]) -> Vec<Arc<KnownFile>> {
+        let mut found = Vec::new();
+        if head.is_empty() {
+            return found;
+        }
+        for &len in self.head_lens.range(1..=head.len() as u32).map(|(len, _)| len) {
+            let ids = self.heads.get(&Digest::of(&head[..len as usize])).into_iter().flatten();
+            found.extend(ids.filter_map(|id| self.get(*id)).cloned());
+        }
+        found
+    }
+
+    /// Adds a file, unless one with the same bytes has that standing already.
+    pub(super) fn add(
+        &mut self,
+        standing: Standing,
+        head: Digest,
+        content: Option<Fingerprint>,
+        packed: Option<Fingerprint>,
+        path: &Path,
+    ) -> u64 {
+        let same = [content, packed].into_iter().flatten().find_map(|print| self.prints.get(&print).copied());
+        let next = self.entries.keys().next_back().map_or(1, |last| last + 1);
+        let known = same.and_then(|id| self.get(id)).cloned();
+        let id = known.as_ref().map_or(next, |known| known.id);
+        let path = path.to_string_lossy().into_owned();
+        let content = content.or(known.as_ref().and_then(|known| known.content));
+        let packed = packed.or(known.as_ref().and_then(|known| known.packed));
+        self.replace(KnownFile { id, standing, head, content, packed, path });
+        id
+    }
+
+    /// Puts what is known of a file in the place of what was known of it.
+    pub(super) fn replace(&mut self, file: KnownFile) {
+        if self.get(file.id).is_some_and(|known| **known == file) {
+            return;
+        }
+        let id = file.id;
+        let before = self.take(id);
+        self.insert(Arc::new(file));
+        if let (Some(entry), Some(before)) = (self.entries.get_mut(&id), before) {
+            (entry.path, entry.seen) = (before.path, before.seen);
+        }
+        self.added.insert(id);
+    }
+
+    pub(super) fn remove(&mut self, id: u64) {
+        if self.take(id).is_some() {
+            self.added.remove(&id);
+            self.removed.insert(id);
+        }
+    }
+
+    /// Begins a look at all files.
+    pub(super) fn begin_survey(&mut self) {
+        self.survey += 1;
+    }
+
+    /// The current look at all files has found the file at `path`.
+    pub(super) fn see(&mut self, id: u64, path: &Path) {
+        if let Some(entry) = self.entries.get_mut(&id) {
+            entry.seen = self.survey;
+            if entry.path.as_deref() != Some(path) {
+                entry.path = Some(path.to_owned());
+            }
+        }
+    }
+
+    /// Whether the current look at all files has found the file.
+    pub(super) fn is_seen(&self, id: u64) -> bool {
+        self.entries.get(&id).is_some_and(|entry| entry.seen == self.survey)
+    }
+
+    /// Where the file was found last.
+    pub(super) fn path(&self, id: u64) -> Option<&Path> {
+        self.entries.get(&id)?.path.as_deref()
+    }
+
+    /// The files of a standing that the current look at all files has not found.
+    pub(super) fn unseen(&self, standing: Standing) -> Vec<Arc<KnownFile>> {
+        let unseen = |entry: &&Entry| entry.seen != self.survey && entry.file.standing == standing;
+        self.entries.values().filter(unseen).map(|entry| Arc::clone(&entry.file)).collect()
+    }
+
+    /// Forgets files that the current look at all files has not found, if there are too many of them.
+    pub(super) fn forget_gone(&mut self) {
+        let gone = |entry: &&Entry| entry.seen != self.survey && entry.file.standing != Standing::Unread;
+        let count = self.entries.values().filter(gone).count();
+        let surplus = count.saturating_sub(GONE_MAX);
+        let oldest: Vec<u64> = self.entries.values().filter(gone).take(surplus).map(|e| e.file.id).collect();
+        oldest.into_iter().for_each(|id| self.remove(id));
+    }
+
+    /// What has changed since the last call.
+    pub(super) fn take_change(&mut self) -> InventoryChange {
+        let removed = std::mem::take(&mut self.removed).into_iter().collect();
+        let added = std::mem::take(&mut self.added);
+        InventoryChange { removed, added: added.into_iter().filter_map(|id| self.get(id).cloned()).collect() }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    fn insert(&mut self, file: Arc<KnownFile>) {
+        let id = file.id;
+        for print in [file.content, file.packed].into_iter().flatten() {
+            self.prints.insert(print, id);
+        }
+        if file.head.len > 0 {
+            self.heads.entry(file.head).or_default().push(id);
+            *self.head_lens.entry(file.head.len).or_default() += 1;
+        }
+        self.entries.insert(id, Entry { file, path: None, seen: 0 });
+    }
+
+    fn take(&mut self, id: u64) -> Option<Entry> {
+        let entry = self.entries.remove(&id)?;
+        let file = &entry.file;
+        for print in [file.content, file.packed].into_iter().flatten() {
+            if self.prints.get(&print) == Some(&id) {
+                self.prints.remove(&print);
+            }
+        }
+        if let Some(ids) = self.heads.get_mut(&file.head) {
+            ids.retain(|other| *other != id);
+            if ids.is_empty() {
+                self.heads.remove(&file.head);
+            }
+            if let Some(count) = self.head_lens.get_mut(&file.head.len) {
+                *count -= 1;
+                if *count == 0 {
+                    self.head_lens.remove(&file.head.len);
+                }
+            }
+        }
+        Some(entry)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn print(bytes: &[u8]) -> Fingerprint {
+        let digest = Digest::of(bytes);
+        Fingerprint { len: bytes.len() as u64, head: digest, tail: digest }
+    }
+
+    fn add(catalog: &mut Catalog, standing: Standing, bytes: &[u8]) -> u64 {
+        catalog.add(standing, Digest::of(bytes), Some(print(bytes)), None, Path::new("a.log"))
+    }
+
+    #[test]
+    fn a_file_is_found_by_its_bytes_and_by_its_beginning() {
+        let mut catalog = Catalog::default();
+        let one = add(&mut catalog, Standing::Finished, b"one\n");
+        let other = add(&mut catalog, Standing::Foreign, b"one\ntwo\n");
+        assert_eq!(catalog.with_print(&print(b"one\n")).unwrap().id, one);
+        assert!(catalog.with_print(&print(b"two\n")).is_none());
+        let ids = |head: &[u8]| catalog.with_head(head).iter().map(|file| file.id).collect::<Vec<_>>();
+        assert_eq!(ids(b"one\ntwo\nthree\n"), [one, other]);
+        assert_eq!(ids(b"one\n2"), [one]);
+        assert_eq!(ids(b"on"), [0; 0]);
+    }
+
+    #[test]
+    fn the_same_bytes_are_one_file_with_the_later_standing() {
+        let mut catalog = Catalog::default();
+        let id = add(&mut catalog, Standing::Unread, b"one\n");
+        assert_eq!(add(&mut catalog, Standing::Finished, b"one\n"), id);
+        assert_eq!((catalog.len(), catalog.get(id).unwrap().standing), (1, Standing::Finished));
+    }
+
+    #[test]
+    fn changes_lead_from_one_inventory_to_the_next() {
+        let mut catalog = Catalog::default();
+        let one = add(&mut catalog, Standing::Unread, b"one\n");
+        add(&mut catalog, Standing::Foreign, b"two\n");
+        let mut inventory = Inventory::default();
+        inventory.apply(&catalog.take_change());
+        catalog.remove(one);
+        add(&mut catalog, Standing::Finished, b"three\n");
+        inventory.apply(&catalog.take_change());
+        assert!(catalog.take_change().is_empty());
+        let again = Catalog::new(&inventory);
+        assert_eq!(again.len(), 2);
+        assert!(again.with_print(&print(b"one\n")).is_none());
+        assert_eq!(again.with_print(&print(b"three\n")).unwrap().standing, Standing::Finished);
+    }
+
+    #[test]
+    fn files_that_are_gone_are_forgotten_only_when_there_are_too_many() {
+        let mut catalog = Catalog::default();
+        for number in 0..GONE_MAX + 3 {
+            add(&mut catalog, Standing::Finished, format!("{number}\n").as_bytes());
+        }
+        catalog.begin_survey();
+        let first = catalog.with_print(&print(b"0\n")).unwrap().id;
+        catalog.see(first, Path::new("a.log.1"));
+        catalog.forget_gone();
+        assert_eq!(catalog.len(), GONE_MAX + 1);
+        assert!(catalog.get(first).is_some());
+        assert!(catalog.with_print(&print(b"1\n")).is_none());
+    }
+}

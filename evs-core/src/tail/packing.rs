@@ -1,0 +1,161 @@
+//! How a file's bytes are packed, and how they are unpacked.
+
+use std::{
+    error::Error,
+    ffi::OsStr,
+    fmt,
+    io::{self, BufReader, Read},
+    path::Path,
+    sync::Arc,
+};
+
+use bzip2::bufread::MultiBzDecoder;
+use flate2::bufread::MultiGzDecoder;
+use lzma_rust2::XzReader;
+
+use super::{LogHandle, TailError};
+
+/// How many compressed bytes are read at once.
+const PIECE_BYTES: usize = 64 << 10;
+
+/// How much memory a decoder of xz may take: what `xz -9` needs, and some more.
+const XZ_KIB_MAX: u32 = 192 << 10;
+
+/// The extensions that compressors append, without the dot.
+const EXTENSIONS: [&str; 14] =
+    ["gz", "zst", "xz", "bz2", "lz4", "br", "lzma", "lzo", "lz", "z", "Z", "zip", "7z", "sz"];
+
+/// How a file's bytes are packed. The bytes decide, not the name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Packing {
+    Plain,
+    Bzip2,
+    Gzip,
+    Xz,
+    Zstd,
+    /// It is named like a compressed file, and has the first bytes of none that can be read: of another kind,
+    /// damaged, or not yet written.
+    Unreadable,
+}
+
+impl Packing {
+    /// How many bytes of a file's beginning tell how it is packed.
+    pub(super) const MAGIC_BYTES: usize = 6;
+
+    /// How the file at `path` is packed, which begins with `head`.
+    pub(super) fn of(path: &Path, head: &[u8]) -> Self {
+        let is_bzip2 = head.starts_with(b"BZh") && head.get(3).is_some_and(u8::is_ascii_digit);
+        match head {
+            [0x1f, 0x8b, ..] => Self::Gzip,
+            [0x28, 0xb5, 0x2f, 0xfd, ..] => Self::Zstd,
+            [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => Self::Xz,
+            _ if is_bzip2 => Self::Bzip2,
+            _ if extension(path.as_os_str()).is_some() => Self::Unreadable,
+            _ => Self::Plain,
+        }
+    }
+
+    pub(super) fn is_plain(self) -> bool {
+        self == Self::Plain
+    }
+}
+
+/// The extension that says that a file is compressed.
+fn extension(name: &OsStr) -> Option<&str> {
+    let extension = Path::new(name).extension()?.to_str()?;
+    EXTENSIONS.contains(&extension).then_some(extension)
+}
+
+/// `name` without the extension of a compressor.
+pub(super) fn without_extension(name: &str) -> &str {
+    let extension = extension(OsStr::new(name));
+    extension.and_then(|extension| name.strip_suffix(extension)?.strip_suffix('.')).unwrap_or(name)
+}
+
+/// The unpacked bytes of a file, from the beginning.
+pub(super) fn decoder(handle: &Arc<LogHandle>) -> io::Result<Box<dyn Read + Send>> {
+    decoder_with(handle, PIECE_BYTES)
+}
+
+/// As [`decoder`], with a buffer of so many compressed bytes.
+pub(super) fn decoder_with(handle: &Arc<LogHandle>, buffer_bytes: usize) -> io::Result<Box<dyn Read + Send>> {
+    let file = BufReader::with_capacity(buffer_bytes, Cursor { handle: Arc::clone(handle), offset: 0 });
+    Ok(match handle.packing() {
+        Packing::Plain => Box::new(file),
+        Packing::Bzip2 => Box::new(MultiBzDecoder::new(file)),
+        Packing::Gzip => Box::new(MultiGzDecoder::new(file)),
+        Packing::Xz => Box::new(XzReader::new_mem_limit(file, true, XZ_KIB_MAX)),
+        Packing::Zstd => Box::new(zstd::Decoder::with_buffer(file)?),
+        Packing::Unreadable => {
+            let why = "it is neither gzip, zstd, xz nor bzip2, although it is named like a compressed file";
+            return Err(io::Error::new(io::ErrorKind::InvalidData, why));
+        }
+    })
+}
+
+/// The operating system has failed to read a file that is being decompressed: the file may be in order.
+#[derive(Debug)]
+struct ReadFailed(io::Error);
+
+impl fmt::Display for ReadFailed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl Error for ReadFailed {}
+
+/// Why the file at `path` could not be decompressed: it is damaged, unless it could not be read.
+pub(super) fn unpack_error(path: &Path, error: io::Error) -> TailError {
+    if !error.get_ref().is_some_and(|inner| inner.is::<ReadFailed>()) {
+        return TailError::Damaged { path: path.to_owned(), source: error };
+    }
+    let inner = error.into_inner().and_then(|inner| inner.downcast::<ReadFailed>().ok());
+    let source = inner.map_or_else(|| io::ErrorKind::Other.into(), |failed| failed.0);
+    TailError::io("read", path)(source)
+}
+
+/// A file's bytes by a cursor of its own.
+struct Cursor {
+    handle: Arc<LogHandle>,
+    offset: u64,
+}
+
+impl Read for Cursor {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.handle.read_at(buffer, self.offset);
+        let count = read.map_err(|error| io::Error::new(error.kind(), ReadFailed(error)))?;
+        self.offset += count as u64;
+        Ok(count)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_and_then_the_name_tell_how_a_file_is_packed() {
+        let cases: [(&str, &[u8], Packing); 8] = [
+            ("a.log.1", b"192.0.2.1", Packing::Plain),
+            ("a.log.1", b"\x1f\x8b\x08\0", Packing::Gzip),
+            ("a.log.1.gz", b"\x1f\x8b\x08\0", Packing::Gzip),
+            ("a.log.1.gz", b"\x1f", Packing::Unreadable),
+            ("a.log.1.gz", b"not gzip", Packing::Unreadable),
+            ("a.log.1.lz4", b"\x04\x22\x4d\x18", Packing::Unreadable),
+            ("a.log.1.xz", b"\xfd7zXZ\0", Packing::Xz),
+            ("a.log.1.bz2", b"BZh91AY", Packing::Bzip2),
+        ];
+        for (name, head, packing) in cases {
+            assert_eq!(Packing::of(Path::new(name), head), packing, "{name} {head:?}");
+        }
+    }
+
+    #[test]
+    fn only_the_extension_of_a_compressor_is_taken_off() {
+        let cases = [("a.log.1.gz", "a.log.1"), ("a.log.1", "a.log.1"), ("a.log", "a.log"), ("gz", "gz")];
+        for (name, expected) in cases {
+            assert_eq!(without_extension(name), expected);
+        }
+    }
+}

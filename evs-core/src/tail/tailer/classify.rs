@@ -1,0 +1,239 @@
+//! What a file is, by its bytes.
+
+use std::sync::Arc;
+
+use super::Tailer;
+use crate::tail::{
+    Digest, FileMark, KnownFile, Standing, TailError,
+    file::Relation,
+    survey::{Look, Survey, same_beginning, tail_before},
+};
+
+/// How many compressed files' contents are remembered.
+const UNPACKED_LEN_MAX: usize = 256;
+
+/// How many bytes two files must have in common, of which one is the live one, to be the same file: a line or two
+/// can be written again.
+const SURE_BYTES: u64 = FileMark::HEAD_BYTES_MAX as u64;
+
+/// What a file is.
+#[derive(Debug)]
+pub(super) enum Class {
+    /// It was there a moment ago.
+    Gone,
+    /// It has no bytes, so it is nothing yet.
+    Empty,
+    /// It is one of the open files.
+    Open,
+    /// It is a known one, which was read or is not to be read.
+    Known,
+    /// It has the bytes of an open or a known file, perhaps not yet all of them.
+    Copy,
+    /// It has the bytes that were read of an open file, which was truncated, and perhaps more.
+    Continued { file: usize, look: Look, len: u64 },
+    /// It has some of the bytes that were read of an open file, which was truncated, and no others.
+    Beginning { file: usize, look: Look },
+    /// It has all bytes of a known file up to `offset`, and more.
+    Grown { look: Look, id: u64, offset: u64 },
+    /// It has not been read.
+    Unread(Look),
+}
+
+impl Tailer {
+    /// Finds out what a file is that was opened a moment ago.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be read or decompressed, or changes meanwhile.
+    pub(super) fn classify(&mut self, mut look: Look) -> Result<Class, TailError> {
+        let id = look.handle.id();
+        if self.files.iter().any(|file| file.id() == id && !file.has_lost_its_bytes()) {
+            return Ok(Class::Open);
+        }
+        if look.raw.len == 0 {
+            return Ok(Class::Empty);
+        }
+        let is_live = self.is_live(&look);
+        let known = self.catalog.with_print(&look.raw).map(|known| (known.id, known.standing));
+        if let Some((id, standing)) = known {
+            let is_another = is_live && look.raw.len < SURE_BYTES;
+            if standing == Standing::Unread || !is_another {
+                self.catalog.see(id, look.handle.path());
+            }
+            if standing != Standing::Unread && !is_another {
+                return Ok(Class::Known);
+            }
+        }
+        look.unpack_head()?;
+        if look.head.is_empty() {
+            return Ok(Class::Empty);
+        }
+        if let Some(class) = self.compare_with_open(&mut look)? {
+            return Ok(class.with(look));
+        }
+        if let Some(class) = self.compare_with_known(&look)? {
+            return Ok(class.with(look));
+        }
+        Ok(Class::Unread(look))
+    }
+
+    /// Whether a file was opened by the log's name, and that is no link.
+    fn is_live(&self, look: &Look) -> bool {
+        let path = look.handle.path();
+        self.names.live() == Some(path)
+            && !self.options.fs.link_target(path).is_ok_and(|target| target.is_some())
+    }
+
+    /// What a file is of an open one; `None` if of none.
+    fn compare_with_open(&mut self, look: &mut Look) -> Result<Option<Kind>, TailError> {
+        for index in 0..self.files.len() {
+            if !same_beginning(self.files[index].head(), &look.head) {
+                continue;
+            }
+            // A file that was the live one and has another name now was renamed, not copied: the live one is new.
+            if self.files[index].was_renamed(self.names.live()) && self.is_live(look) {
+                continue;
+            }
+            let survey = match look.handle.packing().is_plain() {
+                true => None,
+                false => Some(self.survey_of(look)?.clone()),
+            };
+            let file = &self.files[index];
+            match file.compare(look, survey.as_ref())? {
+                Relation::Other => {}
+                Relation::Copy => return Ok(Some(Kind::Copy)),
+                Relation::Longer => {
+                    let handle = Arc::clone(&look.handle);
+                    self.files[index].move_to(handle, self.now)?;
+                    return Ok(Some(Kind::Open));
+                }
+                // The file's own name stands for other bytes now.
+                Relation::Beginning if file.id() == look.handle.id() => {}
+                Relation::Continued | Relation::Beginning if !file.is_truncated() => {
+                    // It has just happened, or there was no copy when it was looked for.
+                    if !file.has_lost_its_bytes() {
+                        self.look(index)?;
+                        self.is_unsettled = true;
+                        return Ok(Some(Kind::Copy));
+                    }
+                }
+                Relation::Continued => {
+                    let len = survey.map_or(look.raw.len, |survey| survey.size);
+                    return Ok(Some(Kind::Continued { file: index, len }));
+                }
+                Relation::Beginning => return Ok(Some(Kind::Beginning { file: index })),
+            }
+        }
+        Ok(None)
+    }
+
+    /// What a file is of a known one; `None` if of none.
+    fn compare_with_known(&mut self, look: &Look) -> Result<Option<Kind>, TailError> {
+        let known = self.catalog.with_head(&look.head);
+        let is_live = self.is_live(look);
+        let is_sure = |known: &Arc<KnownFile>| {
+            !is_live || known.content.or(known.packed).is_some_and(|print| print.len >= SURE_BYTES)
+        };
+        let is_wanted = |known: &Arc<KnownFile>| known.standing != Standing::Unread && is_sure(known);
+        let known: Vec<_> = known.into_iter().filter(is_wanted).collect();
+        if known.is_empty() {
+            return Ok(None);
+        }
+        let survey = match look.handle.packing().is_plain() {
+            true => None,
+            false => Some(self.survey_of(look)?.clone()),
+        };
+        let content = survey.as_ref().map_or(look.raw, Survey::content);
+        let mut grown: Option<(u64, u64)> = None;
+        for known in known {
+            let Some(other) = known.content else {
+                // A file that was found compressed, unpacked or packed in another way.
+                if content.head == known.head {
+                    self.know_again(&known, look, Some(content));
+                    return Ok(Some(Kind::Known));
+                }
+                continue;
+            };
+            if content == other {
+                self.know_again(&known, look, None);
+                return Ok(Some(Kind::Known));
+            }
+            if content.len > other.len {
+                if other.tail.matches(&tail_at(look, survey.as_ref(), other.len)?) {
+                    grown = grown.max(Some((other.len, known.id)));
+                }
+            } else if self.is_beginning_of(content.len, content.tail, &known)? {
+                return Ok(Some(Kind::Copy));
+            }
+        }
+        Ok(grown.map(|(offset, id)| Kind::Grown { id, offset }))
+    }
+
+    /// A known file was found in another form: remembers that.
+    fn know_again(&mut self, known: &KnownFile, look: &Look, content: Option<crate::tail::Fingerprint>) {
+        let path = look.handle.path();
+        let mut file = KnownFile { path: path.to_string_lossy().into_owned(), ..known.clone() };
+        file.packed = look.packed().or(known.packed);
+        file.content = known.content.or(content);
+        self.catalog.replace(file);
+        self.catalog.see(known.id, path);
+    }
+
+    /// Whether `len` bytes with this tail are the beginning of a known file that is there: a copy of it that is
+    /// being made.
+    fn is_beginning_of(&self, len: u64, tail: Digest, known: &KnownFile) -> Result<bool, TailError> {
+        let Some(path) = self.catalog.path(known.id) else { return Ok(false) };
+        let Some(look) = Look::at(&*self.options.fs, path)? else { return Ok(false) };
+        let is_it = [known.content, known.packed].contains(&Some(look.raw));
+        Ok(is_it && tail.matches(&tail_at(&look, None, len)?))
+    }
+
+    /// What a compressed file has in it.
+    pub(super) fn survey_of(&mut self, look: &Look) -> Result<&Survey, TailError> {
+        if self.unpacked.len() >= UNPACKED_LEN_MAX {
+            self.unpacked.clear();
+        }
+        let survey = match self.unpacked.remove(&look.raw) {
+            Some(survey) if !look.handle.packing().is_plain() => survey,
+            _ => Survey::of(&look.handle, &[])?,
+        };
+        Ok(self.unpacked.entry(look.raw).or_insert(survey))
+    }
+}
+
+/// A [`Class`] without its look.
+enum Kind {
+    Open,
+    Known,
+    Copy,
+    Continued { file: usize, len: u64 },
+    Beginning { file: usize },
+    Grown { id: u64, offset: u64 },
+}
+
+impl Kind {
+    fn with(self, look: Look) -> Class {
+        match self {
+            Self::Open => Class::Open,
+            Self::Known => Class::Known,
+            Self::Copy => Class::Copy,
+            Self::Continued { file, len } => Class::Continued { file, look, len },
+            Self::Beginning { file } => Class::Beginning { file, look },
+            Self::Grown { id, offset } => Class::Grown { look, id, offset },
+        }
+    }
+}
+
+/// The uncompressed bytes of a file before `offset`.
+fn tail_at(look: &Look, survey: Option<&Survey>, offset: u64) -> Result<Vec<u8>, TailError> {
+    match survey {
+        _ if look.handle.packing().is_plain() => tail_before(&look.handle, offset),
+        Some(survey) if survey.size == offset => Ok(survey.end.clone()),
+        _ => {
+            let survey = Survey::of(&look.handle, &[offset])?;
+            debug_assert!(survey.tails[0].len() <= FileMark::TAIL_BYTES_MAX);
+            // A file that ends before has other bytes there.
+            Ok(if survey.size < offset { Vec::new() } else { survey.tails[0].clone() })
+        }
+    }
+}

@@ -1,0 +1,349 @@
+//! A look at all files of the log.
+
+use std::{
+    collections::HashSet,
+    io::ErrorKind,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use super::{
+    Tailer,
+    backlog::{Pending, Queue, Waiting},
+    classify::Class,
+};
+use crate::tail::{
+    Digest, KnownFile, OnGone, OnUnreadable, Standing, TailError, TailEvent, file::LogFile, names::Name,
+    survey::Look,
+};
+
+/// How often all files are looked at although nothing seems to have changed.
+const SURVEY_EVERY: Duration = Duration::from_secs(5);
+/// After a look at all files, none is taken for so many times as long as it took.
+const REST_FACTOR: u32 = 10;
+/// After a look, however long it took, none is put off for longer if something has changed.
+const REST_MAX: Duration = Duration::from_secs(2);
+/// A look that takes less needs no rest.
+const SURVEY_SHORT: Duration = Duration::from_millis(5);
+/// How long a file must be missing before that is believed: a rotation takes no longer.
+const SETTLE_TIME: Duration = Duration::from_secs(3);
+/// How many empty files are looked at each time, the newest ones.
+const EMPTY_MAX: usize = 16;
+/// How many files may be known: each takes a few hundred bytes of memory and of disk.
+const KNOWN_MAX: usize = 1_000_000;
+
+/// What a look at all files has found.
+#[derive(Default)]
+struct Found {
+    /// Files changed their names meanwhile.
+    is_disturbed: bool,
+    /// Copies of truncated files: of which, and how long they are.
+    continued: Vec<(usize, Look, u64)>,
+    /// Copies of the beginning of truncated files.
+    beginnings: Vec<(usize, Look)>,
+    /// Files that seem to have grown since they were finished.
+    grown: Vec<(Waiting, u64)>,
+    /// The beginnings of unread files that were not known to be there.
+    heads: Vec<Vec<u8>>,
+}
+
+impl Tailer {
+    /// Looks at all files: finds those that are unread, and what has become of the others.
+    pub(super) fn survey(&mut self) -> Result<(), TailError> {
+        let started = Instant::now();
+        let result = self.look_around();
+        let took = started.elapsed();
+        let rest = (took * REST_FACTOR).min(REST_MAX);
+        self.survey_rest = self.now + if took < SURVEY_SHORT { Duration::ZERO } else { rest };
+        self.survey_due = self.now + SURVEY_EVERY.max(took * REST_FACTOR);
+        match result {
+            Err(error @ TailError::Io { .. }) => {
+                self.complain(&error);
+                self.is_unsettled = true;
+                Ok(())
+            }
+            result => result,
+        }
+    }
+
+    fn look_around(&mut self) -> Result<(), TailError> {
+        let signature = self.signature();
+        let names = self.list()?;
+        self.is_unsettled = false;
+        self.has_found_any |= !names.is_empty();
+        self.catalog.begin_survey();
+        self.queue = Queue::default();
+        let pending: Vec<_> = self.pending.iter().map(|pending| pending.path.clone()).collect();
+        let mut found = Found::default();
+        let mut failed = Vec::new();
+        for name in &names {
+            match self.visit(name, &mut found) {
+                Ok(()) => {}
+                // It changes while it is looked at.
+                Err(TailError::Io { source, .. })
+                    if matches!(source.kind(), ErrorKind::ResourceBusy | ErrorKind::NotFound) =>
+                {
+                    found.is_disturbed = true;
+                }
+                Err(error) => {
+                    self.set_pending(&name.path, error);
+                    failed.push(name.path.clone());
+                }
+            }
+        }
+        self.pending.retain(|known| !pending.contains(&known.path) || failed.contains(&known.path));
+        // A file that was truncated just now has its copy in a later look.
+        let is_settled = !found.is_disturbed
+            && !self.is_unsettled
+            && self.list().is_ok_and(|after| same_names(&names, &after));
+        self.settle_truncated(&mut found, is_settled)?;
+        self.is_unsettled |= !is_settled;
+        self.note_current(&names);
+        let empty = names.iter().rev().filter(|name| name.stat.size == 0).take(EMPTY_MAX);
+        self.empty = empty.map(|name| name.path.clone()).collect();
+        if is_settled {
+            self.settle_grown(found.grown);
+            self.settle_missing(&found.heads)?;
+            self.catalog.forget_gone();
+            self.signature = signature;
+            if self.catalog.len() > KNOWN_MAX {
+                return Err(TailError::TooMany { path: self.options.path.clone(), most: KNOWN_MAX });
+            }
+            if self.names.live().is_some_and(|live| names.last().is_none_or(|last| last.path != live)) {
+                self.wait();
+            }
+        } else if !found.grown.is_empty() {
+            self.is_unsettled = true;
+        }
+        self.believe_pending()
+    }
+
+    pub(super) fn list(&self) -> Result<Vec<Name>, TailError> {
+        self.names.list(&*self.options.fs).map_err(TailError::io("list", &self.options.path))
+    }
+
+    fn visit(&mut self, name: &Name, found: &mut Found) -> Result<(), TailError> {
+        // The inode of an open file cannot be another's.
+        let open = self.files.iter_mut().find(|file| file.id() == name.id() && !file.has_lost_its_bytes());
+        if let Some(file) = open {
+            file.set_path(&name.path);
+            return Ok(());
+        }
+        if name.stat.size == 0 {
+            return Ok(());
+        }
+        let Some(look) = Look::at(&*self.options.fs, &name.path)? else {
+            found.is_disturbed = true;
+            return Ok(());
+        };
+        if look.handle.id() != name.id() {
+            found.is_disturbed = true;
+        }
+        let was_known = self.catalog.with_print(&look.raw).is_some();
+        match self.classify(look)? {
+            Class::Gone | Class::Empty | Class::Open | Class::Known | Class::Copy => {}
+            Class::Continued { file, look, len } => found.continued.push((file, look, len)),
+            Class::Beginning { file, look } => found.beginnings.push((file, look)),
+            Class::Grown { look, id, offset } => {
+                found.grown.push((Waiting::new(&look, Some((id, offset))), id));
+            }
+            Class::Unread(look) => {
+                if !was_known {
+                    found.heads.push(look.head.clone());
+                    let (head, path) = (Digest::of(&look.head), look.handle.path());
+                    self.catalog.add(Standing::Unread, head, look.content(), look.packed(), path);
+                }
+                if let Some(known) = self.catalog.with_print(&look.raw).map(|known| known.id) {
+                    self.catalog.see(known, look.handle.path());
+                }
+                self.queue.push(Waiting::new(&look, None));
+            }
+        }
+        Ok(())
+    }
+
+    /// Goes on in copies of truncated files, or says that there are none.
+    fn settle_truncated(&mut self, found: &mut Found, is_settled: bool) -> Result<(), TailError> {
+        for index in 0..self.files.len() {
+            if !self.files[index].is_truncated() {
+                continue;
+            }
+            // A copy that cannot be read yet may be the one.
+            if !is_settled || !self.pending.is_empty() {
+                self.is_unsettled = true;
+                continue;
+            }
+            let copies = found.continued.iter().filter(|(file, ..)| *file == index);
+            if let Some((_, look, _)) = copies.max_by_key(|(.., len)| *len) {
+                match self.files[index].move_to(Arc::clone(&look.handle), self.now) {
+                    Ok(lost) => self.tell_truncated(index, lost, true),
+                    Err(TailError::Io { .. }) => self.is_unsettled = true,
+                    Err(error) => return Err(error),
+                }
+                continue;
+            }
+            for (_, look) in found.beginnings.extract_if(.., |(file, _)| *file == index) {
+                let content = match look.content() {
+                    Some(content) => content,
+                    None => self.survey_of(&look)?.content(),
+                };
+                self.catalog.add(
+                    Standing::Finished,
+                    content.head,
+                    Some(content),
+                    look.packed(),
+                    look.handle.path(),
+                );
+            }
+            let file = &mut self.files[index];
+            file.set_rotated();
+            let lost = file.abandon();
+            self.tell_truncated(index, lost, false);
+        }
+        Ok(())
+    }
+
+    /// Which file may grow for ever, and which ones were rotated.
+    fn note_current(&mut self, names: &[Name]) {
+        let newest = names.iter().rev().find(|name| name.stat.size > 0);
+        let live = match self.names.live() {
+            Some(live) => newest.filter(|name| name.path == live),
+            None => newest,
+        };
+        let before = self.current;
+        // As long as there is no new live file with lines, the web server may still write to the one before.
+        let is_open = |file: &&LogFile| file.is_plain() && !file.is_done();
+        let kept = self.files.iter().filter(is_open).find(|file| before == Some(file.id()));
+        let kept = kept.or_else(|| self.files.iter().filter(is_open).rfind(|file| !file.is_rotated()));
+        let last = live.map(Name::id).or(kept.map(LogFile::id)).or(newest.map(Name::id));
+        self.current = last;
+        let mut rotated = Vec::new();
+        for file in &mut self.files {
+            if live.is_some_and(|live| live.id() == file.id()) && !file.has_lost_its_bytes() {
+                file.set_live();
+            }
+            if last.is_none() || last == Some(file.id()) || !file.set_rotated() {
+                continue;
+            }
+            if before == Some(file.id()) {
+                // The web server goes on writing to it for a while, however quiet it was before.
+                file.wait_until(self.now + self.options.grace);
+                rotated.push(TailEvent::Rotated { number: file.number(), path: file.path().to_owned() });
+            }
+        }
+        self.events.extend(rotated);
+    }
+
+    /// A file that begins with all of a known one has grown.
+    fn settle_grown(&mut self, grown: Vec<(Waiting, u64)>) {
+        for (waiting, id) in grown {
+            let Some(known) = self.catalog.get(id).cloned() else { continue };
+            if known.standing == Standing::Finished {
+                self.queue.push(waiting);
+                continue;
+            }
+            // It is older than the source, and so is what was written to it later.
+            if let Ok(Some(look)) = Look::at(&*self.options.fs, &waiting.path) {
+                let (content, path) = (look.content(), look.handle.path());
+                let id = self.catalog.add(Standing::Foreign, known.head, content, look.packed(), path);
+                self.catalog.see(id, path);
+            }
+        }
+    }
+
+    /// Files that were seen and not read are gone, unless they have grown or were compressed.
+    fn settle_missing(&mut self, heads: &[Vec<u8>]) -> Result<(), TailError> {
+        let mut missing = Vec::new();
+        for known in self.catalog.unseen(Standing::Unread) {
+            let len = known.head.len as usize;
+            let begins = |head: &[u8]| head.len() >= len && known.head.matches(&head[..len]);
+            // It is open, and nothing of it has been read yet.
+            if self.files.iter().any(|file| file.number() == 0 && begins(file.head())) {
+                continue;
+            }
+            let is_outgrown = heads.iter().any(|head| begins(head));
+            if is_outgrown || self.files.iter().any(|file| begins(file.head())) {
+                self.catalog.remove(known.id);
+            } else {
+                missing.push(known);
+            }
+        }
+        if !missing.is_empty() {
+            self.drop_outgrown(&mut missing)?;
+        }
+        if missing.is_empty() {
+            self.missing_since = None;
+            return Ok(());
+        }
+        let since = *self.missing_since.get_or_insert(self.now);
+        // One that cannot be read may be it.
+        if self.is_resuming || !self.pending.is_empty() || self.now < since + SETTLE_TIME {
+            self.is_unsettled = true;
+            return Ok(());
+        }
+        for known in missing {
+            let size = known.content.or(known.packed).map_or(0, |print| print.len);
+            if self.options.on_gone == OnGone::Stop {
+                return Err(TailError::Gone { number: 0, path: known.path.clone(), offset: 0, size });
+            }
+            self.events.push(TailEvent::Gone {
+                number: 0,
+                path: known.path.clone().into(),
+                offset: 0,
+                lost: size,
+            });
+            self.catalog.remove(known.id);
+        }
+        self.missing_since = None;
+        Ok(())
+    }
+
+    /// Forgets what was seen of unread files that have grown or were compressed since.
+    fn drop_outgrown(&mut self, missing: &mut Vec<Arc<KnownFile>>) -> Result<(), TailError> {
+        for path in self.queue.paths() {
+            let Some(mut look) = Look::at(&*self.options.fs, &path)? else { continue };
+            look.unpack_head()?;
+            let is_it = |known: &mut Arc<KnownFile>| {
+                let len = known.head.len as usize;
+                look.head.len() >= len && known.head.matches(&look.head[..len])
+            };
+            for known in missing.extract_if(.., is_it) {
+                self.catalog.remove(known.id);
+            }
+        }
+        Ok(())
+    }
+
+    /// Stops at a file that cannot be decompressed and has not changed for the grace time.
+    fn believe_pending(&mut self) -> Result<(), TailError> {
+        let is_believed = |pending: &Pending| {
+            matches!(pending.error, TailError::Damaged { .. })
+                && self.now >= pending.since + self.options.grace
+        };
+        let Some(at) = self.pending.iter().position(is_believed) else { return Ok(()) };
+        if self.options.on_unreadable == OnUnreadable::Stop {
+            // It is found again by the next look.
+            return Err(self.pending.swap_remove(at).error);
+        }
+        let path = self.pending.swap_remove(at).path;
+        if let Some(look) = Look::at(&*self.options.fs, &path)? {
+            self.skip_unreadable(&look);
+        }
+        Ok(())
+    }
+
+    /// Leaves out a file that cannot be decompressed.
+    pub(super) fn skip_unreadable(&mut self, look: &Look) {
+        let (path, head) = (look.handle.path(), Digest::default());
+        self.catalog.add(Standing::Foreign, head, None, Some(look.raw), path);
+        self.events.push(TailEvent::Skipped { path: path.to_owned(), lost: look.raw.len });
+    }
+}
+
+/// Whether two lists have the same names for the same files. Growth is no renaming, and changes times and
+/// thereby, perhaps, the order.
+pub(super) fn same_names(one: &[Name], other: &[Name]) -> bool {
+    let set =
+        |names: &[Name]| names.iter().map(|name| (name.path.clone(), name.id())).collect::<HashSet<_>>();
+    set(one) == set(other)
+}

@@ -1,0 +1,244 @@
+//! What happens to a log while a tailer looks at it: a writer, a rotator, a clock, and a tailer that is killed.
+
+#![allow(dead_code, unreachable_pub, missing_docs, reason = "shared by several tests")]
+
+mod names;
+mod reader;
+mod rotator;
+mod step;
+mod writer;
+
+use std::{
+    collections::{HashSet, VecDeque},
+    env, fmt,
+    io::{self, Read},
+    path::Path,
+    sync::LazyLock,
+    time::Duration,
+};
+
+pub use names::Naming;
+pub use reader::{Reader, STATISTICS};
+pub use rotator::{Ending, LOG, Link, Program, Rotator, Stamp, Way};
+pub use writer::{Fate, Writer};
+
+use evs_core::tail::Begin;
+
+use crate::tail_support::{
+    GRACE,
+    sim::{Agent, Disk},
+};
+
+/// Who copies a file copies at least that much at once: no other file begins with the same bytes.
+const PIECE_BYTES_MIN: usize = 4;
+
+/// Who copies or decompresses a rotated file writes at least that much at once: `cp` 128 KiB, gunzip 32 KiB. A piece
+/// that is shorter than the beginning by which a file is known would be a file of its own.
+const BLOCK_BYTES_MIN: usize = 2048;
+/// How long the clock goes on with each step.
+const STEP_TIME: Duration = Duration::from_millis(7);
+/// A writer goes on with a rotated log for less than the grace time.
+const LATE_TIME_MAX: Duration = Duration::from_secs(GRACE.as_secs() / 4 * 3);
+
+/// What happens between two calls of a tailer.
+#[derive(Clone, Copy, Debug)]
+pub struct Turn {
+    /// After how many further calls.
+    pub after: u8,
+    pub who: Who,
+    pub steps: u8,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub enum Who {
+    Rotator,
+    Writer,
+}
+
+/// Whoever uses the disk beside the tailer.
+#[derive(Debug)]
+pub struct World {
+    pub writer: Writer,
+    pub rotator: Rotator,
+    turns: VecDeque<Turn>,
+    /// After how many calls the tailer is killed, and all its further calls fail.
+    kill_after: Option<u16>,
+    is_killed: bool,
+    /// After how many calls one of them fails.
+    fail_after: Option<u16>,
+    /// For how long nothing was written to the rotated log.
+    late_since: Duration,
+}
+
+impl World {
+    pub fn new(writer: Writer, rotator: Rotator) -> Self {
+        Self {
+            writer,
+            rotator,
+            turns: VecDeque::new(),
+            kill_after: None,
+            is_killed: false,
+            fail_after: None,
+            late_since: Duration::ZERO,
+        }
+    }
+
+    /// What happens during the next calls, in the place of what was to happen.
+    pub fn plan(&mut self, turns: &[Turn]) {
+        self.turns = turns.iter().copied().collect();
+    }
+
+    pub fn kill_after(&mut self, calls: u16) {
+        self.kill_after = Some(calls);
+    }
+
+    pub fn fail_after(&mut self, calls: u16) {
+        self.fail_after = Some(calls);
+    }
+
+    /// Whether the tailer was killed since this was last asked.
+    pub fn take_killed(&mut self) -> bool {
+        std::mem::take(&mut self.is_killed)
+    }
+
+    pub fn step(&mut self, disk: &mut Disk, who: Who, steps: u8) {
+        for step in 0..steps {
+            disk.set_clock(disk.clock() + STEP_TIME);
+            match who {
+                Who::Rotator => drop(self.rotator.step(disk, &mut self.writer)),
+                Who::Writer => {
+                    if self.writer.step(disk, 5 + 37 * usize::from(step)) {
+                        self.late_since = Duration::ZERO;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Ends what the rotator has begun.
+    pub fn finish_rotator(&mut self, disk: &mut Disk) {
+        while !self.rotator.is_idle() {
+            self.step(disk, Who::Rotator, 1);
+        }
+    }
+
+    /// Writes what is to be written.
+    pub fn write(&mut self, disk: &mut Disk) {
+        while self.writer.step(disk, usize::MAX) {
+            self.late_since = Duration::ZERO;
+        }
+    }
+
+    /// A source begins, and so it is settled which lines are older than that.
+    pub fn begin_source(&mut self, disk: &mut Disk, begin: Begin) {
+        if begin != Begin::Oldest {
+            self.finish_rotator(disk);
+            self.writer.close_rotated(disk);
+            let live = lines(disk, Path::new(LOG)).unwrap_or_default();
+            self.writer.disown_all(begin == Begin::End, &live);
+        }
+    }
+
+    /// Ends everything that was begun. Nothing goes wrong from now on.
+    pub fn calm_down(&mut self, disk: &mut Disk) {
+        (self.kill_after, self.fail_after) = (None, None);
+        self.turns.clear();
+        self.finish_rotator(disk);
+        self.writer.finish(disk);
+    }
+
+    /// Time passes. A writer does not go on for so long with a log that was rotated, nor does a copy take so long.
+    pub fn pass(&mut self, disk: &mut Disk, time: Duration) {
+        self.late_since += time;
+        disk.set_clock(disk.clock() + time);
+        if self.late_since > LATE_TIME_MAX {
+            while self.rotator.is_hurrying() {
+                self.step(disk, Who::Rotator, 1);
+            }
+            self.writer.close_rotated(disk);
+        }
+    }
+
+    /// Sets the clock `seconds` forward, or back.
+    pub fn set_clock(&mut self, disk: &mut Disk, seconds: i16) {
+        disk.set_clock(shift(disk.clock(), i64::from(seconds)));
+    }
+
+    fn take_turns(&mut self, disk: &mut Disk) {
+        while let Some(turn) = self.turns.front_mut() {
+            if turn.after > 0 {
+                turn.after -= 1;
+                return;
+            }
+            let Turn { who, steps, .. } = *turn;
+            self.turns.pop_front();
+            self.step(disk, who, steps);
+        }
+    }
+}
+
+impl Agent for World {
+    fn before_call(&mut self, disk: &mut Disk, call: fmt::Arguments<'_>) -> io::Result<()> {
+        if !self.is_killed && counts_down(&mut self.kill_after) {
+            self.is_killed = true;
+        }
+        if self.is_killed {
+            return Err(io::Error::other("the tailer was killed"));
+        }
+        self.take_turns(disk);
+        trace(call);
+        if counts_down(&mut self.fail_after) {
+            return Err(io::Error::other("the disk fails, for once"));
+        }
+        Ok(())
+    }
+}
+
+/// Tells what happens, if the environment asks for it.
+pub fn trace(what: fmt::Arguments<'_>) {
+    static IS_ON: LazyLock<bool> = LazyLock::new(|| env::var_os("TAIL_MODEL_TRACE").is_some());
+    if *IS_ON {
+        eprintln!("{what}");
+    }
+}
+
+/// Whether `calls` is over. It then is none any more.
+fn counts_down(calls: &mut Option<u16>) -> bool {
+    match calls {
+        Some(0) => {
+            *calls = None;
+            true
+        }
+        Some(calls) => {
+            *calls -= 1;
+            false
+        }
+        None => false,
+    }
+}
+
+/// `time`, so many seconds later or earlier.
+fn shift(time: Duration, seconds: i64) -> Duration {
+    let by = Duration::from_secs(seconds.unsigned_abs());
+    if seconds < 0 { time.saturating_sub(by) } else { time + by }
+}
+
+/// What is in a file, uncompressed; `None` if it is incomplete.
+pub fn plain_bytes(disk: &Disk, path: &Path) -> Option<Vec<u8>> {
+    let bytes = disk.read(path).ok()?;
+    match path.extension().and_then(|extension| extension.to_str()) {
+        Some("gz") => {
+            let mut plain = Vec::new();
+            flate2::read::GzDecoder::new(bytes).read_to_end(&mut plain).ok()?;
+            Some(plain)
+        }
+        Some("zst") => zstd::decode_all(bytes).ok(),
+        _ => Some(bytes.to_vec()),
+    }
+}
+
+/// The lines in a file; `None` if it is incomplete.
+pub fn lines(disk: &Disk, path: &Path) -> Option<HashSet<String>> {
+    let text = String::from_utf8(plain_bytes(disk, path)?).ok()?;
+    Some(text.lines().map(str::to_owned).collect())
+}
