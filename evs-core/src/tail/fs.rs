@@ -66,6 +66,9 @@ pub struct Stat {
     pub is_regular: bool,
 }
 
+/// How many symbolic links are followed, one after the other.
+const LINKS_MAX: usize = 40;
+
 /// The file system of the machine.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct RealFs;
@@ -84,16 +87,22 @@ impl LogFs for RealFs {
     }
 
     fn link_target(&self, path: &Path) -> io::Result<Option<PathBuf>> {
-        let is_link = match path.symlink_metadata() {
-            Ok(metadata) => metadata.is_symlink(),
-            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => false,
-            Err(error) => return Err(error),
-        };
-        if !is_link {
-            return Ok(None);
+        let mut target = None;
+        let mut at = path.to_owned();
+        for _ in 0..LINKS_MAX {
+            match at.symlink_metadata() {
+                Ok(metadata) if metadata.is_symlink() => {}
+                // Between two files of a rotation, a link leads nowhere.
+                Err(error) if !matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+                    return Err(error);
+                }
+                _ => return Ok(target),
+            }
+            at = directory_of(&at).join(at.read_link()?);
+            target = Some(at.clone());
         }
-        // Between two files of a rotation, a link leads nowhere.
-        path.canonicalize().or_else(|_| Ok(directory_of(path).join(path.read_link()?))).map(Some)
+        // A circle leads nowhere.
+        Ok(None)
     }
 
     fn open(&self, path: &Path) -> io::Result<Box<dyn LogRead>> {

@@ -4,7 +4,7 @@ use std::{
 };
 
 use super::{
-    TailError,
+    FileMark, TailError,
     fs::{FileId, LogFs, LogRead, Stat},
     packing::Packing,
 };
@@ -21,15 +21,21 @@ pub struct LogHandle {
 impl LogHandle {
     /// Opens the regular file at `path`.
     pub(super) fn open(fs: &dyn LogFs, path: &Path) -> Result<Self, TailError> {
+        Self::open_with_head(fs, path).map(|(handle, ..)| handle)
+    }
+
+    /// Opens the regular file at `path`; with its length and its first bytes, up to
+    /// [`FileMark::HEAD_BYTES_MAX`].
+    pub(super) fn open_with_head(fs: &dyn LogFs, path: &Path) -> Result<(Self, u64, Vec<u8>), TailError> {
         let file = fs.open(path).map_err(TailError::io("open", path))?;
         let stat = file.stat().map_err(TailError::io("fstat", path))?;
         if !stat.is_regular {
             return Err(TailError::NotRegular { path: path.to_owned() });
         }
         let mut handle = Self { file, path: path.to_owned(), id: stat.id, packing: Packing::Plain };
-        let magic = handle.read_range(0, Packing::MAGIC_BYTES as u64)?;
-        handle.packing = Packing::of(path, &magic);
-        Ok(handle)
+        let head = handle.read_range(0, stat.size.min(FileMark::HEAD_BYTES_MAX as u64))?;
+        handle.packing = Packing::of(path, &head);
+        Ok((handle, stat.size, head))
     }
 
     /// Makes everything durable that has been written to the file by now.

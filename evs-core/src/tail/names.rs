@@ -28,6 +28,11 @@ impl Name {
     pub(super) fn id(&self) -> FileId {
         self.stat.id
     }
+
+    /// Which name for which file it is.
+    pub(super) fn key(&self) -> (&OsStr, FileId) {
+        (self.path.as_os_str(), self.id())
+    }
 }
 
 /// What a file's name says about its age.
@@ -166,9 +171,13 @@ fn in_directory(
         }
     }
     // Of `.1`, `.1.gz` and `.1.zst` the plain one, if it is there.
-    let plain: HashSet<PathBuf> =
-        found.iter().filter(|name| plain_path(&name.path).is_none()).map(|name| name.path.clone()).collect();
-    found.retain(|name| plain_path(&name.path).is_none_or(|path| !plain.contains(&path)));
+    let packed: Vec<PathBuf> = found.iter().filter_map(|name| plain_path(&name.path)).collect();
+    if !packed.is_empty() {
+        let names: HashSet<&OsStr> = found.iter().map(|name| name.path.as_os_str()).collect();
+        let shadowed = packed.into_iter().filter(|path| names.contains(path.as_os_str()));
+        let shadowed: HashSet<PathBuf> = shadowed.collect();
+        found.retain(|name| plain_path(&name.path).is_none_or(|path| !shadowed.contains(&path)));
+    }
     Ok(found)
 }
 
@@ -181,7 +190,7 @@ fn plain_path(path: &Path) -> Option<PathBuf> {
 
 /// Oldest first. Two ways of naming have no common order but the time.
 fn sort(files: &mut [Name]) {
-    files.sort_by(|a, b| a.path.cmp(&b.path));
+    files.sort_by(|a, b| a.path.as_os_str().cmp(b.path.as_os_str()));
     if files.iter().all(|file| matches!(file.age, Age::Generation(_))) {
         files.sort_by(|a, b| b.age.cmp(&a.age));
     } else if files.iter().all(|file| matches!(file.age, Age::Date(_))) {

@@ -29,8 +29,8 @@ impl Look {
     ///
     /// If it cannot be read, is no regular file, or has shrunk meanwhile, which may pass.
     pub(super) fn at(fs: &dyn LogFs, path: &Path) -> Result<Option<Self>, TailError> {
-        match LogHandle::open(fs, path) {
-            Ok(handle) => Self::of(Arc::new(handle)).map(Some),
+        match LogHandle::open_with_head(fs, path) {
+            Ok((handle, len, head)) => Self::with(Arc::new(handle), len, head).map(Some),
             Err(TailError::Io { source, .. }) if source.kind() == ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),
         }
@@ -39,13 +39,19 @@ impl Look {
     pub(super) fn of(handle: Arc<LogHandle>) -> Result<Self, TailError> {
         let len = handle.stat()?.size;
         let head = handle.read_range(0, len.min(FileMark::HEAD_BYTES_MAX as u64))?;
-        let tail = tail_before(&handle, len)?;
+        Self::with(handle, len, head)
+    }
+
+    fn with(handle: Arc<LogHandle>, len: u64, head: Vec<u8>) -> Result<Self, TailError> {
+        // The last bytes of a short file are all of them.
+        let is_short = len <= FileMark::HEAD_BYTES_MAX as u64;
+        let tail = if is_short { Digest::of(&head) } else { Digest::of(&tail_before(&handle, len)?) };
         let is_whole = head.len() as u64 == len.min(FileMark::HEAD_BYTES_MAX as u64)
-            && tail.len() as u64 == len.min(FileMark::TAIL_BYTES_MAX as u64);
+            && u64::from(tail.len) == len.min(FileMark::TAIL_BYTES_MAX as u64);
         if !is_whole {
             return Err(changing(handle.path()));
         }
-        let raw = Fingerprint { len, head: Digest::of(&head), tail: Digest::of(&tail) };
+        let raw = Fingerprint { len, head: Digest::of(&head), tail };
         let head = if handle.packing().is_plain() { head } else { Vec::new() };
         Ok(Self { handle, raw, head })
     }

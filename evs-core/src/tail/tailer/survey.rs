@@ -343,7 +343,7 @@ impl Tailer {
 /// Whether two lists have the same names for the same files. Growth is no renaming, and changes times and
 /// thereby, perhaps, the order.
 pub(super) fn same_names(one: &[Name], other: &[Name]) -> bool {
-    let set =
-        |names: &[Name]| names.iter().map(|name| (name.path.clone(), name.id())).collect::<HashSet<_>>();
-    set(one) == set(other)
+    let one: Vec<_> = one.iter().map(Name::key).collect();
+    let other: Vec<_> = other.iter().map(Name::key).collect();
+    one == other || one.iter().collect::<HashSet<_>>() == other.iter().collect::<HashSet<_>>()
 }
