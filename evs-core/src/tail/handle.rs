@@ -19,14 +19,9 @@ pub struct LogHandle {
 }
 
 impl LogHandle {
-    /// Opens the regular file at `path`.
-    pub(super) fn open(fs: &dyn LogFs, path: &Path) -> Result<Self, TailError> {
-        Self::open_with_head(fs, path).map(|(handle, ..)| handle)
-    }
-
     /// Opens the regular file at `path`; with its length and its first bytes, up to
     /// [`FileMark::HEAD_BYTES_MAX`].
-    pub(super) fn open_with_head(fs: &dyn LogFs, path: &Path) -> Result<(Self, u64, Vec<u8>), TailError> {
+    pub(super) fn open(fs: &dyn LogFs, path: &Path) -> Result<(Self, u64, Vec<u8>), TailError> {
         let file = fs.open(path).map_err(TailError::io("open", path))?;
         let stat = file.stat().map_err(TailError::io("fstat", path))?;
         if !stat.is_regular {

@@ -39,9 +39,6 @@ pub(super) enum Packing {
 }
 
 impl Packing {
-    /// How many bytes of a file's beginning tell how it is packed.
-    pub(super) const MAGIC_BYTES: usize = 6;
-
     /// How the file at `path` is packed, which begins with `head`.
     pub(super) fn of(path: &Path, head: &[u8]) -> Self {
         let is_bzip2 = head.starts_with(b"BZh") && head.get(3).is_some_and(u8::is_ascii_digit);

@@ -29,7 +29,7 @@ impl Look {
     ///
     /// If it cannot be read, is no regular file, or has shrunk meanwhile, which may pass.
     pub(super) fn at(fs: &dyn LogFs, path: &Path) -> Result<Option<Self>, TailError> {
-        match LogHandle::open_with_head(fs, path) {
+        match LogHandle::open(fs, path) {
             Ok((handle, len, head)) => Self::with(Arc::new(handle), len, head).map(Some),
             Err(TailError::Io { source, .. }) if source.kind() == ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),
