@@ -220,6 +220,42 @@ async fn positions_never_go_back_when_one_statistic_is_behind_another() {
 }
 
 #[tokio::test]
+async fn a_run_that_dies_before_its_statistics_are_due_has_counted_what_was_there() {
+    let (place, sink) = (Place::new(), TestSink::default());
+    place.append(&line(200, 3));
+    let build = || {
+        let seldom = by_status("seldom").flush_every(Duration::from_secs(3600));
+        place.pipeline().statistic(seldom).sink("memory", sink.clone()).build().unwrap()
+    };
+    let pipeline = build();
+    tokio::select! {
+        () = until(&pipeline, "cut", |status| status.sinks[0].batches == 2) => {}
+        ended = pipeline.run(pending()) => panic!("{ended:?}"),
+    }
+    drop(pipeline);
+    while matches!(place.pipeline().sink("memory", sink.clone()).build(), Err(Error::Locked { .. })) {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    let summary = build().run_to_end(pending()).await.unwrap();
+    assert_eq!(summary.lines, 0, "it was counted by the run that died");
+    assert_eq!(totals(&sink, "seldom").await, of([("200", 1, 3)]));
+}
+
+#[tokio::test]
+async fn a_statistic_is_cut_after_so_many_bytes_of_the_log() {
+    let (place, sink) = (Place::new(), TestSink::default());
+    let lines = line(200, 1).repeat(1000);
+    let count = (4 << 20) / lines.len();
+    (0..count).for_each(|_| place.append(&lines));
+    let seldom = by_status("seldom").flush_every(Duration::from_secs(3600));
+    let builder = place.pipeline().statistic(seldom).cut_bytes_max(1 << 20).sink("memory", sink.clone());
+    let summary = count_all(builder).await.unwrap();
+    // Two statistics; a cut waits for the one before the last.
+    assert!(summary.batches >= 4, "{summary:?}");
+    assert_eq!(totals(&sink, "seldom").await["200"].0, count as i128 * 1000);
+}
+
+#[tokio::test]
 async fn a_sink_that_is_away_gets_everything_when_it_returns() {
     let (place, sink) = (Place::new(), TestSink::default());
     sink.is_down.store(true, SeqCst);

@@ -538,6 +538,26 @@ fn a_log_whose_files_are_named_by_their_time_is_followed_from_one_to_the_next() 
 }
 
 #[test]
+fn the_backlog_has_all_files_that_are_not_read() {
+    let log = Log::with("live\n");
+    append(&log.sibling(".1"), "one\n");
+    append(&log.sibling(".2"), "two and more\n");
+    let options = TailOptions { begin: Begin::Oldest, ..log.options() };
+    let mut tailer = Tailer::start(options.clone(), Instant::now()).unwrap();
+    let backlog = tailer.backlog();
+    assert_eq!((backlog.bytes, backlog.files, backlog.is_estimated), (5 + 4 + 13, 3, false));
+    tailer.next_chunk().unwrap();
+    assert_eq!((tailer.backlog().bytes, tailer.backlog().files), (5 + 4, 2));
+    read(&mut tailer);
+    assert_eq!((tailer.backlog().bytes, tailer.backlog().files), (0, 0));
+    // The length of a compressed file is in its last bytes, if it has one part.
+    compress(&log.sibling(".2"), "gz");
+    let backlog = Tailer::start(options, Instant::now()).unwrap().backlog();
+    assert_eq!((backlog.files, backlog.is_estimated), (3, true));
+    assert!(backlog.bytes >= 5 + 4 + 13, "{backlog:?}");
+}
+
+#[test]
 fn without_an_inventory_older_files_are_taken_for_read() {
     let log = Log::with("one\n");
     append(&log.sibling(".1"), "older\n");

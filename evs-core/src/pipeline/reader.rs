@@ -14,6 +14,7 @@ use super::{committer::Message, control::Control, pace::Pace, queue};
 use crate::{
     Error,
     aggregate::{Part, Skip, Worker},
+    describe,
     status::{Board, unix_now},
     tail::{
         Chunk, ChunkKind, Frontier, Inventory, InventoryChange, LogHandle, OnChanged, OnGone, OnUnreadable,
@@ -143,8 +144,22 @@ impl Reader {
             let options = if is_settling { &strict } else { options };
             match Tailer::resume(options.clone(), &parts.counted, inventory, Instant::now()) {
                 Err(_) if parts.control.is_reading_stopped() => return Ok(None),
-                Err(error) if error.may_pass() && is_settling => {
+                Err(error) if (error.may_pass() || matches!(error, TailError::Io { .. })) && is_settling => {
                     parts.control.wake.wait(SETTLE_PAUSE);
+                }
+                // A log that cannot be opened is waited for, as one that does not exist.
+                Err(error @ TailError::Io { .. }) if !parts.to_end => {
+                    let error = describe(&error);
+                    let event = &mut parts.board.rest().last_event;
+                    if event.as_ref() != Some(&error) {
+                        tracing::error!(
+                            source = parts.source,
+                            error,
+                            "the log cannot be read and is waited for"
+                        );
+                        *event = Some(error);
+                    }
+                    parts.control.wake.wait(RATES_EVERY);
                 }
                 Err(source) => return Err(Error::Log { name: parts.source, source }),
                 Ok(tailer) => break tailer,

@@ -7,8 +7,8 @@ mod survey;
 use std::{collections::HashMap, io, path::PathBuf, sync::Arc, time::Instant};
 
 use super::{
-    Chunk, FileMark, Fingerprint, Frontier, InventoryChange, LogHandle, Standing, TailError, TailEvent,
-    TailOptions,
+    Chunk, FileMark, Fingerprint, Frontier, InventoryChange, LogHandle, OnUnreadable, Standing, TailError,
+    TailEvent, TailOptions,
     catalog::Catalog,
     chunk::Pool,
     file::{Change, Entry, LogFile, last_line_end},
@@ -214,8 +214,15 @@ impl Tailer {
         };
         !self.is_unsettled
             && self.queue.is_empty()
-            && self.pending.is_empty()
+            && self.pending.iter().all(|pending| self.may_skip(pending))
             && self.files.iter().all(is_finished)
+    }
+
+    /// Whether a file that cannot be read may be left out.
+    fn may_skip(&self, pending: &Pending) -> bool {
+        self.options.on_unreadable == OnUnreadable::Skip
+            && matches!(pending.error, TailError::Io { .. })
+            && self.names.live() != Some(&*pending.path)
     }
 
     /// Up to where the log has been handed out.

@@ -97,6 +97,11 @@ impl Tailer {
 
     /// Keeps a file that cannot be read, to be tried again.
     pub(super) fn set_pending(&mut self, path: &std::path::Path, error: TailError) {
+        if matches!(error, TailError::Io { .. }) && error.may_pass() {
+            // It changes while it is looked at.
+            self.is_unsettled = true;
+            return;
+        }
         self.complain(&error);
         let stat = self.options.fs.stat(path).ok().flatten();
         let known = self.pending.iter().position(|pending| pending.path == path);

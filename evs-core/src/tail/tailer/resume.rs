@@ -86,7 +86,16 @@ impl Tailer {
 
     /// Notes a file that is older than the source, unless it is a copy of the live one.
     fn know_foreign(&mut self, name: &Name) -> Result<bool, TailError> {
-        let Some(mut look) = Look::at(&*self.options.fs, &name.path)? else { return Ok(false) };
+        let mut look = match Look::at(&*self.options.fs, &name.path) {
+            Ok(Some(look)) => look,
+            Ok(None) => return Ok(false),
+            Err(error @ TailError::Io { .. }) if !error.may_pass() => {
+                // It is told again, with what to do, once this has lasted.
+                self.complain(&error);
+                return Ok(true);
+            }
+            Err(error) => return Err(error),
+        };
         let is_it = look.handle.id() == name.id();
         // One that is damaged is known by its bytes as they are.
         let head = look.unpack_head().map(|()| Digest::of(&look.head));

@@ -58,7 +58,9 @@ impl Tailer {
         self.survey_due = self.now + SURVEY_EVERY.max(took * REST_FACTOR);
         match result {
             Err(error @ TailError::Io { .. }) => {
-                self.complain(&error);
+                if !error.may_pass() {
+                    self.complain(&error);
+                }
                 self.is_unsettled = true;
                 Ok(())
             }
@@ -317,8 +319,17 @@ impl Tailer {
     /// Stops at a file that cannot be decompressed and has not changed for the grace time.
     fn believe_pending(&mut self) -> Result<(), TailError> {
         let is_believed = |pending: &Pending| {
-            matches!(pending.error, TailError::Damaged { .. })
-                && self.now >= pending.since + self.options.grace
+            let is_lasting = match &pending.error {
+                TailError::Damaged { .. } => true,
+                // The live file is waited for.
+                TailError::Io { source, .. } => {
+                    source.kind() == ErrorKind::PermissionDenied
+                        && self.names.live() != Some(&*pending.path)
+                        && self.options.on_unreadable == OnUnreadable::Stop
+                }
+                _ => false,
+            };
+            is_lasting && self.now >= pending.since + self.options.grace
         };
         let Some(at) = self.pending.iter().position(is_believed) else { return Ok(()) };
         if self.options.on_unreadable == OnUnreadable::Stop {
