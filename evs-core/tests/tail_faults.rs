@@ -339,6 +339,21 @@ fn d7_unread_lines_of_a_truncated_log_without_a_copy_are_counted_as_lost() {
 }
 
 #[test]
+fn d7_an_unread_log_that_was_truncated_without_a_copy_is_lost_once() {
+    let log = Log::with("one\n");
+    let mut tailer = log.start();
+    log.truncate();
+    log.append("two\n");
+    assert_eq!(poll(&mut tailer), "two\n");
+    let known = inventory(&mut tailer);
+    assert_eq!(lost(&mut tailer), 4);
+    assert_eq!(poll_later(&mut tailer), "");
+    let mut tailer = resume_with(&log, &tailer.frontier(), &known).unwrap();
+    tailer.poll(Instant::now() + 2 * GRACE).unwrap();
+    tailer.poll(Instant::now() + 4 * GRACE).unwrap();
+}
+
+#[test]
 fn d7_a_log_that_was_filled_copied_and_truncated_since_it_was_empty_is_read_from_its_copy() {
     let log = Log::new();
     File::create(&log.path).unwrap();

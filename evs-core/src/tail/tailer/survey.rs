@@ -197,6 +197,8 @@ impl Tailer {
                     look.handle.path(),
                 );
             }
+            // The loss is told here, also if nothing of it was read.
+            self.forget_unread(index);
             let file = &mut self.files[index];
             file.set_rotated();
             let lost = file.abandon();
