@@ -134,7 +134,7 @@ impl Tailer {
     /// # Errors
     ///
     /// If a file cannot be read, a file that was not read is [gone](TailError::Gone) or
-    /// [cannot be read](TailError::Unreadable), or the log is no [regular file](TailError::NotRegular).
+    /// [cannot be decompressed](TailError::Damaged), or the log is no [regular file](TailError::NotRegular).
     pub fn poll(&mut self, now: Instant) -> Result<(), TailError> {
         self.now = self.now.max(now);
         let mut has_changed = self.is_unsettled;
