@@ -13,6 +13,7 @@ mod arguments;
 mod calls;
 mod disk;
 mod memory;
+mod rotations;
 mod signals;
 
 use std::{io::Write, path::Path};
