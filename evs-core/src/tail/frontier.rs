@@ -19,6 +19,11 @@ impl Digest {
         Self { len: bytes.len() as u32, hash: xxh3_64(bytes) }
     }
 
+    /// Whether `bytes` begin with the ones that were hashed.
+    pub(super) fn begins(&self, bytes: &[u8]) -> bool {
+        bytes.get(..self.len as usize).is_some_and(|beginning| self.matches(beginning))
+    }
+
     /// Whether `bytes` are the ones that were hashed.
     pub fn matches(&self, bytes: &[u8]) -> bool {
         *self == Self::of(bytes)

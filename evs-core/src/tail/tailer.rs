@@ -384,7 +384,10 @@ impl Tailer {
     /// Opens a file that has not been read.
     fn open_whole(&mut self, look: &Look) -> Result<(), TailError> {
         let handle = Arc::clone(&look.handle);
-        let survey = self.survey_of(look)?.clone();
+        let survey = match self.unpack(look)? {
+            Some(survey) => survey,
+            None => Survey::of(&handle, &[])?,
+        };
         let offset = match () {
             () if !self.begins_at_end => 0,
             () if handle.packing().is_plain() => last_line_end(&handle, survey.size)?,

@@ -94,10 +94,7 @@ impl Tailer {
             if self.files[index].was_renamed(self.names.live()) && self.is_live(look) {
                 continue;
             }
-            let survey = match look.handle.packing().is_plain() {
-                true => None,
-                false => Some(self.survey_of(look)?.clone()),
-            };
+            let survey = self.unpack(look)?;
             let file = &self.files[index];
             match file.compare(look, survey.as_ref())? {
                 Relation::Other => {}
@@ -139,10 +136,7 @@ impl Tailer {
         if known.is_empty() {
             return Ok(None);
         }
-        let survey = match look.handle.packing().is_plain() {
-            true => None,
-            false => Some(self.survey_of(look)?.clone()),
-        };
+        let survey = self.unpack(look)?;
         let content = survey.as_ref().map_or(look.raw, Survey::content);
         let mut grown: Option<(u64, u64)> = None;
         for known in known {
@@ -188,16 +182,20 @@ impl Tailer {
         Ok(is_it && tail.matches(&tail_at(&look, None, len)?))
     }
 
-    /// What a compressed file has in it.
-    pub(super) fn survey_of(&mut self, look: &Look) -> Result<&Survey, TailError> {
+    /// What a compressed file has in it, which is remembered; `None` for a plain one.
+    pub(super) fn unpack(&mut self, look: &Look) -> Result<Option<Survey>, TailError> {
+        if look.handle.packing().is_plain() {
+            return Ok(None);
+        }
+        if let Some(survey) = self.unpacked.get(&look.raw) {
+            return Ok(Some(survey.clone()));
+        }
         if self.unpacked.len() >= UNPACKED_LEN_MAX {
             self.unpacked.clear();
         }
-        let survey = match self.unpacked.remove(&look.raw) {
-            Some(survey) if !look.handle.packing().is_plain() => survey,
-            _ => Survey::of(&look.handle, &[])?,
-        };
-        Ok(self.unpacked.entry(look.raw).or_insert(survey))
+        let survey = Survey::of(&look.handle, &[])?;
+        self.unpacked.insert(look.raw, survey.clone());
+        Ok(Some(survey))
     }
 }
 

@@ -106,9 +106,7 @@ impl Wanted {
 
     /// Whether `head` is the beginning of this file.
     pub(super) fn matches_head(&self, head: &[u8]) -> bool {
-        self.marks
-            .iter()
-            .all(|mark| head.get(..mark.head.len as usize).is_some_and(|head| mark.head.matches(head)))
+        self.marks.iter().all(|mark| mark.head.begins(head))
     }
 
     /// Looks whether a file that begins like this one is this one.

@@ -18,7 +18,7 @@ use crate::tail::{
     TailEvent, TailOptions,
     catalog::Catalog,
     fs::FileId,
-    names::Name,
+    names::{Name, directory_of},
     packing::Packing,
     survey::{Look, changing},
 };
@@ -348,7 +348,7 @@ impl Tailer {
             }
         }
         let Some(found) = found else { return Ok(None) };
-        let directory = super::super::names::directory_of(found.handle.path()).to_owned();
+        let directory = directory_of(found.handle.path()).to_owned();
         let modified = found.handle.stat()?.modified;
         // What is older there was read, or is not the source's.
         if let Some(other) =

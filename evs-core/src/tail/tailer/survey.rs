@@ -82,11 +82,7 @@ impl Tailer {
             match self.visit(name, &mut found) {
                 Ok(()) => {}
                 // It changes while it is looked at.
-                Err(TailError::Io { source, .. })
-                    if matches!(source.kind(), ErrorKind::ResourceBusy | ErrorKind::NotFound) =>
-                {
-                    found.is_disturbed = true;
-                }
+                Err(error @ TailError::Io { .. }) if error.may_pass() => found.is_disturbed = true,
                 Err(error) => {
                     self.set_pending(&name.path, error);
                     failed.push(name.path.clone());
@@ -114,8 +110,6 @@ impl Tailer {
             if self.names.live().is_some_and(|live| names.last().is_none_or(|last| last.path != live)) {
                 self.wait();
             }
-        } else if !found.grown.is_empty() {
-            self.is_unsettled = true;
         }
         self.believe_pending()
     }
@@ -185,10 +179,7 @@ impl Tailer {
                 continue;
             }
             for (_, look) in found.beginnings.extract_if(.., |(file, _)| *file == index) {
-                let content = match look.content() {
-                    Some(content) => content,
-                    None => self.survey_of(&look)?.content(),
-                };
+                let content = self.unpack(&look)?.map_or(look.raw, |survey| survey.content());
                 self.catalog.add(
                     Standing::Finished,
                     content.head,
@@ -259,8 +250,7 @@ impl Tailer {
     fn settle_missing(&mut self, heads: &[Vec<u8>]) -> Result<(), TailError> {
         let mut missing = Vec::new();
         for known in self.catalog.unseen(Standing::Unread) {
-            let len = known.head.len as usize;
-            let begins = |head: &[u8]| head.len() >= len && known.head.matches(&head[..len]);
+            let begins = |head: &[u8]| known.head.begins(head);
             // It is open, and nothing of it has been read yet.
             if self.files.iter().any(|file| file.number() == 0 && begins(file.head())) {
                 continue;
@@ -307,11 +297,7 @@ impl Tailer {
         for path in self.queue.paths() {
             let Some(mut look) = Look::at(&*self.options.fs, &path)? else { continue };
             look.unpack_head()?;
-            let is_it = |known: &mut Arc<KnownFile>| {
-                let len = known.head.len as usize;
-                look.head.len() >= len && known.head.matches(&look.head[..len])
-            };
-            for known in missing.extract_if(.., is_it) {
+            for known in missing.extract_if(.., |known| known.head.begins(&look.head)) {
                 self.catalog.remove(known.id);
             }
         }
@@ -346,7 +332,7 @@ impl Tailer {
     }
 
     /// Leaves out a file that cannot be decompressed.
-    pub(super) fn skip_unreadable(&mut self, look: &Look) {
+    fn skip_unreadable(&mut self, look: &Look) {
         let (path, head) = (look.handle.path(), Digest::default());
         self.catalog.add(Standing::Foreign, head, None, Some(look.raw), path);
         self.events.push(TailEvent::Skipped { path: path.to_owned(), lost: look.raw.len });
