@@ -348,8 +348,10 @@ impl Tailer {
         let is_tight = self.files.len() >= FILES_MAX && !self.has_retired();
         for file in &mut self.files {
             let is_current = current.is_none_or(|current| current == file.id());
+            // A file that was opened since the last look at all files may be the live one.
+            let is_known_rotated = !is_current && file.is_rotated() && !self.is_unsettled;
             let may_close = file.is_quiet(now) || (is_tight && !file.has_unfinished_line());
-            if !file.is_plain() || (!is_current && may_close) {
+            if !file.is_plain() || (is_known_rotated && may_close) {
                 file.close();
             }
         }

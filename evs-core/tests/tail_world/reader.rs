@@ -7,7 +7,7 @@ use std::{
 };
 
 use evs_core::tail::{
-    Chunk, ChunkKind, Frontier, Inventory, InventoryChange, OnGone, TailError, TailOptions, Tailer,
+    Chunk, ChunkKind, FileMark, Frontier, Inventory, InventoryChange, OnGone, TailError, TailOptions, Tailer,
 };
 
 use super::{Fate, Who, World};
@@ -105,6 +105,10 @@ impl Reader {
         self.counted = self.statistics.iter().map(stored).collect();
         let inventory = serde_json::to_string(&self.inventory).unwrap();
         self.inventory = serde_json::from_str(&inventory).unwrap();
+        // A number that was never committed is another file's now.
+        let marks = self.statistics.iter().flat_map(|statistic| &statistic.frontier.files);
+        let last = marks.map(|mark| mark.number).max().unwrap_or(0);
+        self.lines.retain(|number, _| *number <= last);
         self.open(|reader| {
             let (mut options, inventory) = (reader.options.clone(), Some(&reader.inventory));
             // As the pipeline does: what the caller allows is not done at once.
@@ -155,10 +159,14 @@ impl Reader {
     /// A rotated file that all statistics have committed to its end may be deleted. As long as it may be the live
     /// one, nobody could tell what was written to it meanwhile.
     fn note_done(&mut self) {
+        let marks = || self.statistics.iter().flat_map(|statistic| &statistic.frontier.files);
         let is_done = |number: &u64| {
+            // One statistic may have seen it longer than another.
+            let size = marks().filter(|mark| mark.number == *number).map(|mark| mark.size).max();
             self.statistics.iter().all(|Statistic { frontier, .. }| {
                 let mark = frontier.files.iter().find(|mark| mark.number == *number);
-                mark.map_or(frontier.covers(*number, 0), |mark| mark.is_rotated && mark.offset == mark.size)
+                let is_at_end = |mark: &FileMark| mark.is_rotated && Some(mark.offset) == size;
+                mark.map_or(frontier.covers(*number, 0), is_at_end)
             })
         };
         let shared = &mut *self.fs.lock();

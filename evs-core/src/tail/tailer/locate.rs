@@ -1,6 +1,6 @@
 //! Finding the open files of an earlier run again.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, path::Path, sync::Arc};
 
 use crate::tail::{
     FileMark, Fingerprint, Frontier, LogHandle, TailError,
@@ -97,6 +97,11 @@ impl Wanted {
     /// Whether the file was rotated when it was last seen, and had been read to its end by then.
     pub(super) fn is_read_and_rotated(&self) -> bool {
         self.unread() == 0 && self.marks.iter().any(|mark| mark.is_rotated)
+    }
+
+    /// Whether the file was last known by the path `live`.
+    pub(super) fn was_at(&self, live: Option<&Path>) -> bool {
+        live.is_some_and(|live| live.to_string_lossy() == *self.latest().path)
     }
 
     /// Whether the device and inode are the ones that were noted.

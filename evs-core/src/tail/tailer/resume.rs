@@ -200,7 +200,7 @@ impl Tailer {
         let index = self.files.len() - 1;
         if wanted.latest().is_rotated {
             self.files[index].set_rotated();
-        } else if wanted.is_hinted(self.files[index].id()) {
+        } else if wanted.is_hinted(self.files[index].id()) && wanted.was_at(self.names.live()) {
             self.files[index].set_live();
         }
         if lost > 0 {

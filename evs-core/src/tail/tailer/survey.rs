@@ -278,6 +278,8 @@ impl Tailer {
         for known in missing {
             let size = known.content.or(known.packed).map_or(0, |print| print.len);
             if self.options.on_gone == OnGone::Stop {
+                // Whoever asks again is told again.
+                self.is_unsettled = true;
                 return Err(TailError::Gone { number: 0, path: known.path.clone(), offset: 0, size });
             }
             self.events.push(TailEvent::Gone {
