@@ -24,7 +24,11 @@ fn resume(log: &Log, frontier: &Frontier) -> Result<Tailer, TailError> {
 }
 
 fn resume_with(log: &Log, frontier: &Frontier, inventory: &Inventory) -> Result<Tailer, TailError> {
-    Tailer::resume(log.options(), std::slice::from_ref(frontier), Some(inventory), Instant::now())
+    resume_all(log, std::slice::from_ref(frontier), inventory)
+}
+
+fn resume_all(log: &Log, frontiers: &[Frontier], inventory: &Inventory) -> Result<Tailer, TailError> {
+    Tailer::resume(log.options(), frontiers, Some(inventory), Instant::now())
 }
 
 /// What is known of the files that are not open.
@@ -365,6 +369,34 @@ fn d7_a_log_that_was_filled_copied_and_truncated_since_it_was_empty_is_read_from
     log.append("two\n");
     assert_eq!(poll(&mut tailer), "one\ntwo\n");
     assert_eq!(read(&mut resume(&log, &frontier).unwrap()), "one\ntwo\n");
+}
+
+#[test]
+fn d7_a_statistic_that_was_behind_finds_its_lines_in_a_copy_that_lacks_the_last_ones() {
+    for extension in [None, Some("gz")] {
+        let log = Log::with("one\n");
+        let mut tailer = log.start();
+        read(&mut tailer);
+        let behind = tailer.frontier();
+        log.append("two\n");
+        fs::copy(&log.path, log.sibling(".1")).unwrap();
+        log.append("three\n");
+        assert_eq!(poll(&mut tailer), "two\nthree\n");
+        log.truncate();
+        assert_eq!(poll(&mut tailer), "");
+        let (frontier, known) = (tailer.frontier(), inventory(&mut tailer));
+        if let Some(extension) = extension {
+            compress(&log.sibling(".1"), extension);
+        }
+        let frontiers = [behind.clone(), frontier.clone()];
+        let mut tailer = resume_all(&log, &frontiers, &known).unwrap();
+        assert_eq!(read(&mut tailer), "two\n");
+        assert_eq!(lost(&mut tailer), 6);
+        // Whoever had read more has all of it.
+        assert_eq!(read(&mut resume_with(&log, &frontier, &known).unwrap()), "");
+        // Without what was known, nothing tells the copy from another log that begins in this way.
+        assert!(matches!(resume_all(&log, &frontiers, &Inventory::default()), Err(TailError::Gone { .. })));
+    }
 }
 
 #[test]

@@ -84,8 +84,16 @@ impl Catalog {
         let path = path.to_string_lossy().into_owned();
         let content = content.or(known.as_ref().and_then(|known| known.content));
         let packed = packed.or(known.as_ref().and_then(|known| known.packed));
-        self.replace(KnownFile { id, standing, head, content, packed, path });
+        let beginning_of = known.and_then(|known| known.beginning_of);
+        self.replace(KnownFile { id, standing, head, content, packed, beginning_of, path });
         id
+    }
+
+    /// Notes that a file is a copy of the beginning of the truncated file `number`.
+    pub(super) fn set_beginning_of(&mut self, id: u64, number: u64) {
+        if let Some(known) = self.get(id).cloned() {
+            self.replace(KnownFile { beginning_of: Some(number), ..(*known).clone() });
+        }
     }
 
     /// Puts what is known of a file in the place of what was known of it.

@@ -45,6 +45,10 @@ pub struct KnownFile {
     /// The bytes of its compressed form, if there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub packed: Option<Fingerprint>,
+    /// The number of a truncated file of which this is a copy of the beginning: more of it was read than is here.
+    /// A statistic that was behind then finds its bytes here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub beginning_of: Option<u64>,
     /// The path by which it was last known, for messages.
     pub path: String,
 }

@@ -69,6 +69,7 @@ pub(super) fn known_file(id: u64, salt: u64) -> Arc<KnownFile> {
         head: Digest::of(b"head"),
         content: id.is_multiple_of(2).then(|| print(id * 1000)),
         packed: (id % 4 < 2).then(|| print(id * 10)),
+        beginning_of: id.is_multiple_of(3).then_some(id * 100),
         path: format!("/var/log/access.log.{id}-{salt}"),
     })
 }

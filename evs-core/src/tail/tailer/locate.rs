@@ -116,10 +116,7 @@ impl Wanted {
 
     /// Looks whether a file that begins like this one is this one.
     pub(super) fn examine(&self, look: &Look) -> Result<Option<Located>, TailError> {
-        let mut offsets: Vec<u64> = self.marks.iter().map(|mark| mark.offset).collect();
-        offsets.push(self.from);
-        let mut survey = Survey::of(&look.handle, &offsets)?;
-        let from = survey.tails.pop().unwrap_or_default();
+        let (survey, entry) = self.survey(look)?;
         let is_same =
             |(mark, tail): (&FileMark, &Vec<u8>)| survey.size >= mark.offset && mark.tail.matches(tail);
         if !self.marks.iter().zip(&survey.tails).all(is_same) {
@@ -129,8 +126,22 @@ impl Wanted {
         if !self.matches_head(&survey.head) {
             return Err(changing(look.handle.path()));
         }
-        let entry = Entry { start: self.start, offset: self.from, tail: from, stops: offsets };
         Ok(Some(Located { handle: Arc::clone(&look.handle), survey, entry }))
+    }
+
+    /// Takes a file that is known to be a copy of the beginning of this one, if a statistic needs something of it.
+    pub(super) fn take_beginning(&self, look: &Look) -> Result<Option<Located>, TailError> {
+        let (survey, entry) = self.survey(look)?;
+        let is_needed = survey.size > self.from;
+        Ok(is_needed.then(|| Located { handle: Arc::clone(&look.handle), survey, entry }))
+    }
+
+    fn survey(&self, look: &Look) -> Result<(Survey, Entry), TailError> {
+        let mut stops: Vec<u64> = self.marks.iter().map(|mark| mark.offset).collect();
+        stops.push(self.from);
+        let mut survey = Survey::of(&look.handle, &stops)?;
+        let tail = survey.tails.pop().unwrap_or_default();
+        Ok((survey, Entry { start: self.start, offset: self.from, tail, stops }))
     }
 
     /// Which of several files that all have the bytes that were read is the one: the one with the noted device and

@@ -4,6 +4,7 @@ use std::{
     collections::{BTreeMap, HashSet},
     io::ErrorKind,
     path::Path,
+    sync::Arc,
     time::{Duration, Instant, SystemTime},
 };
 
@@ -14,8 +15,8 @@ use super::{
     survey::same_names,
 };
 use crate::tail::{
-    Begin, Digest, FileMark, Frontier, Inventory, OnChanged, OnGone, OnUnreadable, Standing, TailError,
-    TailEvent, TailOptions,
+    Begin, Digest, FileMark, Frontier, Inventory, KnownFile, OnChanged, OnGone, OnUnreadable, Standing,
+    TailError, TailEvent, TailOptions,
     catalog::Catalog,
     fs::FileId,
     names::{Name, directory_of},
@@ -236,7 +237,8 @@ impl Tailer {
         let known = self.catalog.with_print(&look.raw);
         // Two files may have the same few lines: then the inode tells which is the open one.
         let is_hinted = wanted.iter().any(|wanted| wanted.is_hinted(name.id()));
-        if !is_hinted && known.is_some_and(|known| known.standing != Standing::Unread) {
+        let is_of = |known: &KnownFile| wanted.iter().any(|one| known.beginning_of == Some(one.number));
+        if !is_hinted && known.is_some_and(|known| known.standing != Standing::Unread && !is_of(known)) {
             return Ok(());
         }
         if let Err(error) = look.unpack_head() {
@@ -248,11 +250,20 @@ impl Tailer {
             }
             return Ok(());
         }
-        for wanted in wanted {
-            if !wanted.matches_head(&look.head) {
-                continue;
+        let beginning_of = match self.beginning_of(&look) {
+            Ok(beginning_of) => beginning_of,
+            Err(error) => {
+                search.failure.get_or_insert(error);
+                return Ok(());
             }
-            match wanted.examine(&look) {
+        };
+        for wanted in wanted {
+            let examined = match beginning_of == Some(wanted.number) {
+                true => wanted.take_beginning(&look),
+                false if wanted.matches_head(&look.head) => wanted.examine(&look),
+                false => continue,
+            };
+            match examined {
                 Ok(Some(located)) => search.found.entry(wanted.number).or_default().push(located),
                 Ok(None) => search.alike.push((wanted.number, name.clone(), look.raw.len)),
                 Err(error) => {
@@ -261,6 +272,18 @@ impl Tailer {
             }
         }
         Ok(())
+    }
+
+    /// The number of the truncated file of which this one is known to be a copy of the beginning, compressed or not.
+    fn beginning_of(&mut self, look: &Look) -> Result<Option<u64>, TailError> {
+        let mut known = self.catalog.with_head(&look.head);
+        known.retain(|known| known.beginning_of.is_some());
+        if known.is_empty() {
+            return Ok(None);
+        }
+        let content = self.unpack(look)?.map_or(look.raw, |survey| survey.content());
+        let is_it = |known: &&Arc<KnownFile>| known.content == Some(content);
+        Ok(known.iter().find(is_it).and_then(|known| known.beginning_of))
     }
 
     /// A file was not found when resuming: decides whether to go on.

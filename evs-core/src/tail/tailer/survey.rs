@@ -180,13 +180,9 @@ impl Tailer {
             }
             for (_, look) in found.beginnings.extract_if(.., |(file, _)| *file == index) {
                 let content = self.unpack(&look)?.map_or(look.raw, |survey| survey.content());
-                self.catalog.add(
-                    Standing::Finished,
-                    content.head,
-                    Some(content),
-                    look.packed(),
-                    look.handle.path(),
-                );
+                let (packed, path) = (look.packed(), look.handle.path());
+                let id = self.catalog.add(Standing::Finished, content.head, Some(content), packed, path);
+                self.catalog.set_beginning_of(id, self.files[index].number());
             }
             // The loss is told here, also if nothing of it was read.
             self.forget_unread(index);
