@@ -8,6 +8,7 @@ pub mod batch;
 #[cfg(any(test, feature = "bench"))]
 pub mod bench;
 pub mod binlog;
+mod clock;
 mod codec;
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;

@@ -1,8 +1,10 @@
 //! What to compute: statistics, and the schema that their batches carry.
 
-use std::{sync::Arc, time::Duration};
+use std::{ops::RangeInclusive, sync::Arc, time::Duration};
 
 use serde::{Deserialize, Serialize};
+
+use crate::sink::Limits;
 
 /// A field of a record, by the name that nginx gives it.
 ///
@@ -90,12 +92,13 @@ pub struct Measure {
     pub(crate) kind: MeasureKind,
     pub(crate) field: Option<Field>,
     pub(crate) scale: u8,
+    pub(crate) within: Option<RangeInclusive<i64>>,
     pub(crate) name: Option<String>,
 }
 
 /// The number of lines.
 pub fn count() -> Measure {
-    Measure { kind: MeasureKind::Count, field: None, scale: 0, name: None }
+    Measure { kind: MeasureKind::Count, field: None, scale: 0, within: None, name: None }
 }
 
 /// The exact sum of `field`.
@@ -115,7 +118,7 @@ pub fn max(field: impl Into<Field>) -> Measure {
 
 impl Measure {
     fn of(kind: MeasureKind, field: Field) -> Self {
-        Self { kind, field: Some(field), scale: 0, name: None }
+        Self { kind, field: Some(field), scale: 0, within: None, name: None }
     }
 
     /// How many digits behind the point the values have: 0 (the default) to 18.
@@ -126,6 +129,33 @@ impl Measure {
     pub fn scale(mut self, digits: u8) -> Self {
         self.scale = digits;
         self
+    }
+
+    /// What a line may carry, in whole units (for seconds with three digits behind the point, in seconds). A line with
+    /// another value is rejected, in all statistics.
+    ///
+    /// Without it, a minimum or maximum may be any number of 64 bits, and so may what is added to a sum, unless a
+    /// store's totals are narrow: then it may be a ten millionth of the largest total, so that so many lines with the
+    /// largest value fit into a row. A store without such a limit has none here either; its sink's
+    /// [`limits`](crate::Sink::limits) say so.
+    ///
+    /// ```
+    /// # use evs_core::{arg, sum};
+    /// let price = sum(arg("price")).scale(2).within(0..=100_000);
+    /// ```
+    #[must_use]
+    pub fn within(mut self, values: RangeInclusive<i64>) -> Self {
+        self.within = Some(values);
+        self
+    }
+
+    /// The range of its values times 10^scale; `None` if a line may carry any.
+    pub(crate) fn range(&self, limits: &Limits) -> Option<RangeInclusive<i64>> {
+        if let Some(within) = &self.within {
+            let power = 10_i64.checked_pow(self.scale.into()).unwrap_or(i64::MAX);
+            return Some(within.start().saturating_mul(power)..=within.end().saturating_mul(power));
+        }
+        (self.kind == MeasureKind::Sum).then(|| limits.summands())
     }
 
     /// Names the measure's column. Without it, the column is `count` or `FIELD_sum`, `FIELD_min`,

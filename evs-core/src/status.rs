@@ -7,10 +7,14 @@ use std::{
         Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering::Relaxed},
     },
-    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+    time::{Duration, Instant, SystemTime},
 };
 
-use crate::{binlog::Totals, tail::Frontier};
+use crate::{
+    binlog::Totals,
+    clock::{Clock, unix_now},
+    tail::Frontier,
+};
 
 /// Over how long rates are taken.
 const RATE_SPAN: Duration = Duration::from_secs(10);
@@ -34,6 +38,9 @@ pub struct Status {
     /// Lines left out of a statistic because their window was past its retention, since the pipeline was
     /// started; a line counts once for each such statistic.
     pub too_late: u64,
+    /// Lines that were counted although their time was more than a day ahead of the clock, since the pipeline was
+    /// started: that clock or the web server's is wrong, or a client writes times.
+    pub ahead: u64,
     /// Lines per second, over the last ten seconds.
     pub lines_per_second: f64,
     /// Bytes per second, over the last ten seconds.
@@ -48,6 +55,9 @@ pub struct Status {
     pub is_behind_estimated: bool,
     /// How old the last line is that was read, by its own time; `None` before the first one.
     pub behind: Option<Duration>,
+    /// By how much the system's clock has jumped ahead, if it has within the last hour: as long as it is not believed, no
+    /// windows are removed by it, and no lines are too late.
+    pub clock_ahead: Option<Duration>,
     /// Rows held in memory, over all statistics and workers.
     pub rows: u64,
     /// Batches cut since the pipeline was started.
@@ -132,21 +142,19 @@ impl fmt::Display for SinkState {
     }
 }
 
-/// Seconds since 1970, by the system's clock.
-pub(crate) fn unix_now() -> i64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs().cast_signed())
-}
-
 /// The numbers behind a [`Status`], which the pipeline's threads and tasks keep up to date: counters once
 /// per chunk, the rest where something changes.
 #[derive(Debug)]
 pub(crate) struct Board {
     source: String,
+    /// The time that retention goes by.
+    pub(crate) clock: Clock,
     pub(crate) lines: AtomicU64,
     pub(crate) bytes: AtomicU64,
     pub(crate) rejected: AtomicU64,
     pub(crate) lost_bytes: AtomicU64,
     pub(crate) too_late: AtomicU64,
+    pub(crate) ahead: AtomicU64,
     pub(crate) behind_bytes: AtomicU64,
     pub(crate) behind_files: AtomicU64,
     pub(crate) is_behind_estimated: AtomicBool,
@@ -170,7 +178,12 @@ pub(crate) struct Rest {
 }
 
 impl Board {
-    pub(crate) fn new(source: String, workers: usize, sinks: impl Iterator<Item = String>) -> Self {
+    pub(crate) fn new(
+        source: String,
+        clock: Clock,
+        workers: usize,
+        sinks: impl Iterator<Item = String>,
+    ) -> Self {
         let sinks = sinks
             .map(|name| SinkStatus {
                 name,
@@ -186,11 +199,13 @@ impl Board {
             .collect();
         Self {
             source,
+            clock,
             lines: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
             rejected: AtomicU64::new(0),
             lost_bytes: AtomicU64::new(0),
             too_late: AtomicU64::new(0),
+            ahead: AtomicU64::new(0),
             behind_bytes: AtomicU64::new(0),
             behind_files: AtomicU64::new(0),
             is_behind_estimated: AtomicBool::new(false),
@@ -221,6 +236,7 @@ impl Board {
         self.rejected.store(totals.rejected, Relaxed);
         self.lost_bytes.store(totals.lost_bytes, Relaxed);
         self.too_late.store(totals.too_late, Relaxed);
+        self.ahead.store(totals.ahead, Relaxed);
         self.rows.iter().for_each(|rows| rows.store(0, Relaxed));
     }
 
@@ -269,6 +285,7 @@ impl Board {
             rejected: self.rejected.load(Relaxed),
             lost_bytes: self.lost_bytes.load(Relaxed),
             too_late: self.too_late.load(Relaxed),
+            ahead: self.ahead.load(Relaxed),
             lines_per_second: rate(lines, |sample| sample.1),
             bytes_per_second: rate(bytes, |sample| sample.2),
             position: rest.position.clone(),
@@ -276,6 +293,7 @@ impl Board {
             behind_files: self.behind_files.load(Relaxed),
             is_behind_estimated: self.is_behind_estimated.load(Relaxed),
             behind: (last_seconds != i64::MIN).then(|| Duration::from_secs(behind)),
+            clock_ahead: self.clock.ahead(),
             rows: self.rows.iter().map(|rows| rows.load(Relaxed)).sum(),
             batches: self.batches.load(Relaxed),
             binlog_bytes: self.binlog_bytes.load(Relaxed),

@@ -19,7 +19,8 @@ use std::{
 use async_trait::async_trait;
 use evs_core::{
     Applied, Batch, LogFormat, Pipeline, PipelineBuilder, Progress, Rows, Schema, Sink, SinkError, Statistic,
-    count, sink::MemorySink,
+    count,
+    sink::{Limits, MemorySink},
 };
 
 /// What a worker may be given before the reader notices that it has enough: one chunk in its hands, four in its queue,
@@ -44,6 +45,10 @@ impl Gate {
 
 #[async_trait]
 impl Sink for Gate {
+    fn limits(&self) -> Limits {
+        self.store.limits()
+    }
+
     async fn prepare(&self, schema: &Schema) -> Result<(), SinkError> {
         self.check()?;
         self.store.prepare(schema).await

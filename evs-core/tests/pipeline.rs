@@ -18,7 +18,10 @@ use std::{
 use async_trait::async_trait;
 use evs_core::{
     Applied, Batch, Error, LogFormat, LostState, Pipeline, PipelineBuilder, Progress, Rows, Schema, Sink,
-    SinkError, SinkStart, Statistic, count, sink::MemorySink, status::SinkState, sum,
+    SinkError, SinkStart, Statistic, count,
+    sink::{Limits, MemorySink},
+    status::SinkState,
+    sum,
 };
 
 /// A sink whose store outlives the pipeline, and which can be away, or refuse.
@@ -53,6 +56,10 @@ impl TestSink {
 
 #[async_trait]
 impl Sink for TestSink {
+    fn limits(&self) -> Limits {
+        self.store().limits()
+    }
+
     async fn prepare(&self, schema: &Schema) -> Result<(), SinkError> {
         self.check()?;
         self.store().prepare(schema).await

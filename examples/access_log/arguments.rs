@@ -18,7 +18,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "FORMAT", default_value = "combined")]
     pub(crate) format: String,
     /// What to count: 'NAME; window=60s; flush=5s; by=FIELD,FIELD; count; sum=FIELD[:SCALE]; min=FIELD[:SCALE];
-    /// max=FIELD[:SCALE]; rows=N' [default: 'requests; window=60s; by=status; count; sum=body_bytes_sent']
+    /// max=FIELD[:SCALE]; rows=N'. Behind a FIELD, ' within LOWEST..HIGHEST' rejects lines with other values [default: 'requests; window=60s; by=status; count; sum=body_bytes_sent']
     #[arg(long = "stat", value_name = "SPEC")]
     pub(crate) stats: Vec<String>,
     /// Where to: sqlite://PATH, or discard:// to measure all but the store [default: sqlite://access_log.db]
@@ -51,6 +51,12 @@ pub(crate) struct Arguments {
     /// When a rotated file cannot be decompressed: stop, or skip it and count the loss
     #[arg(long, value_name = "WHAT", value_enum, default_value = "stop")]
     pub(crate) on_unreadable: OnUnreadable,
+    /// Reject lines whose time is more than a day ahead of the clock, in the place of counting them
+    #[arg(long)]
+    pub(crate) reject_ahead: bool,
+    /// Believe the clock at once, although it is far ahead of where it was at the last run
+    #[arg(long)]
+    pub(crate) trust_clock: bool,
     /// Go through everything there is, deliver it, and exit
     #[arg(long)]
     pub(crate) once: bool,

@@ -3,7 +3,7 @@ use std::ops::Range;
 use async_trait::async_trait;
 use evs::{
     Batch, Rows, Schema, Sink,
-    sink::{Applied, Progress, SinkError},
+    sink::{Applied, Limits, Progress, SinkError},
 };
 
 /// Acknowledges every batch and discards it: what is left to measure is everything up to the durable binlog.
@@ -15,6 +15,10 @@ pub(crate) struct DiscardSink;
 
 #[async_trait]
 impl Sink for DiscardSink {
+    fn limits(&self) -> Limits {
+        Limits::default()
+    }
+
     async fn prepare(&self, _: &Schema) -> Result<(), SinkError> {
         Ok(())
     }

@@ -127,7 +127,9 @@ async fn build(
         .begin(arguments.from.into())
         .on_gone(arguments.on_gone.into())
         .on_changed(arguments.on_changed.into())
-        .on_unreadable(arguments.on_unreadable.into());
+        .on_unreadable(arguments.on_unreadable.into())
+        .reject_ahead(arguments.reject_ahead)
+        .trust_clock(arguments.trust_clock);
     if let Some(olddir) = &arguments.olddir {
         builder = builder.olddir(olddir);
     }

@@ -1,8 +1,8 @@
-use std::{str::FromStr, time::Duration};
+use std::{ops::RangeInclusive, str::FromStr, time::Duration};
 
 use evs::prelude::{Statistic, count, field, max, min, sum};
 
-/// Reads `NAME; window=60s; flush=5s; by=FIELD,FIELD; count; sum=FIELD[:SCALE]; …`.
+/// Reads `NAME; window=60s; flush=5s; by=FIELD,FIELD; count; sum=FIELD[:SCALE] [within A..B]; …`.
 pub(crate) fn parse(spec: &str) -> Result<Statistic, String> {
     let mut parts = spec.split(';').map(str::trim);
     let name = parts.next().unwrap_or_default();
@@ -25,20 +25,35 @@ pub(crate) fn parse(spec: &str) -> Result<Statistic, String> {
             }
             "count" if value.is_empty() => statistic.measure(count()),
             "sum" | "min" | "max" => {
+                let expected = "FIELD, FIELD:SCALE or FIELD[:SCALE] within LOWEST..HIGHEST";
+                let (value, range) = match value.split_once(" within ") {
+                    Some((value, range)) => (value, Some(within(range).ok_or_else(|| wrong(expected))?)),
+                    None => (value, None),
+                };
                 let (name, scale) = value.split_once(':').unwrap_or((value, "0"));
-                let scale = u8::from_str(scale.trim()).map_err(|_| wrong("FIELD or FIELD:SCALE"))?;
+                let scale = u8::from_str(scale.trim()).map_err(|_| wrong(expected))?;
                 let of = field(name.trim());
                 let measure = match word {
                     "sum" => sum(of),
                     "min" => min(of),
                     _ => max(of),
                 };
-                statistic.measure(measure.scale(scale))
+                let measure = measure.scale(scale);
+                statistic.measure(match range {
+                    Some(range) => measure.within(range),
+                    None => measure,
+                })
             }
             _ => return Err(wrong("one of window=, flush=, by=, count, sum=, min=, max=, rows=")),
         };
     }
     Ok(statistic)
+}
+
+/// Reads `LOWEST..HIGHEST`, both of which may be.
+fn within(text: &str) -> Option<RangeInclusive<i64>> {
+    let (lowest, highest) = text.split_once("..")?;
+    Some(lowest.trim().parse().ok()?..=highest.trim().parse().ok()?)
 }
 
 fn duration(text: &str) -> Option<Duration> {

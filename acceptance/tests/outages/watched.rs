@@ -9,7 +9,7 @@ use std::{
 };
 
 use async_trait::async_trait;
-use evs::{Applied, Batch, Progress, Rows, Schema, SinkError, prelude::*};
+use evs::{Applied, Batch, Progress, Rows, Schema, SinkError, prelude::*, sink::Limits};
 
 /// Hands everything on.
 #[derive(Debug)]
@@ -80,6 +80,10 @@ impl Drop for Applying<'_> {
 #[async_trait]
 #[deny(clippy::missing_trait_methods)]
 impl Sink for Watched {
+    fn limits(&self) -> Limits {
+        self.inner.limits()
+    }
+
     async fn prepare(&self, schema: &Schema) -> Result<(), SinkError> {
         self.inner.prepare(schema).await
     }

@@ -9,7 +9,7 @@ use super::{merge::Overflow, plan::Plan};
 use crate::{
     batch::Rows,
     codec::{Reader, put_varint},
-    format::{LineParser, Record, Rejection},
+    format::{LineParser, Reason, Record, Rejection},
     number::{decimal, decimal_list},
     statistic::MeasureKind,
 };
@@ -197,6 +197,7 @@ pub(super) struct PlainWorker {
     parser: LineParser,
     pub(super) tables: Vec<Table>,
     pub(super) too_late: u64,
+    pub(super) ahead: u64,
     pub(super) last_seconds: Option<i64>,
 }
 
@@ -205,18 +206,26 @@ impl PlainWorker {
         let tables = plan.statistics.iter();
         let tables =
             tables.map(|statistic| Table::new(statistic.keys.len(), statistic.kinds.clone())).collect();
-        Self { plan, parser, tables, too_late: 0, last_seconds: None }
+        Self { plan, parser, tables, too_late: 0, ahead: 0, last_seconds: None }
     }
 
     pub(super) fn line(&mut self, line: &[u8], now: i64, skip: &[bool]) -> Result<(), Rejection> {
         let mut record = Record::new();
         self.parser.parse(line, &mut record)?;
+        self.plan.limits.check(line, &record)?;
+        if self.plan.rejects_ahead && record.seconds() > now + 86_400 {
+            return Err(Rejection { reason: Reason::TimeAhead, column: 1 });
+        }
         let mut numbers = Vec::new();
         for number in &self.plan.numbers {
             let read = if number.is_list { decimal_list } else { decimal };
             let column = record.column(number.field);
             let value = read(record.field(number.field, line), number.scale);
-            numbers.push(value.map_err(|error| Rejection { reason: error.into(), column })?);
+            let value = value.map_err(|error| Rejection { reason: error.into(), column })?;
+            if value.is_some_and(|value| value < *number.range.start() || value > *number.range.end()) {
+                return Err(Rejection { reason: Reason::NumberOutOfRange, column });
+            }
+            numbers.push(value);
         }
         for (at, statistic) in self.plan.statistics.iter().enumerate() {
             if skip[at] {
@@ -244,6 +253,7 @@ impl PlainWorker {
                 }
             }
         }
+        self.ahead += u64::from(record.seconds() > now + 86_400);
         self.last_seconds = Some(record.seconds());
         Ok(())
     }

@@ -1,8 +1,9 @@
-use std::sync::Arc;
+use std::{ops::RangeInclusive, sync::Arc};
 
 use crate::{
-    format::{FormatError, LineParser, LogFormat, Number},
-    statistic::{MeasureKind, Schema},
+    format::{FormatError, LineLimits, LineParser, LogFormat, Number},
+    sink::Limits,
+    statistic::{MeasureColumn, MeasureKind, Schema},
 };
 
 /// What a line has to be asked for, so that every statistic is served with each field decoded once.
@@ -12,6 +13,10 @@ pub(crate) struct Plan {
     pub(crate) fields: Vec<String>,
     /// The fields that are read as numbers, each at a scale.
     pub(crate) numbers: Vec<Number>,
+    /// What else a line may carry.
+    pub(crate) limits: LineLimits,
+    /// Whether lines whose time is more than a day ahead of the clock are rejected.
+    pub(crate) rejects_ahead: bool,
     pub(crate) statistics: Vec<StatisticPlan>,
 }
 
@@ -32,7 +37,13 @@ pub(crate) struct StatisticPlan {
 impl Plan {
     /// The plan for statistics of these schemas and row limits.
     pub(crate) fn new<'s>(statistics: impl IntoIterator<Item = (&'s Schema, usize)>) -> Self {
-        let mut plan = Self { fields: Vec::new(), numbers: Vec::new(), statistics: Vec::new() };
+        let mut plan = Self {
+            fields: Vec::new(),
+            numbers: Vec::new(),
+            limits: LineLimits::default(),
+            rejects_ahead: false,
+            statistics: Vec::new(),
+        };
         for (schema, rows_max) in statistics {
             let keys = schema.keys.iter().map(|key| plan.field(&key.field)).collect();
             let numbers = schema
@@ -52,7 +63,26 @@ impl Plan {
                 retain_seconds: schema.retain_seconds.map(|seconds| seconds.try_into().unwrap_or(i64::MAX)),
             });
         }
+        plan.limits.keys = plan.statistics.iter().map(|statistic| statistic.keys.clone()).collect();
         plan
+    }
+
+    /// Holds lines to what stores with these limits can hold.
+    pub(crate) fn limit(&mut self, limits: &Limits) {
+        for statistic in &self.statistics {
+            let (times, can_be) = (&mut self.limits.times, limits.times(statistic.window_seconds));
+            *times = *times.start().max(can_be.start())..=*times.end().min(can_be.end());
+        }
+        self.limits.key_bytes_max = limits.key_bytes_max;
+        self.limits.keys_bytes_max = limits.keys_bytes_max;
+    }
+
+    /// Holds the values of a measure to `range`, times 10^scale. A line counts in every statistic or in none, so this
+    /// concerns all that read the same number.
+    pub(crate) fn narrow(&mut self, measure: &MeasureColumn, range: &RangeInclusive<i64>) {
+        let at = self.number(&measure.field, measure.scale);
+        let held = &mut self.numbers[at].range;
+        *held = *held.start().max(range.start())..=*held.end().min(range.end());
     }
 
     fn field(&mut self, name: &str) -> usize {
@@ -60,8 +90,13 @@ impl Plan {
     }
 
     fn number(&mut self, name: &str, scale: u8) -> usize {
-        let number = Number { field: self.field(name), scale, is_list: name.starts_with("upstream_") };
-        index_of_or_push(&mut self.numbers, number)
+        let field = self.field(name);
+        let known = self.numbers.iter().position(|number| (number.field, number.scale) == (field, scale));
+        known.unwrap_or_else(|| {
+            let is_list = name.starts_with("upstream_");
+            self.numbers.push(Number { field, scale, is_list, range: i64::MIN..=i64::MAX });
+            self.numbers.len() - 1
+        })
     }
 
     /// The parser that finds the plan's fields.
@@ -90,7 +125,7 @@ mod tests {
         let schemas = [one.schema(), two.schema()];
         let plan = Plan::new(schemas.iter().map(|schema| (&**schema, 10)));
         assert_eq!(plan.fields, ["status", "arg_v"]);
-        assert_eq!(plan.numbers, [Number { field: 1, scale: 2, is_list: false }]);
+        assert_eq!(plan.numbers, [Number { field: 1, scale: 2, is_list: false, range: i64::MIN..=i64::MAX }]);
         assert_eq!(plan.statistics[1].keys, [1]);
         assert_eq!(plan.statistics[1].numbers, [0, 0]);
     }

@@ -8,7 +8,8 @@ use super::{oracle::PlainWorker, *};
 use crate::{
     batch::Rows,
     format::{LogFormat, Reason, Rejection},
-    statistic::{Field, Statistic, count, field, max, min, sum},
+    sink::Limits,
+    statistic::{Field, Measure, Statistic, count, field, max, min, sum},
 };
 
 const NOW: i64 = 1_795_246_800;
@@ -33,14 +34,17 @@ fn contents(rows: &Rows) -> Contents {
 
 fn statistic() -> impl Strategy<Value = Statistic> {
     let keys = vec(select(KEYS.to_vec()), 0..5);
-    let measure = (select(vec!["body_bytes_sent", "arg_v"]), 0..4_usize).prop_map(|(name, kind)| {
+    let within = prop_oneof![3 => Just(None), 1 => Just(Some(-5..=500)), 1 => Just(Some(0..=i64::MAX))];
+    let name = select(vec!["body_bytes_sent", "arg_v"]);
+    let measure = (name, 0..4_usize, within).prop_map(|(name, kind, within)| {
         let scaled: Field = field(name);
-        match kind {
-            0 => count(),
+        let measure = match kind {
+            0 => return count(),
             1 => sum(scaled),
             2 => min(scaled),
             _ => max(scaled),
-        }
+        };
+        within.into_iter().fold(measure, Measure::within)
     });
     let window = select(vec![1_u64, 60]);
     let retain = prop_oneof![Just(None), Just(Some(60_u64))];
@@ -67,7 +71,8 @@ fn line() -> impl Strategy<Value = String> {
         1 => Just("9223372036854775808".to_owned()),
     ];
     let texts = ("[ab]{1,2}|[a-c]{17,19}", "[23]0[0-4]", "[ab \\\\]{0,2}|x{16,17}[ab]", "[ab%+]{0,3}");
-    (-130_i64..3, texts, number.clone(), number, 0..40_usize).prop_map(
+    let seconds = prop_oneof![6 => -130_i64..3, 1 => 86_390_i64..86_420];
+    (seconds, texts, number.clone(), number, 0..40_usize).prop_map(
         |(seconds, (addr, status, x, arg), bytes, value, damage)| {
             let time = NOW + seconds;
             let line = format!(
@@ -91,6 +96,16 @@ fn step() -> impl Strategy<Value = Step> {
     (vec(line(), 0..30), 0..2_usize, skipped, prop_oneof![Just(0), Just(u8::MAX), any::<u8>()])
 }
 
+/// Of stores that hold everything, or not all that the lines carry.
+fn limits() -> impl Strategy<Value = Limits> {
+    let narrow = Limits::default()
+        .windows(NOW - 100..=NOW + 86_400)
+        .sums(-1_000_000_000..=1_000_000_000)
+        .key_bytes_max(17)
+        .keys_bytes_max(22);
+    select(vec![Limits::default(), narrow])
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(1000))]
 
@@ -98,9 +113,18 @@ proptest! {
     fn columns_hold_what_the_plain_way_counts(
         statistics in vec(statistic(), 1..4),
         steps in vec(step(), 1..6),
+        limits in limits(),
+        rejects_ahead: bool,
     ) {
         let schemas: Vec<_> = statistics.iter().map(|statistic| (statistic.schema(), statistic.rows_max)).collect();
-        let plan = Plan::new(schemas.iter().map(|(schema, rows_max)| (&**schema, *rows_max)));
+        let mut plan = Plan::new(schemas.iter().map(|(schema, rows_max)| (&**schema, *rows_max)));
+        plan.limit(&limits);
+        plan.rejects_ahead = rejects_ahead;
+        for (statistic, (schema, _)) in statistics.iter().zip(&schemas) {
+            for (measure, column) in statistic.measures.iter().zip(&schema.measures) {
+                measure.range(&limits).into_iter().for_each(|range| plan.narrow(column, &range));
+            }
+        }
         let parser = plan.parser(&format()).unwrap();
         let all: Vec<usize> = (0..statistics.len()).collect();
         let mut workers = [(); 2].map(|()| Worker::new(plan.clone(), parser.clone(), true));
@@ -118,7 +142,7 @@ proptest! {
             worker.set_now(NOW);
             worker.lines(block.as_bytes(), number as u64, 7, Some(&skip));
             let mut at = 7;
-            let late_before = plain.too_late;
+            let tallied_before = (plain.too_late, plain.ahead);
             plain.last_seconds = last_seconds[at_worker];
             for line in &lines {
                 if let Err(rejection) = plain.line(line.as_bytes(), NOW, &skip.statistics)
@@ -129,7 +153,7 @@ proptest! {
                 at += line.len() as u64 + 1;
             }
             if skip.tally {
-                plain.too_late = late_before;
+                (plain.too_late, plain.ahead) = tallied_before;
             } else {
                 lines_seen += lines.len() as u64;
                 bytes_seen += block.len() as u64;
@@ -170,6 +194,7 @@ proptest! {
         prop_assert_eq!(samples, rejected);
         prop_assert_eq!((tally.seen.lines, tally.seen.bytes), (lines_seen, bytes_seen));
         prop_assert_eq!(tally.seen.too_late, plain.too_late);
+        prop_assert_eq!(tally.seen.ahead, plain.ahead);
     }
 }
 

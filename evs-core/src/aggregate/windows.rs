@@ -5,7 +5,8 @@ use super::plan::StatisticPlan;
 /// The windows of one length and retention for some lines: one of them most often, seldom more than two.
 #[derive(Debug)]
 pub(super) struct Windows {
-    seconds: i64,
+    /// How long they are.
+    pub(super) seconds: i64,
     retain_seconds: Option<i64>,
     /// The windows' starts.
     pub(super) starts: Vec<i64>,

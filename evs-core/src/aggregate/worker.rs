@@ -22,6 +22,9 @@ const TEXTS_MIN: usize = if cfg!(test) { 4 } else { 1 << 16 };
 /// format than the one named rejects every line, and must not fill memory.
 const SAMPLES_MAX: usize = 1000;
 
+/// A line whose time is ahead of the clock by more than that is told of: a day covers clocks without their time zone.
+const AHEAD_SECONDS: i64 = 86_400;
+
 /// A line that was not counted, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct RejectedLine {
@@ -48,6 +51,7 @@ impl Tally {
         self.seen.bytes += other.seen.bytes;
         self.seen.rejected += other.seen.rejected;
         self.seen.too_late += other.seen.too_late;
+        self.seen.ahead += other.seen.ahead;
         self.samples.extend(other.samples);
     }
 }
@@ -61,6 +65,8 @@ pub(crate) struct Seen {
     pub(crate) rejected: u64,
     /// Lines left out of a statistic because their window is past its retention, once for each such statistic.
     pub(crate) too_late: u64,
+    /// Lines that were counted although their time was more than a day ahead of the clock.
+    pub(crate) ahead: u64,
     /// The event time of the last line that was accepted.
     pub(crate) last_seconds: Option<i64>,
 }
@@ -130,7 +136,7 @@ impl Worker {
             tables: plan.statistics.iter().map(table).collect(),
             sealed: vec![Vec::new(); plan.statistics.len()],
             dictionaries: (0..plan.fields.len()).map(dictionary).collect(),
-            parser: BlockParser::new(parser, plan.numbers.clone()),
+            parser: BlockParser::new(parser, plan.numbers.clone(), plan.limits.clone()),
             columns: Columns::new(plan.fields.len(), plan.numbers.len()),
             ids: vec![Vec::new(); plan.fields.len()],
             keep_samples,
@@ -145,6 +151,9 @@ impl Worker {
     /// Sets the time, in seconds since 1970, that retention is reckoned from.
     pub(crate) fn set_now(&mut self, now: i64) {
         self.now = now;
+        if self.plan.rejects_ahead {
+            self.parser.set_latest(now.saturating_add(AHEAD_SECONDS));
+        }
     }
 
     /// Counts all lines of `block`, which begins at `start` of file number `file` and ends behind a line.
@@ -230,6 +239,13 @@ impl Worker {
         for windows in &mut self.windows {
             windows.find(&columns.seconds, self.now);
         }
+        let latest = self.now.saturating_add(AHEAD_SECONDS);
+        let may_be_ahead =
+            |windows: &Windows| windows.starts.iter().any(|start| start + windows.seconds > latest);
+        let mut ahead = 0;
+        if self.windows.iter().any(may_be_ahead) {
+            ahead = columns.seconds.iter().filter(|seconds| **seconds > latest).count() as u64;
+        }
         for field in 0..self.dictionaries.len() {
             if self.dictionaries[field].is_full() {
                 self.seal(field);
@@ -267,6 +283,7 @@ impl Worker {
         // Read again for a statistic that is behind, they were tallied before.
         if !skip.is_some_and(|skip| skip.tally) {
             self.tally.seen.too_late += too_late;
+            self.tally.seen.ahead += ahead;
         }
     }
 

@@ -73,6 +73,9 @@ pub struct Ledger {
     pub totals: Totals,
     /// How far the file of rejected lines was written, durably, before this commit.
     pub rejects: RejectsMark,
+    /// The time that retention went by at this commit, in seconds since 1970.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time: Option<i64>,
 }
 
 /// Sums over all of a source.
@@ -89,6 +92,9 @@ pub struct Totals {
     /// Lines left out of a statistic because their window was past its retention, once for each such statistic.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub too_late: u64,
+    /// Lines that were counted although their time was more than a day ahead of the clock.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub ahead: u64,
 }
 
 fn is_zero(number: &u64) -> bool {
@@ -104,6 +110,7 @@ impl Totals {
             rejected: self.rejected - before.rejected,
             lost_bytes: self.lost_bytes - before.lost_bytes,
             too_late: self.too_late - before.too_late,
+            ahead: self.ahead - before.ahead,
         }
     }
 }

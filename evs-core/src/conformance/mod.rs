@@ -145,6 +145,7 @@ pub async fn run(fixture: &impl Fixture) {
     once::progress_is_what_was_applied(fixture).await;
     once::streams_side_by_side_add_to_the_same_rows(fixture).await;
     once::a_batch_without_rows_moves_the_progress(fixture).await;
+    schemas::limits_are_those_of_the_store(fixture).await;
     schemas::preparing_twice_changes_nothing(fixture).await;
     schemas::another_definition_is_refused(fixture).await;
     schemas::statistics_are_kept_apart(fixture).await;

@@ -119,3 +119,16 @@ pub async fn a_statistic_without_keys_has_a_row_per_window(fixture: &impl Fixtur
     assert_eq!(found.len(), 2);
     assert_holds(&found, &batches);
 }
+
+/// A sink says what its store can hold, as the fixture knows it.
+pub async fn limits_are_those_of_the_store(fixture: &impl Fixture) {
+    let store = fixture.fresh().await;
+    let (said, known) = (store.open().await.limits(), fixture.limits());
+    let within = |(start, end): (bool, bool)| assert!(start && end, "{said:?} is beyond {known:?}");
+    within((said.windows.start() >= known.windows.start(), said.windows.end() <= known.windows.end()));
+    // A store whose readers add up has no totals of its own.
+    if !matches!(known.overflow, super::Overflow::FoundByReaders) {
+        within((said.sums.start() >= known.values.start(), said.sums.end() <= known.values.end()));
+    }
+    assert!(said.key_bytes_max.min(said.keys_bytes_max) <= known.key_bytes_max);
+}

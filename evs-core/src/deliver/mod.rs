@@ -7,7 +7,7 @@ pub(crate) use progress::foreign;
 use std::{
     future::Future,
     pin::Pin,
-    sync::{Arc, mpsc},
+    sync::{Arc, atomic::Ordering::Relaxed, mpsc},
     time::{Duration, SystemTime},
 };
 
@@ -21,7 +21,7 @@ use crate::{
     describe,
     sink::{Sink, SinkError},
     statistic::Schema,
-    status::{Board, SinkState, unix_now},
+    status::{Board, SinkState},
 };
 
 /// The first pause after an error; each further one is twice as long, with jitter, up to the longest.
@@ -30,6 +30,9 @@ const PAUSE_MAX: Duration = Duration::from_secs(15);
 
 /// How often windows that are past their retention are looked for, when the last look found no more of them.
 const SWEEP_EVERY: Duration = Duration::from_secs(60);
+
+/// A log whose last line is older removes no windows by the clock.
+const QUIET_SECONDS: i64 = 86_400;
 
 /// What the pipeline asks of its deliveries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -179,6 +182,13 @@ impl<M: From<Acknowledged> + Send> Delivery<M> {
         self.streams.iter().any(|stream| stream.prepared.as_ref() == Some(schema))
     }
 
+    /// The time that windows are removed by: a day behind the last line at most, so that no clock alone can remove them.
+    /// `None` before the first line.
+    fn retention_time(&self) -> Option<i64> {
+        let last_line = self.board.last_seconds.load(Relaxed);
+        (last_line != i64::MIN).then(|| self.board.clock.now().min(last_line.saturating_add(QUIET_SECONDS)))
+    }
+
     /// Removes a piece of what is past its retention, of each statistic for which that is due. An error does not
     /// hold up the batches: it is shown, and the next sweep tries again.
     async fn sweep(&mut self) -> Result<(), Ended> {
@@ -189,7 +199,8 @@ impl<M: From<Acknowledged> + Send> Delivery<M> {
             if *due > Instant::now() || !self.is_prepared(&schema) {
                 continue;
             }
-            let before = unix_now().saturating_sub_unsigned(retain);
+            let Some(now) = self.retention_time() else { continue };
+            let before = now.saturating_sub_unsigned(retain);
             let swept = tokio::select! {
                 swept = tokio::time::timeout(self.timeout, sink.sweep(&schema, before)) => swept,
                 () = out_of_time(&mut self.stop) => return Err(Ended::Asked),

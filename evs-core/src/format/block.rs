@@ -13,6 +13,7 @@ use super::{
     fields::Part,
     index::{Index, Newline},
     layout::{Candidates, Layout, Place},
+    limits::LineLimits,
     rejection::{Reason, Rejection},
 };
 use crate::{
@@ -31,6 +32,9 @@ pub(crate) struct BlockParser {
     reference: LineParser,
     record: Record,
     numbers: Vec<Number>,
+    limits: LineLimits,
+    /// The latest time that is accepted, by the clock.
+    latest: i64,
     fast: Option<Fast>,
     /// Whether a line that the reference reads next may have a NUL byte.
     may_have_nul: bool,
@@ -60,15 +64,21 @@ struct Fast {
 
 impl BlockParser {
     /// A parser for the fields of `reference`, some of which are `numbers`.
-    pub(crate) fn new(reference: LineParser, numbers: Vec<Number>) -> Self {
+    pub(crate) fn new(reference: LineParser, numbers: Vec<Number>, limits: LineLimits) -> Self {
         let fast = Fast::new(&reference, &numbers);
-        Self { reference, record: Record::new(), numbers, fast, may_have_nul: false, at: 0 }
+        let record = Record::new();
+        Self { reference, record, numbers, limits, latest: i64::MAX, fast, may_have_nul: false, at: 0 }
+    }
+
+    /// From here on, lines that are later than `seconds` are rejected.
+    pub(crate) fn set_latest(&mut self, seconds: i64) {
+        self.latest = seconds;
     }
 
     /// Without the fast path.
     #[cfg(any(test, feature = "bench"))]
-    pub(crate) fn plain(reference: LineParser, numbers: Vec<Number>) -> Self {
-        Self { fast: None, ..Self::new(reference, numbers) }
+    pub(crate) fn plain(reference: LineParser, numbers: Vec<Number>, limits: LineLimits) -> Self {
+        Self { fast: None, ..Self::new(reference, numbers, limits) }
     }
 
     /// Whether the format has a fast path.
@@ -134,6 +144,7 @@ impl BlockParser {
         fast.choose(lines.clone());
         fast.read(block, columns);
         fast.read_numbers(block, &self.numbers, columns);
+        fast.limit(block, &self.limits, self.latest, columns);
         fast.drop_unsure(columns);
         columns.last_seconds = columns.seconds.last().copied();
         let last_sure = fast.lines.last().copied();
@@ -165,11 +176,18 @@ impl BlockParser {
     fn try_line(&mut self, line: &[u8], start: usize, columns: &mut Columns) -> Result<(), Rejection> {
         self.reference.parse_in_block(line, self.may_have_nul, &mut self.record)?;
         let record = &self.record;
+        self.limits.check(line, record)?;
+        if record.seconds() > self.latest {
+            return Err(Rejection::at(0, Reason::TimeAhead));
+        }
         for (number, column) in self.numbers.iter().zip(&mut columns.numbers) {
             let text = record.field(number.field, line);
             let read = if number.is_list { decimal_list } else { decimal };
-            let value = read(text, number.scale)
-                .map_err(|error| Rejection { reason: error.into(), column: record.column(number.field) })?;
+            let reject = |reason| Rejection { reason, column: record.column(number.field) };
+            let value = read(text, number.scale).map_err(|error| reject(error.into()))?;
+            if value.is_some_and(|value| !number.range.contains(&value)) {
+                return Err(reject(Reason::NumberOutOfRange));
+            }
             column.push(value);
         }
         // A block whose values do not find room in 31 bits is none that can be read from a log: lines have a
@@ -304,7 +322,30 @@ impl Fast {
                 let is_sure = doubted.as_ref().is_none_or(|sure| sure[line]);
                 is_sure.then(|| read(columns.text(block, spans[line]), number.scale).ok()).flatten()
             });
+            column.limit(&number.range, &mut self.sure);
             columns.numbers[at] = column;
+        }
+    }
+
+    /// Doubts the lines that carry what no store is to get.
+    fn limit(&mut self, block: &[u8], limits: &LineLimits, latest: i64, columns: &Columns) {
+        let (first, last) = (*limits.times.start(), latest.min(*limits.times.end()));
+        let are_in = |all: bool, seconds: &i64| all & (first..=last).contains(seconds);
+        if !columns.seconds.iter().fold(true, are_in) {
+            for (seconds, sure) in columns.seconds.iter().zip(&mut self.sure) {
+                *sure &= (first..=last).contains(seconds);
+            }
+        }
+        // Keys are parts of their lines, so these need not be looked at one by one.
+        let ends = self.lines.first().zip(self.lines.last());
+        let bytes = ends.map_or(0, |(first, last)| {
+            self.index.line(*last as usize).1 - self.index.line(*first as usize).0
+        });
+        if limits.allow_keys_in(bytes) {
+            return;
+        }
+        for (line, sure) in self.sure.iter_mut().enumerate().filter(|(_, sure)| **sure) {
+            *sure = limits.allow_keys(|field| columns.text(block, columns.fields[field][line]));
         }
     }
 

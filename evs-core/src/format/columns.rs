@@ -1,5 +1,7 @@
 //! What is read of some lines of a block, column by column.
 
+use std::ops::RangeInclusive;
+
 use super::Rejection;
 
 /// A field that is read as a number.
@@ -10,6 +12,8 @@ pub(crate) struct Number {
     pub(crate) scale: u8,
     /// Whether nginx writes one value per upstream into it.
     pub(crate) is_list: bool,
+    /// What a line may carry, times 10^scale.
+    pub(crate) range: RangeInclusive<i64>,
 }
 
 /// A value's bytes: in the block, or aside if it does not stand there as it is.
@@ -63,6 +67,18 @@ impl NumberColumn {
                 }
                 None => *sure = false,
             }
+        }
+    }
+
+    /// Doubts the lines whose value is outside of `range`.
+    pub(super) fn limit(&self, range: &RangeInclusive<i64>, sure: &mut [bool]) {
+        let (low, high) =
+            self.values.iter().fold((0, 0), |(low, high), value| (*value.min(&low), *value.max(&high)));
+        if range.contains(&low) && range.contains(&high) {
+            return;
+        }
+        for ((value, is_absent), sure) in self.values.iter().zip(&self.are_absent).zip(sure) {
+            *sure &= *is_absent || range.contains(value);
         }
     }
 

@@ -36,6 +36,7 @@ mod index;
 mod json;
 mod keys;
 mod layout;
+mod limits;
 mod ltsv;
 mod rejection;
 mod request;
@@ -56,6 +57,7 @@ use time::Clock;
 pub(crate) use self::{
     block::BlockParser,
     columns::{Columns, Number, NumberColumn, Span},
+    limits::LineLimits,
 };
 pub use self::{
     error::FormatError,

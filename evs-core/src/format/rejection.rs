@@ -56,10 +56,18 @@ pub enum Reason {
     Time,
     /// The time looks like one, but there is no such date, time of day or offset.
     Date,
+    /// A configured store cannot hold the window of that time.
+    TimeOutOfRange,
+    /// The time is later than the pipeline accepts lines.
+    TimeAhead,
+    /// A configured store cannot hold a key of that length.
+    KeyTooLong,
     /// Not a number.
     NotANumber,
     /// A number that does not fit.
     NumberTooLarge,
+    /// A number outside of the measure's range.
+    NumberOutOfRange,
     /// A number with more digits behind the point than the measure's scale.
     TooManyDigits,
     /// Not a JSON object.
@@ -88,8 +96,12 @@ impl Reason {
             Self::NoTime => "no_time",
             Self::Time => "time",
             Self::Date => "date",
+            Self::TimeOutOfRange => "time_out_of_range",
+            Self::TimeAhead => "time_ahead",
+            Self::KeyTooLong => "key_too_long",
             Self::NotANumber => "not_a_number",
             Self::NumberTooLarge => "number_too_large",
+            Self::NumberOutOfRange => "number_out_of_range",
             Self::TooManyDigits => "too_many_digits",
             Self::Json => "json",
             Self::JsonString => "json_string",
@@ -114,8 +126,12 @@ impl fmt::Display for Reason {
             Self::NoTime => "no key holds the time",
             Self::Time => "not a time",
             Self::Date => "no such date, time of day or offset",
+            Self::TimeOutOfRange => "a store cannot hold the window of that time",
+            Self::TimeAhead => "the time is too far ahead of the clock",
+            Self::KeyTooLong => "a store cannot hold a key of that length",
             Self::NotANumber => "not a number",
             Self::NumberTooLarge => "number too large",
+            Self::NumberOutOfRange => "number outside of the measure's range",
             Self::TooManyDigits => "more digits behind the point than the measure's scale",
             Self::Json => "not a JSON object",
             Self::JsonString => "bad escape, half a surrogate pair or control character in a JSON string",

@@ -10,9 +10,10 @@ use crate::{
     Error,
     aggregate::Plan,
     binlog::{Binlog, BinlogOptions},
+    clock::{Clock, Wall},
     disk::{Disk, RealDisk},
     format::LogFormat,
-    sink::Sink,
+    sink::{Limits, Sink},
     statistic::{MeasureKind, Statistic},
     status::Board,
     tail::{Begin, OnChanged, OnGone, OnUnreadable, TailOptions},
@@ -69,6 +70,9 @@ pub struct PipelineBuilder {
     keep_acknowledged: Duration,
     rejected_bytes_max: u64,
     keep_samples: bool,
+    rejects_ahead: bool,
+    trusts_clock: bool,
+    wall: Wall,
     lost_state: LostState,
     new_sinks: SinkStart,
 }
@@ -100,6 +104,9 @@ impl PipelineBuilder {
             keep_acknowledged: Duration::from_secs(600),
             rejected_bytes_max: 16 << 20,
             keep_samples: true,
+            rejects_ahead: false,
+            trusts_clock: false,
+            wall: Wall::system(),
             lost_state: LostState::Refuse,
             new_sinks: SinkStart::Now,
         }
@@ -264,6 +271,32 @@ impl PipelineBuilder {
         self
     }
 
+    /// Whether a line is rejected whose time is more than a day ahead of the clock. By default it is counted in the
+    /// window of its time, and [`Status::ahead`](crate::Status::ahead) tells.
+    ///
+    /// Read again after a crash, at another time, such a line may be judged otherwise in a statistic that had not counted
+    /// it.
+    pub fn reject_ahead(mut self, reject: bool) -> Self {
+        self.rejects_ahead = reject;
+        self
+    }
+
+    /// Whether the system's clock is believed at the start although it is more than ten minutes ahead of where it was
+    /// when the state directory was last written: no by default, since a clock that is wrong would remove windows from
+    /// the sinks and call lines too late. It is believed without this when it has lasted an hour;
+    /// [`Status::clock_ahead`](crate::Status::clock_ahead) tells until then.
+    pub fn trust_clock(mut self, trust: bool) -> Self {
+        self.trusts_clock = trust;
+        self
+    }
+
+    /// Goes by another clock than the system's.
+    #[cfg(test)]
+    pub(crate) fn wall(mut self, wall: Wall) -> Self {
+        self.wall = wall;
+        self
+    }
+
     /// What to do when a sink has counts that this state directory has not made; by default to stop.
     pub fn on_lost_state(mut self, lost_state: LostState) -> Self {
         self.lost_state = lost_state;
@@ -302,7 +335,8 @@ impl PipelineBuilder {
             })
             .collect();
         let rows_max = self.statistics.iter().map(|statistic| statistic.rows_max);
-        let plan = Plan::new(statistics.iter().map(|statistic| &*statistic.schema).zip(rows_max));
+        let mut plan = Plan::new(statistics.iter().map(|statistic| &*statistic.schema).zip(rows_max));
+        self.limit(&mut plan, &statistics);
         let parser = plan.parser(&format)?;
 
         if format.is_forgeable() {
@@ -328,7 +362,9 @@ impl PipelineBuilder {
         check_definitions(&statistics, &binlog)?;
 
         let names = self.sinks.iter().map(|(name, _)| name.clone());
-        let board = Board::new(self.source.clone(), self.workers, names);
+        let last_time = binlog.state().ledger.time.filter(|_| !self.trusts_clock);
+        let clock = Clock::new(self.wall, last_time);
+        let board = Board::new(self.source.clone(), clock, self.workers, names);
         let tail = TailOptions {
             begin: self.begin,
             on_gone: self.on_gone,
@@ -366,6 +402,21 @@ impl PipelineBuilder {
             binlog: Mutex::new(Some(binlog)),
             lock: Arc::new(lock),
         })
+    }
+
+    /// Holds lines to what the measures and all sinks allow.
+    fn limit(&self, plan: &mut Plan, statistics: &[StatisticConfig]) {
+        let limits =
+            self.sinks.iter().fold(Limits::default(), |limits, (_, sink)| limits.and(&sink.limits()));
+        plan.limit(&limits);
+        plan.rejects_ahead = self.rejects_ahead;
+        for (statistic, config) in self.statistics.iter().zip(statistics) {
+            for (measure, column) in statistic.measures.iter().zip(&config.schema.measures) {
+                if let Some(range) = measure.range(&limits) {
+                    plan.narrow(column, &range);
+                }
+            }
+        }
     }
 
     fn check_limits(&self) -> Result<(), Error> {
@@ -503,6 +554,11 @@ fn check_statistic(statistic: &Statistic) -> Result<(), Error> {
             let expected = "1 to 63 of letters, digits and _, beginning with a letter, each once and not \
                             window_start (give the key or measure a name with `named`)";
             return error("column", format!("{name:?}"), expected);
+        }
+    }
+    for range in statistic.measures.iter().filter_map(|measure| measure.within.as_ref()) {
+        if range.is_empty() {
+            return error("within", format!("{range:?}"), "a range from its lowest to its highest value");
         }
     }
     for measure in &schema.measures {

@@ -217,6 +217,7 @@ impl Committer {
                 rejected: tally.seen.rejected,
                 lost_bytes: cut.lost_bytes,
                 too_late: tally.seen.too_late,
+                ahead: tally.seen.ahead,
             },
             rows,
             rejected: tally.samples.into_iter().map(binlog::RejectedLine::from).collect(),
@@ -245,7 +246,9 @@ impl Committer {
         ledger.totals.rejected += totals.rejected;
         ledger.totals.lost_bytes += totals.lost_bytes;
         ledger.totals.too_late += totals.too_late;
+        ledger.totals.ahead += totals.ahead;
         ledger.rejects = self.rejects.mark();
+        ledger.time = Some(self.board.clock.now());
         let cut = |(schema, to, rows): (Arc<Schema>, Arc<Frontier>, Rows)| {
             let known = state.statistics.get(&schema.statistic);
             let from = Arc::clone(known.map_or(&frontier, |known| &known.to));

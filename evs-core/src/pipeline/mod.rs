@@ -13,6 +13,9 @@ mod run;
 mod state;
 mod threads;
 
+#[cfg(test)]
+mod tests;
+
 use std::{
     future::Future,
     path::PathBuf,
@@ -60,6 +63,8 @@ pub struct Summary {
     pub lost_bytes: u64,
     /// Lines left out of a statistic because their window was past its retention, once for each such statistic.
     pub too_late: u64,
+    /// Lines that were counted although their time was more than a day ahead of the clock.
+    pub ahead: u64,
     /// Batches cut.
     pub batches: u64,
     /// Batches that were left in the binlog for the next start, over all sinks.

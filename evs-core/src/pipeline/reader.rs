@@ -15,7 +15,7 @@ use crate::{
     Error,
     aggregate::{Part, Skip, Worker},
     describe,
-    status::{Board, unix_now},
+    status::Board,
     tail::{
         Chunk, ChunkKind, Frontier, Inventory, InventoryChange, LogHandle, OnChanged, OnGone, OnUnreadable,
         TailError, TailEvent, TailOptions, Tailer,
@@ -485,7 +485,7 @@ pub(super) fn work(
         };
         let block = chunk.read(&mut buffer)?;
         let (skip, before) = (skip.as_deref(), worker.seen());
-        worker.set_now(unix_now());
+        worker.set_now(board.clock.now());
         match chunk.kind {
             ChunkKind::Lines | ChunkKind::Final => worker.lines(block, chunk.number, chunk.start, skip),
             ChunkKind::Oversized => {
@@ -497,6 +497,7 @@ pub(super) fn work(
         board.bytes.fetch_add(seen.bytes - before.bytes, Relaxed);
         board.rejected.fetch_add(seen.rejected - before.rejected, Relaxed);
         board.too_late.fetch_add(seen.too_late - before.too_late, Relaxed);
+        board.ahead.fetch_add(seen.ahead - before.ahead, Relaxed);
         if let Some(seconds) = seen.last_seconds {
             board.last_seconds.store(seconds, Relaxed);
         }

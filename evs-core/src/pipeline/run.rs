@@ -98,13 +98,15 @@ impl Pipeline {
                         let waiting = ran.undelivered;
                         return Err(Error::SinkStopped { sink: sink.to_string(), waiting, source });
                     }
-                    let Totals { lines, bytes, rejected, lost_bytes, too_late } = ran.totals.since(&before);
+                    let Totals { lines, bytes, rejected, lost_bytes, too_late, ahead } =
+                        ran.totals.since(&before);
                     return Ok(Summary {
                         lines,
                         rejected,
                         bytes,
                         lost_bytes,
                         too_late,
+                        ahead,
                         batches: self.board.batches.load(Relaxed),
                         undelivered: ran.undelivered,
                         is_complete: ran.is_complete,

@@ -7,7 +7,7 @@ use std::{
 
 use async_trait::async_trait;
 
-use super::{Applied, Progress, Sink, SinkError};
+use super::{Applied, Limits, Progress, Sink, SinkError};
 use crate::{
     batch::{Batch, Epoch, Rows},
     statistic::{MeasureColumn, Schema},
@@ -19,6 +19,7 @@ use crate::{
 #[derive(Clone, Default)]
 pub struct MemorySink {
     store: Arc<Mutex<Store>>,
+    limits: Limits,
 }
 
 /// Where in the middle of a batch a store fails, to see that the batch is applied once all the same.
@@ -56,6 +57,13 @@ impl MemorySink {
         Self::default()
     }
 
+    /// The same store, of which it is said that it can hold no more than that.
+    #[must_use]
+    pub fn limited(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
     /// Makes the next [`Sink::apply`] that has anything to add fail once, with
     /// [`SinkError::Unavailable`].
     pub fn fail_next(&self, fault: Fault) {
@@ -76,6 +84,10 @@ impl fmt::Debug for MemorySink {
 
 #[async_trait]
 impl Sink for MemorySink {
+    fn limits(&self) -> Limits {
+        self.limits.clone()
+    }
+
     async fn prepare(&self, schema: &Schema) -> Result<(), SinkError> {
         let mut store = self.lock();
         if store.tables.contains_key(&schema.statistic) {

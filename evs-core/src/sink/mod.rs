@@ -4,8 +4,10 @@ use std::{error::Error as StdError, fmt, ops::Range, sync::Arc};
 
 use async_trait::async_trait;
 
+mod limits;
 mod memory;
 
+pub use limits::Limits;
 pub use memory::{Fault, MemorySink};
 
 use crate::{
@@ -34,6 +36,10 @@ use crate::{
 /// [`conformance`](crate::conformance) has the tests of this contract.
 #[async_trait]
 pub trait Sink: fmt::Debug + Send + Sync + 'static {
+    /// What the store can hold. A line that does not fit is rejected when it is read; a batch that does not fit all
+    /// the same, since the store was added later, is [`SinkError::Refused`].
+    fn limits(&self) -> Limits;
+
     /// Makes the storage ready for batches of that schema, or checks it if it is there. Is called before a
     /// schema's first batch, and may be called again at any time.
     async fn prepare(&self, schema: &Schema) -> Result<(), SinkError>;
@@ -71,6 +77,10 @@ pub trait Sink: fmt::Debug + Send + Sync + 'static {
 /// For services that choose a sink while they run.
 #[async_trait]
 impl<S: Sink + ?Sized> Sink for Arc<S> {
+    fn limits(&self) -> Limits {
+        (**self).limits()
+    }
+
     async fn prepare(&self, schema: &Schema) -> Result<(), SinkError> {
         (**self).prepare(schema).await
     }

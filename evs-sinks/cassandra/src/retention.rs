@@ -1,5 +1,19 @@
 //! How long rows live.
 
+use std::sync::Arc;
+
+use crate::driver::{Kind, Session, StoreError, query};
+
+/// Seconds since 1970, by the clock of the node that is asked: rows expire by the cluster's clocks, and evs's own may be
+/// wrong.
+pub(crate) async fn clock(session: &dyn Session) -> Result<i64, StoreError> {
+    let rows = query(session, &Arc::from("SELECT toUnixTimestamp(now()) FROM system.local"), &[]).await?;
+    let millis = rows.first().and_then(|row| row.first()?.bigint());
+    millis
+        .map(|millis| millis / 1000)
+        .ok_or_else(|| StoreError::new(Kind::Permanent, "the node does not say what time it is"))
+}
+
 /// The longest time to live that Cassandra takes: 20 years.
 const TTL_MAX: i64 = 20 * 365 * 86_400;
 

@@ -28,7 +28,7 @@ pub(crate) const CLUSTERING_BYTES_MAX: usize = 48 << 10;
 const CUT_BYTES: usize = 8 << 10;
 
 /// All keys of a row together, escaped, cut or not: well below the 16 MiB that a mutation may have.
-const KEYS_BYTES_MAX: usize = 4 << 20;
+pub(crate) const KEYS_BYTES_MAX: usize = 4 << 20;
 
 /// The source's name, escaped.
 const SOURCE_BYTES_MAX: usize = 4 << 10;

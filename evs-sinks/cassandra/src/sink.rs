@@ -9,7 +9,11 @@ use std::{
 };
 
 use async_trait::async_trait;
-use evs_core::{Applied, Batch, Progress, Rows, Sink, SinkError, sink::judge, statistic::Schema};
+use evs_core::{
+    Applied, Batch, Progress, Rows, Sink, SinkError,
+    sink::{self, judge},
+    statistic::Schema,
+};
 
 use crate::{
     builder::CassandraBuilder,
@@ -17,6 +21,7 @@ use crate::{
     driver::{Connector, Kind, Session, StoreError},
     prepare::{self, Storage},
     progress::{self, ProgressTable, now},
+    retention,
     rows::{self, Writer},
     shape::Shape,
     table::Table,
@@ -194,7 +199,11 @@ impl CassandraSink {
         if let Some(applied) = judge(last.as_ref(), batch)? {
             return Ok(applied);
         }
-        let (next, now) = (Progress::after(batch), now());
+        let now = match batch.schema.retain_seconds {
+            Some(_) => retention::clock(&*session).await?,
+            None => now(),
+        };
+        let next = Progress::after(batch);
         let sequence = progress::sequence(&next)?;
         // In this order: what readers go by comes before what they find there, and the progress last.
         // Whatever was written before an error is written once more, to the same place.
@@ -247,6 +256,10 @@ impl fmt::Debug for CassandraSink {
 
 #[async_trait]
 impl Sink for CassandraSink {
+    fn limits(&self) -> sink::Limits {
+        sink::Limits::default().windows(crate::windows::RANGE).keys_bytes_max(rows::KEYS_BYTES_MAX)
+    }
+
     async fn prepare(&self, schema: &Schema) -> Result<(), SinkError> {
         let what = || format!("statistic {}: the table cannot be made ready", schema.statistic);
         self.attempt(what, self.prepare_once(schema)).await

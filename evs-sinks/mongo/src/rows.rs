@@ -28,6 +28,9 @@ const STATEMENTS_MAX: usize = 1000;
 /// The years 1 to 9999. A date could hold more, but most drivers and tools could not read it.
 pub(crate) const WINDOWS: RangeInclusive<i64> = -62_135_596_800..=253_402_300_799;
 
+/// All keys of a row together, escaped: well below the 16 MiB of a document, which stands in its statement twice.
+pub(crate) const KEYS_BYTES_MAX: usize = 4 << 20;
+
 /// What an element of an array takes beside its contents, at most.
 const ELEMENT_BYTES: usize = 16;
 

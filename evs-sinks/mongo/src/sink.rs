@@ -8,7 +8,11 @@ use std::{
 };
 
 use async_trait::async_trait;
-use evs_core::{Applied, Batch, Progress, Rows, Sink, SinkError, sink::judge, statistic::Schema};
+use evs_core::{
+    Applied, Batch, Progress, Rows, Sink, SinkError,
+    sink::{self, judge},
+    statistic::Schema,
+};
 use mongodb::bson::{RawDocumentBuf, doc};
 
 use crate::{
@@ -201,6 +205,11 @@ impl std::fmt::Debug for MongoSinkBuilder {
 
 #[async_trait]
 impl Sink for MongoSink {
+    fn limits(&self) -> sink::Limits {
+        let totals = -crate::decimal::MAX..=crate::decimal::MAX;
+        sink::Limits::default().windows(rows::WINDOWS).sums(totals).keys_bytes_max(rows::KEYS_BYTES_MAX)
+    }
+
     async fn prepare(&self, schema: &Schema) -> Result<(), SinkError> {
         let what = || format!("statistic {}: the collection cannot be made ready", schema.statistic);
         self.attempt(what, prepare::statistic(&self.server, schema, self.create)).await
@@ -252,7 +261,7 @@ pub(crate) enum Checkpoint {
 #[derive(Debug, Default)]
 pub(crate) struct Checkpoints {
     #[cfg(test)]
-    pub(crate) fault: Mutex<Option<evs_core::sink::Fault>>,
+    pub(crate) fault: Mutex<Option<sink::Fault>>,
 }
 
 impl Checkpoints {
@@ -265,7 +274,7 @@ impl Checkpoints {
     /// Fails, once, if the fault is of that point.
     #[cfg(test)]
     pub(crate) fn reached(&self, checkpoint: Checkpoint) -> Result<(), Failure> {
-        use evs_core::sink::Fault;
+        use sink::Fault;
 
         let mut fault = self.fault.lock().unwrap_or_else(PoisonError::into_inner);
         let due = match (*fault, checkpoint) {

@@ -8,7 +8,7 @@ use sqlx::{
     query::Query,
 };
 
-use crate::errors::sort;
+use crate::{dialect::PACKET_BYTES_MIN, errors::sort};
 
 /// What a packet needs beside what is counted: its headers.
 const PACKET_HEADERS_BYTES: usize = 1024;
@@ -33,6 +33,13 @@ impl MySqlSession {
 
     /// A proxy may have kept the settings to itself.
     pub(crate) fn check(&self) -> Result<(), StoreError> {
+        if self.packet_bytes_max < PACKET_BYTES_MIN {
+            let (found, least) = (self.packet_bytes_max, PACKET_BYTES_MIN);
+            return Err(StoreError::permanent(format!(
+                "the server takes statements of {found} bytes (max_allowed_packet), and evs needs {least}: a row has to \
+                 fit into one"
+            )));
+        }
         if self.is_strict {
             return Ok(());
         }

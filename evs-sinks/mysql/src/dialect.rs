@@ -9,6 +9,12 @@ pub(crate) struct MySqlDialect;
 /// What DECIMAL(38, scale) holds, without its point.
 const UNSCALED_MAX: u128 = 10_u128.pow(38) - 1;
 
+/// All keys of a row together. With [`PACKET_BYTES_MIN`] it leaves room for the rest of a statement.
+const KEYS_BYTES_MAX: usize = 512 << 10;
+
+/// How large a statement a server must take: a row has to fit into one. It is what no server has had less of by default.
+pub(crate) const PACKET_BYTES_MIN: usize = 1 << 20;
+
 impl Dialect for MySqlDialect {
     fn limits(&self) -> Limits {
         Limits {
@@ -19,9 +25,15 @@ impl Dialect for MySqlDialect {
             rows_max: 1024,
             // LONGTEXT; what a statement can hold is asked of the server.
             key_bytes_max: u32::MAX as usize,
+            keys_bytes_max: KEYS_BYTES_MAX,
+            sums: -(UNSCALED_MAX as i128)..=UNSCALED_MAX as i128,
             // 1000-01-01 00:00:00 to 9999-12-31 23:59:59, outside of which DATETIME promises nothing.
             windows: -30_610_224_000..=253_402_300_799,
         }
+    }
+
+    fn clock_query(&self) -> Option<&'static str> {
+        Some("SELECT CAST(UNIX_TIMESTAMP() AS SIGNED)")
     }
 
     fn quote(&self, name: &str) -> String {

@@ -1,7 +1,7 @@
 use std::{fmt, ops::Range, time::Duration};
 
 use async_trait::async_trait;
-use evs_core::{Applied, Batch, Progress, Rows, Sink, SinkError, statistic::Schema};
+use evs_core::{Applied, Batch, Progress, Rows, Sink, SinkError, sink::Limits, statistic::Schema};
 use evs_sql::SqlSink;
 
 use crate::connector::MySqlConnector;
@@ -88,6 +88,10 @@ impl fmt::Debug for MySqlSinkBuilder {
 
 #[async_trait]
 impl Sink for MySqlSink {
+    fn limits(&self) -> Limits {
+        self.0.limits()
+    }
+
     async fn prepare(&self, schema: &Schema) -> Result<(), SinkError> {
         self.0.prepare(schema).await
     }

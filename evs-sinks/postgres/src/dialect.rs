@@ -16,9 +16,15 @@ impl Dialect for PostgresDialect {
             rows_max: 8192,
             // A quarter of what a TEXT holds, and half of what a statement does.
             key_bytes_max: 1 << 28,
+            keys_bytes_max: 1 << 28,
+            sums: -(UNSCALED_MAX as i128)..=UNSCALED_MAX as i128,
             // 4714-11-24 BC to the last whole second of 294276.
             windows: -210_866_803_200..=9_224_318_015_999,
         }
+    }
+
+    fn clock_query(&self) -> Option<&'static str> {
+        Some("SELECT extract(epoch FROM clock_timestamp())::bigint")
     }
 
     fn folds_names(&self) -> bool {

@@ -1,7 +1,7 @@
 use std::{fmt, ops::Range, time::Duration};
 
 use async_trait::async_trait;
-use evs_core::{Applied, Batch, Progress, Rows, Sink, SinkError, statistic::Schema};
+use evs_core::{Applied, Batch, Progress, Rows, Sink, SinkError, sink::Limits, statistic::Schema};
 use evs_sql::SqlSink;
 
 use crate::connector::PostgresConnector;
@@ -92,6 +92,10 @@ impl fmt::Debug for PostgresSinkBuilder {
 
 #[async_trait]
 impl Sink for PostgresSink {
+    fn limits(&self) -> Limits {
+        self.0.limits()
+    }
+
     async fn prepare(&self, schema: &Schema) -> Result<(), SinkError> {
         self.0.prepare(schema).await
     }

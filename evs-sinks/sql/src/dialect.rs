@@ -62,6 +62,12 @@ pub trait Dialect: fmt::Debug + Send + Sync + 'static {
         " FOR UPDATE"
     }
 
+    /// A query for the store's own clock, in seconds since 1970; `None` if it is this machine's. Old windows are removed
+    /// only where both agree.
+    fn clock_query(&self) -> Option<&'static str> {
+        None
+    }
+
     /// A query with the parameter source that waits until no other transaction which has made it holds the same
     /// source, and holds it until its own ends. For a store whose locking reads do not find a row that somebody is
     /// about to insert: it is made before a stream begins, and before all streams of a source are read.
@@ -159,6 +165,10 @@ pub struct Limits {
     pub rows_max: usize,
     /// Bytes of one key, as text.
     pub key_bytes_max: usize,
+    /// Bytes of all keys of a row together, as text: it has to fit into a statement.
+    pub keys_bytes_max: usize,
+    /// A sum, times 10^scale.
+    pub sums: RangeInclusive<i128>,
     /// The starts of windows, in seconds since 1970.
     pub windows: RangeInclusive<i64>,
 }

@@ -9,7 +9,11 @@ use std::{
 };
 
 use async_trait::async_trait;
-use evs_core::{Applied, Batch, Progress, Rows, Sink, SinkError, sink::judge, statistic::Schema};
+use evs_core::{
+    Applied, Batch, Progress, Rows, Sink, SinkError,
+    sink::{Limits, judge},
+    statistic::Schema,
+};
 
 use crate::{
     connection::{Connection, Connector, StoreError, Value},
@@ -20,6 +24,9 @@ use crate::{
     rows::{self, Statements},
     table::{SWEEP_ROWS, Table, sweep, totals},
 };
+
+/// By how many seconds the store's clock may be behind the time that old windows are removed by.
+const CLOCKS_DIFFER_MAX: i64 = 600;
 
 /// A SQL store as a [`Sink`].
 ///
@@ -241,6 +248,17 @@ impl<C: Connector> SqlSink<C> {
         let mut lease = slot.begin(&self.connector).await?;
         let connection = &mut lease.connection;
         prepare::check_known(connection, self.dialect(), schema).await?;
+        if let (Some(retain), Some(query)) = (schema.retain_seconds, self.dialect().clock_query()) {
+            let found = connection.query(&Arc::from(query), Vec::new()).await?;
+            let theirs = found.first().and_then(|row| row[0].integer());
+            let behind = theirs.map(|theirs| before.saturating_add_unsigned(retain).saturating_sub(theirs));
+            if behind.is_none_or(|seconds| seconds > CLOCKS_DIFFER_MAX) {
+                let what = format!(
+                    "the store's clock says {theirs:?}, {behind:?} s less than evs's: nothing is removed until they agree"
+                );
+                return Err(StoreError::transient(what).into());
+            }
+        }
         let last = vec![Value::Time(*old.end())];
         let swept = connection.execute(&sweep(schema, self.dialect()), last).await?;
         connection.commit().await?;
@@ -277,6 +295,15 @@ impl<C: Connector> fmt::Debug for SqlSink<C> {
 
 #[async_trait]
 impl<C: Connector> Sink for SqlSink<C> {
+    fn limits(&self) -> Limits {
+        let limits = self.dialect().limits();
+        Limits::default()
+            .windows(limits.windows)
+            .sums(limits.sums)
+            .key_bytes_max(limits.key_bytes_max)
+            .keys_bytes_max(limits.keys_bytes_max)
+    }
+
     async fn prepare(&self, schema: &Schema) -> Result<(), SinkError> {
         let what = || format!("statistic {}: the table cannot be made ready", schema.statistic);
         self.attempt(what, self.prepare_once(schema)).await

@@ -30,8 +30,14 @@ struct Numbered {
     has_lists: bool,
 }
 
-const LIMITS: Limits =
-    Limits { parameters_max: 1000, rows_max: 64, key_bytes_max: 100, windows: -1000..=1_000_000 };
+const LIMITS: Limits = Limits {
+    parameters_max: 1000,
+    rows_max: 64,
+    key_bytes_max: 100,
+    keys_bytes_max: 1000,
+    sums: i128::MIN..=i128::MAX,
+    windows: -1000..=1_000_000,
+};
 
 const PLAIN: Numbered = Numbered { limits: LIMITS, hashes_keys: false, has_lists: false };
 

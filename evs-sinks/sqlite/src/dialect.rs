@@ -12,6 +12,8 @@ impl Dialect for SqliteDialect {
             rows_max: 256,
             // SQLITE_MAX_LENGTH.
             key_bytes_max: 999_999_999,
+            keys_bytes_max: 1 << 28,
+            sums: i64::MIN.into()..=i64::MAX.into(),
             windows: i64::MIN..=i64::MAX,
         }
     }

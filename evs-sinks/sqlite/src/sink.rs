@@ -4,7 +4,7 @@ use std::{
 };
 
 use async_trait::async_trait;
-use evs_core::{Applied, Batch, Progress, Rows, Sink, SinkError, statistic::Schema};
+use evs_core::{Applied, Batch, Progress, Rows, Sink, SinkError, sink::Limits, statistic::Schema};
 use evs_sql::SqlSink;
 
 use crate::connection::SqliteConnector;
@@ -70,6 +70,10 @@ fn path_of(url: &str) -> Result<PathBuf, SinkError> {
 
 #[async_trait]
 impl Sink for SqliteSink {
+    fn limits(&self) -> Limits {
+        self.0.limits()
+    }
+
     async fn prepare(&self, schema: &Schema) -> Result<(), SinkError> {
         self.0.prepare(schema).await
     }

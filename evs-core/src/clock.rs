@@ -1,0 +1,208 @@
+//! The time that retention goes by: the system's clock, unless that has jumped ahead.
+
+use std::{
+    fmt,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
+
+/// How far the system's clock may be ahead of where it should be and is still believed.
+const JUMP: Duration = Duration::from_secs(600);
+/// A jump ahead is believed when it has lasted that long: a clock that was set by mistake is put right sooner.
+const PATIENCE: Duration = Duration::from_secs(3600);
+
+/// Where the system's clocks are read: the one that never steps, and seconds since 1970.
+#[derive(Clone)]
+pub(crate) struct Wall(Arc<dyn Fn() -> (Instant, i64) + Send + Sync>);
+
+impl Wall {
+    /// The system's own.
+    pub(crate) fn system() -> Self {
+        Self::new(|| (Instant::now(), unix_now()))
+    }
+
+    pub(crate) fn new(read: impl Fn() -> (Instant, i64) + Send + Sync + 'static) -> Self {
+        Self(Arc::new(read))
+    }
+}
+
+impl fmt::Debug for Wall {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Wall")
+    }
+}
+
+/// A clock that does not jump ahead.
+///
+/// By what it says, windows are removed and lines are called too late. So it follows the system's clock where that
+/// goes on or steps back, which removes nothing; a jump ahead it does not follow until that has lasted. What it said
+/// last is durable, so that a jump is noticed over a restart, too; a process that was down for long is the same to it.
+#[derive(Debug)]
+pub(crate) struct Clock {
+    wall: Wall,
+    belief: Mutex<Belief>,
+}
+
+impl Clock {
+    /// Goes on from what a clock said last, if there was one.
+    pub(crate) fn new(wall: Wall, last: Option<i64>) -> Self {
+        let (at, now) = (wall.0)();
+        let belief = Belief { seconds: last.unwrap_or(now), at, doubt: None };
+        Self { wall, belief: Mutex::new(belief) }
+    }
+
+    /// Seconds since 1970.
+    pub(crate) fn now(&self) -> i64 {
+        let (at, wall) = (self.wall.0)();
+        // It is whole at any time.
+        self.belief.lock().unwrap_or_else(PoisonError::into_inner).update(at, wall)
+    }
+
+    /// By how much the system's clock is ahead, if it is not believed.
+    pub(crate) fn ahead(&self) -> Option<Duration> {
+        let belief = self.belief.lock().unwrap_or_else(PoisonError::into_inner);
+        belief.doubt.as_ref().map(|doubt| Duration::from_secs(doubt.ahead.unsigned_abs()))
+    }
+}
+
+/// Seconds since 1970, by the system's clock.
+pub(crate) fn unix_now() -> i64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs().cast_signed())
+}
+
+#[derive(Debug)]
+struct Belief {
+    /// The time at `at`, in seconds since 1970.
+    seconds: i64,
+    at: Instant,
+    doubt: Option<Doubt>,
+}
+
+/// A jump ahead that is not believed.
+#[derive(Debug)]
+struct Doubt {
+    since: Instant,
+    /// How far it went, in seconds.
+    ahead: i64,
+}
+
+impl Belief {
+    /// The time, where the system's clock says `wall`.
+    fn update(&mut self, at: Instant, wall: i64) -> i64 {
+        let elapsed = at.saturating_duration_since(self.at);
+        let expected = self.seconds.saturating_add_unsigned(elapsed.as_secs());
+        let ahead = wall.saturating_sub(expected);
+        let jump = JUMP.as_secs().cast_signed();
+        if ahead > jump {
+            let is_same = |doubt: &&Doubt| ahead.abs_diff(doubt.ahead) <= JUMP.as_secs();
+            let Some(doubt) = self.doubt.as_ref().filter(is_same) else {
+                tracing::warn!(
+                    seconds = ahead,
+                    "the system's clock is ahead of where it was: until that has lasted an hour, no windows are \
+                     removed by it and no lines are too late"
+                );
+                self.doubt = Some(Doubt { since: at, ahead });
+                return expected;
+            };
+            if at.saturating_duration_since(doubt.since) < PATIENCE {
+                return expected;
+            }
+            tracing::warn!(seconds = ahead, "the system's clock is believed again");
+        }
+        *self = Self { seconds: wall, at, doubt: None };
+        wall
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{
+        Arc,
+        atomic::{AtomicI64, AtomicU64, Ordering::SeqCst},
+    };
+
+    use super::*;
+
+    const START: i64 = 1_800_000_000;
+    const YEAR: i64 = 365 * 86_400;
+
+    /// A clock whose system's clock and monotonic clock are set by hand.
+    struct Hands {
+        wall: AtomicI64,
+        elapsed: AtomicU64,
+    }
+
+    impl Hands {
+        fn clock(last: Option<i64>, wall: i64) -> (Arc<Self>, Clock) {
+            let hands = Arc::new(Self { wall: AtomicI64::new(wall), elapsed: AtomicU64::new(0) });
+            let (begin, read) = (Instant::now(), Arc::clone(&hands));
+            let wall =
+                move || (begin + Duration::from_secs(read.elapsed.load(SeqCst)), read.wall.load(SeqCst));
+            (hands, Clock::new(Wall::new(wall), last))
+        }
+
+        /// Time passes.
+        fn pass(&self, seconds: u64) {
+            self.wall.fetch_add(seconds.cast_signed(), SeqCst);
+            self.elapsed.fetch_add(seconds, SeqCst);
+        }
+
+        fn jump(&self, seconds: i64) {
+            self.wall.fetch_add(seconds, SeqCst);
+        }
+    }
+
+    #[test]
+    fn a_jump_ahead_is_not_followed_until_it_has_lasted() {
+        let (hands, clock) = Hands::clock(None, START);
+        assert_eq!(clock.now(), START);
+        hands.pass(10);
+        assert_eq!(clock.now(), START + 10);
+        hands.jump(2 * YEAR);
+        assert_eq!((clock.now(), clock.ahead()), (START + 10, Some(Duration::from_secs(2 * YEAR as u64))));
+        hands.pass(3);
+        assert_eq!(clock.now(), START + 13);
+        hands.jump(-2 * YEAR);
+        assert_eq!((clock.now(), clock.ahead()), (START + 13, None));
+        hands.jump(2 * YEAR);
+        clock.now();
+        hands.pass(3599);
+        assert_eq!(clock.now(), START + 13 + 3599);
+        hands.pass(1);
+        assert_eq!((clock.now(), clock.ahead()), (START + 13 + 3600 + 2 * YEAR, None));
+    }
+
+    #[test]
+    fn a_clock_that_jumps_again_is_doubted_anew() {
+        let (hands, clock) = Hands::clock(None, START);
+        hands.jump(YEAR);
+        clock.now();
+        hands.pass(3000);
+        clock.now();
+        hands.jump(YEAR);
+        clock.now();
+        hands.pass(3000);
+        assert_eq!(clock.now(), START + 6000);
+    }
+
+    #[test]
+    fn a_clock_that_is_put_right_or_steps_back_is_followed() {
+        let (hands, clock) = Hands::clock(None, START);
+        for step in [1, -1, 500, -5000, -YEAR] {
+            hands.jump(step);
+            assert_eq!(clock.now(), hands.wall.load(SeqCst), "{step}");
+        }
+    }
+
+    #[test]
+    fn a_jump_over_a_restart_is_noticed() {
+        let (hands, clock) = Hands::clock(Some(START), START + 2 * YEAR);
+        assert_eq!(clock.now(), START);
+        hands.pass(3600);
+        assert_eq!(clock.now(), START + 3600 + 2 * YEAR);
+        let (_, clock) = Hands::clock(Some(START), START + 599);
+        assert_eq!(clock.now(), START + 599);
+        let (_, clock) = Hands::clock(Some(START), START - YEAR);
+        assert_eq!(clock.now(), START - YEAR);
+    }
+}
