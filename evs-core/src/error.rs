@@ -1,4 +1,4 @@
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::{
     batch::Epoch, binlog::BinlogError, format::FormatError, sink::SinkError, tail::Frontier, tail::TailError,
@@ -49,6 +49,28 @@ pub enum Error {
         path: PathBuf,
         /// The operating system's reason.
         source: std::io::Error,
+    },
+    /// The state directory belongs to another user, or others may write to it.
+    #[error("state directory {} {}", path.display(), rights_fault(path, *mode, *owner, *user))]
+    StateDirRights {
+        /// The state directory.
+        path: PathBuf,
+        /// Its permission bits.
+        mode: u32,
+        /// The user that it belongs to.
+        owner: u32,
+        /// The user that the process runs as.
+        user: u32,
+    },
+    /// The state directory was moved, removed or replaced while the pipeline had it locked.
+    #[error(
+        "state directory {} was moved, removed or replaced while it was in use, so that another process could take \
+         its place; nothing more is committed: end the other process, put this directory back, and start again",
+        path.display()
+    )]
+    StateDirMoved {
+        /// Where it was.
+        path: PathBuf,
     },
     /// Another process uses the state directory.
     #[error("state directory {} is in use by {holder}; each needs a pipeline, and each pipeline a directory, of its own", path.display())]
@@ -121,6 +143,20 @@ pub enum Error {
     /// The pipeline was run before: it is built for one run.
     #[error("the pipeline was run before; build another one")]
     AlreadyRun,
+}
+
+/// What is wrong with the rights of a state directory, and the way out.
+fn rights_fault(path: &Path, mode: u32, owner: u32, user: u32) -> String {
+    let path = path.display();
+    if owner == user {
+        return format!(
+            "has mode {mode:04o}, so that others can write to it and change the numbers: `chmod 700 {path}`"
+        );
+    }
+    format!(
+        "belongs to user {owner} (mode {mode:04o}), but this process runs as user {user}: run it as user {owner}, or \
+         give the directory to user {user} with `chown -R {user} {path} && chmod 700 {path}`"
+    )
 }
 
 /// An error's message with those of its causes, on one line.

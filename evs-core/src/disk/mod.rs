@@ -7,6 +7,7 @@ mod real;
 mod sim;
 
 pub use real::RealDisk;
+pub(crate) use real::user;
 #[cfg(any(test, feature = "conformance"))]
 pub use sim::{Call, Fault, SimDisk};
 

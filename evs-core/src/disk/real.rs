@@ -1,44 +1,167 @@
 use std::{
-    fs::{File, OpenOptions, Permissions},
-    io,
-    os::unix::fs::{FileExt, OpenOptionsExt, PermissionsExt},
+    fs::{DirBuilder, File},
+    io::{self, ErrorKind},
+    os::unix::fs::{DirBuilderExt, FileExt, MetadataExt},
     path::{Path, PathBuf},
     sync::Arc,
 };
 
+use rustix::{
+    fs::{AtFlags, Dir, Mode, OFlags, openat, unlinkat},
+    io::{Errno, retry_on_intr},
+    process::geteuid,
+};
+
 use super::{Disk, DiskFile};
 
-/// A directory of the operating system's.
+/// A directory of the operating system's, held open: its files are those of this directory, whatever becomes of its
+/// path.
+///
+/// A file is never opened through a symbolic link, is made with mode 0600, and is refused if it belongs to another
+/// user or others may write to it.
 #[derive(Debug, Clone)]
 pub struct RealDisk {
     path: PathBuf,
+    directory: Arc<File>,
+}
+
+/// Who may do what with a directory or a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Rights {
+    /// The permission bits.
+    pub(crate) mode: u32,
+    /// The user that it belongs to.
+    pub(crate) owner: u32,
+}
+
+impl Rights {
+    fn of(file: &File) -> io::Result<Self> {
+        let found = file.metadata()?;
+        Ok(Self { mode: found.mode() & 0o7777, owner: found.uid() })
+    }
+
+    /// Whether it is `user`'s, and nobody else's to write to.
+    ///
+    /// There is no exception for root. What root writes into the directory of a service, the service cannot open; and
+    /// in a directory that is somebody else's, root would trust whoever that is.
+    pub(crate) fn are_exclusive_to(self, user: u32) -> bool {
+        self.owner == user && self.mode & 0o022 == 0
+    }
+}
+
+/// The user that this process runs as.
+pub(crate) fn user() -> u32 {
+    geteuid().as_raw()
 }
 
 impl RealDisk {
-    /// The directory at `path`, made with mode 0700 if it does not exist.
+    /// The directory at `path`. It and those above it are made where they are missing, durably and with mode 0700.
     pub fn open(path: impl AsRef<Path>) -> io::Result<Self> {
-        let path = path.as_ref();
-        if !path.is_dir() {
-            // Otherwise the operating system would only say that it exists.
-            if path.exists() {
-                return Err(io::ErrorKind::NotADirectory.into());
-            }
-            std::fs::create_dir_all(path)?;
-            std::fs::set_permissions(path, Permissions::from_mode(0o700))?;
-            if let Some(parent) = path.canonicalize()?.parent() {
-                File::open(parent)?.sync_all()?;
-            }
-        }
-        Ok(Self { path: path.canonicalize()? })
+        make(path.as_ref())?;
+        let path = path.as_ref().canonicalize()?;
+        let directory = Arc::new(open_directory(rustix::fs::CWD, &path)?);
+        Ok(Self { path, directory })
     }
 
-    fn file(&self, name: &str, options: &mut OpenOptions) -> io::Result<Arc<dyn DiskFile>> {
-        // A symbolic link in the state directory is nothing evs has made.
-        let flags = rustix::fs::OFlags::NOFOLLOW.bits() as i32;
-        let file =
-            options.read(true).write(true).mode(0o600).custom_flags(flags).open(self.path.join(name))?;
-        Ok(Arc::new(file))
+    /// The directory's rights.
+    pub(crate) fn rights(&self) -> io::Result<Rights> {
+        Rights::of(&self.directory)
     }
+
+    /// The directory, opened once more. A lock on this handle ends with this handle.
+    pub(crate) fn handle(&self) -> io::Result<File> {
+        open_directory(&self.directory, Path::new("."))
+    }
+
+    /// Whether the path still leads to this directory.
+    pub(crate) fn is_at_its_path(&self) -> io::Result<bool> {
+        let held = self.directory.metadata()?;
+        match self.path.symlink_metadata() {
+            Ok(found) => Ok((found.dev(), found.ino()) == (held.dev(), held.ino())),
+            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Opens a file for reading and writing; `None` if it does not exist.
+    pub(crate) fn existing(&self, name: &str) -> io::Result<Option<File>> {
+        match self.file(name, OFlags::empty()) {
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            opened => opened.map(Some),
+        }
+    }
+
+    /// Creates a file for reading and writing; it is an error if it exists.
+    pub(crate) fn create_new(&self, name: &str) -> io::Result<File> {
+        self.file(name, OFlags::CREATE | OFlags::EXCL)
+    }
+
+    /// Opens a file for reading and writing, and creates it if it does not exist.
+    pub(crate) fn open_or_create(&self, name: &str) -> io::Result<File> {
+        self.file(name, OFlags::CREATE)
+    }
+
+    /// Removes a file if it exists.
+    pub(crate) fn remove_existing(&self, name: &str) -> io::Result<()> {
+        match self.remove(name) {
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+            removed => removed,
+        }
+    }
+
+    fn file(&self, name: &str, flags: OFlags) -> io::Result<File> {
+        let flags = flags | OFlags::RDWR | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let mode = Mode::RUSR | Mode::WUSR;
+        let file: File = match retry_on_intr(|| openat(&self.directory, name, flags, mode)) {
+            Err(Errno::LOOP) => {
+                let what = "it is a symbolic link, which evs does not make and does not follow: remove it";
+                return Err(io::Error::new(ErrorKind::PermissionDenied, what));
+            }
+            opened => opened?.into(),
+        };
+        if !file.metadata()?.is_file() {
+            let what = "it is not a regular file: evs has not made it";
+            return Err(io::Error::new(ErrorKind::InvalidInput, what));
+        }
+        let (rights, user) = (Rights::of(&file)?, user());
+        if !rights.are_exclusive_to(user) {
+            let Rights { mode, owner } = rights;
+            let what = format!(
+                "it belongs to user {owner} and has mode {mode:04o}, so that others than user {user} could change it; \
+                 if its contents are to be trusted: `chown {user}` and `chmod 600`"
+            );
+            return Err(io::Error::new(ErrorKind::PermissionDenied, what));
+        }
+        Ok(file)
+    }
+}
+
+fn open_directory(at: impl std::os::fd::AsFd, path: &Path) -> io::Result<File> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let opened = retry_on_intr(|| openat(&at, path, flags, Mode::empty()))?;
+    Ok(opened.into())
+}
+
+/// Makes a directory and those above it where they are missing. Each is synced in the one above it: otherwise a power
+/// cut could take all of them, with what was synced within.
+fn make(path: &Path) -> io::Result<()> {
+    match std::fs::metadata(path) {
+        Ok(found) if found.is_dir() => return Ok(()),
+        Ok(_) => return Err(ErrorKind::NotADirectory.into()),
+        Err(error) if error.kind() == ErrorKind::NotFound => {}
+        Err(error) => return Err(error),
+    }
+    let parent = match path.parent() {
+        Some(parent) if parent != Path::new("") => parent,
+        _ => Path::new("."),
+    };
+    make(parent)?;
+    match DirBuilder::new().mode(0o700).create(path) {
+        // Another process was faster.
+        Err(error) if error.kind() == ErrorKind::AlreadyExists && path.is_dir() => {}
+        made => made?,
+    }
+    File::open(parent)?.sync_all()
 }
 
 impl Disk for RealDisk {
@@ -48,26 +171,27 @@ impl Disk for RealDisk {
 
     fn list(&self) -> io::Result<Vec<String>> {
         let mut names = Vec::new();
-        for entry in std::fs::read_dir(&self.path)? {
-            names.extend(entry?.file_name().into_string().ok());
+        for entry in Dir::read_from(&*self.directory)? {
+            names.extend(entry?.file_name().to_str().ok().map(str::to_owned));
         }
+        names.retain(|name| name != "." && name != "..");
         Ok(names)
     }
 
     fn create(&self, name: &str) -> io::Result<Arc<dyn DiskFile>> {
-        self.file(name, OpenOptions::new().create_new(true))
+        Ok(Arc::new(self.create_new(name)?))
     }
 
     fn open(&self, name: &str) -> io::Result<Arc<dyn DiskFile>> {
-        self.file(name, &mut OpenOptions::new())
+        Ok(Arc::new(self.file(name, OFlags::empty())?))
     }
 
     fn remove(&self, name: &str) -> io::Result<()> {
-        std::fs::remove_file(self.path.join(name))
+        Ok(unlinkat(&self.directory, name, AtFlags::empty())?)
     }
 
     fn sync(&self) -> io::Result<()> {
-        File::open(&self.path)?.sync_all()
+        self.directory.sync_all()
     }
 }
 
@@ -90,5 +214,90 @@ impl DiskFile for File {
 
     fn sync(&self) -> io::Result<()> {
         self.sync_data()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs::Permissions, os::unix::fs::PermissionsExt};
+
+    use super::*;
+
+    fn mode(path: impl AsRef<Path>) -> u32 {
+        path.as_ref().metadata().unwrap().mode() & 0o7777
+    }
+
+    #[test]
+    fn what_is_made_is_the_users_alone() {
+        let scratch = tempfile::tempdir().unwrap();
+        let path = scratch.path().join("a/b/c");
+        let disk = RealDisk::open(&path).unwrap();
+        disk.create_new("new").unwrap();
+        disk.open_or_create("other").unwrap();
+        for directory in ["a", "a/b", "a/b/c"] {
+            assert_eq!(mode(scratch.path().join(directory)), 0o700, "{directory}");
+        }
+        for file in ["new", "other"] {
+            assert_eq!(mode(path.join(file)), 0o600, "{file}");
+        }
+        let mut names = disk.list().unwrap();
+        names.sort();
+        assert_eq!(names, ["new", "other"]);
+    }
+
+    #[test]
+    fn what_others_may_have_put_there_is_not_opened() {
+        let scratch = tempfile::tempdir().unwrap();
+        let disk = RealDisk::open(scratch.path().join("state")).unwrap();
+        let victim = scratch.path().join("victim");
+        std::fs::write(&victim, "precious").unwrap();
+        std::os::unix::fs::symlink(&victim, disk.path.join("link")).unwrap();
+        std::os::unix::fs::symlink("nowhere", disk.path.join("dangling")).unwrap();
+        std::fs::create_dir(disk.path.join("directory")).unwrap();
+        std::fs::write(disk.path.join("open to all"), "").unwrap();
+        std::fs::set_permissions(disk.path.join("open to all"), Permissions::from_mode(0o666)).unwrap();
+        for (name, why) in [
+            ("link", "symbolic link"),
+            ("dangling", "symbolic link"),
+            ("directory", ""),
+            ("open to all", "mode 0666"),
+        ] {
+            let refused = [disk.existing(name).map(drop), disk.open_or_create(name).map(drop)];
+            for error in refused {
+                let error = error.unwrap_err().to_string();
+                assert!(error.contains(why), "{name}: {error}");
+            }
+        }
+        assert_eq!(std::fs::read_to_string(victim).unwrap(), "precious");
+        assert!(!scratch.path().join("state/nowhere").exists());
+    }
+
+    #[test]
+    fn only_the_user_may_own_it_and_write_to_it() {
+        let cases =
+            [(0o700, 5, true), (0o755, 5, true), (0o770, 5, false), (0o702, 5, false), (0o700, 6, false)];
+        for (mode, owner, expected) in cases {
+            assert_eq!(Rights { mode, owner }.are_exclusive_to(5), expected, "{mode:o} {owner}");
+        }
+        // Nor may root, which could write to it.
+        assert!(!Rights { mode: 0o700, owner: 5 }.are_exclusive_to(0));
+    }
+
+    #[test]
+    fn a_directory_that_was_moved_or_replaced_is_noticed_and_its_files_stay_its_own() {
+        let scratch = tempfile::tempdir().unwrap();
+        let (path, moved) = (scratch.path().join("state"), scratch.path().join("moved"));
+        let disk = RealDisk::open(&path).unwrap();
+        assert!(disk.is_at_its_path().unwrap());
+        std::fs::rename(&path, &moved).unwrap();
+        assert!(!disk.is_at_its_path().unwrap());
+        std::fs::create_dir(&path).unwrap();
+        assert!(!disk.is_at_its_path().unwrap());
+        disk.create_new("file").unwrap();
+        assert!(moved.join("file").exists() && !path.join("file").exists());
+        // A link to it is not it: another one may stand there the next moment.
+        std::fs::remove_dir(&path).unwrap();
+        std::os::unix::fs::symlink(&moved, &path).unwrap();
+        assert!(!disk.is_at_its_path().unwrap());
     }
 }

@@ -11,7 +11,7 @@ use crate::{
     aggregate::Plan,
     binlog::{Binlog, BinlogOptions},
     clock::{Clock, Wall},
-    disk::{Disk, RealDisk},
+    disk::{self, Disk, RealDisk},
     format::LogFormat,
     sink::{Limits, Sink},
     statistic::{MeasureKind, Statistic},
@@ -146,8 +146,12 @@ impl PipelineBuilder {
         self
     }
 
-    /// Where positions and batches are kept: a directory on a local disk, of this pipeline's own. Made if it
-    /// does not exist. Required.
+    /// Where positions and batches are kept: a directory on a local disk, of this pipeline's own. Made with mode 0700
+    /// if it does not exist. Required.
+    ///
+    /// It must belong to the user that the process runs as, and nobody else may write to it. That holds for root, too:
+    /// what root leaves in the directory of a service, the service could not open. While the pipeline lives, the
+    /// directory must stay where it is: a pipeline whose directory was moved or replaced stops before it writes.
     pub fn state_dir(mut self, path: impl AsRef<Path>) -> Self {
         self.state_dir = Some(path.as_ref().to_owned());
         self
@@ -315,7 +319,8 @@ impl PipelineBuilder {
     /// # Errors
     ///
     /// [`Error::Setting`] for a setting that is missing or impossible, [`Error::Format`] for a field that the
-    /// format has not, [`Error::Locked`], [`Error::Redefined`] and [`Error::Binlog`] for the state directory.
+    /// format has not, [`Error::StateDirRights`], [`Error::StateDir`], [`Error::Locked`], [`Error::Redefined`] and
+    /// [`Error::Binlog`] for the state directory.
     pub fn build(self) -> Result<Pipeline, Error> {
         self.check_limits()?;
         let log = self.log.clone().ok_or_else(|| missing("tail", "the path of a log"))?;
@@ -343,19 +348,13 @@ impl PipelineBuilder {
             let source = self.source.as_str();
             tracing::warn!(source, "with escape=none, clients can forge lines and fields of this log");
         }
-        let disk = RealDisk::open(&state_dir).map_err(|source| Error::StateDir {
-            op: "opening",
-            path: state_dir.clone(),
-            source,
-        })?;
-        // Wherever the process is by then.
-        let state_dir = disk.path();
+        let state_dir = open_state_dir(state_dir)?;
         let lock = Lock::acquire(&state_dir)?;
         let binlog_options = BinlogOptions {
             segment_bytes_max: self.segment_bytes_max,
             keep_acknowledged: self.keep_acknowledged,
         };
-        let (binlog, recovery) = Binlog::open(Arc::new(disk), &self.source, binlog_options)?;
+        let (binlog, recovery) = Binlog::open(Arc::new(state_dir.clone()), &self.source, binlog_options)?;
         if let Some(torn) = &recovery.torn {
             tracing::warn!(source = self.source, ?torn, "cut off what a crash left unfinished in the binlog");
         }
@@ -570,6 +569,22 @@ fn check_statistic(statistic: &Statistic) -> Result<(), Error> {
         }
     }
     Ok(())
+}
+
+/// Opens the state directory, which must be this user's alone: whoever else may write to it could change the numbers.
+fn open_state_dir(path: PathBuf) -> Result<RealDisk, Error> {
+    let opened = RealDisk::open(&path).and_then(|disk| Ok((disk.rights()?, disk)));
+    let (rights, disk) = opened.map_err(|source| Error::StateDir { op: "opening", path, source })?;
+    let user = disk::user();
+    if !rights.are_exclusive_to(user) {
+        return Err(Error::StateDirRights {
+            path: disk.path(),
+            mode: rights.mode,
+            owner: rights.owner,
+            user,
+        });
+    }
+    Ok(disk)
 }
 
 /// Holds the definitions against those that the state directory knows.

@@ -106,7 +106,7 @@ pub(super) struct Committer {
     /// When a full disk is tried again.
     pub(super) retry_at: Option<Instant>,
     /// On the state directory, for as long as this writes to it.
-    pub(super) _lock: Arc<Lock>,
+    pub(super) lock: Arc<Lock>,
 }
 
 impl Committer {
@@ -271,6 +271,7 @@ impl Committer {
     /// Appends what waits, as long as there is room on the disk.
     fn write(&mut self) -> Result<(), Error> {
         self.retry_at = None;
+        self.lock.verify()?;
         // First what the sinks have: it may be what lets segments go, and makes room.
         while let Some(Acknowledged { sink, statistic, sequence, went_back }) = self.acknowledged.front() {
             let appended = match went_back {
@@ -290,8 +291,8 @@ impl Committer {
             self.acknowledged.pop_front();
         }
         // A commit must not take the room that the next acknowledgements will need.
-        if !self.reserve.hold()? {
-            return self.wait_for_room(format!("no room for {} on the disk", self.reserve));
+        if let Some(error) = self.reserve.hold()? {
+            return self.wait_for_room(format!("no room for {}: {error}", self.reserve));
         }
         loop {
             if !self.write_rejected()? {
@@ -308,6 +309,7 @@ impl Committer {
                 }
                 (None, None) => return Ok(()),
             };
+            self.lock.verify()?;
             let appended = self.binlog.commit(&commit);
             if !self.has_room(appended)? {
                 self.commit = Some(commit);

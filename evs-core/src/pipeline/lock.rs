@@ -1,42 +1,67 @@
 use std::{
-    fs::{File, OpenOptions, TryLockError},
+    fs::{File, TryLockError},
     io::{self, Read, Seek, Write},
-    os::unix::fs::OpenOptionsExt,
-    path::Path,
 };
 
-use crate::{Error, disk};
+use crate::{
+    Error,
+    disk::{self, Disk, RealDisk},
+};
 
-/// The lock on a state directory: held as long as the file is open, and gone with the process.
+/// The file that says who has the lock.
+const HOLDER: &str = "lock";
+
+/// The lock on a state directory: held as long as its files are open, and gone with the process.
+///
+/// It is on the directory itself, which cannot be removed under a running process without [`verify`](Self::verify)
+/// noticing. It is on the file `lock`, too, for earlier versions, which lock nothing else.
 #[derive(Debug)]
 pub(super) struct Lock {
-    _file: File,
+    disk: RealDisk,
+    _directory: File,
+    _holder: File,
 }
 
 impl Lock {
     /// Locks the directory, or says who has it.
-    pub(super) fn acquire(state_dir: &Path) -> Result<Self, Error> {
-        let path = state_dir.join("lock");
-        let error = |op, source| Error::StateDir { op, path: path.clone(), source };
-        let mut options = OpenOptions::new();
-        options.read(true).write(true).create(true).truncate(false).mode(0o600);
-        options.custom_flags(rustix::fs::OFlags::NOFOLLOW.bits() as i32);
-        let mut file = options.open(&path).map_err(|source| error("opening", source))?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                let holder = read_holder(&mut file).unwrap_or_else(|_| "another process".to_owned());
-                return Err(Error::Locked { path: state_dir.to_owned(), holder });
-            }
-            Err(TryLockError::Error(source)) => return Err(error("locking", source)),
+    pub(super) fn acquire(disk: &RealDisk) -> Result<Self, Error> {
+        let error = |op, path, source| Error::StateDir { op, path, source };
+        let directory = disk.handle().map_err(|source| error("opening", disk.path(), source))?;
+        let path = disk.path().join(HOLDER);
+        lock(&directory, disk)?.map_err(|source| error("locking", disk.path(), source))?;
+        let mut holder =
+            disk.open_or_create(HOLDER).map_err(|source| error("opening", path.clone(), source))?;
+        lock(&holder, disk)?.map_err(|source| error("locking", path.clone(), source))?;
+        write_holder(&mut holder).map_err(|source| error("writing", path, source))?;
+        Ok(Self { disk: disk.clone(), _directory: directory, _holder: holder })
+    }
+
+    /// Whether the directory is still where others look for it. If not, another process can have its path, and
+    /// nothing may be written any more: what this one counts, that one counts, too.
+    pub(super) fn verify(&self) -> Result<(), Error> {
+        let path = self.disk.path();
+        match self.disk.is_at_its_path() {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(Error::StateDirMoved { path }),
+            Err(source) => Err(Error::StateDir { op: "looking at", path, source }),
         }
-        write_holder(&mut file).map_err(|source| error("writing", source))?;
-        Ok(Self { _file: file })
     }
 }
 
-fn read_holder(file: &mut File) -> io::Result<String> {
+fn lock(file: &File, disk: &RealDisk) -> Result<io::Result<()>, Error> {
+    match file.try_lock() {
+        Ok(()) => Ok(Ok(())),
+        Err(TryLockError::WouldBlock) => {
+            let holder = read_holder(disk).unwrap_or_else(|_| "another process".to_owned());
+            Err(Error::Locked { path: disk.path(), holder })
+        }
+        Err(TryLockError::Error(source)) => Ok(Err(source)),
+    }
+}
+
+fn read_holder(disk: &RealDisk) -> io::Result<String> {
     let mut holder = String::new();
+    let file = disk.existing(HOLDER)?.ok_or(io::ErrorKind::NotFound)?;
     file.take(256).read_to_string(&mut holder)?;
     Ok(holder.trim_end().to_owned())
 }
@@ -60,10 +85,33 @@ mod tests {
     #[test]
     fn a_second_lock_is_refused_and_names_the_holder() {
         let dir = tempfile::tempdir().unwrap();
-        let first = Lock::acquire(dir.path()).unwrap();
-        let error = Lock::acquire(dir.path()).unwrap_err().to_string();
+        let disk = RealDisk::open(dir.path()).unwrap();
+        let first = Lock::acquire(&disk).unwrap();
+        let error = Lock::acquire(&disk).unwrap_err().to_string();
         assert!(error.contains(&format!("process {}", std::process::id())), "{error}");
         drop(first);
-        Lock::acquire(dir.path()).unwrap();
+        Lock::acquire(&disk).unwrap();
+    }
+
+    #[test]
+    fn a_removed_lock_file_opens_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let disk = RealDisk::open(dir.path()).unwrap();
+        let first = Lock::acquire(&disk).unwrap();
+        std::fs::remove_file(dir.path().join(HOLDER)).unwrap();
+        let error = Lock::acquire(&disk).unwrap_err().to_string();
+        assert!(error.contains("in use by another process"), "{error}");
+        first.verify().unwrap();
+    }
+
+    #[test]
+    fn a_version_that_locks_only_the_file_is_respected() {
+        let dir = tempfile::tempdir().unwrap();
+        let disk = RealDisk::open(dir.path()).unwrap();
+        let old = disk.open_or_create(HOLDER).unwrap();
+        old.try_lock().unwrap();
+        assert!(matches!(Lock::acquire(&disk), Err(Error::Locked { .. })));
+        drop(old);
+        Lock::acquire(&disk).unwrap();
     }
 }

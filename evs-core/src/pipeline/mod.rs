@@ -18,7 +18,6 @@ mod tests;
 
 use std::{
     future::Future,
-    path::PathBuf,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -29,6 +28,7 @@ use crate::{
     Error,
     aggregate::Plan,
     binlog::{Binlog, BinlogOptions},
+    disk::RealDisk,
     format::LineParser,
     sink::Sink,
     statistic::Schema,
@@ -80,7 +80,7 @@ pub struct Summary {
 struct Config {
     source: String,
     tail: TailOptions,
-    state_dir: PathBuf,
+    state_dir: RealDisk,
     binlog: BinlogOptions,
     statistics: Vec<StatisticConfig>,
     sinks: Vec<(Arc<str>, Arc<dyn Sink>)>,

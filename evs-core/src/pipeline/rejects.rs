@@ -1,10 +1,8 @@
 //! The file of rejected lines: each of them in it once, whatever happens.
 
 use std::{
-    fs::{self, File, OpenOptions},
-    io::{self, Write},
-    os::unix::fs::OpenOptionsExt,
-    path::{Path, PathBuf},
+    io::{self, Seek, SeekFrom, Write},
+    path::PathBuf,
 };
 
 use serde::Serialize;
@@ -13,6 +11,7 @@ use crate::{
     Error,
     batch::escape,
     binlog::{RejectedLine, RejectsMark},
+    disk::{Disk, RealDisk},
     tail::Frontier,
 };
 
@@ -23,7 +22,7 @@ use crate::{
 /// were written to it. After a crash the file is cut back to that length, and they are written again.
 #[derive(Debug)]
 pub(super) struct RejectsFile {
-    dir: PathBuf,
+    disk: RealDisk,
     bytes_max: u64,
     mark: RejectsMark,
 }
@@ -39,13 +38,11 @@ struct Entry<'e> {
 
 impl RejectsFile {
     /// Goes back to `mark`; what the last commit has rejected is then to be written again.
-    pub(super) fn open(dir: &Path, bytes_max: u64, mark: RejectsMark) -> Result<Self, Error> {
-        let mut rejects = Self { dir: dir.to_owned(), bytes_max, mark };
-        let path = rejects.path(mark.file);
-        let cut_back = rejects.cut_back(&path);
-        cut_back.map_err(|source| Error::StateDir { op: "cutting back", path, source })?;
-        let newer = rejects.path(mark.file + 1);
-        remove(&newer).map_err(|source| Error::StateDir { op: "removing", path: newer, source })?;
+    pub(super) fn open(disk: RealDisk, bytes_max: u64, mark: RejectsMark) -> Result<Self, Error> {
+        let mut rejects = Self { disk, bytes_max, mark };
+        let cut_back = rejects.cut_back();
+        cut_back.map_err(|source| rejects.error("cutting back", mark.file, source))?;
+        rejects.remove(mark.file + 1)?;
         Ok(rejects)
     }
 
@@ -65,33 +62,30 @@ impl RejectsFile {
         if self.mark.bytes >= self.bytes_max {
             self.mark = RejectsMark { file: self.mark.file + 1, bytes: 0 };
             if let Some(old) = self.mark.file.checked_sub(2) {
-                let path = self.path(old);
-                remove(&path).map_err(|source| Error::StateDir { op: "removing", path, source })?;
+                self.remove(old)?;
             }
         }
-        let path = self.path(self.mark.file);
-        let appended = self.append(&path, lines, frontier);
-        self.mark.bytes += appended.map_err(|source| Error::StateDir { op: "writing", path, source })?;
+        let appended = self.append(lines, frontier);
+        self.mark.bytes += appended.map_err(|source| self.error("writing", self.mark.file, source))?;
         Ok(())
     }
 
     /// Cuts the file to where it was written, or takes it as it is if somebody has shortened or removed it.
-    fn cut_back(&mut self, path: &Path) -> io::Result<()> {
-        let len = match fs::metadata(path) {
-            Ok(metadata) => metadata.len(),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => 0,
-            Err(error) => return Err(error),
+    fn cut_back(&mut self) -> io::Result<()> {
+        let Some(file) = self.disk.existing(&name(self.mark.file))? else {
+            self.mark.bytes = 0;
+            return Ok(());
         };
+        let len = file.metadata()?.len();
         self.mark.bytes = self.mark.bytes.min(len);
         if len > self.mark.bytes {
-            let file = open(path)?;
             file.set_len(self.mark.bytes)?;
             file.sync_data()?;
         }
         Ok(())
     }
 
-    fn append(&mut self, path: &Path, lines: &[RejectedLine], frontier: &Frontier) -> io::Result<u64> {
+    fn append(&mut self, lines: &[RejectedLine], frontier: &Frontier) -> io::Result<u64> {
         let mut text = Vec::new();
         for line in lines {
             let mark = frontier.files.iter().find(|mark| mark.number == line.file);
@@ -106,39 +100,44 @@ impl RejectsFile {
             text.push(b'\n');
         }
         // What an earlier attempt has left behind the mark is cut off.
-        self.cut_back(path)?;
-        let is_new = !path.exists();
-        let mut file = open(path)?;
+        self.cut_back()?;
+        let name = name(self.mark.file);
+        let (mut file, is_new) = match self.disk.existing(&name)? {
+            Some(file) => (file, false),
+            None => (self.disk.create_new(&name)?, true),
+        };
+        file.seek(SeekFrom::Start(self.mark.bytes))?;
         file.write_all(&text)?;
         file.sync_data()?;
         if is_new {
-            File::open(&self.dir)?.sync_all()?;
+            self.disk.sync()?;
         }
         Ok(text.len() as u64)
     }
 
-    fn path(&self, file: u64) -> PathBuf {
-        self.dir.join(format!("rejected-{file}.jsonl"))
+    fn remove(&self, file: u64) -> Result<(), Error> {
+        self.disk.remove_existing(&name(file)).map_err(|source| self.error("removing", file, source))
+    }
+
+    fn error(&self, op: &'static str, file: u64, source: io::Error) -> Error {
+        let path: PathBuf = self.disk.path().join(name(file));
+        Error::StateDir { op, path, source }
     }
 }
 
-fn open(path: &Path) -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.append(true).create(true).mode(0o600);
-    options.custom_flags(rustix::fs::OFlags::NOFOLLOW.bits() as i32);
-    options.open(path)
-}
-
-fn remove(path: &Path) -> io::Result<()> {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        _ => Ok(()),
-    }
+fn name(file: u64) -> String {
+    format!("rejected-{file}.jsonl")
 }
 
 #[cfg(test)]
 mod tests {
+    use std::{fs, path::Path};
+
     use super::*;
+
+    fn open(dir: &Path, bytes_max: u64, mark: RejectsMark) -> RejectsFile {
+        RejectsFile::open(RealDisk::open(dir).unwrap(), bytes_max, mark).unwrap()
+    }
 
     fn rejected(line: &[u8]) -> RejectedLine {
         RejectedLine { file: 1, offset: 7, column: 1, reason: "no".to_owned(), sample: line.to_vec() }
@@ -156,13 +155,13 @@ mod tests {
     fn lines_written_before_a_crash_are_not_written_twice() {
         let dir = tempfile::tempdir().unwrap();
         let start = RejectsMark::default();
-        let mut rejects = RejectsFile::open(dir.path(), 4096, start).unwrap();
+        let mut rejects = open(dir.path(), 4096, start);
         rejects.write(&[rejected(b"one")], &Frontier::default()).unwrap();
         let before_two = rejects.mark();
         rejects.write(&[rejected(b"two \xff")], &Frontier::default()).unwrap();
         // The process dies; the binlog knows the mark before "two", and "two".
         let again = [rejected(b"two \xff")];
-        let mut rejects = RejectsFile::open(dir.path(), 4096, before_two).unwrap();
+        let mut rejects = open(dir.path(), 4096, before_two);
         rejects.write(&again, &Frontier::default()).unwrap();
         rejects.write(&[rejected(b"three")], &Frontier::default()).unwrap();
         assert_eq!(contents(dir.path(), 0), ["one", r"two \xFF", "three"]);
@@ -171,7 +170,7 @@ mod tests {
     #[test]
     fn the_last_two_files_are_kept() {
         let dir = tempfile::tempdir().unwrap();
-        let mut rejects = RejectsFile::open(dir.path(), 10, RejectsMark::default()).unwrap();
+        let mut rejects = open(dir.path(), 10, RejectsMark::default());
         for line in [b"a", b"b", b"c"] {
             rejects.write(&[rejected(line)], &Frontier::default()).unwrap();
         }

@@ -2,15 +2,17 @@
 
 use std::{
     fmt,
-    fs::{self, File},
     io::{self, Write},
-    path::{Path, PathBuf},
 };
 
-use crate::{Error, disk::is_full};
+use crate::{
+    Error,
+    disk::{Disk, RealDisk, is_full},
+};
 
 /// Enough for the acknowledgements that wait, and for the beginning of a segment.
 const BYTES: usize = 128 << 10;
+const NAME: &str = "reserve";
 
 /// A file that is given up when the disk is full.
 ///
@@ -18,34 +20,45 @@ const BYTES: usize = 128 << 10;
 /// acknowledgements are durable, and these need room themselves.
 #[derive(Debug)]
 pub(super) struct Reserve {
-    path: PathBuf,
+    disk: RealDisk,
     is_held: bool,
 }
 
 impl fmt::Display for Reserve {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the {BYTES} bytes of {}", self.path.display())
+        write!(f, "the {BYTES} bytes of {}", self.disk.path().join(NAME).display())
     }
 }
 
 impl Reserve {
-    pub(super) fn new(state_dir: &Path) -> Self {
-        Self { path: state_dir.join("reserve"), is_held: false }
+    pub(super) fn new(disk: RealDisk) -> Self {
+        Self { disk, is_held: false }
     }
 
-    /// Takes the room, if it is there.
-    pub(super) fn hold(&mut self) -> Result<bool, Error> {
+    /// Takes the room. If there is none, the answer is why.
+    pub(super) fn hold(&mut self) -> Result<Option<io::Error>, Error> {
         if self.is_held {
-            return Ok(true);
+            return Ok(None);
         }
-        let taken = File::create(&self.path)
-            .and_then(|mut file| file.write_all(&[0xE5; BYTES]).and_then(|()| file.sync_all()));
-        match taken {
+        match self.take() {
             Ok(()) => self.is_held = true,
-            Err(error) if is_full(error.kind()) => self.remove()?,
+            Err(error) if is_full(error.kind()) => {
+                self.remove()?;
+                return Ok(Some(error));
+            }
             Err(error) => return Err(self.error("writing", error)),
         }
-        Ok(self.is_held)
+        Ok(None)
+    }
+
+    /// Always in a new file: whatever else has the name is not written to.
+    fn take(&self) -> io::Result<()> {
+        if self.disk.existing(NAME)?.is_some() {
+            self.disk.remove(NAME)?;
+        }
+        let mut file = self.disk.create_new(NAME)?;
+        file.write_all(&[0xE5; BYTES])?;
+        file.sync_all()
     }
 
     /// Gives the room up, and says whether there was any.
@@ -58,13 +71,37 @@ impl Reserve {
     }
 
     fn remove(&self) -> Result<(), Error> {
-        match fs::remove_file(&self.path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(self.error("removing", error)),
-            _ => Ok(()),
-        }
+        self.disk.remove_existing(NAME).map_err(|source| self.error("removing", source))
     }
 
     fn error(&self, op: &'static str, source: io::Error) -> Error {
-        Error::StateDir { op, path: self.path.clone(), source }
+        Error::StateDir { op, path: self.disk.path().join(NAME), source }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, os::unix::fs::MetadataExt};
+
+    use super::*;
+
+    #[test]
+    fn a_file_that_is_there_is_replaced_and_never_written_to() {
+        let dir = tempfile::tempdir().unwrap();
+        let disk = RealDisk::open(dir.path().join("state")).unwrap();
+        let (reserve, precious) = (disk.path().join(NAME), dir.path().join("precious"));
+        fs::write(&precious, "precious").unwrap();
+        // Another name of the same file.
+        fs::hard_link(&precious, &reserve).unwrap();
+        assert!(Reserve::new(disk.clone()).hold().unwrap().is_none());
+        assert_eq!(fs::read_to_string(&precious).unwrap(), "precious");
+        let found = reserve.metadata().unwrap();
+        assert_eq!((found.len(), found.mode() & 0o7777), (BYTES as u64, 0o600));
+
+        fs::remove_file(&reserve).unwrap();
+        std::os::unix::fs::symlink(&precious, &reserve).unwrap();
+        let error = crate::describe(&Reserve::new(disk).hold().unwrap_err());
+        assert!(error.contains("reserve: it is a symbolic link"), "{error}");
+        assert_eq!(fs::read_to_string(&precious).unwrap(), "precious");
     }
 }

@@ -34,7 +34,6 @@ use crate::{
     binlog::{Binlog, State, Totals},
     deliver::{Delivery, Ended, Stop, Stream, Sweep},
     describe,
-    disk::RealDisk,
     sink::{Sink, SinkError},
     status::{Board, Phase},
     tail::{Frontier, Inventory, TailError, Wake},
@@ -118,13 +117,14 @@ impl Pipeline {
     }
 
     fn reopen(&self) -> Result<Binlog, Error> {
-        let path = self.config.state_dir.clone();
-        let disk = RealDisk::open(&path).map_err(|source| Error::StateDir { op: "opening", path, source })?;
-        let (binlog, _) = Binlog::open(Arc::new(disk), &self.config.source, self.config.binlog)?;
+        let disk = Arc::new(self.config.state_dir.clone());
+        let (binlog, _) = Binlog::open(disk, &self.config.source, self.config.binlog)?;
         Ok(binlog)
     }
 
     async fn run_once(&self, mut binlog: Binlog, stopped: &mut Stopped, to_end: bool) -> Result<Ran, Error> {
+        // It may be long since it was locked.
+        self.lock.verify()?;
         tokio::select! {
             checked = self.check_state(&mut binlog) => checked?,
             () = asked_to_stop(stopped) => return Ok(Ran::nothing(&binlog)),
@@ -237,14 +237,14 @@ impl Pipeline {
         let config = &self.config;
         let State { ledger, rejected, .. } = binlog.state();
         let (rejected, frontier) = (Arc::clone(rejected), Arc::clone(&ledger.frontier));
-        let rejects = RejectsFile::open(&config.state_dir, config.rejected_bytes_max, ledger.rejects)?;
+        let rejects = RejectsFile::open(config.state_dir.clone(), config.rejected_bytes_max, ledger.rejects)?;
         let committer = Committer {
             binlog,
             statistics: self.schemas().cloned().collect(),
             workers: config.workers,
             spool_bytes_max: config.spool_bytes_max,
             rejects,
-            reserve: Reserve::new(&config.state_dir),
+            reserve: Reserve::new(config.state_dir.clone()),
             control: Arc::clone(control),
             board: Arc::clone(&self.board),
             commits,
@@ -255,7 +255,7 @@ impl Pipeline {
             names: frontier,
             acknowledged: VecDeque::new(),
             retry_at: None,
-            _lock: Arc::clone(&self.lock),
+            lock: Arc::clone(&self.lock),
         };
         Ok(Thread::start("evs-committer", control, move || committer.run(&messages)))
     }
