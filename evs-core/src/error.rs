@@ -132,10 +132,18 @@ pub enum Error {
         /// The statistic.
         statistic: String,
     },
-    /// A thread of the pipeline panicked: a defect of evs or of a sink.
+    /// A thread of the pipeline could not be started: the process or the machine has as many as it may have.
+    #[error("starting thread {thread}")]
+    Thread {
+        /// The thread's name.
+        thread: String,
+        /// The operating system's reason.
+        source: std::io::Error,
+    },
+    /// A thread or task of the pipeline panicked: a defect of evs or of a sink.
     #[error("thread {thread} panicked: {message}")]
     Panicked {
-        /// The thread's name.
+        /// The thread's name: `evs-reader`, `evs-worker-N`, `evs-committer`, or `delivery to SINK`.
         thread: String,
         /// The panic's message.
         message: String,

@@ -31,6 +31,8 @@ type Failure = Box<dyn Error>;
 fn main() -> ExitCode {
     tracing_subscriber::fmt()
         .with_writer(io::stderr)
+        // Otherwise it panics, in whatever thread logs something, when nobody reads standard error any more.
+        .log_internal_errors(false)
         .with_env_filter(
             tracing_subscriber::EnvFilter::try_from_default_env()
                 .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn")),
@@ -43,20 +45,25 @@ fn main() -> ExitCode {
     match outcome {
         Ok(Outcome::Complete) => ExitCode::SUCCESS,
         Ok(Outcome::Undelivered) => {
-            eprintln!("not everything was delivered; the next start goes on from here");
+            say("not everything was delivered; the next start goes on from here");
             ExitCode::from(3)
         }
         Ok(Outcome::Lost { bytes }) => {
-            eprintln!(
+            say(&format!(
                 "{bytes} bytes of the log were lost before they were read; everything else was counted"
-            );
+            ));
             ExitCode::from(4)
         }
         Err(error) => {
-            eprintln!("error: {}", evs::describe(&*error));
+            say(&format!("error: {}", evs::describe(&*error)));
             ExitCode::FAILURE
         }
     }
+}
+
+/// Writes to standard error, if anybody still reads it; `eprintln!` would panic.
+fn say(text: &str) {
+    let _ = writeln!(io::stderr(), "{text}");
 }
 
 /// How a run has ended.
@@ -85,10 +92,12 @@ async fn run(arguments: &Arguments) -> Result<Outcome, Failure> {
     let Some(log) = &arguments.log else {
         return run_sample(arguments).await;
     };
-    let default_sink = ["sqlite://access_log.db".to_owned()];
-    let sinks = if arguments.sinks.is_empty() { &default_sink[..] } else { &arguments.sinks };
+    let mut sinks = sinks::urls(&arguments.sinks)?;
+    if sinks.is_empty() {
+        sinks.push("sqlite://access_log.db".to_owned());
+    }
     let state = arguments.state.clone().unwrap_or_else(|| PathBuf::from(".evs").join(&arguments.source));
-    let pipeline = build(arguments, log, sinks, &state).await?;
+    let pipeline = build(arguments, log, &sinks, &state).await?;
     let summary = follow(&pipeline, arguments.once).await.map_err(|error| match &error {
         evs::Error::Setting { setting, .. } if setting == "tail" => Invalid("--log", error.into()).into(),
         _ => Failure::from(error),
@@ -100,13 +109,15 @@ async fn run(arguments: &Arguments) -> Result<Outcome, Failure> {
 /// Counts the sample lines into a database of their own, and shows what is in it.
 async fn run_sample(arguments: &Arguments) -> Result<Outcome, Failure> {
     let scratch = tempfile::tempdir()?;
-    let own_sink = [format!("sqlite://{}", scratch.path().join("sample.db").display())];
-    let sinks = if arguments.sinks.is_empty() { &own_sink[..] } else { &arguments.sinks };
+    let mut sinks = sinks::urls(&arguments.sinks)?;
+    if sinks.is_empty() {
+        sinks.push(format!("sqlite://{}", scratch.path().join("sample.db").display()));
+    }
     let state = arguments.state.clone().unwrap_or_else(|| scratch.path().join("state"));
-    let pipeline = build(arguments, Path::new(SAMPLE), sinks, &state).await?;
+    let pipeline = build(arguments, Path::new(SAMPLE), &sinks, &state).await?;
     let summary = follow(&pipeline, true).await?;
     for schema in pipeline.schemas() {
-        table::print(schema, &sinks::totals(&sinks[0], schema).await?)?;
+        unless_unread(table::print(schema, &sinks::totals(&sinks[0], schema).await?))?;
     }
     print_summary(&summary)?;
     Ok(Outcome::of(&summary, arguments))
@@ -188,8 +199,15 @@ fn print_summary(summary: &Summary) -> io::Result<()> {
         "lines_per_second": rate.round(),
     });
     let mut out = io::stdout().lock();
-    writeln!(out, "{line}")?;
-    out.flush()
+    unless_unread(writeln!(out, "{line}").and_then(|()| out.flush()))
+}
+
+/// What became of writing to standard output. That nobody reads it is no failure: the lines are counted.
+fn unless_unread(written: io::Result<()>) -> io::Result<()> {
+    match written {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        written => written,
+    }
 }
 
 /// An argument that cannot be used, and why.

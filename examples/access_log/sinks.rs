@@ -4,6 +4,37 @@ use evs::{Rows, Schema, pipeline::PipelineBuilder, prelude::*};
 
 use crate::{Failure, Invalid, discard::DiscardSink};
 
+/// The variable for URLs that are not to be seen in the list of processes.
+const VARIABLE: &str = "EVS_SINK";
+
+/// The URLs that the arguments name, or, without any, those of the variable.
+pub(crate) fn urls(arguments: &[String]) -> Result<Vec<String>, Failure> {
+    if arguments.is_empty() {
+        return Ok(std::env::var(VARIABLE).as_deref().map(lines).unwrap_or_default());
+    }
+    let mut urls = Vec::new();
+    for argument in arguments {
+        match argument.strip_prefix('@') {
+            None => urls.push(argument.clone()),
+            Some(path) => {
+                let read = std::fs::read_to_string(path).map_err(|error| format!("{path}: {error}"));
+                let found = lines(&read.map_err(|error| Invalid("--sink", error.into()))?);
+                if found.is_empty() {
+                    return Err(Invalid("--sink", format!("{path}: there is no URL in it").into()).into());
+                }
+                urls.extend(found);
+            }
+        }
+    }
+    Ok(urls)
+}
+
+/// One URL on each line; lines that are empty or begin with # are left out.
+fn lines(text: &str) -> Vec<String> {
+    let lines = text.lines().map(str::trim);
+    lines.filter(|line| !line.is_empty() && !line.starts_with('#')).map(str::to_owned).collect()
+}
+
 /// Adds the sink of that URL.
 pub(crate) async fn add(builder: PipelineBuilder, url: &str) -> Result<PipelineBuilder, Failure> {
     Ok(builder.sink(name(url), open(url).await?))

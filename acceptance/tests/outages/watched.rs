@@ -108,6 +108,10 @@ impl Sink for Watched {
         self.inner.sweep(schema, before).await
     }
 
+    async fn close(&self) -> Result<(), SinkError> {
+        self.inner.close().await
+    }
+
     async fn totals(&self, schema: &Schema, windows: Range<i64>) -> Result<Rows, SinkError> {
         self.inner.totals(schema, windows).await
     }

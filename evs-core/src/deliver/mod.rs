@@ -19,6 +19,7 @@ use crate::{
     batch::{Batch, Epoch},
     binlog::{BinlogError, BinlogReader, SinkMark, Totals},
     describe,
+    pipeline::message,
     sink::{Sink, SinkError},
     statistic::Schema,
     status::{Board, SinkState},
@@ -142,7 +143,27 @@ impl<M: From<Acknowledged> + Send> Delivery<M> {
             tracing::error!(source = &*self.source, sink = &*self.name, error = text, "the sink stopped");
             self.set_state(SinkState::Stopped, Some(text));
         }
+        if let Ended::Asked = &ended {
+            self.close().await;
+        }
         ended
+    }
+
+    /// Tells the sink that nothing more comes, if there is time left. Everything is in it already, so an error is no
+    /// reason to fail.
+    async fn close(&mut self) {
+        let closed = tokio::select! {
+            biased;
+            () = out_of_time(&mut self.stop) => return,
+            closed = tokio::time::timeout(self.timeout, self.sink.close()) => closed,
+        };
+        let error = match closed {
+            Ok(Ok(())) => return,
+            Ok(Err(error)) => describe(&error),
+            Err(_) => format!("no answer within the sink_timeout of {:?}", self.timeout),
+        };
+        tracing::warn!(source = &*self.source, sink = &*self.name, error, "the sink was not closed");
+        self.board.rest().sinks[self.index].last_error = Some(error);
     }
 
     async fn deliver(&mut self) -> Result<std::convert::Infallible, Ended> {
@@ -253,12 +274,12 @@ impl<M: From<Acknowledged> + Send> Delivery<M> {
         let (binlog, statistic) = (self.binlog.clone(), Arc::clone(&self.streams[at].statistic));
         let read = tokio::task::spawn_blocking(move || binlog.batch(&statistic, sequence)).await;
         // Cancelled only when the runtime shuts down.
-        Ok(read.map_err(|error| match error.is_panic() {
-            true => Ended::Fatal(Box::new(Error::Panicked {
+        Ok(read.map_err(|error| match error.try_into_panic() {
+            Ok(panic) => Ended::Fatal(Box::new(Error::Panicked {
                 thread: format!("delivery to {}", self.name),
-                message: error.to_string(),
+                message: message(&*panic),
             })),
-            false => Ended::Asked,
+            Err(_) => Ended::Asked,
         })??)
     }
 

@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use super::{Config, Pipeline, StatisticConfig, lock::Lock};
+use super::{Config, Pipeline, StatisticConfig, lock::Lock, signals};
 use crate::{
     Error,
     aggregate::Plan,
@@ -75,6 +75,8 @@ pub struct PipelineBuilder {
     wall: Wall,
     lost_state: LostState,
     new_sinks: SinkStart,
+    #[cfg(test)]
+    pub(super) seams: super::panics::Seams,
 }
 
 impl PipelineBuilder {
@@ -109,6 +111,8 @@ impl PipelineBuilder {
             wall: Wall::system(),
             lost_state: LostState::Refuse,
             new_sinks: SinkStart::Now,
+            #[cfg(test)]
+            seams: Default::default(),
         }
     }
 
@@ -316,6 +320,10 @@ impl PipelineBuilder {
 
     /// Judges the settings, locks the state directory and opens the binlog in it.
     ///
+    /// The first call in a process also installs a handler for SIGXFSZ, beside any that is there, which does nothing.
+    /// Where the size of files is limited (`ulimit -f`), a write that exceeds the limit then fails like one to a full
+    /// disk, and reading waits; otherwise the signal would end the process without a word.
+    ///
     /// # Errors
     ///
     /// [`Error::Setting`] for a setting that is missing or impossible, [`Error::Format`] for a field that the
@@ -348,13 +356,17 @@ impl PipelineBuilder {
             let source = self.source.as_str();
             tracing::warn!(source, "with escape=none, clients can forge lines and fields of this log");
         }
+        signals::catch_file_size_limit();
         let state_dir = open_state_dir(state_dir)?;
         let lock = Lock::acquire(&state_dir)?;
         let binlog_options = BinlogOptions {
             segment_bytes_max: self.segment_bytes_max,
             keep_acknowledged: self.keep_acknowledged,
         };
-        let (binlog, recovery) = Binlog::open(Arc::new(state_dir.clone()), &self.source, binlog_options)?;
+        let disk: Arc<dyn Disk> = Arc::new(state_dir.clone());
+        #[cfg(test)]
+        let disk = self.seams.disk(disk);
+        let (binlog, recovery) = Binlog::open(disk, &self.source, binlog_options)?;
         if let Some(torn) = &recovery.torn {
             tracing::warn!(source = self.source, ?torn, "cut off what a crash left unfinished in the binlog");
         }
@@ -374,6 +386,8 @@ impl PipelineBuilder {
             line_bytes_max: self.line_bytes_max,
             ..TailOptions::new(log)
         };
+        #[cfg(test)]
+        let tail = self.seams.tail(tail);
         let config = Config {
             source: self.source,
             tail,

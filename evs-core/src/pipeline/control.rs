@@ -46,7 +46,7 @@ impl Control {
 
     /// Stops the whole pipeline before anything more is committed. The first error is the one reported.
     pub(super) fn fail(&self, error: Error) {
-        tracing::error!(error = crate::describe(&error), "the pipeline stops");
+        let text = crate::describe(&error);
         let mut first = self.error.lock().unwrap_or_else(PoisonError::into_inner);
         // After a truncation the run begins again; any other error must not be lost behind it.
         let may_restart = matches!(&*first, Some(Error::Log { source: TailError::Shrunk { .. }, .. }));
@@ -55,6 +55,8 @@ impl Control {
         }
         drop(first);
         self.abort();
+        // Last: whoever writes the log down may panic, too.
+        tracing::error!(error = text, "the pipeline stops");
     }
 
     /// As [`fail`](Self::fail), without an error.

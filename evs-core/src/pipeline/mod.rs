@@ -5,11 +5,14 @@ mod committer;
 mod control;
 mod lock;
 mod pace;
+#[cfg(test)]
+mod panics;
 mod queue;
 mod reader;
 mod rejects;
 mod reserve;
 mod run;
+mod signals;
 mod state;
 mod threads;
 
@@ -23,6 +26,7 @@ use std::{
 };
 
 pub use builder::{LostState, PipelineBuilder, SinkStart};
+pub(crate) use threads::message;
 
 use crate::{
     Error,

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::{LostState, Pipeline, SinkStart};
+use super::{LostState, Pipeline, SinkStart, threads::catch};
 use crate::{
     Error,
     batch::{Epoch, Rows},
@@ -31,7 +31,7 @@ impl Pipeline {
         for (name, sink) in &self.config.sinks {
             let progress = loop {
                 let asked = tokio::time::timeout(FIRST_QUESTION_TIMEOUT, sink.progress(&self.config.source));
-                let error = match asked.await {
+                let error = match catch(|| format!("delivery to {name}"), asked).await? {
                     Ok(Ok(progress)) => break progress,
                     Ok(Err(error)) => error,
                     Err(elapsed) => SinkError::unavailable("asking for its progress", elapsed),

@@ -1,7 +1,10 @@
 use std::{
     any::Any,
+    future::poll_fn,
     panic::{AssertUnwindSafe, catch_unwind},
+    pin::pin,
     sync::Arc,
+    task::Poll,
 };
 
 use tokio::sync::oneshot;
@@ -14,20 +17,16 @@ use crate::Error;
 pub(super) struct Thread(oneshot::Receiver<()>);
 
 impl Thread {
-    /// Starts a thread.
-    ///
-    /// # Panics
-    ///
-    /// If the operating system has no thread to give.
+    /// Starts a thread. Without one to be had, the pipeline stops.
     pub(super) fn start(
         name: impl Into<String>,
         control: &Arc<Control>,
         work: impl FnOnce() -> Result<(), Error> + Send + 'static,
     ) -> Self {
         let (ended, has_ended) = oneshot::channel();
-        let (name, control) = (name.into(), Arc::clone(control));
+        let name = name.into();
         let body = {
-            let name = name.clone();
+            let (name, control) = (name.clone(), Arc::clone(control));
             move || {
                 match catch_unwind(AssertUnwindSafe(work)) {
                     Ok(Ok(())) => {}
@@ -38,7 +37,9 @@ impl Thread {
                 let _ = ended.send(());
             }
         };
-        std::thread::Builder::new().name(name).spawn(body).expect("the operating system starts a thread");
+        if let Err(source) = std::thread::Builder::new().name(name.clone()).spawn(body) {
+            control.fail(Error::Thread { thread: name, source });
+        }
         Self(has_ended)
     }
 
@@ -49,8 +50,19 @@ impl Thread {
     }
 }
 
+/// Awaits something that may panic, on the thread of whoever runs the pipeline.
+pub(super) async fn catch<F: Future>(name: impl FnOnce() -> String, future: F) -> Result<F::Output, Error> {
+    let mut future = pin!(future);
+    let caught = poll_fn(|context| match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context))) {
+        Ok(Poll::Pending) => Poll::Pending,
+        Ok(Poll::Ready(output)) => Poll::Ready(Ok(output)),
+        Err(panic) => Poll::Ready(Err(panic)),
+    });
+    caught.await.map_err(|panic| Error::Panicked { thread: name(), message: message(&*panic) })
+}
+
 /// What a panic said.
-pub(super) fn message(panic: &(dyn Any + Send)) -> String {
+pub(crate) fn message(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
     text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "no message".to_owned())
 }

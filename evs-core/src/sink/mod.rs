@@ -70,6 +70,18 @@ pub trait Sink: fmt::Debug + Send + Sync + 'static {
         Ok(false)
     }
 
+    /// Is called when a run has ended and every batch that it had for the sink is in it: the time to put files in
+    /// order. Nothing depends on it: a process that is killed never comes to it.
+    ///
+    /// Others may still use the sink, and a later call works as ever.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`Sink::apply`].
+    async fn close(&self) -> Result<(), SinkError> {
+        Ok(())
+    }
+
     /// The rows of a statistic whose windows start within `windows`, over all sources, by window and key.
     async fn totals(&self, schema: &Schema, windows: Range<i64>) -> Result<Rows, SinkError>;
 }
@@ -99,6 +111,10 @@ impl<S: Sink + ?Sized> Sink for Arc<S> {
 
     async fn sweep(&self, schema: &Schema, before: i64) -> Result<bool, SinkError> {
         (**self).sweep(schema, before).await
+    }
+
+    async fn close(&self) -> Result<(), SinkError> {
+        (**self).close().await
     }
 
     async fn totals(&self, schema: &Schema, windows: Range<i64>) -> Result<Rows, SinkError> {

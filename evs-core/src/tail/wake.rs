@@ -116,15 +116,20 @@ impl State {
     }
 }
 
+/// Whether something may have changed. Reading the log is an access, too, and changes nothing; a queue that has
+/// overflowed, or an error, hides what has.
+#[cfg(feature = "notify")]
+fn is_hint(event: notify::Result<notify::Event>) -> bool {
+    !event.is_ok_and(|event| event.kind.is_access())
+}
+
 #[cfg(feature = "notify")]
 fn watch(path: &Path, state: &Arc<State>) -> notify::Result<notify::RecommendedWatcher> {
     use notify::Watcher;
 
     let state = Arc::clone(state);
-    // Also an error is a hint: the queue may have overflowed.
-    let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
-        // Reading the log is an access, too.
-        if !event.is_ok_and(|event| event.kind.is_access()) {
+    let mut watcher = notify::recommended_watcher(move |event| {
+        if is_hint(event) {
             state.hint();
         }
     })?;
@@ -178,6 +183,21 @@ mod tests {
         wake.wake();
         wake.wait(Duration::from_secs(600));
         assert!(!wake.state.lock().is_woken);
+    }
+
+    #[cfg(feature = "notify")]
+    #[test]
+    fn a_queue_that_overflowed_and_a_failed_watch_are_hints() {
+        use notify::{
+            Error, Event, EventKind,
+            event::{AccessKind, Flag, ModifyKind},
+        };
+
+        let overflowed = Event::new(EventKind::Other).set_flag(Flag::Rescan);
+        assert!(is_hint(Ok(overflowed)));
+        assert!(is_hint(Err(Error::generic("the watch failed"))));
+        assert!(is_hint(Ok(Event::new(EventKind::Modify(ModifyKind::Any)))));
+        assert!(!is_hint(Ok(Event::new(EventKind::Access(AccessKind::Any)))), "reading is no change");
     }
 
     #[cfg(feature = "notify")]

@@ -51,6 +51,14 @@ pub trait Connection: Send + 'static {
     /// Gives the transaction up.
     async fn rollback(&mut self) -> Result<(), StoreError>;
 
+    /// Ends the session in order. Without it, whoever drops a connection ends it at once.
+    async fn close(self) -> Result<(), StoreError>
+    where
+        Self: Sized,
+    {
+        Ok(())
+    }
+
     /// The largest statement that the store takes, in bytes, with its parameters.
     fn statement_bytes_max(&self) -> usize;
 }

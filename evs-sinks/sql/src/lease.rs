@@ -39,7 +39,15 @@ impl<C: Connector> Slot<C> {
         Ok(Lease { slot, connection })
     }
 
-    /// The same, within a transaction. A connection that died while nobody used it is replaced.
+    /// Waits for its turn and closes the connection, if there is one.
+    pub(crate) async fn close(&self) -> Result<(), StoreError> {
+        match self.0.lock().await.take() {
+            Some(kept) => kept.connection.close().await,
+            None => Ok(()),
+        }
+    }
+
+    /// The same as [`lease`](Self::lease), within a transaction. A connection that died while nobody used it is replaced.
     pub(crate) async fn begin(&self, connector: &C) -> Result<Lease<'_, C>, StoreError> {
         let mut slot = self.0.lock().await;
         if let Some(mut connection) = take(&mut slot, connector) {

@@ -338,6 +338,16 @@ impl<C: Connector> Sink for SqlSink<C> {
         self.attempt(what, self.sweep_once(schema, before)).await
     }
 
+    async fn close(&self) -> Result<(), SinkError> {
+        self.attempt(|| "the database cannot be closed".to_owned(), async {
+            // The writer last: it puts in order what the others leave.
+            self.reader.close().await?;
+            self.writer.close().await?;
+            Ok(())
+        })
+        .await
+    }
+
     async fn totals(&self, schema: &Schema, windows: Range<i64>) -> Result<Rows, SinkError> {
         let what = || format!("statistic {}: the totals cannot be read", schema.statistic);
         self.attempt(what, self.totals_once(schema, windows)).await

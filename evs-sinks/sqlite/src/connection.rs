@@ -8,7 +8,7 @@ use std::{
 use async_trait::async_trait;
 use evs_sql::{Connection, Connector, Dialect, StoreError, Value};
 use sqlx::{
-    AssertSqlSafe, ConnectOptions, Row, SqliteConnection, TypeInfo, ValueRef,
+    AssertSqlSafe, ConnectOptions, Connection as _, Row, SqliteConnection, TypeInfo, ValueRef,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteRow, SqliteSynchronous},
 };
 
@@ -197,6 +197,22 @@ impl Connection for SqliteSession {
 
     async fn rollback(&mut self) -> Result<(), StoreError> {
         self.run("ROLLBACK").await
+    }
+
+    /// Moves everything from the write-ahead log into the file, which is then whole by itself. Of two processes or
+    /// pipelines that use it, the last one does that.
+    async fn close(mut self) -> Result<(), StoreError> {
+        self.check_file()?;
+        let checkpoint = sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").fetch_one(&mut self.connection).await;
+        let is_busy = checkpoint.and_then(|row| row.try_get::<i64, _>(0)).map_err(|error| sort(&error))? != 0;
+        self.connection.close().await.map_err(|error| sort(&error))?;
+        if is_busy {
+            let path = self.path.display();
+            return Err(StoreError::transient(format!(
+                "{path}: somebody else uses the database, so a part of it stays in {path}-wal"
+            )));
+        }
+        Ok(())
     }
 
     /// SQLITE_MAX_SQL_LENGTH and SQLITE_MAX_LENGTH hold for the statement's text and for each value, not for all of

@@ -94,6 +94,10 @@ impl Sink for SqliteSink {
         self.0.sweep(schema, before).await
     }
 
+    async fn close(&self) -> Result<(), SinkError> {
+        self.0.close().await
+    }
+
     async fn totals(&self, schema: &Schema, windows: Range<i64>) -> Result<Rows, SinkError> {
         self.0.totals(schema, windows).await
     }

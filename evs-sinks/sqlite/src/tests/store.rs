@@ -169,3 +169,44 @@ async fn a_full_disk_passes_and_a_read_only_database_does_not() {
     assert!(sink.totals(&schema(), i64::MIN..i64::MAX).await.unwrap().is_empty());
     assert_eq!(sink.apply(&large).await.unwrap(), Applied::Now);
 }
+
+/// The rows of a copy of the database file, without anything that lies beside it.
+async fn rows_of_a_copy(file: &File) -> u64 {
+    let copy = file.directory.path().join("copy.db");
+    fs::copy(file.path(), &copy).unwrap();
+    let copied = SqliteSink::open(&copy).await.unwrap();
+    copied.totals(&schema(), 0..1_000).await.map_or(0, |rows| rows.len() as u64)
+}
+
+#[tokio::test]
+async fn closed_the_file_alone_is_the_whole_database_and_can_be_used_again() {
+    let file = File::new();
+    let sink = SqliteSink::open(file.path()).await.unwrap();
+    sink.prepare(&schema()).await.unwrap();
+    sink.apply(&batch(1, &[(60, b"c1", 5)])).await.unwrap();
+    sink.totals(&schema(), 0..100).await.unwrap();
+    assert_eq!(rows_of_a_copy(&file).await, 0, "what is in the write-ahead log is not in the file");
+    sink.close().await.unwrap();
+    assert_eq!(rows_of_a_copy(&file).await, 1);
+    assert!(!file.directory.path().join("stats.db-wal").exists());
+    sink.apply(&batch(2, &[(120, b"c1", 5)])).await.unwrap();
+    sink.close().await.unwrap();
+    sink.close().await.unwrap();
+    assert_eq!(rows_of_a_copy(&file).await, 2);
+}
+
+#[tokio::test]
+async fn a_database_that_others_read_keeps_its_write_ahead_log_and_says_so() {
+    let file = File::new();
+    let sink = SqliteSink::open(file.path()).await.unwrap();
+    sink.prepare(&schema()).await.unwrap();
+    let mut reader = file.plain().await;
+    run(&mut reader, "BEGIN; SELECT * FROM ads").await;
+    sink.apply(&batch(1, &[(60, b"c1", 5)])).await.unwrap();
+    let error = in_full(&sink.close().await.unwrap_err());
+    assert!(error.contains("somebody else uses the database"), "{error}");
+    run(&mut reader, "COMMIT").await;
+    drop(reader);
+    sink.totals(&schema(), 0..100).await.unwrap();
+    assert_eq!(sink.apply(&batch(1, &[(60, b"c1", 5)])).await.unwrap(), Applied::Before);
+}
