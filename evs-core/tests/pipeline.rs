@@ -4,9 +4,12 @@
 
 use std::{
     collections::BTreeMap,
+    ffi::OsStr,
     fs,
     future::pending,
+    io,
     ops::Range,
+    os::unix::ffi::OsStrExt,
     path::{Path, PathBuf},
     sync::{
         Arc, Mutex,
@@ -569,4 +572,46 @@ async fn impossible_settings_are_refused_with_what_they_may_be() {
         assert!(error.contains(expected), "{error:?} does not contain {expected:?}");
     }
     assert!(!Path::new("y").exists(), "nothing is made before the settings are judged");
+}
+
+#[tokio::test]
+async fn without_samples_nothing_of_a_rejected_line_is_kept_anywhere() {
+    for keep in [true, false] {
+        let (place, sink) = (Place::new(), TestSink::default());
+        place.append(&line(200, 1));
+        place.append("::1 - - [no time] \"GET /?token=geheim HTTP/1.1\" 200 1\n");
+        let summary = count_all(place.pipeline().keep_samples(keep).sink("memory", sink)).await.unwrap();
+        assert_eq!((summary.lines, summary.rejected), (2, 1));
+        let rejected = fs::read_to_string(place.state().join("rejected-0.jsonl")).unwrap();
+        assert_eq!(rejected.lines().count(), 1, "it is noted where it was, and why: {rejected}");
+        assert!(rejected.contains(&format!("\"offset\":{}", line(200, 1).len())), "{rejected}");
+        let holds_it = |entry: io::Result<fs::DirEntry>| {
+            let bytes = fs::read(entry.unwrap().path()).unwrap();
+            bytes.windows(6).any(|window| window == b"geheim")
+        };
+        assert_eq!(fs::read_dir(place.state()).unwrap().any(holds_it), keep);
+    }
+}
+
+#[tokio::test]
+async fn a_log_may_be_in_a_directory_of_any_name_and_its_own_name_is_utf8() {
+    let place = Place::new();
+    let directory = place.0.path().join(OsStr::from_bytes(b"l\xff g\n\xe2\x98\x83"));
+    fs::create_dir(&directory).unwrap();
+    let (log, sink) = (directory.join("access \n\u{2603}.log"), TestSink::default());
+    let build = || place.pipeline().tail(&log).sink("memory", sink.clone());
+    fs::write(&log, line(200, 1)).unwrap();
+    count_all(build()).await.unwrap();
+    fs::write(&log, line(200, 1) + &line(200, 2)).unwrap();
+    fs::rename(&log, directory.join("access \n\u{2603}.log.1")).unwrap();
+    fs::write(&log, line(404, 3)).unwrap();
+    count_all(build()).await.unwrap();
+    assert_eq!(totals(&sink, "requests").await, of([("200", 2, 3), ("404", 1, 3)]));
+
+    // Its rotated files could not be told from others.
+    let error = build().tail(place.0.path().join(OsStr::from_bytes(b"access-\xff.log"))).build().unwrap_err();
+    let expected = r#"tail: ".*access-\xFF.log", expected a path whose last part is UTF-8, as rotated files are found by their names"#;
+    let (start, end) = expected.split_once(".*").unwrap();
+    let text = error.to_string();
+    assert!(text.starts_with(start) && text.ends_with(end), "{text}");
 }

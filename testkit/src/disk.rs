@@ -44,7 +44,7 @@ impl SmallDisk {
     /// A disk of that size. `None` if this process may not mount anything.
     pub fn mount(at: &Path, bytes: u64) -> Option<Self> {
         fs::create_dir_all(at).unwrap();
-        let script = r#"mount -t tmpfs -o size="$1" tmpfs "$2" && echo mounted && exec cat"#;
+        let script = r#"mount -t tmpfs -o size="$1",mode=0700 tmpfs "$2" && echo mounted && exec cat"#;
         let mut command = Command::new("unshare");
         command.args(["-m", "sh", "-c", script, "sh", &bytes.to_string()]).arg(at);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());

@@ -58,6 +58,8 @@ fn impossible_arguments_are_named_with_what_they_may_be() {
         (&["--stat", "r; count", "--stat", "r; count"], &["statistic", "each once"]),
         (&["--sink", "foo://somewhere"], &["--sink", "sqlite://PATH"]),
         (&["--sink", "somewhere"], &["--sink", "sqlite://PATH"]),
+        (&["--sink", "@%/missing"], &["--sink", "missing"]),
+        (&["--sink", "@%/file"], &["--sink", "file", "no URL"]),
         (&["--sink", "sqlite://%/none/stats.db"], &["none", "cannot be used"]),
         (&["--sink", "sqlite://%/directory"], &["is a directory"]),
         (&["--from", "nowhere"], &["--from", "oldest, start, end"]),
@@ -124,4 +126,32 @@ fn a_log_that_may_not_be_read_is_waited_for_and_said() {
     running.until("counted", |_| place.binlog_bytes() > 1_000);
     running.signal("TERM");
     running.outcome().assert_complete();
+}
+
+#[tokio::test]
+async fn a_url_in_a_file_or_in_the_environment_is_not_in_the_list_of_processes() {
+    for from_file in [true, false] {
+        let mut place = Place::new(Kind::Combined, 44);
+        place.write(1_000);
+        let url = format!("sqlite://{}", place.database().display());
+        let with_url = place.command(&[]);
+        let mut arguments: Vec<_> = with_url.get_args().map(ToOwned::to_owned).collect();
+        let sink = arguments.iter().position(|argument| argument == "--sink").unwrap();
+        arguments.drain(sink..sink + 2);
+        let mut command = Command::new(access_log());
+        command.args(&arguments);
+        if from_file {
+            fs::write(place.path("sinks"), format!("# where to\n\n{url}\n")).unwrap();
+            command.arg("--sink").arg(format!("@{}", place.path("sinks").display()));
+        } else {
+            command.env("EVS_SINK", &url);
+        }
+        let mut running = Running::start(&mut command);
+        place.until_counted(&mut running).await;
+        let listed = fs::read(format!("/proc/{}/cmdline", running.id())).unwrap();
+        assert!(!String::from_utf8_lossy(&listed).contains(&url), "from a file: {from_file}");
+        running.signal("TERM");
+        running.outcome().assert_complete();
+        place.assert_exact("the URL was not an argument").await;
+    }
 }

@@ -43,6 +43,18 @@ pub(crate) fn start_traced(place: &Place, calls: &str, fault: &str, paths: &[&st
     Running::start(place.command(&wrapper).arg("--once"))
 }
 
+/// The same while the log is followed, with everything said.
+pub(crate) fn start_live_with(place: &Place, calls: &str, fault: &str) -> Running {
+    let (trace, inject) = (format!("trace={calls}"), format!("inject={calls}:{fault}"));
+    let wrapper = ["strace", "-D", "-I2", "-f", "-qq", "-o", "/dev/null", "-e", &trace, "-e", &inject];
+    Running::start(place.command(&wrapper).env("RUST_LOG", "debug"))
+}
+
+/// Runs with a fault in the n-th such call of any thread; whatever becomes of that.
+pub(crate) fn end_with(place: &Place, calls: &str, fault: &str) -> Outcome {
+    start_with(place, calls, fault, &[]).ended()
+}
+
 fn run_with(place: &Place, calls: &str, fault: &str, paths: &[&str]) -> Outcome {
     start_with(place, calls, fault, paths).outcome()
 }
@@ -96,25 +108,77 @@ async fn a_binlog_without_room_for_a_while_goes_on_by_itself() {
     if !can_trace("a binlog without room") {
         return;
     }
-    let mut place = Place::new(Kind::Combined, 30);
+    for (error, said) in [
+        ("ENOSPC", "No space left on device"),
+        ("EDQUOT", "Disk quota exceeded"),
+        ("EFBIG", "File too large"),
+    ] {
+        let mut place = Place::new(Kind::Combined, 30);
+        place.write(LINES);
+        // Without room to begin with there is nothing to wait for: the start fails, and can be tried again.
+        for nth in [1, 2] {
+            let outcome = run_with(&place, "pwrite64", &format!("error={error}:when={nth}"), &[BINLOG]);
+            outcome.assert_stopped(&[said]);
+        }
+        place.run_clean();
+        // A start writes what was not synced a second time; from the second call on it is the committer that waits.
+        for nth in [2, 3] {
+            place.write(LINES);
+            let fault = format!("error={error}:when={nth}..{}", nth + 1);
+            let outcome = run_with(&place, "pwrite64", &fault, &[BINLOG]);
+            outcome.assert_complete();
+            // The third may be an acknowledgement, for which the reserve is given up without anybody waiting.
+            let says_so = ["reading waits", said].iter().all(|text| outcome.stderr.contains(text));
+            assert!(nth > 2 || says_so, "{error} {nth}: {outcome:?}");
+            assert_eq!(outcome.lines(), LINES);
+            place.assert_exact(&format!("pwrite64 {nth} of the binlog: {error}")).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_state_directory_that_becomes_read_only_stops_the_process_and_the_next_start_is_exact() {
+    if !can_trace("a state directory that becomes read-only") {
+        return;
+    }
+    let mut place = Place::new(Kind::Combined, 37);
     place.write(LINES);
-    // Without room to begin with there is nothing to wait for: the start fails, and can be tried again.
-    for nth in [1, 2] {
-        let outcome = run_with(&place, "pwrite64", &format!("error=ENOSPC:when={nth}"), &[BINLOG]);
-        outcome.assert_stopped(&["No space left on device"]);
+    place.run_clean();
+    for nth in [1, 2, 3] {
+        place.write(LINES);
+        let outcome = run_with(&place, "pwrite64", &format!("error=EROFS:when={nth}+"), &[BINLOG]);
+        outcome.assert_stopped(&["Read-only file system"]);
+        assert!(outcome.stderr.contains(BINLOG), "{outcome:?}");
     }
     place.run_clean();
-    // A start writes what was not synced a second time; from the second call on it is the committer that waits.
-    for nth in [2, 3] {
-        place.write(LINES);
-        let fault = format!("error=ENOSPC:when={nth}..{}", nth + 1);
-        let outcome = run_with(&place, "pwrite64", &fault, &[BINLOG]);
-        outcome.assert_complete();
-        // The third may be an acknowledgement, for which the reserve is given up without anybody waiting.
-        assert!(nth > 2 || outcome.stderr.contains("reading waits"), "{nth}: {outcome:?}");
-        assert_eq!(outcome.lines(), LINES);
-        place.assert_exact(&format!("pwrite64 {nth} of the binlog had no room")).await;
+    place.assert_exact("read-only for a while").await;
+}
+
+#[tokio::test]
+async fn a_log_that_cannot_be_read_stops_the_process_and_the_next_start_is_exact() {
+    if !can_trace("a log that cannot be read") {
+        return;
     }
+    let mut place = Place::new(Kind::Combined, 38);
+    place.write(LINES);
+    place.run_clean();
+    // For good, and from the second read of a thread on.
+    for when in ["1+", "2+"] {
+        place.write(LINES);
+        let outcome = run_with(&place, "pread64", &format!("error=EIO:when={when}"), &[LOG]);
+        outcome.assert_stopped(&["Input/output error"]);
+        assert!(outcome.stderr.contains(LOG), "{outcome:?}");
+    }
+    // One read that fails may be made again, or stop the process.
+    for nth in 1..=6 {
+        place.write(LINES / 10);
+        let outcome = run_with(&place, "pread64", &format!("error=EIO:when={nth}"), &[LOG]);
+        if !outcome.status.success() {
+            outcome.assert_stopped(&["Input/output error"]);
+        }
+    }
+    place.run_clean();
+    place.assert_exact("reads of the log failed").await;
 }
 
 #[tokio::test]
@@ -213,9 +277,14 @@ async fn a_kill_at_any_system_call_loses_nothing_and_counts_nothing_twice() {
         return;
     }
     let mut place = Place::new(Kind::Combined, 34);
-    for (call, last, step) in
-        [("fdatasync", 12, 1), ("pwrite64", 60, 1), ("openat", 45, 1), ("fsync", 6, 1), ("unlink", 3, 1)]
-    {
+    for (call, last, step) in [
+        ("fdatasync", 12, 1),
+        ("pwrite64", 60, 1),
+        ("openat", 45, 1),
+        ("fsync", 6, 1),
+        ("unlink", 3, 1),
+        ("unlinkat", 2, 1),
+    ] {
         let mut kills = 0;
         for nth in (1..=last).step_by(step) {
             place.write(LINES / 10);

@@ -1,6 +1,6 @@
 //! A full disk, which only the process under test sees.
 
-use std::path::Path;
+use std::{path::Path, process::Command};
 
 use evs_testkit::{Generator, Kind, Mix, SmallDisk};
 
@@ -110,4 +110,32 @@ async fn a_full_disk_under_the_database_holds_up_its_sink_only() {
         std::fs::copy(file.path(), folder.join(file.file_name())).unwrap();
     }
     place.assert_exact("the database's disk was full").await;
+}
+
+#[tokio::test]
+async fn a_read_only_disk_is_an_error_at_the_start_and_nothing_else() {
+    let mut place = Place::new(Kind::Combined, 25);
+    let Some(disk) = small_disk("a read-only disk", &place) else { return };
+    place.write(1_000);
+    let wrapper = disk.wrapper();
+    let mut command = place.command(&wrapper.each_ref().map(String::as_str));
+    command.arg("--once");
+    let state = place.state();
+    let remount = |how: &str| {
+        let mut remount = Command::new(&wrapper[0]);
+        remount.args(&wrapper[1..]).args(["mount", "-o", &format!("remount,{how}")]).arg(&state);
+        assert!(remount.status().unwrap().success(), "{how}");
+    };
+    remount("ro");
+    Running::start(&mut command).outcome().assert_stopped(&["Read-only file system"]);
+    remount("rw");
+    Running::start(&mut command).outcome().assert_complete();
+    place.assert_exact("the disk was read-only").await;
+    // It is another disk than that of the log.
+    place.write(1_000);
+    remount("ro");
+    Running::start(&mut command).outcome().assert_stopped(&["Read-only file system"]);
+    remount("rw");
+    Running::start(&mut command).outcome().assert_complete();
+    place.assert_exact("the disk was read-only again").await;
 }

@@ -10,11 +10,14 @@
 mod support;
 
 mod arguments;
+mod backup;
 mod calls;
 mod disk;
+mod limits;
 mod memory;
 mod rotations;
 mod signals;
+mod state_dir;
 
 use std::{io::Write, path::Path};
 

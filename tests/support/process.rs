@@ -15,7 +15,7 @@ use evs_testkit::{Generator, Kind, Mix, Totals};
 use super::{access_log, schema_of, spec, sqlite_totals, statistic, totals_of};
 
 /// Longer than anything here takes, on a busy machine too.
-const PATIENCE: Duration = Duration::from_secs(180);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(180);
 
 /// A log that grows, and the directory around it.
 pub(crate) struct Place {
@@ -121,6 +121,30 @@ impl Place {
         assert!(counted == expected, "{when}: the totals differ");
     }
 
+    /// Whether the database has everything that was written, by now.
+    pub(crate) async fn has_counted_all(&self) -> bool {
+        if !self.database().exists() {
+            return false;
+        }
+        let schema = schema_of(evs_testkit::log_format(self.kind), statistic(self.kind, "totals"));
+        let Ok(sink) = evs::SqliteSink::open(self.database()).await else { return false };
+        // There is no table before the first batch.
+        match evs::Sink::totals(&sink, &schema, i64::MIN..i64::MAX).await {
+            Ok(_) => totals_of(&sink, &schema).await == *self.generator.totals(),
+            Err(_) => false,
+        }
+    }
+
+    /// Waits for that.
+    pub(crate) async fn until_counted(&self, running: &mut Running) {
+        let deadline = Instant::now() + PATIENCE;
+        while !self.has_counted_all().await {
+            running.assert_running();
+            assert!(Instant::now() < deadline, "never counted: {}", running.stderr());
+            look_again_soon();
+        }
+    }
+
     /// The bytes of the binlog so far.
     pub(crate) fn binlog_bytes(&self) -> u64 {
         let Ok(entries) = std::fs::read_dir(self.state()) else { return 0 };
@@ -204,7 +228,18 @@ impl Running {
     }
 
     /// Waits for the end. `watch` is called again and again until then.
-    pub(crate) fn outcome_watched(mut self, mut watch: impl FnMut(u32)) -> Outcome {
+    pub(crate) fn outcome_watched(self, watch: impl FnMut(u32)) -> Outcome {
+        let outcome = self.ended_watched(watch);
+        assert!(!outcome.stderr.contains("panicked"), "{outcome:?}");
+        outcome
+    }
+
+    /// Waits for the end, which may be any: without memory, some panic.
+    pub(crate) fn ended(self) -> Outcome {
+        self.ended_watched(|_| ())
+    }
+
+    fn ended_watched(mut self, mut watch: impl FnMut(u32)) -> Outcome {
         let deadline = Instant::now() + PATIENCE;
         let status = loop {
             if let Some(status) = self.child.try_wait().unwrap() {
@@ -217,9 +252,7 @@ impl Running {
         let (read_out, read_err) = self.readers.take().unwrap();
         let stdout = read_out.join().unwrap();
         read_err.join().unwrap();
-        let outcome = Outcome { status, stdout, stderr: self.stderr() };
-        assert!(!outcome.stderr.contains("panicked"), "{outcome:?}");
-        outcome
+        Outcome { status, stdout, stderr: self.stderr() }
     }
 
     pub(crate) fn outcome(self) -> Outcome {
@@ -229,7 +262,7 @@ impl Running {
 
 /// Another process gives no other notice of what it has come to; whoever looks has a deadline.
 #[expect(clippy::disallowed_methods)]
-fn look_again_soon() {
+pub(crate) fn look_again_soon() {
     std::thread::sleep(Duration::from_millis(5));
 }
 

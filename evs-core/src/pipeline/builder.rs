@@ -332,6 +332,13 @@ impl PipelineBuilder {
     pub fn build(self) -> Result<Pipeline, Error> {
         self.check_limits()?;
         let log = self.log.clone().ok_or_else(|| missing("tail", "the path of a log"))?;
+        if log.file_name().is_some_and(|name| name.to_str().is_none()) {
+            return Err(Error::Setting {
+                setting: "tail".to_owned(),
+                value: format!("{log:?}"),
+                expected: "a path whose last part is UTF-8, as rotated files are found by their names",
+            });
+        }
         let format = self.format.clone().ok_or_else(|| missing("format", "a log format"))?;
         let state_dir = self.state_dir.clone().ok_or_else(|| missing("state_dir", "a directory"))?;
         self.check_names()?;

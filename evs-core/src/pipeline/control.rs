@@ -115,3 +115,43 @@ impl Control {
         self.stop.subscribe()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+
+    use tracing::{
+        Event, Metadata, Subscriber,
+        span::{Attributes, Id, Record},
+    };
+
+    use super::*;
+
+    /// As one whose writer has gone, and which says so to standard error, which has gone, too.
+    struct Panics;
+
+    impl Subscriber for Panics {
+        fn enabled(&self, _: &Metadata<'_>) -> bool {
+            true
+        }
+        fn new_span(&self, _: &Attributes<'_>) -> Id {
+            Id::from_u64(1)
+        }
+        fn record(&self, _: &Id, _: &Record<'_>) {}
+        fn record_follows_from(&self, _: &Id, _: &Id) {}
+        fn event(&self, _: &Event<'_>) {
+            panic!("cannot write it down");
+        }
+        fn enter(&self, _: &Id) {}
+        fn exit(&self, _: &Id) {}
+    }
+
+    #[test]
+    fn a_failure_stops_the_pipeline_also_if_logging_it_panics() {
+        let control = Control::new(Wake::new(), 1);
+        let fail = AssertUnwindSafe(|| control.fail(Error::AlreadyRun));
+        assert!(tracing::subscriber::with_default(Panics, || catch_unwind(fail)).is_err());
+        assert!(control.has_failed());
+        assert!(matches!(control.take_error(), Some(Error::AlreadyRun)));
+    }
+}
