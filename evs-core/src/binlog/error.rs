@@ -2,7 +2,7 @@ use std::{fmt, io, path::PathBuf};
 
 use crate::{
     batch::{Epoch, InvalidRows},
-    disk::Disk,
+    disk::{Disk, is_full},
 };
 
 /// A binlog could not be opened, read or appended to.
@@ -314,10 +314,8 @@ pub(super) fn room_error(
     name: &str,
 ) -> impl FnOnce(io::Error) -> BinlogError + use<> {
     let path = disk.path().join(name);
-    move |source| match source.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
-            BinlogError::DiskFull { op, path, source }
-        }
-        _ => BinlogError::Io { op, path, source },
+    move |source| match is_full(source.kind()) {
+        true => BinlogError::DiskFull { op, path, source },
+        false => BinlogError::Io { op, path, source },
     }
 }
