@@ -22,6 +22,7 @@ use crate::{
     Applied, Batch, Error, LogFormat, MemorySink, Pipeline, PipelineBuilder, Progress, Rows, Schema, Sink,
     SinkError, Statistic, count,
     disk::{Disk, DiskFile, RealDisk},
+    sink::Limits,
     tail::{LogFs, LogRead, RealFs, Stat, TailOptions},
 };
 
@@ -170,6 +171,9 @@ impl Defective {
 
 #[async_trait]
 impl Sink for Defective {
+    fn limits(&self) -> Limits {
+        self.0.limits()
+    }
     async fn prepare(&self, schema: &Schema) -> Result<(), SinkError> {
         self.step("prepare");
         self.0.prepare(schema).await
