@@ -135,8 +135,8 @@ impl Measure {
     /// another value is rejected, in all statistics.
     ///
     /// Without it, a minimum or maximum may be any number of 64 bits, and so may what is added to a sum, unless a
-    /// store's totals are narrow: then it may be a ten millionth of the largest total, so that so many lines with the
-    /// largest value fit into a row. A store without such a limit has none here either; its sink's
+    /// store's totals are narrow: then it may be an eight thousandth of the largest total, so that so many lines with the
+    /// largest value fit into a row. Give a range where clients choose the values. A store without such a limit has none here either; its sink's
     /// [`limits`](crate::Sink::limits) say so.
     ///
     /// ```
