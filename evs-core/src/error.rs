@@ -1,7 +1,8 @@
 use std::path::{Path, PathBuf};
 
 use crate::{
-    batch::Epoch, binlog::BinlogError, format::FormatError, sink::SinkError, tail::Frontier, tail::TailError,
+    batch::Epoch, binlog::BinlogError, format::FormatError, sink::SinkError, sink::Writer, tail::Frontier,
+    tail::TailError,
 };
 
 /// A pipeline could not be built, or had to stop.
@@ -93,10 +94,11 @@ pub enum Error {
     },
     /// A sink knows the source under an epoch that is not this state directory's.
     #[error(
-        "sink {sink} has counts of source {name} from epoch {found} up to {position}, but the state directory \
-         is of epoch {epoch}: it was lost, or is another one's; bring the old one back, or or, with an \
-         empty state directory, go on where the sink stands with `on_lost_state(LostState::Adopt)`, or count \
-         again from the start of the log with `LostState::StartOver`"
+        "sink {sink} knows source {name} under epoch {found}{}, but the state directory is of epoch {epoch}. If \
+         another machine uses this source name, give this one a name and an empty state directory of its own. If the \
+         state directory was lost, bring it back, or, with an empty one, go on where the sink stands with \
+         `on_lost_state(LostState::Adopt)`, or count again from the start of the log with `LostState::StartOver`",
+        known(position.as_deref(), writer.as_deref())
     )]
     ForeignState {
         /// The source's name.
@@ -107,8 +109,10 @@ pub enum Error {
         found: Epoch,
         /// This state directory's epoch.
         epoch: Epoch,
-        /// Up to where the sink has counted.
-        position: Box<Frontier>,
+        /// Up to where the sink has counted. `None` if the source was claimed, and nothing counted yet.
+        position: Option<Box<Frontier>>,
+        /// The process that has claimed the source last, if the sink knows.
+        writer: Option<Box<Writer>>,
     },
     /// The position that the sinks remember was to be adopted, but cannot be.
     #[error("the position cannot be adopted: {reason}")]
@@ -165,6 +169,13 @@ fn rights_fault(path: &Path, mode: u32, owner: u32, user: u32) -> String {
         "belongs to user {owner} (mode {mode:04o}), but this process runs as user {user}: run it as user {owner}, or \
          give the directory to user {user} with `chown -R {user} {path} && chmod 700 {path}`"
     )
+}
+
+/// What a sink knows of a source, to go on behind its epoch.
+fn known(position: Option<&Frontier>, writer: Option<&Writer>) -> String {
+    let position = position.map_or(String::new(), |position| format!(", counted up to {position}"));
+    let writer = writer.map_or(String::new(), |writer| format!(", claimed last by {writer}"));
+    position + &writer
 }
 
 /// An error's message with those of its causes, on one line.

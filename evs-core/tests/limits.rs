@@ -19,7 +19,7 @@ use std::{
 use async_trait::async_trait;
 use evs_core::{
     Applied, Batch, LogFormat, Pipeline, PipelineBuilder, Progress, Rows, Schema, Sink, SinkError, Statistic,
-    count,
+    Writer, count,
     sink::{Limits, MemorySink},
 };
 
@@ -60,6 +60,14 @@ impl Sink for Gate {
     async fn begin(&self, progress: &Progress) -> Result<(), SinkError> {
         self.check()?;
         self.store.begin(progress).await
+    }
+    async fn writer(&self, source: &str) -> Result<Option<Writer>, SinkError> {
+        self.check()?;
+        self.store.writer(source).await
+    }
+    async fn claim(&self, writer: &Writer, last: Option<&Writer>) -> Result<bool, SinkError> {
+        self.check()?;
+        self.store.claim(writer, last).await
     }
     async fn apply(&self, batch: &Batch) -> Result<Applied, SinkError> {
         self.check()?;

@@ -22,7 +22,7 @@ use async_trait::async_trait;
 use evs_core::{
     Applied, Batch, Error, LogFormat, LostState, Pipeline, PipelineBuilder, Progress, Rows, Schema, Sink,
     SinkError, SinkStart, Statistic, count,
-    sink::{Limits, MemorySink},
+    sink::{Limits, MemorySink, Writer},
     status::SinkState,
     sum,
 };
@@ -74,6 +74,14 @@ impl Sink for TestSink {
     async fn begin(&self, progress: &Progress) -> Result<(), SinkError> {
         self.check()?;
         self.store().begin(progress).await
+    }
+    async fn writer(&self, source: &str) -> Result<Option<Writer>, SinkError> {
+        self.check()?;
+        self.store().writer(source).await
+    }
+    async fn claim(&self, writer: &Writer, last: Option<&Writer>) -> Result<bool, SinkError> {
+        self.check()?;
+        self.store().claim(writer, last).await
     }
     async fn apply(&self, batch: &Batch) -> Result<Applied, SinkError> {
         self.check()?;

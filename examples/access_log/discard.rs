@@ -3,7 +3,7 @@ use std::ops::Range;
 use async_trait::async_trait;
 use evs::{
     Batch, Rows, Schema, Sink,
-    sink::{Applied, Limits, Progress, SinkError},
+    sink::{Applied, Limits, Progress, SinkError, Writer},
 };
 
 /// Acknowledges every batch and discards it: what is left to measure is everything up to the durable binlog.
@@ -29,6 +29,14 @@ impl Sink for DiscardSink {
 
     async fn begin(&self, _: &Progress) -> Result<(), SinkError> {
         Ok(())
+    }
+
+    async fn writer(&self, _: &str) -> Result<Option<Writer>, SinkError> {
+        Ok(None)
+    }
+
+    async fn claim(&self, _: &Writer, _: Option<&Writer>) -> Result<bool, SinkError> {
+        Ok(true)
     }
 
     async fn apply(&self, _: &Batch) -> Result<Applied, SinkError> {

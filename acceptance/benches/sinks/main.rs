@@ -21,7 +21,7 @@ use std::{
 
 use evs::{
     Applied, Batch, CassandraSink, Epoch, Frontier, MongoSink, MySqlSink, PostgresSink, Rows, Schema, Sink,
-    SqliteSink,
+    SqliteSink, Writer,
     statistic::{KeyColumn, MeasureColumn, MeasureKind},
 };
 
@@ -83,13 +83,19 @@ struct Stream {
     epoch: Epoch,
     schema: Arc<Schema>,
     sequence: u64,
+    checksum: u64,
+    writer: Arc<Writer>,
 }
 
 impl Stream {
     async fn new(sink: &dyn Sink) -> Self {
-        let stream = Self { epoch: Epoch::random(), schema: Arc::new(schema()), sequence: 0 };
-        sink.prepare(&stream.schema).await.expect("the store can be made ready");
-        stream
+        let (epoch, last) = (Epoch::random(), sink.writer("bench").await.expect("the writer"));
+        let fence = last.as_ref().map_or(1, |last| last.fence + 1);
+        let writer = Writer { fence, ..Writer::this_process("bench", epoch) };
+        assert!(sink.claim(&writer, last.as_ref()).await.expect("claimed"), "one bench at a time");
+        let (schema, writer) = (Arc::new(schema()), Arc::new(writer));
+        sink.prepare(&schema).await.expect("the store can be made ready");
+        Self { epoch, schema, sequence: 0, checksum: 0, writer }
     }
 
     fn batch(&mut self, rows: &[HandRow]) -> Batch {
@@ -99,15 +105,19 @@ impl Stream {
             encoded.push(row.window_start, keys, &[Some(row.count.into()), Some(row.revenue)]);
         }
         self.sequence += 1;
-        Batch {
+        let batch = Batch {
             source: "bench".into(),
             epoch: self.epoch,
             schema: Arc::clone(&self.schema),
             sequence: self.sequence,
+            predecessor: self.checksum,
             from: Arc::new(Frontier::default()),
             to: Arc::new(Frontier::default()),
             rows: encoded,
-        }
+            writer: Some(Arc::clone(&self.writer)),
+        };
+        self.checksum = batch.checksum();
+        batch
     }
 }
 

@@ -9,7 +9,11 @@ use std::{
 };
 
 use async_trait::async_trait;
-use evs::{Applied, Batch, Progress, Rows, Schema, SinkError, prelude::*, sink::Limits};
+use evs::{
+    Applied, Batch, Progress, Rows, Schema, SinkError,
+    prelude::*,
+    sink::{Limits, Writer},
+};
 
 /// Hands everything on.
 #[derive(Debug)]
@@ -94,6 +98,14 @@ impl Sink for Watched {
 
     async fn begin(&self, progress: &Progress) -> Result<(), SinkError> {
         self.inner.begin(progress).await
+    }
+
+    async fn writer(&self, source: &str) -> Result<Option<Writer>, SinkError> {
+        self.inner.writer(source).await
+    }
+
+    async fn claim(&self, writer: &Writer, last: Option<&Writer>) -> Result<bool, SinkError> {
+        self.inner.claim(writer, last).await
     }
 
     async fn apply(&self, batch: &Batch) -> Result<Applied, SinkError> {

@@ -10,7 +10,7 @@ pub use epoch::{Epoch, InvalidEpoch};
 pub use rows::{InvalidRows, Row, RowCursor, Rows};
 pub use text::{escape, unescape};
 
-use crate::{statistic::Schema, tail::Frontier};
+use crate::{sink::Writer, statistic::Schema, tail::Frontier};
 
 /// A batch, as sinks are offered it. Immutable: a sequence always means these rows.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,12 +23,18 @@ pub struct Batch {
     pub schema: Arc<Schema>,
     /// 1, 2, 3 … per (source, epoch, statistic), without gaps.
     pub sequence: u64,
+    /// The [`checksum`](Self::checksum) of the batch before it in its stream; 0 for the first. It ties a batch to
+    /// one history: a copy of the state directory that has gone its own way has another batch there.
+    pub predecessor: u64,
     /// Up to where the log was counted before this batch.
     pub from: Arc<Frontier>,
     /// Up to where the log is counted with this batch.
     pub to: Arc<Frontier>,
     /// The rows, each (window, keys) once.
     pub rows: Rows,
+    /// The process that offers the batch. Not a part of its contents: it is neither in the binlog nor covered by
+    /// the checksum. `None` if nobody has claimed the source; then sinks do not compare it.
+    pub writer: Option<Arc<Writer>>,
 }
 
 impl Batch {
@@ -39,6 +45,9 @@ impl Batch {
 
     /// xxh3-64 over the sequence, the schema, `to` and the rows. Sinks keep it beside the sequence:
     /// the same sequence with another checksum was written by another state directory.
+    ///
+    /// It does not cover [`predecessor`](Self::predecessor): batches of the binlog's version 1 keep their checksums,
+    /// by which sinks remember them.
     pub fn checksum(&self) -> u64 {
         checksum(self.sequence, &self.schema, &self.to, &self.rows)
     }

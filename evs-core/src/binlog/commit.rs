@@ -83,7 +83,8 @@ impl Binlog {
         let mut index = self.reader.index_mut();
         for Drafted { frame, header, schema } in batches {
             let (offset, bytes) = spans[frame];
-            index.push(&header, Entry { place: Place { offset, ..first }, bytes, schema });
+            let entry = Entry { place: Place { offset, ..first }, bytes, schema, checksum: header.checksum };
+            index.push(&header, entry);
         }
         drop(index);
         self.state = next;
@@ -135,10 +136,12 @@ impl Draft {
     }
 
     fn batch(&mut self, cut: &Cut, sequence: u64, from: Arc<Frontier>) -> Result<(), Contradiction> {
+        let known = self.next.statistics.get(&cut.schema.statistic);
         let header = BatchHeader {
             statistic: cut.schema.statistic.clone(),
             schema: schema_hash(&cut.schema),
             sequence,
+            predecessor: Some(known.map_or(0, |known| known.checksum)),
             from,
             to: Arc::clone(&cut.to),
             rows: cut.rows.len() as u64,

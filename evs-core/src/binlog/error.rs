@@ -199,6 +199,9 @@ pub enum Damage {
     /// The segment's snapshot is not the state that the segments before it end with, or not any binlog's.
     #[error("the snapshot does not follow from the segments before it")]
     Snapshot,
+    /// A batch that does not say which one comes before it, or one of version 1 that does.
+    #[error("the batch and the segment's version do not agree on whether it names the batch before it")]
+    Predecessor,
     /// The segment ends within a commit although another follows.
     #[error("the segment ends within a commit")]
     OpenCommit,
@@ -222,6 +225,20 @@ pub enum Contradiction {
         /// The next sequence.
         expected: u64,
         /// The one that came.
+        found: u64,
+    },
+    /// A batch that names another one as the one before it.
+    #[error(
+        "statistic {statistic}: batch {sequence} follows one with checksum {found:016x}, not {expected:016x}"
+    )]
+    Predecessor {
+        /// The statistic.
+        statistic: String,
+        /// The batch that came.
+        sequence: u64,
+        /// The checksum of the last batch.
+        expected: u64,
+        /// The checksum that it names.
         found: u64,
     },
     /// A batch that does not begin where the one before it ended.

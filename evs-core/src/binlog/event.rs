@@ -50,6 +50,10 @@ pub(super) struct BatchHeader {
     /// [`schema_hash`](super::state::schema_hash) of the statistic's schema.
     pub(super) schema: u64,
     pub(super) sequence: u64,
+    /// The checksum of the batch before; 0 for the first. Since version 2; in version 1 it follows from the
+    /// frames before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) predecessor: Option<u64>,
     pub(super) from: Arc<Frontier>,
     pub(super) to: Arc<Frontier>,
     /// How many rows there are.
@@ -130,7 +134,13 @@ impl Event {
     pub(super) fn decode(version: u32, kind: u8, payload: &[u8]) -> Result<Self, Damage> {
         Ok(match kind {
             kind::DEFINE => Self::Define(json(kind, payload)?),
-            kind::BATCH => Self::Batch(split_batch(payload)?.0),
+            kind::BATCH => {
+                let (header, _) = split_batch(payload)?;
+                if header.predecessor.is_some() != (version >= 2) {
+                    return Err(Damage::Predecessor);
+                }
+                Self::Batch(header)
+            }
             kind::ADVANCE => Self::Advance(json(kind, payload)?),
             kind::SETTLE => Self::Settle(json(kind, payload)?),
             kind::ACKNOWLEDGE => Self::Acknowledge(json(kind, payload)?),
@@ -235,6 +245,7 @@ mod tests {
             statistic: "hits".to_owned(),
             schema: 1,
             sequence: 1,
+            predecessor: Some(0),
             from: Arc::default(),
             to: Arc::default(),
             rows: rows.len() as u64,
@@ -252,6 +263,17 @@ mod tests {
     fn a_batch_is_read_as_it_was_written() {
         let (header, rows) = decode_batch(&batch_payload(|_| ()), &schema()).unwrap();
         assert_eq!((header.rows, rows.len()), (1000, 1000));
+    }
+
+    #[test]
+    fn a_batch_names_the_one_before_it_since_version_2() {
+        let (first, unnamed) = (batch_payload(|_| ()), batch_payload(|header| header.predecessor = None));
+        for (version, payload, is_sound) in
+            [(2, &first, true), (2, &unnamed, false), (1, &first, false), (1, &unnamed, true)]
+        {
+            let decoded = Event::decode(version, kind::BATCH, payload);
+            assert_eq!(decoded.is_ok(), is_sound, "version {version}: {decoded:?}");
+        }
     }
 
     #[test]

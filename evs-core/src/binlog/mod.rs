@@ -17,6 +17,7 @@ use std::{
 };
 
 mod commit;
+mod copy;
 mod error;
 mod event;
 mod frame;
@@ -29,6 +30,7 @@ mod tests;
 mod writer;
 
 pub use commit::{Commit, Cut};
+pub(crate) use copy::source_of;
 pub use error::{BinlogError, Contradiction, Damage, Recovery, Torn};
 pub use reader::BinlogReader;
 pub use state::{Ledger, RejectedLine, RejectsMark, SinkMark, State, StatisticState, Totals};
@@ -119,22 +121,28 @@ impl Binlog {
         check_size("the source's name", source.len() as u64, SOURCE_BYTES_MAX as u64)?;
         let (recovered, torn) = recover::recover(&disk, source)?;
         let created = recovered.is_none();
-        let recovered = match recovered {
-            Some(recovered) => recovered,
-            None => {
-                let state = State::new(epoch(), source);
-                let writer = Writer::create(&disk, 1, &state)?;
-                let segments = VecDeque::from([Segment::new(1, writer.end)]);
-                Recovered { state, index: Index::default(), segments, writer }
-            }
+        let mut binlog = match recovered {
+            Some(recovered) => Self::of(disk, options, recovered),
+            None => Self::create(&disk, State::new(epoch(), source), options)?,
         };
-        let Recovered { state, index, segments, writer } = recovered;
-        let reader = BinlogReader::new(Arc::clone(&disk), index, state.epoch, source);
-        let mut binlog = Self { disk, options, state, reader, segments, writer, is_poisoned: false };
         if binlog.writer.version < segment::VERSION {
             binlog.rotate()?;
         }
         Ok((binlog, Recovery { created, torn }))
+    }
+
+    /// Begins a binlog in a directory without one. `state` has no batches.
+    fn create(disk: &Arc<dyn Disk>, state: State, options: BinlogOptions) -> Result<Self, BinlogError> {
+        let writer = Writer::create(disk, 1, &state)?;
+        let segments = VecDeque::from([Segment::new(1, writer.end)]);
+        let recovered = Recovered { state, index: Index::default(), segments, writer };
+        Ok(Self::of(Arc::clone(disk), options, recovered))
+    }
+
+    fn of(disk: Arc<dyn Disk>, options: BinlogOptions, recovered: Recovered) -> Self {
+        let Recovered { state, index, segments, writer } = recovered;
+        let reader = BinlogReader::new(Arc::clone(&disk), index, state.epoch, &state.source);
+        Self { disk, options, state, reader, segments, writer, is_poisoned: false }
     }
 
     /// How far everything is.

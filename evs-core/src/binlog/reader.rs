@@ -24,6 +24,8 @@ pub(super) struct Entry {
     pub(super) bytes: u64,
     /// What the batch's rows mean; the statistic may have been redefined since.
     pub(super) schema: Arc<Schema>,
+    /// [`Batch::checksum`].
+    pub(super) checksum: u64,
 }
 
 /// Where the batches of one statistic are: those that the binlog still has, in sequence.
@@ -31,7 +33,19 @@ pub(super) struct Entry {
 struct Stream {
     /// The first entry's sequence, or the next batch's if there is none.
     first: u64,
+    /// The checksum of the batch before the first entry; 0 if there was none.
+    before: u64,
     entries: VecDeque<Entry>,
+}
+
+impl Stream {
+    /// The checksum of a batch that is there, or of the one before those.
+    fn checksum(&self, sequence: u64) -> Option<u64> {
+        match sequence.checked_add(1)?.checked_sub(self.first)? {
+            0 => Some(self.before),
+            behind => self.entries.get(usize::try_from(behind - 1).ok()?).map(|entry| entry.checksum),
+        }
+    }
 }
 
 /// Where all batches are.
@@ -41,13 +55,13 @@ pub(super) struct Index {
 }
 
 impl Index {
-    /// Makes a statistic known whose batches up to `sequence` are gone.
-    pub(super) fn begin(&mut self, statistic: &str, sequence: u64) {
-        self.stream(statistic, sequence + 1);
+    /// Makes a statistic known whose batches up to `sequence`, which has that checksum, are gone.
+    pub(super) fn begin(&mut self, statistic: &str, sequence: u64, checksum: u64) {
+        self.stream(statistic, sequence + 1).before = checksum;
     }
 
     fn stream(&mut self, statistic: &str, first: u64) -> &mut Stream {
-        let new = || Stream { first, entries: VecDeque::new() };
+        let new = || Stream { first, before: 0, entries: VecDeque::new() };
         self.streams.entry(statistic.to_owned()).or_insert_with(new)
     }
 
@@ -84,7 +98,9 @@ impl Index {
     pub(super) fn forget_segment(&mut self, segment: u64) {
         for stream in self.streams.values_mut() {
             let within = stream.entries.partition_point(|entry| entry.place.segment <= segment);
-            stream.entries.drain(..within);
+            if let Some(last) = stream.entries.drain(..within).next_back() {
+                stream.before = last.checksum;
+            }
             stream.first += within as u64;
         }
     }
@@ -92,6 +108,14 @@ impl Index {
     fn entry(&self, statistic: &str, sequence: u64) -> Option<&Entry> {
         let stream = self.streams.get(statistic)?;
         stream.entries.get(usize::try_from(sequence.checked_sub(stream.first)?).ok()?)
+    }
+
+    fn checksum(&self, statistic: &str, sequence: u64) -> Option<u64> {
+        match self.streams.get(statistic) {
+            Some(stream) => stream.checksum(sequence),
+            // A statistic without batches may not be known yet.
+            None => (sequence == 0).then_some(0),
+        }
     }
 }
 
@@ -119,7 +143,11 @@ impl BinlogReader {
     ///
     /// If the batch cannot be read, or is not what was written.
     pub fn batch(&self, statistic: &str, sequence: u64) -> Result<Option<Batch>, BinlogError> {
-        let Some(entry) = self.index().entry(statistic, sequence).cloned() else {
+        let found = {
+            let index = self.index();
+            index.entry(statistic, sequence).cloned().zip(index.checksum(statistic, sequence.wrapping_sub(1)))
+        };
+        let Some((entry, predecessor)) = found else {
             return Ok(None);
         };
         let name = segment::name(entry.place.segment);
@@ -133,11 +161,19 @@ impl BinlogReader {
         // Not a length from the disk: the index has it from a frame that was read or written whole.
         let mut frame = vec![0; entry.bytes as usize];
         file.read_exact_at(&mut frame, entry.place.offset).map_err(io_error("read", &*self.disk, &name))?;
-        self.decode(&frame, &entry, statistic, sequence).map(Some).map_err(|source| BinlogError::Damaged {
+        let decoded = self.decode(&frame, &entry, statistic, sequence);
+        let batch = decoded.map(|batch| Some(Batch { predecessor, ..batch }));
+        batch.map_err(|source| BinlogError::Damaged {
             path: self.disk.path().join(&name),
             offset: entry.place.offset,
             source,
         })
+    }
+
+    /// The [`Batch::checksum`] of a batch: of one that can be read, or of the last one that cannot any more (0 if
+    /// there was none). `None` for those before it, and for those that were never cut.
+    pub fn checksum(&self, statistic: &str, sequence: u64) -> Option<u64> {
+        self.index().checksum(statistic, sequence)
     }
 
     /// The sequence of the last batch of `statistic`, or 0.
@@ -176,9 +212,11 @@ impl BinlogReader {
             epoch: self.epoch,
             schema: Arc::clone(&entry.schema),
             sequence: header.sequence,
+            predecessor: header.predecessor.unwrap_or_default(),
             from: header.from,
             to: header.to,
             rows,
+            writer: None,
         };
         let asked_for = batch.statistic() == statistic && batch.sequence == sequence;
         if asked_for && batch.checksum() == header.checksum {

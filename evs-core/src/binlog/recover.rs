@@ -193,7 +193,8 @@ impl<'s> Replay<'s> {
         match event {
             Event::Batch(header) => {
                 let schema = Arc::clone(&open.state.statistics[&header.statistic].schema);
-                open.batches.push((header, Entry { place, bytes, schema }));
+                let checksum = header.checksum;
+                open.batches.push((header, Entry { place, bytes, schema, checksum }));
             }
             Event::Settle(_) => {
                 if let Some(commit) = self.open.take() {
@@ -219,7 +220,7 @@ impl<'s> Replay<'s> {
             return Err(Damage::Snapshot);
         }
         for (statistic, known) in &snapshot.statistics {
-            self.index.begin(statistic, known.sequence);
+            self.index.begin(statistic, known.sequence, known.checksum);
         }
         self.state = Some(snapshot);
         Ok(())

@@ -237,6 +237,12 @@ impl State {
             let (statistic, found) = (name.clone(), batch.sequence);
             return Err(Contradiction::Sequence { statistic, expected, found });
         }
+        if let Some(found) = batch.predecessor
+            && found != known.checksum
+        {
+            let (statistic, sequence, expected) = (name.clone(), batch.sequence, known.checksum);
+            return Err(Contradiction::Predecessor { statistic, sequence, expected, found });
+        }
         follows(name, &known.to, &batch.from)?;
         if schema_hash(&known.schema) != batch.schema {
             return Err(Contradiction::Schema { statistic: name.clone() });

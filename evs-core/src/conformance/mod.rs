@@ -47,6 +47,9 @@ pub mod retention;
 pub mod scale;
 pub mod schemas;
 mod support;
+pub mod twins;
+
+pub use support::chained;
 
 /// Where the suite gets its stores from.
 #[async_trait]
@@ -145,6 +148,19 @@ pub async fn run(fixture: &impl Fixture) {
     once::progress_is_what_was_applied(fixture).await;
     once::streams_side_by_side_add_to_the_same_rows(fixture).await;
     once::a_batch_without_rows_moves_the_progress(fixture).await;
+    twins::a_successor_of_another_history_is_foreign(fixture).await;
+    twins::a_copy_that_is_behind_changes_nothing(fixture).await;
+    twins::a_copy_that_is_ahead_changes_nothing(fixture).await;
+    twins::a_stream_begun_in_another_history_is_foreign(fixture).await;
+    twins::a_stream_of_which_only_the_number_is_known_goes_on(fixture).await;
+    twins::a_claim_is_remembered(fixture).await;
+    twins::a_claim_names_the_one_before_it(fixture).await;
+    twins::one_of_several_claims_at_once_wins(fixture).await;
+    twins::a_writer_that_was_taken_over_adds_nothing(fixture).await;
+    twins::writers_of_two_epochs_are_told_apart(fixture).await;
+    twins::a_restart_takes_over_and_goes_on(fixture).await;
+    twins::a_store_that_was_restored_is_claimed_again(fixture).await;
+    twins::a_source_that_nobody_claimed_is_claimed_first(fixture).await;
     schemas::limits_are_those_of_the_store(fixture).await;
     schemas::preparing_twice_changes_nothing(fixture).await;
     schemas::another_definition_is_refused(fixture).await;

@@ -50,16 +50,24 @@ pub async fn the_same_batch_again_changes_nothing(fixture: &impl Fixture) {
     assert_holds(&held(&*sink, &stream.schema).await, &batches);
 }
 
-/// A batch from before the last one is [`Applied::Before`], and the progress does not go back.
+/// A batch from before the last one is [`SinkError::Ahead`], which says what the store has, and the progress does not
+/// go back.
 pub async fn an_older_batch_again_changes_nothing(fixture: &impl Fixture) {
     let store = fixture.fresh().await;
     let stream = stream();
     let batches = [1, 2, 3].map(|n| stream.batch(n, &[row(60, KEY, n.into())]));
     let sink = store.open().await;
     apply_all(&*sink, &batches).await;
-    for batch in &batches {
-        assert_eq!(sink.apply(batch).await.expect("known"), Applied::Before);
+    let checksum = batches[2].checksum();
+    for batch in &batches[..2] {
+        let error = sink.apply(batch).await.expect_err("older");
+        assert!(
+            matches!(error, SinkError::Ahead { offered, applied: 3, checksum: found, .. }
+                if (offered, found) == (batch.sequence, checksum)),
+            "{error:?}"
+        );
     }
+    assert_eq!(sink.apply(&batches[2]).await.expect("known"), Applied::Before);
     assert_eq!(progress(&*sink, "web1").await, [Progress::after(&batches[2])]);
     assert_holds(&held(&*sink, &stream.schema).await, &batches);
 }

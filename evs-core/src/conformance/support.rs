@@ -1,10 +1,18 @@
 //! What the tests build batches with, and the plain model that they compare stores to.
 
-use std::{collections::BTreeMap, future::Future, ops::Range, pin::pin, sync::Arc, task::Poll};
+use std::{
+    cell::RefCell,
+    collections::BTreeMap,
+    future::Future,
+    ops::Range,
+    pin::pin,
+    sync::{Arc, Mutex},
+    task::Poll,
+};
 
 use crate::{
     batch::{Batch, Epoch, Rows},
-    sink::{Applied, Progress, Sink, SinkError},
+    sink::{Applied, Progress, Sink, SinkError, Writer},
     statistic::{KeyColumn, MeasureColumn, MeasureKind, Schema},
     tail::{FileMark, Frontier},
 };
@@ -44,16 +52,29 @@ pub(super) struct Stream {
     pub(super) source: &'static str,
     pub(super) epoch: Epoch,
     pub(super) schema: Arc<Schema>,
+    /// The checksum of the first batch that was made of each statistic under each sequence: the next one's
+    /// predecessor.
+    pub(super) history: Arc<Mutex<BTreeMap<(String, u64), u64>>>,
 }
 
 impl Stream {
     pub(super) fn new(source: &'static str, schema: Schema) -> Self {
-        Self { source, epoch: Epoch::random(), schema: Arc::new(schema) }
+        Self { source, epoch: Epoch::random(), schema: Arc::new(schema), history: Arc::default() }
+    }
+
+    /// The stream of a copy of the state directory, made now. What each of the two cuts from here on is its own.
+    pub(super) fn copy(&self) -> Self {
+        let history = self.history().clone();
+        Self { history: Arc::new(Mutex::new(history)), ..self.clone() }
+    }
+
+    fn history(&self) -> std::sync::MutexGuard<'_, BTreeMap<(String, u64), u64>> {
+        self.history.lock().expect("no test panics here")
     }
 
     /// The same stream, whose batches have another schema.
     pub(super) fn with_schema(&self, schema: Schema) -> Self {
-        Self { schema: Arc::new(schema), ..*self }
+        Self { schema: Arc::new(schema), ..self.clone() }
     }
 
     /// The batch with that sequence and those rows.
@@ -66,16 +87,48 @@ impl Stream {
     }
 
     pub(super) fn batch_of(&self, sequence: u64, rows: Rows) -> Batch {
-        Batch {
+        let mut history = self.history();
+        let place = |sequence| (self.schema.statistic.clone(), sequence);
+        let batch = Batch {
             source: self.source.into(),
             epoch: self.epoch,
             schema: Arc::clone(&self.schema),
             sequence,
+            predecessor: history.get(&place(sequence.wrapping_sub(1))).copied().unwrap_or_default(),
             from: Arc::new(frontier(sequence.wrapping_sub(1))),
             to: Arc::new(frontier(sequence)),
             rows,
-        }
+            writer: None,
+        };
+        history.entry(place(sequence)).or_insert_with(|| batch.checksum());
+        batch
     }
+
+    /// A process that writes the stream, with that fence.
+    pub(super) fn writer(&self, fence: u64) -> Writer {
+        Writer { fence, ..Writer::this_process(self.source, self.epoch) }
+    }
+}
+
+/// A batch with the [`predecessor`](Batch::predecessor) that it has among the batches that this thread has passed
+/// through here before: of each stream and sequence, the first one counts. For tests that make batches one by one.
+pub fn chained(batch: Batch) -> Batch {
+    type Streams = BTreeMap<(Arc<str>, Epoch, String), BTreeMap<u64, u64>>;
+    thread_local! {
+        static STREAMS: RefCell<Streams> = RefCell::default();
+    }
+    STREAMS.with_borrow_mut(|streams| {
+        let stream = (Arc::clone(&batch.source), batch.epoch, batch.statistic().to_owned());
+        let history = streams.entry(stream).or_default();
+        history.entry(batch.sequence).or_insert_with(|| batch.checksum());
+        let predecessor = batch.sequence.checked_sub(1).and_then(|before| history.get(&before).copied());
+        Batch { predecessor: predecessor.unwrap_or_default(), ..batch }
+    })
+}
+
+/// The batch as that process offers it.
+pub(super) fn from_writer(batch: &Batch, writer: &Writer) -> Batch {
+    Batch { writer: Some(Arc::new(writer.clone())), ..batch.clone() }
 }
 
 /// Where batch `sequence` ends: something with every field in use.

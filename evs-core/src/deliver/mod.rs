@@ -1,7 +1,9 @@
 //! One task per sink: batches in order, retried while the error is one that can pass.
 
+mod claim;
 mod progress;
 
+pub(crate) use claim::{Claims, next_writer};
 pub(crate) use progress::foreign;
 
 use std::{
@@ -28,6 +30,10 @@ use crate::{
 /// The first pause after an error; each further one is twice as long, with jitter, up to the longest.
 const PAUSE_MIN: Duration = Duration::from_millis(100);
 const PAUSE_MAX: Duration = Duration::from_secs(15);
+
+/// How often in a row a source is claimed without a batch being applied in between. A store that forgets a claim
+/// again and again keeps nothing.
+const CLAIMS_MAX: u32 = 10;
 
 /// How often windows that are past their retention are looked for, when the last look found no more of them.
 const SWEEP_EVERY: Duration = Duration::from_secs(60);
@@ -114,6 +120,10 @@ pub(crate) struct Delivery<M> {
     pub(crate) source: Arc<str>,
     pub(crate) epoch: Epoch,
     pub(crate) predecessors: Vec<Epoch>,
+    /// This process, as it has claimed the source in each sink.
+    pub(crate) claims: Arc<Claims>,
+    /// How often the source was claimed since the last batch was applied.
+    pub(crate) claimed: u32,
     pub(crate) name: Arc<str>,
     /// The sink's place on the board.
     pub(crate) index: usize,
@@ -167,9 +177,7 @@ impl<M: From<Acknowledged> + Send> Delivery<M> {
     }
 
     async fn deliver(&mut self) -> Result<std::convert::Infallible, Ended> {
-        let (sink, source) = (Arc::clone(&self.sink), Arc::clone(&self.source));
-        let remembered = self.attempt(|| sink.progress(&source)).await?;
-        self.reconcile(remembered).await?;
+        self.begin_delivering().await?;
         self.set_state(SinkState::Up, None);
         loop {
             // Marks the present commit as seen before looking, so that none is missed while looking.
@@ -191,6 +199,15 @@ impl<M: From<Acknowledged> + Send> Delivery<M> {
                 () = sleep_until(next_sweep) => {}
             }
         }
+    }
+
+    /// Learns where the sink stands, and claims the source in it. First the one and then the other: a copy of the
+    /// state directory that is not up to date finds that out without disturbing the process that is.
+    async fn begin_delivering(&mut self) -> Result<(), Ended> {
+        let (sink, source) = (Arc::clone(&self.sink), Arc::clone(&self.source));
+        let remembered = self.attempt(|| sink.progress(&source)).await?;
+        self.reconcile(remembered).await?;
+        self.claim().await
     }
 
     /// When the next sweep is due; `None` if no store was made ready for a statistic with a retention.
@@ -258,11 +275,23 @@ impl<M: From<Acknowledged> + Send> Delivery<M> {
             self.attempt(|| sink.prepare(&batch.schema)).await?;
             self.streams[at].prepared = Some(Arc::clone(&batch.schema));
         }
+        let batch = Batch { writer: Some(self.claims.writer(&self.name)), ..batch };
         match self.attempt(|| sink.apply(&batch)).await {
             Ok(_) => self.acknowledge(at, sequence, batch.rows.len() as u64),
             // It lost what it had, by a failover or a backup: offer that again.
             Err(Ended::Refused(SinkError::Gap { applied, .. })) if applied + 1 < sequence => {
                 self.go_back(at, applied)?;
+            }
+            // It has what it had lost: the failover was undone. Or a copy of this state directory was here.
+            Err(Ended::Refused(SinkError::Ahead { applied, checksum, .. })) => {
+                self.go_forward(at, applied, checksum)?;
+            }
+            // It lost the claim with what else it lost.
+            Err(Ended::Refused(SinkError::Unclaimed { .. })) => {
+                if self.claimed == CLAIMS_MAX {
+                    return Err(self.forgetful());
+                }
+                self.begin_delivering().await?;
             }
             Err(ended) => return Err(ended),
         }
@@ -320,6 +349,14 @@ impl<M: From<Acknowledged> + Send> Delivery<M> {
         )))
     }
 
+    fn forgetful(&self) -> Ended {
+        Ended::Refused(SinkError::refused(format!(
+            "source {} was claimed {CLAIMS_MAX} times in a row, and the sink does not know of it: see whether \
+             something deletes or overwrites its row in evs_writers, or has reads answered by a replica",
+            self.source
+        )))
+    }
+
     /// Notes how far the sink is, here and in the binlog.
     fn move_to(&mut self, at: usize, sequence: u64, went_back: bool) {
         let stream = &mut self.streams[at];
@@ -330,6 +367,7 @@ impl<M: From<Acknowledged> + Send> Delivery<M> {
     }
 
     fn acknowledge(&mut self, at: usize, sequence: u64, rows: u64) {
+        self.claimed = 0;
         self.move_to(at, sequence, false);
         let status = &mut self.board.rest().sinks[self.index];
         status.batches += 1;

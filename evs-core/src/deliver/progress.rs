@@ -4,8 +4,7 @@ use std::{cmp::Ordering, sync::Arc};
 
 use super::{Acknowledged, Delivery, Ended};
 use crate::{
-    Error,
-    sink::{Progress, SinkError},
+    sink::{Progress, SinkError, WAYS_OUT},
     tail::Frontier,
 };
 
@@ -14,18 +13,14 @@ impl<M: From<Acknowledged> + Send> Delivery<M> {
     /// together.
     pub(super) async fn reconcile(&mut self, remembered: Vec<Progress>) -> Result<(), Ended> {
         if let Some(foreign) = foreign(&remembered, self.epoch, &self.predecessors) {
-            return Err(Ended::Fatal(Box::new(Error::ForeignState {
-                name: self.source.to_string(),
-                sink: self.name.to_string(),
-                found: foreign.epoch,
-                epoch: self.epoch,
-                position: Box::new(foreign.to.clone()),
-            })));
+            let (sink, source) = (Arc::clone(&self.sink), Arc::clone(&self.source));
+            let writer = self.attempt(|| sink.writer(&source)).await?;
+            return Err(self.foreign_state(foreign.epoch, Some(&foreign.to), writer));
         }
         for progress in remembered.iter().filter(|progress| progress.epoch == self.epoch) {
             let known = self.streams.iter().any(|stream| *stream.statistic == *progress.statistic);
             if !known {
-                return Err(ahead(progress, 0));
+                return Err(ahead(&progress.statistic, progress.sequence, 0));
             }
         }
         for at in 0..self.streams.len() {
@@ -33,7 +28,7 @@ impl<M: From<Acknowledged> + Send> Delivery<M> {
                 progress.epoch == self.epoch && *progress.statistic == *self.streams[at].statistic
             });
             match found {
-                Some(progress) => self.go_on(at, progress).await?,
+                Some(progress) => self.go_on(at, progress)?,
                 None => self.begin(at).await?,
             }
         }
@@ -41,30 +36,42 @@ impl<M: From<Acknowledged> + Send> Delivery<M> {
     }
 
     /// The sink knows the statistic: it says where to go on.
-    async fn go_on(&mut self, at: usize, progress: &Progress) -> Result<(), Ended> {
-        let last = self.binlog.last_sequence(&self.streams[at].statistic);
-        if progress.sequence > last {
-            return Err(ahead(progress, last));
-        }
-        // What a sink began behind is only a number to it.
-        if progress.sequence > self.streams[at].begin
-            && let Some(batch) = self.read(at, progress.sequence).await?
-            && batch.checksum() != progress.checksum
-        {
-            return Err(Ended::Refused(SinkError::Foreign {
-                statistic: progress.statistic.clone(),
-                sequence: progress.sequence,
-                offered: batch.checksum(),
-                found: progress.checksum,
-            }));
-        }
+    fn go_on(&mut self, at: usize, progress: &Progress) -> Result<(), Ended> {
         match progress.sequence.cmp(&self.streams[at].acknowledged) {
-            Ordering::Less => self.go_back(at, progress.sequence)?,
-            Ordering::Equal => {}
+            Ordering::Less => {
+                self.compare(at, progress.sequence, progress.checksum)?;
+                self.go_back(at, progress.sequence)
+            }
+            Ordering::Equal => self.compare(at, progress.sequence, progress.checksum),
             // Acknowledgements are not synced: these batches were applied, and that was forgotten in a crash.
-            Ordering::Greater => self.move_to(at, progress.sequence, false),
+            Ordering::Greater => self.go_forward(at, progress.sequence, progress.checksum),
         }
+    }
+
+    /// The sink has batches up to `sequence`, which has that checksum there: they count as applied if they are of
+    /// this history.
+    pub(super) fn go_forward(&mut self, at: usize, sequence: u64, checksum: u64) -> Result<(), Ended> {
+        self.compare(at, sequence, checksum)?;
+        self.move_to(at, sequence, false);
         Ok(())
+    }
+
+    /// Compares the last batch that the sink has with the binlog's. One that the binlog does not have any more
+    /// cannot be compared.
+    fn compare(&self, at: usize, sequence: u64, found: u64) -> Result<(), Ended> {
+        let statistic = &self.streams[at].statistic;
+        let last = self.binlog.last_sequence(statistic);
+        if sequence > last {
+            return Err(ahead(statistic, sequence, last));
+        }
+        match self.binlog.checksum(statistic, sequence) {
+            // 0: an earlier evs has set the progress, and knew only the number.
+            Some(offered) if offered != found && found != 0 => {
+                let statistic = statistic.to_string();
+                Err(Ended::Refused(SinkError::Foreign { statistic, sequence, offered, found }))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// The sink does not know the statistic: right for a new one, and a loss for one that it had.
@@ -76,11 +83,10 @@ impl<M: From<Acknowledged> + Send> Delivery<M> {
         if stream.begin == 0 {
             return Ok(());
         }
-        // The batch before the sink's first may be gone; then only its number is remembered.
-        let (to, checksum) = match self.read(at, stream.begin).await? {
-            Some(batch) => (Frontier::clone(&batch.to), batch.checksum()),
-            None => Default::default(),
-        };
+        // The batch before the sink's first may be gone; then its position is not known any more.
+        let checksum = self.binlog.checksum(&stream.statistic, stream.begin).unwrap_or_default();
+        let batch = self.read(at, stream.begin).await?;
+        let to = batch.map_or_else(Frontier::default, |batch| Frontier::clone(&batch.to));
         let stream = &self.streams[at];
         let progress = Progress {
             source: self.source.to_string(),
@@ -104,10 +110,9 @@ pub(crate) fn foreign<'p>(
     remembered.iter().find(|progress| progress.epoch != epoch && !predecessors.contains(&progress.epoch))
 }
 
-fn ahead(progress: &Progress, last: u64) -> Ended {
+fn ahead(statistic: &str, sequence: u64, last: u64) -> Ended {
     Ended::Refused(SinkError::refused(format!(
-        "statistic {}: the sink has batch {}, but the binlog ends at {last}: the state directory is damaged or \
-         older than the sink; restore it from its latest state, or remove it and adopt the sink's position",
-        progress.statistic, progress.sequence
+        "statistic {statistic}: the sink has batch {sequence}, but the binlog ends at {last}: the state directory \
+         is damaged, older than the sink, or a copy of one that has gone on. {WAYS_OUT}"
     )))
 }

@@ -5,15 +5,21 @@ use std::{
     time::Duration,
 };
 
-use super::{Config, Pipeline, StatisticConfig, lock::Lock, signals};
+use super::{
+    Config, Pipeline, StatisticConfig,
+    clone::{Cloned, Undelivered},
+    lock::Lock,
+    signals,
+};
 use crate::{
     Error,
     aggregate::Plan,
     binlog::{Binlog, BinlogOptions},
     clock::{Clock, Wall},
+    deliver::Claims,
     disk::{self, Disk, RealDisk},
     format::LogFormat,
-    sink::{Limits, Sink},
+    sink::{Limits, Sink, Writer},
     statistic::{MeasureKind, Statistic},
     status::Board,
     tail::{Begin, OnChanged, OnGone, OnUnreadable, TailOptions},
@@ -77,6 +83,7 @@ pub struct PipelineBuilder {
     new_sinks: SinkStart,
     #[cfg(test)]
     pub(super) seams: super::panics::Seams,
+    cloned: Option<Cloned>,
 }
 
 impl PipelineBuilder {
@@ -113,6 +120,7 @@ impl PipelineBuilder {
             new_sinks: SinkStart::Now,
             #[cfg(test)]
             seams: Default::default(),
+            cloned: None,
         }
     }
 
@@ -318,6 +326,18 @@ impl PipelineBuilder {
         self
     }
 
+    /// Begins a new source where the state directory at `path`, a copy of another source's, stands in its log. For a
+    /// machine that was cloned with its state directory, and goes on counting under a name of its own: the new state
+    /// directory has a new epoch and counts from the copied positions on. Changes nothing once it was begun.
+    ///
+    /// Both machines have the lines that were in the log when it was copied. Those that were counted by then are the
+    /// original's alone; to have none that were not, stop evs on the original before it is copied, when everything is
+    /// delivered. `undelivered` says what becomes of batches in the copy that wait for a sink.
+    pub fn cloned_from(mut self, path: impl AsRef<Path>, undelivered: Undelivered) -> Self {
+        self.cloned = Some(Cloned { from: path.as_ref().to_owned(), undelivered });
+        self
+    }
+
     /// Judges the settings, locks the state directory and opens the binlog in it.
     ///
     /// The first call in a process also installs a handler for SIGXFSZ, beside any that is there, which does nothing.
@@ -366,6 +386,9 @@ impl PipelineBuilder {
         signals::catch_file_size_limit();
         let state_dir = open_state_dir(state_dir)?;
         let lock = Lock::acquire(&state_dir)?;
+        if let Some(cloned) = &self.cloned {
+            cloned.begin(&state_dir, &self.source)?;
+        }
         let binlog_options = BinlogOptions {
             segment_bytes_max: self.segment_bytes_max,
             keep_acknowledged: self.keep_acknowledged,
@@ -416,8 +439,10 @@ impl PipelineBuilder {
             lost_state: self.lost_state,
             new_sinks: self.new_sinks,
         };
+        let writer = Writer::this_process(&config.source, binlog.state().epoch);
         Ok(Pipeline {
             config,
+            claims: Arc::new(Claims::new(writer)),
             board: Arc::new(board),
             binlog: Mutex::new(Some(binlog)),
             lock: Arc::new(lock),

@@ -1,6 +1,7 @@
 //! A pipeline: built once, run once, asked for its status at any time.
 
 mod builder;
+mod clone;
 mod committer;
 mod control;
 mod lock;
@@ -26,12 +27,14 @@ use std::{
 };
 
 pub use builder::{LostState, PipelineBuilder, SinkStart};
+pub use clone::Undelivered;
 pub(crate) use threads::message;
 
 use crate::{
     Error,
     aggregate::Plan,
     binlog::{Binlog, BinlogOptions},
+    deliver::Claims,
     disk::RealDisk,
     format::LineParser,
     sink::Sink,
@@ -47,6 +50,8 @@ use crate::{
 pub struct Pipeline {
     config: Config,
     board: Arc<Board>,
+    /// Who this process is to its sinks.
+    claims: Arc<Claims>,
     /// Opened by the builder, so that damage is found there; taken by the run.
     binlog: Mutex<Option<Binlog>>,
     /// Shared with the thread that writes: a run that is dropped may still be at its last write.

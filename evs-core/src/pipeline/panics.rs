@@ -22,7 +22,7 @@ use crate::{
     Applied, Batch, Error, LogFormat, MemorySink, Pipeline, PipelineBuilder, Progress, Rows, Schema, Sink,
     SinkError, Statistic, count,
     disk::{Disk, DiskFile, RealDisk},
-    sink::Limits,
+    sink::{Limits, Writer},
     tail::{LogFs, LogRead, RealFs, Stat, TailOptions},
 };
 
@@ -185,6 +185,14 @@ impl Sink for Defective {
     async fn begin(&self, progress: &Progress) -> Result<(), SinkError> {
         self.0.begin(progress).await
     }
+    async fn writer(&self, source: &str) -> Result<Option<Writer>, SinkError> {
+        self.step("writer");
+        self.0.writer(source).await
+    }
+    async fn claim(&self, writer: &Writer, last: Option<&Writer>) -> Result<bool, SinkError> {
+        self.step("claim");
+        self.0.claim(writer, last).await
+    }
     async fn apply(&self, batch: &Batch) -> Result<Applied, SinkError> {
         self.step("apply");
         let applied = self.0.apply(batch).await;
@@ -339,7 +347,7 @@ fn a_panic_of_the_task_that_reads_batches_stops_the_pipeline_and_loses_nothing()
 #[test]
 fn a_panic_of_a_sink_stops_the_pipeline_and_loses_nothing() {
     let runtime = runtime();
-    for defect in ["progress", "prepare", "apply", "the answer of apply", "sweep", "close"] {
+    for defect in ["progress", "claim", "prepare", "apply", "the answer of apply", "sweep", "close"] {
         let place = Place::new();
         let error = runtime.block_on(run(place.builder(defect))).expect_err(defect);
         let expected = format!("thread delivery to defective panicked: a defect in {defect}");

@@ -273,6 +273,8 @@ impl Pipeline {
             source: self.config.source.as_str().into(),
             epoch: state.epoch,
             predecessors: state.predecessors.clone(),
+            claims: Arc::clone(&self.claims),
+            claimed: 0,
             name: Arc::clone(name),
             index,
             sink: Arc::clone(sink),

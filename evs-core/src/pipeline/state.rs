@@ -1,15 +1,15 @@
 //! What has to be settled between the state directory, the configuration and the sinks before anything is read.
 
-use std::{sync::Arc, time::Duration};
+use std::{future::Future, sync::Arc, time::Duration};
 
 use super::{LostState, Pipeline, SinkStart, threads::catch};
 use crate::{
     Error,
     batch::{Epoch, Rows},
-    binlog::{Binlog, Commit, Cut, StatisticState},
-    deliver::foreign,
+    binlog::{Binlog, Commit, Cut, State, StatisticState},
+    deliver::{foreign, next_writer},
     describe,
-    sink::{Progress, SinkError},
+    sink::{Progress, SinkError, Writer},
     statistic::Schema,
     tail::Frontier,
 };
@@ -27,58 +27,102 @@ impl Pipeline {
         if !binlog.state().statistics.is_empty() {
             return Ok(());
         }
-        let mut found = Vec::new();
-        for (name, sink) in &self.config.sinks {
-            let progress = loop {
-                let asked = tokio::time::timeout(FIRST_QUESTION_TIMEOUT, sink.progress(&self.config.source));
-                let error = match catch(|| format!("delivery to {name}"), asked).await? {
-                    Ok(Ok(progress)) => break progress,
-                    Ok(Err(error)) => error,
-                    Err(elapsed) => SinkError::unavailable("asking for its progress", elapsed),
-                };
-                if self.config.lost_state == LostState::Refuse {
-                    break Vec::new();
-                }
-                let error = describe(&error);
-                tracing::warn!(sink = &**name, error, "waiting for the sink, to learn where it stands");
-                self.board.rest().sinks[found.len()].last_error = Some(error);
-                tokio::time::sleep(ASK_AGAIN).await;
-            };
-            found.push((&**name, progress));
+        let State { epoch, predecessors, .. } = binlog.state();
+        if self.config.lost_state == LostState::Refuse {
+            return self.refuse_foreign(*epoch, predecessors).await;
         }
-        let epoch = binlog.state().epoch;
-        match self.config.lost_state {
-            LostState::Refuse => {
-                for (sink, progress) in &found {
-                    if let Some(foreign) = foreign(progress, epoch, &binlog.state().predecessors) {
-                        return Err(Error::ForeignState {
-                            name: self.config.source.clone(),
-                            sink: (*sink).to_owned(),
-                            found: foreign.epoch,
-                            epoch,
-                            position: Box::new(foreign.to.clone()),
-                        });
-                    }
-                }
+        loop {
+            let found = self.remembered().await?;
+            let cuts = match self.config.lost_state {
+                LostState::Adopt => self.adopted(&found)?,
+                _ => Vec::new(),
+            };
+            let mut epochs = Vec::new();
+            for Remembered { progress, writer, .. } in &found {
+                epochs.extend(progress.iter().map(|progress| progress.epoch));
+                epochs.extend(writer.iter().map(|writer| writer.epoch));
+            }
+            epochs.retain(|epoch| *epoch != binlog.state().epoch);
+            epochs.sort_unstable();
+            epochs.dedup();
+            if epochs.is_empty() {
                 return Ok(());
             }
-            LostState::Adopt | LostState::StartOver => {}
+            // What a process that lives after all has added since it was asked would be counted twice.
+            if self.take_over(&found, &epochs).await? && is_as_found(&found, &self.remembered().await?) {
+                return restate(binlog, cuts, epochs);
+            }
         }
-        let mut epochs: Vec<_> = found.iter().flat_map(|(_, progress)| progress).map(|p| p.epoch).collect();
-        epochs.sort_unstable();
-        epochs.dedup();
-        let cuts = match self.config.lost_state {
-            LostState::Adopt => self.adopted(&found)?,
-            _ => Vec::new(),
-        };
-        if !epochs.is_empty() {
-            restate(binlog, cuts, epochs)?;
+    }
+
+    /// Stops if a sink knows the source under another epoch.
+    async fn refuse_foreign(&self, epoch: Epoch, predecessors: &[Epoch]) -> Result<(), Error> {
+        for (name, sink) in &self.config.sinks {
+            let Ok(progress) = ask(name, sink.progress(&self.config.source)).await? else { continue };
+            let Some(foreign) = foreign(&progress, epoch, predecessors) else { continue };
+            let writer = ask(name, sink.writer(&self.config.source)).await?.unwrap_or_default();
+            return Err(Error::ForeignState {
+                name: self.config.source.clone(),
+                sink: name.to_string(),
+                found: foreign.epoch,
+                epoch,
+                position: Some(Box::new(foreign.to.clone())),
+                writer: writer.map(Box::new),
+            });
         }
         Ok(())
     }
 
+    /// What all sinks remember of the source. Waits for them.
+    async fn remembered(&self) -> Result<Vec<Remembered<'_>>, Error> {
+        let mut found = Vec::new();
+        for (at, (name, sink)) in self.config.sinks.iter().enumerate() {
+            let source = &self.config.source;
+            let mut progress = self.answer(at, || sink.progress(source)).await?;
+            progress.sort_by(|a, b| (a.epoch, &a.statistic).cmp(&(b.epoch, &b.statistic)));
+            let writer = self.answer(at, || sink.writer(source)).await?;
+            found.push(Remembered { sink: name, progress, writer });
+        }
+        Ok(found)
+    }
+
+    /// Claims the source in all sinks from writers of those epochs; false if somebody else was there meanwhile.
+    async fn take_over(&self, found: &[Remembered<'_>], epochs: &[Epoch]) -> Result<bool, Error> {
+        for (at, (Remembered { writer, .. }, (name, sink))) in
+            found.iter().zip(&self.config.sinks).enumerate()
+        {
+            let own = self.claims.writer(name);
+            if own.check(writer.as_ref()).is_ok() {
+                continue;
+            }
+            let Some(next) = next_writer(&own, writer.as_ref(), epochs) else { return Ok(false) };
+            if !self.answer(at, || sink.claim(&next, writer.as_ref())).await? {
+                return Ok(false);
+            }
+            self.claims.claimed(name, next);
+        }
+        Ok(true)
+    }
+
+    /// Asks the sink at that place until it answers.
+    async fn answer<T, F>(&self, at: usize, question: impl Fn() -> F) -> Result<T, Error>
+    where
+        F: Future<Output = Result<T, SinkError>>,
+    {
+        loop {
+            let sink = &*self.config.sinks[at].0;
+            let error = match ask(sink, question()).await? {
+                Ok(answer) => return Ok(answer),
+                Err(error) => describe(&error),
+            };
+            tracing::warn!(sink, error, "waiting for the sink, to learn where it stands");
+            self.board.rest().sinks[at].last_error = Some(error);
+            tokio::time::sleep(ASK_AGAIN).await;
+        }
+    }
+
     /// The positions that the sinks remember, which must be the same in all of them.
-    fn adopted(&self, found: &[(&str, Vec<Progress>)]) -> Result<Vec<Cut>, Error> {
+    fn adopted(&self, found: &[Remembered<'_>]) -> Result<Vec<Cut>, Error> {
         let mut adopted = Vec::new();
         for schema in self.schemas() {
             let newest = |progress: &[Progress]| {
@@ -86,7 +130,7 @@ impl Pipeline {
                 let furthest = of_statistic.max_by_key(|progress| position(&progress.to));
                 furthest.map(|progress| progress.to.clone())
             };
-            let positions: Vec<_> = found.iter().map(|(sink, progress)| (sink, newest(progress))).collect();
+            let positions: Vec<_> = found.iter().map(|found| (found.sink, newest(&found.progress))).collect();
             let statistic = &schema.statistic;
             if positions.iter().any(|(_, position)| *position != positions[0].1) {
                 let show = |position: &Option<Frontier>| {
@@ -164,6 +208,28 @@ impl Pipeline {
         }
         Ok(())
     }
+}
+
+/// What a sink remembers of the source.
+struct Remembered<'s> {
+    sink: &'s str,
+    progress: Vec<Progress>,
+    writer: Option<Writer>,
+}
+
+/// Whether no sink has gone on since it was asked.
+fn is_as_found(found: &[Remembered<'_>], now: &[Remembered<'_>]) -> bool {
+    found.iter().map(|found| &found.progress).eq(now.iter().map(|now| &now.progress))
+}
+
+/// Waits for a sink's answer, but not for long.
+async fn ask<T>(
+    sink: &str,
+    question: impl Future<Output = Result<T, SinkError>>,
+) -> Result<Result<T, SinkError>, Error> {
+    let asked = tokio::time::timeout(FIRST_QUESTION_TIMEOUT, question);
+    let answered = catch(|| format!("delivery to {sink}"), asked).await?;
+    Ok(answered.unwrap_or_else(|elapsed| Err(SinkError::unavailable("asking where it stands", elapsed))))
 }
 
 /// A cut without rows, which only moves a statistic to a position.

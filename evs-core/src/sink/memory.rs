@@ -7,7 +7,7 @@ use std::{
 
 use async_trait::async_trait;
 
-use super::{Applied, Limits, Progress, Sink, SinkError};
+use super::{Applied, Limits, Progress, Sink, SinkError, Writer};
 use crate::{
     batch::{Batch, Epoch, Rows},
     statistic::{MeasureColumn, Schema},
@@ -33,13 +33,16 @@ pub enum Fault {
     Answer,
 }
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Store {
     tables: BTreeMap<String, Table>,
     progress: BTreeMap<Stream, Progress>,
+    /// By source.
+    writers: BTreeMap<String, Writer>,
     fault: Option<Fault>,
 }
 
+#[derive(Clone)]
 struct Table {
     schema: Schema,
     rows: BTreeMap<RowKey, Values>,
@@ -62,6 +65,12 @@ impl MemorySink {
     pub fn limited(mut self, limits: Limits) -> Self {
         self.limits = limits;
         self
+    }
+
+    /// A store of its own with what is in this one now, as a backup would have it.
+    #[must_use]
+    pub fn backup(&self) -> Self {
+        Self { store: Arc::new(Mutex::new(self.lock().clone())), ..self.clone() }
     }
 
     /// Makes the next [`Sink::apply`] that has anything to add fail once, with
@@ -108,6 +117,20 @@ impl Sink for MemorySink {
         Ok(())
     }
 
+    async fn writer(&self, source: &str) -> Result<Option<Writer>, SinkError> {
+        Ok(self.lock().writers.get(source).cloned())
+    }
+
+    async fn claim(&self, writer: &Writer, last: Option<&Writer>) -> Result<bool, SinkError> {
+        let mut store = self.lock();
+        let found = store.writers.get(&writer.source).map(|found| found.token);
+        if found == last.map(|last| last.token) {
+            store.writers.insert(writer.source.clone(), writer.clone());
+            return Ok(true);
+        }
+        Ok(found == Some(writer.token))
+    }
+
     async fn apply(&self, batch: &Batch) -> Result<Applied, SinkError> {
         self.lock().apply(batch)
     }
@@ -150,6 +173,9 @@ impl Store {
     }
 
     fn apply(&mut self, batch: &Batch) -> Result<Applied, SinkError> {
+        if let Some(writer) = &batch.writer {
+            writer.check(self.writers.get(&*batch.source))?;
+        }
         let stream = (batch.source.to_string(), batch.epoch, batch.statistic().to_owned());
         if let Some(applied) = super::judge(self.progress.get(&stream), batch)? {
             return Ok(applied);

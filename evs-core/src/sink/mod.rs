@@ -6,9 +6,11 @@ use async_trait::async_trait;
 
 mod limits;
 mod memory;
+mod writer;
 
 pub use limits::Limits;
 pub use memory::{Fault, MemorySink};
+pub use writer::Writer;
 
 use crate::{
     batch::{Batch, Epoch, Rows},
@@ -20,13 +22,20 @@ use crate::{
 ///
 /// # Contract
 ///
-/// * Once: a batch whose (source, epoch, statistic, sequence) was applied before changes nothing and
-///   returns [`Applied::Before`], provided that its checksum is the one the store remembers; with another
-///   checksum it is [`SinkError::Foreign`].
+/// * Once: the batch that was applied last changes nothing and returns [`Applied::Before`]. One with its sequence
+///   and another checksum is [`SinkError::Foreign`]. An older one changes nothing either and is
+///   [`SinkError::Ahead`]: only the last checksum is remembered, so only the caller can tell whether it is of the
+///   same history.
 /// * Whole: after `Ok` all its rows count, durably; after `Err` nothing is assumed and it is offered again.
 /// * In order: per source and statistic there is one call at a time, by sequence. A batch that is not the
 ///   successor of the last one applied is [`SinkError::Gap`], and changes nothing. A stream of which the
 ///   store knows nothing begins with sequence 1, or behind what [`Sink::begin`] has set.
+/// * One history: a successor whose [`Batch::predecessor`] is not the checksum of the last batch applied is
+///   [`SinkError::Foreign`], and changes nothing. [`judge`] says what to do with a batch in all these cases.
+/// * One writer: a batch that names a [`Batch::writer`] is applied only if that one has claimed the source last, by
+///   [`Sink::claim`]. [`Writer::check`] says which error it is otherwise. A store with transactions compares the two
+///   in the batch's own; one without, before it adds anything, so that the batch that is under way while another
+///   process claims the source may still be applied.
 /// * Adding: rows are merged into what the store holds by [`MeasureKind::merge`](crate::MeasureKind::merge);
 ///   several sources and epochs add to the same rows. Keys that differ in a byte are different rows.
 /// * Exact: a value that the store cannot hold to the last digit is [`SinkError::Refused`], as is a sum that
@@ -51,6 +60,15 @@ pub trait Sink: fmt::Debug + Send + Sync + 'static {
     /// Sets the progress of a stream that the store does not know, so that the batch behind it is the first.
     /// Changes nothing if the store knows the stream.
     async fn begin(&self, progress: &Progress) -> Result<(), SinkError>;
+
+    /// Which process has claimed `source` last. `None`, and not an error, if none has, or the store was never used.
+    async fn writer(&self, source: &str) -> Result<Option<Writer>, SinkError>;
+
+    /// Makes `writer` the one that writes its source, provided that the last one still is `last`; compares their
+    /// tokens, and changes nothing otherwise. Says whether `writer` has the source now.
+    ///
+    /// Durable, and seen by all later calls of [`Sink::apply`]. Makes the storage that it needs.
+    async fn claim(&self, writer: &Writer, last: Option<&Writer>) -> Result<bool, SinkError>;
 
     /// Applies one batch.
     ///
@@ -105,6 +123,14 @@ impl<S: Sink + ?Sized> Sink for Arc<S> {
         (**self).begin(progress).await
     }
 
+    async fn writer(&self, source: &str) -> Result<Option<Writer>, SinkError> {
+        (**self).writer(source).await
+    }
+
+    async fn claim(&self, writer: &Writer, last: Option<&Writer>) -> Result<bool, SinkError> {
+        (**self).claim(writer, last).await
+    }
+
     async fn apply(&self, batch: &Batch) -> Result<Applied, SinkError> {
         (**self).apply(batch).await
     }
@@ -144,7 +170,8 @@ pub struct Progress {
     pub sequence: u64,
     /// That batch's `to`.
     pub to: Frontier,
-    /// That batch's [`Batch::checksum`].
+    /// That batch's [`Batch::checksum`]. 0 if only its number is known: an earlier evs has set the progress of a
+    /// stream behind a batch that it did not have any more.
     pub checksum: u64,
 }
 
@@ -168,24 +195,28 @@ impl Progress {
 ///
 /// # Errors
 ///
-/// [`SinkError::Gap`] and [`SinkError::Foreign`], as the contract of [`Sink`] has it.
+/// [`SinkError::Gap`], [`SinkError::Ahead`] and [`SinkError::Foreign`], as the contract of [`Sink`] has it.
 pub fn judge(last: Option<&Progress>, batch: &Batch) -> Result<Option<Applied>, SinkError> {
-    let applied = last.map_or(0, |last| last.sequence);
-    match last {
-        Some(last) if last.sequence == batch.sequence => {
-            let (offered, found) = (batch.checksum(), last.checksum);
-            if offered == found {
-                return Ok(Some(Applied::Before));
-            }
-            let (statistic, sequence) = (batch.statistic().to_owned(), batch.sequence);
-            Err(SinkError::Foreign { statistic, sequence, offered, found })
+    let (applied, checksum) = last.map_or((0, 0), |last| (last.sequence, last.checksum));
+    let statistic = || batch.statistic().to_owned();
+    // Of the batch that the store has, and what that batch is in the history that is offered.
+    let compare = |offered| match last {
+        // Only its number is known.
+        Some(last) if last.checksum == 0 => Ok(()),
+        Some(last) if last.checksum != offered => {
+            let (sequence, found) = (last.sequence, last.checksum);
+            Err(SinkError::Foreign { statistic: statistic(), sequence, offered, found })
         }
-        // Only the last checksum is remembered, so an older batch is taken at its word.
-        Some(last) if last.sequence > batch.sequence => Ok(Some(Applied::Before)),
-        _ if applied.checked_add(1) == Some(batch.sequence) => Ok(None),
-        _ => {
-            Err(SinkError::Gap { statistic: batch.statistic().to_owned(), offered: batch.sequence, applied })
+        _ => Ok(()),
+    };
+    match batch.sequence {
+        0 => Err(SinkError::Gap { statistic: statistic(), offered: 0, applied }),
+        sequence if sequence - 1 == applied => compare(batch.predecessor).map(|()| None),
+        sequence if sequence == applied => compare(batch.checksum()).map(|()| Some(Applied::Before)),
+        offered if offered < applied => {
+            Err(SinkError::Ahead { statistic: statistic(), offered, applied, checksum })
         }
+        offered => Err(SinkError::Gap { statistic: statistic(), offered, applied }),
     }
 }
 
@@ -224,22 +255,57 @@ pub enum SinkError {
         /// The last sequence applied; 0 if the store does not know the stream.
         applied: u64,
     },
-    /// The store has this sequence with other contents: another state directory wrote it.
+    /// The store has more than that batch. Whether it is of this history shows in the binlog.
+    #[error("statistic {statistic}: batch {offered} was offered, but the store has batch {applied} already")]
+    Ahead {
+        /// The statistic.
+        statistic: String,
+        /// The sequence that was offered.
+        offered: u64,
+        /// The last sequence applied.
+        applied: u64,
+        /// The checksum of that batch, as the store remembers it.
+        checksum: u64,
+    },
+    /// The store has another batch under this sequence: a copy of the state directory wrote it, or the state
+    /// directory was restored from a backup.
     #[error(
-        "statistic {statistic}: the store has batch {sequence} with checksum {found:016x}, not {offered:016x}: \
-         another state directory wrote it"
+        "statistic {statistic}: the store has batch {sequence} with checksum {found:016x}, here it has \
+         {offered:016x}: another copy of this state directory has written it. {}",
+        WAYS_OUT
     )]
     Foreign {
         /// The statistic.
         statistic: String,
         /// The sequence in question.
         sequence: u64,
-        /// The checksum of the batch that was offered.
+        /// The checksum that it has in the history that was offered.
         offered: u64,
         /// The checksum that the store remembers.
         found: u64,
     },
+    /// Another process has claimed the source.
+    #[error(
+        "source {} was taken over by {writer}: two processes write under one source name. {}",
+        writer.source, WAYS_OUT
+    )]
+    TakenOver {
+        /// That process.
+        writer: Box<Writer>,
+    },
+    /// The store does not know that the source was claimed: it was restored from a backup, or the row is gone. The
+    /// source is to be claimed again.
+    #[error("the store does not know who writes source {source_name}")]
+    Unclaimed {
+        /// The source.
+        source_name: String,
+    },
 }
+
+/// What to do when two state directories were in use under one source name.
+pub(crate) const WAYS_OUT: &str = "If this machine is a copy of another one, give it a source name and a state \
+    directory of its own, begun with `cloned_from`. If the state directory was restored from a backup, remove it and \
+    go on where the sink stands with `LostState::Adopt`. Otherwise stop the other process, and start this one again";
 
 impl SinkError {
     /// An error that will pass.

@@ -18,8 +18,12 @@
 //! | --- | --- | --- |
 //! | the statistic's name | (window, bucket), keys, source, epoch, sequence | the measures |
 //! | `evs_progress` | (source), epoch, statistic | `sequence`, `position`, `checksum`, `updated_at` |
+//! | `evs_writers` | (source) | `fence`, `token`, `epoch`, `host`, `process`, `since` |
 //! | `evs_statistics` | (statistic) | `definition`, `buckets`, `since` |
 //! | `evs_windows` | (statistic, span), window | |
+//!
+//! Which process writes a source is compared before a batch writes anything. So a batch that is under way while another
+//! process claims the source may still be written; the next one is not.
 //!
 //! Retention is the rows' time to live. `docs/sinks/cassandra.md` in the repository has the tables in full,
 //! the queries, and what a cluster should be like.
@@ -50,6 +54,7 @@ mod table;
 mod tests;
 mod totals;
 mod windows;
+mod writers;
 
 pub use builder::{CassandraBuilder, Driver};
 pub use config::Consistency;

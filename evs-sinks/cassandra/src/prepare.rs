@@ -33,7 +33,7 @@ impl Storage {
                       WHERE keyspace_name = ? AND table_name = ?"
                 .into(),
             definition: format!("SELECT definition, buckets FROM {catalogue} WHERE statistic = ?").into(),
-            // The only lightweight transaction, once for a table: of two that make it at once, with other
+            // A lightweight transaction, once for a table: of two that make it at once, with other
             // numbers of buckets, one must see the other.
             define: format!(
                 "INSERT INTO {catalogue} (statistic, definition, buckets, since) VALUES (?, ?, ?, ?) \
@@ -54,12 +54,7 @@ impl Storage {
     ) -> Result<(), Failure> {
         names::check(schema)?;
         let shape = Shape::of_statistic(schema);
-        let mut missing = Vec::new();
-        for shape in [Shape::progress(), Shape::catalogue(), Shape::windows()] {
-            if !self.check(session, &shape).await? {
-                missing.push(shape);
-            }
-        }
+        let mut missing = self.missing(session).await?;
         let catalogued = !missing.iter().any(|shape| shape.table == CATALOGUE);
         if catalogued && self.is_known(session, schema).await?.is_some() && missing.is_empty() {
             return Ok(());
@@ -87,13 +82,19 @@ impl Storage {
 
     /// Makes the tables that hold no statistic, or checks them.
     pub(crate) async fn bookkeeping(&self, session: &dyn Session) -> Result<(), Failure> {
+        let missing = self.missing(session).await?;
+        self.create(session, &missing).await
+    }
+
+    /// The tables that hold no statistic and are not there.
+    async fn missing(&self, session: &dyn Session) -> Result<Vec<Shape>, Failure> {
         let mut missing = Vec::new();
-        for shape in [Shape::progress(), Shape::catalogue(), Shape::windows()] {
+        for shape in [Shape::progress(), Shape::writers(), Shape::catalogue(), Shape::windows()] {
             if !self.check(session, &shape).await? {
                 missing.push(shape);
             }
         }
-        self.create(session, &missing).await
+        Ok(missing)
     }
 
     /// Checks that the statistic was prepared, and returns the number of its buckets; changes nothing.

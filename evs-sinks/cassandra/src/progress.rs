@@ -123,7 +123,7 @@ impl ProgressTable {
     }
 }
 
-fn escaped(name: &str) -> Value {
+pub(crate) fn escaped(name: &str) -> Value {
     escape(name.as_bytes()).as_ref().into()
 }
 

@@ -19,6 +19,7 @@ pub(crate) const SEQUENCE: &str = "evs_sequence";
 pub(crate) const LONG_KEYS: &str = "evs_long_keys";
 
 pub(crate) const PROGRESS: &str = "evs_progress";
+pub(crate) const WRITERS: &str = "evs_writers";
 pub(crate) const CATALOGUE: &str = "evs_statistics";
 pub(crate) const WINDOWS: &str = "evs_windows";
 
@@ -49,6 +50,23 @@ impl Shape {
                 ("position", "text"),
                 ("checksum", "text"),
                 ("updated_at", "timestamp"),
+            ]),
+        }
+    }
+
+    /// Which process writes each source.
+    pub(crate) fn writers() -> Self {
+        Self {
+            table: WRITERS.to_owned(),
+            partition: columns(&[("source", "text")]),
+            clustering: Vec::new(),
+            others: columns(&[
+                ("fence", "bigint"),
+                ("token", "text"),
+                ("epoch", "text"),
+                ("host", "text"),
+                ("process", "bigint"),
+                ("since", "timestamp"),
             ]),
         }
     }

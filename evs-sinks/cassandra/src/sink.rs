@@ -10,7 +10,7 @@ use std::{
 
 use async_trait::async_trait;
 use evs_core::{
-    Applied, Batch, Progress, Rows, Sink, SinkError,
+    Applied, Batch, Progress, Rows, Sink, SinkError, Writer,
     sink::{self, judge},
     statistic::Schema,
 };
@@ -21,11 +21,11 @@ use crate::{
     driver::{Connector, Kind, Session, StoreError},
     prepare::{self, Storage},
     progress::{self, ProgressTable, now},
-    retention,
-    rows::{self, Writer},
+    retention, rows,
     shape::Shape,
     table::Table,
     totals,
+    writers::WritersTable,
 };
 
 /// Apache Cassandra as a [`Sink`].
@@ -40,6 +40,7 @@ pub struct CassandraSink {
     /// The statistics whose tables have been checked.
     tables: Mutex<HashMap<String, Arc<Table>>>,
     progress: ProgressTable,
+    writers: WritersTable,
     pub(crate) timeout: Duration,
 }
 
@@ -101,6 +102,7 @@ impl CassandraSink {
             connector,
             storage: Storage::new(&config.keyspace, create),
             progress: ProgressTable::new(&config.keyspace),
+            writers: WritersTable::new(&config.keyspace),
             config,
             buckets,
             session: tokio::sync::Mutex::new(None),
@@ -195,7 +197,16 @@ impl CassandraSink {
         rows::check(batch)?;
         let session = self.session().await?;
         let table = self.table(&*session, &batch.schema).await?;
-        let last = self.progress.of_stream(&*session, &batch.source, batch.epoch, batch.statistic()).await?;
+        let last = self.progress.of_stream(&*session, &batch.source, batch.epoch, batch.statistic());
+        let last = match &batch.writer {
+            None => last.await?,
+            Some(writer) => {
+                let claimed = self.writers.of_source(&*session, &batch.source);
+                let (last, claimed) = tokio::try_join!(last, claimed)?;
+                writer.check(claimed.as_ref())?;
+                last
+            }
+        };
         if let Some(applied) = judge(last.as_ref(), batch)? {
             return Ok(applied);
         }
@@ -209,7 +220,7 @@ impl CassandraSink {
         // Whatever was written before an error is written once more, to the same place.
         let windows = rows::windows(&batch.rows, batch.schema.retain_seconds, now);
         table.windows.add(&session, &windows, now).await?;
-        let writer = Writer::new(Arc::clone(&session), Arc::clone(&table.insert));
+        let writer = rows::Writer::new(Arc::clone(&session), Arc::clone(&table.insert));
         writer.write(batch, sequence, table.buckets, now).await?;
         self.progress.advance(&*session, last.as_ref(), &next).await?;
         Ok(Applied::Now)
@@ -231,6 +242,20 @@ impl CassandraSink {
             return self.progress.of_source(&*session, source).await;
         }
         Ok(Vec::new())
+    }
+
+    async fn writer_once(&self, source: &str) -> Result<Option<Writer>, Failure> {
+        let session = self.session().await?;
+        if self.storage.check(&*session, &Shape::writers()).await? {
+            return self.writers.of_source(&*session, source).await;
+        }
+        Ok(None)
+    }
+
+    async fn claim_once(&self, writer: &Writer, last: Option<&Writer>) -> Result<bool, Failure> {
+        let session = self.session().await?;
+        self.storage.bookkeeping(&*session).await?;
+        self.writers.claim(&*session, writer, last).await
     }
 
     async fn totals_once(&self, schema: &Schema, windows: Range<i64>) -> Result<Rows, Failure> {
@@ -274,6 +299,16 @@ impl Sink for CassandraSink {
         let Progress { source, statistic, .. } = progress;
         let what = || format!("statistic {statistic}: the progress of source {source} cannot be set");
         self.attempt(what, self.begin_once(progress)).await
+    }
+
+    async fn writer(&self, source: &str) -> Result<Option<Writer>, SinkError> {
+        let what = || format!("who writes source {source} cannot be read");
+        self.attempt(what, self.writer_once(source)).await
+    }
+
+    async fn claim(&self, writer: &Writer, last: Option<&Writer>) -> Result<bool, SinkError> {
+        let what = || format!("source {} cannot be claimed", writer.source);
+        self.attempt(what, self.claim_once(writer, last)).await
     }
 
     async fn apply(&self, batch: &Batch) -> Result<Applied, SinkError> {

@@ -19,14 +19,17 @@
 //! | the measures | long, decimal | counts are longs, all others decimals of the declared scale |
 //! | `_evs` | document | per stream, the last batch that was added to the document |
 //!
-//! Two collections beside it belong to evs: `evs_progress` has how far each stream was applied, and
-//! `evs_statistics` what the rows of a collection mean.
+//! Three collections beside it belong to evs: `evs_progress` has how far each stream was applied, `evs_writers` which
+//! process writes each source, and `evs_statistics` what the rows of a collection mean.
 //!
 //! There are no transactions, which not all servers have. A document remembers in `_evs`, for each source
 //! and epoch, the sequence of the last batch that was added to it, and is updated only if that is lower:
 //! each row is added once, however often its batch is offered. When all rows are added, `evs_progress` is
 //! moved. Readers can see a batch half applied until then. Everything is written with the confirmation of
 //! the majority and its journals.
+//!
+//! Who writes the source is compared before a batch adds anything. So a batch that is under way while another process
+//! claims the source may still be added, or in part; the next one is not.
 //!
 //! `docs/sinks/mongo.md` has queries, rights, retention and errors.
 
@@ -44,6 +47,7 @@ mod rows;
 mod server;
 mod sink;
 mod url;
+mod writers;
 
 pub use sink::{MongoSink, MongoSinkBuilder};
 

@@ -10,6 +10,7 @@ use crate::{
     names::{self, WINDOW_START},
     progress,
     server::Server,
+    writers,
 };
 
 const CATALOGUE: &str = "evs_statistics";
@@ -26,7 +27,8 @@ const ROUNDS_MAX: usize = 5;
 pub(crate) async fn statistic(server: &Server, schema: &Schema, create: bool) -> Result<(), Failure> {
     names::check(schema)?;
     let statistic = &schema.statistic;
-    let found = collections(server, &[progress::COLLECTION, CATALOGUE, statistic]).await?;
+    let names = [progress::COLLECTION, writers::COLLECTION, CATALOGUE, statistic];
+    let found = collections(server, &names).await?;
     let known = definition(server, statistic).await?;
     if let Some(definition) = &known {
         compare(definition, schema)?;
@@ -34,7 +36,7 @@ pub(crate) async fn statistic(server: &Server, schema: &Schema, create: bool) ->
             return Err(gone(statistic).into());
         }
     }
-    for name in [progress::COLLECTION, CATALOGUE, statistic] {
+    for name in names {
         match found.get(name) {
             Some(collection) => check(name, collection)?,
             None if create => make(server, name).await?,

@@ -56,8 +56,8 @@ pub(crate) async fn advance(
         None => insert(server, &next).await?,
         Some(last) => {
             let id = id(&next.source, next.epoch, &next.statistic);
-            let query = doc! { "_id": id, "sequence": sequence(last)? };
-            let reply = update(server, query, doc! { "$set": fields(&next)? }, false).await?;
+            let query = doc! { "_id": id, "sequence": sequence(last)?, "checksum": checksum(last) };
+            let reply = update(server, COLLECTION, query, doc! { "$set": fields(&next)? }, false).await?;
             integer(&reply, "n") == Some(1)
         }
     };
@@ -78,8 +78,8 @@ pub(crate) async fn advance(
 pub(crate) async fn insert(server: &Server, progress: &Progress) -> Result<bool, Failure> {
     let Progress { source, epoch, statistic, .. } = progress;
     let query = doc! { "_id": id(source, *epoch, statistic) };
-    let reply = update(server, query, doc! { "$setOnInsert": fields(progress)? }, true).await?;
-    Ok(reply.get_array("upserted").is_ok_and(|made| !made.is_empty()))
+    let reply = update(server, COLLECTION, query, doc! { "$setOnInsert": fields(progress)? }, true).await?;
+    Ok(is_upserted(&reply))
 }
 
 /// Waits until what was read of the stream's progress cannot be lost by a failover: it may be from an
@@ -87,20 +87,21 @@ pub(crate) async fn insert(server: &Server, progress: &Progress) -> Result<bool,
 /// before it is.
 pub(crate) async fn confirm(server: &Server, batch: &Batch) -> Result<(), Failure> {
     let query = doc! { "_id": id(&batch.source, batch.epoch, batch.statistic()), "sequence": -1 };
-    update(server, query, doc! { "$set": { "sequence": -1 } }, false).await.map(drop)
+    update(server, COLLECTION, query, doc! { "$set": { "sequence": -1 } }, false).await.map(drop)
 }
 
 /// Runs one update and returns the reply, in which a document that is there but not wanted by the query is no
 /// error.
-async fn update(
+pub(crate) async fn update(
     server: &Server,
+    collection: &str,
     query: Document,
     update: Document,
     upsert: bool,
 ) -> Result<Document, Failure> {
     let reply = server
         .run(doc! {
-            "update": COLLECTION,
+            "update": collection,
             "updates": [{ "q": query, "u": update, "upsert": upsert }],
             "writeConcern": server.write_concern(),
         })
@@ -117,6 +118,15 @@ async fn update(
     }
 }
 
+/// Whether an update has made a document.
+pub(crate) fn is_upserted(reply: &Document) -> bool {
+    reply.get_array("upserted").is_ok_and(|made| !made.is_empty())
+}
+
+fn checksum(progress: &Progress) -> String {
+    format!("{:016x}", progress.checksum)
+}
+
 fn sequence(progress: &Progress) -> Result<i64, SinkError> {
     i64::try_from(progress.sequence).map_err(|_| {
         let Progress { statistic, sequence, .. } = progress;
@@ -131,7 +141,7 @@ fn fields(progress: &Progress) -> Result<Document, SinkError> {
         "statistic": &progress.statistic,
         "sequence": sequence(progress)?,
         "position": progress.to.to_json(),
-        "checksum": format!("{:016x}", progress.checksum),
+        "checksum": checksum(progress),
         // For people.
         "updated_at": DateTime::now(),
     })

@@ -9,7 +9,7 @@ use std::{
 
 use async_trait::async_trait;
 use evs_core::{
-    Applied, Batch, Progress, Rows, Sink, SinkError,
+    Applied, Batch, Progress, Rows, Sink, SinkError, Writer,
     sink::{self, judge},
     statistic::Schema,
 };
@@ -24,7 +24,7 @@ use crate::{
     prepare, progress,
     rows::{self, Stream},
     server::Server,
-    url,
+    url, writers,
 };
 
 /// How long [`MongoSinkBuilder::connect`] looks for a server. It may be away.
@@ -127,7 +127,16 @@ impl MongoSink {
     async fn apply_once(&self, batch: &Batch) -> Result<Applied, Failure> {
         let known = self.statistic(&batch.schema).await?;
         rows::check(&known.fields, &batch.rows)?;
-        let last = progress::of_stream(&self.server, &batch.source, batch.epoch, batch.statistic()).await?;
+        let last = progress::of_stream(&self.server, &batch.source, batch.epoch, batch.statistic());
+        let last = match &batch.writer {
+            None => last.await?,
+            Some(writer) => {
+                let claimed = writers::of_source(&self.server, &batch.source);
+                let (last, claimed) = tokio::try_join!(last, claimed)?;
+                writer.check(claimed.as_ref())?;
+                last
+            }
+        };
         if let Some(applied) = judge(last.as_ref(), batch)? {
             progress::confirm(&self.server, batch).await?;
             return Ok(applied);
@@ -224,6 +233,16 @@ impl Sink for MongoSink {
         let Progress { source, statistic, .. } = progress;
         let what = || format!("statistic {statistic}: the progress of source {source} cannot be set");
         self.attempt(what, async { progress::insert(&self.server, progress).await.map(drop) }).await
+    }
+
+    async fn writer(&self, source: &str) -> Result<Option<Writer>, SinkError> {
+        let what = || format!("who writes source {source} cannot be read");
+        self.attempt(what, writers::of_source(&self.server, source)).await
+    }
+
+    async fn claim(&self, writer: &Writer, last: Option<&Writer>) -> Result<bool, SinkError> {
+        let what = || format!("source {} cannot be claimed", writer.source);
+        self.attempt(what, writers::claim(&self.server, writer, last)).await
     }
 
     async fn apply(&self, batch: &Batch) -> Result<Applied, SinkError> {

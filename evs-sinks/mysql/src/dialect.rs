@@ -88,6 +88,11 @@ impl Dialect for MySqlDialect {
         }
     }
 
+    /// MariaDB does not know FOR SHARE.
+    fn share_rows(&self) -> &'static str {
+        " LOCK IN SHARE MODE"
+    }
+
     fn on_conflict(&self, _: &str) -> String {
         " ON DUPLICATE KEY UPDATE ".to_owned()
     }

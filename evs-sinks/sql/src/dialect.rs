@@ -68,6 +68,12 @@ pub trait Dialect: fmt::Debug + Send + Sync + 'static {
         None
     }
 
+    /// What makes a SELECT keep others from changing the row it finds until the transaction ends, also within another
+    /// statement.
+    fn share_rows(&self) -> &'static str {
+        " FOR SHARE"
+    }
+
     /// A query with the parameter source that waits until no other transaction which has made it holds the same
     /// source, and holds it until its own ends. For a store whose locking reads do not find a row that somebody is
     /// about to insert: it is made before a stream begins, and before all streams of a source are read.

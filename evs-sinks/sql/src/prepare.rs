@@ -10,6 +10,7 @@ use crate::{
     names, progress,
     sink::Failure,
     table::{Shape, with_placeholders},
+    writers,
 };
 
 const CATALOGUE: &str = "evs_statistics";
@@ -32,8 +33,10 @@ pub(crate) async fn statistic(
 ) -> Result<(), Failure> {
     names::check(schema, dialect)?;
     let mut missing = Vec::new();
-    if !check(connection, dialect, &progress::shape()).await? {
-        missing.push(progress::shape());
+    for shape in [progress::shape(), writers::shape()] {
+        if !check(connection, dialect, &shape).await? {
+            missing.push(shape);
+        }
     }
     let has_catalogue = check(connection, dialect, &catalogue()).await?;
     if !has_catalogue {
@@ -58,13 +61,13 @@ pub(crate) async fn statistic(
     Ok(())
 }
 
-/// Makes `evs_progress`, or checks it.
-pub(crate) async fn progress(
+/// Makes a table of evs's own, or checks it.
+pub(crate) async fn bookkeeping(
     connection: &mut impl Connection,
     dialect: &dyn Dialect,
+    shape: Shape,
     may_create: bool,
 ) -> Result<(), Failure> {
-    let shape = progress::shape();
     if check(connection, dialect, &shape).await? {
         return Ok(());
     }

@@ -5,13 +5,14 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use evs_core::{Epoch, Frontier, Progress, SinkError, batch::unescape};
+use evs_core::{Epoch, Frontier, Progress, SinkError, Writer, batch::unescape};
 
 use crate::{
     connection::{Connection, StoreError, Value},
     dialect::{ColumnType, Dialect},
     sink::Failure,
     table::{Shape, with_placeholders},
+    writers::is_writer,
 };
 
 const TABLE: &str = "evs_progress";
@@ -41,6 +42,8 @@ pub(crate) struct ProgressTable {
     locked: Arc<str>,
     insert: Arc<str>,
     advance: Arc<str>,
+    follow: Arc<str>,
+    follow_as_writer: Arc<str>,
 }
 
 impl ProgressTable {
@@ -48,6 +51,11 @@ impl ProgressTable {
         const COLUMNS: &str = "epoch, statistic, sequence, position, checksum";
         let lock = dialect.lock_rows();
         let filled = |sql: &str| with_placeholders(sql, dialect);
+        let advance = format!(
+            "UPDATE {TABLE} SET sequence = ?, position = ?, checksum = ?, updated_at = ? \
+             WHERE source = ? AND epoch = ? AND statistic = ? AND sequence = ?"
+        );
+        let follow = format!("{advance} AND checksum = ?");
         Self {
             hold: dialect.hold_source().map(Arc::from),
             // Locked, to wait for the outcome of an attempt that is still under way.
@@ -59,10 +67,9 @@ impl ProgressTable {
                 "INSERT INTO {TABLE} (sequence, position, checksum, updated_at, source, epoch, statistic) \
                  VALUES (?, ?, ?, ?, ?, ?, ?)"
             )),
-            advance: filled(&format!(
-                "UPDATE {TABLE} SET sequence = ?, position = ?, checksum = ?, updated_at = ? \
-                 WHERE source = ? AND epoch = ? AND statistic = ? AND sequence = ?"
-            )),
+            advance: filled(&advance),
+            follow: filled(&follow),
+            follow_as_writer: filled(&format!("{follow} AND {}", is_writer(dialect))),
         }
     }
 
@@ -107,19 +114,32 @@ impl ProgressTable {
         Ok(true)
     }
 
-    /// Moves the stream to `next` if it is at the batch before, as it nearly always is; false says that it is
-    /// somewhere else, or that there is no such stream.
+    /// Moves the stream to `next` if it is at the batch before, which has the checksum `predecessor`, and if `writer`
+    /// has claimed the source, as it nearly always is; false says that something of that is not so, or that there is
+    /// no such stream.
     pub(crate) async fn follow(
         &self,
         connection: &mut impl Connection,
         dialect: &dyn Dialect,
-        next: &Progress,
+        (predecessor, next): (u64, &Progress),
+        writer: Option<&Writer>,
     ) -> Result<bool, Failure> {
         // No stream is at a sequence that the column cannot hold.
         if next.sequence < 2 || i64::try_from(next.sequence).is_err() {
             return Ok(false);
         }
-        Ok(self.update(connection, dialect, next.sequence - 1, next).await? == 1)
+        let mut values = columns(next, dialect)?;
+        values.push(sequence(next.sequence - 1, &next.statistic)?);
+        values.push(checksum(predecessor));
+        let statement = match writer {
+            None => &self.follow,
+            Some(writer) => {
+                values.push(key(&writer.source, dialect));
+                values.push(Value::Text(writer.token_text()));
+                &self.follow_as_writer
+            }
+        };
+        Ok(connection.execute(statement, values).await? == 1)
     }
 
     /// Moves the stream from `last`, which was read in this transaction, to `next`.
@@ -131,7 +151,11 @@ impl ProgressTable {
         next: &Progress,
     ) -> Result<(), Failure> {
         let changed = match last {
-            Some(last) => self.update(connection, dialect, last.sequence, next).await?,
+            Some(last) => {
+                let mut values = columns(next, dialect)?;
+                values.push(sequence(last.sequence, &next.statistic)?);
+                connection.execute(&self.advance, values).await?
+            }
             None => connection.execute(&self.insert, columns(next, dialect)?).await?,
         };
         if changed != 1 {
@@ -140,19 +164,6 @@ impl ProgressTable {
         }
         Ok(())
     }
-
-    /// Moves the stream from the sequence `last` to `next`, and returns how many rows say so.
-    async fn update(
-        &self,
-        connection: &mut impl Connection,
-        dialect: &dyn Dialect,
-        last: u64,
-        next: &Progress,
-    ) -> Result<u64, Failure> {
-        let mut values = columns(next, dialect)?;
-        values.push(sequence(last, &next.statistic)?);
-        Ok(connection.execute(&self.advance, values).await?)
-    }
 }
 
 /// What a stream's row is to hold, in the order of the statements' parameters.
@@ -160,7 +171,7 @@ fn columns(progress: &Progress, dialect: &dyn Dialect) -> Result<Vec<Value>, Fai
     Ok(vec![
         sequence(progress.sequence, &progress.statistic)?,
         Value::Text(progress.to.to_json()),
-        Value::Text(format!("{:016x}", progress.checksum)),
+        checksum(progress.checksum),
         now(),
         key(&progress.source, dialect),
         Value::Text(progress.epoch.to_string()),
@@ -168,8 +179,12 @@ fn columns(progress: &Progress, dialect: &dyn Dialect) -> Result<Vec<Value>, Fai
     ])
 }
 
-fn key(source: &str, dialect: &dyn Dialect) -> Value {
+pub(crate) fn key(source: &str, dialect: &dyn Dialect) -> Value {
     Value::Text(dialect.key_text(source.as_bytes()).into_owned())
+}
+
+fn checksum(checksum: u64) -> Value {
+    Value::Text(format!("{checksum:016x}"))
 }
 
 fn sequence(sequence: u64, statistic: &str) -> Result<Value, Failure> {

@@ -10,7 +10,7 @@ use std::{
 
 use async_trait::async_trait;
 use evs_core::{
-    Applied, Batch, Progress, Rows, Sink, SinkError,
+    Applied, Batch, Progress, Rows, Sink, SinkError, Writer,
     sink::{Limits, judge},
     statistic::Schema,
 };
@@ -23,6 +23,7 @@ use crate::{
     progress::{self, ProgressTable},
     rows::{self, Statements},
     table::{SWEEP_ROWS, Table, sweep, totals},
+    writers::{self, WritersTable},
 };
 
 /// By how many seconds the store's clock may be behind the time that old windows are removed by.
@@ -40,6 +41,7 @@ pub struct SqlSink<C: Connector> {
     /// The statistics whose tables have been checked.
     tables: Mutex<HashMap<String, Arc<Table>>>,
     progress: ProgressTable,
+    writers: WritersTable,
     deadline: Duration,
     may_create: bool,
 }
@@ -71,12 +73,14 @@ impl<C: Connector> SqlSink<C> {
     /// A sink that connects when it is first used.
     pub fn new(connector: C) -> Self {
         let progress = ProgressTable::new(connector.dialect());
+        let writers = WritersTable::new(connector.dialect());
         Self {
             connector,
             writer: Slot::empty(),
             reader: Slot::empty(),
             tables: Mutex::default(),
             progress,
+            writers,
             deadline: Self::DEADLINE,
             may_create: true,
         }
@@ -187,12 +191,14 @@ impl<C: Connector> SqlSink<C> {
         let bytes_max = connection.statement_bytes_max();
         let mut statements = Statements::new(&table, dialect, &batch.rows, bytes_max);
         // First, so that a second attempt waits here for the outcome of the first.
-        let next = Progress::after(batch);
+        let (next, writer) = (Progress::after(batch), batch.writer.as_deref());
         // While the store is at one statement, the next one is made.
-        let (follows, made) = tokio::join!(self.progress.follow(connection, dialect, &next), async {
-            statements.next_statement()
-        });
+        let follow = self.progress.follow(connection, dialect, (batch.predecessor, &next), writer);
+        let (follows, made) = tokio::join!(follow, async { statements.next_statement() });
         if !follows? {
+            if let Some(writer) = writer {
+                self.writers.check(connection, dialect, writer).await?;
+            }
             let last =
                 self.progress.lock(connection, dialect, source, batch.epoch, batch.statistic()).await?;
             if let Some(applied) = judge(last.as_ref(), batch)? {
@@ -218,7 +224,7 @@ impl<C: Connector> SqlSink<C> {
         let mut lease = self.writer.begin(&self.connector).await?;
         let connection = &mut lease.connection;
         let dialect = self.dialect();
-        prepare::progress(connection, dialect, self.may_create).await?;
+        prepare::bookkeeping(connection, dialect, progress::shape(), self.may_create).await?;
         let Progress { source, epoch, statistic, .. } = progress;
         if self.progress.lock(connection, dialect, source, *epoch, statistic).await?.is_none() {
             self.progress.advance(connection, dialect, None, progress).await?;
@@ -239,6 +245,28 @@ impl<C: Connector> SqlSink<C> {
         connection.rollback().await?;
         lease.give_back();
         Ok(found)
+    }
+
+    async fn writer_once(&self, source: &str) -> Result<Option<Writer>, Failure> {
+        let mut lease = self.writer.begin(&self.connector).await?;
+        let connection = &mut lease.connection;
+        let mut found = None;
+        if prepare::check(connection, self.dialect(), &writers::shape()).await? {
+            found = self.writers.of_source(connection, self.dialect(), source).await?;
+        }
+        connection.rollback().await?;
+        lease.give_back();
+        Ok(found)
+    }
+
+    async fn claim_once(&self, writer: &Writer, last: Option<&Writer>) -> Result<bool, Failure> {
+        let mut lease = self.writer.begin(&self.connector).await?;
+        let connection = &mut lease.connection;
+        prepare::bookkeeping(connection, self.dialect(), writers::shape(), self.may_create).await?;
+        let is_writer = self.writers.claim(connection, self.dialect(), writer, last).await?;
+        connection.commit().await?;
+        lease.give_back();
+        Ok(is_writer)
     }
 
     async fn sweep_once(&self, schema: &Schema, before: i64) -> Result<bool, Failure> {
@@ -318,6 +346,16 @@ impl<C: Connector> Sink for SqlSink<C> {
         let Progress { source, statistic, .. } = progress;
         let what = || format!("statistic {statistic}: the progress of source {source} cannot be set");
         self.attempt(what, self.begin_once(progress)).await
+    }
+
+    async fn writer(&self, source: &str) -> Result<Option<Writer>, SinkError> {
+        let what = || format!("who writes source {source} cannot be read");
+        self.attempt(what, self.writer_once(source)).await
+    }
+
+    async fn claim(&self, writer: &Writer, last: Option<&Writer>) -> Result<bool, SinkError> {
+        let what = || format!("source {} cannot be claimed", writer.source);
+        self.attempt(what, self.claim_once(writer, last)).await
     }
 
     async fn apply(&self, batch: &Batch) -> Result<Applied, SinkError> {

@@ -12,6 +12,7 @@ use std::{
 use async_trait::async_trait;
 use evs_core::{
     Batch, Epoch, Frontier, MeasureKind, Rows, Schema, Sink, SinkError,
+    conformance::chained,
     statistic::{KeyColumn, MeasureColumn},
 };
 use proptest::prelude::*;
@@ -120,15 +121,17 @@ fn batch(rows: &[(i64, &[u8], i128)]) -> Batch {
     }
     let frontier = Arc::new(Frontier::default());
     let (schema, epoch) = (Arc::new(simple()), Epoch::from_bytes([7; 16]));
-    Batch {
+    chained(Batch {
         source: "web1".into(),
         epoch,
         schema,
         sequence: 1,
+        predecessor: 0,
         from: frontier.clone(),
         to: frontier,
         rows: encoded,
-    }
+        writer: None,
+    })
 }
 
 #[test]

@@ -39,6 +39,10 @@ impl Dialect for SqliteDialect {
         ""
     }
 
+    fn share_rows(&self) -> &'static str {
+        ""
+    }
+
     fn has_one_writer(&self) -> bool {
         true
     }

@@ -4,7 +4,7 @@ use std::{
 };
 
 use async_trait::async_trait;
-use evs_core::{Applied, Batch, Progress, Rows, Sink, SinkError, sink::Limits, statistic::Schema};
+use evs_core::{Applied, Batch, Progress, Rows, Sink, SinkError, Writer, sink::Limits, statistic::Schema};
 use evs_sql::SqlSink;
 
 use crate::connection::SqliteConnector;
@@ -84,6 +84,14 @@ impl Sink for SqliteSink {
 
     async fn begin(&self, progress: &Progress) -> Result<(), SinkError> {
         self.0.begin(progress).await
+    }
+
+    async fn writer(&self, source: &str) -> Result<Option<Writer>, SinkError> {
+        self.0.writer(source).await
+    }
+
+    async fn claim(&self, writer: &Writer, last: Option<&Writer>) -> Result<bool, SinkError> {
+        self.0.claim(writer, last).await
     }
 
     async fn apply(&self, batch: &Batch) -> Result<Applied, SinkError> {

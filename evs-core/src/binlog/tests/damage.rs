@@ -2,7 +2,7 @@ use std::{error::Error as _, sync::Arc};
 
 use super::{
     super::{
-        Binlog, BinlogError, Damage, State, Writer, reseal,
+        Binlog, BinlogError, Contradiction, Damage, State, Writer, reseal,
         segment::{self, Parsed, SegmentHeader},
     },
     world::{FilesStep, MEDIUM, SMALL, SOURCE, Step, World, open},
@@ -138,6 +138,30 @@ fn a_snapshot_that_no_binlog_can_have_is_damage() {
     }
 }
 
+#[test]
+fn a_batch_that_names_another_one_as_the_one_before_it_is_damage() {
+    let mut world = World::new(MEDIUM);
+    world.step(Step::Commit([Some(1), None])).unwrap();
+    let first = world.binlog.as_ref().unwrap().state().statistics["hits"].checksum;
+    let end = world.binlog.as_ref().unwrap().writer.end as usize;
+    world.step(Step::Commit([Some(1), None])).unwrap();
+    let name = segment::name(1);
+    let mut bytes = world.disk.contents(&name).unwrap();
+    let named = format!("\"predecessor\":{first}");
+    let at = end + bytes[end..].windows(named.len()).position(|text| text == named.as_bytes()).unwrap();
+    let last = &mut bytes[at + named.len() - 1];
+    *last = if *last == b'1' { b'2' } else { b'1' };
+    reseal(1, &mut bytes);
+    let error = open(&disk_of(&[(name, bytes)]), MEDIUM).unwrap_err();
+    let BinlogError::Damaged { source: Damage::Contradiction { source }, .. } = &error else {
+        panic!("{error}")
+    };
+    assert!(
+        matches!(source, Contradiction::Predecessor { sequence: 2, expected, .. } if *expected == first),
+        "{source}"
+    );
+}
+
 /// Makes a segment one of version 1.
 fn downgrade(segment: &mut [u8]) {
     let Parsed::Header(header) = SegmentHeader::parse(segment) else { panic!("no header") };
@@ -148,7 +172,8 @@ fn downgrade(segment: &mut [u8]) {
 #[test]
 fn a_segment_of_version_1_has_no_files() {
     let mut world = World::new(MEDIUM);
-    world.step(Step::Commit([Some(1), None])).unwrap();
+    // Without a batch, which would be another one in version 1.
+    world.step(Step::Commit([Some(0), None])).unwrap();
     let without = world.binlog.as_ref().unwrap().writer.end;
     world.step(Step::CommitFiles([None, None], FilesStep { forgotten: 0, found: 1 })).unwrap();
     let name = segment::name(1);

@@ -234,7 +234,9 @@ impl World {
             let from = known.map_or_else(|| frontier(5), |known| Arc::clone(&known.to));
             let rows = rows(keys, len, self.salt);
             let (source, epoch) = (SOURCE.into(), EPOCH);
-            let sequence = self.certain[STATISTICS[at]].len() as u64 + 1;
+            let before = &self.certain[STATISTICS[at]];
+            let sequence = before.len() as u64 + 1;
+            let predecessor = before.last().map_or(0, Batch::checksum);
             commit.cuts.push(Cut {
                 schema: Arc::clone(&schema),
                 from: Arc::clone(&from),
@@ -243,7 +245,11 @@ impl World {
             });
             if len > 0 {
                 let to = Arc::clone(&to);
-                batches.push((at, Batch { source, epoch, schema, sequence, from, to, rows }));
+                let writer = None;
+                batches.push((
+                    at,
+                    Batch { source, epoch, schema, sequence, predecessor, from, to, rows, writer },
+                ));
             }
         }
         self.pending = Some(Pending { batches, files: files_after });

@@ -8,6 +8,7 @@ use std::{
 use async_trait::async_trait;
 use evs_core::{
     Batch, Epoch, Frontier, Rows, Sink,
+    conformance::chained,
     conformance::{Fixture, Limits, Overflow, Store},
     sink::Fault,
     statistic::{KeyColumn, MeasureColumn, MeasureKind, Schema},
@@ -259,15 +260,17 @@ pub(super) fn batch(epoch: Epoch, schema: &Schema, sequence: u64, rows: &[PlainR
     for (window, keys, values) in rows {
         encoded.push(*window, keys.iter().copied(), values);
     }
-    Batch {
+    chained(Batch {
         source: "web1".into(),
         epoch,
         schema: Arc::new(schema.clone()),
         sequence,
+        predecessor: 0,
         from: Arc::new(Frontier::default()),
         to: Arc::new(Frontier::default()),
         rows: encoded,
-    }
+        writer: None,
+    })
 }
 
 /// The window's start, the keys and the values.

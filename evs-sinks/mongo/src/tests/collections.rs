@@ -137,7 +137,7 @@ async fn a_collection_that_was_dropped_is_not_made_again_in_silence() {
 async fn nothing_is_made_if_that_is_not_wanted() {
     let Some(scratch) = Scratch::new().await else { return };
     let sink = MongoSink::builder(&scratch.url).create(false).connect().await.unwrap();
-    for name in ["evs_progress", "evs_statistics", "ads"] {
+    for name in ["evs_progress", "evs_writers", "evs_statistics", "ads"] {
         let told = refused(sink.prepare(&schema()).await);
         assert!(told.contains(&format!("createCollection({name:?})")), "{told}");
         scratch.database.create_collection(name).await.unwrap();

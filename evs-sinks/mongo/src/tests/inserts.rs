@@ -109,8 +109,9 @@ async fn an_inserted_document_is_the_one_that_an_upsert_makes() {
         for (key, values) in ["c1", "c\\\0", ""].into_iter().zip(values) {
             rows.push(window, [key.as_bytes()], values);
         }
-        let batch = evs_core::Batch { schema: Arc::clone(&schema), rows, ..batch("web1", sequence, &[]) };
-        sink.apply(&batch).await.unwrap();
+        let (schema, source) = (Arc::clone(&schema), "web1".into());
+        let batch = evs_core::Batch { source, schema, rows, ..batch("nobody", sequence, &[]) };
+        sink.apply(&evs_core::conformance::chained(batch)).await.unwrap();
     }
     let mut documents = scratch.documents("ads").await;
     assert_eq!(documents.len(), 6);

@@ -9,7 +9,7 @@ use std::{
 };
 
 use async_trait::async_trait;
-use evs_core::{Applied, Progress, Sink};
+use evs_core::{Applied, Progress, Sink, SinkError};
 use mongodb::bson::{Document, doc};
 use tokio::net::TcpListener;
 
@@ -18,7 +18,7 @@ use super::{
     proxy::{Fate, Judge, Proxy, written},
     schema, totals, unavailable,
 };
-use crate::{MongoSink, progress};
+use crate::{MongoSink, errors::Failure, progress};
 
 /// Loses the answer to the nth write, from 0.
 struct Losing {
@@ -98,7 +98,8 @@ async fn late_requests_of_earlier_attempts_change_nothing() {
     // As the requests of an attempt that found the stream where it was then.
     for (at, last) in [None, Some(Progress::after(&batches[0]))].into_iter().enumerate() {
         let server = super::server(&scratch);
-        progress::advance(&server, last.as_ref(), &batches[at]).await.unwrap();
+        let late = progress::advance(&server, last.as_ref(), &batches[at]).await;
+        assert!(matches!(late, Err(Failure::Sink(SinkError::Ahead { applied: 3, .. }))), "{late:?}");
         super::send_rows(&server, &batches[at]).await;
         assert_eq!(sink.progress("web1").await.unwrap(), [Progress::after(&batches[2])]);
         assert_eq!(totals(&sink).await, [(60, "c1".to_owned(), 3, 15)]);

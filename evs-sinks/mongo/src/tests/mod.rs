@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use evs_core::{
     Batch, Epoch, Frontier, MeasureKind, Rows, Schema, Sink, SinkError,
+    conformance::chained,
     statistic::{KeyColumn, MeasureColumn},
 };
 use mongodb::{
@@ -102,15 +103,17 @@ fn batch(source: &str, sequence: u64, rows: &[Row<'_>]) -> Batch {
         encoded.push(*window, [key.as_bytes()], &[Some(1), Some(*value)]);
     }
     let frontier = Arc::new(Frontier::default());
-    Batch {
+    chained(Batch {
         source: source.into(),
         epoch: Epoch::from_bytes([7; 16]),
         schema: Arc::new(schema()),
         sequence,
+        predecessor: 0,
         from: frontier.clone(),
         to: frontier,
         rows: encoded,
-    }
+        writer: None,
+    })
 }
 
 /// Window, key, hits and revenue of all rows.

@@ -122,13 +122,16 @@ async fn eight_sources_that_add_to_the_same_rows_at_once_lose_nothing() {
     let keys = (0..40).map(|key| format!("c{key}")).collect::<Vec<_>>();
     let mut writers = tokio::task::JoinSet::new();
     for source in 0..SOURCES {
-        let (url, keys) = (scratch.url.clone(), keys.clone());
+        let url = scratch.url.clone();
+        let batches = (1..=BATCHES).map(|sequence| {
+            // New windows with each batch, so that documents are made at the same time.
+            let rows = keys.iter().map(|key| (60 * sequence.cast_signed(), key.as_str(), 7));
+            batch(&format!("web{source}"), sequence, &rows.collect::<Vec<_>>())
+        });
+        let batches = batches.collect::<Vec<_>>();
         writers.spawn(async move {
             let sink = MongoSink::connect(&url).await.unwrap();
-            for sequence in 1..=BATCHES {
-                // New windows with each batch, so that documents are made at the same time.
-                let rows = keys.iter().map(|key| (60 * sequence.cast_signed(), key.as_str(), 7));
-                let batch = batch(&format!("web{source}"), sequence, &rows.collect::<Vec<_>>());
+            for batch in batches {
                 while let Err(error) = sink.apply(&batch).await {
                     assert!(error.is_transient(), "{error:?}");
                 }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use evs_core::{
     Batch, Epoch, Frontier, MeasureKind, Rows, Schema,
+    conformance::chained,
     statistic::{KeyColumn, MeasureColumn},
 };
 use sqlx::{AssertSqlSafe, Connection, MySqlConnection, Row};
@@ -146,15 +147,17 @@ fn batch(sequence: u64, rows: &[(i64, &[u8], i128)]) -> Batch {
     }
     let frontier = Arc::new(Frontier::default());
     let (schema, epoch) = (Arc::new(schema()), Epoch::from_bytes([7; 16]));
-    Batch {
+    chained(Batch {
         source: "web1".into(),
         epoch,
         schema,
         sequence,
+        predecessor: 0,
         from: frontier.clone(),
         to: frontier,
         rows: encoded,
-    }
+        writer: None,
+    })
 }
 
 /// The error with its causes, as a status would show it.

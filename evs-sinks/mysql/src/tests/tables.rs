@@ -123,7 +123,7 @@ async fn what_is_not_to_be_created_is_refused_with_what_would_create_it() {
     let sink = MySqlSink::builder(&database.url(None)).create(false).connect().await.unwrap();
     assert_eq!(sink.progress("web1").await.unwrap(), []);
     let what = sink.prepare(&schema()).await.unwrap_err().to_string();
-    assert!(what.contains("these are missing: evs_progress, evs_statistics, ads; "), "{what}");
+    assert!(what.contains("these are missing: evs_progress, evs_writers, evs_statistics, ads; "), "{what}");
     let (_, statements) = what.split_once("create them with: ").unwrap();
     let mut plain = database.plain().await;
     assert!(texts(&mut plain, "SHOW TABLES").await.is_empty());
@@ -240,9 +240,8 @@ async fn a_statistic_may_have_no_keys_and_no_measures() {
         rows.push(60, keys.iter().copied(), &values);
         for sequence in [1, 2] {
             let schema = schema.clone().into();
-            sink.apply(&evs_core::Batch { schema, rows: rows.clone(), ..batch(sequence, &[]) })
-                .await
-                .unwrap();
+            let batch = evs_core::Batch { schema, rows: rows.clone(), ..batch(sequence, &[]) };
+            sink.apply(&evs_core::conformance::chained(batch)).await.unwrap();
         }
         assert_eq!(sink.totals(&schema, 0..100).await.unwrap().len(), 1);
         let query = format!("SHOW COLUMNS FROM {}", schema.statistic);

@@ -116,7 +116,7 @@ async fn rights_to_the_tables_are_all_that_is_needed() {
     let error = sink.apply(&batch(1, &[(60, b"c1", 5)])).await.unwrap_err();
     assert!(matches!(error, SinkError::Refused { .. }), "{error:?}");
     assert!(in_full(&error).contains("permission denied for table"), "{}", in_full(&error));
-    let grant = "GRANT SELECT, INSERT, UPDATE, DELETE ON ads, evs_progress, evs_statistics TO";
+    let grant = "GRANT SELECT, INSERT, UPDATE, DELETE ON ads, evs_progress, evs_writers, evs_statistics TO";
     run(&mut plain, &format!("{grant} {}", user.name)).await;
     sink.prepare(&schema()).await.unwrap();
     sink.apply(&batch(1, &[(60, b"c1", 5)])).await.unwrap();
@@ -308,6 +308,7 @@ async fn two_writers_of_the_same_rows_lose_nothing() {
         for sequence in 1..=10 {
             let epoch = Epoch::from_bytes([u8::from(is_reversed); 16]);
             let batch = evs_core::Batch { source: source.into(), epoch, ..batch(sequence, &rows) };
+            let batch = evs_core::conformance::chained(batch);
             while let Err(error) = sink.apply(&batch).await {
                 assert!(error.is_transient(), "{error:?}");
             }

@@ -108,7 +108,7 @@ async fn what_is_not_to_be_created_is_refused_with_what_would_create_it() {
     let sink = SqliteSink::open(file.path()).await.unwrap().create(false);
     assert_eq!(sink.progress("web1").await.unwrap(), []);
     let what = sink.prepare(&schema()).await.unwrap_err().to_string();
-    assert!(what.contains("these are missing: evs_progress, evs_statistics, ads; "), "{what}");
+    assert!(what.contains("these are missing: evs_progress, evs_writers, evs_statistics, ads; "), "{what}");
     let (_, statements) = what.split_once("create them with: ").unwrap();
     let mut plain = file.plain().await;
     let tables = "SELECT count(*) FROM sqlite_schema WHERE type = 'table'";

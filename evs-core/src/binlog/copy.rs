@@ -1,0 +1,88 @@
+use std::{collections::BTreeMap, sync::Arc};
+
+use super::{
+    Binlog, BinlogOptions, Commit, Cut, State, StatisticState,
+    error::BinlogError,
+    segment::{self, HEADER_BYTES_MAX, Named, Parsed, SegmentHeader},
+    state::Ledger,
+};
+use crate::{
+    batch::{Epoch, Rows},
+    disk::Disk,
+};
+
+/// The source of the binlog in a directory, as its newest segment has it; `None` if there is no binlog. The last
+/// segment may be one that a crash has left without a header.
+pub(crate) fn source_of(disk: &dyn Disk) -> std::io::Result<Option<String>> {
+    let mut names = disk.list()?;
+    names.retain(|name| matches!(segment::parse_name(name), Named::Segment(_)));
+    names.sort_unstable();
+    for name in names.iter().rev() {
+        let file = disk.open(name)?;
+        let mut bytes = vec![0; file.size()?.min(HEADER_BYTES_MAX as u64) as usize];
+        file.read_exact_at(&mut bytes, 0)?;
+        if let Parsed::Header(SegmentHeader { source, .. }) = SegmentHeader::parse(&bytes) {
+            return Ok(Some(source));
+        }
+    }
+    Ok(None)
+}
+
+impl Binlog {
+    /// Makes a binlog for another source, with an epoch of its own, that stands where this one does: at the same
+    /// positions, with nothing counted. With `undelivered`, the batches that not all sinks have acknowledged
+    /// become its first ones, and each sink begins where it is with them.
+    ///
+    /// All of it is in one segment.
+    pub(crate) fn copy_for(
+        &self,
+        source: &str,
+        disk: &Arc<dyn Disk>,
+        undelivered: bool,
+    ) -> Result<(), BinlogError> {
+        let mut state = State::new(Epoch::random(), source);
+        state.files.clone_from(&self.state.files);
+        state.ledger = Ledger { frontier: Arc::clone(&self.state.ledger.frontier), ..Ledger::default() };
+        let mut begins = BTreeMap::new();
+        for (name, known) in &self.state.statistics {
+            // Those before were removed, since every sink has them.
+            let gone = self.reader.first_sequence(name).map_or(known.sequence, |first| first - 1);
+            let begin = if undelivered { self.state.acknowledged(name).max(gone) } else { known.sequence };
+            begins.insert(name.clone(), begin);
+            let first = if begin < known.sequence { self.reader.batch(name, begin + 1)? } else { None };
+            let (schema, to) = match first {
+                Some(first) => (first.schema, first.from),
+                None => (Arc::clone(&known.schema), Arc::clone(&known.to)),
+            };
+            state.statistics.insert(name.clone(), StatisticState { schema, sequence: 0, to, checksum: 0 });
+        }
+        let options = BinlogOptions { segment_bytes_max: u64::MAX, ..BinlogOptions::default() };
+        let mut copy = Self::create(disk, state, options)?;
+        for (name, begin) in &begins {
+            let last = &self.state.statistics[name];
+            for sequence in begin + 1..=last.sequence {
+                let Some(batch) = self.reader.batch(name, sequence)? else { continue };
+                copy.cut(Cut { schema: batch.schema, from: batch.from, to: batch.to, rows: batch.rows })?;
+            }
+            let (schema, to) = (Arc::clone(&last.schema), Arc::clone(&last.to));
+            let rows = Rows::new(schema.keys.len(), schema.measures.len());
+            copy.cut(Cut { schema, from: Arc::clone(&to), to, rows })?;
+        }
+        // Without batches, sinks begin as those of any new source do.
+        for (sink, marks) in self.state.sinks.iter().filter(|_| undelivered) {
+            for (name, mark) in marks {
+                let applied = mark.acknowledged.saturating_sub(begins.get(name).copied().unwrap_or_default());
+                copy.register_sink(sink, name, applied)?;
+            }
+        }
+        copy.sync()
+    }
+
+    /// Commits one cut, which begins where its statistic stands.
+    fn cut(&mut self, cut: Cut) -> Result<(), BinlogError> {
+        let known = self.state.statistics.get(&cut.schema.statistic);
+        let from = known.map_or(cut.from, |known| Arc::clone(&known.to));
+        let ledger = self.state.ledger.clone();
+        self.commit(&Commit { ledger, cuts: vec![Cut { from, ..cut }], ..Commit::default() })
+    }
+}

@@ -1,0 +1,125 @@
+use std::fmt;
+
+use super::SinkError;
+use crate::{Epoch, clock::unix_now};
+
+/// A process that writes the batches of a source to a sink, as the store remembers the last one.
+///
+/// At each start a pipeline claims its source in every sink, with a random token and a higher fence. So of two
+/// processes that use one source name the one that was there first finds out at its next batch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Writer {
+    /// The source's name.
+    pub source: String,
+    /// How often the source was claimed; higher than that of all writers before it.
+    pub fence: u64,
+    /// A random number of the process's own.
+    pub token: u128,
+    /// The epoch of its state directory.
+    pub epoch: Epoch,
+    /// The name of its host.
+    pub host: String,
+    /// Its process id there.
+    pub process: u32,
+    /// When it claimed the source, in seconds since 1970, by its own clock.
+    pub since: i64,
+}
+
+impl Writer {
+    /// This process, for a state directory of that epoch. Its fence is 0: it has claimed nothing.
+    ///
+    /// # Panics
+    ///
+    /// If the operating system has no randomness to give.
+    pub fn this_process(source: impl Into<String>, epoch: Epoch) -> Self {
+        Self {
+            source: source.into(),
+            fence: 0,
+            token: u128::from_be_bytes(Epoch::random().to_bytes()),
+            epoch,
+            host: rustix::system::uname().nodename().to_string_lossy().into_owned(),
+            process: std::process::id(),
+            since: unix_now(),
+        }
+    }
+
+    /// The token as 32 lower-case hexadecimal digits, the form in which sinks store it.
+    pub fn token_text(&self) -> String {
+        format!("{:032x}", self.token)
+    }
+
+    /// Whether `self` may write, when the store remembers `stored` as the last one that has claimed the source.
+    ///
+    /// For sinks, to be asked while nobody else can claim it.
+    ///
+    /// # Errors
+    ///
+    /// [`SinkError::TakenOver`] if another process came later. [`SinkError::Unclaimed`] if the store remembers
+    /// an earlier one, or none: it has lost the claim.
+    pub fn check(&self, stored: Option<&Self>) -> Result<(), SinkError> {
+        match stored {
+            Some(stored) if stored.token == self.token => Ok(()),
+            Some(stored) if stored.fence >= self.fence => {
+                Err(SinkError::TakenOver { writer: Box::new(stored.clone()) })
+            }
+            _ => Err(SinkError::Unclaimed { source_name: self.source.clone() }),
+        }
+    }
+}
+
+/// For a person who looks for the process.
+impl fmt::Display for Writer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { host, process, epoch, since, .. } = self;
+        write!(f, "process {process} on host {host} at {} (epoch {epoch})", Utc(*since))
+    }
+}
+
+/// Seconds since 1970 as `2026-11-28 20:11:05 UTC`.
+struct Utc(i64);
+
+impl fmt::Display for Utc {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (days, second) = (self.0.div_euclid(86_400), self.0.rem_euclid(86_400));
+        // Years that begin in March, in eras of 400 years; 719,468 days lie between 0000-03-01 and 1970-01-01.
+        // <https://howardhinnant.github.io/date_algorithms.html#civil_from_days>
+        let (era, day) = ((days + 719_468).div_euclid(146_097), (days + 719_468).rem_euclid(146_097));
+        let year = (day - day / 1460 + day / 36_524 - day / 146_096) / 365;
+        let day = day - (365 * year + year / 4 - year / 100);
+        let march_month = (5 * day + 2) / 153;
+        let day = day - (153 * march_month + 2) / 5 + 1;
+        let month = if march_month < 10 { march_month + 3 } else { march_month - 9 };
+        let year = 400 * era + year + i64::from(month <= 2);
+        let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
+        write!(f, "{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02} UTC")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_writer_is_shown_with_host_process_and_time() {
+        let writer = Writer {
+            host: "web2".to_owned(),
+            process: 12,
+            since: 1_795_896_665,
+            ..Writer::this_process("web1", Epoch::from_bytes([7; 16]))
+        };
+        let shown =
+            "process 12 on host web2 at 2026-11-28 20:11:05 UTC (epoch 07070707070707070707070707070707)";
+        assert_eq!(writer.to_string(), shown);
+    }
+
+    #[test]
+    fn only_the_last_one_that_claimed_may_write() {
+        let claimed = |fence| Writer { fence, ..Writer::this_process("web1", Epoch::random()) };
+        let (mine, other) = (claimed(3), claimed);
+        assert!(mine.check(Some(&mine)).is_ok());
+        assert!(matches!(mine.check(Some(&other(4))), Err(SinkError::TakenOver { .. })));
+        assert!(matches!(mine.check(Some(&other(3))), Err(SinkError::TakenOver { .. })));
+        assert!(matches!(mine.check(Some(&other(2))), Err(SinkError::Unclaimed { .. })));
+        assert!(matches!(mine.check(None), Err(SinkError::Unclaimed { .. })));
+    }
+}

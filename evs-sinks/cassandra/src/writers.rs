@@ -1,0 +1,114 @@
+//! `evs_writers`: which process writes each source.
+
+use std::sync::Arc;
+
+use evs_core::{SinkError, Writer};
+
+use crate::{
+    driver::{Session, Value, query},
+    names::qualified,
+    progress::escaped,
+    shape::WRITERS,
+    sink::Failure,
+};
+
+/// The statements on `evs_writers`.
+#[derive(Debug)]
+pub(crate) struct WritersTable {
+    of_source: Arc<str>,
+    insert: Arc<str>,
+    replace: Arc<str>,
+}
+
+impl WritersTable {
+    pub(crate) fn new(keyspace: &str) -> Self {
+        let table = qualified(keyspace, WRITERS);
+        Self {
+            // TOKEN is a function of CQL's.
+            of_source: format!(
+                "SELECT fence, \"token\", epoch, host, process, since FROM {table} WHERE source = ?"
+            )
+            .into(),
+            // Lightweight transactions, one for a start: of two that claim a source at once, one must see the other.
+            insert: format!(
+                "INSERT INTO {table} (fence, \"token\", epoch, host, process, since, source) \
+                 VALUES (?, ?, ?, ?, ?, ?, ?) IF NOT EXISTS"
+            )
+            .into(),
+            replace: format!(
+                "UPDATE {table} SET fence = ?, \"token\" = ?, epoch = ?, host = ?, process = ?, since = ? \
+                 WHERE source = ? IF \"token\" = ?"
+            )
+            .into(),
+        }
+    }
+
+    /// Who has claimed the source last.
+    pub(crate) async fn of_source(
+        &self,
+        session: &dyn Session,
+        source: &str,
+    ) -> Result<Option<Writer>, Failure> {
+        let rows = query(session, &self.of_source, &[escaped(source)]).await?;
+        rows.first().map(|row| read(source, row)).transpose()
+    }
+
+    /// Whether `writer` has the source now.
+    pub(crate) async fn claim(
+        &self,
+        session: &dyn Session,
+        writer: &Writer,
+        last: Option<&Writer>,
+    ) -> Result<bool, Failure> {
+        let mut values = vec![
+            Value::Bigint(fence(writer)?),
+            writer.token_text().as_str().into(),
+            writer.epoch.to_string().as_str().into(),
+            writer.host.as_str().into(),
+            Value::Bigint(writer.process.into()),
+            Value::Timestamp(writer.since.saturating_mul(1000)),
+            escaped(&writer.source),
+        ];
+        let statement = match last {
+            None => &self.insert,
+            Some(last) => {
+                values.push(last.token_text().as_str().into());
+                &self.replace
+            }
+        };
+        query(session, statement, &values).await?;
+        // What it answers differs: whoever was first stands there now.
+        let found = self.of_source(session, &writer.source).await?;
+        Ok(found.is_some_and(|found| found.token == writer.token))
+    }
+}
+
+fn fence(writer: &Writer) -> Result<i64, SinkError> {
+    i64::try_from(writer.fence).map_err(|_| {
+        let Writer { source, fence, .. } = writer;
+        SinkError::refused(format!("source {source}: fence {fence} does not fit into the column"))
+    })
+}
+
+fn read(source: &str, row: &[Value]) -> Result<Writer, Failure> {
+    parse(source, row).ok_or_else(|| {
+        let what = format!(
+            "the row of {WRITERS} for source {source} cannot be read: {row:?}; when no evs runs with this source, it \
+             may be deleted with DELETE ... IF EXISTS"
+        );
+        SinkError::refused(what).into()
+    })
+}
+
+fn parse(source: &str, row: &[Value]) -> Option<Writer> {
+    let [fence, token, epoch, host, process, since] = row else { return None };
+    Some(Writer {
+        source: source.to_owned(),
+        fence: u64::try_from(fence.bigint()?).ok()?,
+        token: u128::from_str_radix(token.text()?, 16).ok()?,
+        epoch: epoch.text()?.parse().ok()?,
+        host: host.text()?.to_owned(),
+        process: u32::try_from(process.bigint()?).ok()?,
+        since: since.timestamp()?.div_euclid(1000),
+    })
+}

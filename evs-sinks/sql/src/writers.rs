@@ -1,0 +1,149 @@
+//! `evs_writers`: which process writes each source.
+
+use std::sync::Arc;
+
+use evs_core::{SinkError, Writer};
+
+use crate::{
+    connection::{Connection, Value},
+    dialect::{ColumnType, Dialect},
+    progress::key,
+    sink::Failure,
+    table::{Shape, with_placeholders},
+};
+
+const TABLE: &str = "evs_writers";
+
+pub(crate) fn shape() -> Shape {
+    let others = [
+        ("fence", ColumnType::Integer),
+        ("token", ColumnType::Text),
+        ("epoch", ColumnType::Text),
+        ("host", ColumnType::Text),
+        ("process", ColumnType::Integer),
+        ("since", ColumnType::Time),
+    ];
+    Shape::new(TABLE, &[("source", ColumnType::Key)], &others)
+}
+
+/// A condition with the parameters source and token: that process has claimed the source last. Nobody else can
+/// claim it until the transaction ends.
+pub(crate) fn is_writer(dialect: &dyn Dialect) -> String {
+    let share = dialect.share_rows();
+    format!("EXISTS (SELECT 1 FROM {TABLE} WHERE source = ? AND token = ?{share})")
+}
+
+/// The statements on `evs_writers`.
+#[derive(Debug)]
+pub(crate) struct WritersTable {
+    locked: Arc<str>,
+    shared: Arc<str>,
+    insert: Arc<str>,
+    replace: Arc<str>,
+}
+
+impl WritersTable {
+    pub(crate) fn new(dialect: &dyn Dialect) -> Self {
+        let filled = |sql: &str| with_placeholders(sql, dialect);
+        let since = dialect.selected("since", ColumnType::Time);
+        let select =
+            format!("SELECT fence, token, epoch, host, process, {since} FROM {TABLE} WHERE source = ?");
+        Self {
+            locked: filled(&format!("{select}{}", dialect.lock_rows())),
+            shared: filled(&format!("{select}{}", dialect.share_rows())),
+            insert: filled(&format!(
+                "INSERT INTO {TABLE} (fence, token, epoch, host, process, since, source) \
+                 VALUES (?, ?, ?, ?, ?, ?, ?)"
+            )),
+            replace: filled(&format!(
+                "UPDATE {TABLE} SET fence = ?, token = ?, epoch = ?, host = ?, process = ?, since = ? \
+                 WHERE source = ? AND token = ?"
+            )),
+        }
+    }
+
+    /// Who has claimed the source last. Waits for a claim that is under way.
+    pub(crate) async fn of_source(
+        &self,
+        connection: &mut impl Connection,
+        dialect: &dyn Dialect,
+        source: &str,
+    ) -> Result<Option<Writer>, Failure> {
+        let rows = connection.query(&self.locked, vec![key(source, dialect)]).await?;
+        rows.first().map(|row| read(source, row)).transpose()
+    }
+
+    /// Compares `writer` with who has claimed its source last. Nobody else can claim it until the transaction ends.
+    pub(crate) async fn check(
+        &self,
+        connection: &mut impl Connection,
+        dialect: &dyn Dialect,
+        writer: &Writer,
+    ) -> Result<(), Failure> {
+        let rows = connection.query(&self.shared, vec![key(&writer.source, dialect)]).await?;
+        let stored = rows.first().map(|row| read(&writer.source, row)).transpose()?;
+        Ok(writer.check(stored.as_ref())?)
+    }
+
+    /// Whether `writer` has the source now. Each statement alone is enough to keep two claims apart: where making a
+    /// table ends the transaction, there is none.
+    pub(crate) async fn claim(
+        &self,
+        connection: &mut impl Connection,
+        dialect: &dyn Dialect,
+        writer: &Writer,
+        last: Option<&Writer>,
+    ) -> Result<bool, Failure> {
+        let found = self.of_source(connection, dialect, &writer.source).await?.map(|found| found.token);
+        if found != last.map(|last| last.token) {
+            return Ok(found == Some(writer.token));
+        }
+        let mut values = vec![
+            Value::Integer(fence(writer)?),
+            Value::Text(writer.token_text()),
+            Value::Text(writer.epoch.to_string()),
+            Value::Text(writer.host.clone()),
+            Value::Integer(writer.process.into()),
+            Value::Time(writer.since),
+            key(&writer.source, dialect),
+        ];
+        let changed = match last {
+            None => connection.execute(&self.insert, values).await?,
+            Some(last) => {
+                values.push(Value::Text(last.token_text()));
+                connection.execute(&self.replace, values).await?
+            }
+        };
+        Ok(changed == 1)
+    }
+}
+
+fn fence(writer: &Writer) -> Result<i64, SinkError> {
+    i64::try_from(writer.fence).map_err(|_| {
+        let Writer { source, fence, .. } = writer;
+        SinkError::refused(format!("source {source}: fence {fence} does not fit into the column"))
+    })
+}
+
+fn read(source: &str, row: &[Value]) -> Result<Writer, Failure> {
+    parse(source, row).ok_or_else(|| {
+        let what = format!(
+            "the row of {TABLE} for source {source} cannot be read: {row:?}; when no evs runs with this source, it \
+             may be deleted"
+        );
+        SinkError::refused(what).into()
+    })
+}
+
+fn parse(source: &str, row: &[Value]) -> Option<Writer> {
+    let [fence, token, epoch, host, process, since] = row else { return None };
+    Some(Writer {
+        source: source.to_owned(),
+        fence: u64::try_from(fence.integer()?).ok()?,
+        token: u128::from_str_radix(token.text()?, 16).ok()?,
+        epoch: epoch.text()?.parse().ok()?,
+        host: host.text()?.to_owned(),
+        process: u32::try_from(process.integer()?).ok()?,
+        since: since.integer()?,
+    })
+}
