@@ -59,9 +59,54 @@ pub(crate) struct Arguments {
     /// Believe the clock at once, although it is far ahead of where it was at the last run
     #[arg(long)]
     pub(crate) trust_clock: bool,
+    /// When a sink has counts of the source that this state directory has not made: stop, or, with an empty one, go on
+    /// where the sinks stand, or count again from the start of the log
+    #[arg(long, value_name = "WHAT", value_enum, default_value = "stop")]
+    pub(crate) on_lost_state: OnLostState,
+    /// Begin where this copy of another source's state directory stands; for a cloned machine, with a --source and a
+    /// --state of its own
+    #[arg(long, value_name = "DIR", requires = "undelivered")]
+    pub(crate) cloned_from: Option<PathBuf>,
+    /// Batches in that copy that a sink lacks: deliver them, if this machine has cut them, or leave them to the original
+    #[arg(long, value_name = "WHAT", value_enum, requires = "cloned_from")]
+    pub(crate) undelivered: Option<Undelivered>,
     /// Go through everything there is, deliver it, and exit
     #[arg(long)]
     pub(crate) once: bool,
+}
+
+/// What to do when a sink has counts of the source that this state directory has not made.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum OnLostState {
+    Stop,
+    Adopt,
+    StartOver,
+}
+
+impl From<OnLostState> for evs::LostState {
+    fn from(on_lost_state: OnLostState) -> Self {
+        match on_lost_state {
+            OnLostState::Stop => Self::Refuse,
+            OnLostState::Adopt => Self::Adopt,
+            OnLostState::StartOver => Self::StartOver,
+        }
+    }
+}
+
+/// What becomes of the batches in a copied state directory that a sink lacks.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum Undelivered {
+    Deliver,
+    Leave,
+}
+
+impl From<Undelivered> for evs::Undelivered {
+    fn from(undelivered: Undelivered) -> Self {
+        match undelivered {
+            Undelivered::Deliver => Self::Deliver,
+            Undelivered::Leave => Self::Leave,
+        }
+    }
 }
 
 /// Where a new source begins.

@@ -140,9 +140,13 @@ async fn build(
         .on_changed(arguments.on_changed.into())
         .on_unreadable(arguments.on_unreadable.into())
         .reject_ahead(arguments.reject_ahead)
-        .trust_clock(arguments.trust_clock);
+        .trust_clock(arguments.trust_clock)
+        .on_lost_state(arguments.on_lost_state.into());
     if let Some(olddir) = &arguments.olddir {
         builder = builder.olddir(olddir);
+    }
+    if let (Some(copy), Some(undelivered)) = (&arguments.cloned_from, arguments.undelivered) {
+        builder = builder.cloned_from(copy, undelivered.into());
     }
     if let Some(lines) = arguments.lines_per_second {
         builder = builder.lines_per_second_max(lines);
