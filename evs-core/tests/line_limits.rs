@@ -126,14 +126,14 @@ async fn a_measure_holds_lines_to_its_range() {
 
 #[tokio::test]
 async fn a_range_can_be_wider_than_what_is_safe_for_a_store() {
-    let narrow = MemorySink::new().limited(Limits::default().sums(-1000..=1000));
+    let narrow = || MemorySink::new().limited(Limits::default().sums(-1000..=1000));
     let statistic = sales().measure(sum(arg("v")).named("wide").within(0..=i64::MAX));
     let place = Place::with(&[line(TIME, "c=a&v=1")]);
-    let summary = Place::count(place.pipeline(statistic).sink("memory", narrow.clone())).await.unwrap();
+    let summary = Place::count(place.pipeline(statistic).sink("memory", narrow())).await.unwrap();
     assert_eq!(summary.rejected, 1, "the other measure of the same field keeps its own");
     let statistic = Statistic::named("sales").measure(count()).measure(sum(arg("v")).within(0..=i64::MAX));
     let place = Place::with(&[line(TIME, "c=a&v=9223372036854775807")]);
-    let summary = Place::count(place.pipeline(statistic.clone()).sink("memory", narrow)).await.unwrap();
+    let summary = Place::count(place.pipeline(statistic.clone()).sink("memory", narrow())).await.unwrap();
     assert_eq!((summary.rejected, summary.is_complete), (0, true));
 }
 

@@ -59,14 +59,18 @@ impl Pipeline {
     async fn refuse_foreign(&self, epoch: Epoch, predecessors: &[Epoch]) -> Result<(), Error> {
         for (name, sink) in &self.config.sinks {
             let Ok(progress) = ask(name, sink.progress(&self.config.source)).await? else { continue };
-            let Some(foreign) = foreign(&progress, epoch, predecessors) else { continue };
             let writer = ask(name, sink.writer(&self.config.source)).await?.unwrap_or_default();
+            let is_foreign = |epoch_of: Epoch| epoch_of != epoch && !predecessors.contains(&epoch_of);
+            // One that has claimed the source and not counted anything yet may live all the same.
+            let claimed = writer.as_ref().map(|writer| writer.epoch).filter(|epoch| is_foreign(*epoch));
+            let counted = foreign(&progress, epoch, predecessors);
+            let Some(found) = counted.map(|progress| progress.epoch).or(claimed) else { continue };
             return Err(Error::ForeignState {
                 name: self.config.source.clone(),
                 sink: name.to_string(),
-                found: foreign.epoch,
+                found,
                 epoch,
-                position: Some(Box::new(foreign.to.clone())),
+                position: counted.map(|progress| Box::new(progress.to.clone())),
                 writer: writer.map(Box::new),
             });
         }
