@@ -3,6 +3,8 @@
 // Each user is a program of its own and takes a part of this.
 #![allow(dead_code)]
 
+pub(crate) mod hostile;
+
 use std::collections::BTreeSet;
 
 use evs::prelude::*;

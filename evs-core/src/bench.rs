@@ -3,11 +3,50 @@
 use crate::{
     aggregate::{Plan, TableRows, Worker, merge},
     batch::Rows,
-    format::{FormatError, LogFormat},
+    format::{BlockParser, Columns, FormatError, LineLimits, LogFormat},
     statistic::{MeasureKind, Statistic},
 };
 
 pub use crate::format::agreement::assert_agreement;
+
+/// Parses blocks of lines into columns, as a worker of a pipeline does before it aggregates them.
+#[derive(Debug)]
+pub struct Parsing {
+    parser: BlockParser,
+    columns: Columns,
+}
+
+impl Parsing {
+    /// For these fields of lines of that format.
+    ///
+    /// # Errors
+    ///
+    /// If the format has not the fields.
+    pub fn new(format: &LogFormat, fields: &[&str]) -> Result<Self, FormatError> {
+        let parser = BlockParser::new(format.parser(fields)?, Vec::new(), LineLimits::default());
+        Ok(Self { parser, columns: Columns::new(fields.len(), 0) })
+    }
+
+    /// As [`new`](Self::new), with all lines read by the reference.
+    ///
+    /// # Errors
+    ///
+    /// If the format has not the fields.
+    pub fn plain(format: &LogFormat, fields: &[&str]) -> Result<Self, FormatError> {
+        let parser = BlockParser::plain(format.parser(fields)?, Vec::new(), LineLimits::default());
+        Ok(Self { parser, columns: Columns::new(fields.len(), 0) })
+    }
+
+    /// Reads whole lines: how many were good.
+    pub fn lines(&mut self, block: &[u8]) -> usize {
+        let mut good = 0;
+        self.parser.begin(block);
+        while self.parser.read(block, &mut self.columns) {
+            good += self.columns.len();
+        }
+        good
+    }
+}
 
 /// Parses and aggregates blocks of lines, as a worker of a pipeline does.
 #[derive(Debug)]

@@ -288,6 +288,11 @@ impl Statistic {
 
     /// The length of a window of event time: whole seconds, 1 s or more. Windows are aligned to
     /// 1970-01-01T00:00:00Z.
+    ///
+    /// So a window of 86 400 s is a day of UTC. There are no windows of a named time zone's days, of which one in spring
+    /// has 23 hours and one in autumn 25. Windows of 15 minutes add up to the days of any zone in use: whoever reads them
+    /// groups them by `window_start` in that zone. The offset that a line's own time has decides what window it is in, also
+    /// in the hour that is repeated when clocks are set back.
     #[must_use]
     pub fn window(mut self, length: Duration) -> Self {
         self.window = length;

@@ -307,4 +307,96 @@ mod tests {
             [&b""[..], b"\0", b"\0\0", b"a", b"a\0", &[0; 16], &[0; 17]].map(|text| dictionary.id(text));
         assert_eq!(ids, [0, 1, 2, 3, 4, 5, 6]);
     }
+
+    /// How many entries one lookup may have to look at.
+    fn longest_run(dictionary: &Dictionary) -> usize {
+        let twice = dictionary.entries.iter().chain(&dictionary.entries);
+        let lengths = twice.scan(0, |length, entry| {
+            *length = if entry.number == 0 { 0 } else { *length + 1 };
+            Some(*length)
+        });
+        lengths.max().unwrap()
+    }
+
+    fn filled(keys: HashKeys, texts: &[Vec<u8>]) -> Dictionary {
+        let mut dictionary = Dictionary { keys, ..Dictionary::new(1 << 20) };
+        for text in texts {
+            dictionary.id(text);
+        }
+        assert_eq!(dictionary.len(), texts.len());
+        dictionary
+    }
+
+    /// The same in every run: other numbers for each `seed`.
+    fn numbers(seed: u64) -> [u64; 4] {
+        [1, 2, 3, 4].map(|at| xxhash_rust::xxh3::xxh3_64(&(seed * 4 + at).to_le_bytes()))
+    }
+
+    /// Runs of that length come about by chance where half of all entries are in use.
+    const RUN_MAX: usize = 200;
+
+    #[test]
+    fn texts_that_collide_for_who_knows_the_numbers_do_not_under_others() {
+        let known = numbers(0);
+        let with = |word: u64, count: u64, behind: &str| -> Vec<Vec<u8>> {
+            let text = |at: u64| [&word.to_le_bytes()[..], &at.to_le_bytes(), behind.as_bytes()].concat();
+            (0..count).map(text).collect()
+        };
+        for texts in [
+            // One factor of the product is zero, so whatever the other one is, all have the same hash.
+            with(known[0], 4000, ""),
+            with(known[2], 4000, " and sixteen bytes more"),
+        ] {
+            assert!(longest_run(&filled(HashKeys::known(known), &texts)) >= texts.len());
+            for seed in 1..50 {
+                let run = longest_run(&filled(HashKeys::known(numbers(seed)), &texts));
+                assert!(run < RUN_MAX, "{run} with the numbers of {seed}");
+            }
+            let run = longest_run(&filled(HashKeys::random(), &texts));
+            assert!(run < RUN_MAX, "{run}");
+        }
+    }
+
+    #[test]
+    fn texts_that_are_nearly_the_same_do_not_collide_under_any_numbers() {
+        // What is all that a stranger can do: choose how texts differ.
+        type Text = fn(u64) -> Vec<u8>;
+        let ways: [(&str, Text); 9] = [
+            ("the first bytes count", |at| [&at.to_le_bytes()[..], &[0; 8]].concat()),
+            ("the last bytes count", |at| [&[0; 8], &at.to_be_bytes()[..]].concat()),
+            ("the highest bits count", |at| {
+                (at << 52).to_le_bytes().repeat(2)[..8 + (at >> 12) as usize % 8].to_vec()
+            }),
+            ("both words are the same", |at| at.to_le_bytes().repeat(2)),
+            ("both words are each other's complement", |at| [at.to_le_bytes(), (!at).to_le_bytes()].concat()),
+            ("one bit or two of 64 bytes", |at| {
+                let mut text = vec![b'a'; 64];
+                text[(at % 64) as usize] ^= 1 << (at / 64 % 8);
+                text[(at / 512 % 64) as usize] ^= 0x80;
+                text
+            }),
+            ("halves of 32 bytes", |at| [at % 64, at / 64, at / 64, at % 64].map(u64::to_le_bytes).concat()),
+            ("decimal numbers", |at| at.to_string().into_bytes()),
+            ("a long text and a number", |at| format!("{}{at}", "/a".repeat(40)).into_bytes()),
+        ];
+        for (way, text) in ways {
+            let texts: std::collections::BTreeSet<_> = (0..4000).map(text).collect();
+            let texts: Vec<_> = texts.into_iter().collect();
+            for seed in 0..30 {
+                let run = longest_run(&filled(HashKeys::known(numbers(seed)), &texts));
+                assert!(run < RUN_MAX, "{way}: {run} with the numbers of {seed}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_dictionary_that_is_begun_anew_has_other_numbers() {
+        let mut dictionary = Dictionary::new(10);
+        let mut drawn = std::collections::BTreeSet::new();
+        for _ in 0..100 {
+            drawn.insert(format!("{:?}", dictionary.keys));
+            dictionary.begin_anew();
+        }
+        assert_eq!(drawn.len(), 100);
+    }
 }

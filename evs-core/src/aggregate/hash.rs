@@ -3,8 +3,12 @@
 //! Keys come from strangers, who must not be able to choose collisions: the hash of a text or a pair depends on
 //! numbers that are drawn at random for each table. It is the folded multiplication of wyhash and foldhash: the
 //! two halves of a 128-bit product, of which one factor or both are unknown to whoever chose the text.
+//!
+//! Whoever knew the numbers could choose any amount of collisions, so they stay inside: no hash is stored or printed, ids
+//! follow the order in which texts were first seen, and rows leave in the order of their keys. A table that is begun anew
+//! draws new numbers.
 
-use ahash::RandomState;
+use std::hash::{BuildHasher, RandomState};
 
 /// A table with more entries than that is not in the nearer caches.
 pub(super) const LARGE_ENTRIES: usize = if cfg!(test) { 16 } else { 1 << 14 };
@@ -21,9 +25,15 @@ pub(super) fn touch(loads: impl Iterator<Item: Into<u64>>) {
 pub(super) struct HashKeys([u64; 4]);
 
 impl HashKeys {
+    /// By SipHash, with keys from the operating system: one set of numbers tells nothing about another.
     pub(super) fn random() -> Self {
         let state = RandomState::new();
         Self([1_u64, 2, 3, 4].map(|at| state.hash_one(at)))
+    }
+
+    #[cfg(test)]
+    pub(super) fn known(numbers: [u64; 4]) -> Self {
+        Self(numbers)
     }
 
     /// The hash of two words.
@@ -142,5 +152,43 @@ impl PairIndex {
             }
             self.entries[at] = entry;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{collections::BTreeSet, process::Command};
+
+    use super::*;
+
+    #[test]
+    fn every_table_draws_numbers_of_its_own_and_anew_when_it_is_cleared() {
+        let mut drawn: Vec<_> = (0..500).flat_map(|_| HashKeys::random().0).collect();
+        let mut index = PairIndex::new();
+        for _ in 0..500 {
+            drawn.extend(index.keys.0);
+            index.clear(0);
+        }
+        assert_eq!(drawn.iter().collect::<BTreeSet<_>>().len(), drawn.len());
+    }
+
+    /// Asks this program itself, in the place of another service that was built of the same source.
+    #[test]
+    fn every_process_draws_other_numbers() {
+        const ASKED: &str = "EVS_TEST_PRINTS_HASH_KEYS";
+        if std::env::var_os(ASKED).is_some() {
+            println!("drawn {:?}", HashKeys::random().0);
+            return;
+        }
+        let name =
+            format!("{}::every_process_draws_other_numbers", module_path!().split_once("::").unwrap().1);
+        let ask = || {
+            let mut process = Command::new(std::env::current_exe().unwrap());
+            let output = process.args([&name, "--exact", "--nocapture"]).env(ASKED, "1").output().unwrap();
+            let output = String::from_utf8(output.stdout).unwrap();
+            output.lines().find_map(|line| line.split_once("drawn ")).unwrap().1.to_owned()
+        };
+        let (one, other) = (ask(), ask());
+        assert!(one != other, "{one}");
     }
 }

@@ -7,9 +7,11 @@ use memchr::{memchr, memchr2};
 
 use super::{
     LineParser, Source,
+    class::Class,
     columns::{Columns, Number, Rejected, Span},
     compile::Escape,
-    derive::{Derivation, argument},
+    derive::{Derivation, Text, argument},
+    escape::undo_default,
     fields::Part,
     index::{Index, Newline},
     layout::{Candidates, Layout, Place},
@@ -49,8 +51,8 @@ struct Fast {
     index: Index,
     /// Whether the index is of the block that is being read.
     is_indexed: bool,
-    /// The fields that are logged values: their places, and whether they are arguments of a query.
-    values: Vec<(usize, Place, bool)>,
+    /// The fields that are logged values.
+    values: Vec<Logged>,
     derivations: Vec<Derivation>,
     // Used again for every block of lines:
     /// The undamaged lines with the right numbers of marks and quotes.
@@ -58,8 +60,21 @@ struct Fast {
     /// Their marks, if they do not follow each other in the index.
     marks: Vec<u32>,
     sure: Vec<bool>,
+    /// Which of these lines have a backslash in what is asked for; empty if none has.
+    escaped: Vec<bool>,
     /// The lines that the reference has to read.
     others: Vec<u32>,
+}
+
+/// A field that is a logged value.
+#[derive(Clone, Debug)]
+struct Logged {
+    field: usize,
+    place: Place,
+    /// Whether it is an argument of a query.
+    is_arg: bool,
+    /// Whether it is a number, in which the format allows no backslash. What is not asked for has been checked.
+    is_number: bool,
 }
 
 impl BlockParser {
@@ -91,7 +106,8 @@ impl BlockParser {
     pub(crate) fn begin(&mut self, block: &[u8]) {
         self.at = 0;
         if let Some(fast) = &mut self.fast {
-            fast.is_indexed = block.len() <= BLOCK_BYTES_MAX;
+            // A byte may be aside four times: as part of a logged value, of a request, of its path, and of an argument.
+            fast.is_indexed = block.len() <= BLOCK_BYTES_MAX / 4;
             if fast.is_indexed {
                 fast.index.read(block, fast.layout.delimiters);
             }
@@ -222,10 +238,15 @@ impl Fast {
         for (at, field) in fields.iter().enumerate() {
             if let Some(slot) = field.direct.first() {
                 let step = step_of(*slot)?;
-                values.push((at, layout.values[step], matches!(field.part, Some(Part::Arg(_)))));
+                values.push(Logged {
+                    field: at,
+                    place: layout.values[step],
+                    is_arg: matches!(field.part, Some(Part::Arg(_))),
+                    is_number: steps.steps[step].class == Class::Number,
+                });
                 continue;
             }
-            let origin = *field.origins.first()?;
+            let (origin, _) = *field.origins.first()?;
             let derivation = origins.iter().position(|other| *other == origin).or_else(|| {
                 let (slot, kind) = reference.plan.origin_of(origin);
                 derivations.push(Derivation::new(layout.values[step_of(slot)?], kind));
@@ -243,6 +264,7 @@ impl Fast {
             lines: Vec::new(),
             marks: Vec::new(),
             sure: Vec::new(),
+            escaped: Vec::new(),
             others: Vec::new(),
         })
     }
@@ -287,21 +309,32 @@ impl Fast {
             _ => Candidates { block, marks: &self.marks, stride: width + 1, len },
         };
         self.layout.check(lines, &mut columns.seconds, &mut self.sure);
-        doubt_escapes(&self.index, &self.layout, lines, &self.values, &self.derivations, &mut self.sure);
-        for (field, place, is_arg) in &self.values {
+        find_escapes(
+            (&self.index, &self.layout),
+            lines,
+            &self.values,
+            &self.derivations,
+            &mut self.sure,
+            &mut self.escaped,
+        );
+        for Logged { field, place, is_arg, .. } in &self.values {
             let span = |line| {
                 let (start, end) = lines.place(*place, line);
                 Span::in_block(start, end)
             };
             columns.fields[*field].extend((0..lines.len).map(span));
-            for line in (0..lines.len).filter(|line| *is_arg && self.sure[*line]) {
-                let (start, end) = lines.place(*place, line);
-                let made = argument(&block[start..end], 0..end - start, start, columns);
-                columns.fields[*field][line] = made;
+            if *is_arg || !self.escaped.is_empty() {
+                let sure = (0..lines.len).filter(|line| self.sure[*line]);
+                for line in sure.filter(|line| *is_arg || self.escaped[*line]) {
+                    let text = &block[span_of(lines.place(*place, line))];
+                    let is_escaped = self.escaped.get(line) == Some(&true);
+                    let made = logged(text, lines.at(place.start, line), is_escaped, *is_arg, columns);
+                    columns.fields[*field][line] = made;
+                }
             }
         }
         for derivation in &mut self.derivations {
-            derivation.fill(lines, &self.sure, columns);
+            derivation.fill(lines, &self.sure, &self.escaped, columns);
         }
     }
 
@@ -362,35 +395,64 @@ impl Fast {
     }
 }
 
-/// Doubts the lines that have a backslash where it matters: in a value that is asked for, whose escapes are to be
-/// undone, or anywhere at all where it could stand before a quote.
-fn doubt_escapes(
-    index: &Index,
-    layout: &Layout,
+/// Finds the lines that have a backslash where it matters: in a value that is asked for, whose escapes are to be
+/// undone. In a number it makes the line doubtful; so it does anywhere at all where it could stand before a quote.
+fn find_escapes(
+    (index, layout): (&Index, &Layout),
     lines: Candidates<'_>,
-    values: &[(usize, Place, bool)],
+    values: &[Logged],
     derivations: &[Derivation],
     sure: &mut [bool],
+    escaped: &mut Vec<bool>,
 ) {
-    if lines.len == 0 {
-        return;
-    }
-    let starts = |line: usize| lines.line(line)[0].wrapping_add(1);
-    let end = lines.line(lines.len - 1)[layout.marks as usize];
-    let from = index.backslashes().partition_point(|at| *at < starts(0));
-    for at in index.backslashes()[from..].iter().take_while(|at| **at < end) {
-        // The backslash may also be in a line between two candidates: then no place of either holds it.
-        let (mut line, mut behind) = (0, lines.len);
-        while behind - line > 1 {
-            let middle = line.midpoint(behind);
-            if starts(middle) <= *at { line = middle } else { behind = middle }
+    escaped.clear();
+    let mut hint = 0;
+    for line in 0..lines.len {
+        let marks = lines.line(line);
+        let (start, end) = (marks[0].wrapping_add(1), marks[layout.marks as usize]);
+        match index.next_backslash(start, &mut hint) {
+            None => break,
+            Some(at) if at >= end => continue,
+            Some(_) => {}
         }
-        let asked = values.iter().map(|(_, place, _)| place);
-        let mut asked = asked.chain(derivations.iter().map(|derivation| &derivation.place));
-        let holds = |place: &Place| {
-            let (start, end) = place.of(lines.line(line));
-            (start..end).contains(&(*at as usize))
+        let has_any = |place: &Place| {
+            let (start, end) = place.of(marks);
+            index.next_backslash(start as u32, &mut hint.clone()).is_some_and(|at| (at as usize) < end)
         };
-        sure[line] &= layout.escape == Escape::Default && !asked.any(holds);
+        let are_plain = layout.escape == Escape::Default;
+        if !are_plain || values.iter().any(|value| value.is_number && has_any(&value.place)) {
+            sure[line] = false;
+            continue;
+        }
+        let places = values.iter().map(|value| &value.place);
+        let mut places = places.chain(derivations.iter().map(|derivation| &derivation.place));
+        if places.any(has_any) {
+            escaped.resize(lines.len, false);
+            escaped[line] = true;
+        }
     }
+}
+
+fn span_of((start, end): (usize, usize)) -> std::ops::Range<usize> {
+    start..end
+}
+
+/// A logged value that stands at `start`, with whatever is to be undone.
+#[cold]
+fn logged(text: &[u8], start: usize, is_escaped: bool, is_arg: bool, columns: &mut Columns) -> Span {
+    if !is_escaped || memchr(b'\\', text).is_none() {
+        let whole = 0..text.len();
+        return if is_arg {
+            argument(text, whole, Text::InBlock(start), columns)
+        } else {
+            Span::in_block(start, start + text.len())
+        };
+    }
+    if !is_arg {
+        return columns.put_aside(|aside| undo_default(text, aside));
+    }
+    let mut unescaped = Vec::new();
+    undo_default(text, &mut unescaped);
+    let place = columns.put_aside(|aside| aside.extend_from_slice(&unescaped));
+    argument(&unescaped, 0..unescaped.len(), Text::Aside(place), columns)
 }

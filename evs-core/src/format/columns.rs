@@ -34,6 +34,12 @@ impl Span {
     pub(super) fn in_block(start: usize, end: usize) -> Self {
         Self { start: start as u32, end: end as u32 }
     }
+
+    /// The span of a part of its bytes.
+    #[inline]
+    pub(super) fn part(self, range: std::ops::Range<usize>) -> Self {
+        Self { start: self.start + range.start as u32, end: self.start + range.end as u32 }
+    }
 }
 
 /// One number of each line. An absent one has the value 0.

@@ -7,7 +7,7 @@ use nom::{
     sequence::{delimited, preceded},
 };
 
-use super::{class::Class, error::FormatError, time::Shape};
+use super::{class::Class, error::FormatError, needle::Needle, time::Shape};
 
 /// What nginx does to bytes of a value that could be taken for something else.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,6 +49,8 @@ pub(super) struct Step {
     pub(super) no_colon: bool,
     /// How many of the following steps tell whether this one's value ends at an occurrence of `until`.
     pub(super) lookahead: usize,
+    /// `until`, and the time behind it that the first of these may be.
+    pub(super) needle: Needle,
 }
 
 /// Text that the format has between variables.
@@ -143,10 +145,16 @@ pub(super) fn compile(format: &str) -> Result<Steps, FormatError> {
             until: Literal::new(until.as_bytes()),
             no_colon: *name == "remote_user",
             lookahead: 0,
+            needle: Needle::default(),
         });
     }
     for index in 0..steps.len() {
         steps[index].lookahead = lookahead(&steps[index + 1..]);
+        let time = match steps.get(index + 1).map(|step| step.class) {
+            Some(Class::Time(shape)) => Some(shape),
+            _ => None,
+        };
+        steps[index].needle = Needle::new(steps[index].until.as_bytes(), time);
     }
     let time = best_time(&steps).ok_or(FormatError::NoTime)?;
     Ok(Steps { prefix, steps, escape, time })

@@ -3,22 +3,27 @@
 
 use std::ops::Range;
 
+use memchr::memchr;
+
 use super::{
+    args::{ArgNames, NOT_FOUND},
     columns::{Columns, Span},
+    escape::undo_default,
     fields::{Kind, Part},
     index::{RequestMasks, request_masks},
     layout::{Candidates, Place},
     request::{self, Parts},
+    work,
 };
 
 /// How far into a request its target may reach to be cut by masks.
 const MASKED_BYTES_MAX: usize = 128;
 
+/// How many names may be compared with each argument: looking for one among more is as quick.
+const FEW: usize = 4;
+
 /// What finds the masks of 64 bytes.
 type Masks = fn(&[u8; 64]) -> RequestMasks<u64>;
-
-/// Stands for an argument that is not there.
-const NOT_FOUND: (usize, usize) = (usize::MAX, 0);
 
 /// A logged value, and what is derived from it.
 #[derive(Clone, Debug)]
@@ -27,35 +32,40 @@ pub(super) struct Derivation {
     kind: Kind,
     /// The fields that are parts of it.
     parts: Vec<(usize, Part)>,
-    /// The fields that are arguments in it.
-    args: Vec<(usize, ArgName)>,
+    /// The fields that are arguments in it, with the numbers of these.
+    args: Vec<(usize, usize)>,
+    names: ArgNames,
+    /// The names once more, if they are few and short: most often they are, and then are compared at once.
+    few: Vec<ArgName>,
     masks: Masks,
     // Used again for every line:
     found: Vec<(usize, usize)>,
+    unescaped: Vec<u8>,
 }
 
 /// The name of an argument, and how it is compared with eight bytes at once.
 #[derive(Clone, Debug)]
 struct ArgName {
-    name: Box<[u8]>,
-    /// The name and the `=`, and which bits of them count: not the one that tells small letters from capitals. None do
-    /// if the name is too long for that.
+    len: usize,
+    /// The name and the `=`, and which bits of them count: not the one that tells small letters from capitals.
     word: u64,
     mask: u64,
 }
 
 impl ArgName {
-    fn new(name: &[u8]) -> Self {
+    /// `None` if the name is too long for that.
+    fn new(name: &[u8]) -> Option<Self> {
         let (mut word, mut mask) = ([0; 8], [0; 8]);
         let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
-        if name.len() < 8 && name.iter().all(is_plain) {
-            for (at, byte) in name.iter().chain(b"=").enumerate() {
-                word[at] = *byte;
-                mask[at] = if byte.is_ascii_alphabetic() { !0x20 } else { u8::MAX };
-            }
+        if name.len() >= 8 || !name.iter().all(is_plain) {
+            return None;
+        }
+        for (at, byte) in name.iter().chain(b"=").enumerate() {
+            word[at] = *byte;
+            mask[at] = if byte.is_ascii_alphabetic() { !0x20 } else { u8::MAX };
         }
         let [word, mask] = [word, mask].map(u64::from_le_bytes);
-        Self { name: name.into(), word, mask }
+        Some(Self { len: name.len(), word, mask })
     }
 
     #[inline]
@@ -66,22 +76,46 @@ impl ArgName {
 
 impl Derivation {
     pub(super) fn new(place: Place, kind: Kind) -> Self {
-        Self { place, kind, parts: Vec::new(), args: Vec::new(), masks: request_masks(), found: Vec::new() }
+        Self {
+            place,
+            kind,
+            parts: Vec::new(),
+            args: Vec::new(),
+            names: ArgNames::default(),
+            few: Vec::new(),
+            masks: request_masks(),
+            found: Vec::new(),
+            unescaped: Vec::new(),
+        }
     }
 
     /// Has it make field number `field`, too.
     pub(super) fn add(&mut self, field: usize, part: &Part) {
-        match part {
-            Part::Arg(name) => self.args.push((field, ArgName::new(name))),
-            part => self.parts.push((field, part.clone())),
+        let Part::Arg(name) = part else { return self.parts.push((field, part.clone())) };
+        let number = self.names.add(name);
+        self.args.push((field, number));
+        // Those before were few if each of them is there.
+        if number < FEW && number == self.few.len() {
+            self.few.extend(ArgName::new(name));
         }
     }
 
-    /// Fills the columns of its fields for the lines that are `sure`; the others get anything.
-    pub(super) fn fill(&mut self, lines: Candidates<'_>, sure: &[bool], columns: &mut Columns) {
+    /// Fills the columns of its fields for the lines that are `sure`; the others get anything. Those that are `escaped`
+    /// may have escapes.
+    pub(super) fn fill(
+        &mut self,
+        lines: Candidates<'_>,
+        sure: &[bool],
+        escaped: &[bool],
+        columns: &mut Columns,
+    ) {
         let block = lines.block;
         for (line, sure) in sure.iter().enumerate() {
             let (start, end) = if *sure { lines.place(self.place, line) } else { (0, 0) };
+            if !escaped.is_empty() && escaped[line] && memchr(b'\\', &block[start..end]).is_some() {
+                self.fill_escaped(&block[start..end], columns);
+                continue;
+            }
             let usual = match self.kind {
                 Kind::Request => Usual::request(block, start, end, self.masks),
                 Kind::Target => Usual::target(block, start, end, self.masks),
@@ -89,9 +123,20 @@ impl Derivation {
             };
             match usual {
                 Some(usual) => self.fill_usual(&usual, block, start, columns),
-                None => self.fill_any(&block[start..end], start, columns),
+                None => self.fill_any(&block[start..end], Text::InBlock(start), columns),
             }
         }
+    }
+
+    /// Undoes the escapes of a text first, aside.
+    #[cold]
+    fn fill_escaped(&mut self, text: &[u8], columns: &mut Columns) {
+        let mut unescaped = std::mem::take(&mut self.unescaped);
+        unescaped.clear();
+        undo_default(text, &mut unescaped);
+        let whole = columns.put_aside(|aside| aside.extend_from_slice(&unescaped));
+        self.fill_any(&unescaped, Text::Aside(whole), columns);
+        self.unescaped = unescaped;
     }
 
     #[inline]
@@ -103,7 +148,7 @@ impl Derivation {
                 Part::Target => span(&usual.target),
                 Part::Protocol => span(&usual.protocol),
                 Part::Path if usual.is_path_normal() => span(&usual.path),
-                Part::Path => path(&block[start..], usual.path.clone(), start, columns),
+                Part::Path => path(&block[start..], usual.path.clone(), Text::InBlock(start), columns),
                 Part::Args if usual.args.is_empty() => Span::ABSENT,
                 Part::Args | Part::Arg(_) => span(&usual.args),
             };
@@ -112,10 +157,15 @@ impl Derivation {
         if self.args.is_empty() {
             return;
         }
-        usual.find_args(&block[start..], &self.args, &mut self.found);
-        for ((field, _), found) in self.args.iter().zip(&self.found) {
+        if self.few.len() == self.names.len() && usual.finds_few(&block[start..]) {
+            usual.find_few(&block[start..], &self.few, &mut self.found);
+        } else {
+            self.names.find(&block[start..], usual.args.clone(), &mut self.found);
+        }
+        for (field, number) in &self.args {
+            let found = self.found[*number];
             let range = found.0..found.1;
-            let made = match *found {
+            let made = match found {
                 NOT_FOUND => Span::ABSENT,
                 _ if !usual.is_encoded(&range) => span(&range),
                 _ => columns.put_aside(|aside| request::decode(&block[start..][range], aside)),
@@ -124,15 +174,14 @@ impl Derivation {
         }
     }
 
-    /// As the reference does it.
+    /// As the reference does it; `text` has no escapes.
     #[cold]
-    fn fill_any(&mut self, text: &[u8], start: usize, columns: &mut Columns) {
+    fn fill_any(&mut self, text: &[u8], place: Text, columns: &mut Columns) {
         let parts = match self.kind {
             Kind::Request => Parts::of_request(text),
             Kind::Target => Parts::of_target(text),
             Kind::Args => Parts::of_args(text),
         };
-        let span = |range: Range<usize>| Span::in_block(start + range.start, start + range.end);
         for (field, part) in &self.parts {
             let range = match part {
                 Part::Method => &parts.method,
@@ -143,41 +192,60 @@ impl Derivation {
             };
             let made = match range.clone() {
                 None => Span::ABSENT,
-                Some(range) if *part == Part::Path => path(text, range, start, columns),
-                Some(range) => span(range),
+                Some(range) if *part == Part::Path => path(text, range, place, columns),
+                Some(range) => place.span(range),
             };
             columns.fields[*field].push(made);
         }
-        for (field, arg) in &self.args {
-            let range = parts.args.clone().and_then(|args| {
-                let found = request::arg(&text[args.clone()], &arg.name)?;
-                Some(args.start + found.start..args.start + found.end)
-            });
-            let made = match range {
-                None => Span::ABSENT,
-                Some(range) => argument(text, range, start, columns),
+        if self.args.is_empty() {
+            return;
+        }
+        self.names.find(text, parts.args.unwrap_or_default(), &mut self.found);
+        for (field, number) in &self.args {
+            let made = match self.found[*number] {
+                NOT_FOUND => Span::ABSENT,
+                (start, end) => argument(text, start..end, place, columns),
             };
             columns.fields[*field].push(made);
         }
     }
 }
 
-/// An argument's value with its percent-encoding undone; `text` is at `start`.
-pub(super) fn argument(text: &[u8], range: Range<usize>, start: usize, columns: &mut Columns) -> Span {
+/// Where a text stands.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Text {
+    /// There in the block.
+    InBlock(usize),
+    /// There beside it.
+    Aside(Span),
+}
+
+impl Text {
+    /// The span of a part of it.
+    fn span(self, range: Range<usize>) -> Span {
+        match self {
+            Self::InBlock(start) => Span::in_block(start + range.start, start + range.end),
+            Self::Aside(whole) => whole.part(range),
+        }
+    }
+}
+
+/// An argument's value with its percent-encoding undone; `text` stands at `place`.
+pub(super) fn argument(text: &[u8], range: Range<usize>, place: Text, columns: &mut Columns) -> Span {
     let value = &text[range.clone()];
     if request::is_encoded(value) {
         columns.put_aside(|aside| request::decode(value, aside))
     } else {
-        Span::in_block(start + range.start, start + range.end)
+        place.span(range)
     }
 }
 
-/// A path as `$uri` has it; `text` is at `start`.
+/// A path as `$uri` has it; `text` stands at `place`.
 #[cold]
-fn path(text: &[u8], range: Range<usize>, start: usize, columns: &mut Columns) -> Span {
+fn path(text: &[u8], range: Range<usize>, place: Text, columns: &mut Columns) -> Span {
     let path = &text[range.clone()];
     if request::is_normal(path) {
-        return Span::in_block(start + range.start, start + range.end);
+        return place.span(range);
     }
     let mut is_path = false;
     let made = columns.put_aside(|aside| is_path = request::normalise(path, aside).is_some());
@@ -268,36 +336,34 @@ impl Usual {
         odd & bits(&self.path) == 0
     }
 
+    /// Whether eight bytes can be loaded from wherever an argument begins, and there is a bit for each byte.
+    #[inline]
+    fn finds_few(&self, text: &[u8]) -> bool {
+        self.args.len() <= 64 && self.args.end + 8 <= text.len()
+    }
+
     /// Finds the first argument of each name; `text` begins with the request.
     #[inline]
-    fn find_args(&self, text: &[u8], names: &[(usize, ArgName)], found: &mut Vec<(usize, usize)>) {
+    fn find_few(&self, text: &[u8], names: &[ArgName], found: &mut Vec<(usize, usize)>) {
         found.clear();
         found.resize(names.len(), NOT_FOUND);
         let Range { start: first, end: last } = self.args;
         if first == last {
             return;
         }
-        let is_plain = names.iter().all(|(_, name)| name.mask != 0);
-        // Eight bytes can be loaded from wherever an argument begins, and there is a bit for each byte.
-        if !is_plain || last - first > 64 || last + 8 > text.len() {
-            for ((_, name), found) in names.iter().zip(found) {
-                if let Some(value) = request::arg(&text[first..last], &name.name) {
-                    *found = (first + value.start, first + value.end);
-                }
-            }
-            return;
-        }
+        work::examine(last - first);
         let mut ends = (self.masks.ampersand >> first) as u64 & (u64::MAX >> (64 - (last - first)));
         let (mut start, mut sought) = (first, names.len());
         // An empty argument at the end need not be looked at.
         while start < last && sought > 0 {
             let end = if ends == 0 { last } else { first + ends.trailing_zeros() as usize };
             ends &= ends.wrapping_sub(1);
+            work::examine(names.len());
             let word = text[start..].first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes));
-            for ((_, name), found) in names.iter().zip(&mut *found) {
+            for (name, found) in names.iter().zip(&mut *found) {
                 // Behind the arguments there may be anything, a `=` too.
-                if name.begins(word) && start + name.name.len() < end && *found == NOT_FOUND {
-                    *found = (start + name.name.len() + 1, end);
+                if name.begins(word) && start + name.len < end && *found == NOT_FOUND {
+                    *found = (start + name.len + 1, end);
                     sought -= 1;
                 }
             }

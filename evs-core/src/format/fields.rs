@@ -1,6 +1,7 @@
 //! From the logged values to the fields that were asked for: directly, or derived from the request.
 
 use super::{
+    args::{ArgNames, NOT_FOUND},
     compile::Escape,
     escape::{undo_default, undo_json},
     request::{self, Parts},
@@ -75,8 +76,8 @@ pub(super) struct Field {
     pub(super) direct: Vec<usize>,
     /// What to derive it as if none of these has a value.
     pub(super) part: Option<Part>,
-    /// What to derive it from, the best first.
-    pub(super) origins: Vec<usize>,
+    /// What to derive it from, the best first; and the number that it has there if it is an argument.
+    pub(super) origins: Vec<(usize, usize)>,
 }
 
 /// A part of a request.
@@ -95,7 +96,11 @@ pub(super) enum Part {
 struct Origin {
     slot: usize,
     kind: Kind,
+    /// The arguments that are asked for.
+    args: ArgNames,
     opened: Option<(Value, Parts)>,
+    /// Where they are, once one has been needed.
+    found: Vec<(usize, usize)>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -143,7 +148,7 @@ impl Plan {
                 if !enough(&field)
                     && let Some(slot) = slot(source)
                 {
-                    field.origins.push(plan.origin(slot, *kind));
+                    field.origins.push(plan.origin(slot, *kind, field.part.as_ref()));
                 }
             }
             if field.direct.is_empty() && field.origins.is_empty() {
@@ -154,12 +159,18 @@ impl Plan {
         Ok(plan)
     }
 
-    fn origin(&mut self, slot: usize, kind: Kind) -> usize {
+    fn origin(&mut self, slot: usize, kind: Kind, part: Option<&Part>) -> (usize, usize) {
         let known = self.origins.iter().position(|origin| origin.slot == slot && origin.kind == kind);
-        known.unwrap_or_else(|| {
-            self.origins.push(Origin { slot, kind, opened: None });
+        let origin = known.unwrap_or_else(|| {
+            let args = ArgNames::default();
+            self.origins.push(Origin { slot, kind, args, opened: None, found: Vec::new() });
             self.origins.len() - 1
-        })
+        });
+        let number = match part {
+            Some(Part::Arg(name)) => self.origins[origin].args.add(name),
+            _ => 0,
+        };
+        (origin, number)
     }
 
     pub(super) fn fields(&self) -> &[Field] {
@@ -177,6 +188,7 @@ impl Plan {
         let Self { fields, origins, escape } = self;
         for origin in origins.iter_mut() {
             origin.opened = None;
+            origin.found.clear();
         }
         for field in fields.iter() {
             let direct = field.direct.iter().find_map(|slot| captures.get(*slot));
@@ -240,8 +252,9 @@ fn derive(
     escape: Escape,
     record: &mut Record,
 ) -> Option<Value> {
-    let present = field.origins.iter().find(|origin| captures.get(origins[**origin].slot).is_some())?;
-    let origin = &mut origins[*present];
+    let is_present = |(origin, _): &&(usize, usize)| captures.get(origins[*origin].slot).is_some();
+    let (origin, number) = *field.origins.iter().find(is_present)?;
+    let origin = &mut origins[origin];
     if origin.opened.is_none() {
         let value = unescaped(line, captures.get(origin.slot)?, escape, record);
         let text = text_of(line, value, &record.unescaped);
@@ -260,10 +273,14 @@ fn derive(
         Part::Protocol => parts.protocol.as_ref().map(cut),
         Part::Args => parts.args.as_ref().map(cut),
         Part::Path => normalised(line, parts.path.as_ref().map(cut)?, record),
-        Part::Arg(name) => {
+        Part::Arg(_) => {
             let args = parts.args.as_ref().map(cut)?;
-            let range = request::arg(text_of(line, args, &record.unescaped), name)?;
-            Some(decoded(line, self::cut(args, &range), record))
+            if origin.found.is_empty() {
+                let text = text_of(line, args, &record.unescaped);
+                origin.args.find(text, 0..text.len(), &mut origin.found);
+            }
+            let (start, end) = *origin.found.get(number).filter(|found| **found != NOT_FOUND)?;
+            Some(decoded(line, self::cut(args, &(start..end)), record))
         }
     }
 }

@@ -18,6 +18,7 @@ use super::{
     fields::{Capture, Captures},
     keys::Keys,
     rejection::{Reason, Rejection},
+    work,
 };
 
 /// How deep objects and arrays may be nested in each other.
@@ -175,6 +176,7 @@ impl Scanner {
         if self.recent.len() <= place {
             self.recent.resize_with(place + 1, Recent::default);
         }
+        work::examine(self.path.len());
         let recent = &mut self.recent[place];
         if recent.path != self.path || recent.path.is_empty() {
             recent.path.clone_from(&self.path);
@@ -212,10 +214,15 @@ impl Scanner {
                 let Text { range: Range { start, end }, is_escaped } = string(line, at)?;
                 Some(if is_escaped { Capture::escaped(start, end) } else { Capture::raw(start, end) })
             }
+            b'0'..=b'9' if matches!(line.get(start + 1), Some(b',' | b']' | b'}')) => {
+                *at = start + 1;
+                Some(Capture::raw(start, start + 1))
+            }
             _ => {
                 let (rest, absent) =
                     scalar(&line[start..]).map_err(|_| Rejection::at(start, Reason::Json))?;
                 *at = line.len() - rest.len();
+                work::examine(*at - start);
                 (!absent).then(|| Capture::raw(start, *at))
             }
         };
@@ -283,7 +290,9 @@ fn blanks(line: &[u8], at: usize) -> usize {
         return at;
     }
     let rest = line.get(at..).unwrap_or_default();
-    at + rest.iter().take_while(|byte| matches!(byte, b' ' | b'\t' | b'\n' | b'\r')).count()
+    let blanks = rest.iter().take_while(|byte| matches!(byte, b' ' | b'\t' | b'\n' | b'\r')).count();
+    work::examine(blanks);
+    at + blanks
 }
 
 /// What stands between the quotes of a string, and whether there are escapes in it.
@@ -297,11 +306,18 @@ struct Text {
 fn string(line: &[u8], at: &mut usize) -> Result<Text, Rejection> {
     let start = *at + 1;
     let mut from = start;
-    let mut is_escaped = false;
+    let (mut is_escaped, mut near_max) = (false, start);
     loop {
-        let Some(end) = special(line, from) else {
+        // Escapes may be near to each other: then a search would begin anew behind each.
+        let near = line.get(from..near_max.min(line.len())).unwrap_or_default();
+        let end = match near.iter().position(|byte| SPECIAL[usize::from(*byte)]) {
+            Some(at) => Some(from + at),
+            None => special(line, from + near.len()),
+        };
+        let Some(end) = end else {
             return Err(Rejection::at(*at, Reason::Unterminated));
         };
+        work::examine(end + 1 - from);
         match line[end] {
             b'"' => {
                 *at = end + 1;
@@ -319,8 +335,23 @@ fn string(line: &[u8], at: &mut usize) -> Result<Text, Rejection> {
         };
         is_escaped = true;
         from = end + 1 + length;
+        near_max = from + NEAR;
     }
 }
+
+/// How many bytes behind an escape are looked at one by one.
+const NEAR: usize = 16;
+
+/// Which bytes are a quote, a backslash or a control character.
+const SPECIAL: [bool; 256] = {
+    let mut are_special = [false; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        are_special[byte] = byte < 0x20 || byte == b'"' as usize || byte == b'\\' as usize;
+        byte += 1;
+    }
+    are_special
+};
 
 /// The first quote, backslash or control character from `from` on.
 #[inline]

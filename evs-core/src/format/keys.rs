@@ -1,26 +1,30 @@
 //! Formats whose lines name their fields.
 
+use super::names::Names;
+
 /// The keys that are asked for, each with a slot.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Keys {
-    names: Vec<Box<[u8]>>,
+#[derive(Clone, Debug)]
+pub(super) struct Keys(Names);
+
+impl Default for Keys {
+    fn default() -> Self {
+        Self(Names::new(false))
+    }
 }
 
 impl Keys {
     /// The slot of `name`, a new one if it has none yet.
     pub(super) fn slot(&mut self, name: &str) -> usize {
-        self.find(name.as_bytes()).unwrap_or_else(|| {
-            self.names.push(name.as_bytes().into());
-            self.names.len() - 1
-        })
+        self.0.add(name.as_bytes())
     }
 
-    /// The slot of `name`, if it is asked for. There are few keys: comparing beats hashing.
+    /// The slot of `name`, if it is asked for.
+    #[inline]
     pub(super) fn find(&self, name: &[u8]) -> Option<usize> {
-        self.names.iter().position(|known| **known == *name)
+        self.0.find(name, 0, name.len())
     }
 
     pub(super) fn len(&self) -> usize {
-        self.names.len()
+        self.0.len()
     }
 }

@@ -11,6 +11,7 @@ use super::{
     fields::{Capture, Captures},
     keys::Keys,
     rejection::{Reason, Rejection},
+    work,
 };
 
 /// Finds the values of `keys` in `line`. Of a label that is there twice the first one counts.
@@ -21,6 +22,7 @@ pub(super) fn read(keys: &Keys, line: &[u8], captures: &mut Captures) -> Result<
         let Ok((_, (label, value))) = labelled(&line[start..end]) else {
             return Err(Rejection::at(start, Reason::Label));
         };
+        work::examine(end + 1 - start);
         if let Some(slot) = keys.find(label)
             && captures.get(slot).is_none()
         {

@@ -7,7 +7,9 @@
 //! Rules for `log_format` strings:
 //!
 //! - Text between variables stands in each line as it is; what is missing, or left over, makes the line
-//!   bad. So does a number or a time that does not look like one: halves of two lines never make a third.
+//!   bad. So does a number or a time that does not look like one: halves of two lines never make a third. (Of a line
+//!   that was cut before its time, what is left may be taken for a part of the next line's `$remote_user`, which may
+//!   hold anything: that is one event, the next line's.)
 //! - In the default escaping a `"` ends a value, always, and `\xHH` is undone in fields that are asked
 //!   for. Apache's `\"` is therefore not understood.
 //! - `$remote_user`, `$http_…` and other values that clients choose may hold blanks and brackets: they
@@ -23,6 +25,7 @@
 
 #[cfg(any(test, feature = "bench"))]
 pub(crate) mod agreement;
+mod args;
 mod block;
 mod class;
 mod columns;
@@ -38,10 +41,13 @@ mod keys;
 mod layout;
 mod limits;
 mod ltsv;
+mod names;
+mod needle;
 mod rejection;
 mod request;
 mod steps;
 mod time;
+mod work;
 
 #[cfg(test)]
 mod tests;

@@ -11,7 +11,10 @@ use nom::{
     sequence::terminated,
 };
 
-use super::escape::hex_byte;
+use super::{
+    escape::{undo_path, undo_query},
+    work,
+};
 
 /// Where the parts of a request stand in a text. A part that is not there is what nginx would print as
 /// `-`.
@@ -110,11 +113,14 @@ fn host(rest: &[u8]) -> IResult<&[u8], &[u8]> {
 }
 
 /// The first argument of that name, without regard to case. Without a `=` it is none.
+///
+/// For a single name; [`ArgNames`](super::args::ArgNames) finds the arguments of many.
 pub(super) fn arg(args: &[u8], name: &[u8]) -> Option<Range<usize>> {
     let mut start = 0;
     loop {
         let end = memchr(b'&', &args[start..]).map_or(args.len(), |at| start + at);
         let pair = &args[start..end];
+        work::examine(pair.len() + 1);
         if pair.get(name.len()) == Some(&b'=') && pair[..name.len()].eq_ignore_ascii_case(name) {
             return Some(start + name.len() + 1..end);
         }
@@ -132,18 +138,7 @@ pub(super) fn is_encoded(value: &[u8]) -> bool {
 
 /// Undoes the percent-encoding of a query: `+` is a blank, what is no escape stays as it is.
 pub(super) fn decode(value: &[u8], out: &mut Vec<u8>) {
-    let mut rest = value;
-    while let Some(at) = memchr2(b'%', b'+', rest) {
-        out.extend_from_slice(&rest[..at]);
-        let (byte, length) = match hex_byte(&rest[at + 1..]) {
-            _ if rest[at] == b'+' => (b' ', 1),
-            Some(byte) => (byte, 3),
-            None => (b'%', 1),
-        };
-        out.push(byte);
-        rest = &rest[at + length..];
-    }
-    out.extend_from_slice(rest);
+    undo_query(value, out);
 }
 
 /// Whether [`normalise`] would leave the path as it is.
@@ -159,47 +154,55 @@ pub(super) fn is_normal(path: &[u8]) -> bool {
 /// `None`, and nothing appended, for what nginx refuses: a bad escape, a NUL, a `..` above the root.
 pub(super) fn normalise(path: &[u8], out: &mut Vec<u8>) -> Option<()> {
     let base = out.len();
-    let done = decode_path(path, out).and_then(|()| resolve(out, base));
+    let done = if undo_path(path, out) { resolve(out, base) } else { None };
     if done.is_none() {
         out.truncate(base);
     }
     done
 }
 
-fn decode_path(path: &[u8], out: &mut Vec<u8>) -> Option<()> {
-    let mut rest = path;
-    while let Some(at) = memchr(b'%', rest) {
-        out.extend_from_slice(&rest[..at]);
-        out.push(hex_byte(&rest[at + 1..]).filter(|byte| *byte != 0)?);
-        rest = &rest[at + 3..];
-    }
-    out.extend_from_slice(rest);
-    Some(())
-}
-
 /// Resolves the segments behind `base` in place: what is written never overtakes what is read.
+///
+/// Segments may be short and many, so each is copied while its end is looked for. What is written over a second time was
+/// taken away by a `..`, so all of it takes two steps a byte at most.
 fn resolve(out: &mut Vec<u8>, base: usize) -> Option<()> {
     if out.len() == base {
         out.push(b'/');
     }
-    let end = out.len();
-    let mut written = base + 1;
-    let mut from = base + 1;
-    while from <= end {
-        let to = memchr(b'/', &out[from..end]).map_or(end, |at| from + at);
-        match &out[from..to] {
-            b"" | b"." => {}
-            b".." => written = base + memrchr(b'/', &out[base..(written - 1).max(base)])? + 1,
-            _ => {
-                // With the `/` behind the segment, if there is one.
-                let until = (to + 1).min(end);
-                out.copy_within(from..until, written);
-                written += until - from;
-            }
+    let path = &mut out[base..];
+    work::examine(path.len());
+    let (mut from, mut written) = (1, 1);
+    while from < path.len() {
+        if path[from] == b'/' {
+            from += 1;
+            continue;
         }
-        from = to + 1;
+        let start = written;
+        while from < path.len() && path[from] != b'/' {
+            path[written] = path[from];
+            from += 1;
+            written += 1;
+        }
+        let is_dot = |at: usize| path[start + at] == b'.';
+        match written - start {
+            1 if is_dot(0) => written = start,
+            2 if is_dot(0) && is_dot(1) => {
+                // Back over the segment before and its slash. Before the root there is none.
+                written = start - 1;
+                while *path[..written].last()? != b'/' {
+                    work::examine(1);
+                    written -= 1;
+                }
+            }
+            _ if from < path.len() => {
+                path[written] = b'/';
+                written += 1;
+            }
+            _ => {}
+        }
+        from += 1;
     }
-    out.truncate(written);
+    out.truncate(base + written);
     Some(())
 }
 

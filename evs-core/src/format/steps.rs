@@ -21,6 +21,7 @@ use super::{
     fields::{Capture, Captures},
     rejection::{Reason, Rejection},
     time::{Clock, Shape},
+    work,
 };
 
 /// How far a number or a token is looked at to find out where the value before it ends.
@@ -126,17 +127,16 @@ impl Steps {
         let Some(first) = until.as_bytes().first() else {
             return (limit == rest.len()).then_some(limit);
         };
-        let mut from = 0;
-        loop {
-            let at = from + memchr(*first, &rest[from..])?;
-            if at > limit {
-                return None;
-            }
+        // Most often it is the first one.
+        let mut at = memchr(*first, rest)?;
+        work::examine(at);
+        while at <= limit {
             if until.begins(&rest[at..]) && self.goes_on(index, &rest[at + until.len()..], clock) {
                 return Some(at);
             }
-            from = at + 1;
+            at = self.steps[index].needle.find(rest, at + 1)?;
         }
+        None
     }
 
     /// Whether the line goes on behind the step at `index` like the steps that follow it, as far as
@@ -154,8 +154,13 @@ impl Steps {
                     Ok((_, value)) => Some(value.len()),
                     Err(_) => step.may_be_empty.then_some(0),
                 },
-                _ => memchr(b' ', near).filter(|length| *length > 0 || step.may_be_empty),
+                _ => {
+                    let blank = memchr(b' ', near);
+                    work::examine(blank.unwrap_or(near.len()));
+                    blank.filter(|length| *length > 0 || step.may_be_empty)
+                }
             };
+            work::examine(length.unwrap_or(1));
             let Some(length) = length else { return false };
             if !step.until.begins(&rest[length..]) {
                 // A time that is the real one, in a line that is bad: no later one may make it good.
@@ -190,16 +195,27 @@ fn quoted(rest: &[u8]) -> Taken<'_> {
 
 /// Up to the next `"` that has no backslash before it.
 fn json_quoted(rest: &[u8]) -> Taken<'_> {
-    let mut from = 0;
-    while let Some(found) = rest.get(from..).and_then(|rest| memchr2(b'"', b'\\', rest)) {
-        let at = from + found;
+    let (mut from, mut near_max) = (0, 0);
+    while from < rest.len() {
+        // Escapes may be near to each other: then a search would begin anew behind each.
+        let near = rest.get(from..near_max.min(rest.len())).unwrap_or_default();
+        let found = match near.iter().position(|byte| matches!(byte, b'"' | b'\\')) {
+            Some(at) => Some(from + at),
+            None => memchr2(b'"', b'\\', &rest[from + near.len()..]).map(|at| from + near.len() + at),
+        };
+        let Some(at) = found else { break };
+        work::examine(at + 1 - from);
         if rest[at] == b'"' {
             return split(rest, Some(at), Reason::Unterminated);
         }
         from = at + 2;
+        near_max = from + NEAR;
     }
     mismatch(rest, Reason::Unterminated)
 }
+
+/// How many bytes behind an escape are looked at one by one.
+const NEAR: usize = 16;
 
 /// `12`, `0.301`, `-`
 #[inline]

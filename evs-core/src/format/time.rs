@@ -53,6 +53,15 @@ impl Shape {
         (length <= rest.len()).then_some(length)
     }
 
+    /// How such a time begins: `0` stands for a digit, `a` for a letter, `+` for a sign.
+    pub(super) fn pattern(self) -> &'static [u8] {
+        match self {
+            Self::Local => LOCAL,
+            Self::Iso8601 => ISO8601,
+            Self::Msec => b"0",
+        }
+    }
+
     /// Whether `text`, of that [`length`](Self::length), looks like a time. There may be no such date.
     pub(super) fn fits(self, text: &[u8]) -> bool {
         match self {
@@ -342,6 +351,26 @@ mod tests {
     fn the_offset_decides_in_the_hour_that_is_repeated() {
         let before = any("25/Oct/2026:02:59:59 +0200").unwrap();
         assert_eq!(any("25/Oct/2026:02:00:00 +0100"), Ok(before + 1));
+    }
+
+    /// An offset moves a time beyond the years that can be written.
+    #[test]
+    fn the_lowest_and_the_highest_time_lie_a_day_beyond_the_years_0_and_9999() {
+        const OFFSET_MAX: i64 = 23 * 3600 + 59 * 60;
+        for (text, expected) in [
+            ("31/Dec/9999:23:59:60 -1400", SECONDS_MAX + 14 * 3600),
+            ("31/Dec/9999:23:59:60 -2359", SECONDS_MAX + OFFSET_MAX),
+            ("9999-12-31T23:59:59-23:59", SECONDS_MAX + OFFSET_MAX),
+            ("01/Jan/0000:00:00:00 +2359", SECONDS_MIN - OFFSET_MAX),
+            ("0000-01-01T00:00:00+23:59", SECONDS_MIN - OFFSET_MAX),
+            ("253402300799.999", SECONDS_MAX),
+            ("-62167219200", SECONDS_MIN),
+        ] {
+            assert_eq!(any(text), Ok(expected), "{text}");
+        }
+        for text in ["253402300800", "-62167219201", "-62167219200.5"] {
+            assert_eq!(any(text), Err(Reason::Date), "{text}");
+        }
     }
 
     #[test]

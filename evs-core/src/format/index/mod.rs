@@ -10,7 +10,7 @@
 
 use std::ops::Range;
 
-use super::damage;
+use super::{damage, work};
 
 mod portable;
 #[cfg(target_arch = "x86_64")]
@@ -39,8 +39,8 @@ pub(super) struct Index {
     newlines: Vec<Newline>,
     /// How many quotes there are in the block.
     quotes: u32,
-    /// The offsets of all backslashes.
-    backslashes: Vec<u32>,
+    /// Where all backslashes are, by the offset of the first of 64 bytes that have any.
+    backslashes: Vec<(u32, u64)>,
     suspects: Suspects,
     /// The numbers of the lines that are damaged, in order.
     damaged: Vec<u32>,
@@ -133,8 +133,21 @@ impl Index {
         &self.newlines
     }
 
-    pub(super) fn backslashes(&self) -> &[u32] {
-        &self.backslashes
+    /// The first backslash at `from` or behind; `hint` is the place in the index where the last search from before there
+    /// ended.
+    #[inline]
+    pub(super) fn next_backslash(&self, from: u32, hint: &mut usize) -> Option<u32> {
+        let left = self.backslashes.get(*hint..)?;
+        // Most often it is the first one that is looked at, or there is none.
+        if left.first().is_some_and(|(start, _)| start + 64 <= from) {
+            work::examine(left.len().ilog2() as usize);
+            *hint += left.partition_point(|(start, _)| start + 64 <= from);
+        }
+        let mut left = self.backslashes[*hint..].iter();
+        let (start, mask) = left.next()?;
+        let behind = mask & (u64::MAX << from.saturating_sub(*start));
+        let (start, mask) = if behind == 0 { *left.next()? } else { (*start, behind) };
+        Some(start + mask.trailing_zeros())
     }
 
     /// Which of these lines have a NUL byte in them or begin with a byte order mark, in order.
@@ -199,11 +212,8 @@ fn begin_anew(mut inside: u64, newlines: u64) -> u64 {
 
 impl Index {
     #[cold]
-    fn push_backslashes(&mut self, mut mask: u64, start: usize) {
-        while mask != 0 {
-            self.backslashes.push(start as u32 + mask.trailing_zeros());
-            mask &= mask - 1;
-        }
+    fn push_backslashes(&mut self, mask: u64, start: usize) {
+        self.backslashes.push((start as u32, mask));
     }
 }
 
@@ -275,4 +285,12 @@ pub(super) fn request_masks() -> fn(&[u8; 64]) -> RequestMasks<u64> {
     return x86::request_masks();
     #[cfg(not(target_arch = "x86_64"))]
     portable::request_masks
+}
+
+/// The quickest way to where in 64 bytes of a query the bytes `&` and `=` are.
+pub(super) fn pair_masks() -> fn(&[u8; 64]) -> [u64; 2] {
+    #[cfg(target_arch = "x86_64")]
+    return x86::pair_masks();
+    #[cfg(not(target_arch = "x86_64"))]
+    portable::pair_masks
 }

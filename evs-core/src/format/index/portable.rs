@@ -89,3 +89,7 @@ fn running_parity(mut mask: u64) -> u64 {
 pub(in crate::format) fn request_masks(chunk: &[u8; 64]) -> super::RequestMasks<u64> {
     super::RequestMasks::new(|byte| equal(chunk, byte))
 }
+
+pub(in crate::format) fn pair_masks(chunk: &[u8; 64]) -> [u64; 2] {
+    [b'&', b'='].map(|byte| equal(chunk, byte))
+}

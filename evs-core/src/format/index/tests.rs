@@ -69,7 +69,12 @@ proptest! {
             index.read_by(scan, block, delimiters);
             prop_assert_eq!(&index.marks, &marks, "way {}", way);
             prop_assert_eq!(&index.newlines, &newlines, "way {}", way);
-            prop_assert_eq!(&index.backslashes, &backslashes, "way {}", way);
+            let mut hints = 0;
+            let mut next = |from: u32| index.next_backslash(from, &mut hints);
+            for from in 0..=block.len() as u32 {
+                let expected = backslashes.iter().find(|at| **at >= from).copied();
+                prop_assert_eq!(next(from), expected, "way {}", way);
+            }
             prop_assert_eq!(index.damaged, damaged(block), "way {}", way);
         }
     }
@@ -130,6 +135,7 @@ proptest! {
     fn the_masks_of_a_request_are_those_of_the_portable_way(text in "[&?#%+/.a]{64}") {
         let chunk = text.as_bytes().first_chunk().unwrap();
         prop_assert_eq!(request_masks()(chunk), portable::request_masks(chunk));
+        prop_assert_eq!(pair_masks()(chunk), portable::pair_masks(chunk));
         let amount = portable::request_masks(chunk).encoded.count_ones() as usize;
         prop_assert_eq!(amount, text.matches(['%', '+']).count());
     }

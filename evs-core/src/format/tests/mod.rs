@@ -6,6 +6,7 @@ use super::*;
 use crate::number::decimal;
 
 mod formats;
+mod hostile;
 mod keyed;
 mod lines;
 mod samples;

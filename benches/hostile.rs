@@ -1,0 +1,94 @@
+//! What a byte costs of the lines that clients can make the dearest, beside one of an ordinary line.
+//!
+//!     cargo bench --bench hostile
+//!     cargo bench --bench hostile -- --table
+//!
+//! The second prints a table of all of them, and how many times an ordinary line's each one's bytes cost; by default
+//! with the fast path, as in a pipeline, and with `--reference` without it.
+
+mod support;
+
+use std::{
+    hint::black_box,
+    time::{Duration, Instant},
+};
+
+use criterion::{Criterion, Throughput};
+use evs::{bench::Parsing, format::LogFormat};
+use support::hostile::{Case, cases};
+
+/// Bytes of each kind of lines: no more than stay in the nearer caches with their columns.
+const BLOCK_BYTES: usize = 256 << 10;
+/// How often each kind is measured for the table: the shortest time counts.
+const ROUNDS: usize = 15;
+
+fn block(line: &str) -> Vec<u8> {
+    let mut block = Vec::new();
+    while block.len() < BLOCK_BYTES {
+        block.extend_from_slice(line.as_bytes());
+        block.push(b'\n');
+    }
+    block
+}
+
+fn parsing(case: &Case, is_plain: bool) -> Parsing {
+    let format: LogFormat = case.format.parse().expect("a format");
+    let make = if is_plain { Parsing::plain } else { Parsing::new };
+    make(&format, case.fields).expect("the fields are there")
+}
+
+fn hostile(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("hostile");
+    group.sample_size(20).measurement_time(Duration::from_secs(2));
+    for case in cases() {
+        let block = block(&case.line);
+        let mut parsing = parsing(&case, false);
+        group.throughput(Throughput::Bytes(block.len() as u64));
+        group.bench_function(format!("{}/{}", case.group, case.name), |bencher| {
+            bencher.iter(|| black_box(parsing.lines(&block)));
+        });
+    }
+}
+
+/// Nanoseconds for a byte of each case, the shortest of some rounds. All take part in each round, so that a machine
+/// that is busy for a time is so for all.
+fn measure(cases: &[Case], is_plain: bool) -> Vec<f64> {
+    let mut states: Vec<_> =
+        cases.iter().map(|case| (parsing(case, is_plain), block(&case.line), f64::INFINITY)).collect();
+    for _ in 0..ROUNDS {
+        for (parsing, block, best) in &mut states {
+            for _ in 0..4 {
+                let start = Instant::now();
+                assert_ne!(black_box(parsing.lines(block)), 0, "the lines are good");
+                *best = best.min(start.elapsed().as_secs_f64() * 1e9 / block.len() as f64);
+            }
+        }
+    }
+    states.into_iter().map(|(_, _, best)| best).collect()
+}
+
+fn table(is_plain: bool) {
+    println!("| lines | bytes | ns/line | ns/byte | of an ordinary one |");
+    println!("| --- | ---: | ---: | ---: | ---: |");
+    let cases = cases();
+    let costs = measure(&cases, is_plain);
+    let mut ordinary = 1.0;
+    for (case, cost) in cases.iter().zip(costs) {
+        if case.name == "ordinary" {
+            ordinary = cost;
+        }
+        let (len, times) = (case.line.len() + 1, cost / ordinary);
+        let line = cost * len as f64;
+        println!("| {}: {} | {len} | {line:.0} | {cost:.2} | {times:.1} |", case.group, case.name);
+    }
+}
+
+fn main() {
+    let has = |flag: &str| std::env::args().any(|argument| argument == flag);
+    if has("--table") {
+        return table(has("--reference"));
+    }
+    let mut criterion = Criterion::default().configure_from_args();
+    hostile(&mut criterion);
+    criterion.final_summary();
+}

@@ -1,0 +1,213 @@
+//! The arguments of a query that are asked for, all of them found in one pass.
+//!
+//! A query is cut at the bits of masks: 64 bytes at a time are searched for `&` and `=`. Of each pair only what stands
+//! before its first `=` is looked at, and that is compared with one name at most (see [`Names`]). So what a query costs
+//! is bounded by its length, whatever is in it and however many arguments are asked for.
+
+use std::ops::Range;
+
+use super::{
+    index::pair_masks,
+    names::{Live, Names},
+    request, work,
+};
+
+/// Stands for an argument that is not there.
+pub(super) const NOT_FOUND: (usize, usize) = (usize::MAX, 0);
+
+/// The names of arguments, of which case does not matter.
+#[derive(Clone, Debug)]
+pub(super) struct ArgNames {
+    names: Names,
+    /// Names with a `=` in them, which nginx has not: the first `=` of a pair does not end these.
+    odd: Vec<(usize, Box<[u8]>)>,
+    /// Whether the empty name is among them.
+    has_empty: bool,
+    masks: fn(&[u8; 64]) -> [u64; 2],
+}
+
+impl Default for ArgNames {
+    fn default() -> Self {
+        Self { names: Names::new(true), odd: Vec::new(), has_empty: false, masks: pair_masks() }
+    }
+}
+
+impl ArgNames {
+    /// The number of an argument among those that are found.
+    pub(super) fn add(&mut self, name: &[u8]) -> usize {
+        let number = self.names.add(name);
+        self.has_empty |= name.is_empty();
+        if name.contains(&b'=') && !self.odd.iter().any(|(other, _)| *other == number) {
+            self.odd.push((number, name.into()));
+        }
+        number
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.names.len()
+    }
+
+    // Not inlined: most often it is not needed, and the code around it is quicker without.
+    /// Finds by number where the value of the first argument of each name is in the query that stands at `args`.
+    #[inline(never)]
+    pub(super) fn find(&self, text: &[u8], args: Range<usize>, found: &mut Vec<(usize, usize)>) {
+        let mut search = Search::new(self, text, &args, found);
+        let (chunks, rest) = text[args.clone()].as_chunks::<64>();
+        let mut padded = [0; 64];
+        padded[..rest.len()].copy_from_slice(rest);
+        for (chunk, at) in chunks.iter().chain([&padded]).zip((args.start..).step_by(64)) {
+            if search.is_done() {
+                break;
+            }
+            work::examine(64);
+            let [ampersands, equals] = (self.masks)(chunk);
+            search.chunk(ampersands, equals, at);
+        }
+        self.find_odd(text, &args, found);
+    }
+
+    fn find_odd(&self, text: &[u8], args: &Range<usize>, found: &mut [(usize, usize)]) {
+        for (number, name) in &self.odd {
+            found[*number] = match request::arg(&text[args.clone()], name) {
+                Some(value) => (args.start + value.start, args.start + value.end),
+                None => NOT_FOUND,
+            };
+        }
+    }
+}
+
+/// A pass over a query.
+struct Search<'s> {
+    names: &'s Names,
+    has_empty: bool,
+    /// Those that have not been found.
+    live: Live,
+    text: &'s [u8],
+    found: &'s mut [(usize, usize)],
+    /// How many have not been found.
+    sought: usize,
+    /// Where the query ends.
+    last: usize,
+    /// Where the pair begins that the next 64 bytes begin in.
+    pair: usize,
+    /// Whether its `=` has not been seen.
+    is_in_name: bool,
+    /// The argument whose value has not ended yet.
+    open: Option<usize>,
+}
+
+impl<'s> Search<'s> {
+    #[inline]
+    fn new(
+        names: &'s ArgNames,
+        text: &'s [u8],
+        args: &Range<usize>,
+        found: &'s mut Vec<(usize, usize)>,
+    ) -> Self {
+        found.clear();
+        found.resize(names.len(), NOT_FOUND);
+        Self {
+            names: &names.names,
+            has_empty: names.has_empty,
+            live: names.names.live(),
+            text,
+            found,
+            sought: names.len(),
+            last: args.end,
+            pair: args.start,
+            is_in_name: true,
+            open: None,
+        }
+    }
+
+    fn is_done(&self) -> bool {
+        self.sought == 0 && self.open.is_none()
+    }
+
+    /// Goes on through up to 64 bytes from `base` on, which have `&` and `=` where the bits are.
+    ///
+    /// Of the `=` only those count that are the first in their pair. From each beginning of a pair, a carry goes through
+    /// whatever is neither `&` nor `=`, and stops at the first that is one.
+    #[inline(always)]
+    fn chunk(&mut self, ampersands: u64, equals: u64, base: usize) {
+        if let Some(number) = self.open
+            && ampersands != 0
+        {
+            self.found[number].1 = base + ampersands.trailing_zeros() as usize;
+            self.open = None;
+        }
+        let begins = ampersands << 1 | u64::from(self.is_in_name);
+        let others = !(ampersands | equals);
+        let (stops, carried) = begins.overflowing_add(others);
+        let mut firsts = stops & equals;
+        if !self.has_empty {
+            firsts &= !(ampersands << 1);
+        }
+        // A pair that begins behind the last byte.
+        self.is_in_name = carried || ampersands >> 63 == 1;
+        while firsts != 0 {
+            let bit = firsts.trailing_zeros();
+            firsts &= firsts - 1;
+            let before = ampersands & !(u64::MAX << bit);
+            let pair = if before == 0 { self.pair } else { base + 64 - before.leading_zeros() as usize };
+            let equal = base + bit as usize;
+            if let Some(number) = self.names.find_live(self.text, pair, equal, &self.live)
+                && self.found[number] == NOT_FOUND
+            {
+                self.sought -= 1;
+                self.names.clear(number, &mut self.live);
+                let behind = ampersands & (u64::MAX << bit);
+                if behind == 0 {
+                    self.found[number] = (equal + 1, self.last);
+                    self.open = Some(number);
+                } else {
+                    self.found[number] = (equal + 1, base + behind.trailing_zeros() as usize);
+                }
+            }
+        }
+        if ampersands != 0 {
+            self.pair = base + 64 - ampersands.leading_zeros() as usize;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(1000))]
+
+        #[test]
+        fn all_arguments_are_found_as_each_is_alone(
+            names in prop::collection::vec("[aAbB=&é]{0,2}|[ab]{7,9}|long_name_[abAB]{1,20}", 0..30),
+            query in prop::collection::vec(
+                prop_oneof![
+                    4 => "[aAbB]{1,2}=[a=%]{0,3}&",
+                    2 => "[&=aé]{0,4}",
+                    1 => "long_name_[abAB]{1,20}=[a]{0,70}&?",
+                    1 => "[abAB]{7,9}=&?",
+                    1 => "[&a=]{60,70}",
+                ],
+                0..20,
+            ),
+            before in "[&=a]{0,20}",
+            behind in "[&=a]{0,20}",
+        ) {
+            let query = query.concat();
+            let text = format!("{before}{query}{behind}").into_bytes();
+            let args = before.len()..before.len() + query.len();
+            let mut asked = ArgNames::default();
+            let numbers: Vec<_> = names.iter().map(|name| asked.add(name.as_bytes())).collect();
+            let mut found = Vec::new();
+            asked.find(&text, args.clone(), &mut found);
+            for (name, number) in names.iter().zip(numbers) {
+                let expected = request::arg(query.as_bytes(), name.as_bytes())
+                    .map_or(NOT_FOUND, |value| (args.start + value.start, args.start + value.end));
+                prop_assert_eq!(found[number], expected, "{} of {}", name, query);
+            }
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! Looks for the text behind a value that may hold anything, and for as much of what follows as has a fixed shape.
+//!
+//! A client can fill such a value with that text, and each occurrence is a place where the value may end. So what
+//! follows the text is looked for together with it: with a time behind it, whose shape takes 26 bytes, a value has no
+//! room for many places that are worth a closer look.
+
+use super::{time::Shape, work};
+
+/// Bytes that are compared as words.
+const LEN: usize = 32;
+
+/// A text and a shape, as far as they find room, as bits that must be so.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Needle {
+    words: [u64; LEN / 8],
+    masks: [u64; LEN / 8],
+}
+
+impl Needle {
+    /// Of a text with a time behind it, or with something that has no shape.
+    pub(super) fn new(text: &[u8], behind: Option<Shape>) -> Self {
+        let pattern = behind.map(Shape::pattern).unwrap_or_default();
+        let of_shape = pattern.iter().map(|shape| match shape {
+            // Nearly: what is found is looked at again.
+            b'0' => (b'0', 0xF0),
+            b'a' => (b'a' & 0xC0, 0xC0),
+            b'+' => (b'+' & 0xF8, 0xF8),
+            byte => (*byte, u8::MAX),
+        });
+        let (mut words, mut masks) = ([0; LEN], [0; LEN]);
+        let wanted = text.iter().map(|byte| (*byte, u8::MAX)).chain(of_shape);
+        for (at, (byte, mask)) in wanted.take(LEN).enumerate() {
+            (words[at], masks[at]) = (byte, mask);
+        }
+        let as_words = |bytes: [u8; LEN]| {
+            let (words, _) = bytes.as_chunks();
+            std::array::from_fn(|at| u64::from_le_bytes(words[at]))
+        };
+        Self { words: as_words(words), masks: as_words(masks) }
+    }
+
+    /// The first place from `from` on where it may be: none is left out.
+    pub(super) fn find(&self, text: &[u8], from: usize) -> Option<usize> {
+        let rest = text.get(from..)?;
+        let found = rest.windows(LEN).position(|window| {
+            let (words, _) = window.as_chunks();
+            // Nearly always the first one decides.
+            (0..LEN / 8).all(|at| (u64::from_le_bytes(words[at]) ^ self.words[at]) & self.masks[at] == 0)
+        });
+        let found = found.or_else(|| {
+            // Too near to the end to be looked at as a whole.
+            let tail = rest.len().saturating_sub(LEN - 1);
+            let [first, mask] = [self.words[0], self.masks[0]].map(|word| word as u8);
+            rest[tail..].iter().position(|byte| (byte ^ first) & mask == 0).map(|at| tail + at)
+        });
+        work::examine(found.unwrap_or(rest.len()) + 1);
+        found.map(|at| from + at)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn no_place_is_left_out(
+            text in prop::collection::vec(
+                prop_oneof![
+                    Just(" [".to_owned()), Just("21/Nov/2026:13:25:22 +0545".to_owned()), "[ \\[0-9a:/]{0,9}",
+                    Just("2026-11-21T13:25:22-05:45".to_owned()), "[0-9]{1,12}\\.[0-9]{3}",
+                ],
+                0..12,
+            ),
+            until in prop::sample::select(vec![" [", " ", "[", " and this is a long text ["]),
+            from in 0_usize..100,
+        ) {
+            let text = text.concat().into_bytes();
+            for shape in [None, Some(Shape::Local), Some(Shape::Iso8601), Some(Shape::Msec)] {
+                let needle = Needle::new(until.as_bytes(), shape);
+                let is_there = |at: &usize| {
+                    let behind = text[*at..].strip_prefix(until.as_bytes());
+                    behind.is_some_and(|behind| shape.is_none_or(|shape| {
+                        shape.length(behind).is_some_and(|len| shape.fits(&behind[..len]))
+                    }))
+                };
+                let places = (from..text.len()).filter(is_there);
+                let mut at = from;
+                for expected in places {
+                    while let Some(found) = needle.find(&text, at) && found < expected {
+                        at = found + 1;
+                    }
+                    prop_assert_eq!(needle.find(&text, at), Some(expected));
+                    at = expected + 1;
+                }
+            }
+        }
+    }
+}
