@@ -86,8 +86,10 @@ pub trait Store: Send + Sync {
 pub struct Limits {
     /// The values and totals of a count.
     pub counts: RangeInclusive<i128>,
-    /// The values and totals of the other measures.
-    pub values: RangeInclusive<i128>,
+    /// The values and totals of a sum.
+    pub sums: RangeInclusive<i128>,
+    /// The values of a minimum or maximum.
+    pub extremes: RangeInclusive<i128>,
     /// What becomes of a batch that would bring a total beyond these.
     pub overflow: Overflow,
     /// The starts of windows.
@@ -105,7 +107,8 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             counts: i128::MIN..=i128::MAX,
-            values: i128::MIN..=i128::MAX,
+            sums: i128::MIN..=i128::MAX,
+            extremes: i128::MIN..=i128::MAX,
             overflow: Overflow::RefusedWhole,
             windows: i64::MIN..=i64::MAX,
             key_bytes_max: usize::MAX,
@@ -118,7 +121,7 @@ impl Default for Limits {
 impl Limits {
     /// What the suite's measures can hold, in their order.
     fn of_measures(&self) -> [RangeInclusive<i128>; 4] {
-        [self.counts.clone(), self.values.clone(), self.values.clone(), self.values.clone()]
+        [self.counts.clone(), self.sums.clone(), self.extremes.clone(), self.extremes.clone()]
     }
 }
 

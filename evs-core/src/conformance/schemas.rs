@@ -128,7 +128,7 @@ pub async fn limits_are_those_of_the_store(fixture: &impl Fixture) {
     within((said.windows.start() >= known.windows.start(), said.windows.end() <= known.windows.end()));
     // A store whose readers add up has no totals of its own.
     if !matches!(known.overflow, super::Overflow::FoundByReaders) {
-        within((said.sums.start() >= known.values.start(), said.sums.end() <= known.values.end()));
+        within((said.sums.start() >= known.sums.start(), said.sums.end() <= known.sums.end()));
     }
     assert!(said.key_bytes_max.min(said.keys_bytes_max) <= known.key_bytes_max);
 }

@@ -25,7 +25,8 @@ impl Fixture for Databases {
     fn limits(&self) -> Limits {
         Limits {
             counts: i64::MIN.into()..=i64::MAX.into(),
-            values: -decimal::MAX..=decimal::MAX,
+            sums: -decimal::MAX..=decimal::MAX,
+            extremes: -decimal::MAX..=decimal::MAX,
             overflow: Overflow::RefusedInPart,
             windows: WINDOWS,
             // More than fit into a command: some servers take a millisecond for each.

@@ -24,7 +24,8 @@ impl Fixture for Databases {
         let decimals = 10_i128.pow(38) - 1;
         Limits {
             counts: i64::MIN.into()..=i64::MAX.into(),
-            values: -decimals..=decimals,
+            sums: -decimals..=decimals,
+            extremes: -decimals..=decimals,
             windows: -30_610_224_000..=253_402_300_799,
             ..Limits::default()
         }

@@ -24,7 +24,8 @@ impl Fixture for Databases {
         let decimals = 10_i128.pow(38) - 1;
         Limits {
             counts: i64::MIN.into()..=i64::MAX.into(),
-            values: -decimals..=decimals,
+            sums: -decimals..=decimals,
+            extremes: -decimals..=decimals,
             windows: -210_866_803_200..=9_224_318_015_999,
             ..Limits::default()
         }
