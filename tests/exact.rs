@@ -111,6 +111,40 @@ async fn statistics_with_different_flush_intervals_and_few_rows_agree() {
     assert!(last("addresses").await > 10, "it is cut early, again and again");
 }
 
+/// No client can write a number that SQLite then refuses: the largest ones are added up, within a batch and by the
+/// store.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_largest_values_of_lines_are_counted_exactly_by_sqlite() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = dir.path().join("access.log");
+    let line = |value: i64| {
+        format!("192.0.2.1 - - [01/Jan/2026:00:00:01 +0000] \"GET /?v={value} HTTP/1.1\" 200 1 \"-\" \"-\"\n")
+    };
+    let database = dir.path().join("stats.db");
+    let mut expected = [0, 0];
+    // Each run is a batch of its own.
+    for values in [vec![i64::MAX; 2], vec![i64::MAX], vec![5, i64::MIN], vec![i64::MIN; 3]] {
+        let lines = values.iter().map(|value| line(*value)).collect::<String>();
+        std::fs::write(&log, std::fs::read_to_string(&log).unwrap_or_default() + &lines).unwrap();
+        let pipeline = Pipeline::builder("largest")
+            .tail(&log)
+            .format(LogFormat::combined())
+            .statistic(Statistic::named("totals").measure(count_lines()).measure(sum(arg("v"))))
+            .sink("sqlite", SqliteSink::open(&database).await.unwrap())
+            .state_dir(dir.path().join("state"))
+            .build()
+            .unwrap();
+        let summary = pipeline.run_to_end(std::future::pending()).await.unwrap();
+        assert_eq!((summary.rejected, summary.is_complete), (0, true));
+        expected[0] += values.len() as i128;
+        expected[1] += values.iter().map(|value| i128::from(*value)).sum::<i128>();
+        let schema = pipeline.schemas().next().unwrap();
+        let rows = SqliteSink::open(&database).await.unwrap().totals(schema, 0..i64::MAX).await.unwrap();
+        assert_eq!(rows.len(), 1);
+        assert_eq!(rows.cursor().next_row().unwrap().values, expected.map(Some));
+    }
+}
+
 fn count_lines() -> evs::Measure {
     evs::count()
 }

@@ -134,10 +134,9 @@ impl Measure {
     /// What a line may carry, in whole units (for seconds with three digits behind the point, in seconds). A line with
     /// another value is rejected, in all statistics.
     ///
-    /// Without it, a minimum or maximum may be any number of 64 bits, and so may what is added to a sum, unless a
-    /// store's totals are narrow: then it may be an eight thousandth of the largest total, so that so many lines with the
-    /// largest value fit into a row. Give a range where clients choose the values. A store without such a limit has none here either; its sink's
-    /// [`limits`](crate::Sink::limits) say so.
+    /// Without it, a minimum or maximum may be any number of 64 bits, and so may what is added to a sum: all of evs's own
+    /// sinks hold the totals. A sink whose [`limits`](crate::Sink::limits) have narrow totals is the exception: a line may
+    /// then add an eight thousandth of the largest total, so that so many lines with the largest value fit into a row.
     ///
     /// ```
     /// # use evs_core::{arg, sum};

@@ -44,7 +44,7 @@ impl Dialect for MySqlDialect {
         match column {
             ColumnType::Integer | ColumnType::Count => "BIGINT".to_owned(),
             ColumnType::Time => "DATETIME".to_owned(),
-            ColumnType::Decimal(scale) => format!("DECIMAL(38,{scale})"),
+            ColumnType::Decimal(scale) | ColumnType::Sum(scale) => format!("DECIMAL(38,{scale})"),
             // Three of them, with four bytes a character, fit into an index.
             ColumnType::Key => "VARCHAR(255)".to_owned(),
             ColumnType::KeyHash => "BINARY(16)".to_owned(),
@@ -73,7 +73,7 @@ impl Dialect for MySqlDialect {
 
     fn number(&self, column: ColumnType, value: i128) -> Option<Value> {
         match column {
-            ColumnType::Decimal(scale) => {
+            ColumnType::Decimal(scale) | ColumnType::Sum(scale) => {
                 (value.unsigned_abs() <= UNSCALED_MAX).then(|| Value::Text(decimal(value, scale)))
             }
             _ => i64::try_from(value).ok().map(Value::Integer),

@@ -91,7 +91,9 @@ fn bind_list<'q>(query: Query<'q>, kind: ColumnType, values: &[Value]) -> Query<
                 .map(|value| if let Value::Time(seconds) = value { Some(Moment(*seconds)) } else { None })
                 .bind_iter(),
         ),
-        ColumnType::Decimal(_) => query.bind(values.iter().map(|value| text(value).map(Numeric)).bind_iter()),
+        ColumnType::Decimal(_) | ColumnType::Sum(_) => {
+            query.bind(values.iter().map(|value| text(value).map(Numeric)).bind_iter())
+        }
         ColumnType::KeyHash => query.bind(
             values
                 .iter()

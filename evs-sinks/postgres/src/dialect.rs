@@ -39,7 +39,7 @@ impl Dialect for PostgresDialect {
         match column {
             ColumnType::Integer | ColumnType::Count => "BIGINT".to_owned(),
             ColumnType::Time => "TIMESTAMPTZ".to_owned(),
-            ColumnType::Decimal(scale) => format!("NUMERIC(38,{scale})"),
+            ColumnType::Decimal(scale) | ColumnType::Sum(scale) => format!("NUMERIC(38,{scale})"),
             ColumnType::KeyHash => "BYTEA".to_owned(),
             // The database's own collation would do, but compares more slowly.
             ColumnType::Key | ColumnType::KeyText | ColumnType::Text => "TEXT COLLATE \"C\"".to_owned(),
@@ -52,7 +52,7 @@ impl Dialect for PostgresDialect {
 
     fn number(&self, column: ColumnType, value: i128) -> Option<Value> {
         match column {
-            ColumnType::Decimal(scale) => {
+            ColumnType::Decimal(scale) | ColumnType::Sum(scale) => {
                 (value.unsigned_abs() <= UNSCALED_MAX).then(|| Value::Text(decimal(value, scale)))
             }
             _ => i64::try_from(value).ok().map(Value::Integer),
@@ -63,7 +63,7 @@ impl Dialect for PostgresDialect {
     fn selected(&self, column: &str, kind: ColumnType) -> String {
         match kind {
             ColumnType::Time => format!("extract(epoch FROM {column})::bigint"),
-            ColumnType::Decimal(_) => format!("{column}::text"),
+            ColumnType::Decimal(_) | ColumnType::Sum(_) => format!("{column}::text"),
             _ => column.to_owned(),
         }
     }
@@ -79,7 +79,7 @@ impl Dialect for PostgresDialect {
             let kind = match column {
                 ColumnType::Integer | ColumnType::Count => "bigint",
                 ColumnType::Time => "timestamptz",
-                ColumnType::Decimal(_) => "numeric",
+                ColumnType::Decimal(_) | ColumnType::Sum(_) => "numeric",
                 ColumnType::KeyHash => "bytea",
                 ColumnType::Key | ColumnType::KeyText | ColumnType::Text => "text",
             };

@@ -32,7 +32,8 @@ pub trait Connector: fmt::Debug + Send + Sync + 'static {
 /// A connection of its own: no pool, and nothing that reconnects in silence.
 ///
 /// Whoever drops one at any point, inside a call or a transaction, must find that transaction rolled back
-/// or, if `commit` was called, ended. A connection is not used again after an error or a cancelled call.
+/// or, if `commit` was called, ended. A connection is not used again after a cancelled call, or after an error but those that
+/// [`Dialect::is_wide_sum`] is true of.
 #[async_trait]
 pub trait Connection: Send + 'static {
     /// Begins a transaction that sees everything committed before.

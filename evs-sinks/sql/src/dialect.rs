@@ -4,7 +4,7 @@ use std::{borrow::Cow, fmt, ops::RangeInclusive};
 
 use evs_core::batch::escape;
 
-use crate::connection::Value;
+use crate::connection::{StoreError, Value};
 
 /// The SQL of one kind of store. The defaults are those of the standard, as PostgreSQL and SQLite have it.
 pub trait Dialect: fmt::Debug + Send + Sync + 'static {
@@ -29,6 +29,11 @@ pub trait Dialect: fmt::Debug + Send + Sync + 'static {
 
     /// How a column is declared.
     fn column_type(&self, column: ColumnType) -> String;
+
+    /// Whether a column that is there, declared with that type (in capitals), can be used.
+    fn accepts(&self, column: ColumnType, declared: &str) -> bool {
+        declared == self.column_type(column)
+    }
 
     /// What follows the parenthesis of `CREATE TABLE`.
     fn table_options(&self) -> &'static str {
@@ -55,6 +60,25 @@ pub trait Dialect: fmt::Debug + Send + Sync + 'static {
     fn selected(&self, column: &str, kind: ColumnType) -> String {
         let _ = kind;
         column.to_owned()
+    }
+
+    /// How many digits behind the point a measure of that scale has where the store holds it as text.
+    fn text_scale(&self, scale: u8) -> u8 {
+        scale
+    }
+
+    /// The sum of two values, or NULL if one of them is NULL. A total that the store cannot add up exactly must be an
+    /// error of the statement, never another number.
+    fn sum(&self, held: &str, incoming: &str) -> String {
+        format!("{held} + {incoming}")
+    }
+
+    /// Whether a statement failed because [`sum`](Self::sum) cannot add up a total that the column can hold, changed nothing,
+    /// and left its transaction as it was. Such totals are then added up here, row by row. Only for a store that
+    /// lets an upsert have the same key in several of its rows.
+    fn is_wide_sum(&self, error: &StoreError) -> bool {
+        let _ = error;
+        false
     }
 
     /// What makes a SELECT lock the row it finds until the transaction ends.
@@ -150,8 +174,10 @@ pub enum ColumnType {
     Time,
     /// A measure that counts.
     Count,
-    /// A measure's exact numbers, with that many digits behind the point.
+    /// The exact numbers of a minimum or maximum, with that many digits behind the point.
     Decimal(u8),
+    /// The exact totals of a sum, with that many digits behind the point.
+    Sum(u8),
     /// Text that is part of a primary key and compares byte by byte.
     Key,
     /// The hash of a row's keys, in the primary key.

@@ -33,6 +33,7 @@ mod tests;
 #[cfg(feature = "tls")]
 mod tls;
 mod url;
+mod wide;
 mod writers;
 
 pub use connection::{Connection, Connector, StoreError, Value};

@@ -30,10 +30,8 @@ pub(crate) fn check(schema: &Schema, rows: &Rows, dialect: &dyn Dialect) -> Resu
     let mut cursor = rows.cursor();
     while let Some(row) = cursor.next_row() {
         let refused = |column: &str, what: String| {
-            let short = |key: &&[u8]| escape(key).chars().take(60).collect::<String>();
-            let keys = row.keys.iter().map(short).collect::<Vec<_>>();
-            let (statistic, window) = (&schema.statistic, row.window_start);
-            let place = format!("statistic {statistic}: {column} of window {window}, keys {keys:?}");
+            let keys = row.keys.iter().map(|key| escape(key));
+            let place = place(&schema.statistic, column, row.window_start, keys);
             Err(SinkError::refused(format!("{place}: {what}")))
         };
         if !limits.windows.contains(&row.window_start) {
@@ -56,6 +54,17 @@ pub(crate) fn check(schema: &Schema, rows: &Rows, dialect: &dyn Dialect) -> Resu
         }
     }
     Ok(())
+}
+
+/// Names a column of a row, the keys as far as they are short.
+pub(crate) fn place(
+    statistic: &str,
+    column: &str,
+    window: i64,
+    keys: impl Iterator<Item = impl AsRef<str>>,
+) -> String {
+    let keys = keys.map(|key| key.as_ref().chars().take(60).collect::<String>()).collect::<Vec<_>>();
+    format!("statistic {statistic}: {column} of window {window}, keys {keys:?}")
 }
 
 /// A statement and its parameters.
@@ -112,6 +121,14 @@ impl<'b> Statements<'b> {
                 (sql, kinds.iter().enumerate().map(list).collect())
             }
         }))
+    }
+
+    /// The parameters of the statement after that many others; none if there is no such.
+    pub(crate) fn nth(mut self, others: usize) -> Result<Vec<Value>, SinkError> {
+        for _ in 0..others {
+            self.next_statement()?;
+        }
+        Ok(self.next_statement()?.map(|(_, parameters)| parameters).unwrap_or_default())
     }
 
     /// Makes a statement full, with rows that add nothing to the last one: its key, and NULLs.
@@ -240,11 +257,11 @@ fn hash(keys: &[&[u8]]) -> [u8; 16] {
 }
 
 /// The rows that a query for totals found, sorted by window and keys.
-pub(crate) fn read(schema: &Schema, found: &[Vec<Value>]) -> Result<Rows, SinkError> {
+pub(crate) fn read(schema: &Schema, found: &[Vec<Value>], dialect: &dyn Dialect) -> Result<Rows, SinkError> {
     let keys = schema.keys.len();
     let mut sorted = Vec::with_capacity(found.len());
     for row in found {
-        sorted.push(parse(row, schema).ok_or_else(|| {
+        sorted.push(parse(row, schema, dialect).ok_or_else(|| {
             let statistic = &schema.statistic;
             SinkError::refused(format!("a row of the table {statistic} cannot be read: {row:?}"))
         })?);
@@ -261,15 +278,20 @@ pub(crate) fn read(schema: &Schema, found: &[Vec<Value>]) -> Result<Rows, SinkEr
 /// The window's start, the keys' bytes and the values.
 type ReadRow<'r> = (i64, Vec<Cow<'r, [u8]>>, Vec<Option<i128>>);
 
-fn parse<'r>(row: &'r [Value], schema: &Schema) -> Option<ReadRow<'r>> {
+fn parse<'r>(row: &'r [Value], schema: &Schema, dialect: &dyn Dialect) -> Option<ReadRow<'r>> {
     let (Value::Integer(window) | Value::Time(window), rest) = row.split_first()? else { return None };
     let (keys, values) = rest.split_at_checked(schema.keys.len())?;
     let keys = keys.iter().map(|key| unescape(key.text()?)).collect::<Option<_>>()?;
-    let values = values.iter().zip(&schema.measures).map(|(value, column)| match value {
+    Some((*window, keys, numbers(values, schema, dialect)?))
+}
+
+/// The measures of a row, times 10^scale; `None` if one of them is no such number.
+pub(crate) fn numbers(values: &[Value], schema: &Schema, dialect: &dyn Dialect) -> Option<Vec<Option<i128>>> {
+    let numbers = values.iter().zip(&schema.measures).map(|(value, column)| match value {
         Value::Null => Some(None),
         Value::Integer(number) => Some(Some((*number).into())),
-        Value::Text(text) => Some(Some(decimal::parse(text, column.scale)?)),
+        Value::Text(text) => Some(Some(decimal::parse(text, dialect.text_scale(column.scale))?)),
         Value::Time(_) | Value::Hash(_) | Value::List(..) => None,
     });
-    Some((*window, keys, values.collect::<Option<_>>()?))
+    numbers.collect()
 }

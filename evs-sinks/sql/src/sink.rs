@@ -23,6 +23,7 @@ use crate::{
     progress::{self, ProgressTable},
     rows::{self, Statements},
     table::{SWEEP_ROWS, Table, sweep, totals},
+    wide,
     writers::{self, WritersTable},
 };
 
@@ -209,10 +210,24 @@ impl<C: Connector> SqlSink<C> {
             self.progress.advance(connection, dialect, last.as_ref(), &next).await?;
         }
         let mut statement = made?;
+        // Executing takes the parameters. They are copied from the first sum on that the store cannot add up.
+        let (mut copies, mut executed) = (false, 0);
         while let Some((sql, parameters)) = statement {
-            let (executed, made) =
+            let copy = copies.then(|| parameters.clone());
+            let (outcome, made) =
                 tokio::join!(connection.execute(sql, parameters), async { statements.next_statement() });
-            executed?;
+            match outcome {
+                Err(error) if dialect.is_wide_sum(&error) => {
+                    let parameters = match copy {
+                        Some(parameters) => parameters,
+                        None => Statements::new(&table, dialect, &batch.rows, bytes_max).nth(executed)?,
+                    };
+                    copies = true;
+                    wide::add(connection, dialect, &table, parameters).await?;
+                }
+                outcome => drop(outcome?),
+            }
+            executed += 1;
             statement = made?;
         }
         connection.commit().await?;
@@ -311,7 +326,7 @@ impl<C: Connector> SqlSink<C> {
             connection.rollback().await?;
         }
         lease.give_back();
-        Ok(rows::read(schema, &found)?)
+        Ok(rows::read(schema, &found, self.dialect())?)
     }
 }
 

@@ -25,7 +25,8 @@ pub(crate) struct Shape {
 pub(crate) fn type_of(measure: &MeasureColumn) -> ColumnType {
     match measure.kind {
         MeasureKind::Count => ColumnType::Count,
-        MeasureKind::Sum | MeasureKind::Min | MeasureKind::Max => ColumnType::Decimal(measure.scale),
+        MeasureKind::Sum => ColumnType::Sum(measure.scale),
+        MeasureKind::Min | MeasureKind::Max => ColumnType::Decimal(measure.scale),
     }
 }
 
@@ -77,7 +78,7 @@ impl Shape {
                      ALTER TABLE {table} ADD COLUMN {name} {declared}"
                 ));
             };
-            if text(column, 1) != declared {
+            if !dialect.accepts(*kind, text(column, 1)) {
                 return refused(format!("has a column {name} of type {:?}, not {declared}", text(column, 1)));
             }
             let place = if at < self.key_columns { at as i64 + 1 } else { 0 };
@@ -101,7 +102,7 @@ impl Shape {
     }
 
     /// The primary key's columns, quoted.
-    fn key(&self, dialect: &dyn Dialect) -> Vec<String> {
+    pub(crate) fn key(&self, dialect: &dyn Dialect) -> Vec<String> {
         self.columns[..self.key_columns].iter().map(|(name, _)| dialect.quote(name)).collect()
     }
 
@@ -177,7 +178,8 @@ fn upsert(shape: &Shape, schema: &Schema, dialect: &dyn Dialect, rows: &str) -> 
         let column = dialect.quote(name);
         let (held, incoming) = (format!("{table}.{column}"), dialect.incoming(&column));
         let merged = match kind {
-            MeasureKind::Count | MeasureKind::Sum => format!("{held} + {incoming}"),
+            MeasureKind::Count => format!("{held} + {incoming}"),
+            MeasureKind::Sum => dialect.sum(&held, &incoming),
             MeasureKind::Min => format!("{}({held}, {incoming})", dialect.least()),
             MeasureKind::Max => format!("{}({held}, {incoming})", dialect.greatest()),
         };

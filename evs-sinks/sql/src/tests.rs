@@ -55,7 +55,7 @@ impl Dialect for Numbered {
         match column {
             ColumnType::Integer | ColumnType::Count => "BIGINT".to_owned(),
             ColumnType::Time => "TIMESTAMPTZ".to_owned(),
-            ColumnType::Decimal(scale) => format!("NUMERIC(38,{scale})"),
+            ColumnType::Decimal(scale) | ColumnType::Sum(scale) => format!("NUMERIC(38,{scale})"),
             ColumnType::Key | ColumnType::KeyText => "TEXT COLLATE \"C\"".to_owned(),
             ColumnType::KeyHash => "BYTEA".to_owned(),
             ColumnType::Text => "TEXT".to_owned(),
@@ -68,7 +68,7 @@ impl Dialect for Numbered {
 
     fn number(&self, column: ColumnType, value: i128) -> Option<Value> {
         match column {
-            ColumnType::Decimal(scale) => {
+            ColumnType::Decimal(scale) | ColumnType::Sum(scale) => {
                 let fits = value.unsigned_abs() < 10_u128.pow(38);
                 fits.then(|| Value::Text(decimal(value, scale)))
             }
@@ -326,7 +326,7 @@ proptest! {
         if hashes_keys {
             written.iter_mut().for_each(|row| drop(row.remove(1)));
         }
-        let back = rows::read(&batch.schema, &written).unwrap();
+        let back = rows::read(&batch.schema, &written, &dialect).unwrap();
         let mut found = Vec::new();
         let mut cursor = back.cursor();
         while let Some(row) = cursor.next_row() {

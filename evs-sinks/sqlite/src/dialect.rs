@@ -1,4 +1,6 @@
-use evs_sql::{ColumnType, Dialect, Limits, Value};
+use evs_sql::{ColumnType, Dialect, Limits, StoreError, Value, decimal};
+
+use crate::errors::is_integer_overflow;
 
 #[derive(Debug)]
 pub(crate) struct SqliteDialect;
@@ -13,7 +15,7 @@ impl Dialect for SqliteDialect {
             // SQLITE_MAX_LENGTH.
             key_bytes_max: 999_999_999,
             keys_bytes_max: 1 << 28,
-            sums: i64::MIN.into()..=i64::MAX.into(),
+            sums: i128::MIN..=i128::MAX,
             windows: i64::MIN..=i64::MAX,
         }
     }
@@ -21,6 +23,8 @@ impl Dialect for SqliteDialect {
     fn column_type(&self, column: ColumnType) -> String {
         let name = match column {
             // Decimals are kept as integers times 10^scale: SQLite has none.
+            // Integers, too, and beyond 64 bits their digits as text. In a STRICT table ANY converts nothing.
+            ColumnType::Sum(_) => "ANY",
             ColumnType::Integer | ColumnType::Time | ColumnType::Count | ColumnType::Decimal(_) => "INTEGER",
             // Compared byte by byte unless declared otherwise.
             ColumnType::Key | ColumnType::KeyText | ColumnType::Text => "TEXT",
@@ -29,7 +33,13 @@ impl Dialect for SqliteDialect {
         name.to_owned()
     }
 
-    /// STRICT, since other tables turn a sum beyond 64 bits into floating point by themselves.
+    /// Tables of earlier versions have INTEGER for sums. They refuse a total beyond 64 bits.
+    fn accepts(&self, column: ColumnType, declared: &str) -> bool {
+        declared == self.column_type(column)
+            || (matches!(column, ColumnType::Sum(_)) && declared == "INTEGER")
+    }
+
+    /// STRICT, since other tables convert what they are given by themselves, rounding it.
     fn table_options(&self) -> &'static str {
         " STRICT, WITHOUT ROWID"
     }
@@ -55,8 +65,30 @@ impl Dialect for SqliteDialect {
         "max"
     }
 
-    fn number(&self, _: ColumnType, value: i128) -> Option<Value> {
-        i64::try_from(value).ok().map(Value::Integer)
+    fn number(&self, column: ColumnType, value: i128) -> Option<Value> {
+        match (i64::try_from(value), column) {
+            (Ok(value), _) => Some(Value::Integer(value)),
+            (Err(_), ColumnType::Sum(_)) => Some(Value::Text(decimal(value, 0))),
+            (Err(_), _) => None,
+        }
+    }
+
+    /// Texts are times 10^scale, as the integers are.
+    fn text_scale(&self, _: u8) -> u8 {
+        0
+    }
+
+    /// SQLite adds in floating point what does not fit into 64 bits, or is text. The smallest integer has no absolute
+    /// value, which is an error. It depends on the row, so that it is not computed beforehand.
+    fn sum(&self, held: &str, incoming: &str) -> String {
+        format!(
+            "CASE typeof({held} + {incoming}) WHEN 'real' \
+             THEN abs(-9223372036854775807 - 1 + ({incoming} IS NULL)) ELSE {held} + {incoming} END"
+        )
+    }
+
+    fn is_wide_sum(&self, error: &StoreError) -> bool {
+        is_integer_overflow(error)
     }
 
     fn reserves(&self, table: &str) -> bool {

@@ -29,6 +29,12 @@ pub(crate) fn sort(error: &sqlx::Error) -> StoreError {
     StoreError { is_transient: code.is_some_and(is_transient), message }
 }
 
+/// Whether a function of SQL was given an integer that it has no result for. The code, 1, is that of most errors, so
+/// SQLite's words have to tell. They are those of the release that is built in.
+pub(crate) fn is_integer_overflow(error: &StoreError) -> bool {
+    error.message == "integer overflow (SQLite code 1)"
+}
+
 fn is_transient(code: i32) -> bool {
     // After a failed fsync the kernel may have dropped the pages that it says are written: trying again
     // would find the batch applied that is not on the disk.

@@ -10,9 +10,9 @@
 //! ```
 //!
 //! Each statistic has a table of its name: `window_start` in seconds since 1970, the keys as text, the
-//! measures as integers times 10^scale. The tables are STRICT and WITHOUT ROWID: a total beyond 64 bits is
-//! an error, not a rounded number, and rows are stored in the order of windows and keys. `evs-sql` describes
-//! the tables beside them.
+//! measures as integers times 10^scale, or as text where a sum is beyond 64 bits. The tables are STRICT and
+//! WITHOUT ROWID: SQLite converts and rounds no number, and rows are stored in the order of windows and keys.
+//! `evs-sql` describes the tables beside them.
 //!
 //! The database is in WAL mode and written with `synchronous=FULL`: what was acknowledged survives a power
 //! cut, and readers neither wait nor make anybody wait. A writer that holds its lock for more than five

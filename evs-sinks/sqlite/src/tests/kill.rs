@@ -17,11 +17,14 @@ use crate::SqliteSink;
 const DATABASE: &str = "EVS_TEST_KILLED_DATABASE";
 const KILLS: u32 = 40;
 const ROWS: u64 = 3000;
+/// The key of a row whose total is beyond 64 bits from the second batch on.
+const WIDE: &[u8] = b"wide";
 
 /// Large enough to be hit in the middle; each batch shares half of its rows with the one before.
 fn numbered(sequence: u64) -> Batch {
     let keys = (0..ROWS).map(|row| (row + sequence * ROWS / 2).to_string()).collect::<Vec<_>>();
-    let rows = keys.iter().map(|key| (60, key.as_bytes(), sequence.into())).collect::<Vec<_>>();
+    let mut rows = keys.iter().map(|key| (60, key.as_bytes(), sequence.into())).collect::<Vec<_>>();
+    rows.push((60, WIDE, i64::MAX.into()));
     batch(sequence, &rows)
 }
 
@@ -90,9 +93,14 @@ async fn a_process_that_is_killed_many_times_applies_every_batch_once() {
     assert_eq!(sink.apply(&numbered(applied)).await.unwrap(), Applied::Before);
 
     let rows = sink.totals(&schema(), i64::MIN..i64::MAX).await.unwrap();
-    assert_eq!(rows.len() as u64, ROWS + ROWS / 2 * (applied - 1));
+    assert_eq!(rows.len() as u64, ROWS + ROWS / 2 * (applied - 1) + 1);
     let mut cursor = rows.cursor();
     while let Some(row) = cursor.next_row() {
+        if row.keys[0] == WIDE {
+            let times = i128::from(applied);
+            assert_eq!(row.values, [Some(times), Some(times * i128::from(i64::MAX))]);
+            continue;
+        }
         let key: u64 = std::str::from_utf8(row.keys[0]).unwrap().parse().unwrap();
         let touched = (1..=applied).filter(|n| (n * ROWS / 2..n * ROWS / 2 + ROWS).contains(&key));
         let touched = touched.collect::<Vec<_>>();

@@ -2,6 +2,7 @@ mod kill;
 mod store;
 mod suite;
 mod tables;
+mod wide;
 
 use std::{path::PathBuf, sync::Arc};
 

@@ -29,6 +29,7 @@ fn table(columns: &str) -> String {
 #[tokio::test]
 async fn an_empty_table_of_the_right_shape_is_used() {
     for columns in [
+        "window_start INTEGER, campaign TEXT, hits INTEGER, revenue ANY, PRIMARY KEY (window_start, campaign)",
         "window_start INTEGER, campaign TEXT, hits INTEGER, revenue INTEGER, PRIMARY KEY (window_start, campaign)",
         "hits INTEGER, Revenue integer, note TEXT, source TEXT NOT NULL DEFAULT 'evs', campaign TEXT NOT NULL,
          window_start INTEGER, PRIMARY KEY (window_start, campaign)",
@@ -42,14 +43,19 @@ async fn a_table_of_another_shape_is_refused_by_its_column() {
     let measures = "hits INTEGER, revenue INTEGER";
     let key = "PRIMARY KEY (window_start, campaign)";
     for (columns, said) in [
-        (
-            format!("window_start INTEGER, campaign TEXT, hits INTEGER, {key}"),
-            "ADD COLUMN \"revenue\" INTEGER",
-        ),
+        (format!("window_start INTEGER, campaign TEXT, hits INTEGER, {key}"), "ADD COLUMN \"revenue\" ANY"),
         (format!("window_start INTEGER, campaign BLOB, {measures}, {key}"), "campaign of type \"BLOB\""),
         (
             format!("window_start INTEGER, campaign TEXT, hits REAL, revenue INTEGER, {key}"),
             "hits of type \"REAL\"",
+        ),
+        (
+            format!("window_start INTEGER, campaign TEXT, hits ANY, revenue ANY, {key}"),
+            "hits of type \"ANY\"",
+        ),
+        (
+            format!("window_start INTEGER, campaign TEXT, hits INTEGER, revenue REAL, {key}"),
+            "revenue of type \"REAL\", not ANY",
         ),
         (
             format!("window_start INTEGER, campaign TEXT COLLATE NOCASE, {measures}, {key}"),
