@@ -128,7 +128,7 @@ fn of_a_line_cut_by_a_full_disk_and_the_next_one_glued_to_it_no_event_is_made() 
         (line(1, "before"), line(2, "cut"), line(3, "glued"), line(4, "behind"));
     let fields = ["remote_addr", "remote_user", "uri", "status", "http_user_agent"];
     let parser = LogFormat::combined().parser(&fields).unwrap();
-    let limits = crate::format::LineLimits::default;
+    let limits = LineLimits::default;
     let parsers = [
         BlockParser::new(parser.clone(), Vec::new(), limits()),
         BlockParser::plain(parser, Vec::new(), limits()),
