@@ -3,6 +3,7 @@
 use super::work;
 
 /// Undoes `\xHH`, nginx's only escape in its default mode. Any other backslash stands for itself.
+#[inline(never)]
 pub(super) fn undo_default(text: &[u8], out: &mut Vec<u8>) {
     undo::<b'\\', false, false>(text, out, |rest| match rest.first_chunk() {
         Some([_, b'x', high, low]) => made(hex(*high, *low), 4, b'\\'),
@@ -11,6 +12,7 @@ pub(super) fn undo_default(text: &[u8], out: &mut Vec<u8>) {
 }
 
 /// Undoes the escapes of a JSON string. What is no escape, or half a surrogate pair, is kept as it is.
+#[inline(never)]
 pub(super) fn undo_json(text: &[u8], out: &mut Vec<u8>) {
     undo::<b'\\', true, false>(text, out, |rest| match json_escape(&rest[1..]) {
         Some((length, c)) => {
@@ -23,11 +25,13 @@ pub(super) fn undo_json(text: &[u8], out: &mut Vec<u8>) {
 }
 
 /// Undoes the percent-encoding of a query: `+` is a blank, what is no escape stays as it is.
+#[inline(never)]
 pub(super) fn undo_query(text: &[u8], out: &mut Vec<u8>) {
     undo::<b'%', false, true>(text, out, |rest| made(percent(rest), 3, b'%'));
 }
 
 /// Undoes the percent-encoding of a path. Whether all of it is sound, and none of it is a NUL byte.
+#[inline(never)]
 pub(super) fn undo_path(text: &[u8], out: &mut Vec<u8>) -> bool {
     let mut is_sound = true;
     undo::<b'%', false, false>(text, out, |rest| match percent(rest) {

@@ -306,14 +306,9 @@ struct Text {
 fn string(line: &[u8], at: &mut usize) -> Result<Text, Rejection> {
     let start = *at + 1;
     let mut from = start;
-    let (mut is_escaped, mut near_max) = (false, start);
+    let mut is_escaped = false;
     loop {
-        // Escapes may be near to each other: then a search would begin anew behind each.
-        let near = line.get(from..near_max.min(line.len())).unwrap_or_default();
-        let end = match near.iter().position(|byte| SPECIAL[usize::from(*byte)]) {
-            Some(at) => Some(from + at),
-            None => special(line, from + near.len()),
-        };
+        let end = if is_escaped { near_special(line, from) } else { special(line, from) };
         let Some(end) = end else {
             return Err(Rejection::at(*at, Reason::Unterminated));
         };
@@ -335,12 +330,20 @@ fn string(line: &[u8], at: &mut usize) -> Result<Text, Rejection> {
         };
         is_escaped = true;
         from = end + 1 + length;
-        near_max = from + NEAR;
     }
 }
 
 /// How many bytes behind an escape are looked at one by one.
 const NEAR: usize = 16;
+
+/// As [`special`], behind an escape: others may be near, and then a search would begin anew behind each.
+fn near_special(line: &[u8], from: usize) -> Option<usize> {
+    let near = line.get(from..line.len().min(from + NEAR))?;
+    match near.iter().position(|byte| SPECIAL[usize::from(*byte)]) {
+        Some(at) => Some(from + at),
+        None => special(line, from + near.len()),
+    }
+}
 
 /// Which bytes are a quote, a backslash or a control character.
 const SPECIAL: [bool; 256] = {
