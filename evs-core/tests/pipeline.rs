@@ -274,6 +274,24 @@ async fn a_statistic_is_cut_after_so_many_bytes_of_the_log() {
 }
 
 #[tokio::test]
+async fn after_a_process_that_was_killed_the_first_cut_comes_early() {
+    let place = Place::new();
+    let long = format!("{}{}", "x".repeat(8000), line(200, 1));
+    (0..10).for_each(|_| place.append(&long.repeat(900)));
+    let seldom = || by_status("seldom").flush_every(Duration::from_secs(3600));
+    let run = |state: &'static str| {
+        let builder = place.pipeline().statistic(seldom()).state_dir(place.0.path().join(state));
+        count_all(builder.sink("memory", TestSink::default()))
+    };
+    let undisturbed = run("undisturbed").await.unwrap();
+    fs::create_dir(place.0.path().join("killed")).unwrap();
+    fs::write(place.0.path().join("killed/lock"), "process 1 on host web1\n").unwrap();
+    let killed = run("killed").await.unwrap();
+    assert_eq!((undisturbed.lines, killed.lines), (9000, 9000));
+    assert_eq!(killed.batches, undisturbed.batches + 2, "{killed:?}, {undisturbed:?}");
+}
+
+#[tokio::test]
 async fn a_sink_that_is_away_gets_everything_when_it_returns() {
     let (place, sink) = (Place::new(), TestSink::default());
     sink.is_down.store(true, SeqCst);

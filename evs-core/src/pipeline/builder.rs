@@ -107,7 +107,7 @@ impl PipelineBuilder {
             poll_every: Duration::from_millis(250),
             drain_timeout: Duration::from_secs(10),
             sink_timeout: Duration::from_secs(300),
-            cut_bytes_max: 1 << 30,
+            cut_bytes_max: 4 << 30,
             spool_bytes_max: 1 << 30,
             segment_bytes_max: 64 << 20,
             keep_acknowledged: Duration::from_secs(600),
@@ -247,8 +247,9 @@ impl PipelineBuilder {
         self
     }
 
-    /// How many bytes of the log are read at most before every statistic is cut, whatever its flush interval: 1 GiB
-    /// by default, 1 MiB or more. At first it is 64 MiB, so that a process that is killed again and again gets on.
+    /// How many bytes of the log are read at most before every statistic is cut, whatever its flush interval: 4 GiB
+    /// by default, 1 MiB or more. If the process before was killed, it is 64 MiB at first, so that a process that is
+    /// killed again and again gets on.
     pub fn cut_bytes_max(mut self, bytes: u64) -> Self {
         self.cut_bytes_max = bytes;
         self

@@ -153,7 +153,9 @@ impl Committer {
         }
         self.write()?;
         self.show_waiting();
-        Ok(self.binlog.sync()?)
+        self.binlog.sync()?;
+        self.lock.note_end();
+        Ok(())
     }
 
     /// Queues an acknowledgement. One that waits for room is replaced by its successor, so that what has to be

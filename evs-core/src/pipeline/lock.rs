@@ -10,6 +10,8 @@ use crate::{
 
 /// The file that says who has the lock.
 const HOLDER: &str = "lock";
+/// What the file says at its end once the holder's run has ended by itself.
+const ENDED: &str = ", whose run has ended";
 
 /// The lock on a state directory: held as long as its files are open, and gone with the process.
 ///
@@ -19,7 +21,8 @@ const HOLDER: &str = "lock";
 pub(super) struct Lock {
     disk: RealDisk,
     _directory: File,
-    _holder: File,
+    holder: File,
+    was_killed: bool,
 }
 
 impl Lock {
@@ -29,11 +32,25 @@ impl Lock {
         let directory = disk.handle().map_err(|source| error("opening", disk.path(), source))?;
         let path = disk.path().join(HOLDER);
         lock(&directory, disk)?.map_err(|source| error("locking", disk.path(), source))?;
-        let mut holder =
-            disk.open_or_create(HOLDER).map_err(|source| error("opening", path.clone(), source))?;
+        let holder = disk.open_or_create(HOLDER).map_err(|source| error("opening", path.clone(), source))?;
         lock(&holder, disk)?.map_err(|source| error("locking", path.clone(), source))?;
-        write_holder(&mut holder).map_err(|source| error("writing", path, source))?;
-        Ok(Self { disk: disk.clone(), _directory: directory, _holder: holder })
+        // A hint, so a file that cannot be read says nothing.
+        let last = read_holder(disk).unwrap_or_default();
+        let was_killed = !last.is_empty() && !last.ends_with(ENDED);
+        write_holder(&holder, "").map_err(|source| error("writing", path, source))?;
+        Ok(Self { disk: disk.clone(), _directory: directory, holder, was_killed })
+    }
+
+    /// Whether the process that had the lock before was killed, as far as its file tells. A power cut may make that
+    /// wrong, so nothing but speed may depend on it.
+    pub(super) fn was_killed(&self) -> bool {
+        self.was_killed
+    }
+
+    /// Notes that a run has ended by itself.
+    pub(super) fn note_end(&self) {
+        // Without the note, the next start takes this process for one that was killed, and that is harmless.
+        let _ = write_holder(&self.holder, ENDED);
     }
 
     /// Whether the directory is still where others look for it. If not, another process can have its path, and
@@ -66,12 +83,12 @@ fn read_holder(disk: &RealDisk) -> io::Result<String> {
     Ok(holder.trim_end().to_owned())
 }
 
-/// For whoever finds the directory locked. It is only a message: the lock itself is the kernel's.
-fn write_holder(file: &mut File) -> io::Result<()> {
-    let host = rustix::system::uname();
+/// For whoever finds the directory locked, and for the next start. The lock itself is the kernel's.
+fn write_holder(mut file: &File, note: &str) -> io::Result<()> {
+    let (process, system) = (std::process::id(), rustix::system::uname());
     file.set_len(0)?;
     file.rewind()?;
-    match writeln!(file, "process {} on host {}", std::process::id(), host.nodename().to_string_lossy()) {
+    match writeln!(file, "process {process} on host {}{note}", system.nodename().to_string_lossy()) {
         // A full disk must not keep anybody from delivering what is on it.
         Err(error) if disk::is_full(error.kind()) => Ok(()),
         written => written,
@@ -91,6 +108,22 @@ mod tests {
         assert!(error.contains(&format!("process {}", std::process::id())), "{error}");
         drop(first);
         Lock::acquire(&disk).unwrap();
+    }
+
+    #[test]
+    fn a_process_that_was_killed_is_told_from_one_that_ended() {
+        let dir = tempfile::tempdir().unwrap();
+        let disk = RealDisk::open(dir.path()).unwrap();
+        let first = Lock::acquire(&disk).unwrap();
+        assert!(!first.was_killed(), "there was none");
+        drop(first);
+        let second = Lock::acquire(&disk).unwrap();
+        assert!(second.was_killed());
+        second.note_end();
+        let error = Lock::acquire(&disk).unwrap_err().to_string();
+        assert!(error.contains("whose run has ended"), "{error}");
+        drop(second);
+        assert!(!Lock::acquire(&disk).unwrap().was_killed());
     }
 
     #[test]

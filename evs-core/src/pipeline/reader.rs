@@ -32,8 +32,9 @@ const SETTLE_TIME: Duration = Duration::from_secs(3);
 const SETTLE_PAUSE: Duration = Duration::from_millis(50);
 /// How often finished files leave all positions, unless the room that they take is needed earlier.
 const RETIRE_EVERY: Duration = Duration::from_secs(1);
-/// After so many bytes the first cut comes that no flush interval asks for, so that a process that never lives as long
-/// as a flush interval gets on all the same. The next ones come after four times as many each.
+/// If the process before this one was killed, the first cut that no flush interval asks for comes after so many bytes,
+/// and the next ones after four times as many each: processes that never live as long as a flush interval get on all the
+/// same. Otherwise there are fewer cuts, since each of them is a batch that adds to rows that a store has already.
 const FIRST_CUT_BYTES: u64 = 64 << 20;
 /// How often rates are sampled.
 const RATES_EVERY: Duration = Duration::from_secs(1);
@@ -122,6 +123,8 @@ pub(super) struct ReaderParts {
     /// The files that are known beside those.
     pub(super) inventory: Option<Inventory>,
     pub(super) cut_bytes_max: u64,
+    /// Whether the process before this one was killed.
+    pub(super) was_killed: bool,
 }
 
 impl Reader {
@@ -191,7 +194,11 @@ impl Reader {
             next_rates: now,
             next_retire: now,
             bytes: 0,
-            cut_bytes: FIRST_CUT_BYTES.min(parts.cut_bytes_max),
+            cut_bytes: if parts.was_killed {
+                FIRST_CUT_BYTES.min(parts.cut_bytes_max)
+            } else {
+                parts.cut_bytes_max
+            },
             cut_bytes_max: parts.cut_bytes_max,
             has_caught_up: false,
             unsettled_since: None,

@@ -218,6 +218,7 @@ impl Pipeline {
             counted,
             inventory,
             cut_bytes_max: config.cut_bytes_max,
+            was_killed: self.lock.was_killed(),
         };
         let tail = config.tail.clone();
         let reader = Thread::start("evs-reader", control, move || match Reader::open(parts, &tail)? {
