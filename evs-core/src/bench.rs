@@ -76,7 +76,7 @@ impl Gathered {
         let merged = |((keys, kinds), parts): (&Shape, &Vec<TableRows>)| {
             merge(parts, *keys, kinds).expect("sums of 128 bits")
         };
-        self.shapes.iter().zip(&self.rows).map(merged).collect()
+        self.shapes.iter().zip(&self.rows).flat_map(merged).collect()
     }
 }
 

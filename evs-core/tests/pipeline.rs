@@ -34,6 +34,10 @@ struct TestSink {
     is_down: Arc<AtomicBool>,
     refuses: Arc<AtomicBool>,
     applied: Arc<AtomicU64>,
+    /// Down for batches of the statistic `many` with a higher sequence, if set.
+    down_after: Arc<Mutex<Option<u64>>>,
+    /// How long it takes to apply a batch.
+    takes: Arc<Mutex<Duration>>,
 }
 
 impl TestSink {
@@ -85,6 +89,12 @@ impl Sink for TestSink {
     }
     async fn apply(&self, batch: &Batch) -> Result<Applied, SinkError> {
         self.check()?;
+        let down_after = *self.down_after.lock().unwrap();
+        if batch.statistic() == "many" && down_after.is_some_and(|last| batch.sequence > last) {
+            return Err(SinkError::unavailable("applying", "refused"));
+        }
+        let takes = *self.takes.lock().unwrap();
+        tokio::time::sleep(takes).await;
         let applied = self.store().apply(batch).await?;
         self.applied.fetch_add(u64::from(applied == Applied::Now), SeqCst);
         Ok(applied)
@@ -279,16 +289,74 @@ async fn after_a_process_that_was_killed_the_first_cut_comes_early() {
     let long = format!("{}{}", "x".repeat(8000), line(200, 1));
     (0..10).for_each(|_| place.append(&long.repeat(900)));
     let seldom = || by_status("seldom").flush_every(Duration::from_secs(3600));
-    let run = |state: &'static str| {
+    let batches = async |state: &str| {
+        let sink = TestSink::default();
         let builder = place.pipeline().statistic(seldom()).state_dir(place.0.path().join(state));
-        count_all(builder.sink("memory", TestSink::default()))
+        count_all(builder.sink("memory", sink.clone())).await.unwrap();
+        assert_eq!(totals(&sink, "seldom").await, of([("200", 9000, 9000)]));
+        let progress = sink.progress("web1").await.unwrap();
+        progress.iter().find(|progress| progress.statistic == "seldom").unwrap().sequence
     };
-    let undisturbed = run("undisturbed").await.unwrap();
     fs::create_dir(place.0.path().join("killed")).unwrap();
     fs::write(place.0.path().join("killed/lock"), "process 1 on host web1\n").unwrap();
-    let killed = run("killed").await.unwrap();
-    assert_eq!((undisturbed.lines, killed.lines), (9000, 9000));
-    assert_eq!(killed.batches, undisturbed.batches + 2, "{killed:?}, {undisturbed:?}");
+    assert_eq!((batches("undisturbed").await, batches("killed").await), (1, 2));
+}
+
+/// A place whose pipeline was ended when the sink had the first of two batches of one cut, and that statistic.
+async fn within_a_cut(sink: &TestSink) -> (Place, Statistic) {
+    let place = Place::new();
+    place.append(&(0..140_000).map(|bytes| line(200, bytes)).collect::<String>());
+    let many = Statistic::named("many").group_by(["body_bytes_sent"]);
+    let many = many.measure(count()).measure(sum("body_bytes_sent")).flush_every(Duration::from_secs(3600));
+    *sink.down_after.lock().unwrap() = Some(1);
+    let pipeline = place.pipeline().statistic(many.clone()).sink("memory", sink.clone()).build().unwrap();
+    let down = async || until(&pipeline, "down", |status| status.sinks[0].retries > 0).await;
+    let summary = pipeline.run_to_end(down()).await.unwrap();
+    assert_eq!((summary.lines, summary.undelivered), (140_000, 1), "{summary:?}");
+    *sink.down_after.lock().unwrap() = None;
+    (place, many)
+}
+
+#[tokio::test]
+async fn a_cut_of_many_rows_is_delivered_in_pieces_and_each_of_them_once() {
+    let sink = TestSink::default();
+    let (place, many) = within_a_cut(&sink).await;
+    let pipeline = place.pipeline().statistic(many).sink("memory", sink.clone()).build().unwrap();
+    let schema = Schema::clone(pipeline.schemas().last().unwrap());
+    let summary = pipeline.run_to_end(pending()).await.unwrap();
+    assert_eq!(summary.lines, 0, "all of them are in the binlog");
+    let rows = sink.totals(&schema, i64::MIN..i64::MAX).await.unwrap();
+    assert_eq!(rows.len(), 140_000);
+    let mut cursor = rows.cursor();
+    while let Some(row) = cursor.next_row() {
+        let bytes = str::from_utf8(row.keys[0]).unwrap().parse().unwrap();
+        assert_eq!(row.values, [Some(1), Some(bytes)]);
+    }
+}
+
+#[tokio::test]
+async fn a_position_within_a_cut_is_not_adopted() {
+    let sink = TestSink::default();
+    let (place, many) = within_a_cut(&sink).await;
+    fs::remove_dir_all(place.state()).unwrap();
+    let adopt = |many| place.pipeline().statistic(many).sink("memory", sink.clone());
+    let error = count_all(adopt(many.clone()).on_lost_state(LostState::Adopt)).await.unwrap_err();
+    assert!(error.to_string().contains("has a part of the last cut of statistic many"), "{error}");
+    // The way out where the state is gone for good: another name for the sink's tables, or to count again.
+    let summary = count_all(adopt(many).on_lost_state(LostState::StartOver)).await.unwrap();
+    assert_eq!(summary.lines, 140_000);
+}
+
+#[tokio::test]
+async fn a_call_that_takes_too_long_gets_more_time_when_it_is_made_again() {
+    let (place, sink) = (Place::new(), TestSink::default());
+    place.append(&line(200, 1));
+    *sink.takes.lock().unwrap() = Duration::from_millis(300);
+    let builder = place.pipeline().sink("memory", sink.clone()).sink_timeout(Duration::from_millis(100));
+    // Ends the test if it never comes to that.
+    let deadline = tokio::time::sleep(Duration::from_secs(60));
+    let summary = builder.build().unwrap().run_to_end(deadline).await.unwrap();
+    assert_eq!((summary.undelivered, sink.applied.load(SeqCst)), (0, 1));
 }
 
 #[tokio::test]

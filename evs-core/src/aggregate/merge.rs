@@ -4,11 +4,19 @@
 //! every id a rank that means the same in all parts; then the rows are sorted by window and ranks, which are two
 //! integers. Equal rows of several parts then stand beside each other.
 
+use std::mem;
+
 use super::{hash::touch, table::TableRows};
 use crate::{batch::Rows, statistic::MeasureKind};
 
 /// How many rows are touched at a time: as many as find room in the nearest cache.
 const TOUCHED: usize = 128;
+
+/// How many rows a batch has at most. A store takes a batch as a whole, within the time that a call to it may take, so
+/// a batch is to be far smaller than what a slow store takes in that time.
+const ROWS_MAX: usize = 1 << 17;
+/// A batch whose encoded rows are as long as this gets no further row. The last row may take it beyond.
+const BYTES_MAX: usize = 16 << 20;
 
 /// Stands for the rank of a text that no item uses, as far as they have been looked at. There are fewer ranks.
 const UNRANKED: u32 = u32::MAX;
@@ -27,9 +35,10 @@ struct Item {
     row: u32,
 }
 
-/// The rows of all parts by window and keys, as a batch carries them.
-pub(crate) fn merge(parts: &[TableRows], keys: usize, kinds: &[MeasureKind]) -> Result<Rows, Overflow> {
+/// The rows of all parts by window and keys, as batches carry them: in pieces of [`ROWS_MAX`] rows or [`BYTES_MAX`].
+pub(crate) fn merge(parts: &[TableRows], keys: usize, kinds: &[MeasureKind]) -> Result<Vec<Rows>, Overflow> {
     let items = sorted(parts, keys);
+    let mut pieces = Vec::new();
     let mut rows = Rows::new(keys, kinds.len());
     let mut values = Vec::with_capacity(kinds.len());
     let (mut at, mut touched) = (0, 0);
@@ -48,12 +57,18 @@ pub(crate) fn merge(parts: &[TableRows], keys: usize, kinds: &[MeasureKind]) -> 
             }
             values.push(merged);
         }
+        if rows.len() == ROWS_MAX || rows.as_bytes().len() >= BYTES_MAX {
+            pieces.push(mem::replace(&mut rows, Rows::new(keys, kinds.len())));
+        }
         let part = &parts[same[0].part as usize];
         let row = same[0].row as usize;
         let texts = (0..keys).map(|key| part.texts[key].get(part.id(row, key, keys)));
         rows.push(same[0].window, texts, &values);
     }
-    Ok(rows)
+    if !rows.is_empty() {
+        pieces.push(rows);
+    }
+    Ok(pieces)
 }
 
 /// Touches what is about to be read of rows, which are all over their tables.

@@ -18,16 +18,18 @@ const KEYS: [&str; 6] = ["remote_addr", "status", "http_x", "arg_c", "uri", "bod
 /// By window and keys, the values.
 type Contents = BTreeMap<(i64, Vec<Vec<u8>>), Vec<Option<i128>>>;
 
-fn contents(rows: &Rows) -> Contents {
+fn contents(pieces: &[Rows]) -> Contents {
     let mut contents = Contents::new();
     let mut before = None;
-    let mut cursor = rows.cursor();
-    while let Some(row) = cursor.next_row() {
-        let keys: Vec<_> = row.keys.iter().map(|key| key.to_vec()).collect();
-        let at = Some((row.window_start, keys));
-        assert!(before < at, "rows come in the order of windows and keys, each once");
-        contents.insert(at.clone().unwrap(), row.values.to_vec());
-        before = at;
+    for rows in pieces {
+        let mut cursor = rows.cursor();
+        while let Some(row) = cursor.next_row() {
+            let keys: Vec<_> = row.keys.iter().map(|key| key.to_vec()).collect();
+            let at = Some((row.window_start, keys));
+            assert!(before < at, "rows come in the order of windows and keys, each once");
+            contents.insert(at.clone().unwrap(), row.values.to_vec());
+            before = at;
+        }
     }
     contents
 }
@@ -248,6 +250,24 @@ fn lines_whose_window_is_past_take_no_room() {
 }
 
 #[test]
+fn many_rows_and_long_ones_become_several_batches() {
+    for (lines, key_bytes, expected) in [(140_000, 6, 2), (9000, 4000, 3)] {
+        let statistic = Statistic::named("s").group_by(["http_x"]).measure(count());
+        let schema = statistic.schema();
+        let plan = Plan::new([(&*schema, 200_000)]);
+        let mut worker = Worker::new(plan.clone(), plan.parser(&format()).unwrap(), true);
+        for block in (0..lines).collect::<Vec<u32>>().chunks(1000) {
+            let line = |x: &u32| format!("a {NOW}.000 \"\" 200 1 \"{x:0key_bytes$}\"\n");
+            worker.lines(block.iter().map(line).collect::<String>().as_bytes(), 1, 0, None);
+        }
+        let pieces = merge(&worker.cut(&[0]).rows.remove(0), 1, &plan.statistics[0].kinds).unwrap();
+        assert_eq!(pieces.len(), expected, "{pieces:?}");
+        assert!(pieces.iter().all(|rows| rows.len() <= 1 << 17 && rows.as_bytes().len() < 17 << 20));
+        assert_eq!(contents(&pieces).len(), lines as usize);
+    }
+}
+
+#[test]
 fn a_sum_beyond_128_bits_is_an_overflow_and_one_beyond_64_is_none() {
     let statistics = [Statistic::named("s").measure(sum("body_bytes_sent"))];
     let schema = statistics[0].schema();
@@ -258,7 +278,7 @@ fn a_sum_beyond_128_bits_is_an_overflow_and_one_beyond_64_is_none() {
     }
     let mut rows = worker.cut(&[0]).rows.remove(0);
     let merged = merge(&rows, 0, &plan.statistics[0].kinds).unwrap();
-    assert_eq!(merged.cursor().next_row().unwrap().values, [Some(3 * i128::from(i64::MAX))]);
+    assert_eq!(merged[0].cursor().next_row().unwrap().values, [Some(3 * i128::from(i64::MAX))]);
     rows[0].add_beyond(i128::MAX / 2 + 1);
     let other = rows[0].clone();
     assert_eq!(merge(&[rows.remove(0), other], 0, &plan.statistics[0].kinds), Err(merge::Overflow));

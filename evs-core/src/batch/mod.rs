@@ -26,9 +26,11 @@ pub struct Batch {
     /// The [`checksum`](Self::checksum) of the batch before it in its stream; 0 for the first. It ties a batch to
     /// one history: a copy of the state directory that has gone its own way has another batch there.
     pub predecessor: u64,
-    /// Up to where the log was counted before this batch.
+    /// Up to where the log was counted before this batch; empty if the batch continues a cut.
     pub from: Arc<Frontier>,
-    /// Up to where the log is counted with this batch.
+    /// Up to where the log is counted with this batch. A cut of more than 131,072 rows or 16 MiB becomes several
+    /// batches. In all but the last one this is empty: some rows of the cut are there and others are not, so there is
+    /// no such place.
     pub to: Arc<Frontier>,
     /// The rows, each (window, keys) once.
     pub rows: Rows,

@@ -41,12 +41,13 @@ pub struct Cut {
     pub from: Arc<Frontier>,
     /// Where the part ends.
     pub to: Arc<Frontier>,
-    /// The rows. Without any there is no batch, and the statistic only moves on to `to`.
-    pub rows: Rows,
+    /// The rows, in pieces that are no larger than a batch should be: each becomes a batch. Without any there is no
+    /// batch, and the statistic only moves on to `to`.
+    pub rows: Vec<Rows>,
 }
 
 impl Binlog {
-    /// Makes a commit durable, with one write and one fsync. Each cut that has rows becomes the next batch of
+    /// Makes a commit durable, with one write and one fsync. The rows of each cut become the next batches of
     /// its statistic.
     ///
     /// # Errors
@@ -64,7 +65,9 @@ impl Binlog {
             if !names.insert(statistic) {
                 return Err(self.refused(Contradiction::Twice { statistic: statistic.clone() }));
             }
-            check_size(statistic, cut.rows.as_bytes().len() as u64, ROWS_BYTES_MAX)?;
+            for rows in &cut.rows {
+                check_size(statistic, rows.as_bytes().len() as u64, ROWS_BYTES_MAX)?;
+            }
             draft.cut(cut).map_err(|source| self.refused(source))?;
         }
         if let Some(change) = &commit.files {
@@ -111,46 +114,52 @@ struct Drafted {
 impl Draft {
     fn cut(&mut self, cut: &Cut) -> Result<(), Contradiction> {
         let statistic = &cut.schema.statistic;
-        let columns = (cut.rows.key_columns(), cut.rows.measure_columns());
-        if columns != (cut.schema.keys.len(), cut.schema.measures.len()) {
+        let columns = (cut.schema.keys.len(), cut.schema.measures.len());
+        if cut.rows.iter().any(|rows| (rows.key_columns(), rows.measure_columns()) != columns) {
             return Err(Contradiction::Schema { statistic: statistic.clone() });
         }
         let known = self.next.statistics.get(statistic);
         if let Some(known) = known {
             follows(statistic, &known.to, &cut.from)?;
         }
-        let sequence = known.map_or(0, |known| known.sequence) + 1;
         let from = Arc::clone(known.map_or(&cut.from, |known| &known.to));
         if known.is_none_or(|known| known.schema != cut.schema) {
             let (schema, from) = (Arc::clone(&cut.schema), Arc::clone(&from));
             self.add(&Event::Define(Define { schema, from }), &[])?;
         }
-        let to = Arc::clone(&cut.to);
-        if !cut.rows.is_empty() {
-            return self.batch(cut, sequence, from);
+        let Some((last, before)) = cut.rows.split_last() else {
+            let to = Arc::clone(&cut.to);
+            if to != from {
+                self.add(&Event::Advance(Advance { statistic: statistic.clone(), to }), &[])?;
+            }
+            return Ok(());
+        };
+        // Within a cut there is no position of the log up to which its rows are there.
+        let within = Arc::new(Frontier::default());
+        for rows in before {
+            self.batch(&cut.schema, &within, rows)?;
         }
-        if to != from {
-            self.add(&Event::Advance(Advance { statistic: statistic.clone(), to }), &[])?;
-        }
-        Ok(())
+        self.batch(&cut.schema, &cut.to, last)
     }
 
-    fn batch(&mut self, cut: &Cut, sequence: u64, from: Arc<Frontier>) -> Result<(), Contradiction> {
-        let known = self.next.statistics.get(&cut.schema.statistic);
+    /// Adds a batch of a statistic that is known by now.
+    fn batch(&mut self, schema: &Arc<Schema>, to: &Arc<Frontier>, rows: &Rows) -> Result<(), Contradiction> {
+        let known = self.next.known(&schema.statistic)?;
+        let sequence = known.sequence + 1;
         let header = BatchHeader {
-            statistic: cut.schema.statistic.clone(),
-            schema: schema_hash(&cut.schema),
+            statistic: schema.statistic.clone(),
+            schema: schema_hash(schema),
             sequence,
-            predecessor: Some(known.map_or(0, |known| known.checksum)),
-            from,
-            to: Arc::clone(&cut.to),
-            rows: cut.rows.len() as u64,
-            bytes: cut.rows.as_bytes().len() as u64,
-            checksum: checksum(sequence, &cut.schema, &cut.to, &cut.rows),
+            predecessor: Some(known.checksum),
+            from: Arc::clone(&known.to),
+            to: Arc::clone(to),
+            rows: rows.len() as u64,
+            bytes: rows.as_bytes().len() as u64,
+            checksum: checksum(sequence, schema, to, rows),
         };
-        let schema = Arc::clone(&cut.schema);
+        let schema = Arc::clone(schema);
         self.batches.push(Drafted { frame: self.frames.count(), header: header.clone(), schema });
-        self.add(&Event::Batch(header), cut.rows.as_bytes())
+        self.add(&Event::Batch(header), rows.as_bytes())
     }
 
     /// A change that leaves the state as it is takes no frame.

@@ -6,10 +6,7 @@ use super::{
     segment::{self, HEADER_BYTES_MAX, Named, Parsed, SegmentHeader},
     state::Ledger,
 };
-use crate::{
-    batch::{Epoch, Rows},
-    disk::Disk,
-};
+use crate::{batch::Epoch, disk::Disk};
 
 /// The source of the binlog in a directory, as its newest segment has it; `None` if there is no binlog. The last
 /// segment may be one that a crash has left without a header.
@@ -62,11 +59,15 @@ impl Binlog {
             let last = &self.state.statistics[name];
             for sequence in begin + 1..=last.sequence {
                 let Some(batch) = self.reader.batch(name, sequence)? else { continue };
-                copy.cut(Cut { schema: batch.schema, from: batch.from, to: batch.to, rows: batch.rows })?;
+                copy.cut(Cut {
+                    schema: batch.schema,
+                    from: batch.from,
+                    to: batch.to,
+                    rows: vec![batch.rows],
+                })?;
             }
             let (schema, to) = (Arc::clone(&last.schema), Arc::clone(&last.to));
-            let rows = Rows::new(schema.keys.len(), schema.measures.len());
-            copy.cut(Cut { schema, from: Arc::clone(&to), to, rows })?;
+            copy.cut(Cut { schema, from: Arc::clone(&to), to, rows: Vec::new() })?;
         }
         // Without batches, sinks begin as those of any new source do.
         for (sink, marks) in self.state.sinks.iter().filter(|_| undelivered) {

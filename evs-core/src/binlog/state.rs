@@ -295,7 +295,7 @@ impl State {
         Err(Contradiction::Ahead { sink, statistic, found, last })
     }
 
-    fn known(&mut self, statistic: &str) -> Result<&mut StatisticState, Contradiction> {
+    pub(super) fn known(&mut self, statistic: &str) -> Result<&mut StatisticState, Contradiction> {
         self.statistics
             .get_mut(statistic)
             .ok_or_else(|| Contradiction::UnknownStatistic { statistic: statistic.to_owned() })

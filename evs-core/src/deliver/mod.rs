@@ -31,6 +31,10 @@ use crate::{
 const PAUSE_MIN: Duration = Duration::from_millis(100);
 const PAUSE_MAX: Duration = Duration::from_secs(15);
 
+/// A call that got no answer in time gets twice as long at the next attempt, up to so many times the `sink_timeout`:
+/// what a slow store cannot do in time must not be tried in vain for ever.
+const TIMEOUT_FACTOR_MAX: u32 = 16;
+
 /// How often in a row a source is claimed without a batch being applied in between. A store that forgets a claim
 /// again and again keeps nothing.
 const CLAIMS_MAX: u32 = 10;
@@ -383,10 +387,11 @@ impl<M: From<Acknowledged> + Send> Delivery<M> {
             .with_jitter()
             .without_max_times()
             .build();
+        let mut timeout = self.timeout;
         loop {
             // Not raced with a request to drain: a call that may have an effect is seen to its end.
             let answer = tokio::select! {
-                answer = tokio::time::timeout(self.timeout, call()) => answer,
+                answer = tokio::time::timeout(timeout, call()) => answer,
                 () = out_of_time(&mut self.stop) => return Err(Ended::Asked),
             };
             let error = match answer {
@@ -396,7 +401,11 @@ impl<M: From<Acknowledged> + Send> Delivery<M> {
                 }
                 Ok(Err(error)) if !error.is_transient() => return Err(Ended::Refused(error)),
                 Ok(Err(error)) => describe(&error),
-                Err(_) => format!("no answer within the sink_timeout of {:?}", self.timeout),
+                Err(_) => {
+                    let waited = timeout;
+                    timeout = timeout.saturating_mul(2).min(self.timeout.saturating_mul(TIMEOUT_FACTOR_MAX));
+                    format!("no answer within {waited:?}; the next attempt has {timeout:?} (sink_timeout)")
+                }
             };
             let pause = pauses.next().unwrap_or(PAUSE_MAX);
             tracing::warn!(source = &*self.source, sink = &*self.name, error, ?pause, "the sink is down");

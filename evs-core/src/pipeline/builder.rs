@@ -240,8 +240,9 @@ impl PipelineBuilder {
         self
     }
 
-    /// How long a call to a sink may take: 5 minutes by default, 1 ms or more. It is to be longer than the largest
-    /// batch takes, or that batch is never delivered.
+    /// How long a call to a sink may take: 5 minutes by default, 1 ms or more. A call that takes longer is given up and
+    /// made again, each time with twice as long, up to 16 times this: a store that is too slow for a batch takes it in
+    /// the end.
     pub fn sink_timeout(mut self, timeout: Duration) -> Self {
         self.sink_timeout = timeout;
         self

@@ -68,7 +68,7 @@ pub(super) struct Whole {
     frontier: Arc<Frontier>,
     totals: Totals,
     /// By statistic, with up to where it has counted.
-    rows: Vec<(Arc<Schema>, Arc<Frontier>, Rows)>,
+    rows: Vec<(Arc<Schema>, Arc<Frontier>, Vec<Rows>)>,
     rejected: Arc<[binlog::RejectedLine]>,
     /// The files that were read, by their paths.
     names: Arc<Frontier>,
@@ -237,8 +237,7 @@ impl Committer {
         for schema in &self.statistics {
             let is_cut = rows.iter().any(|(other, ..)| other == schema);
             if !is_cut && !state.statistics.contains_key(&schema.statistic) {
-                let none = Rows::new(schema.keys.len(), schema.measures.len());
-                rows.push((Arc::clone(schema), Arc::clone(&frontier), none));
+                rows.push((Arc::clone(schema), Arc::clone(&frontier), Vec::new()));
             }
         }
         let mut ledger = state.ledger.clone();
@@ -251,7 +250,7 @@ impl Committer {
         ledger.totals.ahead += totals.ahead;
         ledger.rejects = self.rejects.mark();
         ledger.time = Some(self.board.clock.now());
-        let cut = |(schema, to, rows): (Arc<Schema>, Arc<Frontier>, Rows)| {
+        let cut = |(schema, to, rows): (Arc<Schema>, Arc<Frontier>, Vec<Rows>)| {
             let known = state.statistics.get(&schema.statistic);
             let from = Arc::clone(known.map_or(&frontier, |known| &known.to));
             binlog::Cut { schema, from, to, rows }
@@ -263,8 +262,8 @@ impl Committer {
             let others = state.statistics.iter().filter(|(name, _)| !configured(name));
             cuts.extend(others.map(|(_, known)| {
                 let schema = Arc::clone(&known.schema);
-                let rows = Rows::new(schema.keys.len(), schema.measures.len());
-                binlog::Cut { schema, from: Arc::clone(&known.to), to: Arc::clone(&frontier), rows }
+                let (from, to) = (Arc::clone(&known.to), Arc::clone(&frontier));
+                binlog::Cut { schema, from, to, rows: Vec::new() }
             }));
         }
         Commit { ledger, cuts, rejected, predecessors: Vec::new(), files: Some(files) }
@@ -318,7 +317,7 @@ impl Committer {
                 return Ok(());
             }
             self.rejected = Some((Arc::clone(&commit.rejected), Arc::clone(&self.names)));
-            let batches = commit.cuts.iter().filter(|cut| !cut.rows.is_empty()).count();
+            let batches: usize = commit.cuts.iter().map(|cut| cut.rows.len()).sum();
             self.board.batches.fetch_add(batches as u64, Relaxed);
             self.control.cuts_done.fetch_add(1, SeqCst);
             self.control.wake.wake();

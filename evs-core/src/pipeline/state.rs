@@ -5,7 +5,7 @@ use std::{future::Future, sync::Arc, time::Duration};
 use super::{LostState, Pipeline, SinkStart, threads::catch};
 use crate::{
     Error,
-    batch::{Epoch, Rows},
+    batch::Epoch,
     binlog::{Binlog, Commit, Cut, State, StatisticState},
     deliver::{foreign, next_writer},
     describe,
@@ -129,6 +129,14 @@ impl Pipeline {
     fn adopted(&self, found: &[Remembered<'_>]) -> Result<Vec<Cut>, Error> {
         let mut adopted = Vec::new();
         for schema in self.schemas() {
+            if let Some(within) = found.iter().find(|found| found.is_within_a_cut(&schema.statistic)) {
+                let reason = format!(
+                    "sink {} has a part of the last cut of statistic {} and lacks the rest, so it stands at no place                      of the log: restore the state directory, or restore the sinks to an earlier state and count \
+                     again from there",
+                    within.sink, schema.statistic
+                );
+                return Err(Error::Adopt { reason });
+            }
             let newest = |progress: &[Progress]| {
                 let of_statistic = progress.iter().filter(|p| p.statistic == schema.statistic);
                 let furthest = of_statistic.max_by_key(|progress| position(&progress.to));
@@ -221,6 +229,15 @@ struct Remembered<'s> {
     writer: Option<Writer>,
 }
 
+impl Remembered<'_> {
+    /// Whether the process that wrote last was lost between two batches of one cut of that statistic.
+    fn is_within_a_cut(&self, statistic: &str) -> bool {
+        let is_last = |epoch| self.writer.as_ref().is_none_or(|writer| writer.epoch == epoch);
+        let mut progress = self.progress.iter().filter(|progress| progress.statistic == statistic);
+        progress.any(|progress| progress.to.files.is_empty() && is_last(progress.epoch))
+    }
+}
+
 /// Whether no sink has gone on since it was asked.
 fn is_as_found(found: &[Remembered<'_>], now: &[Remembered<'_>]) -> bool {
     found.iter().map(|found| &found.progress).eq(now.iter().map(|now| &now.progress))
@@ -238,8 +255,7 @@ async fn ask<T>(
 
 /// A cut without rows, which only moves a statistic to a position.
 fn nothing_up_to(schema: &Arc<Schema>, to: &Arc<Frontier>) -> Cut {
-    let rows = Rows::new(schema.keys.len(), schema.measures.len());
-    Cut { schema: Arc::clone(schema), from: Arc::clone(to), to: Arc::clone(to), rows }
+    Cut { schema: Arc::clone(schema), from: Arc::clone(to), to: Arc::clone(to), rows: Vec::new() }
 }
 
 /// Commits a change of the state in which nothing was counted.

@@ -168,7 +168,8 @@ pub struct Progress {
     pub statistic: String,
     /// The last sequence applied.
     pub sequence: u64,
-    /// That batch's `to`.
+    /// That batch's `to`. Empty if the batch is not the last of its cut, or if the position was not known when an
+    /// earlier evs began the stream: from there nobody can go on without the state directory.
     pub to: Frontier,
     /// That batch's [`Batch::checksum`]. 0 if only its number is known: an earlier evs has set the progress of a
     /// stream behind a batch that it did not have any more.

@@ -12,7 +12,7 @@ use super::{
         segment,
     },
     fixture,
-    world::{SMALL, frontier, known_file, ledger, open, rows, schema},
+    world::{SMALL, frontier, known_file, ledger, open, pieces, rows, schema},
 };
 use crate::{
     batch::Epoch,
@@ -25,7 +25,12 @@ fn next(binlog: &Binlog, len: usize) -> Commit {
     let lines = binlog.state().ledger.totals.lines + 1;
     let from =
         binlog.state().statistics.get("hits").map_or_else(|| frontier(0), |known| Arc::clone(&known.to));
-    let cut = Cut { schema: schema("hits", 1), from, to: frontier(lines * 100), rows: rows(1, len, lines) };
+    let cut = Cut {
+        schema: schema("hits", 1),
+        from,
+        to: frontier(lines * 100),
+        rows: pieces(&rows(1, len, lines), usize::MAX),
+    };
     Commit { ledger: ledger(lines), cuts: vec![cut], ..Commit::default() }
 }
 
@@ -83,7 +88,7 @@ fn when_the_disk_is_full_the_same_commit_succeeds_once_there_is_room() {
     }
     disk.set_room(None);
     binlog.commit(&again).unwrap();
-    assert_eq!(binlog.reader().batch("hits", 2).unwrap().unwrap().rows, again.cuts[0].rows);
+    assert_eq!(binlog.reader().batch("hits", 2).unwrap().unwrap().rows, again.cuts[0].rows[0]);
     drop(binlog);
     assert_eq!(open(&disk, SMALL).unwrap().0.reader().last_sequence("hits"), 2);
 }
@@ -284,7 +289,7 @@ fn a_commit_that_does_not_follow_is_refused_and_nothing_is_written() {
     let mut twice = next(&binlog, 1);
     twice.cuts.push(twice.cuts[0].clone());
     let mut columns = next(&binlog, 1);
-    columns.cuts[0].rows = rows(2, 1, 1);
+    columns.cuts[0].rows = vec![rows(2, 1, 1)];
     for (label, commit) in [("from", elsewhere), ("twice", twice), ("columns", columns)] {
         assert!(matches!(binlog.commit(&commit), Err(BinlogError::Refused { .. })), "{label}");
     }
@@ -300,7 +305,7 @@ fn batches_keep_the_schema_under_which_they_were_cut() {
     commit(&mut binlog, 3);
     let mut redefined = next(&binlog, 0);
     redefined.cuts[0].schema = schema("hits", 2);
-    redefined.cuts[0].rows = rows(2, 3, 9);
+    redefined.cuts[0].rows = vec![rows(2, 3, 9)];
     redefined.predecessors = vec![Epoch::from_bytes([1; 16])];
     binlog.commit(&redefined).unwrap();
     drop(binlog);

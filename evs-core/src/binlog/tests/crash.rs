@@ -42,6 +42,13 @@ const SCRIPT: [Step; 24] = [
     Retain,
 ];
 
+/// A world in which most cuts become several batches.
+fn world() -> World {
+    let mut world = World::new(SMALL);
+    world.piece_rows = 7;
+    world
+}
+
 /// What happens to the machine after a call has failed.
 #[derive(Clone, Copy, Debug)]
 enum Aftermath {
@@ -86,7 +93,7 @@ fn run(mut world: World, script: &[Step], call: usize, fault: Fault, aftermath: 
 }
 
 fn every_call(fault: Fault, aftermath: Aftermath) {
-    let calls = (0..).take_while(|call| run(World::new(SMALL), &SCRIPT, *call, fault, aftermath)).count();
+    let calls = (0..).take_while(|call| run(world(), &SCRIPT, *call, fault, aftermath)).count();
     assert!(calls > 60, "{calls} calls");
 }
 
@@ -121,7 +128,7 @@ fn a_recovery_can_crash_at_any_call_and_be_repeated() {
     for call in 0.. {
         let mut recovery_calls = 0;
         for crash in 0.. {
-            let mut world = World::new(SMALL);
+            let mut world = world();
             world.disk.fail_call(call, Fault::Crash);
             let failed = SCRIPT[..10].iter().any(|step| world.step(*step).is_err());
             if !failed {
@@ -228,7 +235,7 @@ proptest! {
             any::<u64>().prop_map(Aftermath::PowerCut),
         ],
     ) {
-        let world = if is_version_1 { fixture::version_1(SMALL) } else { World::new(SMALL) };
+        let world = if is_version_1 { fixture::version_1(SMALL) } else { world() };
         run(world, &steps, call, fault, aftermath);
     }
 }

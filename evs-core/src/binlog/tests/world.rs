@@ -84,6 +84,20 @@ pub(super) fn rows(keys: usize, len: usize, salt: u64) -> Rows {
     rows
 }
 
+/// Those rows in pieces of so many.
+pub(super) fn pieces(rows: &Rows, len: usize) -> Vec<Rows> {
+    let mut pieces: Vec<Rows> = Vec::new();
+    let mut cursor = rows.cursor();
+    while let Some(row) = cursor.next_row() {
+        if pieces.last().is_none_or(|piece| piece.len() == len) {
+            pieces.push(Rows::new(rows.key_columns(), rows.measure_columns()));
+        }
+        let Some(piece) = pieces.last_mut() else { unreachable!("there is one") };
+        piece.push(row.window_start, row.keys.iter().copied(), row.values);
+    }
+    pieces
+}
+
 pub(super) fn open(disk: &SimDisk, options: BinlogOptions) -> Result<(Binlog, Recovery), BinlogError> {
     Binlog::open_as(Arc::new(disk.clone()), SOURCE, options, || EPOCH)
 }
@@ -137,6 +151,8 @@ pub(super) struct World {
     keys: usize,
     /// Makes every attempt's rows other rows.
     salt: u64,
+    /// How many rows a batch gets: a cut with more becomes several.
+    pub(super) piece_rows: usize,
 }
 
 /// A commit of which it is not known whether it is there.
@@ -159,6 +175,7 @@ impl World {
             may_be_gone: BTreeMap::new(),
             keys: 1,
             salt: 0,
+            piece_rows: usize::MAX,
         }
     }
 
@@ -232,25 +249,29 @@ impl World {
             let schema = schema(STATISTICS[at], keys);
             let known = binlog.state().statistics.get(STATISTICS[at]);
             let from = known.map_or_else(|| frontier(5), |known| Arc::clone(&known.to));
-            let rows = rows(keys, len, self.salt);
-            let (source, epoch) = (SOURCE.into(), EPOCH);
+            let pieces = pieces(&rows(keys, len, self.salt), self.piece_rows);
             let before = &self.certain[STATISTICS[at]];
-            let sequence = before.len() as u64 + 1;
-            let predecessor = before.last().map_or(0, Batch::checksum);
-            commit.cuts.push(Cut {
-                schema: Arc::clone(&schema),
-                from: Arc::clone(&from),
-                to: Arc::clone(&to),
-                rows: rows.clone(),
-            });
-            if len > 0 {
-                let to = Arc::clone(&to);
-                let writer = None;
-                batches.push((
-                    at,
-                    Batch { source, epoch, schema, sequence, predecessor, from, to, rows, writer },
-                ));
+            let (mut sequence, mut predecessor) =
+                (before.len() as u64, before.last().map_or(0, Batch::checksum));
+            let mut begin = Arc::clone(&from);
+            for (piece, rows) in pieces.iter().enumerate() {
+                sequence += 1;
+                let is_last = piece + 1 == pieces.len();
+                let batch = Batch {
+                    source: SOURCE.into(),
+                    epoch: EPOCH,
+                    schema: Arc::clone(&schema),
+                    sequence,
+                    predecessor,
+                    from: begin,
+                    to: if is_last { Arc::clone(&to) } else { Arc::default() },
+                    rows: rows.clone(),
+                    writer: None,
+                };
+                (begin, predecessor) = (Arc::clone(&batch.to), batch.checksum());
+                batches.push((at, batch));
             }
+            commit.cuts.push(Cut { schema, from, to: Arc::clone(&to), rows: pieces });
         }
         self.pending = Some(Pending { batches, files: files_after });
         let mut result = binlog.commit(&commit);
