@@ -23,30 +23,14 @@
 //! `request_uri`, `uri`, `args`, `query_string`, `server_protocol` and `arg_NAME`, of which the last are
 //! percent-decoded.
 
-#[cfg(any(test, feature = "bench"))]
-pub(crate) mod agreement;
-mod args;
-mod block;
-mod class;
-mod columns;
 mod compile;
 mod damage;
-mod derive;
+mod decode;
 mod error;
-mod escape;
-mod fields;
-mod index;
-mod json;
-mod keys;
-mod layout;
+mod fast;
 mod limits;
-mod ltsv;
-mod names;
-mod needle;
+mod reference;
 mod rejection;
-mod request;
-mod steps;
-mod time;
 mod work;
 
 #[cfg(test)]
@@ -54,20 +38,27 @@ mod tests;
 
 use std::{fmt, str::FromStr};
 
-use compile::{Escape, Steps};
-use fields::{Captures, Layout, Plan};
-use json::Scanner;
-use keys::Keys;
-use time::Clock;
-
-pub(crate) use self::{
-    block::BlockParser,
-    columns::{Columns, Number, NumberColumn, Span},
-    limits::LineLimits,
+use compile::compiler::{Escape, Steps};
+use decode::time::Clock;
+use reference::{
+    fields::{self, Captures, Layout, Plan},
+    json::Scanner,
+    keys::Keys,
+    ltsv,
 };
+
+#[cfg(any(test, feature = "bench"))]
+pub(crate) use self::fast::agreement;
 pub use self::{
     error::FormatError,
     rejection::{Reason, Rejection},
+};
+pub(crate) use self::{
+    fast::{
+        block::BlockParser,
+        columns::{Columns, Number, NumberColumn, Span},
+    },
+    limits::LineLimits,
 };
 pub use crate::record::Record;
 
@@ -119,7 +110,7 @@ impl LogFormat {
     ///
     /// A format that is not one, or whose lines cannot be taken apart without guessing.
     pub fn nginx(format: &str) -> Result<Self, FormatError> {
-        let steps = compile::compile(format)?;
+        let steps = compile::compiler::compile(format)?;
         Ok(Self { kind: FormatKind::Nginx { text: format.to_owned(), steps }, time_key: None })
     }
 

@@ -17,12 +17,12 @@ mod counted {
         static STEPS: Cell<usize> = const { Cell::new(0) };
     }
 
-    pub(in super::super) fn examine(bytes: usize) {
+    pub(in crate::format) fn examine(bytes: usize) {
         STEPS.set(STEPS.get() + bytes);
     }
 
     /// How many steps `read` takes.
-    pub(in super::super) fn steps(read: impl FnOnce()) -> usize {
+    pub(in crate::format) fn steps(read: impl FnOnce()) -> usize {
         let before = STEPS.get();
         read();
         STEPS.get() - before

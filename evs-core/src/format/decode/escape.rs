@@ -1,10 +1,10 @@
 //! Undoes what was done to bytes of a value when it was logged.
 
-use super::work;
+use crate::format::work;
 
 /// Undoes `\xHH`, nginx's only escape in its default mode. Any other backslash stands for itself.
 #[inline(never)]
-pub(super) fn undo_default(text: &[u8], out: &mut Vec<u8>) {
+pub(in crate::format) fn undo_default(text: &[u8], out: &mut Vec<u8>) {
     undo::<b'\\', false, false>(text, out, |rest| match rest.first_chunk() {
         Some([_, b'x', high, low]) => made(hex(*high, *low), 4, b'\\'),
         _ => made(None, 0, b'\\'),
@@ -13,7 +13,7 @@ pub(super) fn undo_default(text: &[u8], out: &mut Vec<u8>) {
 
 /// Undoes the escapes of a JSON string. What is no escape, or half a surrogate pair, is kept as it is.
 #[inline(never)]
-pub(super) fn undo_json(text: &[u8], out: &mut Vec<u8>) {
+pub(in crate::format) fn undo_json(text: &[u8], out: &mut Vec<u8>) {
     undo::<b'\\', true, false>(text, out, |rest| match json_escape(&rest[1..]) {
         Some((length, c)) => {
             let mut bytes = [0; NEAR];
@@ -26,13 +26,13 @@ pub(super) fn undo_json(text: &[u8], out: &mut Vec<u8>) {
 
 /// Undoes the percent-encoding of a query: `+` is a blank, what is no escape stays as it is.
 #[inline(never)]
-pub(super) fn undo_query(text: &[u8], out: &mut Vec<u8>) {
+pub(in crate::format) fn undo_query(text: &[u8], out: &mut Vec<u8>) {
     undo::<b'%', false, true>(text, out, |rest| made(percent(rest), 3, b'%'));
 }
 
 /// Undoes the percent-encoding of a path. Whether all of it is sound, and none of it is a NUL byte.
 #[inline(never)]
-pub(super) fn undo_path(text: &[u8], out: &mut Vec<u8>) -> bool {
+pub(in crate::format) fn undo_path(text: &[u8], out: &mut Vec<u8>) -> bool {
     let mut is_sound = true;
     undo::<b'%', false, false>(text, out, |rest| match percent(rest) {
         Some(byte @ 1..) => (3, byte.into(), 1),
@@ -134,7 +134,7 @@ fn equal(word: u64, byte: u8) -> u64 {
 }
 
 /// The character that stands behind a backslash in JSON, and how long it is written.
-pub(super) fn json_escape(rest: &[u8]) -> Option<(usize, char)> {
+pub(in crate::format) fn json_escape(rest: &[u8]) -> Option<(usize, char)> {
     let c = match rest.first()? {
         b'u' => return unicode_escape(&rest[1..]).map(|(length, c)| (length + 1, c)),
         b'n' => '\n',

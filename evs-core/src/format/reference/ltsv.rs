@@ -10,12 +10,14 @@ use nom::{
 use super::{
     fields::{Capture, Captures},
     keys::Keys,
+};
+use crate::format::{
     rejection::{Reason, Rejection},
     work,
 };
 
 /// Finds the values of `keys` in `line`. Of a label that is there twice the first one counts.
-pub(super) fn read(keys: &Keys, line: &[u8], captures: &mut Captures) -> Result<(), Rejection> {
+pub(in crate::format) fn read(keys: &Keys, line: &[u8], captures: &mut Captures) -> Result<(), Rejection> {
     let mut start = 0;
     loop {
         let end = memchr(b'\t', &line[start..]).map_or(line.len(), |at| start + at);

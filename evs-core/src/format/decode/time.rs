@@ -10,12 +10,11 @@ use nom::{
     sequence::{preceded, terminated},
 };
 
-use super::rejection::Reason;
-use crate::number::short_decimal;
+use crate::{format::rejection::Reason, number::short_decimal};
 
 /// The variables that hold the time, the best one first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Shape {
+pub(in crate::format) enum Shape {
     /// `$msec`: `1795246765.707`
     Msec,
     /// `$time_iso8601`: `2026-11-21T13:25:22+05:45`
@@ -34,7 +33,7 @@ const SECONDS_MIN: i64 = -62_167_219_200;
 
 impl Shape {
     /// The shape that the nginx variable of that name has.
-    pub(super) fn of_variable(name: &str) -> Option<Self> {
+    pub(in crate::format) fn of_variable(name: &str) -> Option<Self> {
         match name {
             "msec" => Some(Self::Msec),
             "time_iso8601" => Some(Self::Iso8601),
@@ -44,7 +43,7 @@ impl Shape {
     }
 
     /// How many of `rest`'s first bytes a time takes, as far as there are enough of them.
-    pub(super) fn length(self, rest: &[u8]) -> Option<usize> {
+    pub(in crate::format) fn length(self, rest: &[u8]) -> Option<usize> {
         let length = match self {
             Self::Local => LOCAL.len(),
             Self::Iso8601 => ISO8601.len(),
@@ -54,7 +53,7 @@ impl Shape {
     }
 
     /// How such a time begins: `0` stands for a digit, `a` for a letter, `+` for a sign.
-    pub(super) fn pattern(self) -> &'static [u8] {
+    pub(in crate::format) fn pattern(self) -> &'static [u8] {
         match self {
             Self::Local => LOCAL,
             Self::Iso8601 => ISO8601,
@@ -63,7 +62,7 @@ impl Shape {
     }
 
     /// Whether `text`, of that [`length`](Self::length), looks like a time. There may be no such date.
-    pub(super) fn fits(self, text: &[u8]) -> bool {
+    pub(in crate::format) fn fits(self, text: &[u8]) -> bool {
         match self {
             Self::Local => looks_like(LOCAL, text),
             Self::Iso8601 => looks_like(ISO8601, text),
@@ -97,24 +96,24 @@ fn looks_like(pattern: &[u8], text: &[u8]) -> bool {
 
 /// Remembers the last time read: lines of one second have the same text, which is compared, not parsed.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Clock {
+pub(in crate::format) struct Clock {
     text: Vec<u8>,
     seconds: i64,
 }
 
 impl Clock {
     /// Whether `text` is the last time read.
-    pub(super) fn knows(&self, text: &[u8]) -> bool {
+    pub(in crate::format) fn knows(&self, text: &[u8]) -> bool {
         self.text == text
     }
 
     /// The seconds of a time of one shape.
-    pub(super) fn read(&mut self, shape: Shape, text: &[u8]) -> Result<i64, Reason> {
+    pub(in crate::format) fn read(&mut self, shape: Shape, text: &[u8]) -> Result<i64, Reason> {
         self.remembered(text, |text| shape.seconds(text))
     }
 
     /// The seconds of a time whose shape shows only now: ISO 8601, `$time_local` or seconds since 1970.
-    pub(super) fn read_any(&mut self, text: &[u8]) -> Result<i64, Reason> {
+    pub(in crate::format) fn read_any(&mut self, text: &[u8]) -> Result<i64, Reason> {
         self.remembered(text, |text| match text {
             [_, _, b'/', ..] => finish(local, text),
             [_, _, _, _, b'-', ..] => finish(iso8601, text),
@@ -141,7 +140,7 @@ impl Clock {
 
 /// Remembers the last times of one column, by the last digit of their seconds: ten seconds in any order.
 #[derive(Clone, Debug)]
-pub(super) struct RecentTimes {
+pub(in crate::format) struct RecentTimes {
     shape: Shape,
     /// Whether the lines' time is taken from this column; if not, there need be no such date.
     is_the_time: bool,
@@ -162,13 +161,13 @@ impl RecentTime {
 }
 
 impl RecentTimes {
-    pub(super) fn new(shape: Shape, is_the_time: bool) -> Self {
+    pub(in crate::format) fn new(shape: Shape, is_the_time: bool) -> Self {
         Self { shape, is_the_time, times: [RecentTime::NONE; 16] }
     }
 
     /// The seconds of a time; 0 if they are not asked for. `None` if `text` is not a time.
     #[inline]
-    pub(super) fn read(&mut self, text: &[u8]) -> Option<i64> {
+    pub(in crate::format) fn read(&mut self, text: &[u8]) -> Option<i64> {
         // Where the last digit of the seconds is, and how long the text must be.
         let (digit, len) = match self.shape {
             Shape::Local => (19, LOCAL.len()),

@@ -6,19 +6,20 @@ use std::ops::BitAnd;
 use memchr::{memchr, memchr2};
 
 use super::{
-    LineParser, Source,
-    class::Class,
     columns::{Columns, Number, Rejected, Span},
-    compile::Escape,
     derive::{Derivation, Text, argument},
-    escape::undo_default,
-    fields::Part,
     index::{Index, Newline},
-    layout::{Candidates, Layout, Place},
-    limits::LineLimits,
-    rejection::{Reason, Rejection},
+    template::{Candidates, Layout, Place},
 };
 use crate::{
+    format::{
+        LineParser, Source,
+        compile::{class::Class, compiler::Escape},
+        decode::escape::undo_default,
+        limits::LineLimits,
+        reference::fields::Part,
+        rejection::{Reason, Rejection},
+    },
     number::{decimal, decimal_list, short_decimal},
     record::{self, Record},
 };

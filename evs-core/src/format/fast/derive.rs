@@ -6,13 +6,17 @@ use std::ops::Range;
 use memchr::memchr;
 
 use super::{
-    args::{ArgNames, NOT_FOUND},
     columns::{Columns, Span},
-    escape::undo_default,
-    fields::{Kind, Part},
     index::{RequestMasks, request_masks},
-    layout::{Candidates, Place},
-    request::{self, Parts},
+    template::{Candidates, Place},
+};
+use crate::format::{
+    decode::{
+        args::{ArgNames, NOT_FOUND},
+        escape::undo_default,
+        request::{self, Parts},
+    },
+    reference::fields::{Kind, Part},
     work,
 };
 

@@ -11,21 +11,19 @@ use nom::{
     sequence::terminated,
 };
 
-use super::{
-    escape::{undo_path, undo_query},
-    work,
-};
+use super::escape::{undo_path, undo_query};
+use crate::format::work;
 
 /// Where the parts of a request stand in a text. A part that is not there is what nginx would print as
 /// `-`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Parts {
-    pub(super) method: Option<Range<usize>>,
-    pub(super) target: Option<Range<usize>>,
+pub(in crate::format) struct Parts {
+    pub(in crate::format) method: Option<Range<usize>>,
+    pub(in crate::format) target: Option<Range<usize>>,
     /// As it was sent: [`normalise`] makes it `$uri`.
-    pub(super) path: Option<Range<usize>>,
-    pub(super) args: Option<Range<usize>>,
-    pub(super) protocol: Option<Range<usize>>,
+    pub(in crate::format) path: Option<Range<usize>>,
+    pub(in crate::format) args: Option<Range<usize>>,
+    pub(in crate::format) protocol: Option<Range<usize>>,
 }
 
 impl Parts {
@@ -34,7 +32,7 @@ impl Parts {
     ///
     /// The target is what stands between the first word and the last one: nginx before 1.21.1 let
     /// blanks be part of it. Without a protocol at the end the line is one of HTTP/0.9.
-    pub(super) fn of_request(line: &[u8]) -> Self {
+    pub(in crate::format) fn of_request(line: &[u8]) -> Self {
         let line = line.trim_ascii_end();
         let Ok((rest, method)) = method(line) else { return Self::default() };
         let (target, protocol) = match memrchr(b' ', rest) {
@@ -49,12 +47,12 @@ impl Parts {
     }
 
     /// Of a target: `/path?query`, also with scheme and host before it.
-    pub(super) fn of_target(target: &[u8]) -> Self {
+    pub(in crate::format) fn of_target(target: &[u8]) -> Self {
         Self::of_target_at(target, 0).unwrap_or_default()
     }
 
     /// Of a query.
-    pub(super) fn of_args(args: &[u8]) -> Self {
+    pub(in crate::format) fn of_args(args: &[u8]) -> Self {
         Self { args: Some(0..args.len()), ..Self::default() }
     }
 
@@ -115,7 +113,7 @@ fn host(rest: &[u8]) -> IResult<&[u8], &[u8]> {
 /// The first argument of that name, without regard to case. Without a `=` it is none.
 ///
 /// For a single name; [`ArgNames`](super::args::ArgNames) finds the arguments of many.
-pub(super) fn arg(args: &[u8], name: &[u8]) -> Option<Range<usize>> {
+pub(in crate::format) fn arg(args: &[u8], name: &[u8]) -> Option<Range<usize>> {
     let mut start = 0;
     loop {
         let end = memchr(b'&', &args[start..]).map_or(args.len(), |at| start + at);
@@ -132,17 +130,17 @@ pub(super) fn arg(args: &[u8], name: &[u8]) -> Option<Range<usize>> {
 }
 
 /// Whether [`decode`] would change anything.
-pub(super) fn is_encoded(value: &[u8]) -> bool {
+pub(in crate::format) fn is_encoded(value: &[u8]) -> bool {
     memchr2(b'%', b'+', value).is_some()
 }
 
 /// Undoes the percent-encoding of a query: `+` is a blank, what is no escape stays as it is.
-pub(super) fn decode(value: &[u8], out: &mut Vec<u8>) {
+pub(in crate::format) fn decode(value: &[u8], out: &mut Vec<u8>) {
     undo_query(value, out);
 }
 
 /// Whether [`normalise`] would leave the path as it is.
-pub(super) fn is_normal(path: &[u8]) -> bool {
+pub(in crate::format) fn is_normal(path: &[u8]) -> bool {
     path.first() == Some(&b'/')
         && memchr(b'%', path).is_none()
         && memmem::find(path, b"//").is_none()
@@ -152,7 +150,7 @@ pub(super) fn is_normal(path: &[u8]) -> bool {
 /// Appends the path as `$uri` has it: decoded, `//`, `/./` and `/../` resolved.
 ///
 /// `None`, and nothing appended, for what nginx refuses: a bad escape, a NUL, a `..` above the root.
-pub(super) fn normalise(path: &[u8], out: &mut Vec<u8>) -> Option<()> {
+pub(in crate::format) fn normalise(path: &[u8], out: &mut Vec<u8>) -> Option<()> {
     let base = out.len();
     let done = if undo_path(path, out) { resolve(out, base) } else { None };
     if done.is_none() {

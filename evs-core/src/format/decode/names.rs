@@ -4,11 +4,11 @@
 //! whatever a text is, its hash points to one name or to none, and there is nothing to search on from there. A text
 //! that is longer than all names is not even hashed.
 
-use super::work;
+use crate::format::work;
 
 /// Names, numbered in the order in which they were added.
 #[derive(Clone, Debug)]
-pub(super) struct Names {
+pub(in crate::format) struct Names {
     ignores_case: bool,
     /// With small letters if case does not matter.
     names: Vec<Box<[u8]>>,
@@ -32,7 +32,7 @@ pub(super) struct Names {
 /// Most texts are passed by for want of their bit. Whoever looks for the first of each name clears a name's bit when it has
 /// been found, so texts that are found again and again cost no more than others.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Live([u32; 9]);
+pub(in crate::format) struct Live([u32; 9]);
 
 impl Live {
     #[inline(always)]
@@ -58,7 +58,7 @@ impl Short {
 const TRIES: u64 = 64;
 
 impl Names {
-    pub(super) fn new(ignores_case: bool) -> Self {
+    pub(in crate::format) fn new(ignores_case: bool) -> Self {
         Self {
             ignores_case,
             names: Vec::new(),
@@ -73,12 +73,12 @@ impl Names {
         }
     }
 
-    pub(super) fn len(&self) -> usize {
+    pub(in crate::format) fn len(&self) -> usize {
         self.names.len()
     }
 
     /// The number of a name, a new one if it has none yet.
-    pub(super) fn add(&mut self, name: &[u8]) -> usize {
+    pub(in crate::format) fn add(&mut self, name: &[u8]) -> usize {
         if let Some(known) = self.find(name, 0, name.len()) {
             return known;
         }
@@ -111,12 +111,12 @@ impl Names {
     }
 
     /// The bits of all names.
-    pub(super) fn live(&self) -> Live {
+    pub(in crate::format) fn live(&self) -> Live {
         self.live
     }
 
     /// Clears the bit of a name that is not looked for any more, unless another one has the same.
-    pub(super) fn clear(&self, number: usize, live: &mut Live) {
+    pub(in crate::format) fn clear(&self, number: usize, live: &mut Live) {
         if let (true, Some((len, bit))) = (self.are_alone[number], Self::bit(&self.names[number])) {
             live.0[len] &= !bit;
         }
@@ -156,13 +156,19 @@ impl Names {
 
     /// The number of the name that stands in `text` from `start` to `end`.
     #[inline]
-    pub(super) fn find(&self, text: &[u8], start: usize, end: usize) -> Option<usize> {
+    pub(in crate::format) fn find(&self, text: &[u8], start: usize, end: usize) -> Option<usize> {
         self.find_live(text, start, end, &self.live)
     }
 
     /// As [`find`](Self::find), of the names whose bits have not been cleared and perhaps others.
     #[inline(always)]
-    pub(super) fn find_live(&self, text: &[u8], start: usize, end: usize, live: &Live) -> Option<usize> {
+    pub(in crate::format) fn find_live(
+        &self,
+        text: &[u8],
+        start: usize,
+        end: usize,
+        live: &Live,
+    ) -> Option<usize> {
         let len = end - start;
         work::examine(1);
         if len > 8 {

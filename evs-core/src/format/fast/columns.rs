@@ -2,7 +2,7 @@
 
 use std::ops::RangeInclusive;
 
-use super::Rejection;
+use crate::format::rejection::Rejection;
 
 /// A field that is read as a number.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -15,17 +15,19 @@ use nom::{
     error::{ErrorKind, ParseError},
 };
 
-use super::{
-    class::Class,
-    compile::{Escape, Literal, Steps},
-    fields::{Capture, Captures},
+use super::fields::{Capture, Captures};
+use crate::format::{
+    compile::{
+        class::Class,
+        compiler::{Escape, Literal, Steps},
+    },
+    decode::time::{Clock, Shape},
     rejection::{Reason, Rejection},
-    time::{Clock, Shape},
     work,
 };
 
 /// How far a number or a token is looked at to find out where the value before it ends.
-pub(super) const LOOKAHEAD_BYTES_MAX: usize = 1024;
+pub(in crate::format) const LOOKAHEAD_BYTES_MAX: usize = 1024;
 
 /// Why a step does not fit, and how many bytes of the line are left where it does not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,7 +55,7 @@ fn mismatch<T>(rest: &[u8], reason: Reason) -> Result<T, nom::Err<Mismatch>> {
 
 impl Steps {
     /// Reads `line`: its time, and where the values of the steps are that `slots` asks for.
-    pub(super) fn read(
+    pub(in crate::format) fn read(
         &self,
         line: &[u8],
         slots: &[Option<usize>],
@@ -224,7 +226,7 @@ fn number(rest: &[u8]) -> Taken<'_> {
 }
 
 /// Whether a whole text is a number.
-pub(super) fn is_number(text: &[u8]) -> bool {
+pub(in crate::format) fn is_number(text: &[u8]) -> bool {
     matches!(number(text), Ok((rest, _)) if rest.is_empty())
 }
 

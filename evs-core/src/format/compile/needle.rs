@@ -4,21 +4,21 @@
 //! follows the text is looked for together with it: with a time behind it, whose shape takes 26 bytes, a value has no
 //! room for many places that are worth a closer look.
 
-use super::{time::Shape, work};
+use crate::format::{decode::time::Shape, work};
 
 /// Bytes that are compared as words.
 const LEN: usize = 32;
 
 /// A text and a shape, as far as they find room, as bits that must be so.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Needle {
+pub(in crate::format) struct Needle {
     words: [u64; LEN / 8],
     masks: [u64; LEN / 8],
 }
 
 impl Needle {
     /// Of a text with a time behind it, or with something that has no shape.
-    pub(super) fn new(text: &[u8], behind: Option<Shape>) -> Self {
+    pub(in crate::format) fn new(text: &[u8], behind: Option<Shape>) -> Self {
         let pattern = behind.map(Shape::pattern).unwrap_or_default();
         let of_shape = pattern.iter().map(|shape| match shape {
             // Nearly: what is found is looked at again.
@@ -40,7 +40,7 @@ impl Needle {
     }
 
     /// The first place from `from` on where it may be: none is left out.
-    pub(super) fn find(&self, text: &[u8], from: usize) -> Option<usize> {
+    pub(in crate::format) fn find(&self, text: &[u8], from: usize) -> Option<usize> {
         let rest = text.get(from..)?;
         let found = rest.windows(LEN).position(|window| {
             let (words, _) = window.as_chunks();

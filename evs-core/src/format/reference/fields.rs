@@ -1,16 +1,20 @@
 //! From the logged values to the fields that were asked for: directly, or derived from the request.
 
-use super::{
-    args::{ArgNames, NOT_FOUND},
-    compile::Escape,
-    escape::{undo_default, undo_json},
-    request::{self, Parts},
+use crate::{
+    format::{
+        compile::compiler::Escape,
+        decode::{
+            args::{ArgNames, NOT_FOUND},
+            escape::{undo_default, undo_json},
+            request::{self, Parts},
+        },
+    },
+    record::{Place, Record, Value},
 };
-use crate::record::{Place, Record, Value};
 
 /// Where a logged value stands in the line.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Capture {
+pub(in crate::format) struct Capture {
     start: u32,
     end: u32,
     state: State,
@@ -28,11 +32,11 @@ enum State {
 impl Capture {
     const MISSING: Self = Self { start: 0, end: 0, state: State::Missing };
 
-    pub(super) fn raw(start: usize, end: usize) -> Self {
+    pub(in crate::format) fn raw(start: usize, end: usize) -> Self {
         Self::new(start, end, State::Raw)
     }
 
-    pub(super) fn escaped(start: usize, end: usize) -> Self {
+    pub(in crate::format) fn escaped(start: usize, end: usize) -> Self {
         Self::new(start, end, State::Escaped)
     }
 
@@ -45,44 +49,44 @@ impl Capture {
 
 /// The logged values of one line, by slot.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Captures(Vec<Capture>);
+pub(in crate::format) struct Captures(Vec<Capture>);
 
 impl Captures {
-    pub(super) fn clear(&mut self, slots: usize) {
+    pub(in crate::format) fn clear(&mut self, slots: usize) {
         self.0.clear();
         self.0.resize(slots, Capture::MISSING);
     }
 
-    pub(super) fn set(&mut self, slot: usize, capture: Capture) {
+    pub(in crate::format) fn set(&mut self, slot: usize, capture: Capture) {
         self.0[slot] = capture;
     }
 
-    pub(super) fn get(&self, slot: usize) -> Option<Capture> {
+    pub(in crate::format) fn get(&self, slot: usize) -> Option<Capture> {
         self.0.get(slot).copied().filter(|capture| capture.state != State::Missing)
     }
 }
 
 /// How each field asked for is made of logged values.
 #[derive(Clone, Debug)]
-pub(super) struct Plan {
+pub(in crate::format) struct Plan {
     fields: Vec<Field>,
     origins: Vec<Origin>,
     escape: Escape,
 }
 
 #[derive(Clone, Debug)]
-pub(super) struct Field {
+pub(in crate::format) struct Field {
     /// The slots of the value itself, under any of its names.
-    pub(super) direct: Vec<usize>,
+    pub(in crate::format) direct: Vec<usize>,
     /// What to derive it as if none of these has a value.
-    pub(super) part: Option<Part>,
+    pub(in crate::format) part: Option<Part>,
     /// What to derive it from, the best first; and the number that it has there if it is an argument.
-    pub(super) origins: Vec<(usize, usize)>,
+    pub(in crate::format) origins: Vec<(usize, usize)>,
 }
 
 /// A part of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Part {
+pub(in crate::format) enum Part {
     Method,
     Target,
     Path,
@@ -104,7 +108,7 @@ struct Origin {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(in crate::format) enum Kind {
     Request,
     Target,
     Args,
@@ -112,7 +116,7 @@ pub(super) enum Kind {
 
 /// Whether every line has the same variables.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Layout {
+pub(in crate::format) enum Layout {
     /// What the format has is in each line.
     Fixed,
     /// A key may be in one line and not in the next.
@@ -125,7 +129,7 @@ impl Plan {
     /// # Errors
     ///
     /// The first field that cannot be made.
-    pub(super) fn new<S: AsRef<str>>(
+    pub(in crate::format) fn new<S: AsRef<str>>(
         fields: &[S],
         layout: Layout,
         escape: Escape,
@@ -173,18 +177,18 @@ impl Plan {
         (origin, number)
     }
 
-    pub(super) fn fields(&self) -> &[Field] {
+    pub(in crate::format) fn fields(&self) -> &[Field] {
         &self.fields
     }
 
     /// The slot of an origin, and what it is.
-    pub(super) fn origin_of(&self, origin: usize) -> (usize, Kind) {
+    pub(in crate::format) fn origin_of(&self, origin: usize) -> (usize, Kind) {
         let Origin { slot, kind, .. } = self.origins[origin];
         (slot, kind)
     }
 
     /// Fills `record`'s fields from the values of `line`.
-    pub(super) fn fill(&mut self, line: &[u8], captures: &Captures, record: &mut Record) {
+    pub(in crate::format) fn fill(&mut self, line: &[u8], captures: &Captures, record: &mut Record) {
         let Self { fields, origins, escape } = self;
         for origin in origins.iter_mut() {
             origin.opened = None;
@@ -295,13 +299,18 @@ fn cut(value: Value, range: &std::ops::Range<usize>) -> Value {
 }
 
 /// The bytes of a logged value; `Place::Derived` is none.
-pub(super) fn text_of<'t>(line: &'t [u8], value: Value, unescaped: &'t [u8]) -> &'t [u8] {
+pub(in crate::format) fn text_of<'t>(line: &'t [u8], value: Value, unescaped: &'t [u8]) -> &'t [u8] {
     let text = if value.place == Place::Line { line } else { unescaped };
     &text[value.start as usize..value.end as usize]
 }
 
 /// A logged value with its escapes undone.
-pub(super) fn unescaped(line: &[u8], capture: Capture, escape: Escape, record: &mut Record) -> Value {
+pub(in crate::format) fn unescaped(
+    line: &[u8],
+    capture: Capture,
+    escape: Escape,
+    record: &mut Record,
+) -> Value {
     let Capture { start, end, state } = capture;
     let value = Value { place: Place::Line, start, end, origin: start };
     let text = &line[start as usize..end as usize];

@@ -7,11 +7,12 @@ use nom::{
     sequence::{delimited, preceded},
 };
 
-use super::{class::Class, error::FormatError, needle::Needle, time::Shape};
+use super::{class::Class, needle::Needle};
+use crate::format::{decode::time::Shape, error::FormatError};
 
 /// What nginx does to bytes of a value that could be taken for something else.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Escape {
+pub(in crate::format) enum Escape {
     /// `\xHH`
     Default,
     /// As in a JSON string.
@@ -22,40 +23,40 @@ pub(super) enum Escape {
 
 /// A compiled format: a text, then variables with a text behind each.
 #[derive(Clone, Debug)]
-pub(super) struct Steps {
-    pub(super) prefix: Literal,
-    pub(super) steps: Vec<Step>,
-    pub(super) escape: Escape,
+pub(in crate::format) struct Steps {
+    pub(in crate::format) prefix: Literal,
+    pub(in crate::format) steps: Vec<Step>,
+    pub(in crate::format) escape: Escape,
     /// The step that the line's time is taken from.
-    pub(super) time: usize,
+    pub(in crate::format) time: usize,
 }
 
 impl Steps {
     /// All texts, the prefix first.
-    pub(super) fn literals(&self) -> impl Iterator<Item = &Literal> {
+    pub(in crate::format) fn literals(&self) -> impl Iterator<Item = &Literal> {
         std::iter::once(&self.prefix).chain(self.steps.iter().map(|step| &step.until))
     }
 }
 
 /// One variable, and the text behind it.
 #[derive(Clone, Debug)]
-pub(super) struct Step {
-    pub(super) name: Box<str>,
-    pub(super) class: Class,
-    pub(super) may_be_empty: bool,
+pub(in crate::format) struct Step {
+    pub(in crate::format) name: Box<str>,
+    pub(in crate::format) class: Class,
+    pub(in crate::format) may_be_empty: bool,
     /// The text behind the value, up to the next variable or to the end of the line.
-    pub(super) until: Literal,
+    pub(in crate::format) until: Literal,
     /// nginx cuts `$remote_user` at the first colon: nobody can write a time into it.
-    pub(super) no_colon: bool,
+    pub(in crate::format) no_colon: bool,
     /// How many of the following steps tell whether this one's value ends at an occurrence of `until`.
-    pub(super) lookahead: usize,
+    pub(in crate::format) lookahead: usize,
     /// `until`, and the time behind it that the first of these may be.
-    pub(super) needle: Needle,
+    pub(in crate::format) needle: Needle,
 }
 
 /// Text that the format has between variables.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Literal {
+pub(in crate::format) struct Literal {
     bytes: Box<[u8]>,
     /// The first bytes, and which bits of eight bytes they are: one comparison serves for nearly all
     /// literals there are.
@@ -74,26 +75,26 @@ impl Literal {
         Self { bytes: bytes.into(), word: u64::from_le_bytes(word), mask: u64::from_le_bytes(mask) }
     }
 
-    pub(super) fn as_bytes(&self) -> &[u8] {
+    pub(in crate::format) fn as_bytes(&self) -> &[u8] {
         &self.bytes
     }
 
-    pub(super) fn len(&self) -> usize {
+    pub(in crate::format) fn len(&self) -> usize {
         self.bytes.len()
     }
 
-    pub(super) fn is_empty(&self) -> bool {
+    pub(in crate::format) fn is_empty(&self) -> bool {
         self.bytes.is_empty()
     }
 
     /// Its first eight bytes, and which bits of them count.
-    pub(super) fn word(&self) -> (u64, u64) {
+    pub(in crate::format) fn word(&self) -> (u64, u64) {
         (self.word, self.mask)
     }
 
     /// Whether `text` begins with it.
     #[inline]
-    pub(super) fn begins(&self, text: &[u8]) -> bool {
+    pub(in crate::format) fn begins(&self, text: &[u8]) -> bool {
         match text.first_chunk::<8>() {
             Some(head) if self.bytes.len() <= 8 => (u64::from_le_bytes(*head) ^ self.word) & self.mask == 0,
             _ => text.starts_with(&self.bytes),
@@ -108,7 +109,7 @@ enum Piece<'f> {
 }
 
 /// Compiles a `log_format` string, with or without `escape=` in front.
-pub(super) fn compile(format: &str) -> Result<Steps, FormatError> {
+pub(in crate::format) fn compile(format: &str) -> Result<Steps, FormatError> {
     let (body, escape) = escape(format)?;
     if let Some(at) = body.find('\n') {
         return Err(FormatError::LineFeed { offset: format.len() - body.len() + at });

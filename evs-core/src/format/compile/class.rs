@@ -1,10 +1,11 @@
 //! What the value of an nginx variable can look like, which decides how its end is found.
 
-use super::{compile::Escape, time::Shape};
+use super::compiler::Escape;
+use crate::format::decode::time::Shape;
 
 /// How a variable's value is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Class {
+pub(in crate::format) enum Class {
     /// Ends at the next `"`, which the escaping keeps out of values.
     Quoted,
     /// A time, of a fixed shape.
@@ -22,7 +23,7 @@ pub(super) enum Class {
 
 impl Class {
     /// The class of `$name` when the text `until` stands behind it.
-    pub(super) fn of(name: &str, until: &[u8], escape: Escape) -> Self {
+    pub(in crate::format) fn of(name: &str, until: &[u8], escape: Escape) -> Self {
         if let Some(shape) = Shape::of_variable(name) {
             return Self::Time(shape);
         }
@@ -43,7 +44,7 @@ impl Class {
 
     /// Whether the value can be empty: so can most text, but no number in the default escaping, where a
     /// line that lacks one was cut.
-    pub(super) fn may_be_empty(self, name: &str, escape: Escape) -> bool {
+    pub(in crate::format) fn may_be_empty(self, name: &str, escape: Escape) -> bool {
         match self {
             Self::Quoted | Self::Loose => true,
             Self::Time(_) => false,

@@ -1,8 +1,10 @@
 //! Whether the fast path and the reference agree: what the property test and the fuzz target ask.
 
 use super::{
-    BlockParser, Columns, FormatError, LineLimits, LogFormat, Number, Reason, Rejection, columns::Rejected,
+    block::BlockParser,
+    columns::{Columns, Number, Rejected},
 };
+use crate::format::{FormatError, LineLimits, LogFormat, Reason, Rejection};
 
 /// The time, the fields and the numbers of a line.
 type Row = (i64, Vec<Vec<u8>>, Vec<Option<i64>>);

@@ -15,14 +15,18 @@
 //! Whatever is not as it most often is need not be decided here: the reference decides it. A property test and
 //! a fuzz target hold the two together.
 
-use super::{
-    class::Class,
-    compile::{Escape, Literal, Step, Steps},
-    index::{Delimiters, Index},
-    steps::{LOOKAHEAD_BYTES_MAX, is_number},
-    time::{RecentTimes, Shape},
+use super::index::{Delimiters, Index};
+use crate::{
+    format::{
+        compile::{
+            class::Class,
+            compiler::{Escape, Literal, Step, Steps},
+        },
+        decode::time::{RecentTimes, Shape},
+        reference::nginx::{LOOKAHEAD_BYTES_MAX, is_number},
+    },
+    number::ShortDecimal,
 };
-use crate::number::ShortDecimal;
 
 /// A format whose lines can be taken apart by their marks.
 #[derive(Clone, Debug)]

@@ -14,9 +14,11 @@ use nom::{
 };
 
 use super::{
-    escape::{json_escape, undo_json},
     fields::{Capture, Captures},
     keys::Keys,
+};
+use crate::format::{
+    decode::escape::{json_escape, undo_json},
     rejection::{Reason, Rejection},
     work,
 };
@@ -26,7 +28,7 @@ const DEPTH_MAX: usize = 128;
 
 /// What a scan needs, kept from line to line.
 #[derive(Clone, Debug)]
-pub(super) struct Scanner {
+pub(in crate::format) struct Scanner {
     keys: Keys,
     /// The keys from the outermost object to the current value, joined by points.
     path: Vec<u8>,
@@ -82,7 +84,7 @@ enum Next {
 }
 
 impl Scanner {
-    pub(super) fn new(keys: Keys) -> Self {
+    pub(in crate::format) fn new(keys: Keys) -> Self {
         Self { keys, path: Vec::new(), recalled: None, open: Vec::new(), read: 0, recent: Vec::new() }
     }
 
@@ -90,7 +92,7 @@ impl Scanner {
     ///
     /// A key is found by its path, `a.b.c`, whether its points separate keys or are part of one. Of
     /// equal ones the first counts.
-    pub(super) fn read(&mut self, line: &[u8], captures: &mut Captures) -> Result<(), Rejection> {
+    pub(in crate::format) fn read(&mut self, line: &[u8], captures: &mut Captures) -> Result<(), Rejection> {
         self.path.clear();
         self.recalled = None;
         self.open.clear();

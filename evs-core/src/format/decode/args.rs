@@ -7,17 +7,17 @@
 use std::ops::Range;
 
 use super::{
-    index::pair_masks,
     names::{Live, Names},
-    request, work,
+    request,
 };
+use crate::format::{fast::index::pair_masks, work};
 
 /// Stands for an argument that is not there.
-pub(super) const NOT_FOUND: (usize, usize) = (usize::MAX, 0);
+pub(in crate::format) const NOT_FOUND: (usize, usize) = (usize::MAX, 0);
 
 /// The names of arguments, of which case does not matter.
 #[derive(Clone, Debug)]
-pub(super) struct ArgNames {
+pub(in crate::format) struct ArgNames {
     names: Names,
     /// Names with a `=` in them, which nginx has not: the first `=` of a pair does not end these.
     odd: Vec<(usize, Box<[u8]>)>,
@@ -34,7 +34,7 @@ impl Default for ArgNames {
 
 impl ArgNames {
     /// The number of an argument among those that are found.
-    pub(super) fn add(&mut self, name: &[u8]) -> usize {
+    pub(in crate::format) fn add(&mut self, name: &[u8]) -> usize {
         let number = self.names.add(name);
         self.has_empty |= name.is_empty();
         if name.contains(&b'=') && !self.odd.iter().any(|(other, _)| *other == number) {
@@ -43,14 +43,14 @@ impl ArgNames {
         number
     }
 
-    pub(super) fn len(&self) -> usize {
+    pub(in crate::format) fn len(&self) -> usize {
         self.names.len()
     }
 
     // Not inlined: most often it is not needed, and the code around it is quicker without.
     /// Finds by number where the value of the first argument of each name is in the query that stands at `args`.
     #[inline(never)]
-    pub(super) fn find(&self, text: &[u8], args: Range<usize>, found: &mut Vec<(usize, usize)>) {
+    pub(in crate::format) fn find(&self, text: &[u8], args: Range<usize>, found: &mut Vec<(usize, usize)>) {
         let mut search = Search::new(self, text, &args, found);
         let (chunks, rest) = text[args.clone()].as_chunks::<64>();
         let mut padded = [0; 64];

@@ -10,7 +10,7 @@
 
 use std::ops::Range;
 
-use super::{damage, work};
+use crate::format::{damage, work};
 
 mod portable;
 #[cfg(target_arch = "x86_64")]
@@ -288,7 +288,7 @@ pub(super) fn request_masks() -> fn(&[u8; 64]) -> RequestMasks<u64> {
 }
 
 /// The quickest way to where in 64 bytes of a query the bytes `&` and `=` are.
-pub(super) fn pair_masks() -> fn(&[u8; 64]) -> [u64; 2] {
+pub(in crate::format) fn pair_masks() -> fn(&[u8; 64]) -> [u64; 2] {
     #[cfg(target_arch = "x86_64")]
     return x86::pair_masks();
     #[cfg(not(target_arch = "x86_64"))]

@@ -1,0 +1,7 @@
+//! Decodes parts of a line: times, escapes, requests and their arguments. Both ways to read a line use it.
+
+pub(super) mod args;
+pub(super) mod escape;
+pub(super) mod names;
+pub(super) mod request;
+pub(super) mod time;
