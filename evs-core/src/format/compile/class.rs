@@ -1,6 +1,6 @@
 //! What the value of an nginx variable can look like, which decides how its end is found.
 
-use super::compiler::Escape;
+use super::escape::Escape;
 use crate::format::decode::time::Shape;
 
 /// How a variable's value is read.
@@ -33,7 +33,7 @@ impl Class {
         if until.starts_with(b"\"") && escape != Escape::None {
             return Self::Quoted;
         }
-        if LISTS.contains(&name) {
+        if is_list(name) {
             return Self::List;
         }
         if TOKENS.contains(&name) || TOKENS_OR_NOTHING.contains(&name) {
@@ -127,6 +127,14 @@ const TOKENS_OR_NOTHING: &[&str] = &[
     "ssl_session_id",
     "ssl_session_reused",
 ];
+
+/// Whether nginx prints one value for each upstream server that it tried for a request.
+///
+/// Not every `$upstream_…` is a list: `$upstream_cache_status` has one value, and `$upstream_http_NAME` is a response
+/// header, in which `, ` may mean anything.
+pub(crate) fn is_list(variable: &str) -> bool {
+    LISTS.contains(&variable)
+}
 
 const LISTS: &[&str] = &[
     "upstream_addr",

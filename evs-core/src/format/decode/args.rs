@@ -10,7 +10,7 @@ use super::{
     names::{Live, Names},
     request,
 };
-use crate::format::{fast::index::pair_masks, work};
+use crate::format::{masks::pair_masks, work};
 
 /// Stands for an argument that is not there.
 pub(in crate::format) const NOT_FOUND: (usize, usize) = (usize::MAX, 0);

@@ -4,7 +4,13 @@ use super::{
     block::BlockParser,
     columns::{Columns, Number, Rejected},
 };
-use crate::format::{FormatError, LineLimits, LogFormat, Reason, Rejection};
+use crate::format::{
+    compile::is_list,
+    error::FormatError,
+    limits::LineLimits,
+    log_format::LogFormat,
+    rejection::{Reason, Rejection},
+};
 
 /// The time, the fields and the numbers of a line.
 type Row = (i64, Vec<Vec<u8>>, Vec<Option<i64>>);
@@ -76,9 +82,8 @@ pub fn assert_agreement(format: &str, fields: &[&str], blocks: &[&[u8]]) -> Resu
     let fields: Vec<_> = fields.iter().filter(|field| format.parser(&[field]).is_ok()).collect();
     let reference = format.parser(&fields)?;
     let number = |(at, scale): (usize, u8)| {
-        let is_list = fields[at].starts_with("up");
         // Among the numbers of the tests there are some beyond these.
-        Number { field: at, scale, is_list, range: -100..=5_000_000 }
+        Number { field: at, scale, is_list: is_list(fields[at]), range: -100..=5_000_000 }
     };
     let numbers: Vec<_> = (fields.len().saturating_sub(2)..fields.len()).zip([0, 3]).map(number).collect();
     let mut is_fast = false;

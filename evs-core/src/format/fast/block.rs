@@ -13,11 +13,10 @@ use super::{
 };
 use crate::{
     format::{
-        LineParser, Source,
-        compile::{class::Class, compiler::Escape},
+        compile::{Class, Escape},
         decode::escape::undo_default,
         limits::LineLimits,
-        reference::fields::Part,
+        reference::{LineParser, Part, Source},
         rejection::{Reason, Rejection},
     },
     number::{decimal, decimal_list, short_decimal},

@@ -7,7 +7,6 @@ use memchr::memchr;
 
 use super::{
     columns::{Columns, Span},
-    index::{RequestMasks, request_masks},
     template::{Candidates, Place},
 };
 use crate::format::{
@@ -16,7 +15,8 @@ use crate::format::{
         escape::undo_default,
         request::{self, Parts},
     },
-    reference::fields::{Kind, Part},
+    masks::{RequestMasks, request_masks},
+    reference::{Kind, Part},
     work,
 };
 

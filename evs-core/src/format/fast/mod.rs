@@ -2,8 +2,13 @@
 
 #[cfg(any(test, feature = "bench"))]
 pub(crate) mod agreement;
-pub(super) mod block;
-pub(super) mod columns;
-pub(super) mod derive;
-pub(super) mod index;
-pub(super) mod template;
+mod block;
+mod columns;
+mod derive;
+mod index;
+mod template;
+
+pub(crate) use self::{
+    block::BlockParser,
+    columns::{Columns, Number, NumberColumn, Span},
+};

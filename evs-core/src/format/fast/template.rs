@@ -18,12 +18,9 @@
 use super::index::{Delimiters, Index};
 use crate::{
     format::{
-        compile::{
-            class::Class,
-            compiler::{Escape, Literal, Step, Steps},
-        },
+        compile::{Class, Escape, Literal, Step, Steps},
         decode::time::{RecentTimes, Shape},
-        reference::nginx::{LOOKAHEAD_BYTES_MAX, is_number},
+        reference::{LOOKAHEAD_BYTES_MAX, is_number},
     },
     number::ShortDecimal,
 };

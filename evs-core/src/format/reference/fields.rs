@@ -2,7 +2,7 @@
 
 use crate::{
     format::{
-        compile::compiler::Escape,
+        compile::Escape,
         decode::{
             args::{ArgNames, NOT_FOUND},
             escape::{undo_default, undo_json},

@@ -17,10 +17,7 @@ use nom::{
 
 use super::fields::{Capture, Captures};
 use crate::format::{
-    compile::{
-        class::Class,
-        compiler::{Escape, Literal, Steps},
-    },
+    compile::{Class, Escape, Literal, Steps},
     decode::time::{Clock, Shape},
     rejection::{Reason, Rejection},
     work,

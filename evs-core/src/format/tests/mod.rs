@@ -2,7 +2,10 @@
 
 use proptest::prelude::*;
 
-use super::*;
+use super::{
+    log_format::{COMBINED, COMMON},
+    *,
+};
 use crate::number::decimal;
 
 mod formats;

@@ -1,6 +1,7 @@
 //! The index on any machine, eight bytes at a time.
 
 use super::{Carry, Delimiters, Index, MARK_HEAD, Masks, Newline, Suspects, padded};
+use crate::format::masks::equal;
 
 pub(super) fn scan(block: &[u8], delimiters: Delimiters, index: &mut Index) {
     let mut carry = Carry::default();
@@ -64,32 +65,10 @@ impl Extremes {
     }
 }
 
-/// Which of 64 bytes are `byte`.
-fn equal(chunk: &[u8; 64], byte: u8) -> u64 {
-    const LOW: u64 = 0x7F7F_7F7F_7F7F_7F7F;
-    let pattern = u64::from_le_bytes([byte; 8]);
-    let (words, _) = chunk.as_chunks::<8>();
-    words.iter().enumerate().fold(0, |mask, (at, word)| {
-        let differences = u64::from_le_bytes(*word) ^ pattern;
-        // The high bit of each byte that is zero; no carry crosses from one byte to the next.
-        let zeros = !(((differences & LOW) + LOW) | differences | LOW);
-        // The multiplication gathers the eight bits in the highest byte.
-        mask | ((zeros >> 7).wrapping_mul(0x0102_0408_1020_4080) >> 56) << (at * 8)
-    })
-}
-
 /// For each bit the parity of the bits up to it.
 fn running_parity(mut mask: u64) -> u64 {
     for shift in [1, 2, 4, 8, 16, 32] {
         mask ^= mask << shift;
     }
     mask
-}
-
-pub(in crate::format) fn request_masks(chunk: &[u8; 64]) -> super::RequestMasks<u64> {
-    super::RequestMasks::new(|byte| equal(chunk, byte))
-}
-
-pub(in crate::format) fn pair_masks(chunk: &[u8; 64]) -> [u64; 2] {
-    [b'&', b'='].map(|byte| equal(chunk, byte))
 }

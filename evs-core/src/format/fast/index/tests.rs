@@ -130,17 +130,6 @@ fn a_byte_order_mark_damages_the_line_that_it_begins() {
     }
 }
 
-proptest! {
-    #[test]
-    fn the_masks_of_a_request_are_those_of_the_portable_way(text in "[&?#%+/.a]{64}") {
-        let chunk = text.as_bytes().first_chunk().unwrap();
-        prop_assert_eq!(request_masks()(chunk), portable::request_masks(chunk));
-        prop_assert_eq!(pair_masks()(chunk), portable::pair_masks(chunk));
-        let amount = portable::request_masks(chunk).encoded.count_ones() as usize;
-        prop_assert_eq!(amount, text.matches(['%', '+']).count());
-    }
-}
-
 #[test]
 fn delimiters_inside_quotes_are_no_marks() {
     let delimiters = Delimiters { byte: b' ', are_quoted: true };

@@ -1,0 +1,79 @@
+//! Masks by the vector instructions of x86-64.
+//!
+//! The functions are safe but for one thing: they may only be called on a processor that has their instructions.
+
+use std::arch::{is_x86_feature_detected, x86_64::*};
+
+use super::RequestMasks;
+
+/// The quickest way to the masks of a request that the processor has.
+pub(super) fn request_masks() -> fn(&[u8; 64]) -> RequestMasks<u64> {
+    if is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512bw") {
+        // SAFETY: the processor has the instructions.
+        return |chunk| unsafe { request_masks_avx512(chunk) };
+    }
+    if is_x86_feature_detected!("avx2") {
+        // SAFETY: the processor has the instructions.
+        return |chunk| unsafe { request_masks_avx2(chunk) };
+    }
+    super::portable::request_masks
+}
+
+#[target_feature(enable = "avx512f,avx512bw")]
+fn request_masks_avx512(chunk: &[u8; 64]) -> RequestMasks<u64> {
+    // SAFETY: the chunk has 64 bytes.
+    let bytes = unsafe { _mm512_loadu_si512(chunk.as_ptr().cast()) };
+    let equal = |byte: u8| _mm512_cmpeq_epi8_mask(bytes, _mm512_set1_epi8(byte as i8));
+    RequestMasks::new(equal)
+}
+
+#[target_feature(enable = "avx2")]
+fn request_masks_avx2(chunk: &[u8; 64]) -> RequestMasks<u64> {
+    // SAFETY: both halves lie within the 64 bytes of the chunk.
+    let halves = unsafe {
+        let half = chunk.as_ptr().cast::<__m256i>();
+        [_mm256_loadu_si256(half), _mm256_loadu_si256(half.add(1))]
+    };
+    let equal = |byte: u8| {
+        let pattern = _mm256_set1_epi8(byte as i8);
+        let mask = |half| _mm256_movemask_epi8(_mm256_cmpeq_epi8(half, pattern)) as u32;
+        u64::from(mask(halves[0])) | u64::from(mask(halves[1])) << 32
+    };
+    RequestMasks::new(equal)
+}
+
+/// The quickest way to the masks of a query that the processor has.
+pub(super) fn pair_masks() -> fn(&[u8; 64]) -> [u64; 2] {
+    if is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512bw") {
+        // SAFETY: the processor has the instructions.
+        return |chunk| unsafe { pair_masks_avx512(chunk) };
+    }
+    if is_x86_feature_detected!("avx2") {
+        // SAFETY: the processor has the instructions.
+        return |chunk| unsafe { pair_masks_avx2(chunk) };
+    }
+    super::portable::pair_masks
+}
+
+#[target_feature(enable = "avx512f,avx512bw")]
+fn pair_masks_avx512(chunk: &[u8; 64]) -> [u64; 2] {
+    // SAFETY: the chunk has 64 bytes.
+    let bytes = unsafe { _mm512_loadu_si512(chunk.as_ptr().cast()) };
+    let equal = |byte: u8| _mm512_cmpeq_epi8_mask(bytes, _mm512_set1_epi8(byte as i8));
+    [equal(b'&'), equal(b'=')]
+}
+
+#[target_feature(enable = "avx2")]
+fn pair_masks_avx2(chunk: &[u8; 64]) -> [u64; 2] {
+    // SAFETY: both halves lie within the 64 bytes of the chunk.
+    let halves = unsafe {
+        let half = chunk.as_ptr().cast::<__m256i>();
+        [_mm256_loadu_si256(half), _mm256_loadu_si256(half.add(1))]
+    };
+    let equal = |byte: u8| {
+        let pattern = _mm256_set1_epi8(byte as i8);
+        let mask = |half| _mm256_movemask_epi8(_mm256_cmpeq_epi8(half, pattern)) as u32;
+        u64::from(mask(halves[0])) | u64::from(mask(halves[1])) << 32
+    };
+    [equal(b'&'), equal(b'=')]
+}
