@@ -1,7 +1,7 @@
 use std::{ops::RangeInclusive, sync::Arc};
 
 use crate::{
-    format::{FormatError, LineLimits, LineParser, LogFormat, Number},
+    format::{FormatError, LineLimits, LineParser, LogFormat, Number, is_list},
     sink::Limits,
     statistic::{MeasureColumn, MeasureKind, Schema},
 };
@@ -93,8 +93,7 @@ impl Plan {
         let field = self.field(name);
         let known = self.numbers.iter().position(|number| (number.field, number.scale) == (field, scale));
         known.unwrap_or_else(|| {
-            let is_list = name.starts_with("upstream_");
-            self.numbers.push(Number { field, scale, is_list, range: i64::MIN..=i64::MAX });
+            self.numbers.push(Number { field, scale, is_list: is_list(name), range: i64::MIN..=i64::MAX });
             self.numbers.len() - 1
         })
     }
@@ -128,5 +127,18 @@ mod tests {
         assert_eq!(plan.numbers, [Number { field: 1, scale: 2, is_list: false, range: i64::MIN..=i64::MAX }]);
         assert_eq!(plan.statistics[1].keys, [1]);
         assert_eq!(plan.statistics[1].numbers, [0, 0]);
+    }
+
+    #[test]
+    fn only_what_nginx_prints_for_each_try_is_added_up() {
+        let statistic = Statistic::named("s")
+            .measure(sum("upstream_response_time").scale(3))
+            .measure(sum("upstream_response_length"))
+            .measure(sum("upstream_http_x_cost"))
+            .measure(sum("upstream_cache_status"));
+        let schema = statistic.schema();
+        let plan = Plan::new([(&*schema, 10)]);
+        let are_lists: Vec<bool> = plan.numbers.iter().map(|number| number.is_list).collect();
+        assert_eq!(are_lists, [true, true, false, false]);
     }
 }

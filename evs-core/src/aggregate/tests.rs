@@ -283,3 +283,19 @@ fn a_sum_beyond_128_bits_is_an_overflow_and_one_beyond_64_is_none() {
     let other = rows[0].clone();
     assert_eq!(merge(&[rows.remove(0), other], 0, &plan.statistics[0].kinds), Err(merge::Overflow));
 }
+
+#[test]
+fn a_response_header_with_a_comma_is_not_a_list_of_tries() {
+    let format = LogFormat::nginx(r#"$msec $upstream_response_length "$upstream_http_x_cost""#).unwrap();
+    let statistic =
+        Statistic::named("s").measure(sum("upstream_response_length")).measure(sum("upstream_http_x_cost"));
+    let schema = statistic.schema();
+    let plan = Plan::new([(&*schema, 10)]);
+    let mut worker = Worker::new(plan.clone(), plan.parser(&format).unwrap(), true);
+    worker.lines(b"60.000 5, 7 \"3\"\n60.000 5 \"1, 2\"\n", 1, 0, None);
+    let mut part = worker.cut(&[0]);
+    let merged = merge(&part.rows.remove(0), 0, &plan.statistics[0].kinds).unwrap();
+    assert_eq!(merged[0].cursor().next_row().unwrap().values, [Some(12), Some(3)]);
+    let reasons: Vec<Reason> = part.tally.samples.iter().map(|line| line.rejection.reason).collect();
+    assert_eq!(reasons, [Reason::NotANumber]);
+}

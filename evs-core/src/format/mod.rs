@@ -41,7 +41,7 @@ mod tests;
 #[cfg(any(test, feature = "bench"))]
 pub(crate) use self::fast::agreement;
 pub(crate) use self::{
-
+    compile::is_list,
     fast::{BlockParser, Columns, Number, NumberColumn, Span},
     limits::LineLimits,
 };
