@@ -33,7 +33,8 @@ impl Parsing {
     ///
     /// If the format has not the fields.
     pub fn plain(format: &LogFormat, fields: &[&str]) -> Result<Self, FormatError> {
-        let parser = BlockParser::plain(format.parser(fields)?, Vec::new(), LineLimits::default());
+        let parser =
+            BlockParser::without_fast_path(format.parser(fields)?, Vec::new(), LineLimits::default());
         Ok(Self { parser, columns: Columns::new(fields.len(), 0) })
     }
 

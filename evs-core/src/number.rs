@@ -1,15 +1,17 @@
-//! Numbers as logs print them, read exactly or not at all.
+//! Reads numbers as logs print them, exactly or not at all.
+//!
+//! A number is read as an integer times 10^scale: `0.301` at scale 3 is 301. Nothing is ever rounded.
 
 use std::fmt;
 
-/// Why a text is not taken as a number. Nothing is rounded, clipped or read as a prefix.
+/// The reason why a text is not read as a number. No text is rounded, clipped or read as a prefix of a number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum NumberError {
-    /// Something else than digits with an optional `-` before and one point between them.
+    /// The text is not digits, with an optional `-` before them and an optional point between them.
     NotANumber,
     /// The value times 10^scale does not fit a signed 64-bit integer.
     TooLarge,
-    /// More digits behind the point than the scale has room for, and not only zeros.
+    /// The text has more decimal places than the scale, and they are not all zeros.
     TooManyDigits,
 }
 
@@ -18,22 +20,22 @@ impl fmt::Display for NumberError {
         f.write_str(match self {
             Self::NotANumber => "not a number",
             Self::TooLarge => "number too large",
-            Self::TooManyDigits => "more digits behind the point than the measure's scale",
+            Self::TooManyDigits => "more decimal places than the measure's scale",
         })
     }
 }
 
 impl std::error::Error for NumberError {}
 
-/// The value of a decimal number times 10^`scale`; `None` for `-` and for nothing at all, which mean
+/// Reads a decimal number. Returns its value times 10^`scale`, or `None` for `-` and for the empty text: these mean
 /// that there is no value.
 ///
-/// Digits, with an optional `-` before them and an optional point between them: `-0.5`, `007`, `1.20`.
-/// Refused are `+7`, `1e3`, `0x10`, ` 5`, `.5`, `5.` and the like. `scale` is 0 to 18.
+/// A number is digits, with an optional `-` before them and an optional point between them: `-0.5`, `007`, `1.20`.
+/// Texts such as `+7`, `1e3`, `0x10`, ` 5`, `.5` and `5.` are refused. `scale` is 0 to 18.
 ///
 /// # Errors
 ///
-/// A text that is not such a number, or whose value the result cannot hold exactly.
+/// Fails for a text that is not such a number, or whose value the result cannot hold exactly.
 ///
 /// ```
 /// use evs_core::number::{NumberError, decimal};
@@ -72,12 +74,17 @@ pub fn decimal(text: &[u8], scale: u8) -> Result<Option<i64>, NumberError> {
     value.map(Some).ok_or(NumberError::TooLarge)
 }
 
-/// The sum of a list as nginx prints it for the tries of one request (`0.001, 0.002 : -`), times
-/// 10^`scale`; `None` if no try has a value. A single number is a list too.
+/// Adds up a list, as nginx prints it for the upstream servers that it tried: `0.001, 0.002 : -`. Returns the sum times
+/// 10^`scale`, or `None` if no element has a value. A single number is a list, too.
 ///
 /// # Errors
 ///
-/// As [`decimal`], for any element, and if the sum does not fit.
+/// Fails if [`decimal`] fails for an element, or if the sum does not fit.
+///
+/// ```
+/// use evs_core::number::decimal_list;
+/// assert_eq!(decimal_list(b"0.001, 0.002 : -", 3), Ok(Some(3)));
+/// ```
 pub fn decimal_list(text: &[u8], scale: u8) -> Result<Option<i64>, NumberError> {
     if text.is_empty() {
         return Ok(None);
@@ -110,7 +117,7 @@ fn are_digits(text: &[u8]) -> bool {
     !text.is_empty() && text.iter().all(u8::is_ascii_digit)
 }
 
-/// `value` with `digits` written behind it.
+/// `value` with `digits` appended to its digits.
 fn append(mut value: u64, digits: &[u8]) -> Option<u64> {
     let (eights, rest) = digits.as_chunks::<8>();
     for eight in eights {
@@ -122,8 +129,9 @@ fn append(mut value: u64, digits: &[u8]) -> Option<u64> {
     Some(value)
 }
 
-/// The value of a number that is the first `len` bytes of `bytes`, 1 to 8 of them, times 10^`scale`. `None` for what
-/// is no [`ShortDecimal`], and for what [`decimal`] refuses, which then knows better.
+/// Reads the first `len` bytes of `bytes`, 1 to 8 of them, as a number times 10^`scale`.
+///
+/// `None` if they are not a [`ShortDecimal`], or do not fit `scale`. [`decimal`] then decides.
 #[inline]
 pub(crate) fn short_decimal(bytes: [u8; 8], len: usize, scale: u8) -> Option<i64> {
     let ShortDecimal { digits, places } = ShortDecimal::read(bytes, len)?;
@@ -131,22 +139,22 @@ pub(crate) fn short_decimal(bytes: [u8; 8], len: usize, scale: u8) -> Option<i64
     (join(digits) as i64).checked_mul(POWERS_OF_TEN[missing])
 }
 
-/// A number of up to eight bytes.
+/// A number of up to eight bytes: digits with at most one point between them, and without a sign.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ShortDecimal {
-    /// A byte for each digit, the last one in the highest byte, and zeros before the first.
+    /// A byte for each digit, 0 to 9. The last digit is in the highest byte, and zeros are before the first.
     digits: u64,
-    /// How many of them stand behind the point.
+    /// The number of decimal places.
     places: usize,
 }
 
 impl ShortDecimal {
-    /// Whether the first `len` bytes of `bytes`, 1 to 8 of them, are one. Quicker for digits alone, and for those with a
-    /// point before the last three, as times are written.
+    /// True if the first `len` bytes of `bytes`, 1 to 8 of them, are such a number. It is faster than
+    /// [`read`](Self::read) for digits alone, and for numbers with three decimal places, such as times.
     #[inline]
     pub(crate) fn is_one(bytes: [u8; 8], len: usize) -> bool {
         const MILLIS: u64 = u64::from_le_bytes(*b"0000.000");
-        // The last byte in the highest one, and zeros below the first.
+        // Shifts the last byte into the highest one, and zeros below the first.
         let unused = 64 - 8 * len;
         let text = u64::from_le_bytes(bytes) << unused;
         let has_point = (text >> 32) as u8 == b'.';
@@ -155,27 +163,26 @@ impl ShortDecimal {
         (are_below_ten(text ^ zeros) && !begins_with_point) || Self::read(bytes, len).is_some()
     }
 
-    /// Reads the first `len` bytes of `bytes`, 1 to 8 of them, all at once. `None` for anything but digits with at
-    /// most one point between them.
+    /// Reads the first `len` bytes of `bytes`, 1 to 8 of them, all at once. `None` if they are not such a number.
     #[inline]
     pub(crate) fn read(bytes: [u8; 8], len: usize) -> Option<Self> {
         const POINTS: u64 = u64::from_le_bytes([b'.'; 8]);
-        // The last digit in the highest byte, and zero bytes below the first.
+        // Shifts the last digit into the highest byte, and zero bytes below the first.
         let mut text = u64::from_le_bytes(bytes) << (64 - 8 * len);
         let mut padding = 64 - 8 * len;
         let differences = text ^ POINTS;
         let points = differences.wrapping_sub(LOWEST) & !differences & HIGHEST;
         let mut places = 0;
         if points != 0 {
-            // Only the lowest bit is sure, and it is the first point's.
+            // A borrow may set wrong bits above the first point's, but the lowest bit is right.
             let at = points.trailing_zeros() / 8;
             let whole = at as usize + len - 8;
             places = 7 - at as usize;
             if whole == 0 || places == 0 {
                 return None;
             }
-            let behind = u64::MAX << (8 * at + 8);
-            text = (text & behind) | (text & !(u64::MAX << (8 * at))) << 8;
+            let after_point = u64::MAX << (8 * at + 8);
+            text = (text & after_point) | (text & !(u64::MAX << (8 * at))) << 8;
             padding += 8;
         }
         let digits = text ^ (ZEROS << padding);
@@ -187,7 +194,7 @@ const ZEROS: u64 = u64::from_le_bytes([b'0'; 8]);
 const LOWEST: u64 = u64::from_le_bytes([1; 8]);
 const HIGHEST: u64 = LOWEST << 7;
 
-/// Whether each of eight bytes is.
+/// True if each of the eight bytes is below ten.
 #[inline(always)]
 fn are_below_ten(bytes: u64) -> bool {
     (bytes.wrapping_add(LOWEST * (0x7F - 9)) | bytes) & HIGHEST == 0
@@ -203,13 +210,13 @@ const POWERS_OF_TEN: [i64; 19] = {
     powers
 };
 
-/// The value of eight digits, in three multiplications: neighbours are joined to pairs, pairs to fours,
-/// fours to the whole, all lanes of the word at once.
+/// The value of eight digits, by three multiplications. They join neighbouring digits to pairs, pairs to fours, and
+/// fours to the whole, in all lanes of the word at once.
 fn eight_digits(digits: [u8; 8]) -> u64 {
     join(u64::from_le_bytes(digits) & 0x0F0F_0F0F_0F0F_0F0F)
 }
 
-/// Eight bytes of 0 to 9 each, the first one in the lowest byte.
+/// Joins eight bytes of 0 to 9 to a number. The first digit is in the lowest byte.
 #[inline]
 fn join(ones: u64) -> u64 {
     let pairs = (ones.wrapping_mul(1 + (10 << 8)) >> 8) & 0x00FF_00FF_00FF_00FF;
@@ -319,7 +326,7 @@ mod tests {
                 DIGITS
             } else {
                 let zeros = "0".repeat(usize::from(scale) - kept);
-                // Up to 42 digits: more than i128 holds is too large all the more.
+                // There are up to 42 digits. A number that i128 cannot hold is too large for i64, too.
                 format!("{whole}{}{zeros}", &fraction[..kept])
                     .parse::<i128>()
                     .ok()
@@ -337,16 +344,16 @@ mod tests {
                 "[0-9]{0,4}[.,][0-9]{3}",
                 "[-0-9.:/]{1,8}",
             ],
-            behind: [u8; 8],
+            after: [u8; 8],
             scale in 0_u8..=18,
         ) {
-            let bytes: Vec<u8> = text.bytes().chain(behind).take(8).collect();
+            let bytes: Vec<u8> = text.bytes().chain(after).take(8).collect();
             let bytes = bytes.try_into().unwrap();
             prop_assert_eq!(ShortDecimal::is_one(bytes, text.len()), ShortDecimal::read(bytes, text.len()).is_some());
             if let Some(value) = short_decimal(bytes, text.len(), scale) {
                 prop_assert_eq!(decimal(text.as_bytes(), scale), Ok(Some(value)));
             } else if let Ok(Some(_)) = decimal(text.as_bytes(), scale) {
-                // A sign, or zeros that the scale has no room for.
+                // Only a sign, or zeros beyond the scale, make it leave a number to `decimal`.
                 prop_assert!(text.contains(['-', '.']), "{}", text);
             }
         }

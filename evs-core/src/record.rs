@@ -1,34 +1,47 @@
-//! One parsed line.
+//! A parsed line: its time, and the fields that the parser was asked for.
 
 use std::ops::Range;
 
-/// One parsed line: its time, and the fields that the parser was asked for.
+/// A parsed line: its time, and the fields that the parser was asked for.
 ///
-/// Values are borrowed from the line where they stand in it as they are, and else held in buffers that
-/// the next line uses again.
+/// A value that stands in the line as it is, is borrowed from the line. Any other is held in a buffer of the record,
+/// which the next line reuses. So reading many lines into one record does not allocate.
+///
+/// ```
+/// use evs_core::format::{LogFormat, Record};
+///
+/// let mut parser = LogFormat::ltsv().parser(&["status", "host"])?;
+/// let mut record = Record::new();
+/// let line = b"time:1795246822\tstatus:200";
+/// parser.parse(line, &mut record)?;
+/// assert_eq!(record.seconds(), 1_795_246_822);
+/// assert_eq!(record.field(0, line), b"200");
+/// assert_eq!(record.field(1, line), b"-");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, Default)]
 pub struct Record {
     seconds: i64,
     values: Vec<Value>,
-    /// Logged values with their escapes undone: what derived values are cut from.
+    /// Values whose escapes were undone. Derived values are cut from these.
     pub(crate) unescaped: Vec<u8>,
-    /// Values that stand nowhere else.
+    /// Derived values that were decoded or normalised, and so stand nowhere else.
     pub(crate) derived: Vec<u8>,
 }
 
-/// Where a value is.
+/// The location of a value.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Value {
-    pub(crate) place: Place,
+    pub(crate) buffer: Buffer,
     pub(crate) start: u32,
     pub(crate) end: u32,
-    /// Where in the line it comes from, counted from 0.
+    /// The offset in the line of the value that this one was made of, for error messages.
     pub(crate) origin: u32,
 }
 
-/// What a value's `start` and `end` count in.
+/// The bytes in which a value's `start` and `end` count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Place {
+pub(crate) enum Buffer {
     Absent,
     Line,
     Unescaped,
@@ -36,54 +49,54 @@ pub(crate) enum Place {
 }
 
 impl Value {
-    pub(crate) const ABSENT: Self = Self { place: Place::Absent, start: 0, end: 0, origin: 0 };
+    pub(crate) const ABSENT: Self = Self { buffer: Buffer::Absent, start: 0, end: 0, origin: 0 };
 }
 
 impl Record {
-    /// An empty record, to be filled by [`LineParser::parse`](crate::format::LineParser::parse) again
-    /// and again.
+    /// An empty record. [`LineParser::parse`](crate::format::LineParser::parse) fills it, again for each line.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// The line's own time, in seconds since 1970-01-01T00:00:00Z, rounded down.
+    /// The line's time, in seconds since 1970-01-01T00:00:00Z, rounded down.
     pub fn seconds(&self) -> i64 {
         self.seconds
     }
 
-    /// The value of the field that was asked for at `index`: escapes undone, `-` if there is none.
+    /// The value of the field at `index`, in the order in which the parser was asked for fields. Its escapes are
+    /// undone. It is `-` if the line has no such value.
     ///
     /// # Panics
     ///
-    /// If the parser was asked for fewer fields, or `line` is not the line that was parsed.
+    /// Panics if the parser was asked for fewer fields, or if `line` is not the line that was parsed.
     pub fn field<'r>(&'r self, index: usize, line: &'r [u8]) -> &'r [u8] {
         let value = self.values[index];
         let range = value.start as usize..value.end as usize;
-        match value.place {
-            Place::Absent => b"-",
-            Place::Line => &line[range],
-            Place::Unescaped => &self.unescaped[range],
-            Place::Derived => &self.derived[range],
+        match value.buffer {
+            Buffer::Absent => b"-",
+            Buffer::Line => &line[range],
+            Buffer::Unescaped => &self.unescaped[range],
+            Buffer::Derived => &self.derived[range],
         }
     }
 
-    /// The byte of the line, counted from 1, where the value at `index` stands, or the logged value it
-    /// was derived from. 1 for a field without a value.
+    /// The column of the line, a byte counted from 1, at which the value at `index` begins. For a derived value it is
+    /// the column of the value from which it was derived, for a field without a value it is 1.
     ///
     /// # Panics
     ///
-    /// If the parser was asked for fewer fields.
+    /// Panics if the parser was asked for fewer fields.
     pub fn column(&self, index: usize) -> u32 {
         self.values[index].origin.saturating_add(1)
     }
 
-    /// Where the value at `index` is.
-    pub(crate) fn place(&self, index: usize) -> (Place, Range<usize>) {
-        let Value { place, start, end, .. } = self.values[index];
-        (place, start as usize..end as usize)
+    /// The location of the value at `index`.
+    pub(crate) fn location(&self, index: usize) -> (Buffer, Range<usize>) {
+        let Value { buffer, start, end, .. } = self.values[index];
+        (buffer, start as usize..end as usize)
     }
 
-    /// Forgets the last line.
+    /// Clears the record for the next line.
     pub(crate) fn clear(&mut self) {
         self.seconds = 0;
         self.values.clear();

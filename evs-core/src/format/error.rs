@@ -1,76 +1,78 @@
-//! Why a format is refused.
+//! [`FormatError`]: the reason why a format is refused.
 
-/// A format that cannot be parsed without guessing, or does not have what is asked for.
+/// A format is refused: it cannot be parsed without guessing, or does not have a field that is asked for.
+///
+/// Offsets are bytes of the format string, counted from 0.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum FormatError {
-    /// A word that is neither a known format nor a `log_format` string.
+    /// The text is neither the name of a format nor a `log_format` string.
     #[error(
         "no format is called {name:?}: use combined, common, json, ltsv, or a log_format string with variables"
     )]
     Unknown {
-        /// The word.
+        /// The text.
         name: String,
     },
-    /// An `escape=` that nginx does not know.
+    /// nginx does not know this `escape=`.
     #[error("byte {offset}: escape={found:?} does not exist: use default, json or none")]
     Escape {
-        /// Where it begins in the format string.
+        /// The offset of `escape=` in the format string.
         offset: usize,
-        /// What stands behind the `=`.
+        /// The text after the `=`.
         found: String,
     },
-    /// A `$` without a name behind it.
+    /// A `$` has no name after it.
     #[error("byte {offset}: `$` without a name: nginx has no way to print a `$`, name a variable")]
     NoName {
-        /// Where the `$` is in the format string.
+        /// The offset of the `$` in the format string.
         offset: usize,
     },
-    /// A `${` that is not followed by a name and `}`.
+    /// A `${` has no name and `}` after it.
     #[error("byte {offset}: `${{` without a name and `}}`: write `${{name}}`")]
     Brace {
-        /// Where the `$` is in the format string.
+        /// The offset of the `$` in the format string.
         offset: usize,
     },
-    /// Two variables with nothing between them: where one ends cannot be told.
+    /// Two variables have nothing between them, so the end of the first one cannot be found.
     #[error(
         "byte {offset}: nothing between ${first} and ${second}: put a text between them that neither contains"
     )]
     SideBySide {
-        /// Where the second begins in the format string.
+        /// The offset of the second variable in the format string.
         offset: usize,
-        /// The variable before.
+        /// The first variable.
         first: String,
-        /// The variable at `offset`.
+        /// The second variable, at `offset`.
         second: String,
     },
-    /// A list of upstream tries that is followed by what also joins its elements.
+    /// The text after a list of upstream tries also joins the elements of the list.
     #[error(
-        "byte {offset}: {text:?} behind ${name} also joins the tries in ${name}: put another text there, or quotes around ${name}"
+        "byte {offset}: {text:?} after ${name} also joins the tries in ${name}: put another text there, or quotes around ${name}"
     )]
     ListSeparator {
-        /// Where the text begins in the format string.
+        /// The offset of the text in the format string.
         offset: usize,
-        /// The list.
+        /// The variable that is a list.
         name: String,
-        /// The text behind it.
+        /// The text after it.
         text: String,
     },
-    /// A line feed in the format: what it makes is more than one line.
+    /// The format has a line feed, so a request would be more than one line.
     #[error("byte {offset}: a line feed in the format: write each request on one line")]
     LineFeed {
-        /// Where it is in the format string.
+        /// The offset of the line feed in the format string.
         offset: usize,
     },
-    /// No variable that holds the time.
+    /// No variable holds the time.
     #[error("the format has no time: add $time_local, $time_iso8601 or $msec")]
     NoTime,
-    /// A field that is neither in the format nor can be derived from what is.
+    /// The format does not have the field, nor one from which it could be derived.
     #[error("the format has no ${field} and nothing to derive it from; it has {}", list(known))]
     NoField {
         /// The field asked for.
         field: String,
-        /// The format's variables.
+        /// The variables that the format has.
         known: Vec<String>,
     },
 }

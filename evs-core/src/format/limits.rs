@@ -1,23 +1,24 @@
-//! What a line may carry, so that whatever is counted can be stored.
+//! The limits of a line, so that every configured store can hold what is counted.
 
 use std::ops::RangeInclusive;
 
 use super::rejection::{Reason, Rejection};
 use crate::{batch::escape, record::Record};
 
-/// Escaped, a key is so many times as long at most.
+/// Escaping makes a key at most this many times as long.
 const ESCAPED_FACTOR: usize = 4;
 
-/// The times and keys of lines that every configured store can hold. The limits of numbers stand beside these.
+/// The times and keys that every configured store can hold. (The limits of numbers are in
+/// [`Number::range`](super::Number::range).)
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct LineLimits {
-    /// In seconds since 1970.
+    /// The times, in seconds since 1970.
     pub(crate) times: RangeInclusive<i64>,
-    /// One key, escaped.
+    /// The maximum length of one key, escaped.
     pub(crate) key_bytes_max: usize,
-    /// All keys of a row together, escaped.
+    /// The maximum length of all keys of a row together, escaped.
     pub(crate) keys_bytes_max: usize,
-    /// The fields that are keys of a row, by statistic.
+    /// By statistic, the fields that are its keys.
     pub(crate) keys: Vec<Vec<usize>>,
 }
 
@@ -33,14 +34,14 @@ impl Default for LineLimits {
 }
 
 impl LineLimits {
-    /// Whether a line of so many bytes, or several that have as many together, cannot have keys that are too long.
+    /// True if lines of `bytes` bytes in all cannot have keys that are too long.
     pub(super) fn allow_keys_in(&self, bytes: usize) -> bool {
         let longest = bytes.saturating_mul(ESCAPED_FACTOR);
         let keys = self.keys.iter().map(Vec::len).max().unwrap_or(0);
         longest <= self.key_bytes_max && longest.saturating_mul(keys) <= self.keys_bytes_max
     }
 
-    /// Whether a row can be made of the fields whose texts are these.
+    /// True if the keys of each statistic are short enough. `text` tells the value of a field.
     pub(super) fn allow_keys<'t>(&self, text: impl Fn(usize) -> &'t [u8]) -> bool {
         self.keys.iter().all(|keys| {
             let mut all: usize = 0;
@@ -52,6 +53,7 @@ impl LineLimits {
         })
     }
 
+    /// Rejects a line whose time or keys are outside of the limits.
     pub(crate) fn check(&self, line: &[u8], record: &Record) -> Result<(), Rejection> {
         if !self.times.contains(&record.seconds()) {
             return Err(Rejection::at(0, Reason::TimeOutOfRange));

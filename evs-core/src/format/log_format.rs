@@ -1,21 +1,21 @@
-//! The formats that lines may have.
+//! [`LogFormat`]: the formats that lines may have.
 
 use std::{fmt, str::FromStr};
 
 use super::{
     compile::{Escape, Steps, compile},
     error::FormatError,
-    reference::{Keys, Layout, LineParser, Plan, Scanner, Source},
+    reference::{FieldMap, Keys, LineParser, LineReader, Naming, Scanner},
 };
 
 pub(super) const COMMON: &str =
     r#"$remote_addr - $remote_user [$time_local] "$request" $status $body_bytes_sent"#;
 pub(super) const COMBINED: &str = r#"$remote_addr - $remote_user [$time_local] "$request" $status $body_bytes_sent "$http_referer" "$http_user_agent""#;
 
-/// The keys that may hold the time when none was named, the best one first.
+/// The keys that may hold the time if the user names none, the best one first.
 const TIME_KEYS: [&str; 6] = ["time_iso8601", "time_local", "msec", "time", "@timestamp", "timestamp"];
 
-/// What the lines of a log look like.
+/// The format of a log: an nginx `log_format` string, JSON lines or LTSV.
 ///
 /// ```
 /// use evs_core::format::{LogFormat, Record};
@@ -33,7 +33,7 @@ const TIME_KEYS: [&str; 6] = ["time_iso8601", "time_local", "msec", "time", "@ti
 #[derive(Clone, Debug)]
 pub struct LogFormat {
     kind: FormatKind,
-    /// What [`LogFormat::time_key`] named.
+    /// The key that [`LogFormat::time_key`] named.
     time_key: Option<String>,
 }
 
@@ -45,111 +45,114 @@ enum FormatKind {
 }
 
 impl LogFormat {
-    /// An nginx `log_format`: its strings joined, with or without `escape=default`, `escape=json` or
-    /// `escape=none` and a blank in front.
+    /// The format of an nginx `log_format`: its strings joined to one. An `escape=default`, `escape=json` or
+    /// `escape=none` and a blank may stand in front of it.
     ///
-    /// Text is taken as it is: where a string in `nginx.conf` has `\t`, the format here has a tab.
+    /// Text is taken as it is. Where a string in `nginx.conf` has `\t`, for example, the format here has a tab.
     ///
-    /// The time is taken from `$msec`, else from `$time_iso8601`, else from `$time_local`. Of a variable
-    /// that is there twice, the first one counts.
+    /// The time is read from `$msec`, else from `$time_iso8601`, else from `$time_local`. If a variable occurs twice,
+    /// the first one counts.
     ///
     /// # Errors
     ///
-    /// A format that is not one, or whose lines cannot be taken apart without guessing.
+    /// Fails if `format` is not a `log_format` string, or if its lines cannot be parsed without guessing.
     pub fn nginx(format: &str) -> Result<Self, FormatError> {
         let steps = compile(format)?;
         Ok(Self { kind: FormatKind::Nginx { text: format.to_owned(), steps }, time_key: None })
     }
 
-    /// nginx's built-in `combined`, which is Apache's too.
+    /// nginx's built-in format `combined`, which Apache has, too.
     // Cannot fail: a test compiles it.
     #[expect(clippy::missing_panics_doc, clippy::unwrap_used)]
     pub fn combined() -> Self {
         Self::nginx(COMBINED).unwrap()
     }
 
-    /// `combined` up to `$body_bytes_sent`: the common log format.
+    /// The common log format: `combined` up to `$body_bytes_sent`.
     // Cannot fail: a test compiles it.
     #[expect(clippy::missing_panics_doc, clippy::unwrap_used)]
     pub fn common() -> Self {
         Self::nginx(COMMON).unwrap()
     }
 
-    /// One JSON object a line. Fields are keys; `a.b` is the key `b` in the object `a`, or the key `a.b`.
+    /// JSON lines: one object a line. Fields are keys. `a.b` is the key `b` in the object `a`, or the key `a.b`.
     ///
-    /// Strings are taken without their escapes, numbers as they are written, objects and arrays as their
-    /// JSON text; `null` is as good as no key. Of equal keys the first one counts.
+    /// The value of a string has its escapes undone. A number is taken as it is written, an object or array as its JSON
+    /// text. `null` means the same as no key. If a key occurs twice, the first one counts.
     pub fn json() -> Self {
         Self { kind: FormatKind::Json, time_key: None }
     }
 
-    /// Labelled tab-separated values: fields are labels. Values are taken as they are; of equal labels
-    /// the first one counts.
+    /// Labelled tab-separated values. Fields are labels. Values are taken as they are. If a label occurs twice, the
+    /// first one counts.
     pub fn ltsv() -> Self {
         Self { kind: FormatKind::Ltsv, time_key: None }
     }
 
     /// Names the key that holds the time in JSON or LTSV lines.
     ///
-    /// Without it, the first of these that a line has: `time_iso8601`, `time_local`, `msec`, `time`,
-    /// `@timestamp`, `timestamp`. The time may be ISO 8601 with an offset or `Z`, look like nginx's
-    /// `$time_local`, or be seconds since 1970. Formats of nginx's kind name their time themselves, and
-    /// stay as they are.
+    /// Without it, the time is the first of these keys that a line has: `time_iso8601`, `time_local`, `msec`, `time`,
+    /// `@timestamp`, `timestamp`. The time may be ISO 8601 with an offset or `Z`, look like nginx's `$time_local`, or
+    /// be seconds since 1970. An nginx format names its time itself, and is not changed by this.
     #[must_use]
     pub fn time_key(mut self, key: &str) -> Self {
         self.time_key = Some(key.to_owned());
         self
     }
 
-    /// Whether a client can put text into the log that cannot be told from the web server's own:
-    /// nginx's `escape=none` writes quotes and line feeds as they come.
+    /// True if a client can write text into the log that looks like the web server's own. That is so with
+    /// `escape=none`: nginx then writes quotes and line feeds as they come.
     pub fn is_forgeable(&self) -> bool {
         matches!(&self.kind, FormatKind::Nginx { steps, .. } if steps.escape == Escape::None)
     }
 
-    /// A parser for `fields`, which its records then have in this order.
+    /// A parser for `fields`. Its records have the fields in this order.
     ///
     /// # Errors
     ///
-    /// [`FormatError::NoField`] for a field that is not in the format, and cannot be derived from what
-    /// is. JSON and LTSV lines may have any field.
+    /// Returns [`FormatError::NoField`] for a field that the format does not have and that cannot be derived from the
+    /// fields that it has. JSON and LTSV lines may have any field.
     pub fn parser<S: AsRef<str>>(&self, fields: &[S]) -> Result<LineParser, FormatError> {
         let mut slots_used = 0;
-        let (source, plan) = match &self.kind {
+        let (reader, fields) = match &self.kind {
             FormatKind::Nginx { steps, .. } => {
                 let mut slots = vec![None; steps.steps.len()];
-                let plan = Plan::new(fields, Layout::Fixed, steps.escape, |name| {
+                let fields = FieldMap::new(fields, Naming::ByPosition, steps.escape, |name| {
                     let step = steps.steps.iter().position(|step| *step.name == *name)?;
                     Some(*slots[step].get_or_insert_with(|| {
                         slots_used += 1;
                         slots_used - 1
                     }))
                 });
-                (Source::Nginx { steps: steps.clone(), slots }, plan)
+                (LineReader::Nginx { steps: steps.clone(), slots }, fields)
             }
             FormatKind::Json => {
-                let (keys, times, plan) = self.keyed(fields, Escape::Json);
+                let (keys, times, fields) = self.keyed(fields, Escape::Json);
                 slots_used = keys.len();
-                (Source::Json { scanner: Scanner::new(keys), times }, plan)
+                (LineReader::Json { scanner: Scanner::new(keys), times }, fields)
             }
             FormatKind::Ltsv => {
-                let (keys, times, plan) = self.keyed(fields, Escape::None);
+                let (keys, times, fields) = self.keyed(fields, Escape::None);
                 slots_used = keys.len();
-                (Source::Ltsv { keys, times }, plan)
+                (LineReader::Ltsv { keys, times }, fields)
             }
         };
-        let plan = plan.map_err(|field| FormatError::NoField { field, known: self.variables() })?;
-        Ok(LineParser::new(source, slots_used, plan))
+        let fields = fields.map_err(|field| FormatError::NoField { field, known: self.variables() })?;
+        Ok(LineParser::new(reader, slots_used, fields))
     }
 
-    fn keyed<S: AsRef<str>>(&self, fields: &[S], escape: Escape) -> (Keys, Vec<usize>, Result<Plan, String>) {
+    fn keyed<S: AsRef<str>>(
+        &self,
+        fields: &[S],
+        escape: Escape,
+    ) -> (Keys, Vec<usize>, Result<FieldMap, String>) {
         let mut keys = Keys::default();
         let times = match &self.time_key {
             Some(key) => vec![keys.slot(key)],
             None => TIME_KEYS.iter().map(|key| keys.slot(key)).collect(),
         };
-        let plan = Plan::new(fields, Layout::ByKey, escape, |name| Some(keys.slot(name)));
-        (keys, times, plan)
+        let fields = FieldMap::new(fields, Naming::ByKey, escape, |name| Some(keys.slot(name)));
+        (keys, times, fields)
     }
 
     fn variables(&self) -> Vec<String> {
@@ -163,7 +166,7 @@ impl LogFormat {
 impl FromStr for LogFormat {
     type Err = FormatError;
 
-    /// `combined`, `common`, `json`, `ltsv`, or a `log_format` string.
+    /// Reads `combined`, `common`, `json`, `ltsv`, or a `log_format` string.
     fn from_str(text: &str) -> Result<Self, FormatError> {
         match text {
             "combined" => Ok(Self::combined()),

@@ -1,20 +1,20 @@
-//! Why a line is bad.
+//! [`Rejection`]: the reason why a line is not counted.
 
 use std::fmt;
 
 use crate::number::NumberError;
 
-/// A line that is not counted: why, and from where on it does not fit.
+/// A line is not counted: the reason, and the column where the line stops matching its format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rejection {
-    /// What is wrong.
+    /// The reason.
     pub reason: Reason,
-    /// Where, as a byte of the line counted from 1.
+    /// The column: a byte of the line, counted from 1.
     pub column: u32,
 }
 
 impl Rejection {
-    /// At `offset`, counted from 0.
+    /// A rejection at `offset`, a byte of the line counted from 0.
     pub(crate) fn at(offset: usize, reason: Reason) -> Self {
         Self { reason, column: u32::try_from(offset).unwrap_or(u32::MAX).saturating_add(1) }
     }
@@ -28,11 +28,11 @@ impl fmt::Display for Rejection {
 
 impl std::error::Error for Rejection {}
 
-/// What is wrong with a line.
+/// The reason why a line is rejected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Reason {
-    /// There is nothing in the line.
+    /// The line is empty.
     Empty,
     /// The line is longer than the limit.
     LineTooLong,
@@ -40,48 +40,48 @@ pub enum Reason {
     Nul,
     /// The line begins with a byte order mark.
     ByteOrderMark,
-    /// The text that the format has here is not here.
+    /// The line has other text where the format has a literal.
     Literal,
     /// A field does not end.
     Unterminated,
     /// A field that is never empty is empty.
     EmptyField,
-    /// A list of tries is not joined by `, ` and ` : `.
+    /// The elements of a list of upstream tries are not joined by `, ` and ` : `.
     List,
-    /// Something follows the end of the format.
+    /// The line goes on after the end of the format.
     Leftover,
-    /// No key holds the time.
+    /// The line has no key for the time.
     NoTime,
-    /// The time does not look like one.
+    /// The time does not look like a time.
     Time,
-    /// The time looks like one, but there is no such date, time of day or offset.
+    /// The time looks like a time, but the date, time of day or offset does not exist.
     Date,
     /// A configured store cannot hold the window of that time.
     TimeOutOfRange,
-    /// The time is later than the pipeline accepts lines.
+    /// The time is more than a day ahead of the clock, and the pipeline rejects such lines.
     TimeAhead,
     /// A configured store cannot hold a key of that length.
     KeyTooLong,
-    /// Not a number.
+    /// A value that a measure needs is not a number.
     NotANumber,
-    /// A number that does not fit.
+    /// A number does not fit 64 bits at the measure's scale.
     NumberTooLarge,
-    /// A number outside of the measure's range.
+    /// A number is outside of the measure's range.
     NumberOutOfRange,
-    /// A number with more digits behind the point than the measure's scale.
+    /// A number has more decimal places than the measure's scale.
     TooManyDigits,
-    /// Not a JSON object.
+    /// The line is not a JSON object.
     Json,
-    /// A JSON string with a bad escape, half a surrogate pair or a control character.
+    /// A JSON string has a bad escape, half a surrogate pair or a control character.
     JsonString,
-    /// JSON that is nested too deeply.
+    /// The JSON is nested too deeply.
     JsonDepth,
-    /// A field of an LTSV line without a label.
+    /// A field of an LTSV line has no label.
     Label,
 }
 
 impl Reason {
-    /// A short name that does not change, for metrics.
+    /// A short name for metrics, which never changes.
     pub fn code(self) -> &'static str {
         match self {
             Self::Empty => "empty",
@@ -116,14 +116,14 @@ impl fmt::Display for Reason {
         f.write_str(match self {
             Self::Empty => "the line is empty",
             Self::LineTooLong => "the line is longer than the limit",
-            Self::Nul => "the line holds a NUL byte",
+            Self::Nul => "the line has a NUL byte in it",
             Self::ByteOrderMark => "the line begins with a byte order mark",
-            Self::Literal => "the format has another text here",
+            Self::Literal => "the format has other text here",
             Self::Unterminated => "the field that begins here does not end",
             Self::EmptyField => "a field that is never empty is empty",
             Self::List => "not a list joined by `, ` and ` : `",
-            Self::Leftover => "the format ends here, the line does not",
-            Self::NoTime => "no key holds the time",
+            Self::Leftover => "the line goes on after the end of the format",
+            Self::NoTime => "the line has no key for the time",
             Self::Time => "not a time",
             Self::Date => "no such date, time of day or offset",
             Self::TimeOutOfRange => "a store cannot hold the window of that time",
@@ -132,7 +132,7 @@ impl fmt::Display for Reason {
             Self::NotANumber => "not a number",
             Self::NumberTooLarge => "number too large",
             Self::NumberOutOfRange => "number outside of the measure's range",
-            Self::TooManyDigits => "more digits behind the point than the measure's scale",
+            Self::TooManyDigits => "more decimal places than the measure's scale",
             Self::Json => "not a JSON object",
             Self::JsonString => "bad escape, half a surrogate pair or control character in a JSON string",
             Self::JsonDepth => "JSON nested too deeply",

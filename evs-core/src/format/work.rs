@@ -1,7 +1,9 @@
-//! How much work reading a line takes, counted in tests: bytes that are looked at, and what else is done by a client's
-//! choice. Elsewhere counting is nothing.
+//! Counts the work of reading a line, in tests: the bytes that are looked at, and whatever else a client can cause.
+//!
+//! Tests assert with it that hostile lines take linear time, without measuring time. Outside of tests it compiles to
+//! nothing.
 
-/// Counts bytes that are looked at.
+/// Counts bytes that are looked at: nothing outside of tests.
 #[cfg(not(test))]
 #[inline(always)]
 pub(super) fn examine(_bytes: usize) {}
@@ -21,7 +23,7 @@ mod counted {
         STEPS.set(STEPS.get() + bytes);
     }
 
-    /// How many steps `read` takes.
+    /// The number of steps that `read` takes.
     pub(in crate::format) fn steps(read: impl FnOnce()) -> usize {
         let before = STEPS.get();
         read();

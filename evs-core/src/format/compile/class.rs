@@ -1,28 +1,30 @@
-//! What the value of an nginx variable can look like, which decides how its end is found.
+//! The classes of nginx variables, by the values that they can have. The class decides how the end of a value is found.
+//!
+//! `$status` is a number and ends after its digits, for example; `$http_user_agent` in quotes ends at the next quote.
 
 use super::escape::Escape;
 use crate::format::decode::time::Shape;
 
-/// How a variable's value is read.
+/// The class of a variable in a format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::format) enum Class {
-    /// Ends at the next `"`, which the escaping keeps out of values.
+    /// The value ends at the next `"`, which the escaping keeps out of values.
     Quoted,
-    /// A time, of a fixed shape.
+    /// The value is a time of a fixed shape.
     Time(Shape),
-    /// A number, or `-`.
+    /// The value is a number, or `-`.
     Number,
-    /// Made by nginx without a blank in it: ends at the first one, or before.
+    /// nginx makes the value, without a blank in it. It ends at the first blank or before.
     Token,
-    /// One token for each try of an upstream server, joined by `, ` and ` : `.
+    /// The value has one token for each upstream server that was tried, joined by `, ` and ` : `.
     List,
-    /// Anything, blanks and brackets too: ends at the first place from where on the line goes on as the
-    /// format does.
+    /// The value may be anything, with blanks and brackets. It ends at the first position after which the line goes on
+    /// as the format does.
     Loose,
 }
 
 impl Class {
-    /// The class of `$name` when the text `until` stands behind it.
+    /// The class of `$name` when the literal `until` stands after it.
     pub(in crate::format) fn of(name: &str, until: &[u8], escape: Escape) -> Self {
         if let Some(shape) = Shape::of_variable(name) {
             return Self::Time(shape);
@@ -42,8 +44,8 @@ impl Class {
         Self::Loose
     }
 
-    /// Whether the value can be empty: so can most text, but no number in the default escaping, where a
-    /// line that lacks one was cut.
+    /// True if the value can be empty. Most texts can be. In the default escaping a number cannot: a line without it
+    /// was cut.
     pub(in crate::format) fn may_be_empty(self, name: &str, escape: Escape) -> bool {
         match self {
             Self::Quoted | Self::Loose => true,
@@ -58,9 +60,10 @@ impl Class {
     }
 }
 
-/// The numbers that the log module prints by itself, in whatever escaping.
+/// The numbers that the log module prints by itself. They are never empty, whatever the escaping.
 const NEVER_MISSING: &[&str] = &["status", "body_bytes_sent", "bytes_sent", "request_length", "request_time"];
 
+/// The variables that are numbers.
 const NUMBERS: &[&str] = &[
     "body_bytes_sent",
     "bytes_sent",
@@ -83,11 +86,11 @@ const NUMBERS: &[&str] = &[
     "tcpinfo_snd_cwnd",
 ];
 
-/// A Unix socket has no port.
+/// The numbers that may be empty: a Unix socket has no port.
 const NUMBERS_OR_NOTHING: &[&str] =
     &["proxy_protocol_port", "proxy_protocol_server_port", "realip_remote_port", "remote_port"];
 
-/// Of these nginx prints at least `-`.
+/// The tokens that are never empty: nginx prints at least `-`.
 const TOKENS: &[&str] = &[
     "hostname",
     "limit_conn_status",
@@ -106,8 +109,10 @@ const TOKENS: &[&str] = &[
     "upstream_cache_status",
 ];
 
-/// Not here are the ones that clients, certificates or files have a say in: `$ssl_server_name`,
-/// `$ssl_client_s_dn`, `$request_uri`, `$request_filename` and the like can hold blanks.
+/// The tokens that may be empty.
+///
+/// Variables whose values clients, certificates or files choose are not tokens: `$ssl_server_name`, `$ssl_client_s_dn`,
+/// `$request_uri`, `$request_filename` and the like can have blanks in them.
 const TOKENS_OR_NOTHING: &[&str] = &[
     "host",
     "http2",
@@ -128,7 +133,7 @@ const TOKENS_OR_NOTHING: &[&str] = &[
     "ssl_session_reused",
 ];
 
-/// Whether nginx prints one value for each upstream server that it tried for a request.
+/// True if nginx prints one value in this variable for each upstream server that it tried for a request.
 ///
 /// Not every `$upstream_…` is a list: `$upstream_cache_status` has one value, and `$upstream_http_NAME` is a response
 /// header, in which `, ` may mean anything.
@@ -136,6 +141,7 @@ pub(crate) fn is_list(variable: &str) -> bool {
     LISTS.contains(&variable)
 }
 
+/// The variables that are lists: nginx joins the values of all tries in these alone.
 const LISTS: &[&str] = &[
     "upstream_addr",
     "upstream_bytes_received",

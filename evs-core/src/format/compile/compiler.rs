@@ -1,4 +1,4 @@
-//! From a `log_format` string to the steps that read a line of it.
+//! The compiler of `log_format` strings.
 
 use nom::{
     IResult, Parser,
@@ -15,13 +15,13 @@ use super::{
 };
 use crate::format::{decode::time::Shape, error::FormatError};
 
-/// A piece of a `log_format` string, and where it begins.
+/// A piece of a `log_format` string, with its offset.
 enum Piece<'f> {
     Text(usize, &'f str),
     Variable(usize, &'f str),
 }
 
-/// Compiles a `log_format` string, with or without `escape=` in front.
+/// Compiles a `log_format` string, with or without `escape=…` in front.
 pub(in crate::format) fn compile(format: &str) -> Result<Steps, FormatError> {
     let (body, escape) = escape(format)?;
     if let Some(at) = body.find('\n') {
@@ -127,8 +127,10 @@ fn name(text: &str) -> IResult<&str, &str> {
     take_while1(|c: char| c.is_ascii_alphanumeric() || c == '_').parse(text)
 }
 
-/// How many of the steps behind a variable whose value may hold anything can be recognised by
-/// themselves, up to a time, which no client can forge, or a text with a quote, which none can print.
+/// The number of steps after a loose variable that the reader looks at to find the end of its value.
+///
+/// It counts steps that can be recognised by themselves, up to the first that proves the position: a time, which no
+/// client can forge, or a literal with a quote, which no client can print.
 fn lookahead(following: &[Step]) -> usize {
     let mut count = 0;
     for step in following {

@@ -1,12 +1,12 @@
-//! The escaping of a format.
+//! The escaping of a format, as its `escape=` says.
 
-/// What nginx does to bytes of a value that could be taken for something else.
+/// The way in which nginx escapes bytes of a value that have a meaning in the format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::format) enum Escape {
-    /// `\xHH`
+    /// `escape=default`: nginx writes `\xHH`.
     Default,
-    /// As in a JSON string.
+    /// `escape=json`: nginx escapes as in a JSON string.
     Json,
-    /// Nothing.
+    /// `escape=none`: nginx escapes nothing.
     None,
 }

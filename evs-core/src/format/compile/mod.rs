@@ -1,4 +1,7 @@
 //! Compiles a `log_format` string into the steps that read a line of it.
+//!
+//! `$remote_addr [$msec] $status` has three steps, for example: a token up to ` [`, a time up to `] `, and a number up
+//! to the end of the line.
 
 mod class;
 mod compiler;

@@ -1,15 +1,15 @@
-//! Looks for the text behind a value that may hold anything, and for as much of what follows as has a fixed shape.
+//! Searches for the literal after a loose value, together with the time that may follow it.
 //!
-//! A client can fill such a value with that text, and each occurrence is a place where the value may end. So what
-//! follows the text is looked for together with it: with a time behind it, whose shape takes 26 bytes, a value has no
-//! room for many places that are worth a closer look.
+//! A client can fill such a value with that literal, and each occurrence may be the end of the value. Each would then
+//! cost a closer look. So the pattern of the time after the literal is part of the search: it takes 26 bytes, and a
+//! value has no room for many of these.
 
 use crate::format::{decode::time::Shape, work};
 
-/// Bytes that are compared as words.
+/// The number of bytes that are compared, as words.
 const LEN: usize = 32;
 
-/// A text and a shape, as far as they find room, as bits that must be so.
+/// A literal and the pattern of a time after it, cut to `LEN` bytes: the bits that must be equal.
 #[derive(Clone, Debug, Default)]
 pub(in crate::format) struct Needle {
     words: [u64; LEN / 8],
@@ -17,11 +17,11 @@ pub(in crate::format) struct Needle {
 }
 
 impl Needle {
-    /// Of a text with a time behind it, or with something that has no shape.
-    pub(in crate::format) fn new(text: &[u8], behind: Option<Shape>) -> Self {
-        let pattern = behind.map(Shape::pattern).unwrap_or_default();
+    /// The needle for a literal, with a time after it if `after` is its shape.
+    pub(in crate::format) fn new(text: &[u8], after: Option<Shape>) -> Self {
+        let pattern = after.map(Shape::pattern).unwrap_or_default();
         let of_shape = pattern.iter().map(|shape| match shape {
-            // Nearly: what is found is looked at again.
+            // These bits accept some other bytes, too. A match is checked again.
             b'0' => (b'0', 0xF0),
             b'a' => (b'a' & 0xC0, 0xC0),
             b'+' => (b'+' & 0xF8, 0xF8),
@@ -39,16 +39,16 @@ impl Needle {
         Self { words: as_words(words), masks: as_words(masks) }
     }
 
-    /// The first place from `from` on where it may be: none is left out.
+    /// The first offset from `from` on at which the needle may be. It never misses one.
     pub(in crate::format) fn find(&self, text: &[u8], from: usize) -> Option<usize> {
         let rest = text.get(from..)?;
         let found = rest.windows(LEN).position(|window| {
             let (words, _) = window.as_chunks();
-            // Nearly always the first one decides.
+            // The first word nearly always decides.
             (0..LEN / 8).all(|at| (u64::from_le_bytes(words[at]) ^ self.words[at]) & self.masks[at] == 0)
         });
         let found = found.or_else(|| {
-            // Too near to the end to be looked at as a whole.
+            // The last `LEN - 1` offsets have too few bytes after them: compare the first byte alone.
             let tail = rest.len().saturating_sub(LEN - 1);
             let [first, mask] = [self.words[0], self.masks[0]].map(|word| word as u8);
             rest[tail..].iter().position(|byte| (byte ^ first) & mask == 0).map(|at| tail + at)
@@ -66,7 +66,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_place_is_left_out(
+        fn no_occurrence_is_missed(
             text in prop::collection::vec(
                 prop_oneof![
                     Just(" [".to_owned()), Just("21/Nov/2026:13:25:22 +0545".to_owned()), "[ \\[0-9a:/]{0,9}",
@@ -81,14 +81,14 @@ mod tests {
             for shape in [None, Some(Shape::Local), Some(Shape::Iso8601), Some(Shape::Msec)] {
                 let needle = Needle::new(until.as_bytes(), shape);
                 let is_there = |at: &usize| {
-                    let behind = text[*at..].strip_prefix(until.as_bytes());
-                    behind.is_some_and(|behind| shape.is_none_or(|shape| {
-                        shape.length(behind).is_some_and(|len| shape.fits(&behind[..len]))
+                    let after = text[*at..].strip_prefix(until.as_bytes());
+                    after.is_some_and(|after| shape.is_none_or(|shape| {
+                        shape.length(after).is_some_and(|len| shape.fits(&after[..len]))
                     }))
                 };
-                let places = (from..text.len()).filter(is_there);
+                let offsets = (from..text.len()).filter(is_there);
                 let mut at = from;
-                for expected in places {
+                for expected in offsets {
                     while let Some(found) = needle.find(&text, at) && found < expected {
                         at = found + 1;
                     }

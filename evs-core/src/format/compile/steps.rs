@@ -2,46 +2,46 @@
 
 use super::{class::Class, escape::Escape, needle::Needle};
 
-/// A compiled format: a text, then variables with a text behind each.
+/// A compiled format: a prefix, then variables with a literal after each.
 #[derive(Clone, Debug)]
 pub(in crate::format) struct Steps {
     pub(in crate::format) prefix: Literal,
     pub(in crate::format) steps: Vec<Step>,
     pub(in crate::format) escape: Escape,
-    /// The step that the line's time is taken from.
+    /// The index of the step that is the line's time.
     pub(in crate::format) time: usize,
 }
 
 impl Steps {
-    /// All texts, the prefix first.
+    /// All literals, the prefix first.
     pub(in crate::format) fn literals(&self) -> impl Iterator<Item = &Literal> {
         std::iter::once(&self.prefix).chain(self.steps.iter().map(|step| &step.until))
     }
 }
 
-/// One variable, and the text behind it.
+/// A variable, and the literal after it.
 #[derive(Clone, Debug)]
 pub(in crate::format) struct Step {
     pub(in crate::format) name: Box<str>,
     pub(in crate::format) class: Class,
     pub(in crate::format) may_be_empty: bool,
-    /// The text behind the value, up to the next variable or to the end of the line.
+    /// The literal after the value, up to the next variable or to the end of the line.
     pub(in crate::format) until: Literal,
-    /// nginx cuts `$remote_user` at the first colon: nobody can write a time into it.
+    /// True for `$remote_user`. nginx cuts it at the first colon, so nobody can write a time into it.
     pub(in crate::format) no_colon: bool,
-    /// How many of the following steps tell whether this one's value ends at an occurrence of `until`.
+    /// The number of following steps that must match for the value to end at an occurrence of `until`.
     pub(in crate::format) lookahead: usize,
-    /// `until`, and the time behind it that the first of these may be.
+    /// The needle for `until`, with the time after it if the next step is one.
     pub(in crate::format) needle: Needle,
 }
 
-/// Text that the format has between variables.
+/// A literal: text of the format between variables.
 #[derive(Clone, Debug, Default)]
 pub(in crate::format) struct Literal {
     bytes: Box<[u8]>,
-    /// The first bytes, and which bits of eight bytes they are: one comparison serves for nearly all
-    /// literals there are.
+    /// The first eight bytes, as one word: nearly every literal takes a single comparison.
     word: u64,
+    /// The bits of `word` that the literal has.
     mask: u64,
 }
 
@@ -68,12 +68,12 @@ impl Literal {
         self.bytes.is_empty()
     }
 
-    /// Its first eight bytes, and which bits of them count.
+    /// Its first eight bytes as a word, and the bits of the word that count.
     pub(in crate::format) fn word(&self) -> (u64, u64) {
         (self.word, self.mask)
     }
 
-    /// Whether `text` begins with it.
+    /// True if `text` begins with it.
     #[inline]
     pub(in crate::format) fn begins(&self, text: &[u8]) -> bool {
         match text.first_chunk::<8>() {

@@ -1,44 +1,49 @@
-//! The arguments of a query that are asked for, all of them found in one pass.
+//! Finds all arguments of a query that are asked for, in one pass.
 //!
-//! A query is cut at the bits of masks: 64 bytes at a time are searched for `&` and `=`. Of each pair only what stands
-//! before its first `=` is looked at, and that is compared with one name at most (see [`Names`]). So what a query costs
-//! is bounded by its length, whatever is in it and however many arguments are asked for.
+//! A query is cut at the bits of masks: 64 bytes at a time are searched for `&` and `=`. Only the name of each pair,
+//! the text before its first `=`, is looked at, and it is compared with at most one of the names asked for (see
+//! [`Names`]). So the cost of a query is bounded by its length, whatever is in it and however many arguments are asked
+//! for.
+//!
+//! In `c=1&v=2&c=3`, asked for `c` and `x`, it finds `1` for `c` and nothing for `x`: the first argument of a name
+//! counts, as in nginx.
 
 use std::ops::Range;
 
 use super::{
-    names::{Live, Names},
+    names::{Names, Pending},
     request,
 };
 use crate::format::{masks::pair_masks, work};
 
-/// Stands for an argument that is not there.
+/// The range of an argument that the query does not have.
 pub(in crate::format) const NOT_FOUND: (usize, usize) = (usize::MAX, 0);
 
-/// The names of arguments, of which case does not matter.
+/// The names of arguments, compared without regard to case.
 #[derive(Clone, Debug)]
 pub(in crate::format) struct ArgNames {
     names: Names,
-    /// Names with a `=` in them, which nginx has not: the first `=` of a pair does not end these.
-    odd: Vec<(usize, Box<[u8]>)>,
-    /// Whether the empty name is among them.
+    /// The names with a `=` in them, each with its number. nginx has no such names, but a user may ask
+    /// for one. The first `=` of a pair does not end it, so it is searched alone.
+    names_with_equal: Vec<(usize, Box<[u8]>)>,
+    /// True if the empty name is asked for.
     has_empty: bool,
     masks: fn(&[u8; 64]) -> [u64; 2],
 }
 
 impl Default for ArgNames {
     fn default() -> Self {
-        Self { names: Names::new(true), odd: Vec::new(), has_empty: false, masks: pair_masks() }
+        Self { names: Names::new(true), names_with_equal: Vec::new(), has_empty: false, masks: pair_masks() }
     }
 }
 
 impl ArgNames {
-    /// The number of an argument among those that are found.
+    /// Adds a name. Returns its number, by which [`find`](Self::find) tells its value.
     pub(in crate::format) fn add(&mut self, name: &[u8]) -> usize {
         let number = self.names.add(name);
         self.has_empty |= name.is_empty();
-        if name.contains(&b'=') && !self.odd.iter().any(|(other, _)| *other == number) {
-            self.odd.push((number, name.into()));
+        if name.contains(&b'=') && !self.names_with_equal.iter().any(|(other, _)| *other == number) {
+            self.names_with_equal.push((number, name.into()));
         }
         number
     }
@@ -47,8 +52,9 @@ impl ArgNames {
         self.names.len()
     }
 
-    // Not inlined: most often it is not needed, and the code around it is quicker without.
-    /// Finds by number where the value of the first argument of each name is in the query that stands at `args`.
+    /// Finds the value of the first argument of each name in the query at `args`. `found` gets a range of `text` by
+    /// number, or [`NOT_FOUND`].
+    // Not inlined: it is seldom needed, and the code around it is faster without it.
     #[inline(never)]
     pub(in crate::format) fn find(&self, text: &[u8], args: Range<usize>, found: &mut Vec<(usize, usize)>) {
         let mut search = Search::new(self, text, &args, found);
@@ -63,11 +69,11 @@ impl ArgNames {
             let [ampersands, equals] = (self.masks)(chunk);
             search.chunk(ampersands, equals, at);
         }
-        self.find_odd(text, &args, found);
+        self.find_names_with_equal(text, &args, found);
     }
 
-    fn find_odd(&self, text: &[u8], args: &Range<usize>, found: &mut [(usize, usize)]) {
-        for (number, name) in &self.odd {
+    fn find_names_with_equal(&self, text: &[u8], args: &Range<usize>, found: &mut [(usize, usize)]) {
+        for (number, name) in &self.names_with_equal {
             found[*number] = match request::arg(&text[args.clone()], name) {
                 Some(value) => (args.start + value.start, args.start + value.end),
                 None => NOT_FOUND,
@@ -76,23 +82,23 @@ impl ArgNames {
     }
 }
 
-/// A pass over a query.
+/// The state of a pass over a query.
 struct Search<'s> {
     names: &'s Names,
     has_empty: bool,
-    /// Those that have not been found.
-    live: Live,
+    /// The names that have not been found yet.
+    pending: Pending,
     text: &'s [u8],
     found: &'s mut [(usize, usize)],
-    /// How many have not been found.
+    /// The number of names that have not been found yet.
     sought: usize,
-    /// Where the query ends.
+    /// The end of the query.
     last: usize,
-    /// Where the pair begins that the next 64 bytes begin in.
+    /// The start of the pair in which the next 64 bytes begin.
     pair: usize,
-    /// Whether its `=` has not been seen.
+    /// True if the `=` of that pair has not been seen yet.
     is_in_name: bool,
-    /// The argument whose value has not ended yet.
+    /// The argument whose value continues in the next 64 bytes.
     open: Option<usize>,
 }
 
@@ -109,7 +115,7 @@ impl<'s> Search<'s> {
         Self {
             names: &names.names,
             has_empty: names.has_empty,
-            live: names.names.live(),
+            pending: names.names.pending(),
             text,
             found,
             sought: names.len(),
@@ -124,10 +130,10 @@ impl<'s> Search<'s> {
         self.sought == 0 && self.open.is_none()
     }
 
-    /// Goes on through up to 64 bytes from `base` on, which have `&` and `=` where the bits are.
+    /// Searches up to 64 bytes from `base` on, by the masks of their `&` and `=`.
     ///
-    /// Of the `=` only those count that are the first in their pair. From each beginning of a pair, a carry goes through
-    /// whatever is neither `&` nor `=`, and stops at the first that is one.
+    /// Only the first `=` of each pair ends a name. One addition finds all of these: from the start of each pair, a
+    /// carry runs through the bytes that are neither `&` nor `=`, and stops at the first that is.
     #[inline(always)]
     fn chunk(&mut self, ampersands: u64, equals: u64, base: usize) {
         if let Some(number) = self.open
@@ -143,7 +149,7 @@ impl<'s> Search<'s> {
         if !self.has_empty {
             firsts &= !(ampersands << 1);
         }
-        // A pair that begins behind the last byte.
+        // The next 64 bytes begin inside a name, or with the start of a pair.
         self.is_in_name = carried || ampersands >> 63 == 1;
         while firsts != 0 {
             let bit = firsts.trailing_zeros();
@@ -151,17 +157,17 @@ impl<'s> Search<'s> {
             let before = ampersands & !(u64::MAX << bit);
             let pair = if before == 0 { self.pair } else { base + 64 - before.leading_zeros() as usize };
             let equal = base + bit as usize;
-            if let Some(number) = self.names.find_live(self.text, pair, equal, &self.live)
+            if let Some(number) = self.names.find_pending(self.text, pair, equal, &self.pending)
                 && self.found[number] == NOT_FOUND
             {
                 self.sought -= 1;
-                self.names.clear(number, &mut self.live);
-                let behind = ampersands & (u64::MAX << bit);
-                if behind == 0 {
+                self.names.clear(number, &mut self.pending);
+                let after = ampersands & (u64::MAX << bit);
+                if after == 0 {
                     self.found[number] = (equal + 1, self.last);
                     self.open = Some(number);
                 } else {
-                    self.found[number] = (equal + 1, base + behind.trailing_zeros() as usize);
+                    self.found[number] = (equal + 1, base + after.trailing_zeros() as usize);
                 }
             }
         }
@@ -194,10 +200,10 @@ mod tests {
                 0..20,
             ),
             before in "[&=a]{0,20}",
-            behind in "[&=a]{0,20}",
+            after in "[&=a]{0,20}",
         ) {
             let query = query.concat();
-            let text = format!("{before}{query}{behind}").into_bytes();
+            let text = format!("{before}{query}{after}").into_bytes();
             let args = before.len()..before.len() + query.len();
             let mut asked = ArgNames::default();
             let numbers: Vec<_> = names.iter().map(|name| asked.add(name.as_bytes())).collect();

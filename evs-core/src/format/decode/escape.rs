@@ -1,8 +1,11 @@
-//! Undoes what was done to bytes of a value when it was logged.
+//! Undoes the escapes of a value.
+//!
+//! Clients choose how many escapes a value has, so a value of nothing but escapes must cost little more than one with
+//! few: see `undo`.
 
 use crate::format::work;
 
-/// Undoes `\xHH`, nginx's only escape in its default mode. Any other backslash stands for itself.
+/// Undoes `\xHH`, nginx's only escape in its default mode. Any other backslash stays as it is.
 #[inline(never)]
 pub(in crate::format) fn undo_default(text: &[u8], out: &mut Vec<u8>) {
     undo::<b'\\', false, false>(text, out, |rest| match rest.first_chunk() {
@@ -11,12 +14,12 @@ pub(in crate::format) fn undo_default(text: &[u8], out: &mut Vec<u8>) {
     });
 }
 
-/// Undoes the escapes of a JSON string. What is no escape, or half a surrogate pair, is kept as it is.
+/// Undoes the escapes of a JSON string. A bad escape, or half a surrogate pair, stays as it is.
 #[inline(never)]
 pub(in crate::format) fn undo_json(text: &[u8], out: &mut Vec<u8>) {
     undo::<b'\\', true, false>(text, out, |rest| match json_escape(&rest[1..]) {
         Some((length, c)) => {
-            let mut bytes = [0; NEAR];
+            let mut bytes = [0; WORD_BYTES];
             let len = c.encode_utf8(&mut bytes).len();
             (1 + length, u64::from_le_bytes(bytes), len)
         }
@@ -24,13 +27,13 @@ pub(in crate::format) fn undo_json(text: &[u8], out: &mut Vec<u8>) {
     });
 }
 
-/// Undoes the percent-encoding of a query: `+` is a blank, what is no escape stays as it is.
+/// Undoes the percent-encoding of a query: `+` becomes a blank, and a bad escape stays as it is.
 #[inline(never)]
 pub(in crate::format) fn undo_query(text: &[u8], out: &mut Vec<u8>) {
     undo::<b'%', false, true>(text, out, |rest| made(percent(rest), 3, b'%'));
 }
 
-/// Undoes the percent-encoding of a path. Whether all of it is sound, and none of it is a NUL byte.
+/// Undoes the percent-encoding of a path. Returns `false` for a bad escape or a NUL byte.
 #[inline(never)]
 pub(in crate::format) fn undo_path(text: &[u8], out: &mut Vec<u8>) -> bool {
     let mut is_sound = true;
@@ -41,7 +44,7 @@ pub(in crate::format) fn undo_path(text: &[u8], out: &mut Vec<u8>) -> bool {
             made(None, 0, b'%')
         }
     });
-    // Of eight marks in a row, seven are passed by unseen, but not the last one.
+    // `undo` passes by seven of eight consecutive `%` without a call of this closure, but not the last one.
     is_sound
 }
 
@@ -50,80 +53,84 @@ fn percent(rest: &[u8]) -> Option<u8> {
     rest.first_chunk().and_then(|[_, high, low]| hex(*high, *low))
 }
 
-/// How many bytes have been read, which bytes have been made of them, and how many. What is no escape is its mark.
+/// The result of reading an escape: the number of bytes read, the bytes made of them, and their number. If there is no
+/// escape, one byte is read and stays as it is: the escape character.
 #[inline(always)]
-fn made(byte: Option<u8>, length: usize, mark: u8) -> (usize, u64, usize) {
-    // A branch, which is foreseen in long runs: what comes next need not wait for the digits.
+fn made(byte: Option<u8>, length: usize, escape_character: u8) -> (usize, u64, usize) {
+    // A branch is better than a select here: it is predicted in long runs, so the next bytes need not wait for the
+    // digits.
     match byte {
         Some(byte) => (length, byte.into(), 1),
-        None => (1, mark.into(), 1),
+        None => (1, escape_character.into(), 1),
     }
 }
 
-/// Copies `text` but for what begins with a `MARK`: `escape` says how much of what begins there it has read, and what it
-/// has made of it, which is no more and at most eight bytes. With `BLANKS`, each `+` becomes a blank. With `PAIRS`, two
-/// marks may be an escape.
+/// Copies `text` and replaces its escapes, which begin with the byte `ESCAPE`.
 ///
-/// Behind an escape the next one is looked for byte by byte for a while, and then eight bytes are copied at a time: so
-/// a text of nothing but escapes costs little more than one that has few of them. There is no search to begin anew behind
-/// each, and nothing waits for what has been found but where the branch predictor is wrong.
+/// `escape` reads the escape at the start of a text. It returns the number of bytes that it read, and the bytes made of
+/// them: no more than were read, and at most eight. With `BLANKS`, each `+` becomes a blank. With `PAIRS`, two
+/// consecutive escape characters may be an escape.
+///
+/// After an escape, up to eight bytes are copied one by one while the next escape is searched. After these, eight bytes
+/// are copied at a time. So a text of nothing but escapes costs little more than one with few: no search starts over
+/// after each escape, and no load waits for a result except where a branch is mispredicted.
 #[inline(always)]
-fn undo<const MARK: u8, const PAIRS: bool, const BLANKS: bool>(
+fn undo<const ESCAPE: u8, const PAIRS: bool, const BLANKS: bool>(
     text: &[u8],
     out: &mut Vec<u8>,
     mut escape: impl FnMut(&[u8]) -> (usize, u64, usize),
 ) {
     work::examine(text.len());
     let base = out.len();
-    // What is written is never ahead of what is read.
-    out.resize(base + text.len() + NEAR, 0);
+    // The write position is never ahead of the read position.
+    out.resize(base + text.len() + WORD_BYTES, 0);
     let out_bytes = &mut out[base..];
     let (mut read, mut written) = (0, 0);
-    // Until an escape, eight bytes at a time.
-    let mut near = 0;
+    // Not 0 after an escape: the next bytes are then copied one by one.
+    let mut one_by_one = 0;
     while let Some(rest) = text.get(read..).filter(|rest| !rest.is_empty()) {
-        let eight = rest.first_chunk::<NEAR>();
-        if rest[0] == MARK {
+        let eight = rest.first_chunk::<WORD_BYTES>();
+        if rest[0] == ESCAPE {
             work::examine(1);
             let (taken, word, len) = match eight {
-                // A mark with another one behind it stands for itself.
-                Some(bytes) if !PAIRS && *bytes == [MARK; NEAR] => {
-                    (NEAR - 1, u64::from_le_bytes(*bytes), NEAR - 1)
+                // An escape character with another one after it stands for itself.
+                Some(bytes) if !PAIRS && *bytes == [ESCAPE; WORD_BYTES] => {
+                    (WORD_BYTES - 1, u64::from_le_bytes(*bytes), WORD_BYTES - 1)
                 }
                 _ => escape(rest),
             };
-            out_bytes[written..written + NEAR].copy_from_slice(&word.to_le_bytes());
+            out_bytes[written..written + WORD_BYTES].copy_from_slice(&word.to_le_bytes());
             read += taken;
             written += len;
-            near = NEAR;
+            one_by_one = WORD_BYTES;
             continue;
         }
-        if near == 0
+        if one_by_one == 0
             && let Some(bytes) = eight
             && let word = u64::from_le_bytes(*bytes)
-            && equal(word, MARK) == 0
+            && equal(word, ESCAPE) == 0
         {
             let blanks = if BLANKS { (equal(word, b'+') >> 7) * u64::from(b'+' ^ b' ') } else { 0 };
-            out_bytes[written..written + NEAR].copy_from_slice(&(word ^ blanks).to_le_bytes());
-            read += NEAR;
-            written += NEAR;
+            out_bytes[written..written + WORD_BYTES].copy_from_slice(&(word ^ blanks).to_le_bytes());
+            read += WORD_BYTES;
+            written += WORD_BYTES;
             continue;
         }
-        let until = text.len().min(read + NEAR);
-        while read < until && text[read] != MARK {
+        let until = text.len().min(read + WORD_BYTES);
+        while read < until && text[read] != ESCAPE {
             out_bytes[written] = if BLANKS && text[read] == b'+' { b' ' } else { text[read] };
             read += 1;
             written += 1;
         }
-        near = 0;
+        one_by_one = 0;
     }
     out.truncate(base + written);
 }
 
-/// How many bytes are copied at a time where there are no escapes, and looked at one by one behind each.
-const NEAR: usize = size_of::<u64>();
+/// The number of bytes that are copied at a time where there are no escapes, and one by one after an escape.
+const WORD_BYTES: usize = size_of::<u64>();
 
-/// The highest bit of each byte that is `byte`.
+/// Sets the highest bit of each byte that is `byte`.
 #[inline(always)]
 fn equal(word: u64, byte: u8) -> u64 {
     const EACH: u64 = u64::from_le_bytes([1; 8]);
@@ -133,7 +140,7 @@ fn equal(word: u64, byte: u8) -> u64 {
     !(((differences & LOW) + LOW) | differences | LOW)
 }
 
-/// The character that stands behind a backslash in JSON, and how long it is written.
+/// The character of the JSON escape whose text after the backslash is `rest`, and the length of that text.
 pub(in crate::format) fn json_escape(rest: &[u8]) -> Option<(usize, char)> {
     let c = match rest.first()? {
         b'u' => return unicode_escape(&rest[1..]).map(|(length, c)| (length + 1, c)),
@@ -177,7 +184,7 @@ fn hex(high: u8, low: u8) -> Option<u8> {
     ((high | low) < 16).then_some(high << 4 | low)
 }
 
-/// What a digit is worth; more than 15 if it is none.
+/// By byte, the value of a hex digit; more than 15 for a byte that is not one.
 const HEX: [u8; 256] = {
     let mut worth = [u8::MAX; 256];
     let mut digit = 0;
@@ -229,11 +236,15 @@ mod tests {
         }
     }
 
-    /// Byte by byte, as plain as can be: what begins with `mark` is looked up in `escape`.
-    fn plainly(text: &[u8], mark: u8, escape: impl Fn(&[u8]) -> Option<(usize, Vec<u8>)>) -> Vec<u8> {
+    /// Undoes escapes byte by byte, as simply as possible: `escape` reads the text after an escape character.
+    fn plainly(
+        text: &[u8],
+        escape_character: u8,
+        escape: impl Fn(&[u8]) -> Option<(usize, Vec<u8>)>,
+    ) -> Vec<u8> {
         let (mut out, mut at) = (Vec::new(), 0);
         while at < text.len() {
-            match escape(&text[at + 1..]).filter(|_| text[at] == mark) {
+            match escape(&text[at + 1..]).filter(|_| text[at] == escape_character) {
                 Some((length, made)) => {
                     out.extend(made);
                     at += 1 + length;

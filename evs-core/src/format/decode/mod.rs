@@ -1,4 +1,4 @@
-//! Decodes parts of a line: times, escapes, requests and their arguments. Both ways to read a line use it.
+//! Decodes parts of a line: times, escapes, requests and their arguments. The reference and the fast path both use it.
 
 pub(super) mod args;
 pub(super) mod escape;

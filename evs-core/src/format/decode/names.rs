@@ -1,8 +1,8 @@
-//! A fixed set of names, with each of which a text is compared in one step, however many there are.
+//! A set of names in a perfect hash table: a text is compared with at most one name, however many there are.
 //!
-//! Clients choose the texts, and know the names. So the table is made such that no two names share a place in it:
-//! whatever a text is, its hash points to one name or to none, and there is nothing to search on from there. A text
-//! that is longer than all names is not even hashed.
+//! Clients choose the texts, and may know the names. So the table's seeds are chosen such that no two names share a
+//! slot: the hash of any text points to one name or to none, and no search follows. A text that is longer than all
+//! names is not even hashed.
 
 use crate::format::work;
 
@@ -10,31 +10,32 @@ use crate::format::work;
 #[derive(Clone, Debug)]
 pub(in crate::format) struct Names {
     ignores_case: bool,
-    /// With small letters if case does not matter.
+    /// By number. In small letters if case does not matter.
     names: Vec<Box<[u8]>>,
-    /// The names of up to eight bytes, by place.
+    /// The table of the names of up to eight bytes. Its length is a power of two.
     short: Vec<Short>,
-    /// What makes the places of all of these differ.
+    /// The seeds with which no two of these share a slot.
     short_seeds: [u64; 2],
-    live: Live,
-    /// By number, whether no other name has its bit in `live`.
-    are_alone: Vec<bool>,
-    /// The numbers of the other names plus one, by place.
+    pending: Pending,
+    /// By number, true if no other name has the same bit in `pending`.
+    have_unique_bit: Vec<bool>,
+    /// The table of the longer names: the number plus one, or 0 in a free slot. Its length is a power of two.
     long: Vec<u32>,
     long_seed: u64,
-    /// The lengths that the others have; the highest bit stands for all above 62, too.
+    /// Bit n is set if a longer name has n bytes. The highest bit stands for all lengths from 63 on.
     long_lengths: u64,
     long_max: usize,
 }
 
-/// For each length up to eight, which first bytes short names of that length have, as far as five bits tell.
+/// A filter of the short names that are still sought: for each length up to eight, a bit per low five bits of the first
+/// byte.
 ///
-/// Most texts are passed by for want of their bit. Whoever looks for the first of each name clears a name's bit when it has
-/// been found, so texts that are found again and again cost no more than others.
+/// Most texts fail it, and cost no hash. A caller that seeks only the first occurrence of each name clears the bit of a
+/// name once it is found, so a name that is repeated costs no more than any other text.
 #[derive(Clone, Copy, Debug, Default)]
-pub(in crate::format) struct Live([u32; 9]);
+pub(in crate::format) struct Pending([u32; 9]);
 
-impl Live {
+impl Pending {
     #[inline(always)]
     fn has(&self, word: u64, len: usize) -> bool {
         self.0[len] >> (word & 31) & 1 == 1
@@ -43,9 +44,9 @@ impl Live {
 
 #[derive(Clone, Copy, Debug)]
 struct Short {
-    /// The bytes, with zeros behind them.
+    /// The bytes, padded with zeros.
     word: u64,
-    /// More than eight where there is no name.
+    /// `u32::MAX` in a free slot.
     len: u32,
     number: u32,
 }
@@ -54,7 +55,7 @@ impl Short {
     const NONE: Self = Self { word: 0, len: u32::MAX, number: 0 };
 }
 
-/// How many seeds are tried before a table is made larger.
+/// The number of seeds that are tried before a table is made larger.
 const TRIES: u64 = 64;
 
 impl Names {
@@ -64,8 +65,8 @@ impl Names {
             names: Vec::new(),
             short: vec![Short::NONE; 2],
             short_seeds: [1; 2],
-            live: Live::default(),
-            are_alone: Vec::new(),
+            pending: Pending::default(),
+            have_unique_bit: Vec::new(),
             long: vec![0],
             long_seed: 0,
             long_lengths: 0,
@@ -77,7 +78,7 @@ impl Names {
         self.names.len()
     }
 
-    /// The number of a name, a new one if it has none yet.
+    /// Adds a name, unless it is known. Returns its number.
     pub(in crate::format) fn add(&mut self, name: &[u8]) -> usize {
         if let Some(known) = self.find(name, 0, name.len()) {
             return known;
@@ -88,20 +89,24 @@ impl Names {
         }
         self.names.push(if self.ignores_case { name.to_ascii_lowercase().into() } else { name.into() });
         let bits: Vec<_> = self.names.iter().map(|name| Self::bit(name)).collect();
-        let is_alone = |bit: &_| bits.iter().filter(|other| *other == bit).count() == 1;
-        self.are_alone = bits.iter().map(is_alone).collect();
+        let is_unique = |bit: &_| bits.iter().filter(|other| *other == bit).count() == 1;
+        self.have_unique_bit = bits.iter().map(is_unique).collect();
         if let Some((len, bit)) = bits.last().copied().flatten() {
-            self.live.0[len] |= bit;
+            self.pending.0[len] |= bit;
         }
         let seeds = |at: u64| [2 * at + 1, 2 * at + 2].map(|at| at.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1);
-        let mut places = (self.names.len() * 2).next_power_of_two();
-        while !(0..TRIES).any(|at| self.arrange_short(places, seeds(at))) {
-            places *= 2;
+        let mut slots = (self.names.len() * 2).next_power_of_two();
+        while !(0..TRIES).any(|at| self.arrange_short(slots, seeds(at))) {
+            slots *= 2;
         }
-        let mut places = (self.names.len() * 2).next_power_of_two();
-        while !(0..TRIES).any(|at| self.arrange_long(places, seeds(at)[0])) {
-            places *= 2;
+        let mut slots = (self.names.len() * 2).next_power_of_two();
+        while !(0..TRIES).any(|at| self.arrange_long(slots, seeds(at)[0])) {
+            slots *= 2;
         }
+        debug_assert!(self.short.len().is_power_of_two() && self.long.len().is_power_of_two());
+        debug_assert!(
+            (0..self.names.len()).all(|at| self.find(&self.names[at], 0, self.names[at].len()) == Some(at))
+        );
         self.names.len() - 1
     }
 
@@ -110,64 +115,64 @@ impl Names {
         (name.len() <= 8).then(|| (name.len(), 1 << (head(name, 0, name.len()) & 31)))
     }
 
-    /// The bits of all names.
-    pub(in crate::format) fn live(&self) -> Live {
-        self.live
+    /// The filter with the bits of all names.
+    pub(in crate::format) fn pending(&self) -> Pending {
+        self.pending
     }
 
-    /// Clears the bit of a name that is not looked for any more, unless another one has the same.
-    pub(in crate::format) fn clear(&self, number: usize, live: &mut Live) {
-        if let (true, Some((len, bit))) = (self.are_alone[number], Self::bit(&self.names[number])) {
-            live.0[len] &= !bit;
+    /// Clears the bit of a name that is no longer sought, unless another name has the same bit.
+    pub(in crate::format) fn clear(&self, number: usize, pending: &mut Pending) {
+        if let (true, Some((len, bit))) = (self.have_unique_bit[number], Self::bit(&self.names[number])) {
+            pending.0[len] &= !bit;
         }
     }
 
-    /// Whether no two of the short names have the same place.
-    fn arrange_short(&mut self, places: usize, seeds: [u64; 2]) -> bool {
+    /// Fills the table of the short names. Returns `false` if two of them share a slot.
+    fn arrange_short(&mut self, slots: usize, seeds: [u64; 2]) -> bool {
         self.short_seeds = seeds;
-        let mut table = vec![Short::NONE; places];
+        let mut table = vec![Short::NONE; slots];
         std::mem::swap(&mut self.short, &mut table);
         let short = (0..).zip(&self.names).filter(|(_, name)| name.len() <= 8);
         for (number, name) in short {
             let (word, len) = (head(name, 0, name.len()), name.len() as u32);
-            let place = self.short_place(word, name.len());
-            if self.short[place].len != Short::NONE.len {
+            let slot = self.short_slot(word, name.len());
+            if self.short[slot].len != Short::NONE.len {
                 return false;
             }
-            self.short[place] = Short { word, len, number };
+            self.short[slot] = Short { word, len, number };
         }
         true
     }
 
-    /// Whether no two of the others have the same place.
-    fn arrange_long(&mut self, places: usize, seed: u64) -> bool {
+    /// Fills the table of the longer names. Returns `false` if two of them share a slot.
+    fn arrange_long(&mut self, slots: usize, seed: u64) -> bool {
         self.long_seed = seed;
-        self.long = vec![0; places];
+        self.long = vec![0; slots];
         let long = (1..).zip(&self.names).filter(|(_, name)| name.len() > 8);
         for (number, name) in long {
-            let place = self.long_place(name);
-            if self.long[place] != 0 {
+            let slot = self.long_slot(name);
+            if self.long[slot] != 0 {
                 return false;
             }
-            self.long[place] = number;
+            self.long[slot] = number;
         }
         true
     }
 
-    /// The number of the name that stands in `text` from `start` to `end`.
+    /// The number of the name that is the text from `start` to `end`.
     #[inline]
     pub(in crate::format) fn find(&self, text: &[u8], start: usize, end: usize) -> Option<usize> {
-        self.find_live(text, start, end, &self.live)
+        self.find_pending(text, start, end, &self.pending)
     }
 
-    /// As [`find`](Self::find), of the names whose bits have not been cleared and perhaps others.
+    /// As [`find`](Self::find), but may miss names whose bits were cleared.
     #[inline(always)]
-    pub(in crate::format) fn find_live(
+    pub(in crate::format) fn find_pending(
         &self,
         text: &[u8],
         start: usize,
         end: usize,
-        live: &Live,
+        pending: &Pending,
     ) -> Option<usize> {
         let len = end - start;
         work::examine(1);
@@ -175,33 +180,33 @@ impl Names {
             let may_be = len <= self.long_max && self.long_lengths >> len.min(63) & 1 == 1;
             return if may_be { self.find_long(&text[start..end]) } else { None };
         }
-        // Small and capital letters have the same bit.
+        // Small and capital letters have the same low five bits.
         let word = head(text, start, len);
-        if !live.has(word, len) {
+        if !pending.has(word, len) {
             return None;
         }
         work::examine(len);
         let word = self.folded(word);
-        let known = self.short[self.short_place(word, len)];
+        let known = self.short[self.short_slot(word, len)];
         (known.word == word && known.len == len as u32).then_some(known.number as usize)
     }
 
     fn find_long(&self, name: &[u8]) -> Option<usize> {
         work::examine(name.len() + 1);
-        let number = (self.long[self.long_place(name)] as usize).checked_sub(1)?;
+        let number = (self.long[self.long_slot(name)] as usize).checked_sub(1)?;
         let known = &self.names[number];
         (known.len() == name.len() && self.equals(name, known)).then_some(number)
     }
 
     #[inline(always)]
-    fn short_place(&self, word: u64, len: usize) -> usize {
+    fn short_slot(&self, word: u64, len: usize) -> usize {
         let [one, other] = self.short_seeds;
         let hash = (word ^ (len as u64).wrapping_mul(other)).wrapping_mul(one);
-        // The highest bits depend on all bits of the word; two places are the least there are.
+        // The highest bits depend on all bits of the word. There are at least two slots, so the shift is at most 63.
         (hash >> (64 - self.short.len().trailing_zeros())) as usize
     }
 
-    fn long_place(&self, name: &[u8]) -> usize {
+    fn long_slot(&self, name: &[u8]) -> usize {
         let mixed = |hash: u64, bytes: &[u8; 8]| {
             let word = self.folded(u64::from_le_bytes(*bytes));
             let product = u128::from(hash ^ word) * 0xD6E8_FEB8_6659_FD93;
@@ -212,12 +217,12 @@ impl Names {
         hash as usize & (self.long.len() - 1)
     }
 
-    /// Whether a text of more than eight bytes is that name, which is as long.
+    /// Compares a text of more than eight bytes with a name of the same length.
     fn equals(&self, text: &[u8], name: &[u8]) -> bool {
         let (words, _) = text.as_chunks();
         let (others, _) = name.as_chunks();
         let word = |bytes: &[u8; 8]| self.folded(u64::from_le_bytes(*bytes));
-        // The last ones overlap those before.
+        // The last eight bytes overlap those before.
         words.iter().zip(others).all(|(one, other)| word(one) == u64::from_le_bytes(*other))
             && text.last_chunk().map(word) == name.last_chunk().map(|last| u64::from_le_bytes(*last))
     }
@@ -228,7 +233,7 @@ impl Names {
     }
 }
 
-/// The first eight of `len` bytes from `start` on, with zeros for those that there are none of.
+/// The first eight of the `len` bytes from `start` on, padded with zeros.
 #[inline(always)]
 fn head(text: &[u8], start: usize, len: usize) -> u64 {
     let mask = if len >= 8 { u64::MAX } else { !(u64::MAX << (8 * len)) };
@@ -243,10 +248,10 @@ fn head(text: &[u8], start: usize, len: usize) -> u64 {
 fn with_small_letters(word: u64) -> u64 {
     const EACH: u64 = u64::from_le_bytes([1; 8]);
     let low = word & (0x7F * EACH);
-    // The highest bit of each byte: whether it is one of `A` to `Z`.
+    // Sets the highest bit of each byte that is one of `A` to `Z`.
     let from_a = low + (0x80 - b'A' as u64) * EACH;
-    let behind_z = low + (0x7F - b'Z' as u64) * EACH;
-    let is_capital = (from_a ^ behind_z) & !word & (0x80 * EACH);
+    let after_z = low + (0x7F - b'Z' as u64) * EACH;
+    let is_capital = (from_a ^ after_z) & !word & (0x80 * EACH);
     word | is_capital >> 2
 }
 
@@ -287,7 +292,7 @@ mod tests {
         fn a_text_is_found_to_be_the_name_that_it_is(
             names in prop::collection::vec("[abA@`_]{0,3}|[a-c]{7,9}|x{20}[ab]{1,3}y{20}|[é\\[{]{1,4}", 0..70),
             texts in prop::collection::vec("[abA@`_]{0,3}|[a-cA-C]{7,9}|x{20}[abAB]{1,3}y{20}|[é\\[{]{1,4}", 0..70),
-            behind in "[a-z]{0,9}",
+            after in "[a-z]{0,9}",
         ) {
             for ignores_case in [true, false] {
                 let equal = |one: &str, other: &str| match ignores_case {
@@ -306,7 +311,7 @@ mod tests {
                 prop_assert_eq!(found.len(), known.len());
                 for text in texts.iter().chain(&names) {
                     let expected = known.iter().position(|name| equal(name, text));
-                    let whole = format!("&{text}{behind}");
+                    let whole = format!("&{text}{after}");
                     prop_assert_eq!(found.find(whole.as_bytes(), 1, 1 + text.len()), expected);
                 }
             }

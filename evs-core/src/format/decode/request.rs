@@ -1,4 +1,7 @@
-//! What nginx's request variables say, read from a request line, a target or a query.
+//! Reads nginx's request variables from a request line, a target or a query.
+//!
+//! From `GET /a/../b?c=1 HTTP/1.1`, for example, `$request_method` is `GET`, `$request_uri` is `/a/../b?c=1`, `$uri` is
+//! `/b`, `$args` is `c=1` and `$server_protocol` is `HTTP/1.1`.
 
 use std::ops::Range;
 
@@ -14,8 +17,7 @@ use nom::{
 use super::escape::{undo_path, undo_query};
 use crate::format::work;
 
-/// Where the parts of a request stand in a text. A part that is not there is what nginx would print as
-/// `-`.
+/// The parts of a request, as ranges of its text. nginx prints `-` for a part that is `None`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(in crate::format) struct Parts {
     pub(in crate::format) method: Option<Range<usize>>,
@@ -27,11 +29,10 @@ pub(in crate::format) struct Parts {
 }
 
 impl Parts {
-    /// Of a request line. One that nginx would refuse as such (a TLS hello, `batman`, `OPTIONS *`) has
-    /// no parts at all.
+    /// Cuts a request line. A line that nginx refuses (a TLS hello, `batman`, `OPTIONS *`) has no parts.
     ///
-    /// The target is what stands between the first word and the last one: nginx before 1.21.1 let
-    /// blanks be part of it. Without a protocol at the end the line is one of HTTP/0.9.
+    /// The target is the text between the first word and the last one, since nginx before 1.21.1 accepted blanks in a
+    /// target. A line without a protocol at the end is a request of HTTP/0.9.
     pub(in crate::format) fn of_request(line: &[u8]) -> Self {
         let line = line.trim_ascii_end();
         let Ok((rest, method)) = method(line) else { return Self::default() };
@@ -46,12 +47,12 @@ impl Parts {
         Self { method: Some(0..method.len()), protocol, ..parts }
     }
 
-    /// Of a target: `/path?query`, also with scheme and host before it.
+    /// Cuts a target: `/path?query`, with or without scheme and host before it.
     pub(in crate::format) fn of_target(target: &[u8]) -> Self {
         Self::of_target_at(target, 0).unwrap_or_default()
     }
 
-    /// Of a query.
+    /// Takes the whole text as a query.
     pub(in crate::format) fn of_args(args: &[u8]) -> Self {
         Self { args: Some(0..args.len()), ..Self::default() }
     }
@@ -59,7 +60,7 @@ impl Parts {
     fn of_target_at(target: &[u8], offset: usize) -> Option<Self> {
         let Range { start, end } = match target.first()? {
             b'/' | b'?' => 0..target.len(),
-            _ => behind_host(target)?,
+            _ => after_host(target)?,
         };
         // nginx cuts the path and the query at a `#`, but leaves it in $request_uri.
         let fragment = memchr(b'#', &target[start..end]).map_or(end, |at| start + at);
@@ -74,7 +75,7 @@ impl Parts {
     }
 }
 
-/// The first word, as nginx accepts it, and the blanks behind it.
+/// The first word, if nginx accepts it as a method, and the blanks after it.
 fn method(line: &[u8]) -> IResult<&[u8], &[u8]> {
     let word = take_while1(|byte: u8| byte.is_ascii_uppercase() || matches!(byte, b'_' | b'-'));
     terminated(word, take_while1(|byte| byte == b' ')).parse(line)
@@ -85,9 +86,9 @@ fn protocol(word: &[u8]) -> IResult<&[u8], &[u8]> {
     recognize((tag("HTTP/"), digit1, opt((tag("."), digit1)))).parse(word)
 }
 
-/// The path and query of `http://host/path`. Of `http://host` that is the second `/`: nginx takes the
-/// path `/` from there.
-fn behind_host(target: &[u8]) -> Option<Range<usize>> {
+/// The range of the path and query of `http://host/path`. In `http://host` it is the second `/`: nginx takes the path
+/// `/` from there.
+fn after_host(target: &[u8]) -> Option<Range<usize>> {
     let (rest, (scheme, _)) = (scheme, host).parse(target).ok()?;
     match rest.first() {
         Some(b'#') => None,
@@ -110,9 +111,9 @@ fn host(rest: &[u8]) -> IResult<&[u8], &[u8]> {
     take_till1(|byte| matches!(byte, b'/' | b'?' | b'#')).parse(rest)
 }
 
-/// The first argument of that name, without regard to case. Without a `=` it is none.
+/// The value of the first argument of that name, without regard to case. A pair without a `=` is not an argument.
 ///
-/// For a single name; [`ArgNames`](super::args::ArgNames) finds the arguments of many.
+/// This is for a single name; [`ArgNames`](super::args::ArgNames) finds the arguments of many.
 pub(in crate::format) fn arg(args: &[u8], name: &[u8]) -> Option<Range<usize>> {
     let mut start = 0;
     loop {
@@ -129,17 +130,17 @@ pub(in crate::format) fn arg(args: &[u8], name: &[u8]) -> Option<Range<usize>> {
     }
 }
 
-/// Whether [`decode`] would change anything.
+/// True if [`decode`] would change the value.
 pub(in crate::format) fn is_encoded(value: &[u8]) -> bool {
     memchr2(b'%', b'+', value).is_some()
 }
 
-/// Undoes the percent-encoding of a query: `+` is a blank, what is no escape stays as it is.
+/// Undoes the percent-encoding of a query: `+` becomes a blank, and a bad escape stays as it is.
 pub(in crate::format) fn decode(value: &[u8], out: &mut Vec<u8>) {
     undo_query(value, out);
 }
 
-/// Whether [`normalise`] would leave the path as it is.
+/// True only if [`normalise`] would leave the path as it is.
 pub(in crate::format) fn is_normal(path: &[u8]) -> bool {
     path.first() == Some(&b'/')
         && memchr(b'%', path).is_none()
@@ -147,9 +148,9 @@ pub(in crate::format) fn is_normal(path: &[u8]) -> bool {
         && memmem::find(path, b"/.").is_none()
 }
 
-/// Appends the path as `$uri` has it: decoded, `//`, `/./` and `/../` resolved.
+/// Appends the path as in `$uri`: decoded, with `//`, `/./` and `/../` resolved.
 ///
-/// `None`, and nothing appended, for what nginx refuses: a bad escape, a NUL, a `..` above the root.
+/// Appends nothing and returns `None` if nginx refuses the path: for a bad escape, a NUL, or a `..` above the root.
 pub(in crate::format) fn normalise(path: &[u8], out: &mut Vec<u8>) -> Option<()> {
     let base = out.len();
     let done = if undo_path(path, out) { resolve(out, base) } else { None };
@@ -159,10 +160,10 @@ pub(in crate::format) fn normalise(path: &[u8], out: &mut Vec<u8>) -> Option<()>
     done
 }
 
-/// Resolves the segments behind `base` in place: what is written never overtakes what is read.
+/// Resolves the segments after `base` in place: the write position never passes the read position.
 ///
-/// Segments may be short and many, so each is copied while its end is looked for. What is written over a second time was
-/// taken away by a `..`, so all of it takes two steps a byte at most.
+/// Segments may be short and many, so each is copied while its end is searched. A byte is written over only after a
+/// `..` removed it, so the whole takes at most two steps a byte.
 fn resolve(out: &mut Vec<u8>, base: usize) -> Option<()> {
     if out.len() == base {
         out.push(b'/');
@@ -185,7 +186,7 @@ fn resolve(out: &mut Vec<u8>, base: usize) -> Option<()> {
         match written - start {
             1 if is_dot(0) => written = start,
             2 if is_dot(0) && is_dot(1) => {
-                // Back over the segment before and its slash. Before the root there is none.
+                // Goes back over the previous segment and its slash. The root has none before it.
                 written = start - 1;
                 while *path[..written].last()? != b'/' {
                     work::examine(1);

@@ -1,4 +1,7 @@
-//! Times as logs print them, in seconds since 1970.
+//! Reads times as logs print them, into seconds since 1970.
+//!
+//! `21/Nov/2026:13:25:22 +0545`, for example, is 1,795,246,822. Lines of one second have the same text, so the last
+//! times are remembered and compared, not parsed again.
 
 use nom::{
     IResult, Parser,
@@ -12,7 +15,8 @@ use nom::{
 
 use crate::{format::rejection::Reason, number::short_decimal};
 
-/// The variables that hold the time, the best one first.
+/// The shapes of the nginx variables that hold the time, the best one first. (`$msec` needs no time zone, and
+/// `$time_iso8601` no name of a month.)
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(in crate::format) enum Shape {
     /// `$msec`: `1795246765.707`
@@ -23,16 +27,16 @@ pub(in crate::format) enum Shape {
     Local,
 }
 
-/// In a pattern `0` stands for a digit, `a` for a letter, `+` for a sign.
+/// A pattern: `0` stands for a digit, `a` for a letter, `+` for a sign, and any other byte for itself.
 const LOCAL: &[u8] = b"00/aaa/0000:00:00:00 +0000";
 const ISO8601: &[u8] = b"0000-00-00T00:00:00+00:00";
-/// The digits of the last second of the year 9999.
+/// The number of digits in the last second of the year 9999.
 const MSEC_DIGITS_MAX: usize = 12;
 const SECONDS_MAX: i64 = 253_402_300_799;
 const SECONDS_MIN: i64 = -62_167_219_200;
 
 impl Shape {
-    /// The shape that the nginx variable of that name has.
+    /// The shape of the nginx variable of that name.
     pub(in crate::format) fn of_variable(name: &str) -> Option<Self> {
         match name {
             "msec" => Some(Self::Msec),
@@ -42,7 +46,7 @@ impl Shape {
         }
     }
 
-    /// How many of `rest`'s first bytes a time takes, as far as there are enough of them.
+    /// The number of bytes that a time of this shape takes at the start of `rest`. `None` if `rest` is too short.
     pub(in crate::format) fn length(self, rest: &[u8]) -> Option<usize> {
         let length = match self {
             Self::Local => LOCAL.len(),
@@ -52,7 +56,7 @@ impl Shape {
         (length <= rest.len()).then_some(length)
     }
 
-    /// How such a time begins: `0` stands for a digit, `a` for a letter, `+` for a sign.
+    /// The pattern with which such a time begins: `0` stands for a digit, `a` for a letter, `+` for a sign.
     pub(in crate::format) fn pattern(self) -> &'static [u8] {
         match self {
             Self::Local => LOCAL,
@@ -61,7 +65,7 @@ impl Shape {
         }
     }
 
-    /// Whether `text`, of that [`length`](Self::length), looks like a time. There may be no such date.
+    /// True if `text`, of that [`length`](Self::length), looks like a time. The date may not exist.
     pub(in crate::format) fn fits(self, text: &[u8]) -> bool {
         match self {
             Self::Local => looks_like(LOCAL, text),
@@ -94,25 +98,25 @@ fn looks_like(pattern: &[u8], text: &[u8]) -> bool {
         })
 }
 
-/// Remembers the last time read: lines of one second have the same text, which is compared, not parsed.
+/// The last time that was read, with its text. Lines of one second have the same text, which is compared, not parsed.
 #[derive(Clone, Debug, Default)]
-pub(in crate::format) struct Clock {
+pub(in crate::format) struct LastTime {
     text: Vec<u8>,
     seconds: i64,
 }
 
-impl Clock {
-    /// Whether `text` is the last time read.
+impl LastTime {
+    /// True if `text` is the last time that was read.
     pub(in crate::format) fn knows(&self, text: &[u8]) -> bool {
         self.text == text
     }
 
-    /// The seconds of a time of one shape.
+    /// The seconds of a time of a known shape.
     pub(in crate::format) fn read(&mut self, shape: Shape, text: &[u8]) -> Result<i64, Reason> {
         self.remembered(text, |text| shape.seconds(text))
     }
 
-    /// The seconds of a time whose shape shows only now: ISO 8601, `$time_local` or seconds since 1970.
+    /// The seconds of a time of any shape: ISO 8601, `$time_local` or seconds since 1970.
     pub(in crate::format) fn read_any(&mut self, text: &[u8]) -> Result<i64, Reason> {
         self.remembered(text, |text| match text {
             [_, _, b'/', ..] => finish(local, text),
@@ -126,10 +130,10 @@ impl Clock {
         text: &[u8],
         seconds: impl FnOnce(&[u8]) -> Result<i64, Reason>,
     ) -> Result<i64, Reason> {
-        // A new clock knows nothing, and nothing is not a time.
+        // At first the remembered text is empty, and the empty text is not a time.
         if self.text != text || text.is_empty() {
             let seconds = seconds(text)?;
-            // Every time is short but for the digits behind a point.
+            // A time is short, except for the fraction digits that a client may have chosen.
             self.text.clear();
             self.text.extend_from_slice(text);
             self.seconds = seconds;
@@ -138,25 +142,25 @@ impl Clock {
     }
 }
 
-/// Remembers the last times of one column, by the last digit of their seconds: ten seconds in any order.
+/// The last times of one column, by the last digit of their seconds. Lines of ten seconds may so come in any order.
 #[derive(Clone, Debug)]
 pub(in crate::format) struct RecentTimes {
     shape: Shape,
-    /// Whether the lines' time is taken from this column; if not, there need be no such date.
+    /// True if this column is the lines' time. If not, its texts must only look like times.
     is_the_time: bool,
     times: [RecentTime; 16],
 }
 
 #[derive(Clone, Copy, Debug)]
 struct RecentTime {
-    /// The first and the last 16 bytes, which overlap.
+    /// The first and the last 16 bytes of the text. They overlap, so together they are the whole text.
     head: [u8; 16],
     tail: [u8; 16],
     seconds: i64,
 }
 
 impl RecentTime {
-    /// No text has these, as they do not agree where they overlap.
+    /// No text is equal to this: its head and tail differ where they would overlap.
     const NONE: Self = Self { head: [0; 16], tail: [1; 16], seconds: 0 };
 }
 
@@ -165,10 +169,10 @@ impl RecentTimes {
         Self { shape, is_the_time, times: [RecentTime::NONE; 16] }
     }
 
-    /// The seconds of a time; 0 if they are not asked for. `None` if `text` is not a time.
+    /// The seconds of a time, or 0 if this column is not the time. `None` if `text` is not a time.
     #[inline]
     pub(in crate::format) fn read(&mut self, text: &[u8]) -> Option<i64> {
-        // Where the last digit of the seconds is, and how long the text must be.
+        // The offset of the last digit of the seconds, and the length of the text.
         let (digit, len) = match self.shape {
             Shape::Local => (19, LOCAL.len()),
             Shape::Iso8601 => (18, ISO8601.len()),
@@ -197,7 +201,7 @@ impl RecentTimes {
     }
 }
 
-/// The seconds of a `$msec` of the years 2001 to 2286.
+/// The seconds of a `$msec` of the years 2001 to 2286, which has ten digits before the point.
 #[inline]
 fn ten_digits_and_millis(text: &[u8]) -> Option<i64> {
     let text: &[u8; 14] = text.try_into().ok()?;
@@ -208,10 +212,10 @@ fn ten_digits_and_millis(text: &[u8]) -> Option<i64> {
     Some(head * 100 + i64::from(tens - b'0') * 10 + i64::from(ones - b'0'))
 }
 
-/// What is left, and the seconds, if there is such a time.
+/// The rest of the text, and the seconds. These are `None` if the text has the right shape but no such time exists.
 type Seconds<'t> = IResult<&'t [u8], Option<i64>>;
 
-/// Text that is not in the parser's shape is no time; text that is and has no value is no date.
+/// Reads a whole text. A text of another shape is not a time; one of the right shape without seconds is not a date.
 fn finish(parser: fn(&[u8]) -> Seconds<'_>, text: &[u8]) -> Result<i64, Reason> {
     match all_consuming(parser).parse(text) {
         Ok((_, Some(seconds))) => Ok(seconds),
@@ -228,7 +232,7 @@ fn local(text: &[u8]) -> Seconds<'_> {
     Ok((rest, instant(year, month, day, seconds, offset)))
 }
 
-/// `2026-11-21T13:25:22+05:45`, also with a fraction of a second and with `Z`.
+/// `2026-11-21T13:25:22+05:45`, or with a fraction of a second, or with `Z`.
 fn iso8601(text: &[u8]) -> Seconds<'_> {
     let date = (terminated(four, tag("-")), terminated(two, tag("-")), terminated(two, one_of("Tt ")));
     let clock = terminated(time_of_day, opt((one_of(".,"), take_while1(is_digit))));
@@ -269,7 +273,7 @@ fn month_name(text: &[u8]) -> IResult<&[u8], u8> {
     .parse(text)
 }
 
-/// The seconds since midnight. Second 60 belongs to the minute it names, and so counts as its last.
+/// The seconds since midnight. A leap second (second 60) counts as the last second of the minute that it names.
 fn time_of_day(text: &[u8]) -> Seconds<'_> {
     let (rest, (hour, minute, second)) =
         (terminated(two, tag(":")), terminated(two, tag(":")), two).parse(text)?;
@@ -290,7 +294,7 @@ fn instant(year: u16, month: u8, day: u8, seconds: Option<i64>, offset: Option<i
     Some(days_since_1970(year, month, day)? * 86_400 + seconds? - offset?)
 }
 
-/// Days of the Gregorian calendar, also before it was introduced; `None` if there is no such date.
+/// The days since 1970 in the Gregorian calendar, even before its introduction. `None` if the date does not exist.
 fn days_since_1970(year: u16, month: u8, day: u8) -> Option<i64> {
     let leap = year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
     let days_in_month = match month {
@@ -302,8 +306,8 @@ fn days_since_1970(year: u16, month: u8, day: u8) -> Option<i64> {
     if day == 0 || day > days_in_month {
         return None;
     }
-    // Years that begin in March have their leap day at the end, and their months follow the line
-    // (153 m + 2) / 5. Counted from -0400-03-01, so that nothing is negative.
+    // In a year that begins in March, the leap day comes last, and month m begins on day (153 m + 2) / 5. Years are
+    // counted from -0400-03-01, so that no number is negative.
     let (month, day) = (i64::from(month), i64::from(day));
     let year = i64::from(year) + 400 - i64::from(month <= 2);
     let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
@@ -311,183 +315,4 @@ fn days_since_1970(year: u16, month: u8, day: u8) -> Option<i64> {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    fn any(text: &str) -> Result<i64, Reason> {
-        Clock::default().read_any(text.as_bytes())
-    }
-
-    #[test]
-    fn every_shape_gives_its_instant() {
-        for (text, expected) in [
-            ("21/Nov/2026:13:25:22 +0545", 1_795_246_822),
-            ("2026-11-21T13:25:22+05:45", 1_795_246_822),
-            ("2026-11-21T07:40:22Z", 1_795_246_822),
-            ("2026-11-21 07:40:22.999999Z", 1_795_246_822),
-            ("2026-11-21t02:40:22-0500", 1_795_246_822),
-            ("1795246765.707", 1_795_246_765),
-            ("1795246765", 1_795_246_765),
-            ("01/Jan/1970:00:00:00 +0000", 0),
-            ("31/Dec/1969:23:59:59 +0000", -1),
-            ("-1", -1),
-            ("-0.5", -1),
-            ("-0.0", 0),
-            ("0000-01-01T00:00:00Z", SECONDS_MIN),
-            ("9999-12-31T23:59:59Z", SECONDS_MAX),
-            ("2038-01-19T03:14:08Z", 1 << 31),
-            ("29/Feb/2024:00:00:00 +0000", 1_709_164_800),
-            ("29/Feb/2000:12:00:00 +0000", 951_825_600),
-            ("31/Dec/2016:23:59:60 +0000", 1_483_228_799),
-        ] {
-            assert_eq!(any(text), Ok(expected), "{text}");
-        }
-    }
-
-    #[test]
-    fn the_offset_decides_in_the_hour_that_is_repeated() {
-        let before = any("25/Oct/2026:02:59:59 +0200").unwrap();
-        assert_eq!(any("25/Oct/2026:02:00:00 +0100"), Ok(before + 1));
-    }
-
-    /// An offset moves a time beyond the years that can be written.
-    #[test]
-    fn the_lowest_and_the_highest_time_lie_a_day_beyond_the_years_0_and_9999() {
-        const OFFSET_MAX: i64 = 23 * 3600 + 59 * 60;
-        for (text, expected) in [
-            ("31/Dec/9999:23:59:60 -1400", SECONDS_MAX + 14 * 3600),
-            ("31/Dec/9999:23:59:60 -2359", SECONDS_MAX + OFFSET_MAX),
-            ("9999-12-31T23:59:59-23:59", SECONDS_MAX + OFFSET_MAX),
-            ("01/Jan/0000:00:00:00 +2359", SECONDS_MIN - OFFSET_MAX),
-            ("0000-01-01T00:00:00+23:59", SECONDS_MIN - OFFSET_MAX),
-            ("253402300799.999", SECONDS_MAX),
-            ("-62167219200", SECONDS_MIN),
-        ] {
-            assert_eq!(any(text), Ok(expected), "{text}");
-        }
-        for text in ["253402300800", "-62167219201", "-62167219200.5"] {
-            assert_eq!(any(text), Err(Reason::Date), "{text}");
-        }
-    }
-
-    #[test]
-    fn impossible_dates_are_told_from_what_is_no_time() {
-        for (text, expected) in [
-            ("31/Feb/2026:00:00:00 +0000", Reason::Date),
-            ("29/Feb/2026:00:00:00 +0000", Reason::Date),
-            ("29/Feb/1900:00:00:00 +0000", Reason::Date),
-            ("00/Jan/2026:00:00:00 +0000", Reason::Date),
-            ("2026-13-01T00:00:00Z", Reason::Date),
-            ("2026-00-01T00:00:00Z", Reason::Date),
-            ("21/Nov/2026:24:00:00 +0000", Reason::Date),
-            ("21/Nov/2026:23:60:00 +0000", Reason::Date),
-            ("21/Nov/2026:23:59:61 +0000", Reason::Date),
-            ("21/Nov/2026:23:59:59 +2400", Reason::Date),
-            ("21/Nov/2026:23:59:59 +0060", Reason::Date),
-            ("253402300800", Reason::Date),
-            ("1795246765707", Reason::Date),
-            ("21/Okt/2026:13:25:22 +0545", Reason::Time),
-            ("21/nov/2026:13:25:22 +0545", Reason::Time),
-            ("21/Nov/2026:13:25:22", Reason::Time),
-            ("21/Nov/2026:13:25:22 +0545 ", Reason::Time),
-            ("2026-11-21T13:25:22", Reason::Time),
-            ("2026-11-21", Reason::Time),
-            ("1.795e9", Reason::Time),
-            ("+5", Reason::Time),
-            ("5.", Reason::Time),
-            ("-", Reason::Time),
-            ("", Reason::Time),
-        ] {
-            assert_eq!(any(text), Err(expected), "{text:?}");
-        }
-    }
-
-    #[test]
-    fn nginx_times_have_one_shape_each() {
-        let seconds = |shape, text: &str| Clock::default().read(shape, text.as_bytes());
-        assert_eq!(seconds(Shape::Msec, "1795246765.707"), Ok(1_795_246_765));
-        for text in ["1795246765", "1795246765.7", "1795246765.7071", ".707", "-1.707", "1x.707"] {
-            assert_eq!(seconds(Shape::Msec, text), Err(Reason::Time), "{text}");
-        }
-        assert_eq!(seconds(Shape::Iso8601, "2026-11-21T07:40:22Z"), Err(Reason::Time));
-        assert_eq!(seconds(Shape::Local, "2026-11-21T07:40:22+00:00"), Err(Reason::Time));
-    }
-
-    #[test]
-    fn a_time_that_was_refused_is_not_remembered() {
-        let mut clock = Clock::default();
-        assert_eq!(clock.read_any(b"5"), Ok(5));
-        assert!(clock.read_any(b"31/Feb/2026:00:00:00 +0000").is_err());
-        assert!(clock.read_any(b"31/Feb/2026:00:00:00 +0000").is_err());
-        assert_eq!(clock.read_any(b"5"), Ok(5));
-        assert_eq!(clock.read_any(b"6"), Ok(6));
-    }
-
-    #[test]
-    fn recent_times_are_those_of_any_clock() {
-        let times = [
-            "21/Nov/2026:13:25:22 +0545",
-            "21/Nov/2026:13:25:32 +0545",
-            "21/Nov/2026:13:25:22 +0500",
-            "21/Dec/2026:13:25:22 +0545",
-            "31/Feb/2026:13:25:22 +0545",
-            "2026-11-21T13:25:22+05:45",
-            "2026-13-21T13:25:22+05:45",
-            "1795246765.707",
-            "1795246765.70x",
-            "17952x6765.707",
-            "1795246765:707",
-            "5.000",
-            "795246765.1234",
-            "123456789012.345",
-            "1234567890123.345",
-            &"\0".repeat(25),
-            &"\0".repeat(26),
-            &"\u{1}".repeat(26),
-            "",
-        ];
-        for shape in [Shape::Local, Shape::Iso8601, Shape::Msec] {
-            let mut recent = RecentTimes::new(shape, true);
-            let mut other = RecentTimes::new(shape, false);
-            for text in times.into_iter().chain(times).map(str::as_bytes) {
-                let is_whole = shape.length(text) == Some(text.len());
-                let expected = Clock::default().read(shape, text).ok().filter(|_| is_whole);
-                assert_eq!(recent.read(text), expected, "{text:?}");
-                assert_eq!(other.read(text).is_some(), is_whole && shape.fits(text), "{text:?}");
-            }
-        }
-    }
-
-    #[test]
-    fn days_follow_each_other_without_a_gap() {
-        let mut expected = days_since_1970(0, 1, 1).unwrap();
-        assert_eq!(days_since_1970(1970, 1, 1), Some(0));
-        for year in 0..=9999 {
-            for month in 1..=12 {
-                for day in 1..=31 {
-                    if let Some(days) = days_since_1970(year, month, day) {
-                        assert_eq!(days, expected, "{year}-{month}-{day}");
-                        expected += 1;
-                    }
-                }
-            }
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn reading_is_total(text: Vec<u8>, near in "[0-9TZ:/+.JanFeb -]{0,30}") {
-            for text in [&text[..], near.as_bytes()] {
-                let _ = Clock::default().read_any(text);
-                for shape in [Shape::Msec, Shape::Iso8601, Shape::Local] {
-                    let _ = Clock::default().read(shape, text);
-                    if let Some(length) = shape.length(text) {
-                        shape.fits(&text[..length]);
-                    }
-                }
-            }
-        }
-    }
-}
+mod tests;

@@ -1,4 +1,6 @@
-//! What is read of some lines of a block, column by column.
+//! The columns that some lines of a block are read into: times, fields, numbers, and the rejected lines.
+//!
+//! A column has one element per accepted line, so that later steps are loops over plain arrays.
 
 use std::ops::RangeInclusive;
 
@@ -7,47 +9,50 @@ use crate::format::rejection::Rejection;
 /// A field that is read as a number.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Number {
-    /// Which of the parser's fields.
+    /// The index of the field among the parser's fields.
     pub(crate) field: usize,
+    /// The number of decimal places that are kept.
     pub(crate) scale: u8,
-    /// Whether nginx writes one value per upstream into it.
+    /// True if nginx writes one value per upstream server into it.
     pub(crate) is_list: bool,
-    /// What a line may carry, times 10^scale.
+    /// The values that a line may carry, times 10^scale.
     pub(crate) range: RangeInclusive<i64>,
 }
 
-/// A value's bytes: in the block, or aside if it does not stand there as it is.
+/// The location of a value's bytes: in the block, or in [`Columns::decoded`] if they do not stand in the block as they
+/// are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Span {
     start: u32,
     end: u32,
 }
 
-/// The highest bit of an offset says that it counts in [`Columns::aside`]: blocks are shorter than 2^31 bytes.
-const ASIDE: u32 = 1 << 31;
+/// The highest bit of an offset. It is set if the offset counts in [`Columns::decoded`], and free otherwise since
+/// blocks are shorter than 2^31 bytes.
+const DECODED: u32 = 1 << 31;
 
 impl Span {
-    /// The `-` with which [`Columns::aside`] begins.
-    pub(super) const ABSENT: Self = Self { start: ASIDE, end: ASIDE + 1 };
+    /// The `-` with which [`Columns::decoded`] begins: the value of a field that is absent.
+    pub(super) const ABSENT: Self = Self { start: DECODED, end: DECODED + 1 };
 
     #[inline]
     pub(super) fn in_block(start: usize, end: usize) -> Self {
         Self { start: start as u32, end: end as u32 }
     }
 
-    /// The span of a part of its bytes.
+    /// The span of a part of its bytes, by their range within the value.
     #[inline]
     pub(super) fn part(self, range: std::ops::Range<usize>) -> Self {
         Self { start: self.start + range.start as u32, end: self.start + range.end as u32 }
     }
 }
 
-/// One number of each line. An absent one has the value 0.
+/// One number per line. An absent number has the value 0, so that sums need not look at `are_absent`.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct NumberColumn {
     pub(crate) values: Vec<i64>,
     pub(crate) are_absent: Vec<bool>,
-    /// Whether any of them is.
+    /// True if any of `are_absent` is.
     pub(crate) some_absent: bool,
 }
 
@@ -58,33 +63,37 @@ impl NumberColumn {
         self.some_absent = false;
     }
 
-    /// Reads the value of each line that is still sure; one of which it cannot be read is not sure any more.
+    /// Reads the value of each line. A line whose value `read` cannot tell is no longer confirmed.
     #[inline]
-    pub(super) fn fill(&mut self, sure: &mut [bool], mut read: impl FnMut(usize) -> Option<Option<i64>>) {
-        self.values.resize(sure.len(), 0);
-        self.are_absent.resize(sure.len(), false);
-        let rows = self.values.iter_mut().zip(&mut self.are_absent).zip(sure).enumerate();
-        for (line, ((value, is_absent), sure)) in rows {
+    pub(super) fn fill(
+        &mut self,
+        confirmed: &mut [bool],
+        mut read: impl FnMut(usize) -> Option<Option<i64>>,
+    ) {
+        self.values.resize(confirmed.len(), 0);
+        self.are_absent.resize(confirmed.len(), false);
+        let rows = self.values.iter_mut().zip(&mut self.are_absent).zip(confirmed).enumerate();
+        for (line, ((value, is_absent), confirmed)) in rows {
             match read(line) {
                 Some(Some(read)) => *value = read,
                 Some(None) => {
                     *is_absent = true;
                     self.some_absent = true;
                 }
-                None => *sure = false,
+                None => *confirmed = false,
             }
         }
     }
 
-    /// Doubts the lines whose value is outside of `range`.
-    pub(super) fn limit(&self, range: &RangeInclusive<i64>, sure: &mut [bool]) {
+    /// Takes the confirmation from lines whose value is outside of `range`.
+    pub(super) fn limit(&self, range: &RangeInclusive<i64>, confirmed: &mut [bool]) {
         let (low, high) =
             self.values.iter().fold((0, 0), |(low, high), value| (*value.min(&low), *value.max(&high)));
         if range.contains(&low) && range.contains(&high) {
             return;
         }
-        for ((value, is_absent), sure) in self.values.iter().zip(&self.are_absent).zip(sure) {
-            *sure &= *is_absent || range.contains(value);
+        for ((value, is_absent), confirmed) in self.values.iter().zip(&self.are_absent).zip(confirmed) {
+            *confirmed &= *is_absent || range.contains(value);
         }
     }
 
@@ -96,7 +105,7 @@ impl NumberColumn {
     }
 }
 
-/// A line that is none, and where it is in its block.
+/// A rejected line, by its offsets in the block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Rejected {
     pub(crate) start: usize,
@@ -104,24 +113,24 @@ pub(crate) struct Rejected {
     pub(crate) rejection: Rejection,
 }
 
-/// Some lines of a block: those that are of the format, by column, and those that are not.
+/// Some lines of a block: the accepted ones by column, and the rejected ones.
 #[derive(Clone, Debug)]
 pub(crate) struct Columns {
-    /// How many lines were read, of the format or not.
+    /// The number of lines read, accepted or rejected.
     pub(crate) lines: usize,
-    /// The lines' times.
+    /// By line, its time in seconds since 1970.
     pub(crate) seconds: Vec<i64>,
-    /// By field, the lines' values.
+    /// By field, the column of its values.
     pub(crate) fields: Vec<Vec<Span>>,
-    /// By number, the lines' values.
+    /// By number, the column of its values.
     pub(crate) numbers: Vec<NumberColumn>,
-    /// In the order of the block.
+    /// The rejected lines, in the order of the block.
     pub(crate) rejected: Vec<Rejected>,
-    /// The time of the last line in the block that is of the format. (In the columns, lines that the reference
-    /// read come behind the others.)
+    /// The time of the last accepted line in the block. (It need not be the last element of `seconds`: lines that the
+    /// reference read come after the others.)
     pub(crate) last_seconds: Option<i64>,
-    /// Values that do not stand in the block as they are.
-    pub(super) aside: Vec<u8>,
+    /// The bytes of values that do not stand in the block as they are, because an escape was undone.
+    pub(super) decoded: Vec<u8>,
 }
 
 impl Columns {
@@ -133,11 +142,11 @@ impl Columns {
             numbers: vec![NumberColumn::default(); numbers],
             rejected: Vec::new(),
             last_seconds: None,
-            aside: b"-".to_vec(),
+            decoded: b"-".to_vec(),
         }
     }
 
-    /// The number of lines that are of the format.
+    /// The number of accepted lines.
     pub(crate) fn len(&self) -> usize {
         self.seconds.len()
     }
@@ -145,30 +154,30 @@ impl Columns {
     /// The bytes of a value.
     #[inline(always)]
     pub(crate) fn text<'t>(&'t self, block: &'t [u8], span: Span) -> &'t [u8] {
-        if span.start & ASIDE == 0 {
+        if span.start & DECODED == 0 {
             &block[span.start as usize..span.end as usize]
         } else {
-            &self.aside[(span.start & !ASIDE) as usize..(span.end & !ASIDE) as usize]
+            &self.decoded[(span.start & !DECODED) as usize..(span.end & !DECODED) as usize]
         }
     }
 
-    /// The first 16 bytes from where a value stands in the block on, and how many bytes the value has.
+    /// The 16 bytes of the block from the start of a value on, and the value's length. The bytes after a shorter value
+    /// are those of the block. `None` for a decoded value, and near the end of the block.
     #[inline(always)]
     pub(crate) fn head(&self, block: &[u8], span: Span) -> Option<([u8; 16], usize)> {
-        // What is aside is beyond any block.
+        // The offset of a decoded value has its highest bit set, so it lies after the end of any block.
         let head = block.get(span.start as usize..)?.first_chunk()?;
         Some((*head, (span.end - span.start) as usize))
     }
 
-    /// The bytes of a value of 1 to 8 bytes that stands in the block, with what is behind it, and how many there
-    /// are.
+    /// As [`head`](Self::head), for a value of 1 to 8 bytes: the 8 bytes from its start on, and its length.
     #[inline(always)]
     pub(super) fn short_text(&self, block: &[u8], span: Span) -> Option<([u8; 8], usize)> {
         let len = span.end.wrapping_sub(span.start) as usize;
         if !(1..=8).contains(&len) {
             return None;
         }
-        // What is aside is beyond any block.
+        // As in `head`, a decoded value lies after the end of any block.
         block.get(span.start as usize..)?.first_chunk().map(|bytes| (*bytes, len))
     }
 
@@ -179,29 +188,33 @@ impl Columns {
         self.numbers.iter_mut().for_each(NumberColumn::clear);
         self.rejected.clear();
         self.last_seconds = None;
-        self.aside.truncate(1);
+        self.decoded.truncate(1);
     }
 
-    /// The span of what `write` appends.
-    pub(super) fn put_aside(&mut self, write: impl FnOnce(&mut Vec<u8>)) -> Span {
-        let start = self.aside.len() as u32;
-        write(&mut self.aside);
-        Span { start: start | ASIDE, end: self.aside.len() as u32 | ASIDE }
+    /// The span of the bytes that `write` appends to the decoded ones.
+    pub(super) fn push_decoded(&mut self, write: impl FnOnce(&mut Vec<u8>)) -> Span {
+        let start = self.decoded.len() as u32;
+        write(&mut self.decoded);
+        debug_assert!(self.decoded.len() < DECODED as usize, "offsets have 31 bits");
+        Span { start: start | DECODED, end: self.decoded.len() as u32 | DECODED }
     }
 
-    /// Keeps the lines that are `sure`.
-    pub(super) fn retain(&mut self, sure: &[bool]) {
-        retain(&mut self.seconds, sure);
-        self.fields.iter_mut().for_each(|column| retain(column, sure));
+    /// Keeps the lines that are `confirmed`.
+    pub(super) fn retain(&mut self, confirmed: &[bool]) {
+        debug_assert_eq!(self.len(), confirmed.len());
+        debug_assert!(self.fields.iter().all(|column| column.len() == confirmed.len()));
+        debug_assert!(self.numbers.iter().all(|column| column.values.len() == confirmed.len()));
+        retain(&mut self.seconds, confirmed);
+        self.fields.iter_mut().for_each(|column| retain(column, confirmed));
         for column in &mut self.numbers {
-            retain(&mut column.values, sure);
-            retain(&mut column.are_absent, sure);
+            retain(&mut column.values, confirmed);
+            retain(&mut column.are_absent, confirmed);
             column.some_absent = column.are_absent.contains(&true);
         }
     }
 }
 
-fn retain<T>(column: &mut Vec<T>, sure: &[bool]) {
-    let mut sure = sure.iter();
-    column.retain(|_| *sure.next().unwrap_or(&false));
+fn retain<T>(column: &mut Vec<T>, confirmed: &[bool]) {
+    let mut confirmed = confirmed.iter();
+    column.retain(|_| *confirmed.next().unwrap_or(&false));
 }

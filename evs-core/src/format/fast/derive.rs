@@ -1,5 +1,7 @@
-//! Fields that are parts of a request, for many lines at once: the usual request is cut at the bits of masks, any
-//! other one as the reference does it.
+//! Derives fields from a request, a target or a query, for many lines at once.
+//!
+//! A typical request (`GET /path?query HTTP/1.1`) is cut at the bits of masks. Any other is cut as the reference does
+//! it.
 
 use std::ops::Range;
 
@@ -7,7 +9,7 @@ use memchr::memchr;
 
 use super::{
     columns::{Columns, Span},
-    template::{Candidates, Place},
+    template::{Candidates, Extent},
 };
 use crate::format::{
     decode::{
@@ -16,48 +18,51 @@ use crate::format::{
         request::{self, Parts},
     },
     masks::{RequestMasks, request_masks},
-    reference::{Kind, Part},
+    reference::{Part, SourceKind},
     work,
 };
 
-/// How far into a request its target may reach to be cut by masks.
+/// The target of a request must end within this many bytes to be cut by masks.
 const MASKED_BYTES_MAX: usize = 128;
 
-/// How many names may be compared with each argument: looking for one among more is as quick.
-const FEW: usize = 4;
+/// The number of names that are compared with each argument one by one. With more names, a lookup in [`ArgNames`] is as
+/// fast.
+const SHORT_NAMES_MAX: usize = 4;
 
-/// What finds the masks of 64 bytes.
+/// A function that finds the masks of 64 bytes.
 type Masks = fn(&[u8; 64]) -> RequestMasks<u64>;
 
-/// A logged value, and what is derived from it.
+/// A value of the line, and the fields that are derived from it.
 #[derive(Clone, Debug)]
 pub(super) struct Derivation {
-    pub(super) place: Place,
-    kind: Kind,
-    /// The fields that are parts of it.
+    pub(super) extent: Extent,
+    kind: SourceKind,
+    /// The fields that are parts of the value, other than arguments.
     parts: Vec<(usize, Part)>,
-    /// The fields that are arguments in it, with the numbers of these.
+    /// The fields that are arguments in the value, each with the number of its name in `names`.
     args: Vec<(usize, usize)>,
     names: ArgNames,
-    /// The names once more, if they are few and short: most often they are, and then are compared at once.
-    few: Vec<ArgName>,
+    /// The names once more, if all of them are short and there are few of them, as in most statistics. They are then
+    /// compared as words.
+    short_names: Vec<ArgName>,
     masks: Masks,
     // Used again for every line:
     found: Vec<(usize, usize)>,
     unescaped: Vec<u8>,
 }
 
-/// The name of an argument, and how it is compared with eight bytes at once.
+/// The name of an argument, as a word that is compared with eight bytes at once.
 #[derive(Clone, Debug)]
 struct ArgName {
     len: usize,
-    /// The name and the `=`, and which bits of them count: not the one that tells small letters from capitals.
+    /// The name and the `=` after it.
     word: u64,
+    /// The bits of `word` that count. The bit that distinguishes small letters from capitals does not.
     mask: u64,
 }
 
 impl ArgName {
-    /// `None` if the name is too long for that.
+    /// `None` if the name is too long for a word, or has other characters than usual.
     fn new(name: &[u8]) -> Option<Self> {
         let (mut word, mut mask) = ([0; 8], [0; 8]);
         let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
@@ -79,112 +84,112 @@ impl ArgName {
 }
 
 impl Derivation {
-    pub(super) fn new(place: Place, kind: Kind) -> Self {
+    pub(super) fn new(extent: Extent, kind: SourceKind) -> Self {
         Self {
-            place,
+            extent,
             kind,
             parts: Vec::new(),
             args: Vec::new(),
             names: ArgNames::default(),
-            few: Vec::new(),
+            short_names: Vec::new(),
             masks: request_masks(),
             found: Vec::new(),
             unescaped: Vec::new(),
         }
     }
 
-    /// Has it make field number `field`, too.
+    /// Adds field number `field`, which is `part` of the value.
     pub(super) fn add(&mut self, field: usize, part: &Part) {
         let Part::Arg(name) = part else { return self.parts.push((field, part.clone())) };
         let number = self.names.add(name);
         self.args.push((field, number));
-        // Those before were few if each of them is there.
-        if number < FEW && number == self.few.len() {
-            self.few.extend(ArgName::new(name));
+        // The names before this one were all short if `short_names` has each of them.
+        if number < SHORT_NAMES_MAX && number == self.short_names.len() {
+            self.short_names.extend(ArgName::new(name));
         }
     }
 
-    /// Fills the columns of its fields for the lines that are `sure`; the others get anything. Those that are `escaped`
-    /// may have escapes.
+    /// Appends to the columns of its fields. Lines that are not `confirmed` get arbitrary spans, which are removed
+    /// later. Only lines that are `escaped` can have escapes.
     pub(super) fn fill(
         &mut self,
         lines: Candidates<'_>,
-        sure: &[bool],
+        confirmed: &[bool],
         escaped: &[bool],
         columns: &mut Columns,
     ) {
         let block = lines.block;
-        for (line, sure) in sure.iter().enumerate() {
-            let (start, end) = if *sure { lines.place(self.place, line) } else { (0, 0) };
+        for (line, confirmed) in confirmed.iter().enumerate() {
+            let (start, end) = if *confirmed { lines.extent(self.extent, line) } else { (0, 0) };
             if !escaped.is_empty() && escaped[line] && memchr(b'\\', &block[start..end]).is_some() {
                 self.fill_escaped(&block[start..end], columns);
                 continue;
             }
-            let usual = match self.kind {
-                Kind::Request => Usual::request(block, start, end, self.masks),
-                Kind::Target => Usual::target(block, start, end, self.masks),
-                Kind::Args => None,
+            let typical = match self.kind {
+                SourceKind::Request => TypicalRequest::request(block, start, end, self.masks),
+                SourceKind::Target => TypicalRequest::target(block, start, end, self.masks),
+                SourceKind::Args => None,
             };
-            match usual {
-                Some(usual) => self.fill_usual(&usual, block, start, columns),
-                None => self.fill_any(&block[start..end], Text::InBlock(start), columns),
+            match typical {
+                Some(typical) => self.fill_typical(&typical, block, start, columns),
+                None => self.fill_any(&block[start..end], Location::InBlock(start), columns),
             }
         }
     }
 
-    /// Undoes the escapes of a text first, aside.
+    /// Undoes the escapes of a value first.
     #[cold]
     fn fill_escaped(&mut self, text: &[u8], columns: &mut Columns) {
         let mut unescaped = std::mem::take(&mut self.unescaped);
         unescaped.clear();
         undo_default(text, &mut unescaped);
-        let whole = columns.put_aside(|aside| aside.extend_from_slice(&unescaped));
-        self.fill_any(&unescaped, Text::Aside(whole), columns);
+        let whole = columns.push_decoded(|decoded| decoded.extend_from_slice(&unescaped));
+        self.fill_any(&unescaped, Location::Decoded(whole), columns);
         self.unescaped = unescaped;
     }
 
     #[inline]
-    fn fill_usual(&mut self, usual: &Usual, block: &[u8], start: usize, columns: &mut Columns) {
+    fn fill_typical(&mut self, typical: &TypicalRequest, block: &[u8], start: usize, columns: &mut Columns) {
         let span = |range: &Range<usize>| Span::in_block(start + range.start, start + range.end);
         for (field, part) in &self.parts {
             let made = match part {
-                Part::Method => span(&usual.method),
-                Part::Target => span(&usual.target),
-                Part::Protocol => span(&usual.protocol),
-                Part::Path if usual.is_path_normal() => span(&usual.path),
-                Part::Path => path(&block[start..], usual.path.clone(), Text::InBlock(start), columns),
-                Part::Args if usual.args.is_empty() => Span::ABSENT,
-                Part::Args | Part::Arg(_) => span(&usual.args),
+                Part::Method => span(&typical.method),
+                Part::Target => span(&typical.target),
+                Part::Protocol => span(&typical.protocol),
+                Part::Path if typical.is_path_normal() => span(&typical.path),
+                Part::Path => path(&block[start..], typical.path.clone(), Location::InBlock(start), columns),
+                Part::Args if typical.args.is_empty() => Span::ABSENT,
+                Part::Args | Part::Arg(_) => span(&typical.args),
             };
             columns.fields[*field].push(made);
         }
         if self.args.is_empty() {
             return;
         }
-        if self.few.len() == self.names.len() && usual.finds_few(&block[start..]) {
-            usual.find_few(&block[start..], &self.few, &mut self.found);
+        if self.short_names.len() == self.names.len() && typical.can_match_words(&block[start..]) {
+            typical.find_by_words(&block[start..], &self.short_names, &mut self.found);
         } else {
-            self.names.find(&block[start..], usual.args.clone(), &mut self.found);
+            self.names.find(&block[start..], typical.args.clone(), &mut self.found);
         }
         for (field, number) in &self.args {
             let found = self.found[*number];
             let range = found.0..found.1;
             let made = match found {
                 NOT_FOUND => Span::ABSENT,
-                _ if !usual.is_encoded(&range) => span(&range),
-                _ => columns.put_aside(|aside| request::decode(&block[start..][range], aside)),
+                _ if !typical.is_encoded(&range) => span(&range),
+                _ => columns.push_decoded(|decoded| request::decode(&block[start..][range], decoded)),
             };
             columns.fields[*field].push(made);
         }
     }
 
-    /// As the reference does it; `text` has no escapes.
+    /// Derives the fields as the reference does it. `text` has no escapes any more.
     #[cold]
-    fn fill_any(&mut self, text: &[u8], place: Text, columns: &mut Columns) {
+    fn fill_any(&mut self, text: &[u8], location: Location, columns: &mut Columns) {
         let parts = match self.kind {
-            Kind::Request => Parts::of_request(text),
-            Kind::Target => Parts::of_target(text),
-            Kind::Args => Parts::of_args(text),
+            SourceKind::Request => Parts::of_request(text),
+            SourceKind::Target => Parts::of_target(text),
+            SourceKind::Args => Parts::of_args(text),
         };
         for (field, part) in &self.parts {
             let range = match part {
@@ -196,8 +201,8 @@ impl Derivation {
             };
             let made = match range.clone() {
                 None => Span::ABSENT,
-                Some(range) if *part == Part::Path => path(text, range, place, columns),
-                Some(range) => place.span(range),
+                Some(range) if *part == Part::Path => path(text, range, location, columns),
+                Some(range) => location.span(range),
             };
             columns.fields[*field].push(made);
         }
@@ -208,69 +213,70 @@ impl Derivation {
         for (field, number) in &self.args {
             let made = match self.found[*number] {
                 NOT_FOUND => Span::ABSENT,
-                (start, end) => argument(text, start..end, place, columns),
+                (start, end) => argument(text, start..end, location, columns),
             };
             columns.fields[*field].push(made);
         }
     }
 }
 
-/// Where a text stands.
+/// The location of a text.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Text {
-    /// There in the block.
+pub(super) enum Location {
+    /// At this offset in the block.
     InBlock(usize),
-    /// There beside it.
-    Aside(Span),
+    /// In this span of the decoded bytes.
+    Decoded(Span),
 }
 
-impl Text {
-    /// The span of a part of it.
+impl Location {
+    /// The span of a part of the text.
     fn span(self, range: Range<usize>) -> Span {
         match self {
             Self::InBlock(start) => Span::in_block(start + range.start, start + range.end),
-            Self::Aside(whole) => whole.part(range),
+            Self::Decoded(whole) => whole.part(range),
         }
     }
 }
 
-/// An argument's value with its percent-encoding undone; `text` stands at `place`.
-pub(super) fn argument(text: &[u8], range: Range<usize>, place: Text, columns: &mut Columns) -> Span {
+/// The span of an argument's value once its percent-encoding is undone. `text` stands at `location`.
+pub(super) fn argument(text: &[u8], range: Range<usize>, location: Location, columns: &mut Columns) -> Span {
     let value = &text[range.clone()];
     if request::is_encoded(value) {
-        columns.put_aside(|aside| request::decode(value, aside))
+        columns.push_decoded(|decoded| request::decode(value, decoded))
     } else {
-        place.span(range)
+        location.span(range)
     }
 }
 
-/// A path as `$uri` has it; `text` stands at `place`.
+/// The span of a path once it is normalised as in `$uri`. `text` stands at `location`.
 #[cold]
-fn path(text: &[u8], range: Range<usize>, place: Text, columns: &mut Columns) -> Span {
+fn path(text: &[u8], range: Range<usize>, location: Location, columns: &mut Columns) -> Span {
     let path = &text[range.clone()];
     if request::is_normal(path) {
-        return place.span(range);
+        return location.span(range);
     }
     let mut is_path = false;
-    let made = columns.put_aside(|aside| is_path = request::normalise(path, aside).is_some());
+    let made = columns.push_decoded(|decoded| is_path = request::normalise(path, decoded).is_some());
     if is_path { made } else { Span::ABSENT }
 }
 
-/// A request as nearly all are: `GET /path?query HTTP/1.1`, with one blank before and behind the target, which
-/// begins with a slash and has no `#`. The ranges are those of [`Parts`], but for arguments that are not there:
-/// these are an empty range.
-struct Usual {
+/// A request as nearly all are: `GET /path?query HTTP/1.1`, with one blank before the target and one after it. The
+/// target begins with a slash and has no `#`.
+///
+/// The ranges are those of [`Parts`]. Only where a request has no query, `args` is an empty range.
+struct TypicalRequest {
     method: Range<usize>,
     target: Range<usize>,
     path: Range<usize>,
     args: Range<usize>,
     protocol: Range<usize>,
     masks: RequestMasks<u128>,
-    /// Whether anything in the target may be encoded.
-    some_encoded: bool,
+    /// True if the target has a `%` or a `+`.
+    has_encoded: bool,
 }
 
-impl Usual {
+impl TypicalRequest {
     #[inline(always)]
     fn request(block: &[u8], start: usize, end: usize, masks: Masks) -> Option<Self> {
         let text = block.get(start..end)?;
@@ -296,7 +302,7 @@ impl Usual {
         Self::new(block.get(start..)?, masks, text.len(), 0..0, 0..text.len())
     }
 
-    /// Of what is in the first `len` bytes of `text`.
+    /// Cuts the first `len` bytes of `text`.
     #[inline(always)]
     fn new(
         text: &[u8],
@@ -309,7 +315,7 @@ impl Usual {
         if target_end > MASKED_BYTES_MAX {
             return None;
         }
-        // Only these bytes are looked at, though the masks are of more.
+        // The masks may cover more bytes than the request; the bits after `target_end` are not used.
         let masks = masks_of(text, target_end, masks);
         let in_target = bits(&target);
         if masks.fragment & in_target != 0 {
@@ -323,32 +329,32 @@ impl Usual {
             args: (question + 1).min(target_end)..target_end,
             protocol: (target_end + 1).min(len)..len,
             target,
-            some_encoded: masks.encoded & in_target != 0,
+            has_encoded: masks.encoded & in_target != 0,
             masks,
         })
     }
 
     fn is_encoded(&self, range: &Range<usize>) -> bool {
-        self.some_encoded && self.masks.encoded & bits(range) != 0
+        self.has_encoded && self.masks.encoded & bits(range) != 0
     }
 
-    /// Whether it is sure that nginx leaves the path as it is.
+    /// True if nginx leaves the path as it is. False if in doubt.
     #[inline]
     fn is_path_normal(&self) -> bool {
-        let behind_slash = self.masks.slash << 1;
-        let odd = self.masks.encoded | (behind_slash & (self.masks.slash | self.masks.point));
+        let after_slash = self.masks.slash << 1;
+        let odd = self.masks.encoded | (after_slash & (self.masks.slash | self.masks.point));
         odd & bits(&self.path) == 0
     }
 
-    /// Whether eight bytes can be loaded from wherever an argument begins, and there is a bit for each byte.
+    /// True if eight bytes can be loaded from every start of an argument, and the query has at most 64 bytes.
     #[inline]
-    fn finds_few(&self, text: &[u8]) -> bool {
+    fn can_match_words(&self, text: &[u8]) -> bool {
         self.args.len() <= 64 && self.args.end + 8 <= text.len()
     }
 
-    /// Finds the first argument of each name; `text` begins with the request.
+    /// Finds the value of the first argument of each name. `text` begins with the request.
     #[inline]
-    fn find_few(&self, text: &[u8], names: &[ArgName], found: &mut Vec<(usize, usize)>) {
+    fn find_by_words(&self, text: &[u8], names: &[ArgName], found: &mut Vec<(usize, usize)>) {
         found.clear();
         found.resize(names.len(), NOT_FOUND);
         let Range { start: first, end: last } = self.args;
@@ -358,14 +364,14 @@ impl Usual {
         work::examine(last - first);
         let mut ends = (self.masks.ampersand >> first) as u64 & (u64::MAX >> (64 - (last - first)));
         let (mut start, mut sought) = (first, names.len());
-        // An empty argument at the end need not be looked at.
+        // An empty argument at the end is skipped: it has no name.
         while start < last && sought > 0 {
             let end = if ends == 0 { last } else { first + ends.trailing_zeros() as usize };
             ends &= ends.wrapping_sub(1);
             work::examine(names.len());
             let word = text[start..].first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes));
             for (name, found) in names.iter().zip(&mut *found) {
-                // Behind the arguments there may be anything, a `=` too.
+                // After the query there may be any byte, even a `=`.
                 if name.begins(word) && start + name.len < end && *found == NOT_FOUND {
                     *found = (start + name.len + 1, end);
                     sought -= 1;
@@ -376,7 +382,7 @@ impl Usual {
     }
 }
 
-/// The masks of a text of which the first `len` bytes count, 128 of them at most.
+/// The masks of the first `len` bytes of a text, at most 128.
 #[inline]
 fn masks_of(text: &[u8], len: usize, masks: Masks) -> RequestMasks<u128> {
     let at = |from: usize| match text[from..].first_chunk::<64>() {
@@ -393,6 +399,7 @@ fn masks_of(text: &[u8], len: usize, masks: Masks) -> RequestMasks<u128> {
 /// The bits of a range within 128.
 #[inline]
 fn bits(range: &Range<usize>) -> u128 {
+    debug_assert!(range.end <= MASKED_BYTES_MAX);
     if range.start >= range.end {
         return 0;
     }

@@ -1,4 +1,6 @@
-//! Bit masks of 64 bytes: a bit for each byte that a request or a query is cut at.
+//! Bit masks of 64 bytes, at whose bits requests and queries are cut. The reference uses them as well as the fast path.
+//!
+//! In the mask of `&` for `a=1&b=2`, for example, bit 3 is set.
 
 mod portable;
 #[cfg(target_arch = "x86_64")]
@@ -7,7 +9,7 @@ mod x86;
 
 pub(super) use self::portable::equal;
 
-/// Where in a request the bytes are that it is cut at.
+/// The masks of the bytes at which a request is cut.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::format) struct RequestMasks<M> {
     pub(in crate::format) ampersand: M,
@@ -21,7 +23,7 @@ pub(in crate::format) struct RequestMasks<M> {
 }
 
 impl RequestMasks<u64> {
-    /// By the mask of each byte.
+    /// `equal` gives the mask of one byte.
     #[inline(always)]
     pub(super) fn new(equal: impl Fn(u8) -> u64) -> Self {
         Self {
@@ -48,7 +50,7 @@ impl RequestMasks<u64> {
 }
 
 impl RequestMasks<u128> {
-    /// With the masks of the 64 bytes behind the first ones.
+    /// Joins the masks of the next 64 bytes to these.
     pub(in crate::format) fn with_high(self, high: RequestMasks<u64>) -> Self {
         let join = |low, high| low | u128::from(high) << 64;
         Self {
@@ -62,7 +64,7 @@ impl RequestMasks<u128> {
     }
 }
 
-/// The quickest way to the masks of 64 bytes of a request.
+/// The fastest function on this machine that finds the masks of 64 bytes of a request.
 pub(in crate::format) fn request_masks() -> fn(&[u8; 64]) -> RequestMasks<u64> {
     #[cfg(target_arch = "x86_64")]
     return x86::request_masks();
@@ -70,7 +72,7 @@ pub(in crate::format) fn request_masks() -> fn(&[u8; 64]) -> RequestMasks<u64> {
     portable::request_masks
 }
 
-/// The quickest way to where in 64 bytes of a query the bytes `&` and `=` are.
+/// The fastest function on this machine that finds the masks of `&` and `=` in 64 bytes of a query.
 pub(in crate::format) fn pair_masks() -> fn(&[u8; 64]) -> [u64; 2] {
     #[cfg(target_arch = "x86_64")]
     return x86::pair_masks();
@@ -86,7 +88,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_masks_of_a_request_are_those_of_the_portable_way(text in "[&?#%+/.a]{64}") {
+        fn every_way_finds_the_masks_of_the_portable_one(text in "[&?#%+/.a]{64}") {
             let chunk = text.as_bytes().first_chunk().unwrap();
             prop_assert_eq!(request_masks()(chunk), portable::request_masks(chunk));
             prop_assert_eq!(pair_masks()(chunk), portable::pair_masks(chunk));

@@ -1,4 +1,4 @@
-//! Masks on any machine, eight bytes at a time.
+//! Finds masks on any machine, eight bytes at a time.
 
 use super::RequestMasks;
 
@@ -10,14 +10,14 @@ pub(super) fn pair_masks(chunk: &[u8; 64]) -> [u64; 2] {
     [b'&', b'='].map(|byte| equal(chunk, byte))
 }
 
-/// Which of 64 bytes are `byte`.
+/// The mask of `byte` in 64 bytes.
 pub(in crate::format) fn equal(chunk: &[u8; 64], byte: u8) -> u64 {
     const LOW: u64 = 0x7F7F_7F7F_7F7F_7F7F;
     let pattern = u64::from_le_bytes([byte; 8]);
     let (words, _) = chunk.as_chunks::<8>();
     words.iter().enumerate().fold(0, |mask, (at, word)| {
         let differences = u64::from_le_bytes(*word) ^ pattern;
-        // The high bit of each byte that is zero; no carry crosses from one byte to the next.
+        // Sets the high bit of each byte that is zero. No carry crosses from one byte to the next.
         let zeros = !(((differences & LOW) + LOW) | differences | LOW);
         // The multiplication gathers the eight bits in the highest byte.
         mask | ((zeros >> 7).wrapping_mul(0x0102_0408_1020_4080) >> 56) << (at * 8)

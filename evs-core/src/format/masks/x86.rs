@@ -1,12 +1,12 @@
-//! Masks by the vector instructions of x86-64.
+//! Finds masks by the vector instructions of x86-64.
 //!
-//! The functions are safe but for one thing: they may only be called on a processor that has their instructions.
+//! One thing needs `unsafe`: the functions may only be called on a processor that has their instructions.
 
 use std::arch::{is_x86_feature_detected, x86_64::*};
 
 use super::RequestMasks;
 
-/// The quickest way to the masks of a request that the processor has.
+/// The fastest function for the masks of a request that this processor can run.
 pub(super) fn request_masks() -> fn(&[u8; 64]) -> RequestMasks<u64> {
     if is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512bw") {
         // SAFETY: the processor has the instructions.
@@ -42,7 +42,7 @@ fn request_masks_avx2(chunk: &[u8; 64]) -> RequestMasks<u64> {
     RequestMasks::new(equal)
 }
 
-/// The quickest way to the masks of a query that the processor has.
+/// The fastest function for the masks of a query that this processor can run.
 pub(super) fn pair_masks() -> fn(&[u8; 64]) -> [u64; 2] {
     if is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512bw") {
         // SAFETY: the processor has the instructions.

@@ -1,4 +1,7 @@
-//! From the logged values to the fields that were asked for: directly, or derived from the request.
+//! Makes the fields that were asked for from the captured values of a line.
+//!
+//! Some fields are captured values themselves, others are derived from one. For example, `arg_c` is derived from
+//! `$args` if the format has it, else from `$request_uri`, else from `$request`.
 
 use crate::{
     format::{
@@ -9,45 +12,46 @@ use crate::{
             request::{self, Parts},
         },
     },
-    record::{Place, Record, Value},
+    record::{Buffer, Record, Value},
 };
 
-/// Where a logged value stands in the line.
+/// A captured value: its range in the line.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::format) struct Capture {
     start: u32,
     end: u32,
-    state: State,
+    form: Form,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
+enum Form {
+    /// The line does not have the value.
     Missing,
-    /// As it is.
+    /// The value stands in the line as it is.
     Raw,
-    /// Its escapes are still to be undone.
+    /// The value may have escapes, which must be undone.
     Escaped,
 }
 
 impl Capture {
-    const MISSING: Self = Self { start: 0, end: 0, state: State::Missing };
+    const MISSING: Self = Self { start: 0, end: 0, form: Form::Missing };
 
     pub(in crate::format) fn raw(start: usize, end: usize) -> Self {
-        Self::new(start, end, State::Raw)
+        Self::new(start, end, Form::Raw)
     }
 
     pub(in crate::format) fn escaped(start: usize, end: usize) -> Self {
-        Self::new(start, end, State::Escaped)
+        Self::new(start, end, Form::Escaped)
     }
 
     // Lines have fewer than 2^32 bytes: the line parser refuses longer ones first.
     #[expect(clippy::cast_possible_truncation)]
-    fn new(start: usize, end: usize, state: State) -> Self {
-        Self { start: start as u32, end: end as u32, state }
+    fn new(start: usize, end: usize, form: Form) -> Self {
+        Self { start: start as u32, end: end as u32, form }
     }
 }
 
-/// The logged values of one line, by slot.
+/// The captured values of a line, by slot.
 #[derive(Clone, Debug, Default)]
 pub(in crate::format) struct Captures(Vec<Capture>);
 
@@ -62,26 +66,26 @@ impl Captures {
     }
 
     pub(in crate::format) fn get(&self, slot: usize) -> Option<Capture> {
-        self.0.get(slot).copied().filter(|capture| capture.state != State::Missing)
+        self.0.get(slot).copied().filter(|capture| capture.form != Form::Missing)
     }
 }
 
-/// How each field asked for is made of logged values.
+/// The rules by which each field is made of captured values.
 #[derive(Clone, Debug)]
-pub(in crate::format) struct Plan {
-    fields: Vec<Field>,
-    origins: Vec<Origin>,
+pub(in crate::format) struct FieldMap {
+    fields: Vec<FieldRule>,
+    sources: Vec<RequestSource>,
     escape: Escape,
 }
 
 #[derive(Clone, Debug)]
-pub(in crate::format) struct Field {
-    /// The slots of the value itself, under any of its names.
+pub(in crate::format) struct FieldRule {
+    /// The slots of the field itself, under any of its names.
     pub(in crate::format) direct: Vec<usize>,
-    /// What to derive it as if none of these has a value.
+    /// The part of a request to derive, if none of these slots has a value.
     pub(in crate::format) part: Option<Part>,
-    /// What to derive it from, the best first; and the number that it has there if it is an argument.
-    pub(in crate::format) origins: Vec<(usize, usize)>,
+    /// The sources to derive it from, the best one first: the index of each, and the number of the argument in it.
+    pub(in crate::format) sources: Vec<(usize, usize)>,
 }
 
 /// A part of a request.
@@ -95,104 +99,106 @@ pub(in crate::format) enum Part {
     Arg(Box<[u8]>),
 }
 
-/// A logged value that others are derived from, taken apart once a line.
+/// A captured value from which fields are derived. It is cut into parts once per line, however many fields need it.
 #[derive(Clone, Debug)]
-struct Origin {
+struct RequestSource {
     slot: usize,
-    kind: Kind,
-    /// The arguments that are asked for.
+    kind: SourceKind,
+    /// The names of the arguments that are asked for.
     args: ArgNames,
-    opened: Option<(Value, Parts)>,
-    /// Where they are, once one has been needed.
+    /// The value and its parts, once a field of the line has needed them.
+    parsed: Option<(Value, Parts)>,
+    /// The ranges of the arguments, once a field of the line has needed one.
     found: Vec<(usize, usize)>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::format) enum Kind {
+pub(in crate::format) enum SourceKind {
     Request,
     Target,
     Args,
 }
 
-/// Whether every line has the same variables.
+/// The way in which lines name their values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::format) enum Layout {
-    /// What the format has is in each line.
-    Fixed,
-    /// A key may be in one line and not in the next.
+pub(in crate::format) enum Naming {
+    /// The position of a value names it: every line has every variable of the format.
+    ByPosition,
+    /// A key names a value. It may be in one line and not in the next.
     ByKey,
 }
 
-impl Plan {
-    /// Plans `fields`; `slot` gives the slot of a logged value if the format can have it.
+impl FieldMap {
+    /// Finds the rules for `fields`. `slot` tells the slot of a variable or key, or `None` if the format cannot have
+    /// it.
     ///
     /// # Errors
     ///
-    /// The first field that cannot be made.
+    /// Returns the name of the first field that cannot be made.
     pub(in crate::format) fn new<S: AsRef<str>>(
         fields: &[S],
-        layout: Layout,
+        naming: Naming,
         escape: Escape,
         mut slot: impl FnMut(&str) -> Option<usize>,
     ) -> Result<Self, String> {
-        let mut plan = Self { fields: Vec::new(), origins: Vec::new(), escape };
+        let mut map = Self { fields: Vec::new(), sources: Vec::new(), escape };
         for name in fields {
             let name = name.as_ref();
-            let (part, sources) = derivation(name, layout);
-            let mut field = Field { direct: Vec::new(), part, origins: Vec::new() };
-            let enough = |field: &Field| {
-                layout == Layout::Fixed && !(field.direct.is_empty() && field.origins.is_empty())
+            let (part, variables) = derivation(name, naming);
+            let mut field = FieldRule { direct: Vec::new(), part, sources: Vec::new() };
+            let enough = |field: &FieldRule| {
+                naming == Naming::ByPosition && !(field.direct.is_empty() && field.sources.is_empty())
             };
             for name in std::iter::once(name).chain(alias(name)) {
                 if !enough(&field) {
                     field.direct.extend(slot(name));
                 }
             }
-            for (source, kind) in sources {
+            for (variable, kind) in variables {
                 if !enough(&field)
-                    && let Some(slot) = slot(source)
+                    && let Some(slot) = slot(variable)
                 {
-                    field.origins.push(plan.origin(slot, *kind, field.part.as_ref()));
+                    field.sources.push(map.source(slot, *kind, field.part.as_ref()));
                 }
             }
-            if field.direct.is_empty() && field.origins.is_empty() {
+            if field.direct.is_empty() && field.sources.is_empty() {
                 return Err(name.to_owned());
             }
-            plan.fields.push(field);
+            map.fields.push(field);
         }
-        Ok(plan)
+        Ok(map)
     }
 
-    fn origin(&mut self, slot: usize, kind: Kind, part: Option<&Part>) -> (usize, usize) {
-        let known = self.origins.iter().position(|origin| origin.slot == slot && origin.kind == kind);
-        let origin = known.unwrap_or_else(|| {
+    fn source(&mut self, slot: usize, kind: SourceKind, part: Option<&Part>) -> (usize, usize) {
+        let known = self.sources.iter().position(|source| source.slot == slot && source.kind == kind);
+        let source = known.unwrap_or_else(|| {
             let args = ArgNames::default();
-            self.origins.push(Origin { slot, kind, args, opened: None, found: Vec::new() });
-            self.origins.len() - 1
+            self.sources.push(RequestSource { slot, kind, args, parsed: None, found: Vec::new() });
+            self.sources.len() - 1
         });
         let number = match part {
-            Some(Part::Arg(name)) => self.origins[origin].args.add(name),
+            Some(Part::Arg(name)) => self.sources[source].args.add(name),
             _ => 0,
         };
-        (origin, number)
+        (source, number)
     }
 
-    pub(in crate::format) fn fields(&self) -> &[Field] {
+    pub(in crate::format) fn fields(&self) -> &[FieldRule] {
         &self.fields
     }
 
-    /// The slot of an origin, and what it is.
-    pub(in crate::format) fn origin_of(&self, origin: usize) -> (usize, Kind) {
-        let Origin { slot, kind, .. } = self.origins[origin];
+    /// The slot and the kind of a source.
+    pub(in crate::format) fn source_of(&self, source: usize) -> (usize, SourceKind) {
+        let RequestSource { slot, kind, .. } = self.sources[source];
         (slot, kind)
     }
 
-    /// Fills `record`'s fields from the values of `line`.
+    /// Fills the fields of `record` from the captured values of `line`.
     pub(in crate::format) fn fill(&mut self, line: &[u8], captures: &Captures, record: &mut Record) {
-        let Self { fields, origins, escape } = self;
-        for origin in origins.iter_mut() {
-            origin.opened = None;
-            origin.found.clear();
+        let Self { fields, sources, escape } = self;
+        for source in sources.iter_mut() {
+            source.parsed = None;
+            source.found.clear();
         }
         for field in fields.iter() {
             let direct = field.direct.iter().find_map(|slot| captures.get(*slot));
@@ -205,14 +211,14 @@ impl Plan {
                         value
                     }
                 }
-                None => derive(line, field, origins, captures, *escape, record).unwrap_or(Value::ABSENT),
+                None => derive(line, field, sources, captures, *escape, record).unwrap_or(Value::ABSENT),
             };
             record.push(value);
         }
     }
 }
 
-/// Another name of the same variable.
+/// Another name for the same variable.
 fn alias(name: &str) -> Option<&'static str> {
     match name {
         "args" => Some("query_string"),
@@ -223,18 +229,18 @@ fn alias(name: &str) -> Option<&'static str> {
     }
 }
 
-/// What part of the request a field is, and what it can be cut from, the best first.
-fn derivation(name: &str, layout: Layout) -> (Option<Part>, &'static [(&'static str, Kind)]) {
-    const ARGS: &[(&str, Kind)] = &[
-        ("args", Kind::Args),
-        ("query_string", Kind::Args),
-        ("request_uri", Kind::Target),
-        ("request", Kind::Request),
-        ("uri", Kind::Target),
+/// The part of a request that a field is, and the variables that it can be cut from, the best one first.
+fn derivation(name: &str, naming: Naming) -> (Option<Part>, &'static [(&'static str, SourceKind)]) {
+    const ARGS: &[(&str, SourceKind)] = &[
+        ("args", SourceKind::Args),
+        ("query_string", SourceKind::Args),
+        ("request_uri", SourceKind::Target),
+        ("request", SourceKind::Request),
+        ("uri", SourceKind::Target),
     ];
-    // nginx's own $uri has no query; what other writers call `uri` does, but is the last to be asked.
-    let args = if layout == Layout::Fixed { &ARGS[..4] } else { ARGS };
-    let (part, sources) = match name {
+    // nginx's own `$uri` has no query. Other writers use the key `uri` for a target with one, so it is asked last.
+    let args = if naming == Naming::ByPosition { &ARGS[..4] } else { ARGS };
+    let (part, variables) = match name {
         "request_method" => (Part::Method, &ARGS[3..4]),
         "server_protocol" => (Part::Protocol, &ARGS[3..4]),
         "request_uri" => (Part::Target, &ARGS[3..4]),
@@ -245,31 +251,31 @@ fn derivation(name: &str, layout: Layout) -> (Option<Part>, &'static [(&'static 
             None => return (None, &[]),
         },
     };
-    (Some(part), sources)
+    (Some(part), variables)
 }
 
 fn derive(
     line: &[u8],
-    field: &Field,
-    origins: &mut [Origin],
+    field: &FieldRule,
+    sources: &mut [RequestSource],
     captures: &Captures,
     escape: Escape,
     record: &mut Record,
 ) -> Option<Value> {
-    let is_present = |(origin, _): &&(usize, usize)| captures.get(origins[*origin].slot).is_some();
-    let (origin, number) = *field.origins.iter().find(is_present)?;
-    let origin = &mut origins[origin];
-    if origin.opened.is_none() {
-        let value = unescaped(line, captures.get(origin.slot)?, escape, record);
+    let is_present = |(source, _): &&(usize, usize)| captures.get(sources[*source].slot).is_some();
+    let (source, number) = *field.sources.iter().find(is_present)?;
+    let source = &mut sources[source];
+    if source.parsed.is_none() {
+        let value = unescaped(line, captures.get(source.slot)?, escape, record);
         let text = text_of(line, value, &record.unescaped);
-        let parts = match origin.kind {
-            Kind::Request => Parts::of_request(text),
-            Kind::Target => Parts::of_target(text),
-            Kind::Args => Parts::of_args(text),
+        let parts = match source.kind {
+            SourceKind::Request => Parts::of_request(text),
+            SourceKind::Target => Parts::of_target(text),
+            SourceKind::Args => Parts::of_args(text),
         };
-        origin.opened = Some((value, parts));
+        source.parsed = Some((value, parts));
     }
-    let (value, parts) = origin.opened.as_ref()?;
+    let (value, parts) = source.parsed.as_ref()?;
     let cut = |range: &std::ops::Range<usize>| cut(*value, range);
     match field.part.as_ref()? {
         Part::Method => parts.method.as_ref().map(cut),
@@ -279,42 +285,42 @@ fn derive(
         Part::Path => normalised(line, parts.path.as_ref().map(cut)?, record),
         Part::Arg(_) => {
             let args = parts.args.as_ref().map(cut)?;
-            if origin.found.is_empty() {
+            if source.found.is_empty() {
                 let text = text_of(line, args, &record.unescaped);
-                origin.args.find(text, 0..text.len(), &mut origin.found);
+                source.args.find(text, 0..text.len(), &mut source.found);
             }
-            let (start, end) = *origin.found.get(number).filter(|found| **found != NOT_FOUND)?;
+            let (start, end) = *source.found.get(number).filter(|found| **found != NOT_FOUND)?;
             Some(decoded(line, self::cut(args, &(start..end)), record))
         }
     }
 }
 
-/// The part of `value` that `range` spans.
-// As for captures: nothing here is longer than its line.
+/// The part of `value` at `range`.
+// As for captures, no value is longer than its line.
 #[expect(clippy::cast_possible_truncation)]
 fn cut(value: Value, range: &std::ops::Range<usize>) -> Value {
     let (start, end) = (value.start + range.start as u32, value.start + range.end as u32);
-    let moved = if value.place == Place::Line { start - value.start } else { 0 };
+    let moved = if value.buffer == Buffer::Line { start - value.start } else { 0 };
     Value { start, end, origin: value.origin + moved, ..value }
 }
 
-/// The bytes of a logged value; `Place::Derived` is none.
+/// The bytes of a captured value. (A derived value is never cut again.)
 pub(in crate::format) fn text_of<'t>(line: &'t [u8], value: Value, unescaped: &'t [u8]) -> &'t [u8] {
-    let text = if value.place == Place::Line { line } else { unescaped };
+    let text = if value.buffer == Buffer::Line { line } else { unescaped };
     &text[value.start as usize..value.end as usize]
 }
 
-/// A logged value with its escapes undone.
+/// A captured value once its escapes are undone.
 pub(in crate::format) fn unescaped(
     line: &[u8],
     capture: Capture,
     escape: Escape,
     record: &mut Record,
 ) -> Value {
-    let Capture { start, end, state } = capture;
-    let value = Value { place: Place::Line, start, end, origin: start };
+    let Capture { start, end, form } = capture;
+    let value = Value { buffer: Buffer::Line, start, end, origin: start };
     let text = &line[start as usize..end as usize];
-    if state != State::Escaped || escape == Escape::None || memchr::memchr(b'\\', text).is_none() {
+    if form != Form::Escaped || escape == Escape::None || memchr::memchr(b'\\', text).is_none() {
         return value;
     }
     let from = record.unescaped.len();
@@ -322,10 +328,10 @@ pub(in crate::format) fn unescaped(
         Escape::Json => undo_json(text, &mut record.unescaped),
         _ => undo_default(text, &mut record.unescaped),
     }
-    written(Place::Unescaped, from, record.unescaped.len(), value)
+    written(Buffer::Unescaped, from, record.unescaped.len(), value)
 }
 
-/// The value of an argument with its percent-encoding undone.
+/// The value of an argument once its percent-encoding is undone.
 fn decoded(line: &[u8], value: Value, record: &mut Record) -> Value {
     let text = text_of(line, value, &record.unescaped);
     if !request::is_encoded(text) {
@@ -333,10 +339,10 @@ fn decoded(line: &[u8], value: Value, record: &mut Record) -> Value {
     }
     let from = record.derived.len();
     request::decode(text, &mut record.derived);
-    written(Place::Derived, from, record.derived.len(), value)
+    written(Buffer::Derived, from, record.derived.len(), value)
 }
 
-/// A path as `$uri` has it.
+/// A path once it is normalised as in `$uri`.
 fn normalised(line: &[u8], value: Value, record: &mut Record) -> Option<Value> {
     let text = text_of(line, value, &record.unescaped);
     if request::is_normal(text) {
@@ -344,15 +350,15 @@ fn normalised(line: &[u8], value: Value, record: &mut Record) -> Option<Value> {
     }
     let from = record.derived.len();
     request::normalise(text, &mut record.derived)?;
-    Some(written(Place::Derived, from, record.derived.len(), value))
+    Some(written(Buffer::Derived, from, record.derived.len(), value))
 }
 
-/// What was written from `from` to `to`, made of `value`.
-// A buffer holds at most one copy of the line per field. Values that would lie beyond 2^32 bytes are
-// absent rather than wrong.
-fn written(place: Place, from: usize, to: usize, value: Value) -> Value {
+/// The value that was made of `value` and written to the buffer from `from` to `to`.
+// A buffer holds at most one copy of the line per field. A value that would end after 2^32 bytes is absent rather than
+// wrong.
+fn written(buffer: Buffer, from: usize, to: usize, value: Value) -> Value {
     match (u32::try_from(from), u32::try_from(to)) {
-        (Ok(start), Ok(end)) => Value { place, start, end, ..value },
+        (Ok(start), Ok(end)) => Value { buffer, start, end, ..value },
         _ => Value::ABSENT,
     }
 }

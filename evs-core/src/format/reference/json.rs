@@ -1,6 +1,10 @@
-//! JSON lines: checks a whole line and finds the values of some keys in it, without a tree of values.
+//! Reads JSON lines: checks the whole line and captures the values of some keys, without building a tree.
 //!
-//! Containers are a stack, not recursion: how deep a client nests them is limited by a counter.
+//! Open objects and arrays are kept on a stack, not in recursive calls, and a limit bounds its depth: clients choose
+//! how deep they nest.
+//!
+//! Lines of one log have the same keys in the same order. So the scanner remembers the keys of the line before, and
+//! compares their bytes instead of reading them.
 
 use std::ops::Range;
 
@@ -23,64 +27,65 @@ use crate::format::{
     work,
 };
 
-/// How deep objects and arrays may be nested in each other.
+/// The maximum depth of objects and arrays within each other.
 const DEPTH_MAX: usize = 128;
 
-/// What a scan needs, kept from line to line.
+/// Scans lines. It is reused from line to line, so that scanning does not allocate.
 #[derive(Clone, Debug)]
 pub(in crate::format) struct Scanner {
     keys: Keys,
-    /// The keys from the outermost object to the current value, joined by points.
+    /// The path of the current value: the keys from the outermost object down, joined by points.
     path: Vec<u8>,
-    /// Which of `recent` has the path, if it has not been written to `path`.
+    /// The index in `recent` of the key that has the path, if the path was not copied to `path`.
     recalled: Option<usize>,
-    /// The containers that are open.
+    /// The open containers, the innermost last.
     open: Vec<Container>,
-    /// How many keys of the line have been read.
+    /// The number of keys of the line read so far.
     read: usize,
-    /// What the lines before had at the same places: most often all lines have the same keys.
+    /// By number in the line, the key that earlier lines had there.
     recent: Vec<Recent>,
 }
 
-/// A key that was read.
+/// A key that an earlier line had.
 #[derive(Clone, Debug, Default)]
 struct Recent {
     path: Vec<u8>,
-    /// The slot that asks for it.
+    /// The slot of its value, if it is asked for.
     slot: Option<usize>,
-    /// For one of the outermost object, that has no escapes: how it is written, from quote to colon.
+    /// Its text in the line, from the quote to the colon. Empty unless it is a key of the outermost object without
+    /// escapes.
     written: Vec<u8>,
 }
 
-/// How many keys of a line are remembered for the next one.
+/// The number of keys of a line that are remembered for the next one.
 const RECENT_MAX: usize = 64;
-/// How long a path may be to be remembered: clients may have a say in it.
+/// The length up to which a path is remembered. Clients may choose keys, and must not choose how much memory they take.
 const RECENT_BYTES_MAX: usize = 256;
 
 #[derive(Clone, Copy, Debug)]
 struct Container {
-    kind: Kind,
+    kind: ContainerKind,
     start: usize,
-    /// The slot that asks for the container itself.
+    /// The slot of the container itself, if it is asked for.
     slot: Option<usize>,
-    /// How much of the path is the container's own; `None` inside an array, where nothing has a path.
+    /// The length of the container's own path. `None` inside an array, whose elements have no path.
     path: Option<usize>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
+enum ContainerKind {
     Object,
     Array,
 }
 
-/// What may come next.
+/// The tokens that may come next.
 #[derive(Clone, Copy, Debug)]
 enum Next {
     Value { slot: Option<usize> },
     FirstElement,
     FirstKey,
     Key,
-    Behind,
+    AfterValue,
 }
 
 impl Scanner {
@@ -88,10 +93,10 @@ impl Scanner {
         Self { keys, path: Vec::new(), recalled: None, open: Vec::new(), read: 0, recent: Vec::new() }
     }
 
-    /// Finds the values of the keys in `line`, which must be one whole object.
+    /// Captures the values of the keys in `line`, which must be one whole object.
     ///
-    /// A key is found by its path, `a.b.c`, whether its points separate keys or are part of one. Of
-    /// equal ones the first counts.
+    /// A key is found by its path, such as `a.b`. This is the key `b` in the object `a`, or the key `a.b`. If a path
+    /// occurs twice, the first one counts.
     pub(in crate::format) fn read(&mut self, line: &[u8], captures: &mut Captures) -> Result<(), Rejection> {
         self.path.clear();
         self.recalled = None;
@@ -109,7 +114,7 @@ impl Scanner {
                 (Next::FirstKey, Some(b'}')) | (Next::FirstElement, Some(b']')) => {
                     self.close(at, captures);
                     at += 1;
-                    Next::Behind
+                    Next::AfterValue
                 }
                 (Next::FirstKey | Next::Key, Some(b'"')) => {
                     let slot = self.key(line, &mut at)?;
@@ -117,14 +122,14 @@ impl Scanner {
                 }
                 (Next::FirstElement, Some(_)) => Next::Value { slot: None },
                 (Next::Value { slot }, Some(byte)) => self.value(line, &mut at, byte, slot, captures)?,
-                (Next::Behind, byte) => match (self.open.last().map(|container| container.kind), byte) {
+                (Next::AfterValue, byte) => match (self.open.last().map(|container| container.kind), byte) {
                     (None, None) => return Ok(()),
                     (None, Some(_)) => return Err(Rejection::at(at, Reason::Leftover)),
-                    (Some(Kind::Object), Some(b',')) => step(&mut at, Next::Key),
-                    (Some(Kind::Array), Some(b',')) => step(&mut at, Next::Value { slot: None }),
-                    (Some(Kind::Object), Some(b'}')) | (Some(Kind::Array), Some(b']')) => {
+                    (Some(ContainerKind::Object), Some(b',')) => step(&mut at, Next::Key),
+                    (Some(ContainerKind::Array), Some(b',')) => step(&mut at, Next::Value { slot: None }),
+                    (Some(ContainerKind::Object), Some(b'}')) | (Some(ContainerKind::Array), Some(b']')) => {
                         self.close(at, captures);
-                        step(&mut at, Next::Behind)
+                        step(&mut at, Next::AfterValue)
                     }
                     _ => return Err(Rejection::at(at, Reason::Json)),
                 },
@@ -133,7 +138,7 @@ impl Scanner {
         }
     }
 
-    /// Reads a key and the colon behind it: the slot that asks for its value.
+    /// Reads a key and the colon after it. Returns the slot of its value, if it is asked for.
     fn key(&mut self, line: &[u8], at: &mut usize) -> Result<Option<usize>, Rejection> {
         if self.open.len() == 1
             && let Some(recent) = self.recent.get(self.read)
@@ -146,7 +151,7 @@ impl Scanner {
             return Ok(recent.slot);
         }
         let start = *at;
-        let Text { range: key, is_escaped } = string(line, at)?;
+        let JsonString { range: key, is_escaped } = string(line, at)?;
         *at = blanks(line, *at);
         if line.get(*at) != Some(&b':') {
             return Err(Rejection::at(*at, Reason::Json));
@@ -168,23 +173,23 @@ impl Scanner {
         Ok(self.slot(if is_plain { &line[start..*at] } else { b"" }))
     }
 
-    /// The slot that asks for the value at the current path, the last key of which is `written` so.
+    /// The slot of the value at the current path, if it is asked for. `written` is the text of the key.
     fn slot(&mut self, written: &[u8]) -> Option<usize> {
-        let place = self.read;
+        let number = self.read;
         self.read += 1;
-        if place >= RECENT_MAX || self.path.len() > RECENT_BYTES_MAX {
+        if number >= RECENT_MAX || self.path.len() > RECENT_BYTES_MAX {
             return self.keys.find(&self.path);
         }
-        if self.recent.len() <= place {
-            self.recent.resize_with(place + 1, Recent::default);
+        if self.recent.len() <= number {
+            self.recent.resize_with(number + 1, Recent::default);
         }
         work::examine(self.path.len());
-        let recent = &mut self.recent[place];
+        let recent = &mut self.recent[number];
         if recent.path != self.path || recent.path.is_empty() {
             recent.path.clone_from(&self.path);
             recent.slot = self.keys.find(&self.path);
         }
-        // Blanks before the colon are not in the path.
+        // The same path may be written differently, with blanks before the colon.
         recent.written.clear();
         if written.len() <= RECENT_BYTES_MAX {
             recent.written.extend_from_slice(written);
@@ -192,7 +197,7 @@ impl Scanner {
         recent.slot
     }
 
-    /// Reads a value, or only the bracket that opens it.
+    /// Reads a value. Of an object or array it reads only the opening bracket.
     fn value(
         &mut self,
         line: &[u8],
@@ -205,15 +210,15 @@ impl Scanner {
         let capture = match byte {
             b'{' | b'[' => {
                 let (kind, next) = if byte == b'{' {
-                    (Kind::Object, Next::FirstKey)
+                    (ContainerKind::Object, Next::FirstKey)
                 } else {
-                    (Kind::Array, Next::FirstElement)
+                    (ContainerKind::Array, Next::FirstElement)
                 };
                 self.open(kind, start, slot)?;
                 return Ok(step(at, next));
             }
             b'"' => {
-                let Text { range: Range { start, end }, is_escaped } = string(line, at)?;
+                let JsonString { range: Range { start, end }, is_escaped } = string(line, at)?;
                 Some(if is_escaped { Capture::escaped(start, end) } else { Capture::raw(start, end) })
             }
             b'0'..=b'9' if matches!(line.get(start + 1), Some(b',' | b']' | b'}')) => {
@@ -229,21 +234,21 @@ impl Scanner {
             }
         };
         if let (Some(slot), Some(capture)) = (slot, capture) {
-            keep(slot, capture, captures);
+            capture_first(slot, capture, captures);
         }
-        Ok(Next::Behind)
+        Ok(Next::AfterValue)
     }
 
-    fn open(&mut self, kind: Kind, start: usize, slot: Option<usize>) -> Result<(), Rejection> {
+    fn open(&mut self, kind: ContainerKind, start: usize, slot: Option<usize>) -> Result<(), Rejection> {
         if self.open.len() == DEPTH_MAX {
             return Err(Rejection::at(start, Reason::JsonDepth));
         }
-        if let Some(place) = self.recalled.take() {
-            self.path.clone_from(&self.recent[place].path);
+        if let Some(number) = self.recalled.take() {
+            self.path.clone_from(&self.recent[number].path);
         }
         let path = match (self.open.last(), kind) {
             (None, _) => Some(0),
-            (Some(Container { kind: Kind::Object, path: Some(_), .. }), Kind::Object) => {
+            (Some(Container { kind: ContainerKind::Object, path: Some(_), .. }), ContainerKind::Object) => {
                 Some(self.path.len())
             }
             _ => None,
@@ -255,7 +260,7 @@ impl Scanner {
     /// Closes the innermost container, whose last byte is at `last`.
     fn close(&mut self, last: usize, captures: &mut Captures) {
         if let Some(Container { start, slot: Some(slot), .. }) = self.open.pop() {
-            keep(slot, Capture::raw(start, last + 1), captures);
+            capture_first(slot, Capture::raw(start, last + 1), captures);
         }
     }
 }
@@ -265,27 +270,26 @@ fn step(at: &mut usize, next: Next) -> Next {
     next
 }
 
-/// Keeps the first value of a key.
-fn keep(slot: usize, capture: Capture, captures: &mut Captures) {
+/// Captures a value, unless its key has one already.
+fn capture_first(slot: usize, capture: Capture, captures: &mut Captures) {
     if captures.get(slot).is_none() {
         captures.set(slot, capture);
     }
 }
 
-/// Whether `text` begins with `start`, of which a few bytes are compared at a time: most often they are equal, and
-/// few.
+/// True if `text` begins with `start`. Compares words, since `start` is short and nearly always equal.
 #[inline]
 fn begins(text: &[u8], start: &[u8]) -> bool {
     let Some(text) = text.get(..start.len()) else { return false };
     let (words, rest) = start.as_chunks::<8>();
     let (others, other_rest) = text.as_chunks::<8>();
-    // Not as slices, for which a function would be called.
+    // Comparing slices would call a function.
     let word = |bytes: &[u8; 8]| u64::from_le_bytes(*bytes);
     words.iter().zip(others).all(|(one, other)| word(one) == word(other))
         && rest.iter().zip(other_rest).all(|(one, other)| one == other)
 }
 
-/// Where the blanks end that may stand between any two tokens.
+/// The offset after the blanks at `at`, which may stand between any two tokens.
 #[inline]
 fn blanks(line: &[u8], at: usize) -> usize {
     if line.get(at).is_some_and(|byte| *byte > b' ') {
@@ -297,20 +301,21 @@ fn blanks(line: &[u8], at: usize) -> usize {
     at + blanks
 }
 
-/// What stands between the quotes of a string, and whether there are escapes in it.
-struct Text {
+/// A string: the range between its quotes.
+struct JsonString {
     range: Range<usize>,
+    /// True if it has escapes.
     is_escaped: bool,
 }
 
-/// Reads the string that begins at `at`. Bytes that are not UTF-8 are kept: what a client sent is counted under
-/// what it sent.
-fn string(line: &[u8], at: &mut usize) -> Result<Text, Rejection> {
+/// Reads the string that begins at `at`. Bytes that are not UTF-8 are kept, so that a request is counted under exactly
+/// the bytes that the client sent.
+fn string(line: &[u8], at: &mut usize) -> Result<JsonString, Rejection> {
     let start = *at + 1;
     let mut from = start;
     let mut is_escaped = false;
     loop {
-        let end = if is_escaped { near_special(line, from) } else { special(line, from) };
+        let end = if is_escaped { special_after_escape(line, from) } else { special(line, from) };
         let Some(end) = end else {
             return Err(Rejection::at(*at, Reason::Unterminated));
         };
@@ -318,10 +323,10 @@ fn string(line: &[u8], at: &mut usize) -> Result<Text, Rejection> {
         match line[end] {
             b'"' => {
                 *at = end + 1;
-                return Ok(Text { range: start..end, is_escaped });
+                return Ok(JsonString { range: start..end, is_escaped });
             }
             b'\\' => {}
-            // A control character; but a string that does not end is that before all else.
+            // A control character. But if the string does not end either, that is the better reason.
             _ if memchr2(b'"', b'\\', &line[end..]).is_none() => {
                 return Err(Rejection::at(*at, Reason::Unterminated));
             }
@@ -335,11 +340,12 @@ fn string(line: &[u8], at: &mut usize) -> Result<Text, Rejection> {
     }
 }
 
-/// How many bytes behind an escape are looked at one by one.
+/// The number of bytes after an escape that are looked at one by one.
 const NEAR: usize = 16;
 
-/// As [`special`], behind an escape: others may be near, and then a search would begin anew behind each.
-fn near_special(line: &[u8], from: usize) -> Option<usize> {
+/// As [`special`], for the text after an escape. The next escape may be close, and starting a search costs more than a
+/// few bytes.
+fn special_after_escape(line: &[u8], from: usize) -> Option<usize> {
     let near = line.get(from..line.len().min(from + NEAR))?;
     match near.iter().position(|byte| SPECIAL[usize::from(*byte)]) {
         Some(at) => Some(from + at),
@@ -347,7 +353,7 @@ fn near_special(line: &[u8], from: usize) -> Option<usize> {
     }
 }
 
-/// Which bytes are a quote, a backslash or a control character.
+/// By byte, true for a quote, a backslash and a control character.
 const SPECIAL: [bool; 256] = {
     let mut are_special = [false; 256];
     let mut byte = 0;
@@ -365,16 +371,16 @@ fn special(line: &[u8], from: usize) -> Option<usize> {
     const HIGHEST: u64 = LOWEST << 7;
     let is_special = |byte: u8| (byte == b'"') | (byte == b'\\') | (byte < 0x20);
     let rest = line.get(from..)?;
-    // Sixteen bytes at a time, which the compiler makes one comparison of.
+    // Tests sixteen bytes at a time, which the compiler turns into one vector comparison.
     let has_special = |chunk: &[u8; 16]| chunk.iter().fold(false, |found, byte| found | is_special(*byte));
     let (chunks, _) = rest.as_chunks::<16>();
     let clean = chunks.iter().take_while(|chunk| !has_special(chunk)).count() * 16;
-    // Then where it is, in eight.
+    // Then finds the byte within words of eight.
     let (words, tail) = rest[clean..].as_chunks::<8>();
     for (at, word) in words.iter().enumerate() {
         let word = u64::from_le_bytes(*word);
-        // The highest bit of each byte below `limit`. A borrow can make one too many, but only above one that is
-        // right, and the lowest counts.
+        // Sets the highest bit of each byte below `limit`. A borrow can set a wrong bit, but only above a right one,
+        // and only the lowest set bit is used.
         let below = |word: u64, limit: u64| word.wrapping_sub(LOWEST * limit) & !word & HIGHEST;
         let quote = below(word ^ (LOWEST * u64::from(b'"')), 1);
         let backslash = below(word ^ (LOWEST * u64::from(b'\\')), 1);
@@ -387,15 +393,15 @@ fn special(line: &[u8], from: usize) -> Option<usize> {
     Some(from + clean + words.len() * 8 + at)
 }
 
-/// `true`, `false`, a number, or `null`, which is no value: whether it is absent.
+/// Reads `true`, `false`, a number, or `null`. Returns `true` for `null`, which is the absence of a value.
 fn scalar(text: &[u8]) -> IResult<&[u8], bool> {
     let truth = alt((tag("true"), tag("false")));
     alt((value(false, number), value(false, truth), value(true, tag("null")))).parse(text)
 }
 
-/// Kept as it is written: through a float it would lose digits.
+/// Reads a number, which is kept as it is written: a float would lose digits.
 fn number(text: &[u8]) -> IResult<&[u8], &[u8]> {
-    // Nearly all: digits that do not begin with a zero, with no fraction and no exponent.
+    // Nearly all numbers are digits without a leading zero, a fraction or an exponent.
     let digits = text.iter().take_while(|byte| byte.is_ascii_digit()).count();
     if digits > 0 && (text[0] != b'0' || digits == 1) && !matches!(text.get(digits), Some(b'.' | b'e' | b'E'))
     {

@@ -1,8 +1,8 @@
-//! Formats whose lines name their fields.
+//! The keys of formats whose lines name their fields: JSON and LTSV.
 
 use crate::format::decode::names::Names;
 
-/// The keys that are asked for, each with a slot.
+/// The keys that are asked for. Each has a slot, into which its value is captured.
 #[derive(Clone, Debug)]
 pub(in crate::format) struct Keys(Names);
 
@@ -13,12 +13,12 @@ impl Default for Keys {
 }
 
 impl Keys {
-    /// The slot of `name`, a new one if it has none yet.
+    /// The slot of `name`. A new name gets the next slot.
     pub(in crate::format) fn slot(&mut self, name: &str) -> usize {
         self.0.add(name.as_bytes())
     }
 
-    /// The slot of `name`, if it is asked for.
+    /// The slot of `name`, or `None` if nobody asked for it.
     #[inline]
     pub(in crate::format) fn find(&self, name: &[u8]) -> Option<usize> {
         self.0.find(name, 0, name.len())

@@ -1,7 +1,7 @@
-//! Takes single lines of any format apart.
+//! Reads single lines of any format into records.
 
 use super::{
-    fields::{self, Captures, Plan},
+    fields::{self, Captures, FieldMap},
     json::Scanner,
     keys::Keys,
     ltsv,
@@ -10,31 +10,35 @@ use crate::{
     format::{
         compile::{Escape, Steps},
         damage,
-        decode::time::Clock,
+        decode::time::LastTime,
         rejection::{Reason, Rejection},
     },
     record::Record,
 };
 
-/// Takes lines apart. Each worker has its own: it remembers the last time it read.
+/// Reads lines into [`Record`]s. [`LogFormat::parser`](crate::LogFormat::parser) makes it, for the fields that are
+/// wanted.
+///
+/// A parser remembers the last time that it read, and the order of keys in JSON, to be faster on the next line. So it
+/// is `&mut`, and each thread has its own clone.
 #[derive(Clone, Debug)]
 pub struct LineParser {
-    pub(in crate::format) source: Source,
+    pub(in crate::format) reader: LineReader,
     slots: usize,
-    pub(in crate::format) plan: Plan,
+    pub(in crate::format) fields: FieldMap,
     captures: Captures,
-    clock: Clock,
+    last_time: LastTime,
 }
 
-/// Where logged values come from, and in which slots they are kept.
+/// The reader of one kind of format. It captures the values of a line into numbered slots.
 #[derive(Clone, Debug)]
-pub(in crate::format) enum Source {
-    /// `slots` has the slot of each step that has one.
+pub(in crate::format) enum LineReader {
+    /// `slots` has the slot of each step, if its value is asked for.
     Nginx {
         steps: Steps,
         slots: Vec<Option<usize>>,
     },
-    /// `times` are the slots that may hold the time, the best first.
+    /// `times` are the slots that may hold the time, the best one first.
     Json {
         scanner: Scanner,
         times: Vec<usize>,
@@ -46,21 +50,21 @@ pub(in crate::format) enum Source {
 }
 
 impl LineParser {
-    /// A parser that reads the values of `slots` slots by `source`.
-    pub(in crate::format) fn new(source: Source, slots: usize, plan: Plan) -> Self {
-        Self { source, slots, plan, captures: Captures::default(), clock: Clock::default() }
+    /// A parser of lines that `reader` reads, with the given number of slots.
+    pub(in crate::format) fn new(reader: LineReader, slots: usize, fields: FieldMap) -> Self {
+        Self { reader, slots, fields, captures: Captures::default(), last_time: LastTime::default() }
     }
 
-    /// Reads `line`, which is without its line feed, into `record`.
+    /// Reads `line`, without its line feed, into `record`.
     ///
     /// # Errors
     ///
-    /// Why the line is not one of the format. The record then has no fields.
+    /// Returns the reason why the line does not have the format. The record then has no fields.
     pub fn parse(&mut self, line: &[u8], record: &mut Record) -> Result<(), Rejection> {
         self.parse_in_block(line, true, record)
     }
 
-    /// Reads a line of a block, which is searched for NUL bytes only if it may have any.
+    /// As [`parse`](Self::parse), but searches for NUL bytes only if `may_have_nul`: a block is searched as a whole.
     pub(in crate::format) fn parse_in_block(
         &mut self,
         line: &[u8],
@@ -76,25 +80,25 @@ impl LineParser {
             return Err(Rejection::at(0, Reason::LineTooLong));
         }
         self.captures.clear(self.slots);
-        let (captures, clock) = (&mut self.captures, &mut self.clock);
-        let seconds = match &mut self.source {
-            Source::Nginx { steps, slots } => {
+        let (captures, last_time) = (&mut self.captures, &mut self.last_time);
+        let seconds = match &mut self.reader {
+            LineReader::Nginx { steps, slots } => {
                 damage::check(line, may_have_nul)?;
-                steps.read(line, slots, clock, captures)?
+                steps.read(line, slots, last_time, captures)?
             }
-            Source::Json { scanner, times } => {
-                // Damaged lines are not JSON, so good lines need not be searched for damage.
+            LineReader::Json { scanner, times } => {
+                // A damaged line is not JSON, so only rejected lines are searched for damage.
                 scanner.read(line, captures).map_err(|rejection| damage::or(line, rejection))?;
-                keyed_time(line, times, Escape::Json, captures, clock, record)?
+                keyed_time(line, times, Escape::Json, captures, last_time, record)?
             }
-            Source::Ltsv { keys, times } => {
+            LineReader::Ltsv { keys, times } => {
                 damage::check(line, may_have_nul)?;
                 ltsv::read(keys, line, captures)?;
-                keyed_time(line, times, Escape::None, captures, clock, record)?
+                keyed_time(line, times, Escape::None, captures, last_time, record)?
             }
         };
         record.set_seconds(seconds);
-        self.plan.fill(line, captures, record);
+        self.fields.fill(line, captures, record);
         Ok(())
     }
 }
@@ -104,13 +108,13 @@ fn keyed_time(
     slots: &[usize],
     escape: Escape,
     captures: &Captures,
-    clock: &mut Clock,
+    last_time: &mut LastTime,
     record: &mut Record,
 ) -> Result<i64, Rejection> {
     let time = slots.iter().find_map(|slot| captures.get(*slot));
     let Some(time) = time else { return Err(Rejection::at(0, Reason::NoTime)) };
-    // Some writers escape the slashes of a $time_local.
+    // Some writers escape the slashes of a `$time_local`, so escapes are undone first.
     let value = fields::unescaped(line, time, escape, record);
     let text = fields::text_of(line, value, &record.unescaped);
-    clock.read_any(text).map_err(|reason| Rejection::at(value.origin as usize, reason))
+    last_time.read_any(text).map_err(|reason| Rejection::at(value.origin as usize, reason))
 }

@@ -1,4 +1,4 @@
-//! Labelled tab-separated values: `label:value`, joined by tabs (ltsv.org).
+//! Reads labelled tab-separated values: pairs `label:value`, joined by tabs (ltsv.org).
 
 use memchr::memchr;
 use nom::{
@@ -16,7 +16,7 @@ use crate::format::{
     work,
 };
 
-/// Finds the values of `keys` in `line`. Of a label that is there twice the first one counts.
+/// Captures the values of `keys` in `line`. If a label occurs twice, the first one counts.
 pub(in crate::format) fn read(keys: &Keys, line: &[u8], captures: &mut Captures) -> Result<(), Rejection> {
     let mut start = 0;
     loop {
@@ -37,7 +37,7 @@ pub(in crate::format) fn read(keys: &Keys, line: &[u8], captures: &mut Captures)
     }
 }
 
-/// `label:value`; the value may be empty and may hold colons.
+/// Splits `label:value`. The value may be empty, and may have colons in it.
 fn labelled(field: &[u8]) -> IResult<&[u8], (&[u8], &[u8])> {
     separated_pair(take_till1(|byte| byte == b':'), tag(":"), take_till(|_| false)).parse(field)
 }

@@ -1,4 +1,6 @@
-//! Reads a line of each kind of format, one line at a time. This is the reference: what it accepts is a line.
+//! The reference: it reads single lines of every format, and alone decides which lines are accepted.
+//!
+//! The fast path must agree with it, and leaves every line to it that is unusual.
 
 mod fields;
 mod json;
@@ -9,9 +11,9 @@ mod nginx;
 
 pub use self::line_parser::LineParser;
 pub(super) use self::{
-    fields::{Kind, Layout, Part, Plan},
+    fields::{FieldMap, Naming, Part, SourceKind},
     json::Scanner,
     keys::Keys,
-    line_parser::Source,
+    line_parser::LineReader,
     nginx::{LOOKAHEAD_BYTES_MAX, is_number},
 };

@@ -1,9 +1,9 @@
-//! Reads a line by the steps of its format: the reference that any faster way must agree with.
+//! Reads a line of an nginx format by the steps of that format.
 //!
-//! Every step takes its value and the text behind it off the front of what is left of the line, and is
-//! never taken back. A value that may hold anything (`Loose`) ends at the first occurrence of the text
-//! behind it from where on the next values look as they must; looking reads a bounded number of bytes,
-//! so that reading is linear in the line, whatever is in it.
+//! Each step takes its value, and the literal after it, off the front of the rest of the line. No step is ever taken
+//! back. A value that may hold anything (`Loose`) ends at the first occurrence of its literal after which the next
+//! values look as they must. This lookahead reads a bounded number of bytes, so reading is linear in the length of the
+//! line, whatever is in it.
 
 use memchr::{memchr, memchr2, memchr3};
 use nom::{
@@ -18,15 +18,15 @@ use nom::{
 use super::fields::{Capture, Captures};
 use crate::format::{
     compile::{Class, Escape, Literal, Steps},
-    decode::time::{Clock, Shape},
+    decode::time::{LastTime, Shape},
     rejection::{Reason, Rejection},
     work,
 };
 
-/// How far a number or a token is looked at to find out where the value before it ends.
+/// The lookahead into a number or a token that decides where the value before it ends.
 pub(in crate::format) const LOOKAHEAD_BYTES_MAX: usize = 1024;
 
-/// Why a step does not fit, and how many bytes of the line are left where it does not.
+/// The reason why a step does not match, and the number of bytes from there to the end of the line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Mismatch {
     left: usize,
@@ -43,7 +43,7 @@ impl ParseError<&[u8]> for Mismatch {
     }
 }
 
-/// What is left of the line, and the value taken off.
+/// The rest of the line, and the value that was taken off its front.
 type Taken<'l> = IResult<&'l [u8], &'l [u8], Mismatch>;
 
 fn mismatch<T>(rest: &[u8], reason: Reason) -> Result<T, nom::Err<Mismatch>> {
@@ -51,17 +51,17 @@ fn mismatch<T>(rest: &[u8], reason: Reason) -> Result<T, nom::Err<Mismatch>> {
 }
 
 impl Steps {
-    /// Reads `line`: its time, and where the values of the steps are that `slots` asks for.
+    /// Reads `line`. Returns its time, and captures the values of those steps that have a slot.
     pub(in crate::format) fn read(
         &self,
         line: &[u8],
         slots: &[Option<usize>],
-        clock: &mut Clock,
+        last_time: &mut LastTime,
         captures: &mut Captures,
     ) -> Result<i64, Rejection> {
-        self.walk(line, slots, clock, captures).map_err(|error| match error {
+        self.walk(line, slots, last_time, captures).map_err(|error| match error {
             nom::Err::Error(at) | nom::Err::Failure(at) => Rejection::at(line.len() - at.left, at.reason),
-            // No parser here is a streaming one.
+            // Only streaming parsers need more input, and none of these is one.
             nom::Err::Incomplete(_) => Rejection::at(line.len(), Reason::Unterminated),
         })
     }
@@ -70,20 +70,20 @@ impl Steps {
         &self,
         line: &[u8],
         slots: &[Option<usize>],
-        clock: &mut Clock,
+        last_time: &mut LastTime,
         captures: &mut Captures,
     ) -> Result<i64, nom::Err<Mismatch>> {
         let mut seconds = 0;
         let mut rest = self.prefix.skip(line)?;
         for (index, step) in self.steps.iter().enumerate() {
-            let (behind, value) = self.value(index, rest, clock)?;
+            let (after, value) = self.value(index, rest, last_time)?;
             if value.is_empty() && !step.may_be_empty {
                 return mismatch(rest, Reason::EmptyField);
             }
             if index == self.time
                 && let Class::Time(shape) = step.class
             {
-                seconds = match clock.read(shape, value) {
+                seconds = match last_time.read(shape, value) {
                     Ok(seconds) => seconds,
                     Err(reason) => return mismatch(rest, reason),
                 };
@@ -92,13 +92,13 @@ impl Steps {
                 let start = line.len() - rest.len();
                 captures.set(slot, Capture::escaped(start, start + value.len()));
             }
-            rest = step.until.skip(behind)?;
+            rest = step.until.skip(after)?;
         }
         if rest.is_empty() { Ok(seconds) } else { mismatch(rest, Reason::Leftover) }
     }
 
     #[inline]
-    fn value<'l>(&self, index: usize, rest: &'l [u8], clock: &Clock) -> Taken<'l> {
+    fn value<'l>(&self, index: usize, rest: &'l [u8], last_time: &LastTime) -> Taken<'l> {
         let step = &self.steps[index];
         match step.class {
             Class::Quoted if self.escape == Escape::Json => json_quoted(rest),
@@ -112,25 +112,25 @@ impl Steps {
             }
             Class::Token => {
                 let blank = memchr(b' ', rest).unwrap_or(rest.len());
-                split(rest, self.end(index, rest, blank, clock), Reason::Unterminated)
+                split(rest, self.end(index, rest, blank, last_time), Reason::Unterminated)
             }
             Class::List => list(&step.until, rest),
-            Class::Loose => split(rest, self.end(index, rest, rest.len(), clock), Reason::Unterminated),
+            Class::Loose => split(rest, self.end(index, rest, rest.len(), last_time), Reason::Unterminated),
         }
     }
 
-    /// Where a value ends that no byte of it tells: at the first occurrence of the text behind it, up
-    /// to `limit`, after which the line goes on as the format does.
-    fn end(&self, index: usize, rest: &[u8], limit: usize, clock: &Clock) -> Option<usize> {
+    /// The end of a value that may hold any byte: the first occurrence of the literal after it, up to `limit`, after
+    /// which the line goes on as the format does.
+    fn end(&self, index: usize, rest: &[u8], limit: usize, last_time: &LastTime) -> Option<usize> {
         let until = &self.steps[index].until;
         let Some(first) = until.as_bytes().first() else {
             return (limit == rest.len()).then_some(limit);
         };
-        // Most often it is the first one.
+        // In most lines it is the first occurrence.
         let mut at = memchr(*first, rest)?;
         work::examine(at);
         while at <= limit {
-            if until.begins(&rest[at..]) && self.goes_on(index, &rest[at + until.len()..], clock) {
+            if until.begins(&rest[at..]) && self.goes_on(index, &rest[at + until.len()..], last_time) {
                 return Some(at);
             }
             at = self.steps[index].needle.find(rest, at + 1)?;
@@ -138,9 +138,8 @@ impl Steps {
         None
     }
 
-    /// Whether the line goes on behind the step at `index` like the steps that follow it, as far as
-    /// these can be recognised.
-    fn goes_on(&self, index: usize, mut rest: &[u8], clock: &Clock) -> bool {
+    /// True if the rest of the line looks like the steps after `index`, as far as these can be recognised.
+    fn goes_on(&self, index: usize, mut rest: &[u8], last_time: &LastTime) -> bool {
         let before = &self.steps[index];
         let following = &self.steps[index + 1..];
         for step in &following[..before.lookahead] {
@@ -148,7 +147,7 @@ impl Steps {
             let length = match step.class {
                 Class::Time(shape) => shape
                     .length(near)
-                    .filter(|length| clock.knows(&near[..*length]) || shape.fits(&near[..*length])),
+                    .filter(|length| last_time.knows(&near[..*length]) || shape.fits(&near[..*length])),
                 Class::Number => match number(near) {
                     Ok((_, value)) => Some(value.len()),
                     Err(_) => step.may_be_empty.then_some(0),
@@ -162,7 +161,8 @@ impl Steps {
             work::examine(length.unwrap_or(1));
             let Some(length) = length else { return false };
             if !step.until.begins(&rest[length..]) {
-                // A time that is the real one, in a line that is bad: no later one may make it good.
+                // The value cannot hold a time, so this is the real one, in a bad line. Searching on must not make the
+                // line good, so stop here.
                 return before.no_colon && matches!(step.class, Class::Time(_));
             }
             rest = &rest[length + step.until.len()..];
@@ -186,17 +186,18 @@ fn split(rest: &[u8], at: Option<usize>, otherwise: Reason) -> Taken<'_> {
     }
 }
 
-/// Up to the next `"`: nginx writes that byte as `\x22` when it is in a value.
+/// The value up to the next `"`. (nginx writes `\x22` for a `"` in a value.)
 #[inline]
 fn quoted(rest: &[u8]) -> Taken<'_> {
     split(rest, memchr(b'"', rest), Reason::Unterminated)
 }
 
-/// Up to the next `"` that has no backslash before it.
+/// The value up to the next `"` that is not escaped by a backslash.
 fn json_quoted(rest: &[u8]) -> Taken<'_> {
     let (mut from, mut near_max) = (0, 0);
     while from < rest.len() {
-        // Escapes may be near to each other: then a search would begin anew behind each.
+        // Escapes may be close together, and starting a search costs more than a few bytes. So the bytes after an
+        // escape are looked at one by one first.
         let near = rest.get(from..near_max.min(rest.len())).unwrap_or_default();
         let found = match near.iter().position(|byte| matches!(byte, b'"' | b'\\')) {
             Some(at) => Some(from + at),
@@ -213,7 +214,7 @@ fn json_quoted(rest: &[u8]) -> Taken<'_> {
     mismatch(rest, Reason::Unterminated)
 }
 
-/// How many bytes behind an escape are looked at one by one.
+/// The number of bytes after an escape that are looked at one by one.
 const NEAR: usize = 16;
 
 /// `12`, `0.301`, `-`
@@ -222,7 +223,7 @@ fn number(rest: &[u8]) -> Taken<'_> {
     alt((recognize((opt(tag("-")), digit1, opt((tag("."), digit1)))), tag("-"))).parse(rest)
 }
 
-/// Whether a whole text is a number.
+/// True if the whole text is a number, or `-`.
 pub(in crate::format) fn is_number(text: &[u8]) -> bool {
     matches!(number(text), Ok((rest, _)) if rest.is_empty())
 }
@@ -232,17 +233,17 @@ fn time(shape: Shape, rest: &[u8]) -> Taken<'_> {
     split(rest, length, Reason::Time)
 }
 
-/// `0.001, - : 0.002`: tokens joined by `, ` and ` : `, up to `until`.
+/// A list up to `until`, such as `0.001, - : 0.002`: tokens joined by `, ` and ` : `.
 fn list<'l>(until: &Literal, rest: &'l [u8]) -> Taken<'l> {
     let first = until.as_bytes().first().copied().unwrap_or(b' ');
-    // Where the element begins, and from where on its end is looked for.
+    // The start of the current element, and the offset from which its end is searched.
     let (mut element, mut from) = (0, 0);
     while let Some(at) = memchr3(b' ', b',', first, &rest[from..]).map(|at| from + at) {
         let ahead = &rest[at..];
         let separator: &[u8] = if ahead.starts_with(b", ") { b", " } else { b" : " };
         let separated = ahead.starts_with(separator);
         let ends = !until.is_empty() && until.begins(ahead);
-        // `, rt=` ends a list, though it begins as a separator does. A blank does not if it is part of one.
+        // The literal `, rt=` ends a list, though it begins like `, `. A blank that is part of ` : ` does not end one.
         if ends && (!separated || until.as_bytes().starts_with(separator)) {
             return if at > element || at == 0 {
                 split(rest, Some(at), Reason::List)

@@ -1,4 +1,4 @@
-//! What a format is, and what is refused as one.
+//! Format strings: the accepted ones, and the refused ones.
 
 use super::*;
 

@@ -1,11 +1,11 @@
-//! What the dearest lines cost that clients can make, counted in steps and not in time.
+//! The cost of the most expensive lines that clients can make, counted in steps and not in time.
 
 use proptest::sample::select;
 
 use super::*;
 use crate::format::{LineLimits, work::steps};
 
-/// Argument names, many of which begin alike.
+/// Names of arguments. Many of them have the same beginning.
 fn arguments(count: usize) -> Vec<String> {
     let name = |at: usize| match at % 4 {
         0 => format!("arg_{at}"),
@@ -16,7 +16,7 @@ fn arguments(count: usize) -> Vec<String> {
     (0..count).map(name).collect()
 }
 
-/// Where a client's text stands in a line.
+/// The part of a line that a client's text is in.
 #[derive(Clone, Copy, Debug)]
 enum Where {
     Query,
@@ -47,12 +47,12 @@ fn line(format: &str, place: Where, text: &str) -> String {
     }
 }
 
-/// Steps that reading a line takes at most for each byte of it.
+/// The maximum number of steps for each byte of a line.
 const STEPS_MAX: usize = 12;
-/// And for the line: paths of keys that are remembered, 64 of 256 bytes, and the index of the names.
+/// The maximum number of further steps for a line: remembered paths of keys (64 of 256 bytes), and the table of names.
 const STEPS_OF_A_LINE: usize = 20_000;
 
-/// Asserts that reading `line` takes so many steps, with any number of arguments asked for, by either way.
+/// Asserts that `line` takes no more steps than that, with any number of arguments asked for, on either path.
 fn assert_linear(format: &str, line: &str) -> Result<(), TestCaseError> {
     for count in [0, 3, 20, 60] {
         let mut fields = arguments(count);
@@ -60,7 +60,7 @@ fn assert_linear(format: &str, line: &str) -> Result<(), TestCaseError> {
         let parser = format.parse::<LogFormat>().unwrap().parser(&fields).unwrap();
         for mut parser in [
             BlockParser::new(parser.clone(), Vec::new(), LineLimits::default()),
-            BlockParser::plain(parser, Vec::new(), LineLimits::default()),
+            BlockParser::without_fast_path(parser, Vec::new(), LineLimits::default()),
         ] {
             let mut columns = Columns::new(fields.len(), 0);
             let taken = steps(|| {

@@ -1,4 +1,4 @@
-//! Formats whose lines name their fields: JSON and LTSV.
+//! Lines of formats that name their fields: JSON and LTSV.
 
 use super::*;
 
@@ -76,9 +76,9 @@ fn lines_with_a_nul_byte_or_behind_a_byte_order_mark_are_refused_as_such() {
     ] {
         assert_eq!(reason(&format, good.as_bytes()), None);
         for at in 0..=good.len() {
-            let (before, behind) = good.split_at(at);
+            let (before, after) = good.split_at(at);
             for nuls in [1, 500] {
-                let line = format!("{before}{}{behind}", "\0".repeat(nuls));
+                let line = format!("{before}{}{after}", "\0".repeat(nuls));
                 let expected = Some((Reason::Nul, at as u32 + 1));
                 assert_eq!(reason(&format, line.as_bytes()), expected, "{line:?}");
             }
@@ -87,9 +87,9 @@ fn lines_with_a_nul_byte_or_behind_a_byte_order_mark_are_refused_as_such() {
             assert_eq!(reason(&format, line.as_bytes()), Some((Reason::ByteOrderMark, 1)), "{line:?}");
         }
     }
-    // In a text it is a character like any other.
+    // Within a text it is an ordinary character.
     assert_eq!(json(&["a"], "{\"time\":1,\"a\":\"\u{feff}\"}").unwrap(), ["\u{feff}"]);
-    // A parser remembers how keys are written, but not the damaged ones.
+    // A parser remembers the text of keys, but not of damaged ones.
     let mut parser = LogFormat::json().parser(&["a"]).unwrap();
     let mut record = Record::new();
     let line = "{\"time\":1,\"a\0\":2}";
@@ -150,7 +150,7 @@ fn ltsv_lines_are_labels_and_values() {
     }
 }
 
-/// Whatever JSON may be made of, and bits of it out of place.
+/// All tokens of JSON, and some that are out of place.
 fn json_like() -> impl Strategy<Value = String> {
     let leaf = prop_oneof![
         Just("null".to_owned()),
@@ -179,7 +179,7 @@ fn json_like() -> impl Strategy<Value = String> {
     })
 }
 
-/// Lines with few keys, in few orders, as a parser remembers them from one line to the next.
+/// Lines with few keys in few orders, which a parser remembers from one line to the next.
 fn json_of_few_keys() -> impl Strategy<Value = String> {
     let key = prop::sample::select(vec![
         r#""a":"#,
@@ -200,8 +200,8 @@ fn json_of_few_keys() -> impl Strategy<Value = String> {
         _ => None,
     };
     let pair = (key, value).prop_map(move |(key, value)| {
-        let behind = key.chars().rev().filter_map(closing).collect::<String>();
-        format!("{key}{value}{behind},")
+        let after = key.chars().rev().filter_map(closing).collect::<String>();
+        format!("{key}{value}{after},")
     });
     prop::collection::vec(pair, 0..5).prop_map(|pairs| format!("{{{}\"time\":1}}", pairs.concat()))
 }
@@ -226,8 +226,8 @@ proptest! {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(2000))]
 
-    // No difference is allowed here. Outside of what is generated there is one: serde_json refuses
-    // numbers beyond the range of a float, which are kept as text here.
+    // The generated lines allow no difference. Beyond them there is one: serde_json refuses numbers beyond the range of
+    // a float, which are kept as text here.
     #[test]
     fn json_is_valid_when_serde_says_so(text in json_like()) {
         let valid = serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(&text);

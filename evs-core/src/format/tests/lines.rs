@@ -1,4 +1,4 @@
-//! Lines of formats whose fields stand in an order.
+//! Lines of nginx formats, whose fields have an order.
 
 use super::*;
 
@@ -51,7 +51,7 @@ fn a_bad_line_says_why_and_where() {
         (good.replace("200", "2x0"), (Reason::Literal, 60)),
         (good.replace("200", "+200"), (Reason::NotANumber, 59)),
         (good.replace("21/Nov", "31/Feb"), (Reason::Date, 14)),
-        // Shaped like a time, so that the user's name ends there all the same.
+        // It is shaped like a time, so the user's name ends there, too.
         (good.replace("21/Nov", "31/Okt"), (Reason::Time, 14)),
         (good.replace("21/Nov", "1/Nov"), (Reason::Unterminated, 11)),
         (good.replace("GET", "say \\\"GET"), (Reason::Literal, 48)),
@@ -80,7 +80,7 @@ fn a_line_with_a_nul_byte_is_bad_wherever_it_is() {
         let column = u32::try_from(line.find('\0').unwrap()).unwrap() + 1;
         assert_eq!(reason(format, line.as_bytes()), Some((Reason::Nul, column)), "{line:?}");
     }
-    // An escape is no NUL byte.
+    // An escape is not a NUL byte.
     assert_eq!(combined_agent(&good.replace("curl", r"\x00")), Ok("\0".to_owned()));
 }
 
@@ -95,7 +95,7 @@ fn a_line_that_begins_with_a_byte_order_mark_is_bad() {
     assert_eq!(reason(&LogFormat::combined(), format!("\u{feff}{good}").as_bytes()), marked);
     assert_eq!(reason(&LogFormat::combined(), "\u{feff}".as_bytes()), marked);
     assert_eq!(reason(&LogFormat::combined(), "\u{feff}\0".as_bytes()), marked);
-    // Elsewhere it is text, and so is half of one.
+    // Elsewhere a byte order mark is text, and so is half of one.
     assert_eq!(combined_agent(&good.replace("curl", "\u{feff}")), Ok("\u{feff}".to_owned()));
     assert!(combined(&format!("\u{fffd}{good}")).is_ok());
 }
@@ -108,8 +108,8 @@ fn every_cut_and_every_glued_line_is_bad() {
     for cut in 0..good.len() {
         let head = &good[..cut];
         assert!(parser.parse(head.as_bytes(), &mut record).is_err(), "{head}");
-        // The user's name may hold anything. If the cut is before its end, the next line up to its
-        // time is taken as the rest of the name, and there is nothing to tell them apart by.
+        // The user's name may be anything. If the cut is before its end, the next line up to its time is read as the
+        // rest of the name, since nothing distinguishes the two.
         if cut >= good.find(']').unwrap() {
             let glued = format!("{head}{good}");
             assert!(parser.parse(glued.as_bytes(), &mut record).is_err(), "{glued}");
@@ -118,7 +118,7 @@ fn every_cut_and_every_glued_line_is_bad() {
     }
 }
 
-/// A disk that is full takes the first bytes of a line and then, when there is room again, the next line behind them.
+/// A full disk takes the first bytes of a line. Once there is room again, the next line is written directly after them.
 #[test]
 fn of_a_line_cut_by_a_full_disk_and_the_next_one_glued_to_it_no_event_is_made() {
     let line = |client: u8, path: &str| {
@@ -131,7 +131,7 @@ fn of_a_line_cut_by_a_full_disk_and_the_next_one_glued_to_it_no_event_is_made() 
     let limits = LineLimits::default;
     let parsers = [
         BlockParser::new(parser.clone(), Vec::new(), limits()),
-        BlockParser::plain(parser, Vec::new(), limits()),
+        BlockParser::without_fast_path(parser, Vec::new(), limits()),
     ];
     for (mut parser, at) in
         parsers.into_iter().flat_map(|parser| (1..cut.len()).map(move |at| (parser.clone(), at)))
@@ -159,8 +159,8 @@ fn of_a_line_cut_by_a_full_disk_and_the_next_one_glued_to_it_no_event_is_made() 
             assert_eq!((rows, rejected), (vec![last, first], 1), "{block}");
             continue;
         }
-        // Cut before the end of its time, it has lost all that is counted by; what is left of it may be read as an
-        // address or a user's name, which may hold anything. The event is the second line's, or none.
+        // A line that is cut before the end of its time has lost what it is counted by. The rest of it may be read as
+        // an address or a user's name, which may be anything. The event is the second line's, or there is none.
         rows.retain(|row| *row != first && *row != last);
         assert_eq!(rows.len() + rejected, 1, "{block}");
         assert!(rows.iter().all(|row| row[2..] == whole(3, "/glued")[2..]), "{block}");
@@ -311,7 +311,7 @@ fn hostile_lines_take_linear_time() {
         LogFormat::json(),
         LogFormat::ltsv(),
     ];
-    // A mebibyte each: anything quadratic would take minutes.
+    // Each line has a mebibyte: anything quadratic would take minutes.
     for pattern in
         [" [", "-1", "1", " 1 2", "- - - [", "[[[[", "{\"a\":", "a:\t", "\\", "\"", " : ", ", ", "\"\\"]
     {

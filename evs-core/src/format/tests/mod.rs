@@ -1,4 +1,4 @@
-//! What nginx writes is read back; and in the modules, what each kind of format takes and refuses.
+//! Lines that nginx writes are read back. The modules test what each kind of format accepts and refuses.
 
 use proptest::prelude::*;
 
@@ -17,7 +17,7 @@ mod samples;
 const TIME: &str = "21/Nov/2026:13:25:22 +0545";
 const SECONDS: i64 = 1_795_246_822;
 
-/// The fields of one line, as text, or why it is bad.
+/// The fields of a line as text, or its rejection.
 fn read(format: &LogFormat, fields: &[&str], line: &[u8]) -> Result<Vec<String>, Rejection> {
     let mut parser = format.parser(fields).unwrap();
     let mut record = Record::new();

@@ -1,10 +1,10 @@
-//! Real logs.
+//! Samples of real logs.
 
 use std::{fs, path::Path};
 
 use super::*;
 
-/// (lines, good ones, the sum of body_bytes_sent, lines of each status), as their README has them.
+/// The number of lines and of accepted lines, the sum of `body_bytes_sent`, and the lines of each status.
 fn totals(file: &str, format: &str) -> (usize, usize, i64, Vec<(String, usize)>) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/samples").join(file);
     let bytes = fs::read(path).unwrap();

@@ -1,12 +1,17 @@
-//! Where the fields of the lines in a block are delimited: an index of its *marks*, made 64 bytes at a time.
+//! The structural index of a block: the offsets of its *separators*, found 64 bytes at a time.
 //!
-//! A mark is a newline, or a delimiter outside quotes. So a line whose quotes are where its format has them has one
-//! mark per field, however many delimiters are inside quotes, which keeps the index short. How many quotes each line
-//! has is counted, too: one that has as many as its format, at the same places, has none anywhere else.
+//! A separator is a newline, or a delimiter outside quotes. A line whose quotes are where its format has them therefore
+//! has one separator per field, however many delimiters are inside quotes. That keeps the index short. The index also
+//! counts the quotes of each line: a line that has as many as its format, at the same positions, has none elsewhere.
 //!
-//! Whether a byte is inside quotes is the parity of the quotes before it, since the last newline. For 64 bytes
-//! at once that is the running exclusive-or of a bit mask. A line with an odd number of quotes ends inside
-//! quotes: parity then begins anew, so that it does not disturb the lines behind it.
+//! ```text
+//! line          1.2.3.4 - - [21/Nov/2026:13:25:22 +0545] "GET / HTTP/1.1" 200 3
+//! separators           ^ ^ ^                     ^      ^                ^   ^ ^ (the newline)
+//! ```
+//!
+//! A byte is inside quotes if the number of quotes before it, since the last newline, is odd. For 64 bytes at once,
+//! that parity is the running exclusive-or of a bit mask. A line with an odd number of quotes ends inside quotes: the
+//! parity is then reset, so that the line does not disturb the lines after it.
 
 use std::ops::Range;
 
@@ -20,55 +25,56 @@ mod x86;
 #[cfg(test)]
 mod tests;
 
-/// Which bytes delimit the fields of a format.
+/// The bytes that delimit the fields of a format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Delimiters {
-    /// The byte between fields, no letter and no digit.
+    /// The byte between fields. It is neither a letter nor a digit.
     pub(super) byte: u8,
-    /// Whether `"` has a meaning.
+    /// True if `"` encloses values.
     pub(super) are_quoted: bool,
 }
 
-/// The marks of a block.
+/// The structural index of a block.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Index {
-    /// The offsets of all marks in the block, in order. The first entry is the offset of the newline before the
-    /// block, in wrapping arithmetic: so every line has a newline before it.
-    marks: Vec<u32>,
+    /// The offsets of all separators in the block, in ascending order. The first element stands for a newline before
+    /// the block, at offset -1 (it wraps around), so that every line has a newline before it.
+    separators: Vec<u32>,
     /// The newlines among them.
     newlines: Vec<Newline>,
-    /// How many quotes there are in the block.
+    /// The number of quotes in the block.
     quotes: u32,
-    /// Where all backslashes are, by the offset of the first of 64 bytes that have any.
+    /// The backslashes: for each 64 bytes that have any, the offset of the first byte and a bit mask. In ascending
+    /// order.
     backslashes: Vec<(u32, u64)>,
     suspects: Suspects,
-    /// The numbers of the lines that are damaged, in order.
+    /// The numbers of the damaged lines, in ascending order.
     damaged: Vec<u32>,
 }
 
-/// Bytes in a block for which its lines must be searched for damage.
+/// The presence of bytes that may be damage. Only a block that has any is searched for damaged lines.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Suspects {
     has_nul: bool,
-    /// Whether some byte could begin a byte order mark.
+    /// True if some byte is at least `BYTE_ORDER_MARK_HEAD`, and so could begin a byte order mark.
     has_high: bool,
 }
 
-/// The first byte of a byte order mark. Few characters of UTF-8 begin with it or with a higher byte.
-const MARK_HEAD: u8 = 0xEF;
+/// The first byte of a byte order mark. Few characters of UTF-8 begin with this byte or with a higher one.
+const BYTE_ORDER_MARK_HEAD: u8 = 0xEF;
 
-/// A newline.
+/// A newline in a block.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Newline {
-    /// Which of the marks it is.
-    pub(super) mark: u32,
-    /// How many quotes there are in the block before it.
+    /// The newline's index among the separators.
+    pub(super) separator: u32,
+    /// The number of quotes before it in the block.
     pub(super) quotes: u32,
 }
 
 impl Index {
-    /// Indexes `block`, which begins at the start of a line and is shorter than 2^31 bytes. A last line without
-    /// a newline is taken as if it had one.
+    /// Indexes `block`, which begins at the start of a line and is shorter than 2^31 bytes. A last line without a
+    /// newline is indexed as if it had one.
     pub(super) fn read(&mut self, block: &[u8], delimiters: Delimiters) {
         self.read_by(scan, block, delimiters);
     }
@@ -79,29 +85,42 @@ impl Index {
         block: &[u8],
         delimiters: Delimiters,
     ) {
-        self.marks.clear();
+        self.separators.clear();
         self.newlines.clear();
         self.backslashes.clear();
-        self.marks.push(u32::MAX);
+        self.separators.push(u32::MAX);
         self.newlines.push(Newline::default());
         self.damaged.clear();
         self.quotes = 0;
         scan(block, delimiters, self);
         if block.last().is_some_and(|byte| *byte != b'\n') {
-            self.newlines.push(Newline { mark: self.marks.len() as u32, quotes: self.quotes });
-            self.marks.push(block.len() as u32);
+            self.newlines.push(Newline { separator: self.separators.len() as u32, quotes: self.quotes });
+            self.separators.push(block.len() as u32);
         }
         if self.suspects != Suspects::default() {
             self.find_damaged(block);
         }
+        debug_assert!(self.separators[1..].is_sorted_by(|one, next| one < next), "separators ascend");
+        debug_assert!(
+            self.newlines.is_sorted_by(|one, next| one.separator < next.separator),
+            "newlines ascend"
+        );
+        debug_assert!(self.newlines.is_sorted_by_key(|newline| newline.quotes), "quotes only grow");
+        debug_assert_eq!(
+            self.newlines.last().map(|last| last.separator as usize + 1),
+            Some(self.separators.len())
+        );
+        debug_assert!(self.damaged.last().is_none_or(|last| (*last as usize) < self.lines()));
     }
 
     #[cold]
     fn find_damaged(&mut self, block: &[u8]) {
         if self.suspects.has_high {
             for (number, newline) in (0..).zip(&self.newlines[..self.newlines.len() - 1]) {
-                let start = self.marks[newline.mark as usize].wrapping_add(1) as usize;
-                if block.get(start) == Some(&MARK_HEAD) && damage::is_marked(&block[start..]) {
+                let start = self.separators[newline.separator as usize].wrapping_add(1) as usize;
+                if block.get(start) == Some(&BYTE_ORDER_MARK_HEAD)
+                    && damage::has_byte_order_mark(&block[start..])
+                {
                     self.damaged.push(number);
                 }
             }
@@ -110,7 +129,7 @@ impl Index {
             let mut from = 0;
             while let Some(at) = block.get(from..).and_then(damage::first_nul) {
                 let ends_before =
-                    |newline: &Newline| (self.marks[newline.mark as usize] as usize) < from + at;
+                    |newline: &Newline| (self.separators[newline.separator as usize] as usize) < from + at;
                 let number = self.newlines[1..].partition_point(ends_before);
                 self.damaged.push(number as u32);
                 from = self.line(number).1;
@@ -124,42 +143,44 @@ impl Index {
         self.newlines.len() - 1
     }
 
-    pub(super) fn marks(&self) -> &[u32] {
-        &self.marks
+    pub(super) fn separators(&self) -> &[u32] {
+        &self.separators
     }
 
-    /// By line the newline before it, and at the end the last newline.
+    /// The newline before each line, and after these the last newline.
     pub(super) fn newlines(&self) -> &[Newline] {
         &self.newlines
     }
 
-    /// The first backslash at `from` or behind; `hint` is the place in the index where the last search from before there
-    /// ended.
+    /// The offset of the first backslash at or after `from`.
+    ///
+    /// `hint` is the index in `backslashes` at which the last search ended. A caller begins with 0 and searches in
+    /// ascending order.
     #[inline]
     pub(super) fn next_backslash(&self, from: u32, hint: &mut usize) -> Option<u32> {
         let left = self.backslashes.get(*hint..)?;
-        // Most often it is the first one that is looked at, or there is none.
+        // In most cases the first one is at or after `from`, or there is none.
         if left.first().is_some_and(|(start, _)| start + 64 <= from) {
             work::examine(left.len().ilog2() as usize);
             *hint += left.partition_point(|(start, _)| start + 64 <= from);
         }
         let mut left = self.backslashes[*hint..].iter();
         let (start, mask) = left.next()?;
-        let behind = mask & (u64::MAX << from.saturating_sub(*start));
-        let (start, mask) = if behind == 0 { *left.next()? } else { (*start, behind) };
+        let after = mask & (u64::MAX << from.saturating_sub(*start));
+        let (start, mask) = if after == 0 { *left.next()? } else { (*start, after) };
         Some(start + mask.trailing_zeros())
     }
 
-    /// Which of these lines have a NUL byte in them or begin with a byte order mark, in order.
+    /// The damaged ones of these lines: they have a NUL byte or begin with a byte order mark. In ascending order.
     pub(super) fn damaged(&self, lines: Range<usize>) -> &[u32] {
         let before = |end: usize| self.damaged.partition_point(|line| (*line as usize) < end);
         &self.damaged[before(lines.start)..before(lines.end)]
     }
 
-    /// Where a line begins and ends, without its newline.
+    /// The offsets at which a line begins and ends, without its newline.
     #[inline]
     pub(super) fn line(&self, line: usize) -> (usize, usize) {
-        let at = |line: usize| self.marks[self.newlines[line].mark as usize];
+        let at = |line: usize| self.separators[self.newlines[line].separator as usize];
         (at(line).wrapping_add(1) as usize, at(line + 1) as usize)
     }
 }
@@ -172,7 +193,7 @@ fn scan(block: &[u8], delimiters: Delimiters, index: &mut Index) {
     portable::scan(block, delimiters, index);
 }
 
-/// Where in 64 bytes each of the bytes is that matter.
+/// Bit masks of 64 bytes: a bit is set where the byte is.
 #[derive(Clone, Copy, Debug)]
 struct Masks {
     quote: u64,
@@ -181,26 +202,26 @@ struct Masks {
     backslash: u64,
 }
 
-/// Whether the byte before the next 64 is inside quotes: all ones if it is.
+/// The parity that is carried to the next 64 bytes: all ones if the byte before them is inside quotes, else 0.
 #[derive(Clone, Copy, Debug, Default)]
 struct Carry(u64);
 
 impl Carry {
-    /// The marks among 64 bytes. `parity` has for each byte the parity of the quotes up to it.
+    /// The separators among 64 bytes. Bit n of `parity` is the parity of the quotes up to byte n.
     #[inline(always)]
-    fn marks(&mut self, masks: Masks, parity: u64) -> u64 {
+    fn separators(&mut self, masks: Masks, parity: u64) -> u64 {
         let mut inside = parity ^ self.0;
         if inside & masks.newline != 0 {
-            inside = begin_anew(inside, masks.newline);
+            inside = restart_parity(inside, masks.newline);
         }
         self.0 = ((inside as i64) >> 63) as u64;
         masks.newline | (masks.delimiter & !inside)
     }
 }
 
-/// Turns parity over from each newline on that is inside quotes.
+/// Resets the parity after each newline that is inside quotes, by turning over all bits from the newline on.
 #[cold]
-fn begin_anew(mut inside: u64, newlines: u64) -> u64 {
+fn restart_parity(mut inside: u64, newlines: u64) -> u64 {
     loop {
         let open = inside & newlines;
         if open == 0 {
@@ -217,7 +238,7 @@ impl Index {
     }
 }
 
-/// The last bytes of a block, fewer than 64, with letters behind them, which are nothing that is looked for.
+/// Pads the last bytes of a block, fewer than 64, with letters, which no mask looks for.
 fn padded(rest: &[u8]) -> [u8; 64] {
     let mut chunk = [b'x'; 64];
     chunk[..rest.len()].copy_from_slice(rest);

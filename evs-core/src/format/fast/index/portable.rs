@@ -1,6 +1,6 @@
-//! The index on any machine, eight bytes at a time.
+//! Builds the index on any machine, eight bytes at a time.
 
-use super::{Carry, Delimiters, Index, MARK_HEAD, Masks, Newline, Suspects, padded};
+use super::{BYTE_ORDER_MARK_HEAD, Carry, Delimiters, Index, Masks, Newline, Suspects, padded};
 use crate::format::masks::equal;
 
 pub(super) fn scan(block: &[u8], delimiters: Delimiters, index: &mut Index) {
@@ -26,15 +26,15 @@ fn step(chunk: &[u8; 64], start: usize, delimiters: Delimiters, carry: &mut Carr
         newline: equal(chunk, b'\n'),
         backslash: equal(chunk, b'\\'),
     };
-    let mut marks = carry.marks(masks, running_parity(masks.quote));
-    while marks != 0 {
-        let at = marks.trailing_zeros();
+    let mut separators = carry.separators(masks, running_parity(masks.quote));
+    while separators != 0 {
+        let at = separators.trailing_zeros();
         if masks.newline >> at & 1 == 1 {
             let quotes = index.quotes + (masks.quote & ((1 << at) - 1)).count_ones();
-            index.newlines.push(Newline { mark: index.marks.len() as u32, quotes });
+            index.newlines.push(Newline { separator: index.separators.len() as u32, quotes });
         }
-        index.marks.push(start as u32 + at);
-        marks &= marks - 1;
+        index.separators.push(start as u32 + at);
+        separators &= separators - 1;
     }
     index.quotes += masks.quote.count_ones();
     if masks.backslash != 0 {
@@ -42,7 +42,8 @@ fn step(chunk: &[u8; 64], start: usize, delimiters: Delimiters, carry: &mut Carr
     }
 }
 
-/// The lowest and the highest byte at each place of the chunks: so the compiler compares many places at once.
+/// The lowest and the highest byte at each of the 64 offsets of the chunks. Separate lanes let the compiler compare
+/// many bytes with one instruction.
 struct Extremes {
     lowest: [u8; 64],
     highest: [u8; 64],
@@ -60,12 +61,12 @@ impl Extremes {
     fn suspects(&self) -> Suspects {
         Suspects {
             has_nul: self.lowest.contains(&0),
-            has_high: self.highest.iter().any(|byte| *byte >= MARK_HEAD),
+            has_high: self.highest.iter().any(|byte| *byte >= BYTE_ORDER_MARK_HEAD),
         }
     }
 }
 
-/// For each bit the parity of the bits up to it.
+/// Sets bit n to the parity of the bits up to n.
 fn running_parity(mut mask: u64) -> u64 {
     for shift in [1, 2, 4, 8, 16, 32] {
         mask ^= mask << shift;

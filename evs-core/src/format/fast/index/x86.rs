@@ -1,11 +1,11 @@
-//! The index by the vector instructions of x86-64: the one place of this crate with `unsafe` code.
+//! Builds the index by the vector instructions of x86-64. Beside `masks`, this is the only `unsafe` code of the crate.
 //!
-//! The functions below are safe but for two things. They may only be called on a processor that has their
-//! instructions, which [`scan`] asks for; and they write marks through pointers, which is what [`Room`] is for.
+//! Two things need `unsafe`. The functions may only be called on a processor that has their instructions: [`scan`] asks
+//! the processor first. And they write separators through pointers: [`Room`] keeps the invariant of these.
 
 use std::arch::{is_x86_feature_detected, x86_64::*};
 
-use super::{Carry, Delimiters, Index, MARK_HEAD, Masks, Newline, Suspects, padded};
+use super::{BYTE_ORDER_MARK_HEAD, Carry, Delimiters, Index, Masks, Newline, Suspects, padded};
 
 /// Indexes `block` if the processor has the instructions for it.
 pub(super) fn scan(block: &[u8], delimiters: Delimiters, index: &mut Index) -> bool {
@@ -26,31 +26,31 @@ pub(super) fn scan(block: &[u8], delimiters: Delimiters, index: &mut Index) -> b
     has_avx2
 }
 
-/// The room behind the contents of an index for what a block may add to it: lengths are kept here, in registers,
-/// until [`finish`](Self::finish).
+/// The spare capacity of an index's vectors, to which the separators of a block are written. The lengths are kept here,
+/// in registers, until [`finish`](Self::finish) sets those of the vectors.
 ///
-/// Invariant: `marks` and `newlines` point to the vectors' memory, which has room for `len` and `lines` entries,
-/// for one more for each byte of the block that has not been looked at, and for 64 more behind these.
+/// Invariant: `separators` and `newlines` point to the vectors' memory, whose capacity is at least `len` (or `lines`),
+/// plus one for each byte of the block that is still to be scanned, plus 64.
 struct Room {
-    marks: *mut u32,
+    separators: *mut u32,
     len: usize,
     newlines: *mut Newline,
     lines: usize,
-    /// How many quotes there are in what has been looked at.
+    /// The number of quotes in the bytes scanned so far.
     quotes: u32,
     carry: Carry,
-    /// Whether there are any in what has been looked at.
+    /// The suspects among the bytes scanned so far.
     suspects: Suspects,
 }
 
 impl Room {
     fn new(index: &mut Index, block: &[u8]) -> Self {
-        // Memory that is not written to is not taken from the system.
-        index.marks.reserve(block.len() + 64);
+        // This reserves far more than most blocks need. The system gives pages only when they are written to.
+        index.separators.reserve(block.len() + 64);
         index.newlines.reserve(block.len() + 64);
         Self {
-            marks: index.marks.as_mut_ptr(),
-            len: index.marks.len(),
+            separators: index.separators.as_mut_ptr(),
+            len: index.separators.len(),
             newlines: index.newlines.as_mut_ptr(),
             lines: index.newlines.len(),
             quotes: index.quotes,
@@ -59,24 +59,24 @@ impl Room {
         }
     }
 
-    /// Adds the newlines of the next 64 bytes, before the marks themselves are added, and counts the quotes.
+    /// Adds the newlines of the next 64 bytes, before the separators themselves are added, and counts the quotes.
     ///
-    /// Most often there is one or none, so the first is written in any case, to count if there is one: there is
-    /// nothing for the branch predictor to guess wrong.
+    /// In most cases there is one newline or none. So one is written in any case, and `lines` counts it only if it was
+    /// real: no branch depends on it that could be mispredicted.
     ///
     /// # Safety
     ///
-    /// `masks` and `marks` are of the next 64 bytes of the block, and every newline among these is a mark.
+    /// `masks` and `separators` describe the next 64 bytes of the block, and every newline among these is a separator.
     #[inline(always)]
-    unsafe fn push_newlines(&mut self, masks: Masks, marks: u64) {
+    unsafe fn push_newlines(&mut self, masks: Masks, separators: u64) {
         let mut newlines = masks.newline;
         let whole = self.lines + newlines.count_ones() as usize;
         loop {
             let before = (newlines & newlines.wrapping_neg()).wrapping_sub(1);
-            let mark = self.len as u32 + (marks & before).count_ones();
+            let separator = self.len as u32 + (separators & before).count_ones();
             let quotes = self.quotes + (masks.quote & before).count_ones();
-            // SAFETY: there is room for one for each byte, and behind these for one that does not count.
-            unsafe { self.newlines.add(self.lines).write(Newline { mark, quotes }) };
+            // SAFETY: there is room for one per byte, and after these for one that does not count.
+            unsafe { self.newlines.add(self.lines).write(Newline { separator, quotes }) };
             self.lines += 1;
             newlines &= newlines.wrapping_sub(1);
             if newlines == 0 {
@@ -89,12 +89,13 @@ impl Room {
 
     /// # Safety
     ///
-    /// The first `len` marks and `lines` newlines have been written, and the index has not been touched since
-    /// `new`, but for its backslashes.
+    /// The first `len` separators and `lines` newlines have been written, and nothing of the index but its backslashes
+    /// has changed since `new`.
     unsafe fn finish(self, index: &mut Index) {
-        // SAFETY: they have been written, and there is room for them.
+        debug_assert!(self.len <= index.separators.capacity() && self.lines <= index.newlines.capacity());
+        // SAFETY: these have been written, within the capacity.
         unsafe {
-            index.marks.set_len(self.len);
+            index.separators.set_len(self.len);
             index.newlines.set_len(self.lines);
         }
         index.quotes = self.quotes;
@@ -108,8 +109,8 @@ pub(super) fn scan_avx2(block: &[u8], delimiters: Delimiters, index: &mut Index)
     let room = Room::new(index, block);
     let last = [padded(rest)];
     let last = if rest.is_empty() { &[] } else { &last[..] };
-    // SAFETY: these are all chunks of the block, one after the other. `len` grows by as many marks as are written, and
-    // nothing else touches the index.
+    // SAFETY: these are all chunks of the block, in order. `len` grows by the number of separators written, and nothing
+    // else changes the index.
     unsafe {
         let room = chunks_avx2(chunks, 0, delimiters, room, index);
         let room = chunks_avx2(last, chunks.len() * 64, delimiters, room, index);
@@ -117,12 +118,12 @@ pub(super) fn scan_avx2(block: &[u8], delimiters: Delimiters, index: &mut Index)
     }
 }
 
-/// Adds the marks of `chunks`, the first of which begins at `from`. The padded chunk has a call of its own: to choose
-/// it in the loop makes the loop an eighth slower.
+/// Adds the separators of `chunks`, the first of which begins at `from`. The padded chunk is passed in a call of its
+/// own: choosing it within the loop makes the loop an eighth slower.
 ///
 /// # Safety
 ///
-/// The chunks are those of the block that come next, and `room` is of the block and `index`.
+/// `chunks` are the chunks of the block that come next, and `room` was made for this block and `index`.
 #[inline(never)]
 #[target_feature(enable = "avx2,bmi1,popcnt,pclmulqdq")]
 unsafe fn chunks_avx2(
@@ -152,22 +153,23 @@ unsafe fn chunks_avx2(
             newline: equal(b'\n'),
             backslash: equal(b'\\'),
         };
-        let marks = room.carry.marks(masks, running_parity(masks.quote));
-        // SAFETY: both are of this chunk, in whose padding there are none, and every newline in it is a mark.
-        unsafe { room.push_newlines(masks, marks) };
+        let separators = room.carry.separators(masks, running_parity(masks.quote));
+        // SAFETY: both describe this chunk, whose padding has no separators, and every newline in it is a separator.
+        unsafe { room.push_newlines(masks, separators) };
         if masks.backslash != 0 {
             index.push_backslashes(masks.backslash, start);
         }
-        let count = marks.count_ones() as usize;
-        let mut left = marks;
+        let count = separators.count_ones() as usize;
+        let mut left = separators;
         let mut written = 0;
-        // Eight at a time, whether there are as many or not: there seldom are more, and so there is nothing
-        // for the branch predictor to guess wrong.
+        // Always eight at a time, however many there are: more than eight are rare, so the branch is well predicted.
         loop {
             for _ in 0..8 {
-                // SAFETY: there is room for 64 marks more than bytes have been looked at, and `written` is less
-                // than 64: it goes on in eights only while it is less than `count`, which is at most 64.
-                unsafe { room.marks.add(room.len + written).write(start as u32 + left.trailing_zeros()) };
+                // SAFETY: there is room for the bytes still to be scanned and for 64 separators more. `written` is
+                // less than 64, since the next eight are written only while it is less than `count`, at most 64.
+                unsafe {
+                    room.separators.add(room.len + written).write(start as u32 + left.trailing_zeros());
+                }
                 left &= left.wrapping_sub(1);
                 written += 1;
             }
@@ -178,7 +180,7 @@ unsafe fn chunks_avx2(
         room.len += count;
     }
     let is_any = |lanes| _mm256_movemask_epi8(lanes) != 0;
-    let high = _mm256_max_epu8(highest, _mm256_set1_epi8(MARK_HEAD as i8));
+    let high = _mm256_max_epu8(highest, _mm256_set1_epi8(BYTE_ORDER_MARK_HEAD as i8));
     room.suspects.has_nul |= is_any(_mm256_cmpeq_epi8(lowest, _mm256_setzero_si256()));
     room.suspects.has_high |= is_any(_mm256_cmpeq_epi8(highest, high));
     room
@@ -190,8 +192,8 @@ pub(super) fn scan_avx512(block: &[u8], delimiters: Delimiters, index: &mut Inde
     let room = Room::new(index, block);
     let last = [padded(rest)];
     let last = if rest.is_empty() { &[] } else { &last[..] };
-    // SAFETY: these are all chunks of the block, one after the other. `len` grows by as many marks as are written, and
-    // nothing else touches the index.
+    // SAFETY: these are all chunks of the block, in order. `len` grows by the number of separators written, and nothing
+    // else changes the index.
     unsafe {
         let room = chunks_avx512(chunks, 0, delimiters, room, index);
         let room = chunks_avx512(last, chunks.len() * 64, delimiters, room, index);
@@ -199,12 +201,12 @@ pub(super) fn scan_avx512(block: &[u8], delimiters: Delimiters, index: &mut Inde
     }
 }
 
-/// Adds the marks of `chunks`, the first of which begins at `from`. The padded chunk has a call of its own: to choose
-/// it in the loop makes the loop an eighth slower.
+/// Adds the separators of `chunks`, the first of which begins at `from`. The padded chunk is passed in a call of its
+/// own: choosing it within the loop makes the loop an eighth slower.
 ///
 /// # Safety
 ///
-/// The chunks are those of the block that come next, and `room` is of the block and `index`.
+/// `chunks` are the chunks of the block that come next, and `room` was made for this block and `index`.
 #[inline(never)]
 #[target_feature(enable = "avx2,bmi1,popcnt,pclmulqdq,avx512f,avx512bw,avx512vbmi2")]
 unsafe fn chunks_avx512(
@@ -230,23 +232,23 @@ unsafe fn chunks_avx512(
             newline: equal(b'\n'),
             backslash: equal(b'\\'),
         };
-        let marks = room.carry.marks(masks, running_parity(masks.quote));
-        // SAFETY: both are of this chunk, in whose padding there are none, and every newline in it is a mark.
-        unsafe { room.push_newlines(masks, marks) };
+        let separators = room.carry.separators(masks, running_parity(masks.quote));
+        // SAFETY: both describe this chunk, whose padding has no separators, and every newline in it is a separator.
+        unsafe { room.push_newlines(masks, separators) };
         if masks.backslash != 0 {
             index.push_backslashes(masks.backslash, start);
         }
-        let count = marks.count_ones() as usize;
-        // The offsets whose bits are set, moved together, and widened sixteen at a time.
-        let mut packed = _mm512_maskz_compress_epi8(marks, offsets);
+        let count = separators.count_ones() as usize;
+        // Compresses the offsets whose bits are set, and widens sixteen of them at a time.
+        let mut packed = _mm512_maskz_compress_epi8(separators, offsets);
         let base = _mm512_set1_epi32(start as i32);
         let mut written = 0;
         loop {
             let sixteen = _mm512_cvtepu8_epi32(_mm512_castsi512_si128(packed));
-            // SAFETY: there is room for 64 marks more than bytes have been looked at, and `written` is at most 48:
-            // it goes on in sixteens only while it is less than `count`, which is at most 64.
+            // SAFETY: there is room for the bytes still to be scanned and for 64 separators more. `written` is at most
+            // 48, since the next sixteen are written only while it is less than `count`, at most 64.
             unsafe {
-                let target = room.marks.add(room.len + written);
+                let target = room.separators.add(room.len + written);
                 _mm512_storeu_si512(target.cast(), _mm512_add_epi32(sixteen, base));
             }
             written += 16;
@@ -258,11 +260,12 @@ unsafe fn chunks_avx512(
         room.len += count;
     }
     room.suspects.has_nul |= _mm512_testn_epi8_mask(lowest, lowest) != 0;
-    room.suspects.has_high |= _mm512_cmpge_epu8_mask(highest, _mm512_set1_epi8(MARK_HEAD as i8)) != 0;
+    room.suspects.has_high |=
+        _mm512_cmpge_epu8_mask(highest, _mm512_set1_epi8(BYTE_ORDER_MARK_HEAD as i8)) != 0;
     room
 }
 
-/// For each bit the parity of the bits up to it: a multiplication by all ones that does not carry.
+/// Sets bit n to the parity of the bits up to n: that is a carry-less multiplication by all ones.
 #[inline]
 #[target_feature(enable = "pclmulqdq")]
 fn running_parity(mask: u64) -> u64 {

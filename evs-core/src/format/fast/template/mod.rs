@@ -1,0 +1,235 @@
+//! The template of a format: it finds the values of a line by the separators of that line, and says what must be
+//! checked before they can be trusted.
+//!
+//! A template is made once per format, by indexing a line of it. A line is confirmed to have the format if all of the
+//! following holds. The reference then accepts the line, too, and finds the same values in it.
+//!
+//! 1. The line has as many separators and as many quotes as the format.
+//! 2. The literals of the format stand, one after the other, at the positions that the separators tell.
+//! 3. Each value is as its class demands, for example a number.
+//!
+//! The reasons:
+//!
+//! - All quotes are those of the literals, so no value has a quote in it. A delimiter is therefore inside quotes
+//!   exactly where it is in the format.
+//! - Between two literals, a value has no separator. So it has no delimiter, unless it is inside quotes. In that case
+//!   the literal after it cannot stand earlier: it has a separator or a quote in it, ends the line, or begins with a
+//!   byte that the value does not have.
+//! - So a value ends where the reference finds its end: at a quote, at a blank, or at the first position after which
+//!   the line goes on as the format does. The remaining checks have found that it does go on so.
+//!
+//! The fast path decides nothing about unusual lines: it leaves them to the reference. A property test and a fuzz
+//! target hold the two together.
+
+mod checks;
+mod locate;
+mod positions;
+
+pub(super) use self::positions::{Candidates, Extent};
+use self::{
+    checks::{Check, class_checks},
+    locate::locate,
+    positions::Position,
+};
+use super::index::Delimiters;
+use crate::format::{
+    compile::{Class, Escape, Steps},
+    decode::time::RecentTimes,
+};
+
+/// A template of a format's lines: it finds the values by the separators of a line, and knows what to check before
+/// the reference can be left out.
+#[derive(Clone, Debug)]
+pub(super) struct Template {
+    pub(super) delimiters: Delimiters,
+    pub(super) escape: Escape,
+    /// The number of separators in a line, its newline included.
+    pub(super) separators: u32,
+    /// The number of quotes in a line.
+    pub(super) quotes: u32,
+    /// By step, the extent of its value.
+    pub(super) values: Vec<Extent>,
+    /// By separator, the minimum distance to the next one: the value between them is then as long as its class demands.
+    distances_min: Vec<i32>,
+    literal_heads: Vec<LiteralHead>,
+    /// The conditions that separators, distances and literals do not cover.
+    checks: Vec<Check>,
+    time: RecentTimes,
+    /// The extent of the line's time.
+    time_extent: Extent,
+}
+
+/// A literal of the format, and the position at which it begins. Only its first eight bytes are compared here, as one
+/// word; [`Check::Literal`] compares the whole of a longer one.
+#[derive(Clone, Copy, Debug)]
+struct LiteralHead {
+    at: Position,
+    /// The first eight bytes.
+    word: u64,
+    /// The bits of `word` that count: a short literal has fewer than eight bytes.
+    mask: u64,
+}
+
+impl Template {
+    /// The template of a format, or `None` if separators cannot delimit its values.
+    ///
+    /// The values of `trusted` steps need no check that they are numbers: they are read as numbers later, which checks
+    /// it.
+    pub(super) fn new(steps: &Steps, trusted: &[usize]) -> Option<Self> {
+        if steps.escape == Escape::None {
+            return None;
+        }
+        let bytes = || steps.literals().flat_map(|literal| literal.as_bytes().iter().copied());
+        let are_quoted = bytes().any(|byte| byte == b'"');
+        let mut tried = Vec::new();
+        for byte in std::iter::once(b' ').chain(bytes()) {
+            if byte.is_ascii_alphanumeric() || matches!(byte, b'"' | b'\\') || tried.contains(&byte) {
+                continue;
+            }
+            if let Some(template) = Self::delimited_by(steps, trusted, Delimiters { byte, are_quoted }) {
+                return Some(template);
+            }
+            tried.push(byte);
+        }
+        None
+    }
+
+    fn delimited_by(steps: &Steps, trusted: &[usize], delimiters: Delimiters) -> Option<Self> {
+        let located = locate(steps, delimiters)?;
+        let mut literal_heads = Vec::new();
+        for (literal, at) in steps.literals().zip(&located.literals) {
+            let (word, mask) = literal.word();
+            // A literal that is the delimiter alone: the index has seen it already. (The last separator is the
+            // newline.)
+            let is_separator = literal.as_bytes() == [delimiters.byte]
+                && at.offset == 0
+                && at.separator < located.separators;
+            if mask != 0 && !is_separator {
+                literal_heads.push(LiteralHead { at: *at, word, mask });
+            }
+        }
+        let mut distances_min = vec![0; located.separators as usize];
+        let (mut checks, mut values) = (Vec::new(), Vec::new());
+        let mut before = located.literals[0].plus(steps.prefix.len());
+        for (at, (step, text)) in steps.steps.iter().zip(&located.literals[1..]).enumerate() {
+            let extent = Extent { start: before, end: *text };
+            values.push(extent);
+            before = text.plus(step.until.len());
+            let may_be_empty = match step.class {
+                Class::Quoted | Class::Time(_) => true,
+                Class::Number | Class::Token | Class::Loose => step.may_be_empty,
+                Class::List => false,
+            };
+            if at != steps.time {
+                let bytes_min = i32::from(!may_be_empty);
+                if extent.start.separator + 1 == extent.end.separator {
+                    let distance_min = &mut distances_min[extent.start.separator as usize];
+                    *distance_min = bytes_min
+                        .wrapping_add_unsigned(extent.start.offset)
+                        .wrapping_sub_unsigned(extent.end.offset)
+                        .max(*distance_min);
+                } else {
+                    checks.push(Check::LengthMin(extent, bytes_min));
+                }
+                let is_last = at + 1 == steps.steps.len();
+                class_checks(step, extent, delimiters, is_last, trusted.contains(&at), &mut checks)?;
+            }
+        }
+        checks.extend(located.searched.iter().map(|(at, byte)| Check::Without(values[*at], [*byte].into())));
+        let long = steps
+            .literals()
+            .zip(&located.literals)
+            .filter(|(literal, _)| literal.len() > LiteralHead::BYTES_MAX);
+        checks.extend(long.map(|(literal, at)| Check::Literal(*at, literal.clone())));
+        let end = Position { separator: located.separators, offset: 0 };
+        if before.separator != end.separator {
+            checks.push(Check::Same(before, end));
+        }
+        for (at, step) in steps.steps.iter().enumerate() {
+            let is_searched = match step.class {
+                Class::Loose => true,
+                Class::Token => step.until.as_bytes().first() != Some(&b' '),
+                _ => false,
+            };
+            if is_searched && step.lookahead > 0 {
+                checks.push(Check::Lookahead(Extent {
+                    start: values[at].end,
+                    end: values[at + step.lookahead].end,
+                }));
+            }
+        }
+        let Class::Time(shape) = steps.steps[steps.time].class else { return None };
+        Some(Self {
+            delimiters,
+            escape: steps.escape,
+            separators: located.separators,
+            quotes: located.quotes,
+            time_extent: values[steps.time],
+            time: RecentTimes::new(shape, true),
+            values,
+            distances_min,
+            literal_heads,
+            checks,
+        })
+    }
+
+    /// Reads the time of each line, and finds the lines that are confirmed to have the format. Those that are not may
+    /// have it all the same: the reference decides.
+    pub(super) fn check(&mut self, lines: Candidates<'_>, seconds: &mut Vec<i64>, confirmed: &mut Vec<bool>) {
+        confirmed.clear();
+        confirmed.resize(lines.len, true);
+        seconds.clear();
+        seconds.resize(lines.len, 0);
+        for (line, (confirmed, seconds)) in confirmed.iter_mut().zip(seconds).enumerate() {
+            let (start, end) = lines.extent(self.time_extent, line);
+            match lines.block.get(start..end).and_then(|text| self.time.read(text)) {
+                Some(read) => *seconds = read,
+                None => *confirmed = false,
+            }
+        }
+        for (line, confirmed) in confirmed.iter_mut().enumerate() {
+            *confirmed &=
+                self.has_literals_and_widths(lines.block, &lines.line(line)[..=self.separators as usize]);
+        }
+        for check in &mut self.checks {
+            check.run(lines, confirmed);
+        }
+    }
+
+    /// True if the line with these separators has every literal in its place, and room for every value.
+    #[inline(always)]
+    fn has_literals_and_widths(&self, block: &[u8], separators: &[u32]) -> bool {
+        // No branches, so that nothing can be mispredicted: lines that fail are rare, and may as well fail at the end.
+        let mut too_short = 0;
+        for ((separator, before), distance_min) in
+            separators[1..].iter().zip(separators).zip(&self.distances_min)
+        {
+            // The sum is negative if a distance is too short.
+            too_short |= (separator.wrapping_sub(*before) as i32).wrapping_sub(*distance_min);
+        }
+        let mut differs = 0;
+        for head in &self.literal_heads {
+            let at = head.at.of(separators) as usize;
+            let bytes = match block.get(at..at + 8).and_then(|bytes| bytes.first_chunk()) {
+                Some(bytes) => u64::from_le_bytes(*bytes),
+                None => last_bytes(block, at),
+            };
+            differs |= (bytes ^ head.word) & head.mask;
+        }
+        too_short >= 0 && differs == 0
+    }
+}
+
+/// The eight bytes from `at` on, with zeros after the end of the block.
+#[cold]
+fn last_bytes(block: &[u8], at: usize) -> u64 {
+    let mut bytes = [0; 8];
+    let rest = block.get(at..).unwrap_or_default();
+    bytes[..rest.len()].copy_from_slice(rest);
+    u64::from_le_bytes(bytes)
+}
+
+impl LiteralHead {
+    /// The number of bytes of a literal that are compared as a word.
+    const BYTES_MAX: usize = 8;
+}
