@@ -1,21 +1,25 @@
-//! The texts of one field, each with a small number: its id.
+//! A dictionary gives each text of a field a small number: its id.
+//!
+//! The texts `200`, `404`, `200`, for example, get the ids 0, 1, 0. Everything after that compares and hashes integers,
+//! and a field is looked up once, however many statistics use it.
 
 use std::sync::Arc;
 
-use super::hash::{HashKeys, LARGE_ENTRIES, touch};
+use super::hash::{HashKeys, LARGE_ENTRIES, prefetch};
 use crate::format::{Columns, Span};
 
-/// How many bytes are compared as two words.
+/// The length up to which a text is compared as two words.
 const SHORT_BYTES: usize = 16;
-/// How many bytes of texts a dictionary holds.
+/// A dictionary is full once its texts have this many bytes.
 const BYTES_MAX: usize = 16 << 20;
-/// How many bytes of texts are kept from one cut to the next.
+/// A dictionary with this many bytes of texts is not kept from one cut to the next.
 const LARGE_BYTES: usize = 2 << 20;
 
-/// Texts by their ids, which are numbers from 0 on.
+/// Texts by id. Ids count from 0.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Texts {
     bytes: Vec<u8>,
+    /// By id, the end of its text in `bytes`. It is the start of the next text.
     ends: Vec<u32>,
 }
 
@@ -33,47 +37,48 @@ impl Texts {
 
     fn push(&mut self, text: &[u8]) -> u32 {
         self.bytes.extend_from_slice(text);
-        // `BYTES_MAX` and what one block of lines may add lie far below 2^32.
+        debug_assert!(u32::try_from(self.bytes.len()).is_ok());
+        // A dictionary is reset at `BYTES_MAX`, and what a block of lines may add to that is far below 2^32.
         self.ends.push(self.bytes.len() as u32);
         self.ends.len() as u32 - 1
     }
 }
 
-/// Gives the texts of a field their ids. It only grows, until it is begun anew as a whole.
+/// The dictionary of a field. It only grows, until it is reset as a whole.
 #[derive(Clone, Debug)]
 pub(super) struct Dictionary {
     keys: HashKeys,
-    /// With open addressing, half of them free at least.
-    entries: Vec<Entry>,
+    /// A hash table with open addressing. At least half of its entries are free. Its length is a power of two.
+    entries: Vec<KnownText>,
     texts: Texts,
     texts_max: usize,
-    /// The texts as they were handed out last.
+    /// The texts as they were last shared.
     shared: Option<Arc<Texts>>,
     // Used again for every block of lines:
     hashes: Vec<u64>,
 }
 
-/// A text that has an id: its bytes if it is a short one, or else its hash.
+/// An entry of the hash table: a short text has its bytes here, a longer one its hash.
 #[derive(Clone, Copy, Debug)]
-struct Entry {
+struct KnownText {
     words: (u64, u64),
     len: u32,
-    /// The id plus one; 0 where there is no entry.
+    /// The id plus one, or 0 if the entry is free.
     number: u32,
 }
 
-impl Entry {
+impl KnownText {
     const NONE: Self = Self { words: (0, 0), len: 0, number: 0 };
 }
 
 impl Dictionary {
     const ENTRIES_MIN: usize = 64;
 
-    /// For about `texts_max` texts, after which it wants to be begun anew.
+    /// A dictionary that is full with about `texts_max` texts.
     pub(super) fn new(texts_max: usize) -> Self {
         Self {
             keys: HashKeys::random(),
-            entries: vec![Entry::NONE; Self::ENTRIES_MIN],
+            entries: vec![KnownText::NONE; Self::ENTRIES_MIN],
             texts: Texts::default(),
             texts_max,
             shared: None,
@@ -81,17 +86,18 @@ impl Dictionary {
         }
     }
 
-    /// Whether it has grown so large that it should be begun anew.
+    /// True if it has grown so large that it should be reset.
     pub(super) fn is_full(&self) -> bool {
         self.texts.len() >= self.texts_max || self.texts.bytes.len() >= BYTES_MAX
     }
 
-    /// Whether it is better begun anew when nobody uses it: what it holds costs more memory than it saves work.
+    /// True if it should be reset once no row uses it: its texts take more memory than they save work.
     pub(super) fn is_large(&self) -> bool {
         self.texts.len() >= self.texts_max / 2 || self.texts.bytes.len() >= LARGE_BYTES
     }
 
-    pub(super) fn begin_anew(&mut self) {
+    /// Forgets all texts, and draws new hash keys.
+    pub(super) fn reset(&mut self) {
         *self = Self::new(self.texts_max);
     }
 
@@ -103,7 +109,7 @@ impl Dictionary {
         self.texts.get(id)
     }
 
-    /// All texts so far, for somebody else to keep.
+    /// A copy of all texts so far, for the rows that are handed over.
     pub(super) fn share(&mut self) -> Arc<Texts> {
         match &self.shared {
             Some(shared) if shared.len() == self.texts.len() => Arc::clone(shared),
@@ -111,7 +117,7 @@ impl Dictionary {
         }
     }
 
-    /// The ids of a column of values.
+    /// Finds the ids of a column of values. New texts get new ids.
     pub(super) fn ids(&mut self, block: &[u8], columns: &Columns, spans: &[Span], ids: &mut Vec<u32>) {
         ids.clear();
         if self.entries.len() > LARGE_ENTRIES {
@@ -126,8 +132,8 @@ impl Dictionary {
         }));
     }
 
-    /// As [`ids`](Self::ids), of a dictionary that is not in the nearer caches. Each step goes through all texts, so
-    /// that the cache misses of one step come at the same time.
+    /// As [`ids`](Self::ids), for a dictionary that is too large for the nearer caches. Each step goes through all
+    /// texts, so that the cache misses of a step overlap.
     fn ids_of_many(&mut self, block: &[u8], columns: &Columns, spans: &[Span], ids: &mut Vec<u32>) {
         let mut hashes = std::mem::take(&mut self.hashes);
         hashes.clear();
@@ -136,12 +142,12 @@ impl Dictionary {
             _ => self.hash(columns.text(block, *span)),
         }));
         let number = |hash: &u64| self.entries[*hash as usize & (self.entries.len() - 1)].number;
-        touch(hashes.iter().map(number));
+        prefetch(hashes.iter().map(number));
         let first_byte = |hash: &u64| match number(hash) {
             0 => 0,
             number => self.texts.get(number - 1).first().copied().unwrap_or_default(),
         };
-        touch(hashes.iter().map(first_byte));
+        prefetch(hashes.iter().map(first_byte));
         ids.extend(spans.iter().zip(&hashes).map(|(span, hash)| match columns.head(block, *span) {
             Some((head, len)) if len <= SHORT_BYTES => self.short_id(words(head, len), len, *hash),
             _ => self.id_of_hash(columns.text(block, *span), *hash),
@@ -149,7 +155,7 @@ impl Dictionary {
         self.hashes = hashes;
     }
 
-    /// The id of any text.
+    /// The id of a text of any length.
     pub(super) fn id(&mut self, text: &[u8]) -> u32 {
         self.id_of_hash(text, self.hash(text))
     }
@@ -158,7 +164,7 @@ impl Dictionary {
         if text.len() <= SHORT_BYTES {
             return self.short_id(words_of(text), text.len(), hash);
         }
-        let sought = Entry { words: (hash, 0), len: text.len() as u32, number: 0 };
+        let sought = KnownText { words: (hash, 0), len: text.len() as u32, number: 0 };
         let mut at = hash as usize & (self.entries.len() - 1);
         loop {
             let entry = self.entries[at];
@@ -175,7 +181,7 @@ impl Dictionary {
         }
     }
 
-    /// The id of a text of `len` bytes, which `words` has.
+    /// The id of the text that is the first `len` bytes of `words`.
     #[inline(always)]
     fn short_id(&mut self, words: (u64, u64), len: usize, hash: u64) -> u32 {
         let mut at = hash as usize & (self.entries.len() - 1);
@@ -185,7 +191,7 @@ impl Dictionary {
                 return entry.number - 1;
             }
             if entry.number == 0 {
-                let sought = Entry { words, len: len as u32, number: 0 };
+                let sought = KnownText { words, len: len as u32, number: 0 };
                 let text = [words.0.to_le_bytes(), words.1.to_le_bytes()];
                 return self.insert(at, sought, &text.as_flattened()[..len]);
             }
@@ -208,11 +214,12 @@ impl Dictionary {
     }
 
     #[cold]
-    fn insert(&mut self, at: usize, entry: Entry, text: &[u8]) -> u32 {
+    fn insert(&mut self, at: usize, entry: KnownText, text: &[u8]) -> u32 {
         let id = self.texts.push(text);
-        self.entries[at] = Entry { number: id + 1, ..entry };
+        self.entries[at] = KnownText { number: id + 1, ..entry };
+        debug_assert!(self.entries.len().is_power_of_two());
         if self.texts.len() * 2 > self.entries.len() {
-            let entries = vec![Entry::NONE; self.entries.len() * 4];
+            let entries = vec![KnownText::NONE; self.entries.len() * 4];
             let mask = entries.len() - 1;
             for entry in std::mem::replace(&mut self.entries, entries) {
                 if entry.number == 0 {
@@ -228,11 +235,12 @@ impl Dictionary {
                 self.entries[at] = entry;
             }
         }
+        debug_assert!(self.texts.len() * 2 <= self.entries.len(), "half of the entries are free");
         id
     }
 }
 
-/// The first `len` bytes as two words, with zeros behind them.
+/// The first `len` bytes as two words, padded with zeros.
 #[inline(always)]
 fn words(head: [u8; SHORT_BYTES], len: usize) -> (u64, u64) {
     let [low, high] = MASKS[len];
@@ -247,19 +255,20 @@ fn words_of(text: &[u8]) -> (u64, u64) {
     words(head, text.len())
 }
 
-/// Whether two texts are the same that are equally long, and no short ones. They nearly always are, and seldom so long
-/// that calling a function for it would pay.
+/// True if two texts are equal. They have the same length, of more than `SHORT_BYTES`.
+///
+/// They nearly always are equal, and are seldom long enough for a call of `memcmp` to pay.
 #[inline]
 fn are_equal(one: &[u8], other: &[u8]) -> bool {
     let word = |bytes: &[u8; SHORT_BYTES]| u128::from_le_bytes(*bytes);
     let (words, _) = one.as_chunks();
     let (others, _) = other.as_chunks();
-    // The last ones overlap those before.
+    // The last 16 bytes overlap those before.
     words.iter().zip(others).all(|(one, other)| word(one) == word(other))
         && one.last_chunk().map(word) == other.last_chunk().map(word)
 }
 
-/// By length, the bits of two words that are of a text.
+/// By length, the bits of two words that belong to a text of that length.
 const MASKS: [[u64; 2]; SHORT_BYTES + 1] = {
     let mut masks = [[0; 2]; SHORT_BYTES + 1];
     let mut len = 1;
@@ -308,7 +317,7 @@ mod tests {
         assert_eq!(ids, [0, 1, 2, 3, 4, 5, 6]);
     }
 
-    /// How many entries one lookup may have to look at.
+    /// The largest number of entries that a lookup may have to compare.
     fn longest_run(dictionary: &Dictionary) -> usize {
         let twice = dictionary.entries.iter().chain(&dictionary.entries);
         let lengths = twice.scan(0, |length, entry| {
@@ -327,23 +336,23 @@ mod tests {
         dictionary
     }
 
-    /// The same in every run: other numbers for each `seed`.
+    /// Hash keys that are the same in every run, and different for each `seed`.
     fn numbers(seed: u64) -> [u64; 4] {
         [1, 2, 3, 4].map(|at| xxhash_rust::xxh3::xxh3_64(&(seed * 4 + at).to_le_bytes()))
     }
 
-    /// Runs of that length come about by chance where half of all entries are in use.
+    /// Chance makes runs of nearly this length if half of all entries are in use.
     const RUN_MAX: usize = 200;
 
     #[test]
-    fn texts_that_collide_for_who_knows_the_numbers_do_not_under_others() {
+    fn texts_that_collide_under_known_keys_do_not_collide_under_others() {
         let known = numbers(0);
-        let with = |word: u64, count: u64, behind: &str| -> Vec<Vec<u8>> {
-            let text = |at: u64| [&word.to_le_bytes()[..], &at.to_le_bytes(), behind.as_bytes()].concat();
+        let with = |word: u64, count: u64, after: &str| -> Vec<Vec<u8>> {
+            let text = |at: u64| [&word.to_le_bytes()[..], &at.to_le_bytes(), after.as_bytes()].concat();
             (0..count).map(text).collect()
         };
         for texts in [
-            // One factor of the product is zero, so whatever the other one is, all have the same hash.
+            // One factor of the product is zero, so all of these have the same hash, whatever the other factor is.
             with(known[0], 4000, ""),
             with(known[2], 4000, " and sixteen bytes more"),
         ] {
@@ -358,8 +367,8 @@ mod tests {
     }
 
     #[test]
-    fn texts_that_are_nearly_the_same_do_not_collide_under_any_numbers() {
-        // What is all that a stranger can do: choose how texts differ.
+    fn similar_texts_do_not_collide_under_any_keys() {
+        // A stranger who does not know the keys can only choose how texts differ.
         type Text = fn(u64) -> Vec<u8>;
         let ways: [(&str, Text); 9] = [
             ("the first bytes count", |at| [&at.to_le_bytes()[..], &[0; 8]].concat()),
@@ -390,12 +399,12 @@ mod tests {
     }
 
     #[test]
-    fn a_dictionary_that_is_begun_anew_has_other_numbers() {
+    fn a_dictionary_that_was_reset_has_other_keys() {
         let mut dictionary = Dictionary::new(10);
         let mut drawn = std::collections::BTreeSet::new();
         for _ in 0..100 {
             drawn.insert(format!("{:?}", dictionary.keys));
-            dictionary.begin_anew();
+            dictionary.reset();
         }
         assert_eq!(drawn.len(), 100);
     }

@@ -1,31 +1,32 @@
-//! Hashing with random keys, and a table of what was hashed.
+//! Hash functions with random keys, and a hash table of pairs of ids.
 //!
-//! Keys come from strangers, who must not be able to choose collisions: the hash of a text or a pair depends on
-//! numbers that are drawn at random for each table. It is the folded multiplication of wyhash and foldhash: the
-//! two halves of a 128-bit product, of which one factor or both are unknown to whoever chose the text.
+//! The texts come from strangers, who must not be able to choose texts that collide. So the hash of a text or a pair
+//! depends on hash keys: numbers that are drawn at random for each table. The hash is the folded multiplication of
+//! wyhash and foldhash: the two halves of a 128-bit product. One factor of the product, or both, are unknown to whoever
+//! chose the text.
 //!
-//! Whoever knew the numbers could choose any amount of collisions, so they stay inside: no hash is stored or printed, ids
-//! follow the order in which texts were first seen, and rows leave in the order of their keys. A table that is begun anew
-//! draws new numbers.
+//! Somebody who knew the hash keys could make any number of texts collide. So nothing tells them: no hash is stored or
+//! printed, ids follow the order in which texts were first seen, and rows are sorted by their keys. A table that is
+//! reset draws new hash keys.
 
 use std::hash::{BuildHasher, RandomState};
 
-/// A table with more entries than that is not in the nearer caches.
+/// A table with more entries than this does not fit into the nearer caches.
 pub(super) const LARGE_ENTRIES: usize = if cfg!(test) { 16 } else { 1 << 14 };
 
-/// Makes loads whose values nobody needs yet. They do not wait for each other, so their cache misses come at the same
-/// time; those of lookups one behind the other do not.
+/// Prefetches: makes loads whose values are not needed yet. These loads do not depend on each other, so their cache
+/// misses overlap. The cache misses of consecutive lookups do not.
 #[inline(always)]
-pub(super) fn touch(loads: impl Iterator<Item: Into<u64>>) {
+pub(super) fn prefetch(loads: impl Iterator<Item: Into<u64>>) {
     std::hint::black_box(loads.fold(0_u64, |sum, load| sum.wrapping_add(load.into())));
 }
 
-/// Random numbers that a table's hashes depend on.
+/// Random numbers that the hashes of a table depend on.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct HashKeys([u64; 4]);
 
 impl HashKeys {
-    /// By SipHash, with keys from the operating system: one set of numbers tells nothing about another.
+    /// Draws hash keys by SipHash, with a seed from the operating system: one set of keys tells nothing about another.
     pub(super) fn random() -> Self {
         let state = RandomState::new();
         Self([1_u64, 2, 3, 4].map(|at| state.hash_one(at)))
@@ -50,7 +51,7 @@ impl HashKeys {
         let mut states = [self.0[0] ^ text.len() as u64, self.0[1]];
         let last = text.len() - 16;
         let mut at = 0;
-        // Two chains, which the processor goes along at the same time.
+        // Two independent chains, which the processor computes at the same time.
         while at + 32 <= text.len() {
             states[0] = folded(word(at) ^ self.0[2], word(at + 8) ^ states[0]);
             states[1] = folded(word(at + 16) ^ self.0[3], word(at + 24) ^ states[1]);
@@ -71,20 +72,24 @@ fn folded(a: u64, b: u64) -> u64 {
     product as u64 ^ (product >> 64) as u64
 }
 
-/// Numbers by (a pair of ids, a slot), in a table with open addressing: whoever is looked for is most often
-/// found at the first place that is looked at, in one line of the cache.
+/// A hash table from (a pair of ids, a slot) to a number, with open addressing.
+///
+/// Most lookups find their entry at the first index that they try, and so take one cache line.
 #[derive(Clone, Debug)]
 pub(super) struct PairIndex {
     keys: HashKeys,
-    /// The pair, the slot, and the number.
+    /// Each entry is the pair, the slot and the number. At least half of the entries are free. The length is a power of
+    /// two.
     entries: Vec<(u64, u32, u32)>,
     len: usize,
 }
 
-/// Stands for a number where there is none.
+/// The number of a free entry.
 const NONE: u32 = u32::MAX;
-/// An entry that is not in use. It is no zeros: of these an allocator gives pages that the system has yet to make, and a
-/// page that is read before it is written to costs two faults, the second of which interrupts every other core.
+/// A free entry.
+///
+/// It is not zeros on purpose. For zeros, the allocator returns pages that the system makes only on first use. Such a
+/// page, if it is read before it is written, costs two page faults, and the second one interrupts every other core.
 const FREE: (u64, u32, u32) = (u64::MAX, u32::MAX, NONE);
 
 impl PairIndex {
@@ -94,7 +99,7 @@ impl PairIndex {
         Self { keys: HashKeys::random(), entries: vec![FREE; Self::ENTRIES_MIN], len: 0 }
     }
 
-    /// Forgets everything, and keeps room for so many numbers if it has it.
+    /// Forgets everything and draws new hash keys. Keeps memory for `len` numbers, as far as it has it.
     pub(super) fn clear(&mut self, len: usize) {
         self.keys = HashKeys::random();
         self.len = 0;
@@ -103,7 +108,8 @@ impl PairIndex {
         self.entries.fill(FREE);
     }
 
-    /// The number of a pair and slot. If it has none, it gets `next`, and `true` is returned with it.
+    /// The number of a pair and slot, and `false`. If they have none, they get `next`, and the result is `next` and
+    /// `true`.
     #[inline]
     pub(super) fn number(&mut self, pair: u64, slot: u32, next: u32) -> (u32, bool) {
         let mask = self.entries.len() - 1;
@@ -121,23 +127,26 @@ impl PairIndex {
         (next, true)
     }
 
-    /// Whether it is larger than the nearer caches, so that it pays to [`touch`] entries beforehand.
+    /// True if it is larger than the nearer caches. Then it pays to [`prefetch`] entries before lookups.
     pub(super) fn is_large(&self) -> bool {
         self.entries.len() > LARGE_ENTRIES
     }
 
-    /// Loads the entry that a pair and slot will be looked for at, to [`touch`] it.
+    /// Loads the entry that the lookup of a pair and slot tries first, to [`prefetch`] it.
     #[inline(always)]
     pub(super) fn load(&self, pair: u64, slot: u32) -> u32 {
         self.entries[self.keys.words(pair, slot.into()) as usize & (self.entries.len() - 1)].2
     }
 
     fn insert(&mut self, at: usize, entry: (u64, u32, u32)) {
+        debug_assert!(self.entries[at].2 == NONE && entry.2 != NONE);
         self.entries[at] = entry;
         self.len += 1;
         if self.len * 2 > self.entries.len() {
             self.grow();
         }
+        debug_assert!(self.len * 2 <= self.entries.len(), "half of the entries are free");
+        debug_assert!(self.entries.len().is_power_of_two());
     }
 
     #[cold]
@@ -162,7 +171,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_table_draws_numbers_of_its_own_and_anew_when_it_is_cleared() {
+    fn every_table_draws_its_own_keys_and_new_ones_when_it_is_cleared() {
         let mut drawn: Vec<_> = (0..500).flat_map(|_| HashKeys::random().0).collect();
         let mut index = PairIndex::new();
         for _ in 0..500 {
@@ -172,16 +181,15 @@ mod tests {
         assert_eq!(drawn.iter().collect::<BTreeSet<_>>().len(), drawn.len());
     }
 
-    /// Asks this program itself, in the place of another service that was built of the same source.
+    /// Runs this program twice, in place of two services that were built from the same source.
     #[test]
-    fn every_process_draws_other_numbers() {
+    fn every_process_draws_other_keys() {
         const ASKED: &str = "EVS_TEST_PRINTS_HASH_KEYS";
         if std::env::var_os(ASKED).is_some() {
             println!("drawn {:?}", HashKeys::random().0);
             return;
         }
-        let name =
-            format!("{}::every_process_draws_other_numbers", module_path!().split_once("::").unwrap().1);
+        let name = format!("{}::every_process_draws_other_keys", module_path!().split_once("::").unwrap().1);
         let ask = || {
             let mut process = Command::new(std::env::current_exe().unwrap());
             let output = process.args([&name, "--exact", "--nocapture"]).env(ASKED, "1").output().unwrap();

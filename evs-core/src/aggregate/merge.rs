@@ -1,53 +1,62 @@
-//! Merging the rows of one statistic at a cut. Each worker has ids of its own, so rows are merged by text.
+//! Merges the rows of one statistic at a cut. Each worker has its own ids, so rows are merged by the texts of their
+//! keys.
 //!
-//! No row's texts are compared: first the texts of all parts that some row uses are sorted, once each, which gives
-//! every id a rank that means the same in all parts; then the rows are sorted by window and ranks, which are two
-//! integers. Equal rows of several parts then stand beside each other.
+//! Rows are not compared by text, though. First the texts that some row uses are sorted, each of them once. Their order
+//! gives every id a *rank* that means the same for all workers. Then the rows are sorted by window and ranks, which are
+//! two integers. Equal rows of several workers are then adjacent.
+//!
+//! If one worker has `b` as id 0 and another has `a` as id 0 and `b` as id 1, for example, `a` has rank 0 and `b` rank
+//! 1.
 
 use std::mem;
 
-use super::{hash::touch, table::TableRows};
+use super::{hash::prefetch, table::TableRows};
 use crate::{batch::Rows, statistic::MeasureKind};
 
-/// How many rows are touched at a time: as many as find room in the nearest cache.
-const TOUCHED: usize = 128;
+/// The number of rows prefetched at a time. They fit into the nearest cache.
+const PREFETCHED: usize = 128;
 
-/// How many rows a batch has at most. A store takes a batch as a whole, within the time that a call to it may take, so
-/// a batch is to be far smaller than what a slow store takes in that time.
+/// The maximum number of rows in a batch. A store takes a batch as a whole, within the time that a call to it may take.
+/// So a batch must be far smaller than what a slow store takes in that time.
 const ROWS_MAX: usize = 1 << 17;
-/// A batch whose encoded rows are as long as this gets no further row. The last row may take it beyond.
+/// A batch whose encoded rows have this many bytes gets no further row. The last row may exceed it.
 const BYTES_MAX: usize = 16 << 20;
 
-/// Stands for the rank of a text that no item uses, as far as they have been looked at. There are fewer ranks.
+/// Marks a text that no row has used so far. No real rank is this large.
 const UNRANKED: u32 = u32::MAX;
 
-/// A sum did not fit 128 bits.
+/// A sum does not fit 128 bits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Overflow;
 
-/// A row of one of the parts, and what it is sorted by.
+/// A row of one of the parts, with its sort key.
 #[derive(Clone, Copy, Debug)]
 struct Item {
     window: i64,
-    /// The ranks of the keys: the first one, or what several are joined to, in the higher half.
+    /// The ranks of the keys: the last one in the lower half, and in the higher half the joint rank of all before it.
     ranks: u64,
     part: u32,
     row: u32,
 }
 
-/// The rows of all parts by window and keys, as batches carry them: in pieces of [`ROWS_MAX`] rows or [`BYTES_MAX`].
+/// Merges the rows of all parts, sorted by window and keys, into the rows of batches: pieces of [`ROWS_MAX`] rows or
+/// [`BYTES_MAX`] bytes.
 pub(crate) fn merge(parts: &[TableRows], keys: usize, kinds: &[MeasureKind]) -> Result<Vec<Rows>, Overflow> {
     let items = sorted(parts, keys);
     let mut pieces = Vec::new();
     let mut rows = Rows::new(keys, kinds.len());
     let mut values = Vec::with_capacity(kinds.len());
-    let (mut at, mut touched) = (0, 0);
+    let (mut at, mut prefetched) = (0, 0);
     for same in items.chunk_by(|one, other| (one.window, one.ranks) == (other.window, other.ranks)) {
-        if at >= touched {
-            touched = items.len().min(at + TOUCHED);
-            touch_rows(parts, &items[at..touched], keys, kinds);
+        if at >= prefetched {
+            prefetched = items.len().min(at + PREFETCHED);
+            prefetch_rows(parts, &items[at..prefetched], keys, kinds);
         }
         at += same.len();
+        debug_assert!(
+            items.get(at).is_none_or(|next| (same[0].window, same[0].ranks) < (next.window, next.ranks)),
+            "rows ascend, each once"
+        );
         let value = |item: &Item, measure| parts[item.part as usize].value(item.row as usize, measure, kinds);
         values.clear();
         for (measure, kind) in kinds.iter().enumerate() {
@@ -71,11 +80,11 @@ pub(crate) fn merge(parts: &[TableRows], keys: usize, kinds: &[MeasureKind]) -> 
     Ok(pieces)
 }
 
-/// Touches what is about to be read of rows, which are all over their tables.
-fn touch_rows(parts: &[TableRows], items: &[Item], keys: usize, kinds: &[MeasureKind]) {
-    touch(items.iter().map(|item| parts[item.part as usize].load(item.row as usize, kinds)));
+/// Prefetches the memory that is about to be read of these rows. They are scattered over their tables.
+fn prefetch_rows(parts: &[TableRows], items: &[Item], keys: usize, kinds: &[MeasureKind]) {
+    prefetch(items.iter().map(|item| parts[item.part as usize].load(item.row as usize, kinds)));
     for key in 0..keys {
-        touch(items.iter().map(|item| {
+        prefetch(items.iter().map(|item| {
             let part = &parts[item.part as usize];
             let text = part.texts[key].get(part.id(item.row as usize, key, keys));
             text.first().copied().unwrap_or_default()
@@ -83,6 +92,7 @@ fn touch_rows(parts: &[TableRows], items: &[Item], keys: usize, kinds: &[Measure
     }
 }
 
+/// The rows of all parts, sorted by window and keys.
 fn sorted(parts: &[TableRows], keys: usize) -> Vec<Item> {
     let mut items = Vec::with_capacity(parts.iter().map(TableRows::len).sum());
     for (at, part) in parts.iter().enumerate() {
@@ -94,7 +104,7 @@ fn sorted(parts: &[TableRows], keys: usize) -> Vec<Item> {
         }));
     }
     for key in 0..keys {
-        // What is there so far goes into the higher half.
+        // Makes the ranks so far one rank, which then moves into the higher half.
         if key > 1 {
             join_ranks(&mut items);
         }
@@ -109,7 +119,7 @@ fn sorted(parts: &[TableRows], keys: usize) -> Vec<Item> {
     items
 }
 
-/// By part and id, the rank that the text has among all those that some item uses.
+/// By part and id, the rank of the text among all texts that some item uses.
 fn ranks(parts: &[TableRows], items: &[Item], key: usize, keys: usize) -> Vec<Vec<u32>> {
     let mut ranks: Vec<Vec<u32>> = parts.iter().map(|part| vec![UNRANKED; part.texts[key].len()]).collect();
     let mut used = Vec::new();
@@ -124,15 +134,16 @@ fn ranks(parts: &[TableRows], items: &[Item], key: usize, keys: usize) -> Vec<Ve
     }
     used.sort_unstable();
     for (rank, same) in used.chunk_by(|one, other| one.0 == other.0).enumerate() {
+        debug_assert!(rank < UNRANKED as usize);
         for (_, part, id) in same {
-            // There are fewer texts than rows, and the row limit lies far below 2^32.
+            // There are no more texts than rows, and the row limit is far below 2^32.
             ranks[*part as usize][*id as usize] = rank as u32;
         }
     }
     ranks
 }
 
-/// Replaces the ranks of two keys by their rank among all such pairs.
+/// Replaces the ranks of two keys by the rank of the pair among all such pairs.
 fn join_ranks(items: &mut [Item]) {
     let mut pairs: Vec<u64> = items.iter().map(|item| item.ranks).collect();
     pairs.sort_unstable();

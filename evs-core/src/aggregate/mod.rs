@@ -1,6 +1,10 @@
-//! From chunks of the log to tables of rows: what a worker does, and how a cut merges the workers' tables.
+//! Counts chunks of the log into tables of rows, and merges the tables of all workers at a cut.
 //!
-//! Each worker owns its tables; nothing in them is shared and nothing in them locks.
+//! A [`Worker`] parses a block of lines into columns, turns the values of each key into small numbers (ids, by a
+//! dictionary), finds the row of each line by its window and ids, and adds the measures. At a cut, [`merge()`] joins the
+//! rows of all workers.
+//!
+//! Each worker owns its tables. Nothing in them is shared, and nothing in them locks.
 
 mod dictionary;
 mod hash;

@@ -1,4 +1,4 @@
-//! Aggregation line by line, as plain as can be: what the tests compare with.
+//! Aggregation line by line, as simple as possible. The tests compare the columns with it.
 
 use std::sync::Arc;
 
@@ -14,15 +14,15 @@ use crate::{
     statistic::MeasureKind,
 };
 
-/// Stands for "no value yet" in the accumulator of a minimum. A line's values are 64 bits wide.
+/// The accumulator of a minimum without a value. The values of lines have 64 bits.
 const NO_MIN: i128 = i128::MAX;
-/// Likewise of a maximum.
+/// The accumulator of a maximum without a value.
 const NO_MAX: i128 = i128::MIN;
 
 /// The rows that one statistic has gathered since the last cut, by window and keys.
 ///
-/// A row's key is one run of bytes (see [`RowKey`]), so that finding a row is one hash and one comparison,
-/// and a row that is there costs no allocation. The accumulators of all rows lie in one vector.
+/// The key of a row is a byte string (see [`RowKey`]), so that finding a row takes one hash and one comparison, and no
+/// allocation if the row exists. The accumulators of all rows are in one vector.
 #[derive(Debug, Clone)]
 pub(crate) struct Table {
     kinds: Arc<[MeasureKind]>,
@@ -39,7 +39,7 @@ impl Table {
         Self {
             kinds,
             keys,
-            // Keyed at random: keys come from strangers, who must not be able to choose collisions.
+            // Its keys are random: texts come from strangers, who must not be able to choose collisions.
             hasher: RandomState::new(),
             index: HashTable::new(),
             key_bytes: Vec::new(),
@@ -65,7 +65,7 @@ impl Table {
         self.key_ends.len()
     }
 
-    /// The accumulators of the row with that key, which is made if there is none.
+    /// The accumulators of the row with that key. The row is made if there is none.
     #[inline]
     pub(crate) fn row(&mut self, key: &[u8]) -> &mut [i128] {
         let hash = self.hasher.hash_one(key);
@@ -90,7 +90,7 @@ impl Table {
             MeasureKind::Max => NO_MAX,
         }));
         let Self { hasher, key_bytes, key_ends, .. } = self;
-        // The row limit lies far below 2^32.
+        // The row limit is far below 2^32.
         self.index.insert_unique(hash, row as u32, |&row| {
             hasher.hash_one(key_of(key_bytes, key_ends, row as usize))
         });
@@ -113,8 +113,7 @@ impl Table {
         Ok(())
     }
 
-    /// The rows by window and key, as a batch carries them. (By key up to its length where there are
-    /// several: near each other in the store's index is all that matters.)
+    /// The rows of a batch, sorted by window and key. (Several keys are sorted by their lengths first.)
     pub(crate) fn to_rows(&self) -> Rows {
         let mut order: Vec<u32> = (0..self.len() as u32).collect();
         order.sort_unstable_by_key(|&row| key_of(&self.key_bytes, &self.key_ends, row as usize));
@@ -146,10 +145,10 @@ fn key_of<'t>(key_bytes: &'t [u8], key_ends: &[usize], row: usize) -> &'t [u8] {
     &key_bytes[start..key_ends[row]]
 }
 
-/// A row's window and keys as one run of bytes, in a buffer that is used again for every line.
+/// The window and keys of a row as a byte string, in a buffer that is reused for every line.
 ///
-/// The window comes first, big endian with the sign bit turned, so that bytes sort as windows do; then the
-/// keys, all but the last with their length before them.
+/// The window comes first, in big endian with its sign bit inverted, so that the bytes sort as windows do. The keys
+/// follow, each with its length before it except for the last.
 #[derive(Debug, Default, Clone)]
 pub(crate) struct RowKey {
     bytes: Vec<u8>,
@@ -175,8 +174,8 @@ impl RowKey {
         &self.bytes
     }
 
-    /// Takes a key apart again: its window, and its `count` keys into `keys`.
-    // Cannot fail: only keys that `push` wrote are ever taken apart.
+    /// Splits a key again: returns its window, and puts its `count` keys into `keys`.
+    // Cannot fail: only keys that `push` wrote are ever split.
     fn parts<'k>(key: &'k [u8], count: usize, keys: &mut Vec<&'k [u8]>) -> i64 {
         let (window, mut rest) = key.split_first_chunk::<8>().unwrap();
         for at in 0..count {
@@ -191,7 +190,7 @@ impl RowKey {
     }
 }
 
-/// Counts one line after the other.
+/// Counts one line at a time.
 pub(super) struct PlainWorker {
     plan: Plan,
     parser: LineParser,
@@ -285,7 +284,7 @@ mod tests {
         row[3] = row[3].max(value);
     }
 
-    /// By window and keys, the values.
+    /// The values, by window and keys.
     type Contents = BTreeMap<(i64, Vec<Vec<u8>>), Vec<Option<i128>>>;
 
     fn contents(rows: &Rows) -> Contents {

@@ -1,3 +1,5 @@
+//! The plan of a pipeline's statistics: the fields that the parser finds for all of them.
+
 use std::{ops::RangeInclusive, sync::Arc};
 
 use crate::{
@@ -6,31 +8,32 @@ use crate::{
     statistic::{MeasureColumn, MeasureKind, Schema},
 };
 
-/// What a line has to be asked for, so that every statistic is served with each field decoded once.
+/// The fields and numbers that all statistics together need of a line. Each is decoded once, however many statistics
+/// use it.
 #[derive(Debug, Clone)]
 pub(crate) struct Plan {
-    /// The fields that the parser is to find.
+    /// The fields that the parser finds.
     pub(crate) fields: Vec<String>,
-    /// The fields that are read as numbers, each at a scale.
+    /// The fields that are read as numbers, each at a scale. A field at two scales is two numbers.
     pub(crate) numbers: Vec<Number>,
-    /// What else a line may carry.
+    /// The times and keys that a line may have.
     pub(crate) limits: LineLimits,
-    /// Whether lines whose time is more than a day ahead of the clock are rejected.
+    /// True if lines whose time is more than a day ahead of the clock are rejected.
     pub(crate) rejects_ahead: bool,
     pub(crate) statistics: Vec<StatisticPlan>,
 }
 
-/// One statistic's share of a plan.
+/// The part of a plan that belongs to one statistic.
 #[derive(Debug, Clone)]
 pub(crate) struct StatisticPlan {
     pub(crate) window_seconds: i64,
-    /// Indices into [`Plan::fields`].
+    /// By key, its index in [`Plan::fields`].
     pub(crate) keys: Vec<usize>,
     pub(crate) kinds: Arc<[MeasureKind]>,
-    /// For each measure its index into [`Plan::numbers`]; of no meaning for a count.
+    /// By measure, its index in [`Plan::numbers`]. It means nothing for a count.
     pub(crate) numbers: Vec<usize>,
     pub(crate) rows_max: usize,
-    /// How long a window is kept after its start.
+    /// The time for which a window is kept after its start.
     pub(crate) retain_seconds: Option<i64>,
 }
 
@@ -67,7 +70,7 @@ impl Plan {
         plan
     }
 
-    /// Holds lines to what stores with these limits can hold.
+    /// Narrows the limits of lines to those of a store.
     pub(crate) fn limit(&mut self, limits: &Limits) {
         for statistic in &self.statistics {
             let (times, can_be) = (&mut self.limits.times, limits.times(statistic.window_seconds));
@@ -77,8 +80,9 @@ impl Plan {
         self.limits.keys_bytes_max = limits.keys_bytes_max;
     }
 
-    /// Holds the values of a measure to `range`, times 10^scale. A line counts in every statistic or in none, so this
-    /// concerns all that read the same number.
+    /// Narrows the values of a measure to `range`, times 10^scale.
+    ///
+    /// A line counts in every statistic or in none, so this applies to all statistics that read the same number.
     pub(crate) fn narrow(&mut self, measure: &MeasureColumn, range: &RangeInclusive<i64>) {
         let at = self.number(&measure.field, measure.scale);
         let held = &mut self.numbers[at].range;
@@ -98,7 +102,7 @@ impl Plan {
         })
     }
 
-    /// The parser that finds the plan's fields.
+    /// The parser that finds the fields of the plan.
     pub(crate) fn parser(&self, format: &LogFormat) -> Result<LineParser, FormatError> {
         format.parser(&self.fields)
     }

@@ -1,4 +1,8 @@
-//! The rows that one statistic has gathered, and how lines are added to them.
+//! The table of one statistic: the rows gathered since the last cut.
+//!
+//! Lines are added in two passes. The first finds the row of each line by its window and the ids of its keys. The
+//! second adds one measure after the other, in 64 bits; the rare sum that does not fit is carried into a map of 128-bit
+//! numbers.
 
 use std::sync::Arc;
 
@@ -6,36 +10,40 @@ use ahash::{HashMap, HashMapExt, HashSet, HashSetExt};
 
 use super::{
     dictionary::{Dictionary, Texts},
-    hash::{PairIndex, touch},
+    hash::{PairIndex, prefetch},
     windows::Windows,
 };
 use crate::{format::NumberColumn, statistic::MeasureKind};
 
-/// How many entries the cache of a statistic with two keys may have: as many as find room beside others'.
+/// The maximum number of entries in the cache of a statistic with two keys. It then fits beside those of others.
 const CACHE_MAX: usize = if cfg!(test) { 16 } else { 1 << 14 };
-/// The row that lines are added to whose window is past: nobody gets to see it.
-const NOBODYS: u32 = 0;
-/// Stands for the slot of a window that is past.
+/// The row to which lines of past windows are added. It is thrown away, and saves the loops a branch.
+const DISCARDED_ROW: u32 = 0;
+/// The slot of all windows that are past their retention.
 const PAST: u32 = u32::MAX;
-/// Stands for "no value yet" in a minimum; in a maximum it is `!NO_MIN`.
+/// The total of a minimum without a value. (In a maximum it is `!NO_MIN`.)
 const NO_MIN: i64 = i64::MAX;
 
-/// The rows that one statistic has gathered since the last cut, by window and the ids of its keys.
+/// The rows that one statistic has gathered since the last cut, by window and the ids of their keys.
 ///
-/// A row is found by (ids, window) in an index. Before it stands a cache by ids alone, for the window that they
-/// were seen in last: of a statistic with one key, or with two that have few values, nearly all rows are found
-/// there. Of more than two keys, all but the last are joined to one id, two at a time.
+/// A row is found by its ids and its window, in a hash table. In front of that is a cache by ids alone, which holds the
+/// row of the last window in which the ids were seen. A statistic with one key, or with two keys of few values, finds
+/// nearly all rows in the cache.
+///
+/// With more than two keys, all but the last are joined to one id, two at a time: keys `a`, `b`, `c` become the pair
+/// (`ab`, `c`), where `ab` is the joined id of the pair (`a`, `b`).
 #[derive(Debug)]
 pub(super) struct Table {
     kinds: Arc<[MeasureKind]>,
     keys: usize,
-    /// By ids, the slot of the window they were seen in last, and their row in it.
+    /// By ids, the slot of the window in which they were last seen, and their row in it.
     cache: Vec<(u32, u32)>,
-    /// How many entries of the cache there are for each id of the first key.
+    /// The number of cache entries for each id of the first key.
     width: usize,
     index: PairIndex,
-    /// Ids of joined keys: of the first two, of these and the third, and so on.
+    /// The joined ids: of the first two keys, then of that id and the third key, and so on.
     joined: Vec<PairIndex>,
+    /// By the start of a window, its slot.
     slots: HashMap<i64, u32>,
     rows: TableRows,
     // Used again for every block of lines:
@@ -44,30 +52,30 @@ pub(super) struct Table {
     row_of: Vec<u32>,
 }
 
-/// The key columns of some lines: each key's dictionary, and the ids of its values.
-pub(super) type Keys<'k> = [(&'k Dictionary, &'k [u32])];
+/// The keys of some lines: for each key its dictionary, and by line the id of its value.
+pub(super) type KeyIds<'k> = [(&'k Dictionary, &'k [u32])];
 
-/// The rows of a table.
+/// The rows of a table. Row 0 is the discarded one, see `DISCARDED_ROW`.
 #[derive(Clone, Debug)]
 pub(crate) struct TableRows {
-    /// The windows' starts, by slot.
+    /// By slot, the start of the window.
     pub(super) windows: Vec<i64>,
     /// By row, the slot of its window.
     pub(super) slots: Vec<u32>,
-    /// By row, the ids of its keys: the first one in the higher half if there are two. Of more than two keys,
-    /// the first id is one of the last of `joined`.
+    /// By row, the ids of its keys: the last key in the lower half, and the key before it in the higher half. With more
+    /// than two keys, the higher half is a joined id, an index into the last list of `joined`.
     pub(super) ids: Vec<u64>,
-    /// The pairs of ids that joined ids stand for.
+    /// By joined id, the pair of ids that it stands for: a list for each step of joining.
     joined: Vec<Vec<u64>>,
-    /// The totals of all rows, one row behind the other.
+    /// The totals of all rows, row by row: a cell per measure.
     totals: Vec<i64>,
-    /// What is to be added to totals that have come to the limits of 64 bits.
-    beyond: HashMap<usize, i128>,
-    /// The extremes that are what otherwise stands for none.
-    limits: HashSet<usize>,
-    /// The bytes of all rows' keys.
+    /// By cell, the part of a total that did not fit 64 bits. It must be added to the total.
+    carried: HashMap<usize, i128>,
+    /// The cells whose minimum or maximum really is the value that otherwise stands for none.
+    real_sentinels: HashSet<usize>,
+    /// The size of all rows' keys, as a batch encodes them.
     pub(super) key_bytes: usize,
-    /// The texts of the keys' ids.
+    /// By key, the texts of its ids.
     pub(super) texts: Vec<Arc<Texts>>,
 }
 
@@ -79,60 +87,60 @@ impl TableRows {
             ids: Vec::new(),
             joined: vec![Vec::new(); keys.saturating_sub(2)],
             totals: Vec::new(),
-            beyond: HashMap::new(),
-            limits: HashSet::new(),
+            carried: HashMap::new(),
+            real_sentinels: HashSet::new(),
             key_bytes: 0,
             texts: Vec::new(),
         }
     }
 
-    /// How many rows there are, without the one that is nobody's.
+    /// The number of rows, without the discarded one.
     pub(super) fn len(&self) -> usize {
         self.slots.len() - 1
     }
 
-    /// The rows' numbers.
+    /// The numbers of the rows, without the discarded one.
     pub(super) fn numbers(&self) -> std::ops::Range<usize> {
-        NOBODYS as usize + 1..self.slots.len()
+        DISCARDED_ROW as usize + 1..self.slots.len()
     }
 
-    /// The value of a measure of a row.
+    /// The value of a measure in a row. `None` for an extreme without a value.
     pub(super) fn value(&self, row: usize, measure: usize, kinds: &[MeasureKind]) -> Option<i128> {
         let cell = row * kinds.len() + measure;
         let total = self.totals[cell];
-        let is_limit = || self.limits.contains(&cell);
+        let is_real = || self.real_sentinels.contains(&cell);
         match kinds[measure] {
             MeasureKind::Count | MeasureKind::Sum => {
-                let beyond = if self.beyond.is_empty() { None } else { self.beyond.get(&cell) };
-                Some(i128::from(total) + beyond.copied().unwrap_or(0))
+                let carried = if self.carried.is_empty() { None } else { self.carried.get(&cell) };
+                Some(i128::from(total) + carried.copied().unwrap_or(0))
             }
-            MeasureKind::Min => (total != NO_MIN || is_limit()).then_some(total.into()),
-            MeasureKind::Max => (total != !NO_MIN || is_limit()).then_some(total.into()),
+            MeasureKind::Min => (total != NO_MIN || is_real()).then_some(total.into()),
+            MeasureKind::Max => (total != !NO_MIN || is_real()).then_some(total.into()),
         }
     }
 
-    /// Adds to the first measure of the first row.
+    /// Adds to the first measure of the first row, beyond 64 bits.
     #[cfg(test)]
-    pub(super) fn add_beyond(&mut self, value: i128) {
-        *self.beyond.entry(self.totals.len() / self.slots.len()).or_default() += value;
+    pub(super) fn add_carried(&mut self, value: i128) {
+        *self.carried.entry(self.totals.len() / self.slots.len()).or_default() += value;
     }
 
-    /// The id of one of a row's keys, of which there are so many.
+    /// The id of one of a row's `keys` keys.
     #[inline]
     pub(super) fn id(&self, row: usize, key: usize, keys: usize) -> u32 {
         let mut ids = self.ids[row];
-        // The last one is in the lower half, and the others are joined in the higher one.
-        for behind in (key + 1..keys).rev() {
+        // Each step splits off the last key, and takes the joined id of the others apart.
+        for last in (key + 1..keys).rev() {
             let first = (ids >> 32) as u32;
-            if behind == 1 {
+            if last == 1 {
                 return first;
             }
-            ids = self.joined[behind - 2][first as usize];
+            ids = self.joined[last - 2][first as usize];
         }
         ids as u32
     }
 
-    /// Loads a row, to [`touch`] it.
+    /// Loads the memory of a row, to [`prefetch`] it.
     #[inline(always)]
     pub(super) fn load(&self, row: usize, kinds: &[MeasureKind]) -> u64 {
         self.ids[row].wrapping_add(self.totals[row * kinds.len()].cast_unsigned())
@@ -158,16 +166,17 @@ impl Table {
         table
     }
 
-    /// Takes the rows out, and leaves an empty table with room for about as many. What finds them keeps its memory, which
-    /// takes the system longer to give anew than it takes to overwrite.
+    /// Takes the rows out, and leaves an empty table with room for about as many rows.
+    ///
+    /// The cache and the hash table keep their memory: overwriting it is faster than getting new pages from the system.
     pub(super) fn take(&mut self) -> TableRows {
-        // A quarter less than now, so that a single crowded interval does not fix the size for good.
+        // A quarter less than now, so that one crowded interval does not set the size for ever.
         let room = self.len() - self.len() / 4;
         let rows = std::mem::replace(&mut self.rows, TableRows::new(self.keys));
         self.rows.totals.reserve(room * self.kinds.len());
         self.rows.slots.reserve(room);
         self.rows.ids.reserve(room);
-        self.cache.fill((PAST, NOBODYS));
+        self.cache.fill((PAST, DISCARDED_ROW));
         self.index.clear(room);
         self.joined.iter_mut().for_each(|index| index.clear(0));
         self.slots.clear();
@@ -175,7 +184,7 @@ impl Table {
         rows
     }
 
-    /// Forgets the ids of an empty table.
+    /// Forgets the ids that an empty table remembers. Its dictionaries were reset.
     pub(super) fn forget(&mut self) {
         debug_assert_eq!(self.len(), 0);
         *self = Self::new(self.keys, Arc::clone(&self.kinds));
@@ -189,24 +198,27 @@ impl Table {
         self.rows.key_bytes
     }
 
+    /// The number of joined ids.
     #[cfg(test)]
     pub(super) fn joined_len(&self) -> usize {
         self.rows.joined.iter().map(Vec::len).sum()
     }
 
-    /// Adds lines: `numbers` has for each measure, but for counts, the numbers of the lines.
-    pub(super) fn add(&mut self, windows: &Windows, keys: &Keys<'_>, numbers: &[Option<&NumberColumn>]) {
+    /// Adds lines. `numbers` has a column for each measure except counts.
+    pub(super) fn add(&mut self, windows: &Windows, keys: &KeyIds<'_>, numbers: &[Option<&NumberColumn>]) {
         self.find_slots(windows);
         let mut row_of = std::mem::take(&mut self.row_of);
         row_of.clear();
         self.find_rows(&windows.of_lines, keys, &mut row_of);
+        debug_assert_eq!(row_of.len(), windows.of_lines.len());
+        debug_assert!(row_of.iter().all(|row| (*row as usize) < self.rows.slots.len()));
         let stride = self.kinds.len();
         let is_counted = |measure: usize| self.kinds.get(measure) == Some(&MeasureKind::Count);
         let is_summed = |measure: usize| self.kinds.get(measure) == Some(&MeasureKind::Sum);
         for (measure, numbers) in numbers.iter().enumerate() {
             let rows = &mut self.rows;
             match (self.kinds[measure], numbers) {
-                // Together with the sum behind it.
+                // It is counted together with the sum after it.
                 (MeasureKind::Count, _) if is_summed(measure + 1) => {}
                 (MeasureKind::Count, _) => count(&mut rows.totals, &row_of, stride, measure),
                 (MeasureKind::Sum, Some(numbers)) if measure > 0 && is_counted(measure - 1) => {
@@ -227,7 +239,7 @@ impl Table {
         self.row_of = row_of;
     }
 
-    /// The slots of the windows that some lines belong to.
+    /// Finds the slots of the windows of some lines. New windows get new slots.
     fn find_slots(&mut self, windows: &Windows) {
         let Self { slots, slot_of, rows, .. } = self;
         slot_of.clear();
@@ -242,21 +254,21 @@ impl Table {
         }));
     }
 
-    fn find_rows(&mut self, windows: &[u32], keys: &Keys<'_>, row_of: &mut Vec<u32>) {
+    fn find_rows(&mut self, windows: &[u32], keys: &KeyIds<'_>, row_of: &mut Vec<u32>) {
         let slot_of = std::mem::take(&mut self.slot_of);
         match *slot_of {
-            // Nearly always.
+            // Nearly always all lines are in one window.
             [slot] => self.find_rows_in(std::iter::repeat_n(slot, windows.len()), keys, row_of),
             _ => self.find_rows_in(windows.iter().map(|window| slot_of[*window as usize]), keys, row_of),
         }
         self.slot_of = slot_of;
     }
 
-    /// The rows of lines whose windows have these slots.
+    /// Finds the rows of lines. `slots` has the slot of each line's window.
     fn find_rows_in(
         &mut self,
         slots: impl Iterator<Item = u32> + Clone,
-        keys: &Keys<'_>,
+        keys: &KeyIds<'_>,
         row_of: &mut Vec<u32>,
     ) {
         match *keys {
@@ -290,7 +302,7 @@ impl Table {
                         let entry = |(slot, (first, second)): (u32, (&u32, &u32))| {
                             self.index.load(pair(*first, *second), slot)
                         };
-                        touch(ids.clone().map(entry));
+                        prefetch(ids.clone().map(entry));
                     }
                     row_of.extend(
                         ids.map(|(slot, (first, second))| self.row(pair(*first, *second), slot, keys)),
@@ -301,12 +313,14 @@ impl Table {
         }
     }
 
-    /// Joins all keys but the last to one id. Lines whose window is past have no rows that a limit could count,
-    /// so nothing is kept of them: they get any id.
+    /// Joins all keys but the last to one id per line.
+    ///
+    /// Lines of past windows get arbitrary ids. They make no rows that a limit could count, so they must not make
+    /// joined ids either, which take memory.
     fn join<'i>(
         &mut self,
         slots: &(impl Iterator<Item = u32> + Clone),
-        keys: &Keys<'_>,
+        keys: &KeyIds<'_>,
         joined: &'i mut Vec<u32>,
     ) -> &'i [u32] {
         joined.clear();
@@ -327,20 +341,20 @@ impl Table {
         joined
     }
 
-    /// Makes room in the cache for `len` entries, `width` for each id of the first key.
+    /// Grows the cache to `len` entries or more, with `width` entries for each id of the first key.
     fn make_room_in_cache(&mut self, width: usize, len: usize) {
         if self.width != width {
             self.width = width;
             self.cache.clear();
         }
         if self.cache.len() < len {
-            self.cache.resize(len.next_power_of_two(), (PAST, NOBODYS));
+            self.cache.resize(len.next_power_of_two(), (PAST, DISCARDED_ROW));
         }
     }
 
-    /// The row of these ids and that window, which the cache may have at `at`.
+    /// The row of these ids in the window of a slot. The cache may have it at `at`.
     #[inline(always)]
-    fn cached_row(&mut self, at: usize, ids: u64, slot: u32, keys: &Keys<'_>) -> u32 {
+    fn cached_row(&mut self, at: usize, ids: u64, slot: u32, keys: &KeyIds<'_>) -> u32 {
         let (known, row) = self.cache[at];
         if known == slot {
             return row;
@@ -350,11 +364,11 @@ impl Table {
         row
     }
 
-    /// The row of these ids and that window, which is made if there is none.
+    /// The row of these ids in the window of a slot. It is made if there is none.
     #[inline]
-    fn row(&mut self, ids: u64, slot: u32, keys: &Keys<'_>) -> u32 {
+    fn row(&mut self, ids: u64, slot: u32, keys: &KeyIds<'_>) -> u32 {
         if slot == PAST {
-            return NOBODYS;
+            return DISCARDED_ROW;
         }
         let (row, is_new) = self.index.number(ids, slot, self.rows.slots.len() as u32);
         if is_new {
@@ -365,6 +379,7 @@ impl Table {
     }
 
     fn push_row(&mut self, slot: u32, ids: u64) {
+        debug_assert!(slot == PAST || (slot as usize) < self.rows.windows.len());
         self.rows.slots.push(slot);
         self.rows.ids.push(ids);
         self.rows.totals.extend(self.kinds.iter().map(|kind| match kind {
@@ -372,10 +387,12 @@ impl Table {
             MeasureKind::Min => NO_MIN,
             MeasureKind::Max => !NO_MIN,
         }));
+        debug_assert_eq!(self.rows.slots.len(), self.rows.ids.len());
+        debug_assert_eq!(self.rows.totals.len(), self.rows.slots.len() * self.kinds.len());
     }
 
-    /// What the row adds to the encoded size: the window, and each key with its length.
-    fn count_key_bytes(&mut self, row: usize, keys: &Keys<'_>) {
+    /// Adds the encoded size of a row: its window, and each key with its length.
+    fn count_key_bytes(&mut self, row: usize, keys: &KeyIds<'_>) {
         let len = |(key, (dictionary, _)): (usize, &(&Dictionary, &[u32]))| {
             dictionary.text(self.rows.id(row, key, keys.len())).len() + 1
         };
@@ -389,8 +406,10 @@ fn count(totals: &mut [i64], row_of: &[u32], stride: usize, measure: usize) {
     }
 }
 
-/// Adds the values; and to the measure before the number of lines if that `IS_COUNTED`: where many lines go to one row,
-/// each waits for the one before, and two such queues are as quick as one.
+/// Adds the values to their rows. With `IS_COUNTED`, also counts the lines in the measure before.
+///
+/// If many lines go to one row, each addition waits for the one before. Two such chains of additions take no longer
+/// than one, so counting comes for free.
 fn sum<const IS_COUNTED: bool>(
     rows: &mut TableRows,
     row_of: &[u32],
@@ -398,8 +417,8 @@ fn sum<const IS_COUNTED: bool>(
     measure: usize,
     numbers: &NumberColumn,
 ) {
-    let (totals, beyond) = (&mut rows.totals[..], &mut rows.beyond);
-    // An absent value is 0.
+    let (totals, carried) = (&mut rows.totals[..], &mut rows.carried);
+    // An absent value is 0, so it need not be skipped.
     for (row, value) in row_of.iter().zip(&numbers.values) {
         let cell = *row as usize * stride + measure;
         if IS_COUNTED {
@@ -408,16 +427,16 @@ fn sum<const IS_COUNTED: bool>(
         let total = &mut totals[cell];
         match total.checked_add(*value) {
             Some(sum) => *total = sum,
-            None => carry(beyond, cell, total, *value),
+            None => carry(carried, cell, total, *value),
         }
     }
 }
 
-/// Begins a total anew with `value`, and puts aside what there was.
+/// Carries a total into `carried`, and starts it over with `value`.
 #[cold]
-fn carry(beyond: &mut HashMap<usize, i128>, cell: usize, total: &mut i64, value: i64) {
-    // 128 bits hold more values of 64 bits than any disk has lines.
-    *beyond.entry(cell).or_default() += i128::from(std::mem::replace(total, value));
+fn carry(carried: &mut HashMap<usize, i128>, cell: usize, total: &mut i64, value: i64) {
+    // This cannot overflow: 128 bits hold the sum of 2^64 values of 64 bits, more than any disk has lines.
+    *carried.entry(cell).or_default() += i128::from(std::mem::replace(total, value));
 }
 
 fn extreme(
@@ -435,7 +454,7 @@ fn extreme(
         }
         let cell = *row as usize * stride + measure;
         if *value == none {
-            rows.limits.insert(cell);
+            rows.real_sentinels.insert(cell);
         }
         let total = &mut rows.totals[cell];
         *total = choose(*total, *value);

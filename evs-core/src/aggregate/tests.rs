@@ -1,4 +1,4 @@
-//! Columns against the plain way: several workers, cuts, dictionaries that are begun anew, all kinds of measures.
+//! Compares the columns with the oracle: several workers, cuts, dictionaries that are reset, all kinds of measures.
 
 use std::collections::BTreeMap;
 
@@ -15,7 +15,7 @@ use crate::{
 const NOW: i64 = 1_795_246_800;
 const KEYS: [&str; 6] = ["remote_addr", "status", "http_x", "arg_c", "uri", "body_bytes_sent"];
 
-/// By window and keys, the values.
+/// The values, by window and keys.
 type Contents = BTreeMap<(i64, Vec<Vec<u8>>), Vec<Option<i128>>>;
 
 fn contents(pieces: &[Rows]) -> Contents {
@@ -89,8 +89,8 @@ fn format() -> LogFormat {
     LogFormat::nginx(r#"$remote_addr $msec "$request" $status $body_bytes_sent "$http_x""#).unwrap()
 }
 
-/// What happens to the lines: which worker gets them, which statistics have counted them before, and whether
-/// the statistics that are cut behind them.
+/// A step of the test: the lines, the worker that gets them, the statistics that have counted them before, and the
+/// statistics that are cut after them.
 type Step = (Vec<String>, usize, u8, u8);
 
 fn step() -> impl Strategy<Value = Step> {
@@ -98,7 +98,7 @@ fn step() -> impl Strategy<Value = Step> {
     (vec(line(), 0..30), 0..2_usize, skipped, prop_oneof![Just(0), Just(u8::MAX), any::<u8>()])
 }
 
-/// Of stores that hold everything, or not all that the lines carry.
+/// Limits of stores that hold everything, or not everything that the lines carry.
 fn limits() -> impl Strategy<Value = Limits> {
     let narrow = Limits::default()
         .windows(NOW - 100..=NOW + 86_400)
@@ -112,7 +112,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(1000))]
 
     #[test]
-    fn columns_hold_what_the_plain_way_counts(
+    fn columns_hold_what_the_oracle_counts(
         statistics in vec(statistic(), 1..4),
         steps in vec(step(), 1..6),
         limits in limits(),
@@ -268,7 +268,7 @@ fn many_rows_and_long_ones_become_several_batches() {
 }
 
 #[test]
-fn a_sum_beyond_128_bits_is_an_overflow_and_one_beyond_64_is_none() {
+fn a_sum_beyond_128_bits_is_an_overflow_and_one_beyond_64_bits_is_not() {
     let statistics = [Statistic::named("s").measure(sum("body_bytes_sent"))];
     let schema = statistics[0].schema();
     let plan = Plan::new([(&*schema, 10)]);
@@ -279,7 +279,7 @@ fn a_sum_beyond_128_bits_is_an_overflow_and_one_beyond_64_is_none() {
     let mut rows = worker.cut(&[0]).rows.remove(0);
     let merged = merge(&rows, 0, &plan.statistics[0].kinds).unwrap();
     assert_eq!(merged[0].cursor().next_row().unwrap().values, [Some(3 * i128::from(i64::MAX))]);
-    rows[0].add_beyond(i128::MAX / 2 + 1);
+    rows[0].add_carried(i128::MAX / 2 + 1);
     let other = rows[0].clone();
     assert_eq!(merge(&[rows.remove(0), other], 0, &plan.statistics[0].kinds), Err(merge::Overflow));
 }

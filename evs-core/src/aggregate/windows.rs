@@ -1,20 +1,23 @@
-//! The windows that lines belong to.
+//! Finds the windows that lines belong to.
+//!
+//! With windows of 60 s, for example, a line of 13:25:22 belongs to the window that starts at 13:25:00.
 
 use super::plan::StatisticPlan;
 
-/// The windows of one length and retention for some lines: one of them most often, seldom more than two.
+/// The windows of some lines, for one length and retention. Mostly there is one, and seldom more than two.
 #[derive(Debug)]
 pub(super) struct Windows {
-    /// How long they are.
+    /// The length of a window.
     pub(super) seconds: i64,
     retain_seconds: Option<i64>,
-    /// The windows' starts.
+    /// The starts of the windows, in seconds since 1970.
     pub(super) starts: Vec<i64>,
-    /// Whether the statistics do not keep them any more: counted anew, they would have wrong totals.
+    /// By window, true if it is past its retention. Its rows are gone, so counting would start it over with a wrong
+    /// total.
     pub(super) are_past: Vec<bool>,
-    /// By line, which of them it belongs to.
+    /// By line, the index of its window in `starts`.
     pub(super) of_lines: Vec<u32>,
-    /// How many lines belong to windows that are past.
+    /// The number of lines whose window is past its retention.
     pub(super) late_lines: u64,
 }
 
@@ -30,12 +33,12 @@ impl Windows {
         }
     }
 
-    /// Whether these are the windows of that statistic.
+    /// True if these windows have the length and retention of that statistic.
     pub(super) fn are_of(&self, statistic: &StatisticPlan) -> bool {
         (self.seconds, self.retain_seconds) == (statistic.window_seconds, statistic.retain_seconds)
     }
 
-    /// Finds the windows of lines by their times; retention is reckoned from `now`.
+    /// Finds the windows of lines by their times. `now` decides which windows are past their retention.
     pub(super) fn find(&mut self, lines: &[i64], now: i64) {
         self.starts.clear();
         self.are_past.clear();
@@ -69,5 +72,7 @@ impl Windows {
             let late = self.of_lines.iter().filter(|window| self.are_past[**window as usize]);
             self.late_lines = late.count() as u64;
         }
+        debug_assert_eq!(self.of_lines.len(), lines.len());
+        debug_assert!(self.of_lines.iter().all(|window| (*window as usize) < self.starts.len()));
     }
 }

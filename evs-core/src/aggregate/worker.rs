@@ -1,3 +1,5 @@
+//! The worker: it parses chunks of the log and counts their lines into tables of its own.
+
 use super::{
     dictionary::Dictionary,
     plan::{Plan, StatisticPlan},
@@ -9,35 +11,35 @@ use crate::{
     statistic::MeasureKind,
 };
 
-/// How many bytes of a rejected line are kept.
+/// The number of bytes that are kept of a rejected line.
 const SAMPLE_BYTES_MAX: usize = 1024;
-/// How many bytes of keys a statistic holds before it is cut early: clients choose how long keys are, and a
-/// batch has to fit a frame of the binlog.
+/// A statistic is cut early once its keys have this many bytes: clients choose how long keys are, and a batch must fit
+/// a frame of the binlog.
 const KEY_BYTES_MAX: usize = 128 << 20;
-/// How many texts a dictionary holds, unless the row limits of the statistics that use it ask for fewer.
+/// The number of texts with which a dictionary is full, unless the row limits of its statistics are lower.
 const TEXTS_MAX: usize = 1 << 20;
-/// How many it may hold whatever they ask for: what is begun anew too often is no help.
+/// The minimum of that number, however low the row limits are: a dictionary that is reset too often is no help.
 const TEXTS_MIN: usize = if cfg!(test) { 4 } else { 1 << 16 };
-/// How many rejected lines a worker keeps between two cuts. Those beyond are counted only: a log in another
-/// format than the one named rejects every line, and must not fill memory.
+/// The number of rejected lines that a worker keeps between two cuts. Further ones are only counted: if the log has
+/// another format than the one named, every line is rejected, and they must not fill memory.
 const SAMPLES_MAX: usize = 1000;
 
-/// A line whose time is ahead of the clock by more than that is told of: a day covers clocks without their time zone.
+/// A line whose time is ahead of the clock by more than this is reported. A day covers clocks without a time zone.
 const AHEAD_SECONDS: i64 = 86_400;
 
-/// A line that was not counted, and why.
+/// A line that was not counted, with the reason.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct RejectedLine {
     /// The number of its file.
     pub(crate) file: u64,
-    /// Where the line starts in the file.
+    /// The offset of the line in the file.
     pub(crate) offset: u64,
     pub(crate) rejection: Rejection,
-    /// The line's first bytes.
+    /// The first bytes of the line.
     pub(crate) sample: Vec<u8>,
 }
 
-/// What a worker has seen since the last cut, beside the rows.
+/// The counters of a worker since the last cut, and the lines that it rejected.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Tally {
     pub(crate) seen: Seen,
@@ -45,7 +47,7 @@ pub(crate) struct Tally {
 }
 
 impl Tally {
-    /// Adds what another worker has seen.
+    /// Adds the tally of another worker.
     pub(crate) fn add(&mut self, other: Self) {
         self.seen.lines += other.seen.lines;
         self.seen.bytes += other.seen.bytes;
@@ -56,57 +58,60 @@ impl Tally {
     }
 }
 
-/// How much a worker has seen.
+/// The counters of a worker.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Seen {
-    /// All lines, rejected ones too.
+    /// All lines, including rejected ones.
     pub(crate) lines: u64,
     pub(crate) bytes: u64,
     pub(crate) rejected: u64,
-    /// Lines left out of a statistic because their window is past its retention, once for each such statistic.
+    /// The lines left out of a statistic because their window is past its retention: each line once per such statistic.
     pub(crate) too_late: u64,
-    /// Lines that were counted although their time was more than a day ahead of the clock.
+    /// The lines that were counted although their time was more than a day ahead of the clock.
     pub(crate) ahead: u64,
-    /// The event time of the last line that was accepted.
+    /// The time of the last accepted line.
     pub(crate) last_seconds: Option<i64>,
 }
 
-/// What a worker hands over at a cut: the rows of the statistics that are cut, and its tally.
+/// The part of a cut that one worker hands over: the rows of the statistics that are cut, and its tally.
 #[derive(Debug)]
 pub(crate) struct Part {
-    /// By statistic, in the order in which the cut named them, its rows, in one part or several.
+    /// The rows of each statistic, in the order in which the cut named the statistics. They may be several tables.
     pub(crate) rows: Vec<Vec<TableRows>>,
     pub(crate) tally: Tally,
 }
 
-/// Which statistics have counted a chunk before: those that are ahead after a restart.
+/// The statistics that have counted a chunk before. After a restart, some are ahead of others.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Skip {
     pub(crate) statistics: Vec<bool>,
-    /// Whether the lines, bytes and rejected lines of the chunk have been counted, too.
+    /// True if the tally has counted the chunk before, too: its lines, bytes and rejected lines.
     pub(crate) tally: bool,
 }
 
 /// Parses and aggregates chunks into tables of its own.
 ///
-/// Some hundred lines at a time go through it column by column: first the parser takes them apart, then each
-/// field's values become ids, however many statistics use them, then each statistic finds its rows by the ids,
-/// and at last the measures are added.
+/// It takes some hundred lines at a time through these steps, column by column:
+///
+/// 1. The parser reads the lines into columns of fields and numbers.
+/// 2. The dictionaries turn the values of each field into ids, once for all statistics that use the field.
+/// 3. Each statistic finds the rows of the lines by their windows and ids.
+/// 4. Each statistic adds its measures to these rows.
 #[derive(Debug)]
 pub(crate) struct Worker {
     plan: Plan,
     parser: BlockParser,
     keep_samples: bool,
-    /// The time now, for retention.
+    /// The current time in seconds since 1970, which decides what is past its retention.
     now: i64,
-    /// By statistic.
+    /// By statistic, its table.
     tables: Vec<Table>,
-    /// By statistic, rows whose ids are of dictionaries that have been begun anew since.
-    sealed: Vec<Vec<TableRows>>,
-    /// By field that is a key. Those of other fields stay empty.
+    /// By statistic, the rows that were put aside because a dictionary of their ids was reset. They keep its old texts.
+    rows_aside: Vec<Vec<TableRows>>,
+    /// By field, its dictionary. It stays empty if the field is not a key.
     dictionaries: Vec<Dictionary>,
     tally: Tally,
-    /// By statistic, which of the windows are its own.
+    /// By statistic, the index of its windows in `windows`. Statistics with the same length and retention share them.
     windows_of: Vec<usize>,
     // Used again for every block of lines:
     columns: Columns,
@@ -134,7 +139,7 @@ impl Worker {
         };
         Self {
             tables: plan.statistics.iter().map(table).collect(),
-            sealed: vec![Vec::new(); plan.statistics.len()],
+            rows_aside: vec![Vec::new(); plan.statistics.len()],
             dictionaries: (0..plan.fields.len()).map(dictionary).collect(),
             parser: BlockParser::new(parser, plan.numbers.clone(), plan.limits.clone()),
             columns: Columns::new(plan.fields.len(), plan.numbers.len()),
@@ -148,7 +153,7 @@ impl Worker {
         }
     }
 
-    /// Sets the time, in seconds since 1970, that retention is reckoned from.
+    /// Sets the current time, in seconds since 1970.
     pub(crate) fn set_now(&mut self, now: i64) {
         self.now = now;
         if self.plan.rejects_ahead {
@@ -156,7 +161,7 @@ impl Worker {
         }
     }
 
-    /// Counts all lines of `block`, which begins at `start` of file number `file` and ends behind a line.
+    /// Counts all lines of `block`. It begins at offset `start` of file number `file`, and ends after a whole line.
     pub(crate) fn lines(&mut self, block: &[u8], file: u64, start: u64, skip: Option<&Skip>) {
         let mut lines = 0;
         self.parser.begin(block);
@@ -174,7 +179,7 @@ impl Worker {
         }
     }
 
-    /// Rejects a line that is too long to be read, of which `head` is the beginning.
+    /// Rejects a line that is too long to be read. `head` is its beginning.
     pub(crate) fn oversized(&mut self, head: &[u8], file: u64, start: u64, len: u64, skip: Option<&Skip>) {
         let rejection = Rejection { reason: Reason::LineTooLong, column: 1 };
         self.reject(rejection, file, start, head, skip);
@@ -184,7 +189,7 @@ impl Worker {
         }
     }
 
-    /// Hands over the rows of `statistics` and the tally, and begins them anew.
+    /// Hands over the rows of `statistics` and the tally, and starts both over.
     pub(crate) fn cut(&mut self, statistics: &[usize]) -> Part {
         let part = Part {
             rows: statistics.iter().map(|&at| self.take_rows(at)).collect(),
@@ -194,33 +199,33 @@ impl Worker {
             let is_used =
                 |at: usize| self.plan.statistics[at].keys.contains(&field) && self.tables[at].len() > 0;
             if self.dictionaries[field].is_large() && !(0..self.tables.len()).any(is_used) {
-                self.begin_anew(field);
+                self.reset_dictionary(field);
             }
         }
         part
     }
 
-    /// What was seen since the last cut.
+    /// The counters since the last cut.
     pub(crate) fn seen(&self) -> Seen {
         self.tally.seen
     }
 
-    /// The rows held, over all statistics.
+    /// The number of rows held, over all statistics.
     pub(crate) fn rows(&self) -> usize {
         (0..self.tables.len()).map(|at| self.rows_of(at)).sum()
     }
 
-    /// The joined ids held, over all statistics.
+    /// The number of joined ids held, over all statistics.
     #[cfg(test)]
     pub(super) fn joined(&self) -> usize {
         self.tables.iter().map(Table::joined_len).sum()
     }
 
-    /// The statistics that have reached this worker's share, one in `workers`, of their row limit or of
-    /// [`KEY_BYTES_MAX`].
+    /// The statistics that have reached this worker's share of their row limit or of [`KEY_BYTES_MAX`]. The share is
+    /// one in `workers`.
     pub(crate) fn full(&self, workers: usize) -> impl Iterator<Item = usize> {
         let key_bytes = |at: usize| {
-            self.tables[at].key_bytes() + self.sealed[at].iter().map(|rows| rows.key_bytes).sum::<usize>()
+            self.tables[at].key_bytes() + self.rows_aside[at].iter().map(|rows| rows.key_bytes).sum::<usize>()
         };
         (0..self.tables.len()).filter(move |&at| {
             let rows_max = self.plan.statistics[at].rows_max;
@@ -228,9 +233,10 @@ impl Worker {
         })
     }
 
-    /// A row that is in several parts counts as several, as it takes the room of several.
+    /// The rows of a statistic, with those put aside. A row that is in several tables takes the memory of several, and
+    /// is counted so.
     fn rows_of(&self, statistic: usize) -> usize {
-        self.tables[statistic].len() + self.sealed[statistic].iter().map(TableRows::len).sum::<usize>()
+        self.tables[statistic].len() + self.rows_aside[statistic].iter().map(TableRows::len).sum::<usize>()
     }
 
     /// Adds the lines of the columns to all statistics that have not counted them before.
@@ -248,7 +254,7 @@ impl Worker {
         }
         for field in 0..self.dictionaries.len() {
             if self.dictionaries[field].is_full() {
-                self.seal(field);
+                self.put_aside_and_reset(field);
             }
         }
         let Self { plan, columns, dictionaries, ids, windows, windows_of, tables, .. } = self;
@@ -280,46 +286,47 @@ impl Worker {
         if columns.last_seconds.is_some() {
             self.tally.seen.last_seconds = columns.last_seconds;
         }
-        // Read again for a statistic that is behind, they were tallied before.
+        // Lines that are read again for a statistic that is behind were tallied before.
         if !skip.is_some_and(|skip| skip.tally) {
             self.tally.seen.too_late += too_late;
             self.tally.seen.ahead += ahead;
         }
     }
 
-    /// Takes the rows of a statistic, with the texts of their keys.
+    /// Takes all rows of a statistic, with the texts of their keys.
     fn take_rows(&mut self, statistic: usize) -> Vec<TableRows> {
-        self.seal_rows(statistic);
-        std::mem::take(&mut self.sealed[statistic])
+        self.put_rows_aside(statistic);
+        std::mem::take(&mut self.rows_aside[statistic])
     }
 
-    fn seal_rows(&mut self, statistic: usize) {
+    /// Puts the rows of a statistic aside, with the texts of their keys.
+    fn put_rows_aside(&mut self, statistic: usize) {
         if self.tables[statistic].len() == 0 {
             return;
         }
         let mut rows = self.tables[statistic].take();
         let keys = &self.plan.statistics[statistic].keys;
         rows.texts = keys.iter().map(|&field| self.dictionaries[field].share()).collect();
-        self.sealed[statistic].push(rows);
+        self.rows_aside[statistic].push(rows);
     }
 
-    /// Puts the rows aside whose keys are in a dictionary, and begins it anew.
+    /// Resets a dictionary. Rows that have ids of it are put aside first.
     #[cold]
-    fn seal(&mut self, field: usize) {
+    fn put_aside_and_reset(&mut self, field: usize) {
         for at in 0..self.tables.len() {
             if self.plan.statistics[at].keys.contains(&field) {
-                self.seal_rows(at);
+                self.put_rows_aside(at);
             }
         }
-        self.begin_anew(field);
+        self.reset_dictionary(field);
     }
 
-    /// Begins a dictionary anew that no row uses any more.
-    fn begin_anew(&mut self, field: usize) {
-        self.dictionaries[field].begin_anew();
+    /// Resets a dictionary whose ids no row in a table uses.
+    fn reset_dictionary(&mut self, field: usize) {
+        self.dictionaries[field].reset();
         for at in 0..self.tables.len() {
             if self.plan.statistics[at].keys.contains(&field) {
-                // It may remember ids by which rows were found.
+                // The table may remember old ids, by which it finds rows.
                 self.tables[at].forget();
             }
         }
