@@ -1,4 +1,4 @@
-//! What to compute: statistics, and the schema that their batches carry.
+//! Statistics define what is computed, and a schema is the definition that their batches carry.
 
 use std::{ops::RangeInclusive, sync::Arc, time::Duration};
 
@@ -8,7 +8,7 @@ use crate::sink::Limits;
 
 /// A field of a record, by the name that nginx gives it.
 ///
-/// Made by [`field`] and [`arg`]; a plain string serves wherever a field is asked for.
+/// [`field`] and [`arg`] make one. A plain string can be used wherever a field is asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Field {
     source: String,
@@ -26,19 +26,19 @@ pub fn arg(name: impl AsRef<str>) -> Field {
 }
 
 impl Field {
-    /// Names the column that the field goes into. Without it, the field's own name is taken.
+    /// Names the column of the field. By default, the column has the name of the field.
     #[must_use]
     pub fn named(mut self, name: impl Into<String>) -> Self {
         self.name = Some(name.into());
         self
     }
 
-    /// nginx's name of the field.
+    /// The name that nginx gives the field.
     pub fn source(&self) -> &str {
         &self.source
     }
 
-    /// The column's name.
+    /// The name of the field's column.
     pub fn name(&self) -> &str {
         self.name.as_deref().unwrap_or(&self.source)
     }
@@ -56,24 +56,24 @@ impl From<String> for Field {
     }
 }
 
-/// How the values of one measure become one number.
+/// The way in which the values of a measure become one number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum MeasureKind {
     /// The number of lines.
     Count,
-    /// The sum of a field; lines without a value add nothing.
+    /// The sum of a field. Lines without a value add nothing.
     Sum,
-    /// The smallest value of a field; absent when no line had one.
+    /// The smallest value of a field. It is absent if no line had a value.
     Min,
-    /// The largest value of a field; absent when no line had one.
+    /// The largest value of a field. It is absent if no line had a value.
     Max,
 }
 
 impl MeasureKind {
-    /// Adds `other` to `value`, as a sink does with what it already holds.
+    /// Merges `other` into `value`, as a sink does with a value that it already holds.
     ///
-    /// `None` means that the result does not fit: overflow is an error, never a wrap.
+    /// `None` means that the result does not fit. An overflow is an error: it never wraps.
     pub fn merge(self, value: Option<i128>, other: Option<i128>) -> Option<Option<i128>> {
         let (Some(a), Some(b)) = (value, other) else {
             return Some(value.or(other));
@@ -86,7 +86,7 @@ impl MeasureKind {
     }
 }
 
-/// One number that a statistic keeps per row. Made by [`count`], [`sum`], [`min`] and [`max`].
+/// A number that a statistic keeps per row. [`count`], [`sum`], [`min`] and [`max`] make one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Measure {
     pub(crate) kind: MeasureKind,
@@ -121,9 +121,9 @@ impl Measure {
         Self { kind, field: Some(field), scale: 0, within: None, name: None }
     }
 
-    /// How many digits behind the point the values have: 0 (the default) to 18.
+    /// The number of decimal places of the values: 0 (the default) to 18.
     ///
-    /// A value with more digits than that is refused, not rounded. In a sink without exact decimals
+    /// A line with a value of more decimal places is rejected. The value is never rounded. In a sink without exact decimals
     /// the column holds the value times 10^scale.
     #[must_use]
     pub fn scale(mut self, digits: u8) -> Self {
@@ -131,12 +131,12 @@ impl Measure {
         self
     }
 
-    /// What a line may carry, in whole units (for seconds with three digits behind the point, in seconds). A line with
-    /// another value is rejected, in all statistics.
+    /// The values that a line may have, in whole units (seconds, for a time with three decimal places). A line with any
+    /// other value is rejected, in all statistics.
     ///
-    /// Without it, a minimum or maximum may be any number of 64 bits, and so may what is added to a sum: all of evs's own
-    /// sinks hold the totals. A sink whose [`limits`](crate::Sink::limits) have narrow totals is the exception: a line may
-    /// then add an eight thousandth of the largest total, so that so many lines with the largest value fit into a row.
+    /// By default, a value may be any number of 64 bits, since all of evs's own sinks can hold the totals. The exception is
+    /// a sink whose [`limits`](crate::Sink::limits) have narrow totals. A line may then add at most an eight thousandth of
+    /// the largest total, so that eight thousand lines with that value fit into a row.
     ///
     /// ```
     /// # use evs_core::{arg, sum};
@@ -148,7 +148,7 @@ impl Measure {
         self
     }
 
-    /// The range of its values times 10^scale; `None` if a line may carry any.
+    /// The range of its values times 10^scale. `None` if a line may have any value.
     pub(crate) fn range(&self, limits: &Limits) -> Option<RangeInclusive<i64>> {
         if let Some(within) = &self.within {
             let power = 10_i64.checked_pow(self.scale.into()).unwrap_or(i64::MAX);
@@ -157,7 +157,7 @@ impl Measure {
         (self.kind == MeasureKind::Sum).then(|| limits.summands())
     }
 
-    /// Names the measure's column. Without it, the column is `count` or `FIELD_sum`, `FIELD_min`,
+    /// Names the column of the measure. By default, the column is `count` or `FIELD_sum`, `FIELD_min`,
     /// `FIELD_max`.
     #[must_use]
     pub fn named(mut self, name: impl Into<String>) -> Self {
@@ -184,7 +184,7 @@ impl Measure {
 pub struct KeyColumn {
     /// The column's name.
     pub name: String,
-    /// nginx's name of the field.
+    /// The name that nginx gives the field.
     pub field: String,
 }
 
@@ -193,36 +193,36 @@ pub struct KeyColumn {
 pub struct MeasureColumn {
     /// The column's name.
     pub name: String,
-    /// How values are combined.
+    /// The way in which values are combined.
     pub kind: MeasureKind,
-    /// nginx's name of the field; empty for a count.
+    /// The name that nginx gives the field. It is empty for a count.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub field: String,
-    /// Digits behind the point: values are held as integers times 10^scale.
+    /// The number of decimal places. Values are held as integers times 10^scale.
     #[serde(default)]
     pub scale: u8,
 }
 
-/// A statistic's definition as its batches carry it: what a row means, and how long it is kept.
+/// The definition of a statistic, as its batches carry it: the meaning of a row, and the time for which it is kept.
 ///
-/// Rows of one may be added to rows of another when they have no [`difference`](Schema::difference).
+/// Rows of one schema may be added to rows of another if there is no [`difference`](Schema::difference) between the two.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Schema {
-    /// The statistic's name, which sinks use as the name of its table.
+    /// The name of the statistic. Sinks use it as the name of the table.
     pub statistic: String,
-    /// The window's length in seconds.
+    /// The length of a window in seconds.
     pub window_seconds: u32,
     /// The key columns, in order.
     pub keys: Vec<KeyColumn>,
     /// The measure columns, in order.
     pub measures: Vec<MeasureColumn>,
-    /// How long a window is kept after its start, in seconds; for ever if not set.
+    /// The time for which a window is kept after its start, in seconds. `None` keeps it for ever.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retain_seconds: Option<u64>,
 }
 
 impl Schema {
-    /// What differs from `other` in what a row means, in words; `None` if nothing does.
+    /// The differences from `other` in the meaning of a row, in words. `None` if there are none.
     pub fn difference(&self, other: &Self) -> Option<String> {
         fn list<T>(items: &[T], show: impl Fn(&T) -> String) -> String {
             format!("({})", items.iter().map(show).collect::<Vec<_>>().join(", "))
@@ -249,9 +249,9 @@ impl Schema {
     }
 }
 
-/// What to compute: a window, group-by keys, measures, and when to deliver.
+/// A statistic to compute: its window, group-by keys and measures, and the interval of delivery.
 ///
-/// Setters store; [`PipelineBuilder::build`](crate::PipelineBuilder::build) judges.
+/// Setters only store their values. [`PipelineBuilder::build`](crate::PipelineBuilder::build) checks them.
 #[derive(Clone, Debug)]
 pub struct Statistic {
     pub(crate) name: String,
@@ -268,10 +268,10 @@ impl Statistic {
     /// The default of [`Statistic::rows_max`].
     pub const ROWS_MAX: usize = 500_000;
 
-    /// A statistic of that name: 1 to 63 of `a-z`, `0-9` and `_`, beginning with a letter. Sinks use
+    /// A statistic with that name: 1 to 63 of `a-z`, `0-9` and `_`, beginning with a letter. Sinks use
     /// it as the name of the table.
     ///
-    /// Without further calls it has windows of 60 s, no keys, no measures and is flushed every 5 s.
+    /// By default it has windows of 60 s, no keys and no measures, and is flushed every 5 s.
     pub fn named(name: impl Into<String>) -> Self {
         Self {
             name: name.into(),
@@ -288,17 +288,17 @@ impl Statistic {
     /// The length of a window of event time: whole seconds, 1 s or more. Windows are aligned to
     /// 1970-01-01T00:00:00Z.
     ///
-    /// So a window of 86 400 s is a day of UTC. There are no windows of a named time zone's days, of which one in spring
-    /// has 23 hours and one in autumn 25. Windows of 15 minutes add up to the days of any zone in use: whoever reads them
-    /// groups them by `window_start` in that zone. The offset that a line's own time has decides what window it is in, also
-    /// in the hour that is repeated when clocks are set back.
+    /// So a window of 86 400 s is a day of UTC. A window cannot be a day of a time zone, since such a day may have 23 or 25
+    /// hours. But windows of 15 minutes add up to the days of any zone in use: a query can group them by `window_start` in
+    /// that zone. A line's own time has an offset, which decides its window even in the hour that is repeated when clocks
+    /// are set back.
     #[must_use]
     pub fn window(mut self, length: Duration) -> Self {
         self.window = length;
         self
     }
 
-    /// The fields whose values make a row, in order. Replaces the ones set before.
+    /// Sets the fields whose values make a row, in order. It replaces those set before.
     #[must_use]
     pub fn group_by<F: Into<Field>>(mut self, keys: impl IntoIterator<Item = F>) -> Self {
         self.keys = keys.into_iter().map(Into::into).collect();
@@ -312,24 +312,25 @@ impl Statistic {
         self
     }
 
-    /// How often the rows gathered so far are cut and delivered: 10 ms or more, 5 s by default.
+    /// The interval at which the rows gathered so far are cut and delivered: 10 ms or more, 5 s by default.
     #[must_use]
     pub fn flush_every(mut self, interval: Duration) -> Self {
         self.flush_every = interval;
         self
     }
 
-    /// How many rows are held in memory before they are cut early. It bounds memory: about 100 bytes
-    /// a row, plus its keys, for each worker and for each of two cuts under way. The rows of what the workers have been
-    /// given by then come on top: up to 1.5 MiB of the log for each worker.
+    /// The number of rows that are held in memory before they are cut early.
+    ///
+    /// It bounds memory: about 100 bytes a row, plus its keys, for each worker and for each of two cuts under way. In
+    /// addition there are the rows of lines that the workers were given by then: up to 1.5 MiB of the log for each worker.
     #[must_use]
     pub fn rows_max(mut self, rows: usize) -> Self {
         self.rows_max = rows;
         self
     }
 
-    /// How long the sinks keep a window after its start, by their clocks: whole seconds, the window's length
-    /// or more. Without it they keep it for ever.
+    /// The time for which sinks keep a window after its start, by their clocks: whole seconds, the window's length
+    /// or more. By default they keep it for ever.
     ///
     /// It may be changed at any time. Stores that expire rows by themselves (Cassandra) apply a new value
     /// to the rows that are written from then on.
@@ -341,15 +342,15 @@ impl Statistic {
 
     /// Accepts that the definition differs from the one the state directory knows.
     ///
-    /// From the next cut on, batches have the new definition; those cut before are delivered as they
-    /// are. Whether the sink's table can take both is for the sink to say.
+    /// From the next cut on, batches have the new definition. Batches that were cut before are delivered as they
+    /// are. The sink decides if its table can take both.
     #[must_use]
     pub fn redefine(mut self, accept: bool) -> Self {
         self.redefine = accept;
         self
     }
 
-    /// The schema of this definition, without judging it.
+    /// The schema of this definition, which is not checked.
     pub(crate) fn schema(&self) -> Arc<Schema> {
         Arc::new(Schema {
             statistic: self.name.clone(),
@@ -382,11 +383,11 @@ impl Schema {
         serde_json::to_string(self).unwrap()
     }
 
-    /// Reads what [`Schema::to_json`] wrote.
+    /// Reads the text that [`Schema::to_json`] wrote.
     ///
     /// # Errors
     ///
-    /// If `json` is anything else.
+    /// Fails for any other text.
     pub fn from_json(json: &str) -> Result<Self, serde_json::Error> {
         serde_json::from_str(json)
     }
