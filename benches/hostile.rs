@@ -1,10 +1,10 @@
-//! What a byte costs of the lines that clients can make the dearest, beside one of an ordinary line.
+//! The cost per byte of the most expensive lines that clients can make, compared with that of an ordinary line.
 //!
 //!     cargo bench --bench hostile
 //!     cargo bench --bench hostile -- --table
 //!
-//! The second prints a table of all of them, and how many times an ordinary line's each one's bytes cost; by default
-//! with the fast path, as in a pipeline, and with `--reference` without it.
+//! The second command prints a table of all these lines. Its last column compares the cost of a byte with that in an
+//! ordinary line. Lines are read on the fast path, as in a pipeline; with `--reference`, the reference reads them.
 
 mod support;
 
@@ -17,9 +17,9 @@ use criterion::{Criterion, Throughput};
 use evs::{bench::Parsing, format::LogFormat};
 use support::hostile::{Case, cases};
 
-/// Bytes of each kind of lines: no more than stay in the nearer caches with their columns.
+/// The bytes of a block of lines. With its columns, it fits into the nearer caches.
 const BLOCK_BYTES: usize = 256 << 10;
-/// How often each kind is measured for the table: the shortest time counts.
+/// The number of times that each case is measured for the table. The shortest time counts.
 const ROUNDS: usize = 15;
 
 fn block(line: &str) -> Vec<u8> {
@@ -31,9 +31,9 @@ fn block(line: &str) -> Vec<u8> {
     block
 }
 
-fn parsing(case: &Case, is_plain: bool) -> Parsing {
+fn parsing(case: &Case, by_reference: bool) -> Parsing {
     let format: LogFormat = case.format.parse().expect("a format");
-    let make = if is_plain { Parsing::plain } else { Parsing::new };
+    let make = if by_reference { Parsing::plain } else { Parsing::new };
     make(&format, case.fields).expect("the fields are there")
 }
 
@@ -50,11 +50,11 @@ fn hostile(criterion: &mut Criterion) {
     }
 }
 
-/// Nanoseconds for a byte of each case, the shortest of some rounds. All take part in each round, so that a machine
-/// that is busy for a time is so for all.
-fn measure(cases: &[Case], is_plain: bool) -> Vec<f64> {
+/// The nanoseconds for a byte of each case, the shortest of all rounds. Each round measures all cases, so that a machine
+/// that is busy for a while slows all of them.
+fn measure(cases: &[Case], by_reference: bool) -> Vec<f64> {
     let mut states: Vec<_> =
-        cases.iter().map(|case| (parsing(case, is_plain), block(&case.line), f64::INFINITY)).collect();
+        cases.iter().map(|case| (parsing(case, by_reference), block(&case.line), f64::INFINITY)).collect();
     for _ in 0..ROUNDS {
         for (parsing, block, best) in &mut states {
             for _ in 0..4 {
@@ -67,11 +67,11 @@ fn measure(cases: &[Case], is_plain: bool) -> Vec<f64> {
     states.into_iter().map(|(_, _, best)| best).collect()
 }
 
-fn table(is_plain: bool) {
+fn table(by_reference: bool) {
     println!("| lines | bytes | ns/line | ns/byte | of an ordinary one |");
     println!("| --- | ---: | ---: | ---: | ---: |");
     let cases = cases();
-    let costs = measure(&cases, is_plain);
+    let costs = measure(&cases, by_reference);
     let mut ordinary = 1.0;
     for (case, cost) in cases.iter().zip(costs) {
         if case.name == "ordinary" {

@@ -1,6 +1,7 @@
-//! How many instructions it takes to parse and to aggregate the workloads, which is the same on a busy
-//! machine: for comparing one version with another. Needs valgrind and gungraun's runner;
-//! `scripts/bench-instructions` installs both.
+//! Counts the instructions that it takes to parse and to aggregate the workloads.
+//!
+//! The count is the same on a busy machine, so it is good for comparing one version with another. It needs valgrind and
+//! gungraun's runner; `scripts/bench-instructions` installs both.
 
 #![allow(missing_docs, unused_qualifications, reason = "of what gungraun's macros make")]
 
@@ -36,11 +37,11 @@ fn parse((mut parser, log): (LineParser, Vec<u8>)) -> (LineParser, Vec<u8>) {
         black_box(&record);
         rest = &rest[end + 1..];
     }
-    // What was made before is dropped behind: that is not measured.
+    // These are returned so that dropping them is not measured.
     (parser, log)
 }
 
-/// The same lines once before, so that their keys are known as they are in the long run.
+/// Counts the same lines once before, so that their keys are known, as they are in the long run.
 fn to_aggregate(workload: Workload) -> (Aggregation, Vec<u8>) {
     let mut aggregation =
         Aggregation::new(&format(workload), &statistics(workload)).expect("the fields are there");

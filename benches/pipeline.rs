@@ -1,5 +1,5 @@
-//! Lines per second of the workloads: parsing alone, parsing and aggregating, and the whole pipeline with
-//! fsync and SQLite; with one worker and with two.
+//! Measures the lines per second of the workloads, with one worker and with two: parsing alone, parsing and
+//! aggregating, and the whole pipeline with fsync and SQLite.
 //!
 //!     cargo bench --bench pipeline
 //!     cargo bench --bench pipeline -- 'parse/w1'
@@ -17,17 +17,18 @@ use evs::{
 use evs_testkit::Workload;
 use support::{blocks, fields, format, log, statistics};
 
-/// Lines of the log that is parsed from memory.
+/// The number of lines of a log that is parsed from memory.
 const LINES: u64 = 200_000;
-/// Lines of the log that the whole pipeline reads: fewer where they make as many rows as lines.
+/// The number of lines of a log that the whole pipeline reads.
 const PIPELINE_LINES: u64 = 2_000_000;
+/// The number of lines of a log that makes as many rows as it has lines.
 const ROWS_LINES: u64 = 500_000;
 
 const WORKLOADS: [Workload; 5] =
     [Workload::Combined, Workload::Ads, Workload::Cdn10, Workload::Cdn30, Workload::Json];
 const WORKERS: [usize; 2] = [1, 2];
 
-/// Does something with each block, on as many threads as there are states.
+/// Works on the blocks with one thread per state.
 fn on_threads<S: Send>(states: &mut [S], blocks: &[&[u8]], work: impl Fn(&mut S, &[u8]) + Sync) {
     let (work, workers) = (&work, states.len());
     thread::scope(|scope| {

@@ -1,8 +1,8 @@
-//! Lines as dear as clients can make them.
+//! The most expensive lines that clients can make.
 
-/// Lines of one kind.
+/// A kind of lines.
 pub(crate) struct Case {
-    /// What the lines are compared with: the `ordinary` one of their group, which comes first.
+    /// The group of the case. Its lines are compared with the case `ordinary` of the group, which comes first.
     pub(crate) group: &'static str,
     pub(crate) name: &'static str,
     pub(crate) format: &'static str,
@@ -10,7 +10,7 @@ pub(crate) struct Case {
     pub(crate) line: String,
 }
 
-/// Twenty arguments, some of which begin alike, and what else is cut from a request.
+/// Twenty arguments, some of which have the same beginning, and the other parts of a request.
 const MANY: &[&str] = &[
     "status",
     "request_method",
@@ -38,7 +38,7 @@ const MANY: &[&str] = &[
     "arg_price",
     "arg_currency",
 ];
-/// As an ad server's log is counted.
+/// The fields that an ad server's statistics use.
 const FEW: &[&str] = &["status", "arg_c", "arg_t", "arg_v", "http_user_agent"];
 const JSON: &[&str] =
     &["status", "request_uri", "ua", "arg_c", "arg_t", "arg_v", "arg_utm_source", "a.b", "region", "bytes"];
@@ -62,12 +62,12 @@ fn json(uri: &str, agent: &str, more: &str) -> String {
     )
 }
 
-/// What a query may be: `text` again and again, `len` bytes of it.
+/// A query of `len` bytes that repeats `text`.
 fn filled(text: &str, len: usize) -> String {
     text.repeat(len / text.len())
 }
 
-/// Queries by what is special about them.
+/// The special queries, by name.
 fn queries() -> Vec<(&'static str, String)> {
     vec![
         ("180 &", filled("&", 180)),
@@ -108,7 +108,7 @@ fn queries() -> Vec<(&'static str, String)> {
     ]
 }
 
-/// All of them, those of a group with the same format and fields.
+/// All cases. Those of a group have the same format and fields.
 pub(crate) fn cases() -> Vec<Case> {
     let mut cases = Vec::new();
     for (group, fields) in [("20 arguments", MANY), ("3 arguments", FEW)] {

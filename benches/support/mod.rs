@@ -1,6 +1,6 @@
-//! Workloads as evs counts them, for benches and tests.
+//! The workloads, with the statistics that evs counts of them, for benches and tests.
 
-// Each user is a program of its own and takes a part of this.
+// Each bench and test is a program of its own, and uses only a part of this.
 #![allow(dead_code)]
 
 pub(crate) mod hostile;
@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use evs::prelude::*;
 use evs_testkit::{Generator, Measure, Options, StatisticSpec, Workload};
 
-/// A worker reads about that much at a time.
+/// The bytes that a worker reads at a time, about.
 const BLOCK_BYTES: usize = 256 << 10;
 
 /// The statistics of a workload.
@@ -41,14 +41,14 @@ pub(crate) fn fields(workload: Workload) -> Vec<&'static str> {
     fields.into_iter().collect()
 }
 
-/// A log of that many ordinary lines.
+/// A log of the given number of ordinary lines.
 pub(crate) fn log(workload: Workload, lines: u64) -> Vec<u8> {
     let mut bytes = Vec::new();
     Generator::of(workload, Options::default()).lines(lines, &mut bytes);
     bytes
 }
 
-/// Whole lines, in blocks as a worker reads them.
+/// The log in blocks of whole lines, as a worker reads them.
 pub(crate) fn blocks(log: &[u8]) -> Vec<&[u8]> {
     let (mut blocks, mut rest) = (Vec::new(), log);
     while rest.len() > BLOCK_BYTES {

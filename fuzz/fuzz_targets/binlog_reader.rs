@@ -1,7 +1,7 @@
-//! Whatever a segment holds, opening it gives batches or an error: no panic, no memory by a hostile length.
+//! Opening a segment gives batches or an error, whatever bytes it has: no panic, and no allocation by a hostile length.
 //!
-//! Seeds: `evs-core/tests/fixtures/binlog-v1` and `binlog-v2`. Each input is tried as it is, and with its checksums
-//! made right.
+//! The seeds are `evs-core/tests/fixtures/binlog-v1` and `binlog-v2`. Each input is tried as it is, and once more with
+//! correct checksums.
 
 #![no_main]
 
@@ -34,12 +34,12 @@ fn open_and_read(segment: Vec<u8>) {
     for statistic in state.statistics.keys() {
         let Some(first) = reader.first_sequence(statistic) else { continue };
         for sequence in first..=reader.last_sequence(statistic) {
-            // A batch that passes as a frame may still have rows that do not unpack.
+            // A batch in a valid frame may still have rows that cannot be decoded.
             let _ = reader.batch(statistic, sequence);
         }
     }
     drop(binlog);
-    // What was found once is found again, and nothing more is cut off.
+    // Opening it again finds the same, and cuts nothing more off.
     let (again, recovery) = Binlog::open(Arc::new(disk), SOURCE, BinlogOptions::default())
         .expect("a binlog that was opened can be opened again");
     assert_eq!(again.state(), &state);

@@ -1,4 +1,4 @@
-//! The fast path and the reference read the same lines, whatever the format is and whatever the log holds.
+//! The fast path and the reference read the same from any log in any format.
 #![no_main]
 
 use evs_core::bench::assert_agreement;
@@ -28,7 +28,7 @@ const FORMATS: &[&str] = &[
     r#"escape=json {"time":"$msec","r":"$request","s":$status,"a":"$http_user_agent"}"#,
 ];
 
-// Two blocks of a usual format; or, if the first line is one, of the format that it says.
+// The input is two blocks of lines in the usual formats. If its first line is a format, the rest is a block in it, too.
 fuzz_target!(|input: &[u8]| {
     let middle = input.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
     let (first, last) = input.split_at(middle);
@@ -37,7 +37,7 @@ fuzz_target!(|input: &[u8]| {
     }
     let mut lines = input.splitn(2, |byte| *byte == b'\n');
     if let (Some(Ok(format)), Some(block)) = (lines.next().map(str::from_utf8), lines.next()) {
-        // Any error is fine: most texts are no format.
+        // Any error is fine: most texts are not a format.
         let _ = assert_agreement(format, FIELDS, &[block]);
     }
 });

@@ -1,4 +1,5 @@
-//! Any text is a log format, or is refused with a place inside of it; what compiles reads any line.
+//! Any text is a log format, or is refused with an offset inside of it. A format that compiles reads any line without a
+//! panic.
 //!
 //! The input is a format, a line feed, and a line.
 #![no_main]

@@ -1,5 +1,5 @@
-//! Any line is good or bad, with a column inside of it, and is the same when it is read again: what a
-//! parser remembers of other lines never shows.
+//! Any line is accepted, or is rejected with a column inside of it. Reading it again gives the same: a parser remembers
+//! earlier lines, but that never changes a result.
 #![no_main]
 
 use std::sync::LazyLock;
