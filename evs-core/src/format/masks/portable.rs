@@ -1,6 +1,6 @@
 //! Finds masks on any machine, eight bytes at a time.
 
-use super::RequestMasks;
+use super::request::RequestMasks;
 
 pub(super) fn request_masks(chunk: &[u8; 64]) -> RequestMasks<u64> {
     RequestMasks::new(|byte| equal(chunk, byte))

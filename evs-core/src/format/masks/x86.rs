@@ -4,7 +4,7 @@
 
 use std::arch::{is_x86_feature_detected, x86_64::*};
 
-use super::RequestMasks;
+use super::request::RequestMasks;
 
 /// The fastest function for the masks of a request that this processor can run.
 pub(super) fn request_masks() -> fn(&[u8; 64]) -> RequestMasks<u64> {

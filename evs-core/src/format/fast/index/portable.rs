@@ -1,6 +1,9 @@
 //! Builds the index on any machine, eight bytes at a time.
 
-use super::{BYTE_ORDER_MARK_HEAD, Carry, Delimiters, Index, Masks, Newline, Suspects, padded};
+use super::{
+    parity::{Carry, Masks, padded},
+    structure::{BYTE_ORDER_MARK_HEAD, Delimiters, Index, Newline, Suspects},
+};
 use crate::format::masks::equal;
 
 pub(super) fn scan(block: &[u8], delimiters: Delimiters, index: &mut Index) {

@@ -5,7 +5,10 @@
 
 use std::arch::{is_x86_feature_detected, x86_64::*};
 
-use super::{BYTE_ORDER_MARK_HEAD, Carry, Delimiters, Index, Masks, Newline, Suspects, padded};
+use super::{
+    parity::{Carry, Masks, padded},
+    structure::{BYTE_ORDER_MARK_HEAD, Delimiters, Index, Newline, Suspects},
+};
 
 /// Indexes `block` if the processor has the instructions for it.
 pub(super) fn scan(block: &[u8], delimiters: Delimiters, index: &mut Index) -> bool {

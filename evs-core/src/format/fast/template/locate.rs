@@ -1,6 +1,9 @@
 //! Finds the literals of a format among the separators of a line.
 
-use super::{super::index::Index, Delimiters, Position};
+use super::{
+    super::index::{Delimiters, Index},
+    positions::Position,
+};
 use crate::format::{
     compile::{Class, Step, Steps},
     decode::time::Shape,

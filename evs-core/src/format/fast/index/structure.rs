@@ -1,0 +1,104 @@
+//! The index itself: separators, newlines, backslashes and damaged lines of a block.
+
+use std::ops::Range;
+
+use crate::format::work;
+
+/// The bytes that delimit the fields of a format.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::format::fast) struct Delimiters {
+    /// The byte between fields. It is neither a letter nor a digit.
+    pub(in crate::format::fast) byte: u8,
+    /// True if `"` encloses values.
+    pub(in crate::format::fast) are_quoted: bool,
+}
+
+/// The structural index of a block.
+#[derive(Clone, Debug, Default)]
+pub(in crate::format::fast) struct Index {
+    /// The offsets of all separators in the block, in ascending order. The first element stands for a newline before
+    /// the block, at offset -1 (it wraps around), so that every line has a newline before it.
+    pub(super) separators: Vec<u32>,
+    /// The newlines among them.
+    pub(super) newlines: Vec<Newline>,
+    /// The number of quotes in the block.
+    pub(super) quotes: u32,
+    /// The backslashes: for each 64 bytes that have any, the offset of the first byte and a bit mask. In ascending
+    /// order.
+    pub(super) backslashes: Vec<(u32, u64)>,
+    pub(super) suspects: Suspects,
+    /// The numbers of the damaged lines, in ascending order.
+    pub(super) damaged: Vec<u32>,
+}
+
+/// The presence of bytes that may be damage. Only a block that has any is searched for damaged lines.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Suspects {
+    pub(super) has_nul: bool,
+    /// True if some byte is at least `BYTE_ORDER_MARK_HEAD`, and so could begin a byte order mark.
+    pub(super) has_high: bool,
+}
+
+/// The first byte of a byte order mark. Few characters of UTF-8 begin with this byte or with a higher one.
+pub(super) const BYTE_ORDER_MARK_HEAD: u8 = 0xEF;
+
+/// A newline in a block.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(in crate::format::fast) struct Newline {
+    /// The newline's index among the separators.
+    pub(in crate::format::fast) separator: u32,
+    /// The number of quotes before it in the block.
+    pub(in crate::format::fast) quotes: u32,
+}
+
+impl Index {
+    pub(in crate::format::fast) fn lines(&self) -> usize {
+        self.newlines.len() - 1
+    }
+
+    pub(in crate::format::fast) fn separators(&self) -> &[u32] {
+        &self.separators
+    }
+
+    /// The newline before each line, and after these the last newline.
+    pub(in crate::format::fast) fn newlines(&self) -> &[Newline] {
+        &self.newlines
+    }
+
+    /// The offset of the first backslash at or after `from`.
+    ///
+    /// `hint` is the index in `backslashes` at which the last search ended. A caller begins with 0 and searches in
+    /// ascending order.
+    #[inline]
+    pub(in crate::format::fast) fn next_backslash(&self, from: u32, hint: &mut usize) -> Option<u32> {
+        let left = self.backslashes.get(*hint..)?;
+        // In most cases the first one is at or after `from`, or there is none.
+        if left.first().is_some_and(|(start, _)| start + 64 <= from) {
+            work::examine(left.len().ilog2() as usize);
+            *hint += left.partition_point(|(start, _)| start + 64 <= from);
+        }
+        let mut left = self.backslashes[*hint..].iter();
+        let (start, mask) = left.next()?;
+        let after = mask & (u64::MAX << from.saturating_sub(*start));
+        let (start, mask) = if after == 0 { *left.next()? } else { (*start, after) };
+        Some(start + mask.trailing_zeros())
+    }
+
+    /// The damaged ones of these lines: they have a NUL byte or begin with a byte order mark. In ascending order.
+    pub(in crate::format::fast) fn damaged(&self, lines: Range<usize>) -> &[u32] {
+        let before = |end: usize| self.damaged.partition_point(|line| (*line as usize) < end);
+        &self.damaged[before(lines.start)..before(lines.end)]
+    }
+
+    /// The offsets at which a line begins and ends, without its newline.
+    #[inline]
+    pub(in crate::format::fast) fn line(&self, line: usize) -> (usize, usize) {
+        let at = |line: usize| self.separators[self.newlines[line].separator as usize];
+        (at(line).wrapping_add(1) as usize, at(line + 1) as usize)
+    }
+
+    #[cold]
+    pub(super) fn push_backslashes(&mut self, mask: u64, start: usize) {
+        self.backslashes.push((start as u32, mask));
+    }
+}
