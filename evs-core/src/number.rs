@@ -74,17 +74,12 @@ pub fn decimal(text: &[u8], scale: u8) -> Result<Option<i64>, NumberError> {
     value.map(Some).ok_or(NumberError::TooLarge)
 }
 
-/// Adds up a list, as nginx prints it for the upstream servers that it tried: `0.001, 0.002 : -`. Returns the sum times
-/// 10^`scale`, or `None` if no element has a value. A single number is a list, too.
+/// Adds up a list, as nginx prints it for the upstream servers that it tried: `0.001, 0.002 : -` at scale 3 is 3.
+/// Returns the sum times 10^`scale`, or `None` if no element has a value. A single number is a list, too.
 ///
 /// # Errors
 ///
 /// Fails if [`decimal`] fails for an element, or if the sum does not fit.
-///
-/// ```
-/// use evs_core::number::decimal_list;
-/// assert_eq!(decimal_list(b"0.001, 0.002 : -", 3), Ok(Some(3)));
-/// ```
 pub fn decimal_list(text: &[u8], scale: u8) -> Result<Option<i64>, NumberError> {
     if text.is_empty() {
         return Ok(None);
@@ -113,6 +108,7 @@ fn first_element(list: &[u8]) -> (&[u8], Option<&[u8]>) {
     }
 }
 
+/// True if the text has only digits, and at least one.
 fn are_digits(text: &[u8]) -> bool {
     !text.is_empty() && text.iter().all(u8::is_ascii_digit)
 }
@@ -224,6 +220,7 @@ fn join(ones: u64) -> u64 {
     fours.wrapping_mul(1 + (10_000 << 32)) >> 32
 }
 
+/// `value` times 10^`places`.
 fn shift(value: u64, places: usize) -> Option<u64> {
     (0..places).try_fold(value, |value, _| value.checked_mul(10))
 }

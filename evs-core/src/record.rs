@@ -7,18 +7,7 @@ use std::ops::Range;
 /// A value that stands in the line as it is, is borrowed from the line. Any other is held in a buffer of the record,
 /// which the next line reuses. So reading many lines into one record does not allocate.
 ///
-/// ```
-/// use evs_core::format::{LogFormat, Record};
-///
-/// let mut parser = LogFormat::ltsv().parser(&["status", "host"])?;
-/// let mut record = Record::new();
-/// let line = b"time:1795246822\tstatus:200";
-/// parser.parse(line, &mut record)?;
-/// assert_eq!(record.seconds(), 1_795_246_822);
-/// assert_eq!(record.field(0, line), b"200");
-/// assert_eq!(record.field(1, line), b"-");
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
+/// [`LogFormat`](crate::LogFormat) has an example.
 #[derive(Clone, Debug, Default)]
 pub struct Record {
     seconds: i64,
@@ -108,6 +97,7 @@ impl Record {
         self.seconds = seconds;
     }
 
+    /// Appends the value of the next field.
     pub(crate) fn push(&mut self, value: Value) {
         self.values.push(value);
     }

@@ -35,6 +35,7 @@ impl Texts {
         self.ends.len()
     }
 
+    /// Appends a text. Returns its id.
     fn push(&mut self, text: &[u8]) -> u32 {
         self.bytes.extend_from_slice(text);
         debug_assert!(u32::try_from(self.bytes.len()).is_ok());
@@ -72,6 +73,7 @@ impl KnownText {
 }
 
 impl Dictionary {
+    /// The number of entries of an empty dictionary.
     const ENTRIES_MIN: usize = 64;
 
     /// A dictionary that is full with about `texts_max` texts.
@@ -160,6 +162,7 @@ impl Dictionary {
         self.id_of_hash(text, self.hash(text))
     }
 
+    /// The id of a text with that hash. A new text gets the next id.
     fn id_of_hash(&mut self, text: &[u8], hash: u64) -> u32 {
         if text.len() <= SHORT_BYTES {
             return self.short_id(words_of(text), text.len(), hash);
@@ -199,6 +202,7 @@ impl Dictionary {
         }
     }
 
+    /// The hash of a text of any length.
     #[inline]
     fn hash(&self, text: &[u8]) -> u64 {
         if text.len() > SHORT_BYTES {
@@ -208,11 +212,13 @@ impl Dictionary {
         }
     }
 
+    /// The hash of a short text. Its length is part of it, since words are padded with zeros.
     #[inline(always)]
     fn short_hash(&self, words: (u64, u64), len: usize) -> u64 {
         self.keys.words(words.0, words.1) ^ len as u64
     }
 
+    /// Adds a text at a free entry. Returns its id. Grows the table fourfold before more than half of it is used.
     #[cold]
     fn insert(&mut self, at: usize, entry: KnownText, text: &[u8]) -> u32 {
         let id = self.texts.push(text);

@@ -32,6 +32,7 @@ impl HashKeys {
         Self([1_u64, 2, 3, 4].map(|at| state.hash_one(at)))
     }
 
+    /// Hash keys that a test knows.
     #[cfg(test)]
     pub(super) fn known(numbers: [u64; 4]) -> Self {
         Self(numbers)
@@ -66,6 +67,7 @@ impl HashKeys {
     }
 }
 
+/// The folded multiplication: the exclusive-or of the two halves of a product of 128 bits.
 #[inline(always)]
 fn folded(a: u64, b: u64) -> u64 {
     let product = u128::from(a) * u128::from(b);
@@ -93,6 +95,7 @@ const NONE: u32 = u32::MAX;
 const FREE: (u64, u32, u32) = (u64::MAX, u32::MAX, NONE);
 
 impl PairIndex {
+    /// The number of entries of an empty table.
     const ENTRIES_MIN: usize = 16;
 
     pub(super) fn new() -> Self {
@@ -138,6 +141,7 @@ impl PairIndex {
         self.entries[self.keys.words(pair, slot.into()) as usize & (self.entries.len() - 1)].2
     }
 
+    /// Adds an entry at a free index, and keeps half of the entries free.
     fn insert(&mut self, at: usize, entry: (u64, u32, u32)) {
         debug_assert!(self.entries[at].2 == NONE && entry.2 != NONE);
         self.entries[at] = entry;
@@ -149,6 +153,7 @@ impl PairIndex {
         debug_assert!(self.entries.len().is_power_of_two());
     }
 
+    /// Doubles the table.
     #[cold]
     fn grow(&mut self) {
         let entries = vec![FREE; self.entries.len() * 2];

@@ -89,10 +89,12 @@ impl Plan {
         *held = *held.start().max(range.start())..=*held.end().min(range.end());
     }
 
+    /// The index of a field. A new field is added.
     fn field(&mut self, name: &str) -> usize {
         index_of_or_push(&mut self.fields, name.to_owned())
     }
 
+    /// The index of a number. A new number is added.
     fn number(&mut self, name: &str, scale: u8) -> usize {
         let field = self.field(name);
         let known = self.numbers.iter().position(|number| (number.field, number.scale) == (field, scale));

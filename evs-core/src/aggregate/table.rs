@@ -254,6 +254,7 @@ impl Table {
         }));
     }
 
+    /// Finds the row of each line.
     fn find_rows(&mut self, windows: &[u32], keys: &KeyIds<'_>, row_of: &mut Vec<u32>) {
         let slot_of = std::mem::take(&mut self.slot_of);
         match *slot_of {
@@ -378,6 +379,7 @@ impl Table {
         row
     }
 
+    /// Appends a row without values.
     fn push_row(&mut self, slot: u32, ids: u64) {
         debug_assert!(slot == PAST || (slot as usize) < self.rows.windows.len());
         self.rows.slots.push(slot);
@@ -400,6 +402,7 @@ impl Table {
     }
 }
 
+/// Counts the lines of each row.
 fn count(totals: &mut [i64], row_of: &[u32], stride: usize, measure: usize) {
     for row in row_of {
         totals[*row as usize * stride + measure] += 1;
@@ -439,6 +442,7 @@ fn carry(carried: &mut HashMap<usize, i128>, cell: usize, total: &mut i64, value
     *carried.entry(cell).or_default() += i128::from(std::mem::replace(total, value));
 }
 
+/// Chooses between the values of the lines and of their rows. `none` is the total without a value.
 fn extreme(
     rows: &mut TableRows,
     row_of: &[u32],

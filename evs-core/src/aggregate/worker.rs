@@ -332,6 +332,7 @@ impl Worker {
         }
     }
 
+    /// Counts a rejected line, and keeps its first bytes if the log of rejected lines wants them.
     #[cold]
     fn reject(&mut self, rejection: Rejection, file: u64, offset: u64, line: &[u8], skip: Option<&Skip>) {
         if skip.is_some_and(|skip| skip.tally) {

@@ -56,6 +56,17 @@ impl LogFormat {
     /// # Errors
     ///
     /// Fails if `format` is not a `log_format` string, or if its lines cannot be parsed without guessing.
+    ///
+    /// ```
+    /// use evs_core::LogFormat;
+    ///
+    /// let format = LogFormat::nginx(r#"escape=json {"time":"$msec","status":$status}"#)?;
+    /// assert!(format.parser(&["status"]).is_ok());
+    /// // A format needs a time, and a text between any two variables.
+    /// assert!(LogFormat::nginx("$remote_addr $status").is_err());
+    /// assert!(LogFormat::nginx("$msec $host$uri").is_err());
+    /// # Ok::<(), evs_core::FormatError>(())
+    /// ```
     pub fn nginx(format: &str) -> Result<Self, FormatError> {
         let steps = compile(format)?;
         Ok(Self { kind: FormatKind::Nginx { text: format.to_owned(), steps }, time_key: None })
@@ -79,12 +90,36 @@ impl LogFormat {
     ///
     /// The value of a string has its escapes undone. A number is taken as it is written, an object or array as its JSON
     /// text. `null` means the same as no key. If a key occurs twice, the first one counts.
+    ///
+    /// ```
+    /// use evs_core::LogFormat;
+    ///
+    /// let mut parser = LogFormat::json().parser(&["request.method", "status"])?;
+    /// let mut record = Default::default();
+    /// let line = br#"{"time": 1795246822, "status": 200, "request": {"method": "GET"}}"#;
+    /// parser.parse(line, &mut record)?;
+    /// assert_eq!(record.field(0, line), b"GET");
+    /// assert_eq!(record.field(1, line), b"200");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn json() -> Self {
         Self { kind: FormatKind::Json, time_key: None }
     }
 
     /// Labelled tab-separated values. Fields are labels. Values are taken as they are. If a label occurs twice, the
     /// first one counts.
+    ///
+    /// ```
+    /// use evs_core::LogFormat;
+    ///
+    /// let mut parser = LogFormat::ltsv().parser(&["status", "host"])?;
+    /// let mut record = Default::default();
+    /// let line = b"time:1795246822\tstatus:200";
+    /// parser.parse(line, &mut record)?;
+    /// assert_eq!(record.field(0, line), b"200");
+    /// assert_eq!(record.field(1, line), b"-", "the line has no such label");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn ltsv() -> Self {
         Self { kind: FormatKind::Ltsv, time_key: None }
     }
@@ -141,6 +176,7 @@ impl LogFormat {
         Ok(LineParser::new(reader, slots_used, fields))
     }
 
+    /// The keys, the slots that may hold the time, and the fields, of a format that names its values by keys.
     fn keyed<S: AsRef<str>>(
         &self,
         fields: &[S],
@@ -155,6 +191,7 @@ impl LogFormat {
         (keys, times, fields)
     }
 
+    /// The variables of an nginx format.
     fn variables(&self) -> Vec<String> {
         match &self.kind {
             FormatKind::Nginx { steps, .. } => steps.steps.iter().map(|step| step.name.to_string()).collect(),

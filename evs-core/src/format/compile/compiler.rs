@@ -97,6 +97,7 @@ fn escape(format: &str) -> Result<(&str, Escape), FormatError> {
     Ok((body.trim_start_matches([' ', '\t']), escape))
 }
 
+/// Splits the body of a format into texts and variables.
 fn pieces<'f>(format: &str, body: &'f str) -> Result<Vec<Piece<'f>>, FormatError> {
     let mut pieces = Vec::new();
     let mut rest = body;
@@ -123,6 +124,7 @@ fn variable(text: &str) -> IResult<&str, &str> {
     preceded(tag("$"), alt((delimited(tag("{"), name, tag("}")), name))).parse(text)
 }
 
+/// The name of a variable.
 fn name(text: &str) -> IResult<&str, &str> {
     take_while1(|c: char| c.is_ascii_alphanumeric() || c == '_').parse(text)
 }
@@ -147,6 +149,7 @@ fn lookahead(following: &[Step]) -> usize {
     count
 }
 
+/// The step that is the time of a line: the best shape of time in the format.
 fn best_time(steps: &[Step]) -> Option<usize> {
     let times = steps.iter().enumerate().filter_map(|(index, step)| match step.class {
         Class::Time(shape) => Some((shape, index)),

@@ -72,6 +72,7 @@ impl ArgNames {
         self.find_names_with_equal(text, &args, found);
     }
 
+    /// Finds the names with a `=` in them, each by itself.
     fn find_names_with_equal(&self, text: &[u8], args: &Range<usize>, found: &mut [(usize, usize)]) {
         for (number, name) in &self.names_with_equal {
             found[*number] = match request::arg(&text[args.clone()], name) {
@@ -126,6 +127,7 @@ impl<'s> Search<'s> {
         }
     }
 
+    /// True if all names were found, and the values of all have ended.
     fn is_done(&self) -> bool {
         self.sought == 0 && self.open.is_none()
     }

@@ -48,6 +48,7 @@ pub(in crate::format) fn undo_path(text: &[u8], out: &mut Vec<u8>) -> bool {
     is_sound
 }
 
+/// The byte of a percent escape at the start of `rest`.
 #[inline(always)]
 fn percent(rest: &[u8]) -> Option<u8> {
     rest.first_chunk().and_then(|[_, high, low]| hex(*high, *low))
@@ -155,6 +156,8 @@ pub(in crate::format) fn json_escape(rest: &[u8]) -> Option<(usize, char)> {
     Some((1, c))
 }
 
+/// The character of a `\u` escape whose digits begin `rest`, and its length. Two escapes of surrogates are one
+/// character.
 fn unicode_escape(rest: &[u8]) -> Option<(usize, char)> {
     let unit = hex_unit(rest)?;
     if let Some(c) = char::from_u32(unit) {
@@ -167,6 +170,7 @@ fn unicode_escape(rest: &[u8]) -> Option<(usize, char)> {
     char::from_u32(0x1_0000 + ((unit - 0xD800) << 10) + (low - 0xDC00)).map(|c| (10, c))
 }
 
+/// The UTF-16 unit that the first four bytes of `rest` write in hex.
 fn hex_unit(rest: &[u8]) -> Option<u32> {
     let (high, low) = (hex_byte(rest)?, hex_byte(rest.get(2..)?)?);
     Some(u32::from(high) << 8 | u32::from(low))
@@ -178,6 +182,7 @@ fn hex_byte(rest: &[u8]) -> Option<u8> {
     hex(*high, *low)
 }
 
+/// The byte that two hex digits write.
 #[inline(always)]
 fn hex(high: u8, low: u8) -> Option<u8> {
     let (high, low) = (HEX[usize::from(high)], HEX[usize::from(low)]);

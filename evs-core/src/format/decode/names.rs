@@ -36,12 +36,14 @@ pub(in crate::format) struct Names {
 pub(in crate::format) struct Pending([u32; 9]);
 
 impl Pending {
+    /// True if a name that is still sought may have this first byte and length.
     #[inline(always)]
     fn has(&self, word: u64, len: usize) -> bool {
         self.0[len] >> (word & 31) & 1 == 1
     }
 }
 
+/// A slot of the table of short names.
 #[derive(Clone, Copy, Debug)]
 struct Short {
     /// The bytes, padded with zeros.
@@ -191,6 +193,7 @@ impl Names {
         (known.word == word && known.len == len as u32).then_some(known.number as usize)
     }
 
+    /// The number of a longer name.
     fn find_long(&self, name: &[u8]) -> Option<usize> {
         work::examine(name.len() + 1);
         let number = (self.long[self.long_slot(name)] as usize).checked_sub(1)?;
@@ -198,6 +201,7 @@ impl Names {
         (known.len() == name.len() && self.equals(name, known)).then_some(number)
     }
 
+    /// The slot of a short name.
     #[inline(always)]
     fn short_slot(&self, word: u64, len: usize) -> usize {
         let [one, other] = self.short_seeds;
@@ -206,6 +210,7 @@ impl Names {
         (hash >> (64 - self.short.len().trailing_zeros())) as usize
     }
 
+    /// The slot of a longer name. All of its bytes are hashed, the last ones perhaps twice.
     fn long_slot(&self, name: &[u8]) -> usize {
         let mixed = |hash: u64, bytes: &[u8; 8]| {
             let word = self.folded(u64::from_le_bytes(*bytes));
@@ -227,6 +232,7 @@ impl Names {
             && text.last_chunk().map(word) == name.last_chunk().map(|last| u64::from_le_bytes(*last))
     }
 
+    /// The word as it is compared: in small letters if case does not matter.
     #[inline(always)]
     fn folded(&self, word: u64) -> u64 {
         if self.ignores_case { with_small_letters(word) } else { word }

@@ -57,6 +57,7 @@ impl Parts {
         Self { args: Some(0..args.len()), ..Self::default() }
     }
 
+    /// Cuts a target that stands at `offset` of a longer text. `None` if nginx refuses it.
     fn of_target_at(target: &[u8], offset: usize) -> Option<Self> {
         let Range { start, end } = match target.first()? {
             b'/' | b'?' => 0..target.len(),
@@ -107,6 +108,7 @@ fn scheme(target: &[u8]) -> IResult<&[u8], &[u8]> {
     .parse(target)
 }
 
+/// The host, up to the path, the query or the fragment.
 fn host(rest: &[u8]) -> IResult<&[u8], &[u8]> {
     take_till1(|byte| matches!(byte, b'/' | b'?' | b'#')).parse(rest)
 }

@@ -32,7 +32,9 @@ const LOCAL: &[u8] = b"00/aaa/0000:00:00:00 +0000";
 const ISO8601: &[u8] = b"0000-00-00T00:00:00+00:00";
 /// The number of digits in the last second of the year 9999.
 const MSEC_DIGITS_MAX: usize = 12;
+/// The last second of the year 9999.
 const SECONDS_MAX: i64 = 253_402_300_799;
+/// The first second of the year 0.
 const SECONDS_MIN: i64 = -62_167_219_200;
 
 impl Shape {
@@ -76,6 +78,7 @@ impl Shape {
         }
     }
 
+    /// The seconds of a text of this shape.
     fn seconds(self, text: &[u8]) -> Result<i64, Reason> {
         if !self.fits(text) {
             return Err(Reason::Time);
@@ -88,6 +91,7 @@ impl Shape {
     }
 }
 
+/// True if a text matches a pattern.
 fn looks_like(pattern: &[u8], text: &[u8]) -> bool {
     pattern.len() == text.len()
         && pattern.iter().zip(text).all(|(shape, byte)| match shape {
@@ -125,6 +129,7 @@ impl LastTime {
         })
     }
 
+    /// The remembered seconds if `text` is the last time read, else those that `seconds` reads.
     fn remembered(
         &mut self,
         text: &[u8],
@@ -151,6 +156,7 @@ pub(in crate::format) struct RecentTimes {
     times: [RecentTime; 16],
 }
 
+/// A time that was read, with its text.
 #[derive(Clone, Copy, Debug)]
 struct RecentTime {
     /// The first and the last 16 bytes of the text. They overlap, so together they are the whole text.
@@ -191,6 +197,7 @@ impl RecentTimes {
         Some(seconds)
     }
 
+    /// Reads a time that is not remembered.
     #[cold]
     fn parse(&self, text: &[u8]) -> Option<i64> {
         match self.is_the_time {
@@ -256,14 +263,17 @@ fn is_digit(byte: u8) -> bool {
     byte.is_ascii_digit()
 }
 
+/// Two digits.
 fn two(text: &[u8]) -> IResult<&[u8], u8> {
     recognize(take_while_m_n(2, 2, is_digit)).and_then(any_u8).parse(text)
 }
 
+/// Four digits.
 fn four(text: &[u8]) -> IResult<&[u8], u16> {
     (two, two).map(|(century, year)| u16::from(century) * 100 + u16::from(year)).parse(text)
 }
 
+/// The month of an English name of three letters, 1 to 12. nginx prints English names in every locale.
 fn month_name(text: &[u8]) -> IResult<&[u8], u8> {
     const NAMES: &[u8] = b"JanFebMarAprMayJunJulAugSepOctNovDec";
     map_opt(take(3_usize), |name: &[u8]| {
@@ -290,6 +300,7 @@ fn offset(text: &[u8]) -> Seconds<'_> {
     Ok::<_, nom::Err<Error<&[u8]>>>((rest, valid.then_some(if sign == '-' { -seconds } else { seconds })))
 }
 
+/// The seconds since 1970 of a date, a time of day and an offset, if all of them exist.
 fn instant(year: u16, month: u8, day: u8, seconds: Option<i64>, offset: Option<i64>) -> Option<i64> {
     Some(days_since_1970(year, month, day)? * 86_400 + seconds? - offset?)
 }

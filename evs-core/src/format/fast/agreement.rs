@@ -25,6 +25,7 @@ struct Content {
     last_seconds: Option<i64>,
 }
 
+/// Reads a block, and collects the columns of all its lines.
 fn content(parser: &mut BlockParser, fields: usize, numbers: usize, block: &[u8]) -> Content {
     let mut content = Content::default();
     let mut columns = Columns::new(fields, numbers);

@@ -139,6 +139,7 @@ impl BlockParser {
         columns.lines > 0
     }
 
+    /// Reads the next lines of a block without an index.
     fn read_by_reference(&mut self, block: &[u8], columns: &mut Columns) {
         while columns.lines < LINES_MAX && self.at < block.len() {
             let end = self.end_of_line(block);
@@ -162,6 +163,7 @@ impl BlockParser {
         memchr(b'\n', &block[from..]).map_or(block.len(), |len| from + len)
     }
 
+    /// Reads the next lines of a block by its index.
     fn read_indexed(&mut self, fast: &mut Fast, block: &[u8], columns: &mut Columns) {
         let lines = self.at..fast.index.lines().min(self.at + LINES_MAX);
         self.at = lines.end;
@@ -198,6 +200,7 @@ impl BlockParser {
         }
     }
 
+    /// Reads one line by the reference. If it fails, numbers may already be in their columns.
     fn try_line(&mut self, line: &[u8], start: usize, columns: &mut Columns) -> Result<(), Rejection> {
         self.reference.parse_in_block(line, self.may_have_nul, &mut self.record)?;
         let record = &self.record;

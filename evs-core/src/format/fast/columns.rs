@@ -35,6 +35,7 @@ impl Span {
     /// The `-` with which [`Columns::decoded`] begins: the value of a field that is absent.
     pub(super) const ABSENT: Self = Self { start: DECODED, end: DECODED + 1 };
 
+    /// The span of bytes that stand in the block, by their offsets.
     #[inline]
     pub(super) fn in_block(start: usize, end: usize) -> Self {
         Self { start: start as u32, end: end as u32 }
@@ -97,6 +98,7 @@ impl NumberColumn {
         }
     }
 
+    /// Appends the value of a line.
     #[inline]
     pub(super) fn push(&mut self, value: Option<i64>) {
         self.some_absent |= value.is_none();
@@ -181,6 +183,7 @@ impl Columns {
         block.get(span.start as usize..)?.first_chunk().map(|bytes| (*bytes, len))
     }
 
+    /// Clears the columns for the next lines.
     pub(super) fn clear(&mut self) {
         self.lines = 0;
         self.seconds.clear();

@@ -77,6 +77,7 @@ impl ArgName {
         Some(Self { len: name.len(), word, mask })
     }
 
+    /// True if the eight bytes begin with the name and its `=`, without regard to case.
     #[inline]
     fn begins(&self, bytes: u64) -> bool {
         (bytes ^ self.word) & self.mask == 0
@@ -148,6 +149,7 @@ impl Derivation {
         self.unescaped = unescaped;
     }
 
+    /// Appends the parts and arguments of a typical request.
     #[inline]
     fn fill_typical(&mut self, typical: &TypicalRequest, block: &[u8], start: usize, columns: &mut Columns) {
         let span = |range: &Range<usize>| Span::in_block(start + range.start, start + range.end);
@@ -277,6 +279,7 @@ struct TypicalRequest {
 }
 
 impl TypicalRequest {
+    /// Cuts a request line between two offsets of the block. `None` if it is not typical.
     #[inline(always)]
     fn request(block: &[u8], start: usize, end: usize, masks: Masks) -> Option<Self> {
         let text = block.get(start..end)?;
@@ -295,6 +298,7 @@ impl TypicalRequest {
         Self::new(block.get(start..)?, masks, text.len(), 0..method, method + 1..target_end)
     }
 
+    /// Cuts a target between two offsets of the block. `None` if it is not typical.
     #[inline(always)]
     fn target(block: &[u8], start: usize, end: usize, masks: Masks) -> Option<Self> {
         let text = block.get(start..end)?;
@@ -334,6 +338,7 @@ impl TypicalRequest {
         })
     }
 
+    /// True if a range of the target has a `%` or a `+`.
     fn is_encoded(&self, range: &Range<usize>) -> bool {
         self.has_encoded && self.masks.encoded & bits(range) != 0
     }

@@ -23,6 +23,7 @@ pub(in crate::format) struct Capture {
     form: Form,
 }
 
+/// The form in which a value is logged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Form {
     /// The line does not have the value.
@@ -78,6 +79,7 @@ pub(in crate::format) struct FieldMap {
     escape: Escape,
 }
 
+/// The rule by which a field is made.
 #[derive(Clone, Debug)]
 pub(in crate::format) struct FieldRule {
     /// The slots of the field itself, under any of its names.
@@ -112,6 +114,7 @@ struct RequestSource {
     found: Vec<(usize, usize)>,
 }
 
+/// The kind of a value from which fields are derived.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::format) enum SourceKind {
     Request,
@@ -169,6 +172,7 @@ impl FieldMap {
         Ok(map)
     }
 
+    /// The index of a source, and the number of the argument in it. A new source or argument is added.
     fn source(&mut self, slot: usize, kind: SourceKind, part: Option<&Part>) -> (usize, usize) {
         let known = self.sources.iter().position(|source| source.slot == slot && source.kind == kind);
         let source = known.unwrap_or_else(|| {
@@ -254,6 +258,7 @@ fn derivation(name: &str, naming: Naming) -> (Option<Part>, &'static [(&'static 
     (Some(part), variables)
 }
 
+/// Derives a field from the first of its sources that the line has.
 fn derive(
     line: &[u8],
     field: &FieldRule,

@@ -62,6 +62,7 @@ const RECENT_MAX: usize = 64;
 /// The length up to which a path is remembered. Clients may choose keys, and must not choose how much memory they take.
 const RECENT_BYTES_MAX: usize = 256;
 
+/// An open object or array.
 #[derive(Clone, Copy, Debug)]
 struct Container {
     kind: ContainerKind,
@@ -239,6 +240,7 @@ impl Scanner {
         Ok(Next::AfterValue)
     }
 
+    /// Opens an object or array at `start`.
     fn open(&mut self, kind: ContainerKind, start: usize, slot: Option<usize>) -> Result<(), Rejection> {
         if self.open.len() == DEPTH_MAX {
             return Err(Rejection::at(start, Reason::JsonDepth));
@@ -265,6 +267,7 @@ impl Scanner {
     }
 }
 
+/// Steps over one byte.
 fn step(at: &mut usize, next: Next) -> Next {
     *at += 1;
     next

@@ -103,6 +103,7 @@ impl LineParser {
     }
 }
 
+/// Reads the time of a JSON or LTSV line from the first of its slots that has a value.
 fn keyed_time(
     line: &[u8],
     slots: &[usize],

@@ -66,6 +66,7 @@ impl Steps {
         })
     }
 
+    /// Takes the values and literals of all steps off the line, one after the other.
     fn walk(
         &self,
         line: &[u8],
@@ -97,6 +98,7 @@ impl Steps {
         if rest.is_empty() { Ok(seconds) } else { mismatch(rest, Reason::Leftover) }
     }
 
+    /// Takes the value of a step off the front of `rest`.
     #[inline]
     fn value<'l>(&self, index: usize, rest: &'l [u8], last_time: &LastTime) -> Taken<'l> {
         let step = &self.steps[index];
@@ -172,12 +174,14 @@ impl Steps {
 }
 
 impl Literal {
+    /// Takes the literal off the front of `rest`.
     #[inline]
     fn skip<'l>(&self, rest: &'l [u8]) -> Result<&'l [u8], nom::Err<Mismatch>> {
         if self.begins(rest) { Ok(&rest[self.len()..]) } else { mismatch(rest, Reason::Literal) }
     }
 }
 
+/// Splits `rest` at an offset. Without one, it is a mismatch for the reason `otherwise`.
 #[inline]
 fn split(rest: &[u8], at: Option<usize>, otherwise: Reason) -> Taken<'_> {
     match at {
@@ -228,6 +232,7 @@ pub(in crate::format) fn is_number(text: &[u8]) -> bool {
     matches!(number(text), Ok((rest, _)) if rest.is_empty())
 }
 
+/// Takes a time that is not the line's off the front of `rest`.
 fn time(shape: Shape, rest: &[u8]) -> Taken<'_> {
     let length = shape.length(rest).filter(|length| shape.fits(&rest[..*length]));
     split(rest, length, Reason::Time)

@@ -6,6 +6,7 @@ use super::{
 };
 use crate::format::masks::equal;
 
+/// Indexes `block`.
 pub(super) fn scan(block: &[u8], delimiters: Delimiters, index: &mut Index) {
     let mut carry = Carry::default();
     let mut extremes = Extremes { lowest: [u8::MAX; 64], highest: [0; 64] };
@@ -22,6 +23,7 @@ pub(super) fn scan(block: &[u8], delimiters: Delimiters, index: &mut Index) {
     index.suspects = extremes.suspects();
 }
 
+/// Adds the separators of 64 bytes that begin at `start`.
 fn step(chunk: &[u8; 64], start: usize, delimiters: Delimiters, carry: &mut Carry, index: &mut Index) {
     let masks = Masks {
         quote: if delimiters.are_quoted { equal(chunk, b'"') } else { 0 },

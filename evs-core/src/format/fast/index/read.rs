@@ -15,6 +15,7 @@ impl Index {
         self.read_by(scan, block, delimiters);
     }
 
+    /// As [`read`](Self::read), by the given way to scan a block.
     pub(super) fn read_by(
         &mut self,
         scan: impl FnOnce(&[u8], Delimiters, &mut Self),
@@ -49,6 +50,7 @@ impl Index {
         debug_assert!(self.damaged.last().is_none_or(|last| (*last as usize) < self.lines()));
     }
 
+    /// Finds the damaged lines of a block that has suspects.
     #[cold]
     fn find_damaged(&mut self, block: &[u8]) {
         if self.suspects.has_high {
@@ -76,6 +78,7 @@ impl Index {
     }
 }
 
+/// Scans a block by the fastest instructions of the processor.
 fn scan(block: &[u8], delimiters: Delimiters, index: &mut Index) {
     #[cfg(target_arch = "x86_64")]
     if x86::scan(block, delimiters, index) {

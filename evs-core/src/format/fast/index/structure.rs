@@ -52,10 +52,12 @@ pub(in crate::format::fast) struct Newline {
 }
 
 impl Index {
+    /// The number of lines.
     pub(in crate::format::fast) fn lines(&self) -> usize {
         self.newlines.len() - 1
     }
 
+    /// The offsets of all separators, with that of the newline before the block.
     pub(in crate::format::fast) fn separators(&self) -> &[u32] {
         &self.separators
     }

@@ -95,12 +95,14 @@ impl Check {
     }
 }
 
+/// True if the bytes of the block between two offsets are a number.
 #[inline]
 fn is_number_at(block: &[u8], start: usize, end: usize) -> bool {
     is_short_number_at(block, start, end)
         || block.get(start..end).is_some_and(|text| !text.is_empty() && is_number(text))
 }
 
+/// True if they are a number of up to eight bytes. False also for one within the last eight bytes of the block.
 #[inline(always)]
 fn is_short_number_at(block: &[u8], start: usize, end: usize) -> bool {
     let len = end.wrapping_sub(start);

@@ -94,6 +94,7 @@ impl Template {
         None
     }
 
+    /// The template of a format whose values these bytes delimit, or `None` if they cannot.
     fn delimited_by(steps: &Steps, trusted: &[usize], delimiters: Delimiters) -> Option<Self> {
         let located = locate(steps, delimiters)?;
         let mut literal_heads = Vec::new();

@@ -34,6 +34,7 @@ pub(in crate::format::fast) struct Extent {
 }
 
 impl Extent {
+    /// The offsets of the value in the block, in a line with these separators.
     #[inline(always)]
     pub(in crate::format::fast) fn of(self, separators: &[u32]) -> (usize, usize) {
         (self.start.of(separators) as usize, self.end.of(separators) as usize)
