@@ -44,6 +44,7 @@ impl Gate {
 }
 
 #[async_trait]
+#[deny(clippy::missing_trait_methods)]
 impl Sink for Gate {
     fn limits(&self) -> Limits {
         self.store.limits()
@@ -74,6 +75,15 @@ impl Sink for Gate {
         self.largest.fetch_max(batch.rows.len() as u64, SeqCst);
         self.store.apply(batch).await
     }
+
+    async fn sweep(&self, schema: &Schema, before: i64) -> Result<bool, SinkError> {
+        self.store.sweep(schema, before).await
+    }
+
+    async fn close(&self) -> Result<(), SinkError> {
+        self.store.close().await
+    }
+
     async fn totals(&self, schema: &Schema, windows: Range<i64>) -> Result<Rows, SinkError> {
         self.store.totals(schema, windows).await
     }

@@ -62,6 +62,7 @@ impl TestSink {
 }
 
 #[async_trait]
+#[deny(clippy::missing_trait_methods)]
 impl Sink for TestSink {
     fn limits(&self) -> Limits {
         self.store().limits()
@@ -102,6 +103,11 @@ impl Sink for TestSink {
     async fn sweep(&self, schema: &Schema, before: i64) -> Result<bool, SinkError> {
         self.store().sweep(schema, before).await
     }
+
+    async fn close(&self) -> Result<(), SinkError> {
+        self.store().close().await
+    }
+
     async fn totals(&self, schema: &Schema, windows: Range<i64>) -> Result<Rows, SinkError> {
         self.store().totals(schema, windows).await
     }

@@ -80,6 +80,7 @@ impl Shared {
 }
 
 #[async_trait]
+#[deny(clippy::missing_trait_methods)]
 impl Sink for Shared {
     fn limits(&self) -> Limits {
         self.store().limits()
@@ -128,6 +129,11 @@ impl Sink for Shared {
     async fn sweep(&self, schema: &Schema, before: i64) -> Result<bool, SinkError> {
         self.store().sweep(schema, before).await
     }
+
+    async fn close(&self) -> Result<(), SinkError> {
+        self.store().close().await
+    }
+
     async fn totals(&self, schema: &Schema, windows: Range<i64>) -> Result<Rows, SinkError> {
         self.store().totals(schema, windows).await
     }

@@ -40,7 +40,8 @@ use crate::{
 ///   several sources and epochs add to the same rows. Keys that differ in a byte are different rows.
 /// * Exact: a value that the store cannot hold to the last digit is [`SinkError::Refused`], as is a sum that
 ///   would overflow, and the batch changes nothing.
-/// * A single attempt, with a deadline of its own. Retry and back-off belong to the caller.
+/// * A single attempt. The caller sets the deadline by dropping the call, whichever method it is; a dropped call may or
+///   may not have its effect. Retry and back-off belong to the caller, too.
 ///
 /// [`conformance`](crate::conformance) has the tests of this contract.
 #[async_trait]
@@ -104,49 +105,59 @@ pub trait Sink: fmt::Debug + Send + Sync + 'static {
     async fn totals(&self, schema: &Schema, windows: Range<i64>) -> Result<Rows, SinkError>;
 }
 
-/// For services that choose a sink while they run.
-#[async_trait]
-impl<S: Sink + ?Sized> Sink for Arc<S> {
-    fn limits(&self) -> Limits {
-        (**self).limits()
-    }
+/// Implements [`Sink`] for a pointer to one. A method of the trait that is missing here is an error: the default in its
+/// place would do nothing, silently.
+macro_rules! forward_to_pointee {
+    ($pointer:ident) => {
+        /// For services that choose a sink while they run.
+        #[async_trait]
+        #[deny(clippy::missing_trait_methods)]
+        impl<S: Sink + ?Sized> Sink for $pointer<S> {
+            fn limits(&self) -> Limits {
+                (**self).limits()
+            }
 
-    async fn prepare(&self, schema: &Schema) -> Result<(), SinkError> {
-        (**self).prepare(schema).await
-    }
+            async fn prepare(&self, schema: &Schema) -> Result<(), SinkError> {
+                (**self).prepare(schema).await
+            }
 
-    async fn progress(&self, source: &str) -> Result<Vec<Progress>, SinkError> {
-        (**self).progress(source).await
-    }
+            async fn progress(&self, source: &str) -> Result<Vec<Progress>, SinkError> {
+                (**self).progress(source).await
+            }
 
-    async fn begin(&self, progress: &Progress) -> Result<(), SinkError> {
-        (**self).begin(progress).await
-    }
+            async fn begin(&self, progress: &Progress) -> Result<(), SinkError> {
+                (**self).begin(progress).await
+            }
 
-    async fn writer(&self, source: &str) -> Result<Option<Writer>, SinkError> {
-        (**self).writer(source).await
-    }
+            async fn writer(&self, source: &str) -> Result<Option<Writer>, SinkError> {
+                (**self).writer(source).await
+            }
 
-    async fn claim(&self, writer: &Writer, last: Option<&Writer>) -> Result<bool, SinkError> {
-        (**self).claim(writer, last).await
-    }
+            async fn claim(&self, writer: &Writer, last: Option<&Writer>) -> Result<bool, SinkError> {
+                (**self).claim(writer, last).await
+            }
 
-    async fn apply(&self, batch: &Batch) -> Result<Applied, SinkError> {
-        (**self).apply(batch).await
-    }
+            async fn apply(&self, batch: &Batch) -> Result<Applied, SinkError> {
+                (**self).apply(batch).await
+            }
 
-    async fn sweep(&self, schema: &Schema, before: i64) -> Result<bool, SinkError> {
-        (**self).sweep(schema, before).await
-    }
+            async fn sweep(&self, schema: &Schema, before: i64) -> Result<bool, SinkError> {
+                (**self).sweep(schema, before).await
+            }
 
-    async fn close(&self) -> Result<(), SinkError> {
-        (**self).close().await
-    }
+            async fn close(&self) -> Result<(), SinkError> {
+                (**self).close().await
+            }
 
-    async fn totals(&self, schema: &Schema, windows: Range<i64>) -> Result<Rows, SinkError> {
-        (**self).totals(schema, windows).await
-    }
+            async fn totals(&self, schema: &Schema, windows: Range<i64>) -> Result<Rows, SinkError> {
+                (**self).totals(schema, windows).await
+            }
+        }
+    };
 }
+
+forward_to_pointee!(Arc);
+forward_to_pointee!(Box);
 
 /// What became of a batch that [`Sink::apply`] returned `Ok` for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -327,5 +338,95 @@ impl SinkError {
     /// Whether the same call may succeed later, without anybody's help.
     pub fn is_transient(&self) -> bool {
         matches!(self, Self::Unavailable { .. })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Epoch;
+
+    /// Counts the calls of the methods that have a default.
+    #[derive(Debug, Default)]
+    struct Counting {
+        inner: MemorySink,
+        calls: std::sync::atomic::AtomicUsize,
+    }
+
+    impl Counting {
+        fn calls(&self) -> usize {
+            self.calls.load(std::sync::atomic::Ordering::SeqCst)
+        }
+
+        fn count(&self) {
+            self.calls.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+        }
+    }
+
+    #[async_trait]
+    impl Sink for Counting {
+        fn limits(&self) -> Limits {
+            self.inner.limits()
+        }
+
+        async fn prepare(&self, schema: &Schema) -> Result<(), SinkError> {
+            self.inner.prepare(schema).await
+        }
+
+        async fn progress(&self, source: &str) -> Result<Vec<Progress>, SinkError> {
+            self.inner.progress(source).await
+        }
+
+        async fn begin(&self, progress: &Progress) -> Result<(), SinkError> {
+            self.inner.begin(progress).await
+        }
+
+        async fn writer(&self, source: &str) -> Result<Option<Writer>, SinkError> {
+            self.inner.writer(source).await
+        }
+
+        async fn claim(&self, writer: &Writer, last: Option<&Writer>) -> Result<bool, SinkError> {
+            self.inner.claim(writer, last).await
+        }
+
+        async fn apply(&self, batch: &Batch) -> Result<Applied, SinkError> {
+            self.inner.apply(batch).await
+        }
+
+        async fn sweep(&self, _: &Schema, _: i64) -> Result<bool, SinkError> {
+            self.count();
+            Ok(true)
+        }
+
+        async fn close(&self) -> Result<(), SinkError> {
+            self.count();
+            Ok(())
+        }
+
+        async fn totals(&self, schema: &Schema, windows: Range<i64>) -> Result<Rows, SinkError> {
+            self.inner.totals(schema, windows).await
+        }
+    }
+
+    #[tokio::test]
+    async fn a_boxed_sink_is_a_sink_and_forgets_no_method() {
+        let counting = Arc::new(Counting::default());
+        let boxed: Box<dyn Sink> = Box::new(Arc::clone(&counting));
+        let schema = Schema {
+            statistic: "ads".to_owned(),
+            window_seconds: 60,
+            keys: Vec::new(),
+            measures: Vec::new(),
+            retain_seconds: Some(60),
+        };
+        // By the impl for `Box`, not by the one of what is in it.
+        assert!(Sink::sweep(&boxed, &schema, 0).await.unwrap());
+        assert_eq!(counting.calls(), 1);
+        Sink::close(&boxed).await.unwrap();
+        assert_eq!(counting.calls(), 2);
+        let writer = Writer::this_process("web1", Epoch::from_bytes([7; 16]));
+        assert!(Sink::claim(&boxed, &writer, None).await.unwrap());
+        let found = Sink::writer(&boxed, "web1").await.unwrap();
+        assert_eq!(found.map(|found| found.token), Some(writer.token));
     }
 }
