@@ -18,7 +18,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         return Err("usage: cassandra LOG URL STATE_DIR".into());
     };
     // One bucket is enough for the few rows of this statistic.
-    let sink = CassandraSink::builder(url).timeout(Duration::from_secs(60)).buckets(1).connect().await?;
+    let sink = CassandraSink::builder(url).timeout(Duration::from_secs(20)).buckets(1).connect().await?;
     let pipeline = Pipeline::builder("example")
         .tail(log)
         .format(LogFormat::combined())

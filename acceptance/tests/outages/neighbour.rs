@@ -21,10 +21,10 @@ pub(crate) async fn is_dead(store: Arc<Store>) {
     let mut place = Place::new(KIND, 7);
     let lively: Arc<dyn Sink> = Arc::new(MemorySink::new());
     let ((lively_too, lively_account), (dead, dead_account)) =
-        (Watched::new(Arc::clone(&lively)), Watched::new(database.sink_with_timeout(TIMEOUT).await));
+        (Watched::new(Arc::clone(&lively)), Watched::new(database.sink().await));
     database.down().await;
     let counting = Counting::run(
-        builder(&place).sink("dead", dead).sink("lively", lively_too),
+        builder(&place).sink_timeout(TIMEOUT).sink("dead", dead).sink("lively", lively_too),
         &[&dead_account, &lively_account],
     );
     steps(&counting, &mut place, &lively_account).await;

@@ -1,9 +1,10 @@
 use std::{sync::Arc, time::Duration};
 
 use crate::{
-    counting::{Counting, KIND},
+    counting::{Counting, KIND, builder},
     store::Store,
     support::process::Place,
+    watched::Watched,
 };
 
 /// Short, since it is waited for.
@@ -17,12 +18,13 @@ pub(crate) async fn server(store: Arc<Store>) {
     let database = store.database().await;
     let mut place = Place::new(KIND, 6);
     place.write(500);
-    let (counting, account) = Counting::start(&place, database.sink_with_timeout(TIMEOUT).await);
+    let (sink, account) = Watched::new(database.sink().await);
+    let counting = Counting::run(builder(&place).sink_timeout(TIMEOUT).sink("store", sink), &[&account]);
     counting.until_delivered(&place).await;
     for _ in 0..2 {
         database.proxy().fall_silent();
         place.write(500);
-        // Well before the pipeline's own limit of five minutes; and once more, on a new connection.
+        // By the pipeline's limit; and once more, on a new connection.
         counting.until_down().await;
         let retries = counting.sink().retries;
         counting.until("tried again in vain", |status| status.sinks[0].retries > retries).await;

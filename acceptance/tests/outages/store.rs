@@ -8,7 +8,6 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
-    time::Duration,
 };
 
 use evs::{SinkError, prelude::*};
@@ -28,9 +27,6 @@ pub(crate) enum Engine {
 /// Proxies listen here, on the port that their server has on 127.0.0.1. A Cassandra node says where clients are to
 /// reach it: here.
 const PROXIES: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
-
-/// How long a call to a sink may take where nothing else is said: long, for a machine that is busy.
-pub(crate) const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// The size of a server's own disk.
 const DISK: &str = "1g";
@@ -78,12 +74,11 @@ impl Engine {
         matches!(self, Self::MySql | Self::Postgres)
     }
 
-    /// A sink for that URL, with a timeout of its own where the store has such a setting, which makes its own tables
-    /// or finds them there.
-    async fn sink(self, url: &str, timeout: Duration, create: bool) -> Result<Arc<dyn Sink>, SinkError> {
+    /// A sink for that URL, which makes its own tables or finds them there.
+    async fn sink(self, url: &str, create: bool) -> Result<Arc<dyn Sink>, SinkError> {
         macro_rules! build {
             ($sink:ident) => {
-                Arc::new($sink::builder(url).timeout(timeout).create(create).connect().await?)
+                Arc::new($sink::builder(url).create(create).connect().await?)
             };
         }
         Ok(match self {
@@ -207,22 +202,18 @@ impl Database {
 
     /// A sink as evs is given.
     pub(crate) async fn sink(&self) -> Arc<dyn Sink> {
-        self.sink_with_timeout(TIMEOUT).await
-    }
-
-    pub(crate) async fn sink_with_timeout(&self, timeout: Duration) -> Arc<dyn Sink> {
-        self.store.engine.sink(&self.url(), timeout, true).await.unwrap()
+        self.store.engine.sink(&self.url(), true).await.unwrap()
     }
 
     /// A sink that makes no tables.
     pub(crate) async fn sink_that_makes_nothing(&self) -> Arc<dyn Sink> {
-        self.store.engine.sink(&self.url(), TIMEOUT, false).await.unwrap()
+        self.store.engine.sink(&self.url(), false).await.unwrap()
     }
 
     /// A sink that comes with another user and password to an SQL server, where both are called `evs`.
     pub(crate) async fn sink_of(&self, user: &str, password: &str) -> Arc<dyn Sink> {
         let url = self.url().replace("//evs:evs@", &format!("//{user}:{password}@"));
-        self.store.engine.sink(&url, TIMEOUT, true).await.unwrap()
+        self.store.engine.sink(&url, true).await.unwrap()
     }
 
     /// A user of an SQL server who may do next to nothing, with that password.

@@ -50,7 +50,7 @@ pub struct CassandraBuilder {
     url: String,
     driver: Driver,
     create: bool,
-    timeout: Duration,
+    timeout: Option<Duration>,
     consistency: Option<Consistency>,
     datacenter: Option<String>,
     buckets: u32,
@@ -60,16 +60,13 @@ pub struct CassandraBuilder {
 /// More would make a query for one window a query of a thousand.
 const BUCKETS_MAX: u32 = 1_000;
 
-/// How long [`CassandraBuilder::connect`] waits to find out whether the cluster will have it.
-const CHECK_TIMEOUT: Duration = Duration::from_secs(10);
-
 impl CassandraBuilder {
     pub(crate) fn new(url: String) -> Self {
         Self {
             url,
             driver: Driver::DEFAULT,
             create: true,
-            timeout: CassandraSink::TIMEOUT,
+            timeout: None,
             consistency: None,
             datacenter: None,
             buckets: 1,
@@ -93,12 +90,12 @@ impl CassandraBuilder {
         self
     }
 
-    /// How long a call may take before it is given up as [`SinkError::Unavailable`], connecting included: 5
-    /// minutes by default. It must be enough for the largest batch. A single request is given 15 s, or less
-    /// if this is less.
+    /// How long [`CassandraBuilder::connect`] waits to find out whether the cluster accepts the sink: 10 s by default.
+    /// Connecting to a node is given 5 s and a single request 15 s, or less if this is less. How long a call may take is
+    /// for its caller to say, and in a pipeline for `sink_timeout`.
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
-        self.timeout = timeout;
+        self.timeout = Some(timeout);
         self
     }
 
@@ -145,10 +142,8 @@ impl CassandraBuilder {
     /// [`SinkError::Refused`] if the URL or a setting is wrong, if a file that it names cannot be read, or if
     /// the cluster is there and says no: to the credentials, or for want of the keyspace or the datacenter.
     pub async fn connect(self) -> Result<CassandraSink, SinkError> {
-        let mut sink = self.build(self.driver.connector())?;
-        let timeout = std::mem::replace(&mut sink.timeout, self.timeout.min(CHECK_TIMEOUT));
-        let checked = sink.check().await;
-        sink.timeout = timeout;
+        let sink = self.build(self.driver.connector())?;
+        let checked = sink.check(self.timeout.unwrap_or(CassandraSink::TIMEOUT)).await;
         match checked {
             Err(error) if !error.is_transient() => Err(error),
             _ => Ok(sink),
@@ -164,18 +159,20 @@ impl CassandraBuilder {
         if let Some(datacenter) = &self.datacenter {
             config.datacenter = Some(datacenter.clone());
         }
-        if self.timeout.is_zero() {
-            return Err(SinkError::refused("timeout: 0 s is not enough for anything"));
+        if let Some(timeout) = self.timeout {
+            if timeout.is_zero() {
+                return Err(SinkError::refused("timeout: 0 s is not enough for anything"));
+            }
+            config.connect_timeout = config.connect_timeout.min(timeout);
+            config.request_timeout = config.request_timeout.min(timeout);
         }
-        config.connect_timeout = config.connect_timeout.min(self.timeout);
-        config.request_timeout = config.request_timeout.min(self.timeout);
         let checked = |buckets: u32| match i32::try_from(buckets) {
             Ok(number) if (1..=BUCKETS_MAX).contains(&buckets) => Ok(number),
             _ => Err(SinkError::refused(format!("buckets: {buckets} is not one of 1 to {BUCKETS_MAX}"))),
         };
         let of = self.buckets_of.iter().map(|(name, buckets)| Ok((name.clone(), checked(*buckets)?)));
         let buckets = Buckets { default: checked(self.buckets)?, of: of.collect::<Result<_, SinkError>>()? };
-        Ok(CassandraSink::new(connector, config, self.create, buckets, self.timeout))
+        Ok(CassandraSink::new(connector, config, self.create, buckets))
     }
 }
 

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use evs_core::{SinkError, statistic::Schema};
+use evs_store::{CATALOGUE, Failure, Words};
 
 use crate::{
     driver::{Session, StoreError, Value, query},
     names::{self, qualified},
     progress::now,
-    shape::{CATALOGUE, Shape},
-    sink::Failure,
+    shape::Shape,
 };
 
 /// A keyspace, and what may be done in it.
@@ -105,7 +105,7 @@ impl Storage {
         {
             return Ok(buckets);
         }
-        Err(SinkError::refused(format!("statistic {} was not prepared", schema.statistic)).into())
+        Err(Words::TABLES.not_prepared(&schema.statistic).into())
     }
 
     /// Whether the table is there. If it has another shape, that is an error.
@@ -149,45 +149,24 @@ impl Storage {
         let statistic = &schema.statistic;
         let rows = query(session, &self.definition, &[statistic.as_str().into()]).await?;
         let Some(row) = rows.first() else { return Ok(None) };
-        compare(row[0].text().unwrap_or_default(), schema)?;
+        Words::TABLES.compare(row[0].text().unwrap_or_default(), schema)?;
         let buckets = row[1].int().filter(|buckets| *buckets > 0).ok_or_else(|| {
             SinkError::refused(format!("the number of buckets of {statistic} in {CATALOGUE} cannot be read"))
         })?;
         if self.check(session, &Shape::of_statistic(schema)).await? {
             return Ok(Some(buckets));
         }
-        Err(SinkError::refused(format!(
-            "the table {statistic} is gone, but {CATALOGUE} knows it: bring it back, or start over by emptying \
-             evs_progress and deleting {statistic} from {CATALOGUE}"
-        ))
-        .into())
+        let how = format!("emptying evs_progress and deleting {statistic} from {CATALOGUE}");
+        Err(Words::TABLES.gone(statistic, &how).into())
     }
 
     /// Rows that evs has no definition of may mean anything.
     async fn refuse_rows(&self, session: &dyn Session, shape: &Shape) -> Result<(), Failure> {
-        let table = &shape.table;
-        let first = format!("SELECT evs_sequence FROM {} LIMIT 1", qualified(&self.keyspace, table));
+        let first = format!("SELECT evs_sequence FROM {} LIMIT 1", qualified(&self.keyspace, &shape.table));
         if query(session, &first.into(), &[]).await?.is_empty() {
             return Ok(());
         }
-        Err(SinkError::refused(format!(
-            "the table {table} was not made by evs, and has rows; only an empty one is used"
-        ))
-        .into())
-    }
-}
-
-fn compare(definition: &str, schema: &Schema) -> Result<(), SinkError> {
-    let statistic = &schema.statistic;
-    let made_for = Schema::from_json(definition).map_err(|error| {
-        SinkError::refused_by(format!("the definition of {statistic} in {CATALOGUE} cannot be read"), error)
-    })?;
-    match made_for.difference(schema) {
-        None => Ok(()),
-        Some(difference) => Err(SinkError::refused(format!(
-            "the table {statistic} was made for another definition: {difference}; give the statistic another \
-             name, or the definition it had"
-        ))),
+        Err(Words::TABLES.not_ours(&shape.table).into())
     }
 }
 

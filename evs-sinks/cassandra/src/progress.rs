@@ -7,15 +7,14 @@ use std::{
 };
 
 use evs_core::{
-    Epoch, Frontier, Progress, SinkError,
+    Epoch, Progress, SinkError,
     batch::{escape, unescape},
 };
+use evs_store::{Failure, PROGRESS, ProgressRow, Words};
 
 use crate::{
     driver::{Session, Value, query},
     names::qualified,
-    shape::PROGRESS,
-    sink::Failure,
 };
 
 /// Seconds since 1970.
@@ -133,26 +132,20 @@ fn epoch_text(epoch: Epoch) -> Value {
 
 /// A stream's sequence as a column holds it.
 pub(crate) fn sequence(progress: &Progress) -> Result<i64, SinkError> {
-    i64::try_from(progress.sequence).map_err(|_| {
-        let Progress { statistic, sequence, .. } = progress;
-        SinkError::refused(format!("statistic {statistic}: sequence {sequence} does not fit into the column"))
-    })
+    evs_store::sequence(progress.sequence, &progress.statistic)
 }
 
 fn read(source: &str, row: &[Value]) -> Result<Progress, Failure> {
-    parse(source, row).ok_or_else(|| {
-        SinkError::refused(format!("a row of {PROGRESS} for source {source} cannot be read: {row:?}")).into()
-    })
+    Ok(ProgressRow::read(columns_of(row), source, (Words::TABLES, &format_args!("{row:?}")))?)
 }
 
-fn parse(source: &str, row: &[Value]) -> Option<Progress> {
+fn columns_of(row: &[Value]) -> Option<ProgressRow<'_>> {
     let [epoch, statistic, sequence, position, checksum] = row else { return None };
-    Some(Progress {
-        source: source.to_owned(),
-        epoch: epoch.text()?.parse().ok()?,
+    Some(ProgressRow {
+        epoch: epoch.text()?,
         statistic: String::from_utf8(unescape(statistic.text()?)?.into_owned()).ok()?,
-        sequence: u64::try_from(sequence.bigint()?).ok()?,
-        to: Frontier::from_json(position.text()?).ok()?,
-        checksum: u64::from_str_radix(checksum.text()?, 16).ok()?,
+        sequence: sequence.bigint()?,
+        position: position.text()?,
+        checksum: checksum.text()?,
     })
 }

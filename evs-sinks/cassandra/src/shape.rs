@@ -4,6 +4,7 @@ use evs_core::{
     SinkError,
     statistic::{MeasureColumn, MeasureKind, Schema},
 };
+use evs_store::{CATALOGUE, PROGRESS, WRITERS};
 
 use crate::{
     driver::Value,
@@ -18,9 +19,6 @@ pub(crate) const EPOCH: &str = "evs_epoch";
 pub(crate) const SEQUENCE: &str = "evs_sequence";
 pub(crate) const LONG_KEYS: &str = "evs_long_keys";
 
-pub(crate) const PROGRESS: &str = "evs_progress";
-pub(crate) const WRITERS: &str = "evs_writers";
-pub(crate) const CATALOGUE: &str = "evs_statistics";
 pub(crate) const WINDOWS: &str = "evs_windows";
 
 /// A table: its partition key, clustering columns and other columns, each a name and a type.

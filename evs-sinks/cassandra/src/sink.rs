@@ -1,24 +1,19 @@
 //! The order of writes that makes it exactly once.
 
-use std::{
-    collections::HashMap,
-    fmt,
-    ops::Range,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{collections::HashMap, fmt, ops::Range, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use evs_core::{
-    Applied, Batch, Progress, Rows, Sink, SinkError, Writer,
+    Applied, Batch, Progress, Rows, SinkError, Writer,
     sink::{self, judge},
     statistic::Schema,
 };
+use evs_store::{Failure, Kind, Store, StoreError, Stored, Tables, Words, forward_sink};
 
 use crate::{
     builder::CassandraBuilder,
     config::{Config, Consistency},
-    driver::{Connector, Kind, Session, StoreError},
+    driver::{Connector, Session},
     prepare::{self, Storage},
     progress::{self, ProgressTable, now},
     retention, rows,
@@ -28,20 +23,26 @@ use crate::{
     writers::WritersTable,
 };
 
-/// Apache Cassandra as a [`Sink`].
+/// Apache Cassandra as a [`Sink`](evs_core::Sink).
 ///
 /// Connects when it is first used, and anew after the cluster was away. Needs a tokio runtime with its timer.
-pub struct CassandraSink {
+pub struct CassandraSink(Stored<CassandraStore>);
+
+forward_sink!(CassandraSink);
+
+/// What stores do in their own way, for Cassandra.
+pub(crate) struct CassandraStore {
     connector: Box<dyn Connector>,
     config: Config,
     storage: Storage,
     buckets: Buckets,
     session: tokio::sync::Mutex<Option<Arc<dyn Session>>>,
     /// The statistics whose tables have been checked.
-    tables: Mutex<HashMap<String, Arc<Table>>>,
+    tables: Tables<Table>,
     progress: ProgressTable,
     writers: WritersTable,
-    pub(crate) timeout: Duration,
+    /// The password, unless there is none.
+    secrets: Vec<String>,
 }
 
 /// How many buckets new tables get.
@@ -51,30 +52,9 @@ pub(crate) struct Buckets {
     pub(crate) of: HashMap<String, i32>,
 }
 
-/// Why an attempt came to nothing.
-#[derive(Debug)]
-pub(crate) enum Failure {
-    /// evs will not, and the message is complete.
-    Sink(SinkError),
-    /// The store does not, in its own words.
-    Store(StoreError),
-}
-
-impl From<SinkError> for Failure {
-    fn from(error: SinkError) -> Self {
-        Self::Sink(error)
-    }
-}
-
-impl From<StoreError> for Failure {
-    fn from(error: StoreError) -> Self {
-        Self::Store(error)
-    }
-}
-
 impl CassandraSink {
     /// The default of [`CassandraBuilder::timeout`].
-    pub const TIMEOUT: Duration = Duration::from_secs(300);
+    pub const TIMEOUT: Duration = Duration::from_secs(10);
 
     /// A sink on the keyspace that `url` names, with the defaults of [`CassandraBuilder`]:
     /// `cassandra://user:password@host:port,host:port/keyspace?consistency=local_quorum&dc=name`.
@@ -91,70 +71,34 @@ impl CassandraSink {
         CassandraBuilder::new(url.into())
     }
 
-    pub(crate) fn new(
-        connector: Box<dyn Connector>,
-        config: Config,
-        create: bool,
-        buckets: Buckets,
-        timeout: Duration,
-    ) -> Self {
-        Self {
+    pub(crate) fn new(connector: Box<dyn Connector>, config: Config, create: bool, buckets: Buckets) -> Self {
+        Self(Stored::new(CassandraStore {
             connector,
             storage: Storage::new(&config.keyspace, create),
             progress: ProgressTable::new(&config.keyspace),
             writers: WritersTable::new(&config.keyspace),
+            secrets: config.secret().map(str::to_owned).into_iter().collect(),
             config,
             buckets,
             session: tokio::sync::Mutex::new(None),
-            tables: Mutex::default(),
-            timeout,
-        }
+            tables: Tables::new(),
+        }))
     }
 
-    /// Connects, to find out now whether that is possible.
-    pub(crate) async fn check(&self) -> Result<(), SinkError> {
-        let keyspace = &self.config.keyspace;
-        self.attempt(|| format!("cannot use the keyspace {keyspace}"), async {
-            self.session().await?;
-            Ok(())
-        })
-        .await
-    }
-
-    /// Runs `work` within the timeout. Every error of the store passes through here.
-    async fn attempt<T>(
-        &self,
-        what: impl FnOnce() -> String + Send,
-        work: impl Future<Output = Result<T, Failure>> + Send,
-    ) -> Result<T, SinkError> {
-        let failure = match tokio::time::timeout(self.timeout, work).await {
-            Ok(Ok(value)) => return Ok(value),
-            Ok(Err(failure)) => failure,
-            Err(_) => {
-                let message = format!("no answer within {:?}", self.timeout);
-                StoreError::new(Kind::Lost, message).into()
-            }
+    /// Connects within that time, to find out now whether that is possible.
+    pub(crate) async fn check(&self, timeout: Duration) -> Result<(), SinkError> {
+        let store = self.0.store();
+        let connect = async {
+            tokio::time::timeout(timeout, store.session()).await.map_or_else(
+                |_| Err(StoreError::new(Kind::Lost, format!("no answer within {timeout:?}")).into()),
+                |session| session.map(drop),
+            )
         };
-        let mut error = match failure {
-            Failure::Sink(error) => return Err(error),
-            Failure::Store(error) => error,
-        };
-        if let Some(secret) = self.config.secret() {
-            error.message = error.message.replace(secret, "***");
-        }
-        if error.kind == Kind::Lost {
-            // The next attempt looks the hosts up again, and waits for no driver to dare another try.
-            // If someone else has the lock, then to connect.
-            if let Ok(mut session) = self.session.try_lock() {
-                *session = None;
-            }
-        }
-        Err(match error.kind {
-            Kind::Lost | Kind::Busy => SinkError::unavailable(what(), error),
-            Kind::Permanent => SinkError::refused_by(what(), error),
-        })
+        self.0.attempt(|| format!("cannot use the keyspace {}", store.config.keyspace), connect).await
     }
+}
 
+impl CassandraStore {
     /// The session, made now if there is none.
     async fn session(&self) -> Result<Arc<dyn Session>, Failure> {
         let mut slot = self.session.lock().await;
@@ -170,21 +114,59 @@ impl CassandraSink {
         Ok(session)
     }
 
-    /// The statements of a schema. When it is first seen, its table is checked: rows must not be added to
-    /// a table that was made for another definition, whoever forgot to ask.
+    /// The statements of a schema.
     async fn table(&self, session: &dyn Session, schema: &Schema) -> Result<Arc<Table>, Failure> {
-        let known = self.tables().get(&schema.statistic).filter(|table| table.schema == *schema).cloned();
-        if let Some(table) = known {
-            return Ok(table);
-        }
-        let buckets = self.storage.check_known(session, schema).await?;
-        let table = Arc::new(Table::new(&self.config.keyspace, schema, buckets));
-        self.tables().insert(schema.statistic.clone(), Arc::clone(&table));
-        Ok(table)
+        let check = async {
+            let buckets = self.storage.check_known(session, schema).await?;
+            Ok(Table::new(&self.config.keyspace, schema, buckets))
+        };
+        self.tables.checked(schema, check).await
+    }
+}
+
+/// Shows no password.
+impl fmt::Debug for CassandraSink {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let CassandraStore { connector, config, .. } = self.0.store();
+        f.debug_struct("CassandraSink")
+            .field("driver", connector)
+            .field("config", config)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Shows no password.
+impl fmt::Debug for CassandraStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CassandraStore").field("config", &self.config).finish_non_exhaustive()
+    }
+}
+
+#[async_trait]
+impl Store for CassandraStore {
+    const WORDS: Words = Words::TABLES;
+
+    fn limits(&self) -> sink::Limits {
+        sink::Limits::default().windows(crate::windows::RANGE).keys_bytes_max(rows::KEYS_BYTES_MAX)
     }
 
-    fn tables(&self) -> std::sync::MutexGuard<'_, HashMap<String, Arc<Table>>> {
-        self.tables.lock().unwrap_or_else(PoisonError::into_inner)
+    fn secrets(&self) -> &[String] {
+        &self.secrets
+    }
+
+    fn forget(&self, statistic: &str) {
+        self.tables.forget(statistic);
+    }
+
+    /// After a lost connection, and a call that was given up, the next attempt looks the hosts up again, and waits for no
+    /// driver to dare another try.
+    fn failed(&self, failure: Option<&Failure>) {
+        let is_lost = failure
+            .is_none_or(|failure| matches!(failure, Failure::Store(error) if error.kind == Kind::Lost));
+        // If someone else has the lock, then to connect.
+        if is_lost && let Ok(mut session) = self.session.try_lock() {
+            *session = None;
+        }
     }
 
     async fn prepare_once(&self, schema: &Schema) -> Result<(), Failure> {
@@ -265,67 +247,5 @@ impl CassandraSink {
         // Before the rows: those of all batches that are done by now are there.
         let sequences = self.progress.sequences(&*session, &schema.statistic).await?;
         totals::read(&session, &table, sequences, windows).await
-    }
-}
-
-/// Shows no password.
-impl fmt::Debug for CassandraSink {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { connector, config, .. } = self;
-        f.debug_struct("CassandraSink")
-            .field("driver", connector)
-            .field("config", config)
-            .finish_non_exhaustive()
-    }
-}
-
-#[async_trait]
-impl Sink for CassandraSink {
-    fn limits(&self) -> sink::Limits {
-        sink::Limits::default().windows(crate::windows::RANGE).keys_bytes_max(rows::KEYS_BYTES_MAX)
-    }
-
-    async fn prepare(&self, schema: &Schema) -> Result<(), SinkError> {
-        let what = || format!("statistic {}: the table cannot be made ready", schema.statistic);
-        self.attempt(what, self.prepare_once(schema)).await
-    }
-
-    async fn progress(&self, source: &str) -> Result<Vec<Progress>, SinkError> {
-        let what = || format!("the progress of source {source} cannot be read");
-        self.attempt(what, self.progress_once(source)).await
-    }
-
-    async fn begin(&self, progress: &Progress) -> Result<(), SinkError> {
-        let Progress { source, statistic, .. } = progress;
-        let what = || format!("statistic {statistic}: the progress of source {source} cannot be set");
-        self.attempt(what, self.begin_once(progress)).await
-    }
-
-    async fn writer(&self, source: &str) -> Result<Option<Writer>, SinkError> {
-        let what = || format!("who writes source {source} cannot be read");
-        self.attempt(what, self.writer_once(source)).await
-    }
-
-    async fn claim(&self, writer: &Writer, last: Option<&Writer>) -> Result<bool, SinkError> {
-        let what = || format!("source {} cannot be claimed", writer.source);
-        self.attempt(what, self.claim_once(writer, last)).await
-    }
-
-    async fn apply(&self, batch: &Batch) -> Result<Applied, SinkError> {
-        let what = || {
-            let Batch { source, sequence, .. } = batch;
-            format!("statistic {}: batch {sequence} of source {source} was not applied", batch.statistic())
-        };
-        let answer = self.attempt(what, self.apply_once(batch)).await;
-        if answer.is_err() {
-            // The table may have been changed by hand: the next attempt looks at it again, and says so.
-            self.tables().remove(batch.statistic());
-        }
-        answer
-    }
-
-    async fn totals(&self, schema: &Schema, windows: Range<i64>) -> Result<Rows, SinkError> {
-        let what = || format!("statistic {}: the totals cannot be read", schema.statistic);
-        self.attempt(what, self.totals_once(schema, windows)).await
     }
 }

@@ -7,12 +7,12 @@ use evs_core::{
     batch::unescape,
     statistic::{MeasureKind, Schema},
 };
+use evs_store::Failure;
 
 use crate::{
     concurrent::Tasks,
     driver::{Session, Value},
     shape::from_column,
-    sink::Failure,
     table::Table,
 };
 

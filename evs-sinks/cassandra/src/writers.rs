@@ -2,14 +2,13 @@
 
 use std::sync::Arc;
 
-use evs_core::{SinkError, Writer};
+use evs_core::Writer;
+use evs_store::{Failure, WRITERS, Words, WriterRow, fence};
 
 use crate::{
     driver::{Session, Value, query},
     names::qualified,
     progress::escaped,
-    shape::WRITERS,
-    sink::Failure,
 };
 
 /// The statements on `evs_writers`.
@@ -83,32 +82,19 @@ impl WritersTable {
     }
 }
 
-fn fence(writer: &Writer) -> Result<i64, SinkError> {
-    i64::try_from(writer.fence).map_err(|_| {
-        let Writer { source, fence, .. } = writer;
-        SinkError::refused(format!("source {source}: fence {fence} does not fit into the column"))
-    })
-}
-
 fn read(source: &str, row: &[Value]) -> Result<Writer, Failure> {
-    parse(source, row).ok_or_else(|| {
-        let what = format!(
-            "the row of {WRITERS} for source {source} cannot be read: {row:?}; when no evs runs with this source, it \
-             may be deleted with DELETE ... IF EXISTS"
-        );
-        SinkError::refused(what).into()
-    })
+    let how = " with DELETE ... IF EXISTS";
+    Ok(WriterRow::read(columns_of(row), source, (Words::TABLES, &format_args!("{row:?}"), how))?)
 }
 
-fn parse(source: &str, row: &[Value]) -> Option<Writer> {
+fn columns_of(row: &[Value]) -> Option<WriterRow<'_>> {
     let [fence, token, epoch, host, process, since] = row else { return None };
-    Some(Writer {
-        source: source.to_owned(),
-        fence: u64::try_from(fence.bigint()?).ok()?,
-        token: u128::from_str_radix(token.text()?, 16).ok()?,
-        epoch: epoch.text()?.parse().ok()?,
-        host: host.text()?.to_owned(),
-        process: u32::try_from(process.bigint()?).ok()?,
+    Some(WriterRow {
+        fence: fence.bigint()?,
+        token: token.text()?,
+        epoch: epoch.text()?,
+        host: host.text()?,
+        process: process.bigint()?,
         since: since.timestamp()?.div_euclid(1000),
     })
 }

@@ -9,10 +9,11 @@ use std::{
 };
 
 use evs_core::{Batch, SinkError};
+use evs_store::{Failure, StoreError};
 use mongodb::bson::{Document, RawDocumentBuf, doc, raw::RawDocument};
 
 use crate::{
-    errors::{self, DUPLICATE_KEY, Failure, ServerError, integer},
+    errors::{self, DUPLICATE_KEY, failed, integer},
     fields::Fields,
     names::MARKS,
     novelty::Novelty,
@@ -64,7 +65,7 @@ impl<'b> Bulk<'b> {
         checkpoints: &'b Checkpoints,
     ) -> Result<Self, Failure> {
         let concern =
-            RawDocumentBuf::try_from(&server.write_concern()).map_err(mongodb::error::Error::from)?;
+            RawDocumentBuf::try_from(&server.write_concern()).map_err(|error| failed(error.into()))?;
         let Known { fields, novelty } = known;
         Ok(Self {
             server,
@@ -129,7 +130,7 @@ impl<'b> Bulk<'b> {
         let Carried { duplicates, missed } = self.send(command, &new).await?;
         if missed > 0 {
             let message = format!("{missed} documents were neither there nor inserted");
-            return Err(ServerError::transient(message).into());
+            return Err(StoreError::transient(message).into());
         }
         if duplicates.len() > new.len() / 2 {
             self.updates_only.store(true, Relaxed);
@@ -159,7 +160,7 @@ impl<'b> Bulk<'b> {
             "the document {:?} came or went between each two of {ROUNDS_MAX} requests",
             statements[0].id()
         );
-        Err(ServerError::transient(message).into())
+        Err(StoreError::transient(message).into())
     }
 
     /// Sends statements as one command of updates, and returns those that were not carried out and may be
@@ -179,7 +180,7 @@ impl<'b> Bulk<'b> {
         }
         if missed > 0 && suspects.is_empty() {
             let message = format!("{missed} upserts neither found their documents nor made them");
-            return Err(ServerError::transient(message).into());
+            return Err(StoreError::transient(message).into());
         }
         Ok(suspects)
     }
@@ -195,7 +196,7 @@ impl<'b> Bulk<'b> {
         let Some(missed) = done.and_then(|n| (statements.len() - duplicates.len()).checked_sub(n)) else {
             let message =
                 format!("the reply to {} statements makes no sense: {:?}", statements.len(), reply.get("n"));
-            return Err(ServerError::transient(message).into());
+            return Err(StoreError::transient(message).into());
         };
         Ok(Carried { duplicates, missed })
     }
@@ -240,10 +241,14 @@ impl<'b> Bulk<'b> {
         let database = self.server.database().await?;
         let collection = database.collection::<RawDocumentBuf>(&self.fields.schema.statistic);
         let batch = u32::try_from(ids.len()).unwrap_or(u32::MAX);
-        let mut cursor =
-            collection.find(doc! { "_id": { "$in": ids } }).projection(fields).batch_size(batch).await?;
+        let mut cursor = collection
+            .find(doc! { "_id": { "$in": ids } })
+            .projection(fields)
+            .batch_size(batch)
+            .await
+            .map_err(failed)?;
         let mut found = HashMap::with_capacity(suspects.len());
-        while cursor.advance().await? {
+        while cursor.advance().await.map_err(failed)? {
             let document = cursor.current();
             if let Ok(id) = document.get_str("_id") {
                 found.insert(id.to_owned(), document.to_owned());
@@ -289,7 +294,7 @@ impl<'b> Bulk<'b> {
 fn duplicates(
     reply: &Document,
     statements: &[Statement],
-) -> Result<HashMap<usize, Option<String>>, ServerError> {
+) -> Result<HashMap<usize, Option<String>>, StoreError> {
     let mut duplicates = HashMap::new();
     let mut passing = None;
     let errors = reply.get_array("writeErrors").map(Vec::as_slice).unwrap_or_default();
@@ -298,7 +303,7 @@ fn duplicates(
         let statement = index.and_then(|index| Some((index, statements.get(index)?)));
         let mut told = errors::of_write(error);
         let Some((index, statement)) = statement else {
-            return Err(ServerError::transient(format!("an error of no statement: {}", told.message)));
+            return Err(StoreError::transient(format!("an error of no statement: {}", told.message)));
         };
         if integer(error, "code") == Some(DUPLICATE_KEY.into()) {
             let pattern = error.get_document("keyPattern").ok();
@@ -307,7 +312,7 @@ fn duplicates(
             continue;
         }
         told.message = format!("document {:?}: {}", statement.id(), told.message);
-        if !told.is_transient {
+        if !told.is_transient() {
             return Err(told);
         }
         passing.get_or_insert(told);

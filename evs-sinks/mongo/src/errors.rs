@@ -3,60 +3,13 @@
 
 use std::error::Error as StdError;
 
-use evs_core::SinkError;
+use evs_store::{Failure, StoreError};
 use mongodb::{bson::Document, error::ErrorKind};
 
-/// What a server answered instead, in its own words.
-#[derive(Debug)]
-pub(crate) struct ServerError {
-    /// Whether the same batch may be accepted later, without anybody's help.
-    pub(crate) is_transient: bool,
-    pub(crate) message: String,
-}
-
-impl ServerError {
-    pub(crate) fn transient(message: impl Into<String>) -> Self {
-        Self { is_transient: true, message: message.into() }
-    }
-
-    pub(crate) fn permanent(message: impl Into<String>) -> Self {
-        Self { is_transient: false, message: message.into() }
-    }
-}
-
-impl std::fmt::Display for ServerError {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.message)
-    }
-}
-
-impl StdError for ServerError {}
-
-/// Why an attempt came to nothing.
-#[derive(Debug)]
-pub(crate) enum Failure {
-    /// evs will not, and the message is complete.
-    Sink(SinkError),
-    /// The server does not, in its own words.
-    Server(ServerError),
-}
-
-impl From<SinkError> for Failure {
-    fn from(error: SinkError) -> Self {
-        Self::Sink(error)
-    }
-}
-
-impl From<ServerError> for Failure {
-    fn from(error: ServerError) -> Self {
-        Self::Server(error)
-    }
-}
-
-impl From<mongodb::error::Error> for Failure {
-    fn from(error: mongodb::error::Error) -> Self {
-        Self::Server(sort(&error))
-    }
+/// A failure of the driver, sorted.
+#[expect(clippy::needless_pass_by_value, reason = "for map_err")]
+pub(crate) fn failed(error: mongodb::error::Error) -> Failure {
+    sort(&error).into()
 }
 
 pub(crate) const UNAUTHORIZED: i32 = 13;
@@ -159,7 +112,7 @@ fn source(error: &mongodb::error::Error) -> Option<&mongodb::error::Error> {
 }
 
 /// Sorts errors of the driver, keeping the server's code and words.
-pub(crate) fn sort(error: &mongodb::error::Error) -> ServerError {
+pub(crate) fn sort(error: &mongodb::error::Error) -> StoreError {
     let labelled = TRANSIENT_LABELS.iter().any(|label| error.contains_label(label));
     let (is_transient, message) = match &*error.kind {
         ErrorKind::Command(command) => {
@@ -182,7 +135,7 @@ pub(crate) fn sort(error: &mongodb::error::Error) -> ServerError {
         }
         kind => (false, kind.to_string()),
     };
-    ServerError { is_transient: is_transient || labelled, message }
+    StoreError::sorted(is_transient || labelled, message)
 }
 
 fn told(message: &str, code: i32, name: Option<&str>) -> String {
@@ -193,19 +146,19 @@ fn told(message: &str, code: i32, name: Option<&str>) -> String {
 }
 
 /// An entry of `writeErrors` in a reply that says Ok.
-pub(crate) fn of_write(error: &Document) -> ServerError {
+pub(crate) fn of_write(error: &Document) -> StoreError {
     let code = integer(error, "code").and_then(|code| i32::try_from(code).ok()).unwrap_or_default();
     let message = told(error.get_str("errmsg").unwrap_or("no message"), code, error.get_str("codeName").ok());
-    ServerError { is_transient: is_transient(code), message }
+    StoreError::sorted(is_transient(code), message)
 }
 
 /// The `writeConcernError` of a reply that says Ok: what was written may be lost again.
-pub(crate) fn of_write_concern(reply: &Document) -> Option<ServerError> {
+pub(crate) fn of_write_concern(reply: &Document) -> Option<StoreError> {
     let error = reply.get_document("writeConcernError").ok()?;
-    let ServerError { message, .. } = of_write(error);
+    let StoreError { message, .. } = of_write(error);
     // Of all that can keep other members from confirming, only a concern that is not defined stays.
     let is_transient = integer(error, "code") != Some(UNKNOWN_REPL_WRITE_CONCERN.into());
-    Some(ServerError { is_transient, message: format!("not confirmed by the majority: {message}") })
+    Some(StoreError::sorted(is_transient, format!("not confirmed by the majority: {message}")))
 }
 
 /// A whole number, whatever type the server gave it.
@@ -248,6 +201,6 @@ mod tests {
         let told =
             of_write(&doc! { "code": 121, "codeName": "DocumentValidationFailure", "errmsg": "failed" });
         assert_eq!(told.to_string(), "failed (MongoDB code 121, DocumentValidationFailure)");
-        assert!(!told.is_transient);
+        assert!(!told.is_transient());
     }
 }

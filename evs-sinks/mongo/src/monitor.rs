@@ -6,13 +6,12 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
+use evs_store::StoreError;
 use mongodb::{
     error::{Error, ErrorKind},
     event::{EventHandler, sdam::SdamEvent},
     options::ServerAddress,
 };
-
-use crate::errors::ServerError;
 
 /// Looks on while the driver looks for servers.
 #[derive(Clone, Default)]
@@ -61,13 +60,13 @@ impl Monitor {
     }
 
     /// Why no server is one to speak to, if that will not pass by itself.
-    pub(crate) fn distrust(&self) -> Option<ServerError> {
+    pub(crate) fn distrust(&self) -> Option<StoreError> {
         self.lock().distrust()
     }
 
     /// Adds what was seen to an error: that it will not pass after all, or what may be behind it. `has_tls` says
     /// whether the URL asks for TLS.
-    pub(crate) fn explain(&self, error: ServerError, has_tls: bool) -> ServerError {
+    pub(crate) fn explain(&self, error: StoreError, has_tls: bool) -> StoreError {
         self.lock().explain(error, has_tls)
     }
 
@@ -78,17 +77,17 @@ impl Monitor {
 
 impl Seen {
     /// One that answers, or is away and may be back, is worth waiting for.
-    fn distrust(&self) -> Option<ServerError> {
+    fn distrust(&self) -> Option<StoreError> {
         let mut why = None;
         for look in self.servers.values() {
             let Look::Distrusted(failure) = look else { return None };
             why = Some(failure);
         }
-        why.map(|why| ServerError::permanent(format!("TLS: {why}")))
+        why.map(|why| StoreError::permanent(format!("TLS: {why}")))
     }
 
-    fn explain(&self, error: ServerError, has_tls: bool) -> ServerError {
-        if !error.is_transient {
+    fn explain(&self, error: StoreError, has_tls: bool) -> StoreError {
+        if !error.is_transient() {
             return error;
         }
         if let Some(distrust) = self.distrust() {
@@ -103,7 +102,7 @@ impl Seen {
         } else {
             "if it asks for TLS, the URL needs tls=true"
         };
-        ServerError::transient(format!("the server closes the connection; {hint}: {}", error.message))
+        StoreError::transient(format!("the server closes the connection; {hint}: {}", error.message))
     }
 }
 
@@ -138,7 +137,7 @@ mod tests {
 
     #[test]
     fn distrust_is_for_good_if_no_other_server_is_to_be_hoped_for() {
-        let away = || ServerError::transient("no server");
+        let away = || StoreError::transient("no server");
         for (looks, passes) in [
             (vec![], true),
             (vec![distrusted()], false),
@@ -149,10 +148,10 @@ mod tests {
         ] {
             let said = format!("{looks:?}");
             let error = seen(true, looks).explain(away(), true);
-            assert_eq!(error.is_transient, passes, "{said}");
+            assert_eq!(error.is_transient(), passes, "{said}");
             assert_eq!(error.message.contains("UnknownIssuer"), !passes, "{said}");
         }
-        let own = seen(true, [distrusted()]).explain(ServerError::permanent("no right"), true);
+        let own = seen(true, [distrusted()]).explain(StoreError::permanent("no right"), true);
         assert_eq!(own.message, "no right");
     }
 
@@ -164,8 +163,8 @@ mod tests {
             (true, Look::Closed, false, None),
             (false, Look::Away, false, None),
         ] {
-            let error = seen(has_answered, [look]).explain(ServerError::transient("reset"), has_tls);
-            assert!(error.is_transient);
+            let error = seen(has_answered, [look]).explain(StoreError::transient("reset"), has_tls);
+            assert!(error.is_transient());
             match hint {
                 Some(hint) => assert!(error.message.contains(hint), "{error:?}"),
                 None => assert_eq!(error.message, "reset"),

@@ -3,17 +3,14 @@
 use std::collections::HashMap;
 
 use evs_core::{SinkError, statistic::Schema};
+use evs_store::{CATALOGUE, Failure, PROGRESS, StoreError, WRITERS, Words};
 use mongodb::bson::{DateTime, Document, doc};
 
 use crate::{
-    errors::{self, DUPLICATE_KEY, Failure, ServerError, integer},
+    errors::{self, DUPLICATE_KEY, failed, integer},
     names::{self, WINDOW_START},
-    progress,
     server::Server,
-    writers,
 };
-
-const CATALOGUE: &str = "evs_statistics";
 
 /// The longest time that a TTL index can be given.
 const RETAIN_SECONDS_MAX: u64 = 0x7FFF_FFFF;
@@ -27,11 +24,11 @@ const ROUNDS_MAX: usize = 5;
 pub(crate) async fn statistic(server: &Server, schema: &Schema, create: bool) -> Result<(), Failure> {
     names::check(schema)?;
     let statistic = &schema.statistic;
-    let names = [progress::COLLECTION, writers::COLLECTION, CATALOGUE, statistic];
+    let names = [PROGRESS, WRITERS, CATALOGUE, statistic];
     let found = collections(server, &names).await?;
     let known = definition(server, statistic).await?;
     if let Some(definition) = &known {
-        compare(definition, schema)?;
+        Words::COLLECTIONS.compare(definition, schema)?;
         if !found.contains_key(statistic) {
             return Err(gone(statistic).into());
         }
@@ -62,9 +59,9 @@ pub(crate) async fn check_known(server: &Server, schema: &Schema) -> Result<(), 
     names::check(schema)?;
     let statistic = &schema.statistic;
     let Some(definition) = definition(server, statistic).await? else {
-        return Err(SinkError::refused(format!("statistic {statistic} was not prepared")).into());
+        return Err(Words::COLLECTIONS.not_prepared(statistic).into());
     };
-    compare(&definition, schema)?;
+    Words::COLLECTIONS.compare(&definition, schema)?;
     match collections(server, &[statistic]).await?.get(statistic) {
         Some(collection) => Ok(check(statistic, collection)?),
         None => Err(gone(statistic).into()),
@@ -72,11 +69,8 @@ pub(crate) async fn check_known(server: &Server, schema: &Schema) -> Result<(), 
 }
 
 fn gone(statistic: &str) -> SinkError {
-    SinkError::refused(format!(
-        "the collection {statistic} is gone, but {CATALOGUE} knows it: bring it back, or start over by deleting \
-         the documents of {statistic} from {CATALOGUE} and {}",
-        progress::COLLECTION
-    ))
+    let how = format!("deleting the documents of {statistic} from {CATALOGUE} and {PROGRESS}");
+    Words::COLLECTIONS.gone(statistic, &how)
 }
 
 /// What the server says of those collections that are there.
@@ -87,10 +81,10 @@ async fn collections(server: &Server, names: &[&str]) -> Result<HashMap<String, 
 }
 
 async fn list(server: &Server, command: Document) -> Result<Vec<Document>, Failure> {
-    let mut cursor = server.database().await?.run_cursor_command(command).await?;
+    let mut cursor = server.database().await?.run_cursor_command(command).await.map_err(failed)?;
     let mut found = Vec::new();
-    while cursor.advance().await? {
-        found.push(cursor.deserialize_current()?);
+    while cursor.advance().await.map_err(failed)? {
+        found.push(cursor.deserialize_current().map_err(failed)?);
     }
     Ok(found)
 }
@@ -129,7 +123,7 @@ async fn make(server: &Server, name: &str) -> Result<(), Failure> {
 /// server's code.
 async fn change(server: &Server, command: Document) -> Result<(), (Option<i32>, Failure)> {
     let database = server.database().await.map_err(|failure| (None, failure))?;
-    let reply = database.run_command(command).await.map_err(|error| (errors::code(&error), error.into()))?;
+    let reply = database.run_command(command).await.map_err(|error| (errors::code(&error), failed(error)))?;
     errors::of_write_concern(&reply).map_or(Ok(()), |error| Err((None, error.into())))
 }
 
@@ -175,7 +169,7 @@ async fn retention(server: &Server, schema: &Schema, create: bool) -> Result<(),
             Err((_, failure)) => return Err(failure),
         }
     }
-    Err(ServerError::transient(format!(
+    Err(StoreError::transient(format!(
         "the index of {statistic} on {WINDOW_START} is changed by others, too"
     ))
     .into())
@@ -236,7 +230,7 @@ async fn expire_after(
     let index = doc! { "name": name, "expireAfterSeconds": seconds };
     let command = doc! { "collMod": statistic, "index": index, "writeConcern": server.write_concern() };
     change(server, command).await.map_err(|(code, failure)| match failure {
-        Failure::Server(error) if code == Some(errors::UNAUTHORIZED) => {
+        Failure::Store(error) if code == Some(errors::UNAUTHORIZED) => {
             let what = format!(
                 "statistic {statistic}: the retention cannot be changed to {seconds} s without the action collMod \
                  (role dbAdmin): grant it, or have somebody run db.runCommand({{collMod: {statistic:?}, index: \
@@ -251,36 +245,19 @@ async fn expire_after(
 /// The definition that the catalogue has of a statistic, as JSON.
 async fn definition(server: &Server, statistic: &str) -> Result<Option<String>, Failure> {
     let collection = server.database().await?.collection::<Document>(CATALOGUE);
-    let found = collection.find_one(doc! { "_id": statistic }).await?;
+    let found = collection.find_one(doc! { "_id": statistic }).await.map_err(failed)?;
     Ok(found.map(|entry| entry.get_str("definition").unwrap_or_default().to_owned()))
-}
-
-fn compare(definition: &str, schema: &Schema) -> Result<(), SinkError> {
-    let statistic = &schema.statistic;
-    let made_for = Schema::from_json(definition).map_err(|error| {
-        SinkError::refused_by(format!("the definition of {statistic} in {CATALOGUE} cannot be read"), error)
-    })?;
-    match made_for.difference(schema) {
-        None => Ok(()),
-        Some(difference) => Err(SinkError::refused(format!(
-            "the collection {statistic} was made for another definition: {difference}; give the statistic \
-             another name, or the definition it had"
-        ))),
-    }
 }
 
 /// Enters a statistic into the catalogue, if its collection is empty.
 async fn enter(server: &Server, schema: &Schema) -> Result<(), Failure> {
     let statistic = &schema.statistic;
     let documents = server.database().await?.collection::<Document>(statistic);
-    if documents.find_one(doc! {}).await?.is_some() {
+    if documents.find_one(doc! {}).await.map_err(failed)?.is_some() {
         // Another source may have entered it meanwhile, and added rows.
         return match definition(server, statistic).await? {
-            Some(definition) => Ok(compare(&definition, schema)?),
-            None => Err(SinkError::refused(format!(
-                "the collection {statistic} was not made by evs, and has documents; only an empty one is used"
-            ))
-            .into()),
+            Some(definition) => Ok(Words::COLLECTIONS.compare(&definition, schema)?),
+            None => Err(Words::COLLECTIONS.not_ours(statistic).into()),
         };
     }
     let entry = doc! { "_id": statistic, "definition": schema.to_json(), "since": DateTime::now() };
@@ -293,7 +270,7 @@ async fn enter(server: &Server, schema: &Schema) -> Result<(), Failure> {
             return Err(errors::of_write(error).into());
         }
         let definition = definition(server, statistic).await?.unwrap_or_default();
-        compare(&definition, schema)?;
+        Words::COLLECTIONS.compare(&definition, schema)?;
     }
     errors::of_write_concern(&reply).map_or(Ok(()), |error| Err(error.into()))
 }

@@ -1,14 +1,13 @@
 //! `evs_progress`: how far each stream was applied.
 
-use evs_core::{Applied, Batch, Epoch, Frontier, Progress, SinkError, batch::escape, sink::judge};
+use evs_core::{Applied, Batch, Epoch, Progress, SinkError, batch::escape, sink::judge};
+use evs_store::{Failure, PROGRESS as COLLECTION, ProgressRow, StoreError, Words};
 use mongodb::bson::{DateTime, Document, doc};
 
 use crate::{
-    errors::{self, DUPLICATE_KEY, Failure, ServerError, integer},
+    errors::{self, DUPLICATE_KEY, failed, integer},
     server::Server,
 };
-
-pub(crate) const COLLECTION: &str = "evs_progress";
 
 /// The `_id` of a stream. Only the source's name, which is last, can have a `|` in it.
 fn id(source: &str, epoch: Epoch, statistic: &str) -> String {
@@ -34,10 +33,10 @@ pub(crate) async fn of_stream(
 
 async fn find(server: &Server, filter: Document) -> Result<Vec<Document>, Failure> {
     let collection = server.database().await?.collection::<Document>(COLLECTION);
-    let mut cursor = collection.find(filter).await?;
+    let mut cursor = collection.find(filter).await.map_err(failed)?;
     let mut found = Vec::new();
-    while cursor.advance().await? {
-        found.push(cursor.deserialize_current()?);
+    while cursor.advance().await.map_err(failed)? {
+        found.push(cursor.deserialize_current().map_err(failed)?);
     }
     Ok(found)
 }
@@ -68,7 +67,7 @@ pub(crate) async fn advance(
     let last = of_stream(server, &next.source, next.epoch, &next.statistic).await?;
     let applied = judge(last.as_ref(), batch)?.ok_or_else(|| {
         let Progress { source, statistic, .. } = &next;
-        ServerError::transient(format!("the progress of {statistic} of source {source} changed meanwhile"))
+        StoreError::transient(format!("the progress of {statistic} of source {source} changed meanwhile"))
     })?;
     confirm(server, batch).await?;
     Ok(applied)
@@ -128,10 +127,7 @@ fn checksum(progress: &Progress) -> String {
 }
 
 fn sequence(progress: &Progress) -> Result<i64, SinkError> {
-    i64::try_from(progress.sequence).map_err(|_| {
-        let Progress { statistic, sequence, .. } = progress;
-        SinkError::refused(format!("statistic {statistic}: sequence {sequence} does not fit into 64 bits"))
-    })
+    evs_store::sequence(progress.sequence, &progress.statistic)
 }
 
 fn fields(progress: &Progress) -> Result<Document, SinkError> {
@@ -148,19 +144,15 @@ fn fields(progress: &Progress) -> Result<Document, SinkError> {
 }
 
 fn read(source: &str, document: &Document) -> Result<Progress, Failure> {
-    parse(source, document).ok_or_else(|| {
-        let id = document.get("_id");
-        SinkError::refused(format!("the document {id:?} of {COLLECTION} cannot be read: {document}")).into()
-    })
+    Ok(ProgressRow::read(columns_of(document), source, (Words::COLLECTIONS, document))?)
 }
 
-fn parse(source: &str, document: &Document) -> Option<Progress> {
-    Some(Progress {
-        source: source.to_owned(),
-        epoch: document.get_str("epoch").ok()?.parse().ok()?,
+fn columns_of(document: &Document) -> Option<ProgressRow<'_>> {
+    Some(ProgressRow {
+        epoch: document.get_str("epoch").ok()?,
         statistic: document.get_str("statistic").ok()?.to_owned(),
-        sequence: integer(document, "sequence")?.try_into().ok()?,
-        to: Frontier::from_json(document.get_str("position").ok()?).ok()?,
-        checksum: u64::from_str_radix(document.get_str("checksum").ok()?, 16).ok()?,
+        sequence: integer(document, "sequence")?,
+        position: document.get_str("position").ok()?,
+        checksum: document.get_str("checksum").ok()?,
     })
 }

@@ -5,6 +5,7 @@ use std::{
     time::Duration,
 };
 
+use evs_store::{Failure, StoreError};
 use mongodb::{
     Client, Database,
     bson::{Document, RawDocumentBuf, doc},
@@ -15,7 +16,7 @@ use mongodb::{
 use tokio::sync::OnceCell;
 
 use crate::{
-    errors::{self, Failure, ServerError, integer},
+    errors::{self, failed, integer},
     monitor::Monitor,
     url::Url,
 };
@@ -24,9 +25,9 @@ use crate::{
 /// others are worked on. More are no faster.
 pub(crate) const IN_FLIGHT: usize = 4;
 
-/// How long to look for a server, and for an answer to a new connection, unless the URL says.
-const SELECTION_TIMEOUT: Duration = Duration::from_secs(10);
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a server waits for the confirmation of the majority, unless the URL says: longer than that, members are
+/// away. The batch is then offered again.
+const WRITE_CONCERN_TIMEOUT: Duration = Duration::from_secs(300);
 
 /// What the driver and the server add to a command, generously.
 const COMMAND_OVERHEAD_BYTES: usize = 64 * 1024;
@@ -34,7 +35,8 @@ const COMMAND_OVERHEAD_BYTES: usize = 64 * 1024;
 /// A database on a server, or on several that stand in for one another.
 pub(crate) struct Server {
     url: Url,
-    timeout: Duration,
+    /// How long to look for a server, and for an answer to a new connection, unless the URL says.
+    connect_timeout: Duration,
     /// Made when it is needed: names of servers may have to be resolved.
     database: OnceCell<Database>,
     limits: Mutex<Option<Limits>>,
@@ -51,9 +53,9 @@ pub(crate) struct Limits {
 }
 
 impl Server {
-    pub(crate) fn new(url: Url, timeout: Duration) -> Self {
+    pub(crate) fn new(url: Url, connect_timeout: Duration) -> Self {
         let (database, limits, monitor) = (OnceCell::new(), Mutex::default(), Monitor::default());
-        Self { url, timeout, database, limits, monitor }
+        Self { url, connect_timeout, database, limits, monitor }
     }
 
     /// The name of the database.
@@ -61,9 +63,9 @@ impl Server {
         &self.url.database
     }
 
-    /// Strikes out what must not be shown.
-    pub(crate) fn strike(&self, message: &str) -> String {
-        self.url.secrets.strike(message)
+    /// What must not be shown.
+    pub(crate) fn secrets(&self) -> &[String] {
+        self.url.secrets.all()
     }
 
     /// The database. The driver connects, and connects again, by itself.
@@ -72,9 +74,9 @@ impl Server {
     }
 
     async fn open(&self) -> Result<Database, Failure> {
-        let mut options = ClientOptions::parse(self.url.parsed.clone()).await?;
-        options.server_selection_timeout.get_or_insert(SELECTION_TIMEOUT.min(self.timeout));
-        options.connect_timeout.get_or_insert(CONNECT_TIMEOUT.min(self.timeout));
+        let mut options = ClientOptions::parse(self.url.parsed.clone()).await.map_err(failed)?;
+        options.server_selection_timeout.get_or_insert(self.connect_timeout);
+        options.connect_timeout.get_or_insert(self.connect_timeout);
         options.max_pool_size.get_or_insert(IN_FLIGHT as u32);
         options.app_name.get_or_insert_with(|| "evs".to_owned());
         // Whether a batch was applied can only be told where it is applied.
@@ -83,17 +85,17 @@ impl Server {
         options.sdam_event_handler = Some(self.monitor.handler());
         let client = Client::with_options(options).map_err(|error| {
             // Files of certificates are read here: they are missing, or are none.
-            ServerError::permanent(errors::sort(&error).message)
+            StoreError::permanent(errors::sort(&error).message)
         })?;
         Ok(client.database(&self.url.database))
     }
 
     /// Looks for the server for as long as `patience` lasts. It may be away; what is wrong for as long as
     /// nobody changes it is an error.
-    pub(crate) async fn check(&self, patience: Duration) -> Result<(), ServerError> {
+    pub(crate) async fn check(&self, patience: Duration) -> Result<(), StoreError> {
         let ping = async { self.run(doc! { "ping": 1 }).await.map(drop) };
         match tokio::time::timeout(patience, ping).await {
-            Ok(Err(Failure::Server(error))) if !error.is_transient => return Err(error),
+            Ok(Err(Failure::Store(error))) if !error.is_transient() => return Err(error),
             Ok(Ok(())) => return Ok(()),
             // It is away, or the time was up.
             Ok(Err(_)) | Err(_) => {}
@@ -102,7 +104,7 @@ impl Server {
     }
 
     /// What is known of an error beyond its own words.
-    pub(crate) fn explain(&self, error: ServerError) -> ServerError {
+    pub(crate) fn explain(&self, error: StoreError) -> StoreError {
         let parsed = &self.url.parsed;
         // It is on where the servers are found through DNS.
         let has_tls = matches!(
@@ -114,12 +116,12 @@ impl Server {
 
     /// Runs a command on the primary, once.
     pub(crate) async fn run(&self, command: Document) -> Result<Document, Failure> {
-        Ok(self.database().await?.run_command(command).await?)
+        self.database().await?.run_command(command).await.map_err(failed)
     }
 
     /// Runs a command of updates or inserts. Its reply may say Ok and have errors in it.
     pub(crate) async fn write(&self, command: RawDocumentBuf) -> Result<Document, Failure> {
-        Ok(self.database().await?.run_raw_command(command).await?)
+        self.database().await?.run_raw_command(command).await.map_err(failed)
     }
 
     /// What every write asks for: that no failover and no power cut takes it back.
@@ -132,7 +134,7 @@ impl Server {
             Some(Acknowledgment::Custom(name)) => name,
             _ => "majority".to_owned(),
         };
-        let timeout = w_timeout.unwrap_or(self.timeout).as_millis();
+        let timeout = w_timeout.unwrap_or(WRITE_CONCERN_TIMEOUT).as_millis();
         doc! { "w": w, "j": true, "wtimeout": i32::try_from(timeout).unwrap_or(i32::MAX) }
     }
 
@@ -146,12 +148,12 @@ impl Server {
         let hello = match database.run_command(doc! { "hello": 1 }).await {
             // Before 4.4.2.
             Err(error) if errors::code(&error) == Some(errors::COMMAND_NOT_FOUND) => {
-                database.run_command(doc! { "isMaster": 1 }).await?
+                database.run_command(doc! { "isMaster": 1 }).await.map_err(failed)?
             }
-            answer => answer?,
+            answer => answer.map_err(failed)?,
         };
         let limits = Limits::of(&hello).ok_or_else(|| {
-            ServerError::transient(format!("the server does not say how much a command holds: {hello}"))
+            StoreError::transient(format!("the server does not say how much a command holds: {hello}"))
         })?;
         *self.lock_limits() = Some(limits);
         Ok(limits)

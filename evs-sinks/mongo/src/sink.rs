@@ -1,23 +1,19 @@
-//! The sink: one attempt a call, within its time.
+//! The sink: one attempt a call.
 
-use std::{
-    collections::HashMap,
-    ops::Range,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::{ops::Range, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use evs_core::{
-    Applied, Batch, Progress, Rows, Sink, SinkError, Writer,
+    Applied, Batch, Progress, Rows, SinkError, Writer,
     sink::{self, judge},
     statistic::Schema,
 };
+use evs_store::{Failure, Store, StoreError, Stored, Tables, Words, forward_sink};
 use mongodb::bson::{RawDocumentBuf, doc};
 
 use crate::{
     bulk::Bulk,
-    errors::{Failure, ServerError},
+    errors::failed,
     fields::Fields,
     names::MARKS,
     novelty::Novelty,
@@ -30,16 +26,21 @@ use crate::{
 /// How long [`MongoSinkBuilder::connect`] looks for a server. It may be away.
 const PATIENCE: Duration = Duration::from_secs(3);
 
-/// A MongoDB database as a [`Sink`].
+/// A MongoDB database as a [`Sink`](evs_core::Sink).
 ///
 /// Needs a tokio runtime with its timer and network.
 #[derive(Debug)]
-pub struct MongoSink {
+pub struct MongoSink(pub(crate) Stored<MongoStore>);
+
+forward_sink!(MongoSink);
+
+/// What stores do in their own way, for MongoDB.
+#[derive(Debug)]
+pub(crate) struct MongoStore {
     server: Server,
     create: bool,
-    timeout: Duration,
     /// The statistics whose collections have been checked.
-    known: Mutex<HashMap<String, Arc<Known>>>,
+    known: Tables<Known>,
     pub(crate) checkpoints: Checkpoints,
 }
 
@@ -61,7 +62,7 @@ pub struct MongoSinkBuilder {
 
 impl MongoSink {
     /// The default of [`MongoSinkBuilder::timeout`].
-    pub const TIMEOUT: Duration = Duration::from_secs(300);
+    pub const TIMEOUT: Duration = Duration::from_secs(10);
 
     /// A sink for the database that `url` names, as `mongodb://user:password@host:27017/stats` or
     /// `mongodb+srv://…`, with the options of
@@ -78,48 +79,110 @@ impl MongoSink {
     pub fn builder(url: impl Into<String>) -> MongoSinkBuilder {
         MongoSinkBuilder { url: url.into(), create: true, timeout: Self::TIMEOUT }
     }
+}
 
-    /// Runs `work` within the timeout. Every error of the server passes through here.
-    async fn attempt<T>(
-        &self,
-        what: impl FnOnce() -> String + Send,
-        work: impl Future<Output = Result<T, Failure>> + Send,
-    ) -> Result<T, SinkError> {
-        let done = tokio::time::timeout(self.timeout, work).await.unwrap_or_else(|_| {
-            let message = format!("no answer within {:?}", self.timeout);
-            Err(ServerError::transient(message).into())
-        });
-        done.map_err(|failure| {
-            self.server.forget_limits();
-            match failure {
-                Failure::Sink(error) => error,
-                Failure::Server(error) => self.tell(what(), error),
-            }
-        })
-    }
-
-    fn tell(&self, what: String, error: ServerError) -> SinkError {
-        let ServerError { is_transient, message } = self.server.explain(error);
-        let error = ServerError { is_transient, message: self.server.strike(&message) };
-        if is_transient { SinkError::unavailable(what, error) } else { SinkError::refused_by(what, error) }
-    }
-
-    /// What is known of a schema. When it is first seen, its collection is checked: rows must not be added to one
-    /// that was made for another definition, whoever forgot to ask.
+impl MongoStore {
+    /// What is known of a schema.
     async fn statistic(&self, schema: &Schema) -> Result<Arc<Known>, Failure> {
-        let known =
-            self.known().get(&schema.statistic).filter(|known| known.fields.schema == *schema).cloned();
-        if let Some(known) = known {
-            return Ok(known);
-        }
-        prepare::check_known(&self.server, schema).await?;
-        let known = Arc::new(Known { fields: Fields::new(schema)?, novelty: Novelty::new() });
-        self.known().insert(schema.statistic.clone(), Arc::clone(&known));
-        Ok(known)
+        let check = async {
+            prepare::check_known(&self.server, schema).await?;
+            Ok(Known { fields: Fields::new(schema)?, novelty: Novelty::new() })
+        };
+        self.known.checked(schema, check).await
+    }
+}
+
+impl MongoSinkBuilder {
+    /// Whether evs makes collections and indexes (the default), or only checks that they are there.
+    pub fn create(mut self, create: bool) -> Self {
+        self.create = create;
+        self
     }
 
-    fn known(&self) -> MutexGuard<'_, HashMap<String, Arc<Known>>> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    /// How long a call looks for a server, and waits for an answer to a new connection, unless the URL says: 10 s by
+    /// default. [`MongoSinkBuilder::connect`] looks for 3 s at most. How long a call may take is for its caller to say,
+    /// and in a pipeline for `sink_timeout`.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
+    /// Makes the sink, and looks for the server for a moment. One that is away is no error: the sink connects
+    /// when it is used.
+    ///
+    /// # Errors
+    ///
+    /// [`SinkError::Refused`] if the URL cannot be read, names no database, or asks for less than the
+    /// confirmation of the majority; if a file of certificates cannot be read; and if a server was found that
+    /// does not accept the user, or whose certificate is not accepted.
+    pub async fn connect(self) -> Result<MongoSink, SinkError> {
+        let Self { url, create, timeout } = self;
+        let server = Server::new(url::parse(&url)?, timeout);
+        let (known, checkpoints) = (Tables::new(), Checkpoints::default());
+        let sink = Stored::new(MongoStore { server, create, known, checkpoints });
+        let server = &sink.store().server;
+        let what = || format!("cannot connect to the database {}", server.database_name());
+        let check = async { Ok(server.check(PATIENCE.min(timeout)).await?) };
+        sink.attempt(what, check).await?;
+        Ok(MongoSink(sink))
+    }
+}
+
+/// Without the URL, which may have a password in it.
+impl std::fmt::Debug for MongoSinkBuilder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { create, timeout, .. } = self;
+        f.debug_struct("MongoSinkBuilder")
+            .field("create", create)
+            .field("timeout", timeout)
+            .finish_non_exhaustive()
+    }
+}
+
+#[async_trait]
+impl Store for MongoStore {
+    const WORDS: Words = Words::COLLECTIONS;
+
+    fn limits(&self) -> sink::Limits {
+        let totals = -crate::decimal::MAX..=crate::decimal::MAX;
+        sink::Limits::default().windows(rows::WINDOWS).sums(totals).keys_bytes_max(rows::KEYS_BYTES_MAX)
+    }
+
+    fn secrets(&self) -> &[String] {
+        self.server.secrets()
+    }
+
+    fn forget(&self, statistic: &str) {
+        self.known.forget(statistic);
+    }
+
+    fn explain(&self, error: StoreError) -> StoreError {
+        self.server.explain(error)
+    }
+
+    /// The next server may be another.
+    fn failed(&self, _: Option<&Failure>) {
+        self.server.forget_limits();
+    }
+
+    async fn prepare_once(&self, schema: &Schema) -> Result<(), Failure> {
+        prepare::statistic(&self.server, schema, self.create).await
+    }
+
+    async fn progress_once(&self, source: &str) -> Result<Vec<Progress>, Failure> {
+        progress::of_source(&self.server, source).await
+    }
+
+    async fn begin_once(&self, progress: &Progress) -> Result<(), Failure> {
+        progress::insert(&self.server, progress).await.map(drop)
+    }
+
+    async fn writer_once(&self, source: &str) -> Result<Option<Writer>, Failure> {
+        writers::of_source(&self.server, source).await
+    }
+
+    async fn claim_once(&self, writer: &Writer, last: Option<&Writer>) -> Result<bool, Failure> {
+        writers::claim(&self.server, writer, last).await
     }
 
     /// Rows first, then the progress: each step can be taken again, and none is taken before the one in
@@ -155,112 +218,13 @@ impl MongoSink {
         let Some(filter) = rows::filter(&windows) else { return Ok(rows::read(fields, &[])?) };
         let collection = self.server.database().await?.collection::<RawDocumentBuf>(&schema.statistic);
         // The marks are of no use here.
-        let mut cursor = collection.find(filter).projection(doc! { MARKS.as_str(): 0 }).await?;
+        let mut cursor =
+            collection.find(filter).projection(doc! { MARKS.as_str(): 0 }).await.map_err(failed)?;
         let mut found = Vec::new();
-        while cursor.advance().await? {
+        while cursor.advance().await.map_err(failed)? {
             found.push(cursor.current().to_owned());
         }
         Ok(rows::read(fields, &found)?)
-    }
-}
-
-impl MongoSinkBuilder {
-    /// Whether evs makes collections and indexes (the default), or only checks that they are there.
-    pub fn create(mut self, create: bool) -> Self {
-        self.create = create;
-        self
-    }
-
-    /// How long a call may take before it is given up as [`SinkError::Unavailable`], connecting included;
-    /// 5 minutes by default. It must be enough for the largest batch.
-    pub fn timeout(mut self, timeout: Duration) -> Self {
-        self.timeout = timeout;
-        self
-    }
-
-    /// Makes the sink, and looks for the server for a moment. One that is away is no error: the sink connects
-    /// when it is used.
-    ///
-    /// # Errors
-    ///
-    /// [`SinkError::Refused`] if the URL cannot be read, names no database, or asks for less than the
-    /// confirmation of the majority; if a file of certificates cannot be read; and if a server was found that
-    /// does not accept the user, or whose certificate is not accepted.
-    pub async fn connect(self) -> Result<MongoSink, SinkError> {
-        let Self { url, create, timeout } = self;
-        let server = Server::new(url::parse(&url)?, timeout);
-        let (known, checkpoints) = (Mutex::default(), Checkpoints::default());
-        let sink = MongoSink { server, create, timeout, known, checkpoints };
-        match sink.server.check(PATIENCE.min(timeout)).await {
-            Ok(()) => Ok(sink),
-            Err(error) => {
-                let what = format!("cannot connect to the database {}", sink.server.database_name());
-                Err(sink.tell(what, error))
-            }
-        }
-    }
-}
-
-/// Without the URL, which may have a password in it.
-impl std::fmt::Debug for MongoSinkBuilder {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { create, timeout, .. } = self;
-        f.debug_struct("MongoSinkBuilder")
-            .field("create", create)
-            .field("timeout", timeout)
-            .finish_non_exhaustive()
-    }
-}
-
-#[async_trait]
-impl Sink for MongoSink {
-    fn limits(&self) -> sink::Limits {
-        let totals = -crate::decimal::MAX..=crate::decimal::MAX;
-        sink::Limits::default().windows(rows::WINDOWS).sums(totals).keys_bytes_max(rows::KEYS_BYTES_MAX)
-    }
-
-    async fn prepare(&self, schema: &Schema) -> Result<(), SinkError> {
-        let what = || format!("statistic {}: the collection cannot be made ready", schema.statistic);
-        self.attempt(what, prepare::statistic(&self.server, schema, self.create)).await
-    }
-
-    async fn progress(&self, source: &str) -> Result<Vec<Progress>, SinkError> {
-        let what = || format!("the progress of source {source} cannot be read");
-        self.attempt(what, progress::of_source(&self.server, source)).await
-    }
-
-    async fn begin(&self, progress: &Progress) -> Result<(), SinkError> {
-        let Progress { source, statistic, .. } = progress;
-        let what = || format!("statistic {statistic}: the progress of source {source} cannot be set");
-        self.attempt(what, async { progress::insert(&self.server, progress).await.map(drop) }).await
-    }
-
-    async fn writer(&self, source: &str) -> Result<Option<Writer>, SinkError> {
-        let what = || format!("who writes source {source} cannot be read");
-        self.attempt(what, writers::of_source(&self.server, source)).await
-    }
-
-    async fn claim(&self, writer: &Writer, last: Option<&Writer>) -> Result<bool, SinkError> {
-        let what = || format!("source {} cannot be claimed", writer.source);
-        self.attempt(what, writers::claim(&self.server, writer, last)).await
-    }
-
-    async fn apply(&self, batch: &Batch) -> Result<Applied, SinkError> {
-        let what = || {
-            let Batch { source, sequence, .. } = batch;
-            format!("statistic {}: batch {sequence} of source {source} was not applied", batch.statistic())
-        };
-        let answer = self.attempt(what, self.apply_once(batch)).await;
-        if answer.is_err() {
-            // The collection may have been changed by hand: the next attempt looks at it again, and says so.
-            self.known().remove(batch.statistic());
-        }
-        answer
-    }
-
-    async fn totals(&self, schema: &Schema, windows: Range<i64>) -> Result<Rows, SinkError> {
-        let what = || format!("statistic {}: the totals cannot be read", schema.statistic);
-        self.attempt(what, self.totals_once(schema, windows)).await
     }
 }
 
@@ -280,7 +244,7 @@ pub(crate) enum Checkpoint {
 #[derive(Debug, Default)]
 pub(crate) struct Checkpoints {
     #[cfg(test)]
-    pub(crate) fault: Mutex<Option<sink::Fault>>,
+    pub(crate) fault: std::sync::Mutex<Option<sink::Fault>>,
 }
 
 impl Checkpoints {
@@ -293,6 +257,8 @@ impl Checkpoints {
     /// Fails, once, if the fault is of that point.
     #[cfg(test)]
     pub(crate) fn reached(&self, checkpoint: Checkpoint) -> Result<(), Failure> {
+        use std::sync::PoisonError;
+
         use sink::Fault;
 
         let mut fault = self.fault.lock().unwrap_or_else(PoisonError::into_inner);
@@ -303,7 +269,7 @@ impl Checkpoints {
         };
         if due {
             *fault = None;
-            return Err(ServerError::transient("fault on demand").into());
+            return Err(StoreError::transient("fault on demand").into());
         }
         Ok(())
     }

@@ -2,6 +2,7 @@
 //! <https://www.mongodb.com/docs/manual/reference/connection-string/>
 
 use evs_core::SinkError;
+use evs_store::{percent_decoded, strike};
 use mongodb::options::{Acknowledgment, ConnectionString};
 
 use crate::errors::sort;
@@ -32,7 +33,7 @@ impl Secrets {
                 secrets.push(value.to_owned());
             }
         }
-        let decoded = secrets.iter().map(|secret| decode(secret)).collect::<Vec<_>>();
+        let decoded = secrets.iter().map(|secret| percent_decoded(secret)).collect::<Vec<_>>();
         secrets.extend(decoded);
         secrets.retain(|secret| !secret.is_empty());
         // The longest first: one may be part of another.
@@ -42,25 +43,13 @@ impl Secrets {
     }
 
     pub(crate) fn strike(&self, message: &str) -> String {
-        self.0.iter().fold(message.to_owned(), |message, secret| message.replace(secret, "***"))
+        strike(message, &self.0)
     }
-}
 
-/// Undoes the escapes of a URL. Bytes that are no text cannot show up in a message.
-fn decode(text: &str) -> String {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.bytes();
-    while let Some(byte) = rest.next() {
-        let digits = || rest.clone().take(2).map(|digit| char::from(digit).to_digit(16));
-        match digits().collect::<Option<Vec<_>>>() {
-            Some(digits) if byte == b'%' && digits.len() == 2 => {
-                bytes.push((digits[0] << 4 | digits[1]) as u8);
-                rest.nth(1);
-            }
-            _ => bytes.push(byte),
-        }
+    /// All of them, the longest first.
+    pub(crate) fn all(&self) -> &[String] {
+        &self.0
     }
-    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 /// Reads a connection string.

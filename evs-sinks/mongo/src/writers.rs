@@ -1,20 +1,19 @@
 //! `evs_writers`: which process writes each source.
 
 use evs_core::{SinkError, Writer, batch::escape};
+use evs_store::{Failure, WRITERS as COLLECTION, Words, WriterRow, fence};
 use mongodb::bson::{DateTime, Document, doc};
 
 use crate::{
-    errors::{Failure, integer},
+    errors::{failed, integer},
     progress::{is_upserted, update},
     server::Server,
 };
 
-pub(crate) const COLLECTION: &str = "evs_writers";
-
 /// Who has claimed the source last.
 pub(crate) async fn of_source(server: &Server, source: &str) -> Result<Option<Writer>, Failure> {
     let collection = server.database().await?.collection::<Document>(COLLECTION);
-    let found = collection.find_one(doc! { "_id": &*escape(source.as_bytes()) }).await?;
+    let found = collection.find_one(doc! { "_id": &*escape(source.as_bytes()) }).await.map_err(failed)?;
     found.map(|document| read(source, &document)).transpose()
 }
 
@@ -42,12 +41,9 @@ pub(crate) async fn claim(server: &Server, writer: &Writer, last: Option<&Writer
 }
 
 fn fields(writer: &Writer) -> Result<Document, SinkError> {
-    let Writer { source, fence, epoch, host, process, since, .. } = writer;
-    let fence = i64::try_from(*fence).map_err(|_| {
-        SinkError::refused(format!("source {source}: fence {fence} does not fit into 64 bits"))
-    })?;
+    let Writer { epoch, host, process, since, .. } = writer;
     Ok(doc! {
-        "fence": fence,
+        "fence": fence(writer)?,
         "token": writer.token_text(),
         "epoch": epoch.to_string(),
         "host": host,
@@ -57,23 +53,16 @@ fn fields(writer: &Writer) -> Result<Document, SinkError> {
 }
 
 fn read(source: &str, document: &Document) -> Result<Writer, Failure> {
-    parse(source, document).ok_or_else(|| {
-        let what = format!(
-            "the document of source {source} in {COLLECTION} cannot be read: {document}; when no evs runs with this \
-             source, it may be deleted"
-        );
-        SinkError::refused(what).into()
-    })
+    Ok(WriterRow::read(columns_of(document), source, (Words::COLLECTIONS, document, ""))?)
 }
 
-fn parse(source: &str, document: &Document) -> Option<Writer> {
-    Some(Writer {
-        source: source.to_owned(),
-        fence: integer(document, "fence")?.try_into().ok()?,
-        token: u128::from_str_radix(document.get_str("token").ok()?, 16).ok()?,
-        epoch: document.get_str("epoch").ok()?.parse().ok()?,
-        host: document.get_str("host").ok()?.to_owned(),
-        process: integer(document, "process")?.try_into().ok()?,
+fn columns_of(document: &Document) -> Option<WriterRow<'_>> {
+    Some(WriterRow {
+        fence: integer(document, "fence")?,
+        token: document.get_str("token").ok()?,
+        epoch: document.get_str("epoch").ok()?,
+        host: document.get_str("host").ok()?,
+        process: integer(document, "process")?,
         since: document.get_datetime("since").ok()?.timestamp_millis().div_euclid(1000),
     })
 }

@@ -42,12 +42,12 @@ const LASTING: [u16; 19] = [
 /// Sorts errors of the driver, keeping the server's number and words.
 pub(crate) fn sort(error: &sqlx::Error) -> StoreError {
     let sqlx::Error::Database(said) = error else {
-        return StoreError { is_transient: passes(error), message: error.to_string() };
+        return StoreError::sorted(passes(error), error.to_string());
     };
     let said = said.downcast_ref::<MySqlDatabaseError>();
     let (number, state) = (said.number(), said.code().unwrap_or_default());
     let message = format!("{} (error {number}, SQLSTATE {state})", said.message());
-    StoreError { is_transient: is_transient(number, state), message }
+    StoreError::sorted(is_transient(number, state), message)
 }
 
 /// Whether something that is not the server's answer passes. In doubt it does: the batch is offered again.

@@ -1,17 +1,18 @@
-use std::{fmt, ops::Range, time::Duration};
+use std::{fmt, time::Duration};
 
-use async_trait::async_trait;
-use evs_core::{Applied, Batch, Progress, Rows, Sink, SinkError, Writer, sink::Limits, statistic::Schema};
-use evs_sql::SqlSink;
+use evs_core::SinkError;
+use evs_sql::{SqlSink, SqlStore, forward_sink};
 
 use crate::connector::MySqlConnector;
 
-/// A database of a MySQL or MariaDB server as a [`Sink`].
+/// A database of a MySQL or MariaDB server as a [`Sink`](evs_core::Sink).
 ///
 /// Uses two connections at most: one writes, one reads and sweeps old windows away. Needs a tokio runtime with its
 /// timer.
 #[derive(Debug)]
 pub struct MySqlSink(SqlSink<MySqlConnector>);
+
+forward_sink!(MySqlSink);
 
 impl MySqlSink {
     /// Connects to the database that `url` names:
@@ -54,8 +55,8 @@ impl MySqlSinkBuilder {
         self
     }
 
-    /// How long a call may take before it is given up, to be made again: 5 minutes by default. It must be enough for
-    /// the largest batch. Connecting takes half a minute at most in any case.
+    /// How long making a connection may take, here and whenever a new one is needed: half a minute by default. How long
+    /// a call may take is for its caller to say, and in a pipeline for `sink_timeout`.
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);
@@ -68,12 +69,11 @@ impl MySqlSinkBuilder {
     ///
     /// As [`MySqlSink::connect`].
     pub async fn connect(self) -> Result<MySqlSink, SinkError> {
-        let mut sink = SqlSink::new(MySqlConnector::new(&self.url)?).create(self.may_create);
+        let mut store = SqlStore::new(MySqlConnector::new(&self.url)?).create(self.may_create);
         if let Some(timeout) = self.timeout {
-            sink = sink.deadline(timeout);
+            store = store.connect_timeout(timeout);
         }
-        sink.check().await?;
-        Ok(MySqlSink(sink))
+        Ok(MySqlSink(store.connect().await?))
     }
 }
 
@@ -83,44 +83,5 @@ impl fmt::Debug for MySqlSinkBuilder {
         let Self { url: _, may_create, timeout } = self;
         let mut shown = f.debug_struct("MySqlSinkBuilder");
         shown.field("may_create", may_create).field("timeout", timeout).finish_non_exhaustive()
-    }
-}
-
-#[async_trait]
-impl Sink for MySqlSink {
-    fn limits(&self) -> Limits {
-        self.0.limits()
-    }
-
-    async fn prepare(&self, schema: &Schema) -> Result<(), SinkError> {
-        self.0.prepare(schema).await
-    }
-
-    async fn progress(&self, source: &str) -> Result<Vec<Progress>, SinkError> {
-        self.0.progress(source).await
-    }
-
-    async fn begin(&self, progress: &Progress) -> Result<(), SinkError> {
-        self.0.begin(progress).await
-    }
-
-    async fn writer(&self, source: &str) -> Result<Option<Writer>, SinkError> {
-        self.0.writer(source).await
-    }
-
-    async fn claim(&self, writer: &Writer, last: Option<&Writer>) -> Result<bool, SinkError> {
-        self.0.claim(writer, last).await
-    }
-
-    async fn apply(&self, batch: &Batch) -> Result<Applied, SinkError> {
-        self.0.apply(batch).await
-    }
-
-    async fn sweep(&self, schema: &Schema, before: i64) -> Result<bool, SinkError> {
-        self.0.sweep(schema, before).await
-    }
-
-    async fn totals(&self, schema: &Schema, windows: Range<i64>) -> Result<Rows, SinkError> {
-        self.0.totals(schema, windows).await
     }
 }

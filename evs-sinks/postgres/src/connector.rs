@@ -1,4 +1,4 @@
-use std::{fmt, sync::Arc, time::Duration};
+use std::{fmt, sync::Arc};
 
 use async_trait::async_trait;
 use evs_core::SinkError;
@@ -38,20 +38,13 @@ const PREPARED_MAX: usize = 512;
 /// otherwise; they hold for the transaction, for between two of them a pooler may have changed the session:
 /// - each statement sees what was committed before it: nothing is decided on a view from before;
 /// - what is acknowledged is on disk: what is more than `on` stays as it is;
-/// - no wait for a lock is longer than half a minute, no statement takes longer than its caller waits for it, and the
-///   server gives up a client that it has not heard of for one: a transaction whose client is gone must not lock its
-///   rows for hours.
-fn begin(timeout: Duration) -> Arc<str> {
-    // The server counts milliseconds in 31 bits, and takes 0 for no limit.
-    let statement_ms = timeout.as_millis().clamp(1, i32::MAX as u128);
-    format!(
-        "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL lock_timeout = 30000; \
-         SET LOCAL statement_timeout = {statement_ms}; SET LOCAL idle_in_transaction_session_timeout = 60000; \
-         SELECT set_config('synchronous_commit', 'on', true) \
-         WHERE current_setting('synchronous_commit') NOT IN ('on', 'remote_apply')"
-    )
-    .into()
-}
+/// - no wait for a lock is longer than half a minute, no statement takes longer than an hour, and the server gives up a
+///   client that it has not heard of for a minute: a transaction whose client is gone must not lock its rows for hours.
+///   An hour is no deadline. The caller of the sink sets that, and it may be long where batches are.
+const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL lock_timeout = 30000; \
+    SET LOCAL statement_timeout = 3600000; SET LOCAL idle_in_transaction_session_timeout = 60000; \
+    SELECT set_config('synchronous_commit', 'on', true) \
+    WHERE current_setting('synchronous_commit') NOT IN ('on', 'remote_apply')";
 
 const CHECK: &str = "SELECT current_setting('server_encoding'), current_setting('server_version_num')::bigint, \
     current_setting('server_version')";
@@ -65,8 +58,7 @@ pub(crate) struct PostgresConnector {
 }
 
 impl PostgresConnector {
-    /// No statement takes longer than `timeout` at the server.
-    pub(crate) fn new(url: &str, timeout: Duration) -> Result<Self, SinkError> {
+    pub(crate) fn new(url: &str) -> Result<Self, SinkError> {
         check_url(url, &["postgres", "postgresql"], &PARAMETERS)?;
         check_files(url, &FILES)?;
         let options = url
@@ -85,7 +77,7 @@ impl PostgresConnector {
             // Statements have many values; the batch's size and time are known elsewhere.
             .disable_statement_logging();
         let secrets = passwords(url, options.to_url_lossy().password());
-        Ok(Self { options, database, begin: begin(timeout), secrets })
+        Ok(Self { options, database, begin: BEGIN.into(), secrets })
     }
 
     async fn begin_session(&self) -> Result<PostgresSession, StoreError> {

@@ -21,13 +21,13 @@ const DETAIL_CHARS_MAX: usize = 200;
 /// Sorts errors of the driver, keeping the server's code and words.
 pub(crate) fn sort(error: &sqlx::Error) -> StoreError {
     let sqlx::Error::Database(said) = error else {
-        return StoreError { is_transient: passes(error), message: error.to_string() };
+        return StoreError::sorted(passes(error), error.to_string());
     };
     let said = said.downcast_ref::<PgDatabaseError>();
     let detail = said.detail().map(|detail| detail.chars().take(DETAIL_CHARS_MAX).collect::<String>());
     let detail = detail.map(|detail| format!(": {detail}")).unwrap_or_default();
     let message = format!("{}{detail} (SQLSTATE {})", said.message(), said.code());
-    StoreError { is_transient: is_transient(said.code(), said.table()), message }
+    StoreError::sorted(is_transient(said.code(), said.table()), message)
 }
 
 /// Whether something that is not the server's answer passes. In doubt it does: the batch is offered again.

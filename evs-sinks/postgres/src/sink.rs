@@ -1,20 +1,18 @@
-use std::{fmt, ops::Range, time::Duration};
+use std::{fmt, time::Duration};
 
-use async_trait::async_trait;
-use evs_core::{Applied, Batch, Progress, Rows, Sink, SinkError, Writer, sink::Limits, statistic::Schema};
-use evs_sql::SqlSink;
+use evs_core::SinkError;
+use evs_sql::{SqlSink, SqlStore, forward_sink};
 
 use crate::connector::PostgresConnector;
 
-/// The default of [`PostgresSinkBuilder::timeout`].
-const DEADLINE: Duration = SqlSink::<PostgresConnector>::DEADLINE;
-
-/// A database of a PostgreSQL server as a [`Sink`].
+/// A database of a PostgreSQL server as a [`Sink`](evs_core::Sink).
 ///
 /// Uses two connections at most: one writes, one reads and sweeps old windows away. Needs a tokio runtime with its
 /// timer.
 #[derive(Debug)]
 pub struct PostgresSink(SqlSink<PostgresConnector>);
+
+forward_sink!(PostgresSink);
 
 impl PostgresSink {
     /// Connects to the database that `url` names:
@@ -39,7 +37,7 @@ impl PostgresSink {
 
     /// The same, with settings that no URL has.
     pub fn builder(url: &str) -> PostgresSinkBuilder {
-        PostgresSinkBuilder { url: url.to_owned(), may_create: true, timeout: DEADLINE }
+        PostgresSinkBuilder { url: url.to_owned(), may_create: true, timeout: None }
     }
 }
 
@@ -48,7 +46,7 @@ impl PostgresSink {
 pub struct PostgresSinkBuilder {
     url: String,
     may_create: bool,
-    timeout: Duration,
+    timeout: Option<Duration>,
 }
 
 impl PostgresSinkBuilder {
@@ -60,11 +58,11 @@ impl PostgresSinkBuilder {
         self
     }
 
-    /// How long a call may take before it is given up, to be made again: 5 minutes by default. It must be enough for
-    /// the largest batch. Connecting takes half a minute at most in any case.
+    /// How long making a connection may take, here and whenever a new one is needed: half a minute by default. How long
+    /// a call may take is for its caller to say, and in a pipeline for `sink_timeout`.
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
-        self.timeout = timeout;
+        self.timeout = Some(timeout);
         self
     }
 
@@ -74,10 +72,11 @@ impl PostgresSinkBuilder {
     ///
     /// As [`PostgresSink::connect`].
     pub async fn connect(self) -> Result<PostgresSink, SinkError> {
-        let connector = PostgresConnector::new(&self.url, self.timeout)?;
-        let sink = SqlSink::new(connector).create(self.may_create).deadline(self.timeout);
-        sink.check().await?;
-        Ok(PostgresSink(sink))
+        let mut store = SqlStore::new(PostgresConnector::new(&self.url)?).create(self.may_create);
+        if let Some(timeout) = self.timeout {
+            store = store.connect_timeout(timeout);
+        }
+        Ok(PostgresSink(store.connect().await?))
     }
 }
 
@@ -87,44 +86,5 @@ impl fmt::Debug for PostgresSinkBuilder {
         let Self { url: _, may_create, timeout } = self;
         let mut shown = f.debug_struct("PostgresSinkBuilder");
         shown.field("may_create", may_create).field("timeout", timeout).finish_non_exhaustive()
-    }
-}
-
-#[async_trait]
-impl Sink for PostgresSink {
-    fn limits(&self) -> Limits {
-        self.0.limits()
-    }
-
-    async fn prepare(&self, schema: &Schema) -> Result<(), SinkError> {
-        self.0.prepare(schema).await
-    }
-
-    async fn progress(&self, source: &str) -> Result<Vec<Progress>, SinkError> {
-        self.0.progress(source).await
-    }
-
-    async fn begin(&self, progress: &Progress) -> Result<(), SinkError> {
-        self.0.begin(progress).await
-    }
-
-    async fn writer(&self, source: &str) -> Result<Option<Writer>, SinkError> {
-        self.0.writer(source).await
-    }
-
-    async fn claim(&self, writer: &Writer, last: Option<&Writer>) -> Result<bool, SinkError> {
-        self.0.claim(writer, last).await
-    }
-
-    async fn apply(&self, batch: &Batch) -> Result<Applied, SinkError> {
-        self.0.apply(batch).await
-    }
-
-    async fn sweep(&self, schema: &Schema, before: i64) -> Result<bool, SinkError> {
-        self.0.sweep(schema, before).await
-    }
-
-    async fn totals(&self, schema: &Schema, windows: Range<i64>) -> Result<Rows, SinkError> {
-        self.0.totals(schema, windows).await
     }
 }

@@ -3,6 +3,7 @@
 use std::{fmt, sync::Arc};
 
 use async_trait::async_trait;
+use evs_store::StoreError;
 
 use crate::dialect::{ColumnType, Dialect};
 
@@ -106,29 +107,5 @@ impl Value {
 impl From<&str> for Value {
     fn from(text: &str) -> Self {
         Self::Text(text.to_owned())
-    }
-}
-
-/// What a store answered instead.
-#[derive(Debug, thiserror::Error)]
-#[error("{message}")]
-pub struct StoreError {
-    /// Whether the same batch may be accepted later, without anybody's help. True of lost connections,
-    /// lost locks and full disks; also of a duplicate key in `evs_progress` or `evs_statistics`, since that
-    /// is another writer's doing.
-    pub is_transient: bool,
-    /// The store's own code and words.
-    pub message: String,
-}
-
-impl StoreError {
-    /// An error that will pass.
-    pub fn transient(message: impl Into<String>) -> Self {
-        Self { is_transient: true, message: message.into() }
-    }
-
-    /// An error that will not pass by itself.
-    pub fn permanent(message: impl Into<String>) -> Self {
-        Self { is_transient: false, message: message.into() }
     }
 }

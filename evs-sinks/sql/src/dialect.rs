@@ -4,7 +4,9 @@ use std::{borrow::Cow, fmt, ops::RangeInclusive};
 
 use evs_core::batch::escape;
 
-use crate::connection::{StoreError, Value};
+use evs_store::StoreError;
+
+use crate::connection::Value;
 
 /// The SQL of one kind of store. The defaults are those of the standard, as PostgreSQL and SQLite have it.
 pub trait Dialect: fmt::Debug + Send + Sync + 'static {

@@ -4,10 +4,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use evs_core::sink::Fault;
+use evs_store::StoreError;
 use tokio::sync::Semaphore;
 
 use crate::{
-    connection::{Connection, Connector, StoreError, Value},
+    connection::{Connection, Connector, Value},
     dialect::Dialect,
 };
 

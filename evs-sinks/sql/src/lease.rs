@@ -2,22 +2,27 @@
 
 use std::time::Duration;
 
+use evs_store::StoreError;
 use tokio::{
     sync::{Mutex, MutexGuard},
     time::{Instant, timeout},
 };
 
-use crate::connection::{Connection, Connector, StoreError};
+use crate::connection::{Connection, Connector};
 
-/// How long connecting may take.
-const CONNECT_MAX: Duration = Duration::from_secs(30);
+/// How long connecting may take, unless it is said otherwise.
+pub(crate) const CONNECT_MAX: Duration = Duration::from_secs(30);
 /// How long a connection that was kept may take to begin a transaction before it is taken for dead.
 const BEGIN_MAX: Duration = Duration::from_secs(10);
 /// How long an unused connection is kept, if it is remote: whatever lies between may have forgotten it by then.
 const IDLE_MAX: Duration = Duration::from_secs(60);
 
 /// A place for one connection, used by one call at a time.
-pub(crate) struct Slot<C: Connector>(Mutex<Option<Kept<C>>>);
+pub(crate) struct Slot<C: Connector> {
+    kept: Mutex<Option<Kept<C>>>,
+    /// How long connecting may take.
+    connect_max: Duration,
+}
 
 struct Kept<C: Connector> {
     connection: C::Connection,
@@ -25,23 +30,23 @@ struct Kept<C: Connector> {
 }
 
 impl<C: Connector> Slot<C> {
-    pub(crate) fn empty() -> Self {
-        Self(Mutex::new(None))
+    pub(crate) fn empty(connect_max: Duration) -> Self {
+        Self { kept: Mutex::new(None), connect_max }
     }
 
     /// Waits for its turn and takes the connection, or makes one.
     pub(crate) async fn lease(&self, connector: &C) -> Result<Lease<'_, C>, StoreError> {
-        let mut slot = self.0.lock().await;
+        let mut slot = self.kept.lock().await;
         let connection = match take(&mut slot, connector) {
             Some(connection) => connection,
-            None => connect(connector).await?,
+            None => self.connect(connector).await?,
         };
         Ok(Lease { slot, connection })
     }
 
     /// Waits for its turn and closes the connection, if there is one.
     pub(crate) async fn close(&self) -> Result<(), StoreError> {
-        match self.0.lock().await.take() {
+        match self.kept.lock().await.take() {
             Some(kept) => kept.connection.close().await,
             None => Ok(()),
         }
@@ -49,7 +54,7 @@ impl<C: Connector> Slot<C> {
 
     /// The same as [`lease`](Self::lease), within a transaction. A connection that died while nobody used it is replaced.
     pub(crate) async fn begin(&self, connector: &C) -> Result<Lease<'_, C>, StoreError> {
-        let mut slot = self.0.lock().await;
+        let mut slot = self.kept.lock().await;
         if let Some(mut connection) = take(&mut slot, connector) {
             if !connector.is_remote() {
                 connection.begin().await?;
@@ -59,21 +64,22 @@ impl<C: Connector> Slot<C> {
                 return Ok(Lease { slot, connection });
             }
         }
-        let mut connection = connect(connector).await?;
+        let mut connection = self.connect(connector).await?;
         connection.begin().await?;
         Ok(Lease { slot, connection })
+    }
+
+    async fn connect(&self, connector: &C) -> Result<C::Connection, StoreError> {
+        let most = self.connect_max;
+        timeout(most, connector.connect()).await.unwrap_or_else(|_| {
+            Err(StoreError::transient(format!("{connector:?}: no connection within {most:?}")))
+        })
     }
 }
 
 fn take<C: Connector>(slot: &mut MutexGuard<'_, Option<Kept<C>>>, connector: &C) -> Option<C::Connection> {
     let kept = slot.take()?;
     (!connector.is_remote() || kept.since.elapsed() < IDLE_MAX).then_some(kept.connection)
-}
-
-async fn connect<C: Connector>(connector: &C) -> Result<C::Connection, StoreError> {
-    timeout(CONNECT_MAX, connector.connect()).await.unwrap_or_else(|_| {
-        Err(StoreError::transient(format!("{connector:?}: no connection within {CONNECT_MAX:?}")))
-    })
 }
 
 /// A connection in use. Unless it is given back, it is gone: after an error, or when the call was dropped

@@ -1,6 +1,6 @@
 //! What the SQL sinks of evs share: statement building, and the exactly-once transaction, once.
 //!
-//! A store is a [`Connector`], its [`Connection`]s and a [`Dialect`]; [`SqlSink`] makes a
+//! A store is a [`Connector`], its [`Connection`]s and a [`Dialect`]; [`SqlStore`] makes a
 //! [`Sink`](evs_core::Sink) of them. Per batch there is one transaction, which moves the row of the stream
 //! in `evs_progress` from sequence n-1 to n and adds the rows to the statistic's table:
 //!
@@ -36,12 +36,13 @@ mod url;
 mod wide;
 mod writers;
 
-pub use connection::{Connection, Connector, StoreError, Value};
+pub use connection::{Connection, Connector, Value};
 pub use decimal::decimal;
 pub use dialect::{ColumnType, Dialect, Limits};
+pub use evs_store::{StoreError, forward_sink};
 #[cfg(feature = "faults")]
 pub use faults::{Faulty, Gate, Held};
-pub use sink::SqlSink;
+pub use sink::{SqlSink, SqlStore};
 #[cfg(feature = "tls")]
 pub use tls::provide_cryptography;
 pub use url::{check_files, check_url, passwords};

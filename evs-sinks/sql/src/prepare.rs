@@ -3,17 +3,15 @@
 use std::sync::Arc;
 
 use evs_core::{SinkError, statistic::Schema};
+use evs_store::{CATALOGUE, Failure, PROGRESS, Words};
 
 use crate::{
     connection::{Connection, Value},
     dialect::{ColumnType, Dialect},
     names, progress,
-    sink::Failure,
     table::{Shape, with_placeholders},
     writers,
 };
-
-const CATALOGUE: &str = "evs_statistics";
 
 fn catalogue() -> Shape {
     let others = [("definition", ColumnType::Text), ("since", ColumnType::Time)];
@@ -106,7 +104,7 @@ pub(crate) async fn check_known(
     if check(connection, dialect, &catalogue()).await? && is_known(connection, dialect, schema).await? {
         return Ok(());
     }
-    Err(SinkError::refused(format!("statistic {} was not prepared", schema.statistic)).into())
+    Err(Words::TABLES.not_prepared(&schema.statistic).into())
 }
 
 /// Whether the catalogue, which is there, knows the statistic. If its definition or its table are not what
@@ -118,15 +116,12 @@ async fn is_known(
 ) -> Result<bool, Failure> {
     let statistic = &schema.statistic;
     let Some(definition) = definition(connection, dialect, statistic).await? else { return Ok(false) };
-    compare(&definition, schema)?;
+    Words::TABLES.compare(&definition, schema)?;
     if check(connection, dialect, &Shape::of_statistic(schema, dialect)).await? {
         return Ok(true);
     }
-    Err(SinkError::refused(format!(
-        "the table {statistic} is gone, but {CATALOGUE} knows it: bring it back, or start over by deleting the \
-         rows of {statistic} from {CATALOGUE} and evs_progress"
-    ))
-    .into())
+    let how = format!("deleting the rows of {statistic} from {CATALOGUE} and {PROGRESS}");
+    Err(Words::TABLES.gone(statistic, &how).into())
 }
 
 /// Whether the table is there. If it has another shape, that is an error.
@@ -157,20 +152,6 @@ async fn definition(
     Ok(rows.first().map(|row| row[0].text().unwrap_or_default().to_owned()))
 }
 
-fn compare(definition: &str, schema: &Schema) -> Result<(), SinkError> {
-    let statistic = &schema.statistic;
-    let made_for = Schema::from_json(definition).map_err(|error| {
-        SinkError::refused_by(format!("the definition of {statistic} in {CATALOGUE} cannot be read"), error)
-    })?;
-    match made_for.difference(schema) {
-        None => Ok(()),
-        Some(difference) => Err(SinkError::refused(format!(
-            "the table {statistic} was made for another definition: {difference}; give the statistic another \
-             name, or the definition it had"
-        ))),
-    }
-}
-
 /// Rows that evs has no definition of may mean anything.
 async fn refuse_rows(
     connection: &mut impl Connection,
@@ -181,9 +162,5 @@ async fn refuse_rows(
     if connection.query(&query.into(), Vec::new()).await?.is_empty() {
         return Ok(());
     }
-    let table = &shape.table;
-    Err(SinkError::refused(format!(
-        "the table {table} was not made by evs, and has rows; only an empty one is used"
-    ))
-    .into())
+    Err(Words::TABLES.not_ours(&shape.table).into())
 }

@@ -5,17 +5,15 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use evs_core::{Epoch, Frontier, Progress, SinkError, Writer, batch::unescape};
+use evs_core::{Epoch, Progress, Writer, batch::unescape};
+use evs_store::{Failure, PROGRESS as TABLE, ProgressRow, StoreError, Words};
 
 use crate::{
-    connection::{Connection, StoreError, Value},
+    connection::{Connection, Value},
     dialect::{ColumnType, Dialect},
-    sink::Failure,
     table::{Shape, with_placeholders},
     writers::is_writer,
 };
-
-const TABLE: &str = "evs_progress";
 
 pub(crate) fn shape() -> Shape {
     let key = [("source", ColumnType::Key), ("epoch", ColumnType::Key), ("statistic", ColumnType::Key)];
@@ -188,27 +186,21 @@ fn checksum(checksum: u64) -> Value {
 }
 
 fn sequence(sequence: u64, statistic: &str) -> Result<Value, Failure> {
-    i64::try_from(sequence).map(Value::Integer).map_err(|_| {
-        let what = format!("statistic {statistic}: sequence {sequence} does not fit into the column");
-        SinkError::refused(what).into()
-    })
+    Ok(Value::Integer(evs_store::sequence(sequence, statistic)?))
 }
 
 /// Reads a row of `COLUMNS`.
 fn read(source: &str, row: &[Value]) -> Result<Progress, Failure> {
-    parse(source, row).ok_or_else(|| {
-        SinkError::refused(format!("a row of {TABLE} for source {source} cannot be read: {row:?}")).into()
-    })
+    Ok(ProgressRow::read(columns_of(row), source, (Words::TABLES, &format_args!("{row:?}")))?)
 }
 
-fn parse(source: &str, row: &[Value]) -> Option<Progress> {
+fn columns_of(row: &[Value]) -> Option<ProgressRow<'_>> {
     let [epoch, statistic, sequence, position, checksum] = row else { return None };
-    Some(Progress {
-        source: source.to_owned(),
-        epoch: epoch.text()?.parse().ok()?,
+    Some(ProgressRow {
+        epoch: epoch.text()?,
         statistic: String::from_utf8(unescape(statistic.text()?)?.into_owned()).ok()?,
-        sequence: u64::try_from(sequence.integer()?).ok()?,
-        to: Frontier::from_json(position.text()?).ok()?,
-        checksum: u64::from_str_radix(checksum.text()?, 16).ok()?,
+        sequence: sequence.integer()?,
+        position: position.text()?,
+        checksum: checksum.text()?,
     })
 }

@@ -1,24 +1,24 @@
 //! The transaction that makes it exactly once.
 
 use std::{
-    collections::HashMap,
     fmt,
     ops::{Range, RangeInclusive},
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
     time::Duration,
 };
 
 use async_trait::async_trait;
 use evs_core::{
-    Applied, Batch, Progress, Rows, Sink, SinkError, Writer,
+    Applied, Batch, Progress, Rows, SinkError, Writer,
     sink::{Limits, judge},
     statistic::Schema,
 };
+use evs_store::{Failure, Store, StoreError, Stored, Tables, Words};
 
 use crate::{
-    connection::{Connection, Connector, StoreError, Value},
+    connection::{Connection, Connector, Value},
     dialect::Dialect,
-    lease::Slot,
+    lease::{CONNECT_MAX, Slot},
     prepare,
     progress::{self, ProgressTable},
     rows::{self, Statements},
@@ -30,68 +30,45 @@ use crate::{
 /// By how many seconds the store's clock may be behind the time that old windows are removed by.
 const CLOCKS_DIFFER_MAX: i64 = 600;
 
-/// A SQL store as a [`Sink`].
+/// A SQL store as a [`Sink`](evs_core::Sink).
+pub type SqlSink<C> = Stored<SqlStore<C>>;
+
+/// What SQL stores do in the same way.
 ///
 /// Writes go through one connection, one after the other; totals, and the sweeping away of old windows, through
 /// another. Both are made when they are needed, and made anew after an error. Needs a tokio runtime with its
 /// timer.
-pub struct SqlSink<C: Connector> {
+pub struct SqlStore<C: Connector> {
     connector: C,
     writer: Slot<C>,
     reader: Slot<C>,
-    /// The statistics whose tables have been checked.
-    tables: Mutex<HashMap<String, Arc<Table>>>,
+    tables: Tables<Table>,
     progress: ProgressTable,
     writers: WritersTable,
-    deadline: Duration,
     may_create: bool,
 }
 
-/// Why an attempt came to nothing.
-pub(crate) enum Failure {
-    /// evs will not, and the message is complete.
-    Sink(SinkError),
-    /// The store does not, in its own words.
-    Store(StoreError),
-}
-
-impl From<SinkError> for Failure {
-    fn from(error: SinkError) -> Self {
-        Self::Sink(error)
-    }
-}
-
-impl From<StoreError> for Failure {
-    fn from(error: StoreError) -> Self {
-        Self::Store(error)
-    }
-}
-
-impl<C: Connector> SqlSink<C> {
-    /// The default of [`SqlSink::deadline`].
-    pub const DEADLINE: Duration = Duration::from_secs(300);
-
-    /// A sink that connects when it is first used.
+impl<C: Connector> SqlStore<C> {
+    /// A store that connects when it is first used.
     pub fn new(connector: C) -> Self {
         let progress = ProgressTable::new(connector.dialect());
         let writers = WritersTable::new(connector.dialect());
         Self {
             connector,
-            writer: Slot::empty(),
-            reader: Slot::empty(),
-            tables: Mutex::default(),
+            writer: Slot::empty(CONNECT_MAX),
+            reader: Slot::empty(CONNECT_MAX),
+            tables: Tables::new(),
             progress,
             writers,
-            deadline: Self::DEADLINE,
             may_create: true,
         }
     }
 
-    /// How long a call may take before it is given up as [`SinkError::Unavailable`], connecting and waiting
-    /// for other calls included. It must be enough for the largest batch.
+    /// How long making a connection may take before it is given up as [`SinkError::Unavailable`]: half a minute by
+    /// default.
     #[must_use]
-    pub fn deadline(mut self, deadline: Duration) -> Self {
-        self.deadline = deadline;
+    pub fn connect_timeout(mut self, timeout: Duration) -> Self {
+        (self.writer, self.reader) = (Slot::empty(timeout), Slot::empty(timeout));
         self
     }
 
@@ -103,50 +80,32 @@ impl<C: Connector> SqlSink<C> {
         self
     }
 
-    /// Connects, to find out now whether that is possible. A store that is away is no error if it is remote: it
-    /// may come back before it is needed.
+    /// The sink of this store.
+    pub fn into_sink(self) -> SqlSink<C> {
+        Stored::new(self)
+    }
+
+    /// The sink of this store, after connecting once, to find out now whether that is possible. A store that is away is
+    /// no error if it is remote: it may come back before it is needed.
     ///
     /// # Errors
     ///
     /// As the store says.
-    pub async fn check(&self) -> Result<(), SinkError> {
+    pub async fn connect(self) -> Result<SqlSink<C>, SinkError> {
+        let sink = self.into_sink();
+        let store = sink.store();
         let connect = async {
-            self.writer.lease(&self.connector).await?.give_back();
+            store.writer.lease(&store.connector).await?.give_back();
             Ok(())
         };
-        match self.attempt(|| "cannot connect".to_owned(), connect).await {
-            Err(error) if error.is_transient() && self.connector.is_remote() => Ok(()),
-            answer => answer,
+        match sink.attempt(|| "cannot connect".to_owned(), connect).await {
+            Err(error) if !error.is_transient() || !store.connector.is_remote() => Err(error),
+            _ => Ok(sink),
         }
     }
 
     fn dialect(&self) -> &dyn Dialect {
         self.connector.dialect()
-    }
-
-    /// Runs `work` within the deadline. Every error of the store passes through here.
-    async fn attempt<T>(
-        &self,
-        what: impl FnOnce() -> String + Send,
-        work: impl Future<Output = Result<T, Failure>> + Send,
-    ) -> Result<T, SinkError> {
-        let done = tokio::time::timeout(self.deadline, work).await.unwrap_or_else(|_| {
-            let message = format!("no answer within {:?}", self.deadline);
-            Err(StoreError::transient(message).into())
-        });
-        done.map_err(|failure| match failure {
-            Failure::Sink(error) => error,
-            Failure::Store(mut error) => {
-                for secret in self.connector.secrets().iter().filter(|secret| !secret.is_empty()) {
-                    error.message = error.message.replace(secret, "***");
-                }
-                if error.is_transient {
-                    SinkError::unavailable(what(), error)
-                } else {
-                    SinkError::refused_by(what(), error)
-                }
-            }
-        })
     }
 
     /// Those of the windows that the store can hold, both ends included; `None` if there are none.
@@ -157,6 +116,43 @@ impl<C: Connector> SqlSink<C> {
         (!found.is_empty()).then_some(found)
     }
 
+    /// The statements of a schema.
+    async fn table(&self, connection: &mut C::Connection, schema: &Schema) -> Result<Arc<Table>, Failure> {
+        let check = async {
+            prepare::check_known(connection, self.dialect(), schema).await?;
+            Ok(Table::new(schema, self.dialect()))
+        };
+        self.tables.checked(schema, check).await
+    }
+}
+
+impl<C: Connector> fmt::Debug for SqlStore<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SqlStore").field("connector", &self.connector).finish_non_exhaustive()
+    }
+}
+
+#[async_trait]
+impl<C: Connector> Store for SqlStore<C> {
+    const WORDS: Words = Words::TABLES;
+
+    fn limits(&self) -> Limits {
+        let limits = self.dialect().limits();
+        Limits::default()
+            .windows(limits.windows)
+            .sums(limits.sums)
+            .key_bytes_max(limits.key_bytes_max)
+            .keys_bytes_max(limits.keys_bytes_max)
+    }
+
+    fn secrets(&self) -> &[String] {
+        self.connector.secrets()
+    }
+
+    fn forget(&self, statistic: &str) {
+        self.tables.forget(statistic);
+    }
+
     async fn prepare_once(&self, schema: &Schema) -> Result<(), Failure> {
         let mut lease = self.writer.begin(&self.connector).await?;
         let connection = &mut lease.connection;
@@ -164,23 +160,6 @@ impl<C: Connector> SqlSink<C> {
         connection.commit().await?;
         lease.give_back();
         Ok(())
-    }
-
-    /// The statements of a schema. When it is first seen, its table is checked: rows must not be added to
-    /// a table that was made for another definition, whoever forgot to ask.
-    async fn table(&self, connection: &mut C::Connection, schema: &Schema) -> Result<Arc<Table>, Failure> {
-        let known = self.tables().get(&schema.statistic).filter(|table| table.schema == *schema).cloned();
-        if let Some(table) = known {
-            return Ok(table);
-        }
-        prepare::check_known(connection, self.dialect(), schema).await?;
-        let table = Arc::new(Table::new(schema, self.dialect()));
-        self.tables().insert(schema.statistic.clone(), Arc::clone(&table));
-        Ok(table)
-    }
-
-    fn tables(&self) -> std::sync::MutexGuard<'_, HashMap<String, Arc<Table>>> {
-        self.tables.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn apply_once(&self, batch: &Batch) -> Result<Applied, Failure> {
@@ -309,6 +288,13 @@ impl<C: Connector> SqlSink<C> {
         Ok(swept >= SWEEP_ROWS as u64)
     }
 
+    async fn close_once(&self) -> Result<(), Failure> {
+        // The writer last: it puts in order what the others leave.
+        self.reader.close().await?;
+        self.writer.close().await?;
+        Ok(())
+    }
+
     async fn totals_once(&self, schema: &Schema, windows: Range<i64>) -> Result<Rows, Failure> {
         // A transaction that would lock the database is not begun to read.
         let begins = !self.dialect().has_one_writer();
@@ -327,82 +313,5 @@ impl<C: Connector> SqlSink<C> {
         }
         lease.give_back();
         Ok(rows::read(schema, &found, self.dialect())?)
-    }
-}
-
-impl<C: Connector> fmt::Debug for SqlSink<C> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SqlSink").field("connector", &self.connector).finish_non_exhaustive()
-    }
-}
-
-#[async_trait]
-impl<C: Connector> Sink for SqlSink<C> {
-    fn limits(&self) -> Limits {
-        let limits = self.dialect().limits();
-        Limits::default()
-            .windows(limits.windows)
-            .sums(limits.sums)
-            .key_bytes_max(limits.key_bytes_max)
-            .keys_bytes_max(limits.keys_bytes_max)
-    }
-
-    async fn prepare(&self, schema: &Schema) -> Result<(), SinkError> {
-        let what = || format!("statistic {}: the table cannot be made ready", schema.statistic);
-        self.attempt(what, self.prepare_once(schema)).await
-    }
-
-    async fn progress(&self, source: &str) -> Result<Vec<Progress>, SinkError> {
-        let what = || format!("the progress of source {source} cannot be read");
-        self.attempt(what, self.progress_once(source)).await
-    }
-
-    async fn begin(&self, progress: &Progress) -> Result<(), SinkError> {
-        let Progress { source, statistic, .. } = progress;
-        let what = || format!("statistic {statistic}: the progress of source {source} cannot be set");
-        self.attempt(what, self.begin_once(progress)).await
-    }
-
-    async fn writer(&self, source: &str) -> Result<Option<Writer>, SinkError> {
-        let what = || format!("who writes source {source} cannot be read");
-        self.attempt(what, self.writer_once(source)).await
-    }
-
-    async fn claim(&self, writer: &Writer, last: Option<&Writer>) -> Result<bool, SinkError> {
-        let what = || format!("source {} cannot be claimed", writer.source);
-        self.attempt(what, self.claim_once(writer, last)).await
-    }
-
-    async fn apply(&self, batch: &Batch) -> Result<Applied, SinkError> {
-        let what = || {
-            let Batch { source, sequence, .. } = batch;
-            format!("statistic {}: batch {sequence} of source {source} was not applied", batch.statistic())
-        };
-        let answer = self.attempt(what, self.apply_once(batch)).await;
-        if answer.is_err() {
-            // The table may have been changed by hand: the next attempt looks at it again, and says so.
-            self.tables().remove(batch.statistic());
-        }
-        answer
-    }
-
-    async fn sweep(&self, schema: &Schema, before: i64) -> Result<bool, SinkError> {
-        let what = || format!("statistic {}: old windows were not swept away", schema.statistic);
-        self.attempt(what, self.sweep_once(schema, before)).await
-    }
-
-    async fn close(&self) -> Result<(), SinkError> {
-        self.attempt(|| "the database cannot be closed".to_owned(), async {
-            // The writer last: it puts in order what the others leave.
-            self.reader.close().await?;
-            self.writer.close().await?;
-            Ok(())
-        })
-        .await
-    }
-
-    async fn totals(&self, schema: &Schema, windows: Range<i64>) -> Result<Rows, SinkError> {
-        let what = || format!("statistic {}: the totals cannot be read", schema.statistic);
-        self.attempt(what, self.totals_once(schema, windows)).await
     }
 }

@@ -2,6 +2,7 @@
 //! for nothing or write them to the log, and nobody but evs keeps passwords out of what is shown.
 
 use evs_core::SinkError;
+use evs_store::percent_decoded as decoded;
 
 /// Refuses a URL that is not of one of those schemes, or has other parameters than those.
 ///
@@ -77,17 +78,6 @@ pub fn passwords(url: &str, effective: Option<&str>) -> Vec<String> {
     found.sort_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
     found.dedup();
     found
-}
-
-fn decoded(text: &str) -> String {
-    let (mut bytes, mut rest) = (Vec::with_capacity(text.len()), text.as_bytes());
-    while let Some((&first, behind)) = rest.split_first() {
-        let digits = behind.get(..2).and_then(|digits| std::str::from_utf8(digits).ok());
-        let byte = digits.and_then(|digits| u8::from_str_radix(digits, 16).ok()).filter(|_| first == b'%');
-        bytes.push(byte.unwrap_or(first));
-        rest = if byte.is_some() { &behind[2..] } else { behind };
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 /// With everything encoded but letters and digits, as drivers do it.

@@ -5,11 +5,12 @@
 
 use evs_core::SinkError;
 
+use evs_store::Failure;
+
 use crate::{
     connection::{Connection, Value},
     dialect::Dialect,
     rows,
-    sink::Failure,
     table::{Shape, Table, Upserts, type_of, with_placeholders},
 };
 

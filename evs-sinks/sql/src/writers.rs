@@ -2,17 +2,15 @@
 
 use std::sync::Arc;
 
-use evs_core::{SinkError, Writer};
+use evs_core::Writer;
+use evs_store::{Failure, WRITERS as TABLE, Words, WriterRow, fence};
 
 use crate::{
     connection::{Connection, Value},
     dialect::{ColumnType, Dialect},
     progress::key,
-    sink::Failure,
     table::{Shape, with_placeholders},
 };
-
-const TABLE: &str = "evs_writers";
 
 pub(crate) fn shape() -> Shape {
     let others = [
@@ -118,32 +116,18 @@ impl WritersTable {
     }
 }
 
-fn fence(writer: &Writer) -> Result<i64, SinkError> {
-    i64::try_from(writer.fence).map_err(|_| {
-        let Writer { source, fence, .. } = writer;
-        SinkError::refused(format!("source {source}: fence {fence} does not fit into the column"))
-    })
-}
-
 fn read(source: &str, row: &[Value]) -> Result<Writer, Failure> {
-    parse(source, row).ok_or_else(|| {
-        let what = format!(
-            "the row of {TABLE} for source {source} cannot be read: {row:?}; when no evs runs with this source, it \
-             may be deleted"
-        );
-        SinkError::refused(what).into()
-    })
+    Ok(WriterRow::read(columns_of(row), source, (Words::TABLES, &format_args!("{row:?}"), ""))?)
 }
 
-fn parse(source: &str, row: &[Value]) -> Option<Writer> {
+fn columns_of(row: &[Value]) -> Option<WriterRow<'_>> {
     let [fence, token, epoch, host, process, since] = row else { return None };
-    Some(Writer {
-        source: source.to_owned(),
-        fence: u64::try_from(fence.integer()?).ok()?,
-        token: u128::from_str_radix(token.text()?, 16).ok()?,
-        epoch: epoch.text()?.parse().ok()?,
-        host: host.text()?.to_owned(),
-        process: u32::try_from(process.integer()?).ok()?,
+    Some(WriterRow {
+        fence: fence.integer()?,
+        token: token.text()?,
+        epoch: epoch.text()?,
+        host: host.text()?,
+        process: process.integer()?,
         since: since.integer()?,
     })
 }

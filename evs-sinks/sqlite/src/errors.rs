@@ -22,11 +22,11 @@ pub(crate) fn sort(error: &sqlx::Error) -> StoreError {
     let sqlx::Error::Database(said) = error else {
         let is_transient =
             matches!(error, sqlx::Error::Io(_) | sqlx::Error::WorkerCrashed | sqlx::Error::Protocol(_));
-        return StoreError { is_transient, message: error.to_string() };
+        return StoreError::sorted(is_transient, error.to_string());
     };
     let code = said.code().and_then(|code| code.parse().ok());
     let message = format!("{} (SQLite code {})", said.message(), said.code().unwrap_or_default());
-    StoreError { is_transient: code.is_some_and(is_transient), message }
+    StoreError::sorted(code.is_some_and(is_transient), message)
 }
 
 /// Whether a function of SQL was given an integer that it has no result for. The code, 1, is that of most errors, so

@@ -1,19 +1,17 @@
-use std::{
-    ops::Range,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
-use async_trait::async_trait;
-use evs_core::{Applied, Batch, Progress, Rows, Sink, SinkError, Writer, sink::Limits, statistic::Schema};
-use evs_sql::SqlSink;
+use evs_core::SinkError;
+use evs_sql::{SqlSink, SqlStore, forward_sink};
 
 use crate::connection::SqliteConnector;
 
-/// A SQLite database as a [`Sink`].
+/// A SQLite database as a [`Sink`](evs_core::Sink).
 ///
 /// Needs a tokio runtime with its timer.
 #[derive(Debug)]
 pub struct SqliteSink(SqlSink<SqliteConnector>);
+
+forward_sink!(SqliteSink);
 
 impl SqliteSink {
     /// Opens the database that `url` names, and makes the file if it is missing: `sqlite://relative.db` or
@@ -33,24 +31,15 @@ impl SqliteSink {
     /// If the file cannot be made or opened, or is no database.
     pub async fn open(path: impl AsRef<Path>) -> Result<Self, SinkError> {
         let connector = SqliteConnector::new(path.as_ref().to_owned());
-        if let Err(error) = connector.create().await {
-            let what = "the database cannot be opened";
-            return Err(if error.is_transient {
-                SinkError::unavailable(what, error)
-            } else {
-                SinkError::refused_by(what, error)
-            });
-        }
-        let sink = SqlSink::new(connector);
-        sink.check().await?;
-        Ok(Self(sink))
+        connector.create().await.map_err(|error| error.into_sink_error("the database cannot be opened"))?;
+        Ok(Self(SqlStore::new(connector).connect().await?))
     }
 
     /// Whether tables that are missing are made, as they are by default, or refused with the statements that
     /// would make them.
     #[must_use]
     pub fn create(self, may_create: bool) -> Self {
-        Self(self.0.create(may_create))
+        Self(self.0.into_store().create(may_create).into_sink())
     }
 }
 
@@ -65,48 +54,5 @@ fn path_of(url: &str) -> Result<PathBuf, SinkError> {
             refused("has options or escapes, which evs does not read: use SqliteSink::open for such paths")
         }
         Some(path) => Ok(path.into()),
-    }
-}
-
-#[async_trait]
-impl Sink for SqliteSink {
-    fn limits(&self) -> Limits {
-        self.0.limits()
-    }
-
-    async fn prepare(&self, schema: &Schema) -> Result<(), SinkError> {
-        self.0.prepare(schema).await
-    }
-
-    async fn progress(&self, source: &str) -> Result<Vec<Progress>, SinkError> {
-        self.0.progress(source).await
-    }
-
-    async fn begin(&self, progress: &Progress) -> Result<(), SinkError> {
-        self.0.begin(progress).await
-    }
-
-    async fn writer(&self, source: &str) -> Result<Option<Writer>, SinkError> {
-        self.0.writer(source).await
-    }
-
-    async fn claim(&self, writer: &Writer, last: Option<&Writer>) -> Result<bool, SinkError> {
-        self.0.claim(writer, last).await
-    }
-
-    async fn apply(&self, batch: &Batch) -> Result<Applied, SinkError> {
-        self.0.apply(batch).await
-    }
-
-    async fn sweep(&self, schema: &Schema, before: i64) -> Result<bool, SinkError> {
-        self.0.sweep(schema, before).await
-    }
-
-    async fn close(&self) -> Result<(), SinkError> {
-        self.0.close().await
-    }
-
-    async fn totals(&self, schema: &Schema, windows: Range<i64>) -> Result<Rows, SinkError> {
-        self.0.totals(schema, windows).await
     }
 }

@@ -1,37 +1,6 @@
-use std::fmt;
+//! What a node's error codes mean for a batch.
 
-/// What is to be done about an error.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
-    /// No node can be reached any more: the same again, in a new session.
-    Lost,
-    /// The nodes cannot do it now: the same again.
-    Busy,
-    /// Will not pass by itself.
-    Permanent,
-}
-
-/// What the driver or a node answered instead.
-#[derive(Clone, Debug)]
-pub(crate) struct StoreError {
-    pub(crate) kind: Kind,
-    /// The store's own code and words.
-    pub(crate) message: String,
-}
-
-impl StoreError {
-    pub(crate) fn new(kind: Kind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into() }
-    }
-}
-
-impl fmt::Display for StoreError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)
-    }
-}
-
-impl std::error::Error for StoreError {}
+use evs_store::{Kind, StoreError};
 
 /// A node's error, by its code in the native protocol.
 ///

@@ -10,8 +10,9 @@ pub(crate) mod rust;
 use std::{fmt, sync::Arc};
 
 use async_trait::async_trait;
+pub(crate) use evs_store::{Kind, StoreError};
 
-pub(crate) use self::error::{Kind, StoreError, server_error};
+pub(crate) use self::error::server_error;
 use crate::config::Config;
 
 /// A driver: makes sessions.

@@ -5,7 +5,7 @@ use std::{
         Arc,
         atomic::{AtomicUsize, Ordering::SeqCst},
     },
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use async_trait::async_trait;
@@ -18,7 +18,7 @@ use super::{
     proxy::{Fate, Judge, Proxy, written},
     schema, totals, unavailable,
 };
-use crate::{MongoSink, errors::Failure, progress};
+use crate::{MongoSink, progress};
 
 /// Loses the answer to the nth write, from 0.
 struct Losing {
@@ -99,7 +99,10 @@ async fn late_requests_of_earlier_attempts_change_nothing() {
     for (at, last) in [None, Some(Progress::after(&batches[0]))].into_iter().enumerate() {
         let server = super::server(&scratch);
         let late = progress::advance(&server, last.as_ref(), &batches[at]).await;
-        assert!(matches!(late, Err(Failure::Sink(SinkError::Ahead { applied: 3, .. }))), "{late:?}");
+        assert!(
+            matches!(late, Err(evs_store::Failure::Sink(SinkError::Ahead { applied: 3, .. }))),
+            "{late:?}"
+        );
         super::send_rows(&server, &batches[at]).await;
         assert_eq!(sink.progress("web1").await.unwrap(), [Progress::after(&batches[2])]);
         assert_eq!(totals(&sink).await, [(60, "c1".to_owned(), 3, 15)]);
@@ -185,17 +188,18 @@ impl Judge for Silent {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_that_falls_silent_is_given_up_after_the_timeout() {
-    let timeout = Duration::from_secs(2);
+async fn a_call_to_a_server_that_falls_silent_may_be_dropped() {
     let Some(scratch) = Scratch::new().await else { return };
     scratch.sink().await.prepare(&schema()).await.unwrap();
     let proxy = Proxy::before(&scratch.url, Arc::new(Silent)).await;
     let url = scratch.by_way_of(proxy.address);
-    let sink = MongoSink::builder(url).timeout(timeout).connect().await.unwrap();
-    let start = Instant::now();
-    let told = unavailable(sink.apply(&batch("web1", 1, &[(60, "c1", 5)])).await);
-    assert!(start.elapsed() >= timeout, "{:?}", start.elapsed());
-    assert!(told.contains("no answer within 2s") && told.contains("batch 1 of source web1"), "{told}");
+    let sink = MongoSink::builder(url).connect().await.unwrap();
+    let batch = batch("web1", 1, &[(60, "c1", 5)]);
+    // As the delivery does when its `sink_timeout` is over. The sink would wait on.
+    tokio::time::timeout(Duration::from_secs(2), sink.apply(&batch)).await.unwrap_err();
+    let plain = scratch.sink().await;
+    assert_eq!(plain.apply(&batch).await.unwrap(), Applied::Now);
+    assert_eq!(totals(&plain).await, [(60, "c1".to_owned(), 1, 5)]);
 }
 
 #[tokio::test]

@@ -45,7 +45,7 @@ impl Store for Scratch {
 
     async fn open_failing(&self, fault: Fault) -> Option<Arc<dyn Sink>> {
         let sink = MongoSink::connect(&self.url).await.unwrap();
-        *sink.checkpoints.fault.lock().unwrap() = Some(fault);
+        *sink.0.store().checkpoints.fault.lock().unwrap() = Some(fault);
         Some(Arc::new(sink))
     }
 }

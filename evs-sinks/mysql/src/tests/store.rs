@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use evs_core::{Applied, Sink, SinkError};
-use evs_sql::{Connection, Connector, Gate, Held, SqlSink, Value};
+use evs_sql::{Connection, Connector, Gate, Held, SqlStore, Value};
 
 use super::{Database, User, batch, in_full, run, schema, texts};
 use crate::MySqlSink;
@@ -59,7 +59,7 @@ async fn a_server_that_never_answers_is_given_up() {
     for _ in 0..2 {
         let error = sink.apply(&batch(1, &[(60, b"c1", 5)])).await.unwrap_err();
         assert!(matches!(error, SinkError::Unavailable { .. }), "{error:?}");
-        assert!(in_full(&error).contains("no answer within 300ms"), "{}", in_full(&error));
+        assert!(in_full(&error).contains("no connection within 300ms"), "{}", in_full(&error));
     }
     drop(listener);
 }
@@ -195,7 +195,7 @@ async fn the_next_attempt_waits_for_the_one_before() {
                 sink.apply(&batch(before, &[(60, b"c1", 5)])).await.unwrap();
             }
             let gate = Gate::closed();
-            let before = SqlSink::new(Held::new(database.connector(), &gate));
+            let before = SqlStore::new(Held::new(database.connector(), &gate)).into_sink();
             let before = tokio::spawn(async move { before.apply(&batch(sequence, &[(60, b"c1", 5)])).await });
             gate.arrival().await;
             let next = tokio::spawn(async move { sink.apply(&batch(sequence, &[(60, b"c1", 5)])).await });
@@ -231,7 +231,7 @@ async fn sweeping_and_adding_do_not_wait_for_each_other() {
     assert!(!sink.sweep(&schema(), 120).await.unwrap());
     run(&mut other, "ROLLBACK").await;
     let gate = Gate::closed();
-    let sweeper = SqlSink::new(Held::new(database.connector(), &gate));
+    let sweeper = SqlStore::new(Held::new(database.connector(), &gate)).into_sink();
     let sweeper = tokio::spawn(async move { sweeper.sweep(&schema(), 6000).await });
     gate.arrival().await;
     sink.apply(&batch(2, &[(5940, b"c1", 1), (6000, b"c1", 1), (6000, b"c2", 1)])).await.unwrap();

@@ -4,7 +4,7 @@ mod store;
 mod suite;
 mod tables;
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use evs_core::{
     Batch, Epoch, Frontier, MeasureKind, Rows, Schema,
@@ -52,7 +52,7 @@ impl Database {
     }
 
     fn connector(&self) -> PostgresConnector {
-        PostgresConnector::new(&self.url(None), Duration::from_secs(300)).unwrap()
+        PostgresConnector::new(&self.url(None)).unwrap()
     }
 
     /// The database as anybody else would open it.

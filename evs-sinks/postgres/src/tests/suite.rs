@@ -6,7 +6,7 @@ use evs_core::{
     conformance::{self, Fixture, Limits, Store},
     sink::Fault,
 };
-use evs_sql::{Faulty, SqlSink};
+use evs_sql::{Faulty, SqlStore};
 
 use super::Database;
 
@@ -39,7 +39,7 @@ impl Store for Database {
     }
 
     async fn open_failing(&self, fault: Fault) -> Option<Arc<dyn Sink>> {
-        Some(Arc::new(SqlSink::new(Faulty::new(self.connector(), fault))))
+        Some(Arc::new(SqlStore::new(Faulty::new(self.connector(), fault)).into_sink()))
     }
 }
 

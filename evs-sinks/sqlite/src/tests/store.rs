@@ -4,7 +4,7 @@ use std::fs;
 
 use async_trait::async_trait;
 use evs_core::{Applied, Sink, SinkError};
-use evs_sql::{Connection, Connector, Dialect, SqlSink, StoreError};
+use evs_sql::{Connection, Connector, Dialect, SqlStore, StoreError};
 
 use super::{File, batch, run, schema};
 use crate::{
@@ -161,7 +161,7 @@ async fn a_full_disk_passes_and_a_read_only_database_does_not() {
         ("PRAGMA max_page_count = 20", true, "(SQLite code 13)"),
         ("PRAGMA query_only = 1", false, "(SQLite code 8)"),
     ] {
-        let tuned = SqlSink::new(Tuned(SqliteConnector::new(file.path()), pragma));
+        let tuned = SqlStore::new(Tuned(SqliteConnector::new(file.path()), pragma)).into_sink();
         let error = tuned.apply(&large).await.unwrap_err();
         assert_eq!(error.is_transient(), is_transient, "{error:?}");
         assert!(in_full(&error).contains(said), "{}", in_full(&error));

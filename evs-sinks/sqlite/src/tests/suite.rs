@@ -6,7 +6,7 @@ use evs_core::{
     conformance::{self, Fixture, Limits, Store},
     sink::Fault,
 };
-use evs_sql::{Faulty, SqlSink};
+use evs_sql::{Faulty, SqlStore};
 
 use super::File;
 use crate::{SqliteSink, connection::SqliteConnector};
@@ -34,7 +34,7 @@ impl Store for File {
     }
 
     async fn open_failing(&self, fault: Fault) -> Option<Arc<dyn Sink>> {
-        Some(Arc::new(SqlSink::new(Faulty::new(SqliteConnector::new(self.path()), fault))))
+        Some(Arc::new(SqlStore::new(Faulty::new(SqliteConnector::new(self.path()), fault)).into_sink()))
     }
 }
 

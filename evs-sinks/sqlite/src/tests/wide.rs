@@ -1,7 +1,7 @@
 //! Sums beyond 64 bits.
 
 use evs_core::{Applied, Batch, Rows, Sink, SinkError, sink::Fault};
-use evs_sql::{Faulty, SqlSink};
+use evs_sql::{Faulty, SqlStore};
 use sqlx::{AssertSqlSafe, Row};
 
 use super::{File, batch, run, schema};
@@ -206,7 +206,7 @@ async fn a_batch_that_fails_among_wide_rows_is_applied_once() {
         let sink = prepared(&file).await;
         let rows: [(i64, &[u8], i128); 4] = [(60, b"a", 1), (60, b"b", MAX), (60, b"c", 1), (60, b"d", MAX)];
         apply(&sink, batch(1, &rows)).await.unwrap();
-        let failing = SqlSink::new(Faulty::new(SqliteConnector::new(file.path()), fault));
+        let failing = SqlStore::new(Faulty::new(SqliteConnector::new(file.path()), fault)).into_sink();
         let error = apply(&failing, batch(2, &rows)).await.unwrap_err();
         assert!(error.is_transient(), "{fault:?}: {error:?}");
         let answer = if fault == Fault::Answer { Applied::Before } else { Applied::Now };
