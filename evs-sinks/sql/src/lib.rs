@@ -16,6 +16,8 @@
 //!
 //! This crate is for those who write a sink; it is outside semver.
 
+#[cfg(feature = "cases")]
+pub mod cases;
 mod connection;
 mod decimal;
 mod dialect;

@@ -6,7 +6,7 @@ use evs_core::{
     conformance::{self, Fixture, Limits, Store},
     sink::Fault,
 };
-use evs_sql::{Faulty, SqlStore};
+use evs_sql::{Faulty, SqlStore, cases::Database as _};
 
 use super::Database;
 
@@ -17,7 +17,7 @@ impl Fixture for Databases {
     type Store = Database;
 
     async fn fresh(&self) -> Database {
-        Database::new().await.expect("there is a server")
+        Database::fresh().await.expect("there is a server")
     }
 
     fn limits(&self) -> Limits {
@@ -35,7 +35,7 @@ impl Fixture for Databases {
 #[async_trait]
 impl Store for Database {
     async fn open(&self) -> Arc<dyn Sink> {
-        Arc::new(self.sink().await)
+        Arc::from(self.sink().await)
     }
 
     async fn open_failing(&self, fault: Fault) -> Option<Arc<dyn Sink>> {
