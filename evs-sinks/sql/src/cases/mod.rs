@@ -102,7 +102,7 @@ impl Default for Settings {
     }
 }
 
-/// Lists cases of [`cases`](crate::cases) as tests: `cases! { MyDatabase: all_scales_are_kept(), ... }`.
+/// Lists cases of [`cases`](mod@crate::cases) as tests: `cases! { MyDatabase: all_scales_are_kept(), ... }`.
 #[macro_export]
 macro_rules! cases {
     ($database:ty: $($name:ident($($argument:expr),* $(,)?)),+ $(,)?) => {
