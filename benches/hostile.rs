@@ -14,7 +14,8 @@ use std::{
 };
 
 use criterion::{Criterion, Throughput};
-use evs::{bench::Parsing, format::LogFormat};
+use evs::LogFormat;
+use evs_core::internals::Parsing;
 use support::hostile::{Case, cases};
 
 /// The bytes of a block of lines. With its columns, it fits into the nearer caches.

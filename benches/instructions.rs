@@ -9,10 +9,8 @@ mod support;
 
 use std::hint::black_box;
 
-use evs::{
-    bench::Aggregation,
-    format::{LineParser, Record},
-};
+use evs::{LineParser, Record};
+use evs_core::internals::Aggregation;
 use evs_testkit::Workload;
 use gungraun::{library_benchmark, library_benchmark_group, main};
 use support::{blocks, fields, format, log, statistics};

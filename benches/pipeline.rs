@@ -9,11 +9,8 @@ mod support;
 use std::{hint::black_box, path::Path, thread, time::Duration};
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use evs::{
-    bench::Aggregation,
-    format::{LineParser, Record},
-    prelude::*,
-};
+use evs::{LineParser, Record, prelude::*};
+use evs_core::internals::Aggregation;
 use evs_testkit::Workload;
 use support::{blocks, fields, format, log, statistics};
 

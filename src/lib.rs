@@ -45,9 +45,35 @@
 //! - `notify` (default): new lines are noticed by file system events, not only by polling.
 //! - `conformance`: the suite that every sink must pass, for whoever writes one.
 
+// A pipeline, from its log to its sinks.
+pub use evs_core::{
+    Begin, Error, FileMark, Frontier, LostState, OnChanged, OnGone, OnUnreadable, Pipeline, PipelineBuilder,
+    SinkStart, Summary, TailError, Undelivered, describe,
+};
+
+// How lines are read, and what is computed from them.
+pub use evs_core::{
+    Field, FormatError, LineParser, LogFormat, Measure, MeasureKind, NumberError, Reason, Record, Rejection,
+    Statistic, arg, count, field, max, min, sum,
+};
+
+// How it is doing.
+pub use evs_core::{Pause, Phase, SinkState, SinkStatus, Status};
+
+// What sinks are offered, and what they answer.
+#[doc(no_inline)]
+pub use evs_core::async_trait;
+#[cfg(feature = "conformance")]
+pub use evs_core::conformance;
+pub use evs_core::{
+    Applied, Batch, BinlogError, Cause, Contradiction, Damage, Digest, Epoch, Fault, InvalidEpoch,
+    InvalidRows, KeyColumn, Limits, MeasureColumn, MemorySink, Progress, Row, RowCursor, Rows, Schema, Sink,
+    SinkError, Writer, escape, judge, unescape,
+};
+
+// The stores.
 #[cfg(any(feature = "cassandra", feature = "cassandra-cpp"))]
 pub use evs_cassandra::{self as cassandra, CassandraSink};
-pub use evs_core::*;
 #[cfg(feature = "mongo")]
 pub use evs_mongo::{self as mongo, MongoSink};
 #[cfg(feature = "mysql")]
@@ -59,10 +85,7 @@ pub use evs_sqlite::SqliteSink;
 
 /// What a service needs to count a log: `use evs::prelude::*`.
 pub mod prelude {
-    pub use evs_core::{
-        LogFormat, Pipeline, Sink, Statistic,
-        statistic::{arg, count, field, max, min, sum},
-    };
+    pub use evs_core::{LogFormat, Pipeline, Sink, Statistic, arg, count, field, max, min, sum};
 
     #[cfg(any(feature = "cassandra", feature = "cassandra-cpp"))]
     pub use crate::CassandraSink;

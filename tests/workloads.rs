@@ -10,7 +10,7 @@ mod support;
 use std::sync::Arc;
 
 use bench_support::{format, statistics};
-use evs::{prelude::*, sink::MemorySink};
+use evs::{MemorySink, prelude::*};
 use evs_testkit::{Generator, Mix, Options, Workload};
 use support::digest_of;
 

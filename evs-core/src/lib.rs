@@ -1,34 +1,83 @@
-//! Tail, parse, aggregate and deliver access logs exactly once.
+//! Tails, parses, aggregates and delivers access logs exactly once.
 //!
-//! This crate knows no database and no HTTP; the crate `evs` puts it together with its sinks. The modules
-//! stand in the order in which data flows through them.
+//! This crate knows no database and no HTTP. The crate `evs` adds the sinks to it, and its documentation explains the
+//! model. Use `evs`; this crate is for crates that implement a [`Sink`].
+
+// Without `internals`, some items that only tests and fuzz targets call can be reached by nobody.
+#![cfg_attr(
+    not(feature = "internals"),
+    allow(dead_code, unreachable_pub, unused_imports, reason = "the feature `internals` publishes them")
+)]
+
+// In the order of the data.
+mod tail;
+
+mod format;
+mod number;
+mod record;
 
 mod aggregate;
-pub mod batch;
-#[cfg(any(test, feature = "bench"))]
-pub mod bench;
-pub mod binlog;
-mod clock;
+mod statistic;
+
+mod batch;
+mod binlog;
 mod codec;
+mod disk;
+
+mod deliver;
+mod sink;
+
+mod clock;
+mod error;
+mod pipeline;
+mod status;
+
+#[cfg(any(test, feature = "internals"))]
+mod bench;
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
-mod deliver;
-pub mod disk;
-mod error;
-pub mod format;
-pub mod number;
-pub mod pipeline;
-pub mod record;
-pub mod sink;
-pub mod statistic;
-pub mod status;
-pub mod tail;
 
-pub use batch::{Batch, Epoch, Rows};
+#[doc(no_inline)]
+pub use async_trait::async_trait;
+
+pub use batch::{Batch, Epoch, InvalidEpoch, InvalidRows, Row, RowCursor, Rows, escape, unescape};
+pub use binlog::{BinlogError, Contradiction, Damage};
 pub use error::{Error, describe};
-pub use format::{FormatError, LogFormat};
+pub use format::{FormatError, LineParser, LogFormat, Reason, Rejection};
+pub use number::NumberError;
 pub use pipeline::{LostState, Pipeline, PipelineBuilder, SinkStart, Summary, Undelivered};
-pub use sink::{Applied, MemorySink, Progress, Sink, SinkError, Writer};
-pub use statistic::{Field, Measure, MeasureKind, Schema, Statistic, arg, count, field, max, min, sum};
-pub use status::Status;
-pub use tail::Frontier;
+pub use record::Record;
+pub use sink::{Applied, Cause, Fault, Limits, MemorySink, Progress, Sink, SinkError, Writer, judge};
+pub use statistic::{
+    Field, KeyColumn, Measure, MeasureColumn, MeasureKind, Schema, Statistic, arg, count, field, max, min,
+    sum,
+};
+pub use status::{Pause, Phase, SinkState, SinkStatus, Status};
+pub use tail::{Begin, Digest, FileMark, Frontier, OnChanged, OnGone, OnUnreadable, TailError};
+
+/// For the tests, benches and fuzz targets of evs itself. Outside semver: anything here may change in any release.
+#[cfg(feature = "internals")]
+#[doc(hidden)]
+pub mod internals {
+    pub use crate::bench::{Aggregation, Gathered, Parsing, assert_agreement};
+
+    /// The binlog: the append-only file of batches and acknowledgements.
+    pub mod binlog {
+        pub use crate::binlog::*;
+    }
+
+    /// The files that the binlog is written to, real or simulated.
+    pub mod disk {
+        pub use crate::disk::*;
+    }
+
+    /// Numbers as logs print them.
+    pub mod number {
+        pub use crate::number::*;
+    }
+
+    /// The files of a log, and the ranges of them to read next.
+    pub mod tail {
+        pub use crate::tail::*;
+    }
+}

@@ -38,7 +38,7 @@ impl std::error::Error for NumberError {}
 /// Fails for a text that is not such a number, or whose value the result cannot hold exactly.
 ///
 /// ```
-/// use evs_core::number::{NumberError, decimal};
+/// use evs_core::internals::number::{NumberError, decimal};
 /// assert_eq!(decimal(b"0.301", 3), Ok(Some(301)));
 /// assert_eq!(decimal(b"1.20", 1), Ok(Some(12)));
 /// assert_eq!(decimal(b"1.25", 1), Err(NumberError::TooManyDigits));

@@ -18,9 +18,8 @@ use std::{
 
 use async_trait::async_trait;
 use evs_core::{
-    Applied, Batch, LogFormat, Pipeline, PipelineBuilder, Progress, Rows, Schema, Sink, SinkError, Statistic,
-    Writer, count,
-    sink::{Limits, MemorySink},
+    Applied, Batch, Limits, LogFormat, MemorySink, Pipeline, PipelineBuilder, Progress, Rows, Schema, Sink,
+    SinkError, Statistic, Writer, count,
 };
 
 /// What a worker may be given before the reader notices that it has enough: one chunk in its hands, four in its queue,

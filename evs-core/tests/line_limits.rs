@@ -5,8 +5,8 @@
 use std::{fs, future::pending, ops::Range};
 
 use evs_core::{
-    Error, LogFormat, MemorySink, Pipeline, PipelineBuilder, Sink, Statistic, Summary, arg, count,
-    sink::Limits, sum,
+    Error, Limits, LogFormat, MemorySink, Pipeline, PipelineBuilder, Sink, Statistic, Summary, arg, count,
+    sum,
 };
 use tempfile::TempDir;
 

@@ -20,11 +20,8 @@ use std::{
 
 use async_trait::async_trait;
 use evs_core::{
-    Applied, Batch, Error, LogFormat, LostState, Pipeline, PipelineBuilder, Progress, Rows, Schema, Sink,
-    SinkError, SinkStart, Statistic, count,
-    sink::{Limits, MemorySink, Writer},
-    status::SinkState,
-    sum,
+    Applied, Batch, Error, Limits, LogFormat, LostState, MemorySink, Pipeline, PipelineBuilder, Progress,
+    Rows, Schema, Sink, SinkError, SinkStart, SinkState, Statistic, Writer, count, sum,
 };
 
 /// A sink whose store outlives the pipeline, and which can be away, or refuse.

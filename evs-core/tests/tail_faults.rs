@@ -11,9 +11,9 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use evs_core::tail::{
-    Begin, ChunkKind, Frontier, Inventory, OnChanged, OnGone, OnUnreadable, TailError, TailEvent,
-    TailOptions, Tailer,
+use evs_core::{
+    Begin, Frontier, OnChanged, OnGone, OnUnreadable, TailError,
+    internals::tail::{ChunkKind, Inventory, TailEvent, TailOptions, Tailer},
 };
 use tail_support::{
     GRACE, Log, append, compress, lost, pack, pieces, poll, poll_later, read, set_time, text,

@@ -10,7 +10,7 @@ mod tail_world;
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use evs_core::tail::{Begin, OnGone, TailOptions};
+use evs_core::{Begin, OnGone, internals::tail::TailOptions};
 use proptest::{collection::vec, prelude::*, strategy::Union};
 use tail_support::{
     GRACE,

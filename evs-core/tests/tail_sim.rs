@@ -12,7 +12,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use evs_core::tail::{LogFs, LogRead, RealFs, Stat};
+use evs_core::internals::tail::{LogFs, LogRead, RealFs, Stat};
 use proptest::prelude::*;
 use tail_support::sim::{Disk, SimFs};
 

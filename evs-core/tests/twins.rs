@@ -18,9 +18,9 @@ use std::{
 
 use async_trait::async_trait;
 use evs_core::{
-    Applied, Batch, Error, LogFormat, LostState, MemorySink, Pipeline, PipelineBuilder, Progress, Rows,
-    Schema, Sink, SinkError, Statistic, Status, Summary, Undelivered, Writer, count, describe, sink::Limits,
-    status::SinkState,
+    Applied, Batch, Error, Limits, LogFormat, LostState, MemorySink, Pipeline, PipelineBuilder, Progress,
+    Rows, Schema, Sink, SinkError, SinkState, Statistic, Status, Summary, Undelivered, Writer, count,
+    describe,
 };
 use tokio::{sync::oneshot, task::JoinHandle};
 

@@ -117,7 +117,7 @@ pub(crate) enum Begin {
     End,
 }
 
-impl From<Begin> for evs::tail::Begin {
+impl From<Begin> for evs::Begin {
     fn from(begin: Begin) -> Self {
         match begin {
             Begin::Oldest => Self::Oldest,
@@ -134,7 +134,7 @@ pub(crate) enum OnGone {
     Continue,
 }
 
-impl From<OnGone> for evs::tail::OnGone {
+impl From<OnGone> for evs::OnGone {
     fn from(on_gone: OnGone) -> Self {
         match on_gone {
             OnGone::Stop => Self::Stop,
@@ -151,7 +151,7 @@ pub(crate) enum OnChanged {
     Skip,
 }
 
-impl From<OnChanged> for evs::tail::OnChanged {
+impl From<OnChanged> for evs::OnChanged {
     fn from(on_changed: OnChanged) -> Self {
         match on_changed {
             OnChanged::Stop => Self::Stop,
@@ -168,7 +168,7 @@ pub(crate) enum OnUnreadable {
     Skip,
 }
 
-impl From<OnUnreadable> for evs::tail::OnUnreadable {
+impl From<OnUnreadable> for evs::OnUnreadable {
     fn from(on_unreadable: OnUnreadable) -> Self {
         match on_unreadable {
             OnUnreadable::Stop => Self::Stop,

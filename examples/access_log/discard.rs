@@ -1,10 +1,7 @@
 use std::ops::Range;
 
 use async_trait::async_trait;
-use evs::{
-    Batch, Rows, Schema, Sink,
-    sink::{Applied, Limits, Progress, SinkError, Writer},
-};
+use evs::{Applied, Batch, Limits, Progress, Rows, Schema, Sink, SinkError, Writer};
 
 /// Acknowledges every batch and discards it: what is left to measure is everything up to the durable binlog.
 ///

@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use evs::{Rows, Schema, pipeline::PipelineBuilder, prelude::*};
+use evs::{PipelineBuilder, Rows, Schema, prelude::*};
 
 use crate::{Failure, Invalid, discard::DiscardSink};
 

@@ -1,6 +1,6 @@
 use std::io::{self, Write};
 
-use evs::{Rows, Schema, batch};
+use evs::{Rows, Schema, escape};
 
 /// How many rows are shown at the most.
 const ROWS_MAX: usize = 20;
@@ -21,7 +21,7 @@ pub(crate) fn print(schema: &Schema, rows: &Rows) -> io::Result<()> {
         let value = |value: &Option<i128>| value.map_or_else(|| "-".to_owned(), |value| value.to_string());
         lines.push(
             std::iter::once(row.window_start.to_string())
-                .chain(row.keys.iter().map(|key| batch::escape(key).into_owned()))
+                .chain(row.keys.iter().map(|key| escape(key).into_owned()))
                 .chain(row.values.iter().map(value))
                 .collect(),
         );

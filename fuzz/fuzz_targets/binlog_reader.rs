@@ -7,10 +7,7 @@
 
 use std::sync::Arc;
 
-use evs_core::{
-    binlog::{Binlog, BinlogOptions, reseal},
-    disk::SimDisk,
-};
+use evs_core::internals::SimDisk};
 use libfuzzer_sys::fuzz_target;
 
 /// The source of the fixture.

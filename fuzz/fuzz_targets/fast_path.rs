@@ -1,7 +1,7 @@
 //! The fast path and the reference read the same from any log in any format.
 #![no_main]
 
-use evs_core::bench::assert_agreement;
+use evs_core::internals::assert_agreement;
 use libfuzzer_sys::fuzz_target;
 
 const FIELDS: &[&str] = &[

@@ -4,7 +4,7 @@
 //! The input is a format, a line feed, and a line.
 #![no_main]
 
-use evs_core::format::{FormatError, LogFormat, Record};
+use evs_core::{FormatError, LogFormat, Record};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|input: &[u8]| {

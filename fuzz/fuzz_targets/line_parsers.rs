@@ -4,7 +4,7 @@
 
 use std::sync::LazyLock;
 
-use evs_core::format::{LineParser, LogFormat, Record, Rejection};
+use evs_core::{LineParser, LogFormat, Record, Rejection};
 use libfuzzer_sys::fuzz_target;
 
 const FIELDS: &[&str] = &["request", "status", "uri", "args", "arg_a", "request_method", "remote_user"];

@@ -54,7 +54,7 @@ pub(crate) fn schema_of(format: &str, statistic: Statistic) -> Arc<Schema> {
         .tail(dir.path().join("none.log"))
         .format(format.parse().unwrap())
         .statistic(statistic)
-        .sink("none", evs::sink::MemorySink::new())
+        .sink("none", evs::MemorySink::new())
         .state_dir(dir.path().join("state"))
         .build()
         .unwrap();

@@ -20,9 +20,8 @@ use std::{
 };
 
 use evs::{
-    Applied, Batch, CassandraSink, Epoch, Frontier, MongoSink, MySqlSink, PostgresSink, Rows, Schema, Sink,
-    SqliteSink, Writer,
-    statistic::{KeyColumn, MeasureColumn, MeasureKind},
+    Applied, Batch, CassandraSink, Epoch, Frontier, KeyColumn, MeasureColumn, MeasureKind, MongoSink,
+    MySqlSink, PostgresSink, Rows, Schema, Sink, SqliteSink, Writer,
 };
 
 /// How often each way is measured, if it does not take long.

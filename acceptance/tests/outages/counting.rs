@@ -5,11 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use evs::{
-    Error, PipelineBuilder, Status, Summary,
-    prelude::*,
-    status::{SinkState, SinkStatus},
-};
+use evs::{Error, PipelineBuilder, SinkState, SinkStatus, Status, Summary, prelude::*};
 use evs_testkit::{Kind, Proxy, log_format};
 use tokio::{sync::oneshot, task::JoinHandle};
 

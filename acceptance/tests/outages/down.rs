@@ -3,7 +3,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use evs::status::SinkState;
+use evs::SinkState;
 
 use crate::{
     counting::{Counting, KIND},

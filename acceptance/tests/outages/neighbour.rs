@@ -1,6 +1,6 @@
 use std::{sync::Arc, time::Duration};
 
-use evs::{MemorySink, prelude::*, status::SinkState};
+use evs::{MemorySink, SinkState, prelude::*};
 
 use crate::{
     counting::{Counting, KIND, builder},

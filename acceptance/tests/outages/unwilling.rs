@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use evs::status::SinkState;
+use evs::SinkState;
 
 use crate::{
     counting::{Counting, KIND},

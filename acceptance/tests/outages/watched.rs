@@ -9,11 +9,7 @@ use std::{
 };
 
 use async_trait::async_trait;
-use evs::{
-    Applied, Batch, Progress, Rows, Schema, SinkError,
-    prelude::*,
-    sink::{Limits, Writer},
-};
+use evs::{Applied, Batch, Limits, Progress, Rows, Schema, SinkError, Writer, prelude::*};
 
 /// Hands everything on.
 #[derive(Debug)]

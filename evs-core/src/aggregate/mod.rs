@@ -20,7 +20,7 @@ mod worker;
 
 pub(crate) use merge::merge;
 pub(crate) use plan::Plan;
-#[cfg(any(test, feature = "bench"))]
+#[cfg(any(test, feature = "internals"))]
 pub(crate) use plan::StatisticPlan;
 pub(crate) use table::TableRows;
 pub(crate) use worker::{Part, RejectedLine, Skip, Tally, Worker};

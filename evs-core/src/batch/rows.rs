@@ -141,7 +141,7 @@ pub struct Row<'c> {
 /// Reads rows one after the other, reusing its memory: a `while let` loop takes the place of an iterator.
 ///
 /// ```
-/// # use evs_core::batch::Rows;
+/// # use evs_core::Rows;
 /// let mut rows = Rows::new(1, 1);
 /// rows.push(60, [&b"200"[..]], &[Some(3)]);
 /// let mut cursor = rows.cursor();

@@ -135,7 +135,7 @@ pub(super) fn u64_at(bytes: &[u8], at: usize) -> u64 {
 }
 
 /// See [`reseal`](super::reseal).
-#[cfg(any(test, feature = "conformance"))]
+#[cfg(any(test, feature = "internals"))]
 pub(super) fn reseal(segment: u64, first: usize, bytes: &mut [u8]) {
     let mut offset = first;
     while let Some(frame) = bytes.get_mut(offset..).filter(|frame| frame.len() >= HEADER_BYTES) {

@@ -355,7 +355,7 @@ fn check_size(what: &str, bytes: u64, bytes_max: u64) -> Result<(), BinlogError>
 
 /// Makes the checksums of a segment's frames right again after its bytes were changed, so that a test or a
 /// fuzzer gets past them. `number` is the segment's. Without a header that is sound, nothing is changed.
-#[cfg(any(test, feature = "conformance"))]
+#[cfg(any(test, feature = "internals"))]
 pub fn reseal(number: u64, segment: &mut [u8]) {
     if let Some(first) = segment::header_bytes(segment) {
         frame::reseal(number, first, segment);

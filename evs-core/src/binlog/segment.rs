@@ -117,7 +117,7 @@ impl SegmentHeader {
 }
 
 /// The length of the header that `bytes` begin with, if they do.
-#[cfg(any(test, feature = "conformance"))]
+#[cfg(any(test, feature = "internals"))]
 pub(super) fn header_bytes(bytes: &[u8]) -> Option<usize> {
     match SegmentHeader::parse(bytes) {
         Parsed::Header(header) => Some(header.len()),

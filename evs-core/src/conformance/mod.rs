@@ -6,7 +6,7 @@
 //! ```
 //! # use std::sync::Arc;
 //! # use async_trait::async_trait;
-//! # use evs_core::{conformance::{self, Fixture, Store}, sink::{MemorySink, Sink}};
+//! # use evs_core::{MemorySink, Sink, conformance::{self, Fixture, Store}};
 //! struct Memory(MemorySink);
 //!
 //! #[async_trait]

@@ -3,12 +3,12 @@
 use std::{fmt, io, path::PathBuf, sync::Arc};
 
 mod real;
-#[cfg(any(test, feature = "conformance"))]
+#[cfg(any(test, feature = "internals"))]
 mod sim;
 
 pub use real::RealDisk;
 pub(crate) use real::user;
-#[cfg(any(test, feature = "conformance"))]
+#[cfg(any(test, feature = "internals"))]
 pub use sim::{Call, Fault, SimDisk};
 
 /// Whether an error says that there is no room: on the disk, in a quota, or below a file size limit.

@@ -51,7 +51,7 @@ mod work;
 #[cfg(test)]
 mod tests;
 
-#[cfg(any(test, feature = "bench"))]
+#[cfg(any(test, feature = "internals"))]
 pub(crate) use self::fast::agreement;
 pub(crate) use self::{
     compile::is_list,
@@ -64,4 +64,5 @@ pub use self::{
     reference::LineParser,
     rejection::{Reason, Rejection},
 };
-pub use crate::record::Record;
+#[cfg(test)]
+pub(crate) use crate::record::Record;

@@ -6,7 +6,7 @@ use std::ops::RangeInclusive;
 /// them. So no client can make a batch that a store refuses.
 ///
 /// ```
-/// use evs_core::sink::Limits;
+/// use evs_core::Limits;
 ///
 /// let limits = Limits::default().windows(0..=253_402_300_799).key_bytes_max(65_535);
 /// assert!(!limits.windows.contains(&-1));

@@ -43,7 +43,7 @@ use crate::{
 /// * A single attempt. The caller sets the deadline by dropping the call, whichever method it is; a dropped call may or
 ///   may not have its effect. Retry and back-off belong to the caller, too.
 ///
-/// [`conformance`](crate::conformance) has the tests of this contract.
+/// The module `conformance` (feature of the same name) has the tests of this contract.
 #[async_trait]
 pub trait Sink: fmt::Debug + Send + Sync + 'static {
     /// What the store can hold. A line that does not fit is rejected when it is read; a batch that does not fit all

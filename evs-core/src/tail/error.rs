@@ -113,8 +113,8 @@ pub enum TailError {
         /// Its number within the source.
         number: u64,
     },
-    /// The file was truncated before a worker had read the range that it was given. Reading goes on with
-    /// [`Tailer::resume`](super::Tailer::resume) from what was last committed.
+    /// The file was truncated before a worker had read the range that it was given. Reading goes on
+    /// from what was last committed.
     #[error("{}: bytes {start} to {end} are no longer there", path.display())]
     Shrunk {
         /// The file.

@@ -20,7 +20,7 @@ pub enum OnGone {
     /// [`TailError::Gone`](super::TailError::Gone).
     #[default]
     Stop,
-    /// Count what was lost, in [`TailEvent::Gone`](super::TailEvent::Gone), and go on with the next file.
+    /// Count the bytes as lost, in [`Status::lost_bytes`](crate::Status::lost_bytes), and go on with the next file.
     Continue,
 }
 
@@ -43,7 +43,7 @@ pub enum OnUnreadable {
     /// [`TailError::Damaged`](super::TailError::Damaged), once it has not changed for the grace time.
     #[default]
     Stop,
-    /// Leave it out, and count its bytes as lost, in [`TailEvent::Skipped`](super::TailEvent::Skipped).
+    /// Leave it out, and count its bytes as lost, in [`Status::lost_bytes`](crate::Status::lost_bytes).
     Skip,
 }
 

@@ -32,7 +32,7 @@ const FILES_MAX: usize = 64;
 ///
 /// ```no_run
 /// use std::time::Instant;
-/// use evs_core::tail::{TailOptions, Tailer};
+/// use evs_core::internals::tail::{TailOptions, Tailer};
 ///
 /// let mut tailer = Tailer::start(TailOptions::new("/var/log/nginx/access.log"), Instant::now())?;
 /// let mut buffer = Vec::new();
@@ -47,7 +47,7 @@ const FILES_MAX: usize = 64;
 ///         break;
 ///     }
 /// }
-/// # Ok::<(), evs_core::tail::TailError>(())
+/// # Ok::<(), evs_core::TailError>(())
 /// ```
 pub struct Tailer {
     options: TailOptions,

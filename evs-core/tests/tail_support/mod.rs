@@ -11,7 +11,10 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use evs_core::tail::{ChunkKind, TailError, TailEvent, TailOptions, Tailer};
+use evs_core::{
+    TailError,
+    internals::tail::{ChunkKind, TailEvent, TailOptions, Tailer},
+};
 use tempfile::TempDir;
 
 pub const GRACE: Duration = Duration::from_secs(1000);

@@ -14,7 +14,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use evs_core::tail::{FileId, LogFs, LogRead, Stat};
+use evs_core::internals::tail::{FileId, LogFs, LogRead, Stat};
 
 /// The number of an inode.
 pub type Inode = u64;

@@ -22,7 +22,7 @@ pub use reader::{Reader, STATISTICS};
 pub use rotator::{Ending, LOG, Link, Program, Rotator, Stamp, Way};
 pub use writer::{Fate, Writer};
 
-use evs_core::tail::Begin;
+use evs_core::Begin;
 
 use crate::tail_support::{
     GRACE,

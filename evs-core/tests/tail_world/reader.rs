@@ -6,8 +6,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use evs_core::tail::{
-    Chunk, ChunkKind, FileMark, Frontier, Inventory, InventoryChange, OnGone, TailError, TailOptions, Tailer,
+use evs_core::{
+    FileMark, Frontier, OnGone, TailError,
+    internals::tail::{Chunk, ChunkKind, Inventory, InventoryChange, TailOptions, Tailer},
 };
 
 use super::{Fate, Who, World};

@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use evs_core::tail::FileMark;
+use evs_core::FileMark;
 
 use super::writer::Writer;
 use crate::tail_support::{pack, sim::Disk};

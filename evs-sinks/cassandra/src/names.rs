@@ -1,6 +1,6 @@
 //! Names of tables and columns come from the configuration, and become part of statements here.
 
-use evs_core::{SinkError, statistic::Schema};
+use evs_core::{Schema, SinkError};
 
 use crate::config::NAME_BYTES_MAX;
 

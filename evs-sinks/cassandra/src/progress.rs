@@ -6,10 +6,7 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use evs_core::{
-    Epoch, Progress, SinkError,
-    batch::{escape, unescape},
-};
+use evs_core::{Epoch, Progress, SinkError, escape, unescape};
 use evs_store::{Failure, PROGRESS, ProgressRow, Words};
 
 use crate::{

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use evs_core::{Batch, Rows, SinkError, batch::escape, statistic::Schema};
+use evs_core::{Batch, Rows, Schema, SinkError, escape};
 use sha2::{Digest, Sha256};
 
 use crate::{

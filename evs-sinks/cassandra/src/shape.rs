@@ -1,9 +1,6 @@
 //! What tables look like.
 
-use evs_core::{
-    SinkError,
-    statistic::{MeasureColumn, MeasureKind, Schema},
-};
+use evs_core::{MeasureColumn, MeasureKind, Schema, SinkError};
 use evs_store::{CATALOGUE, PROGRESS, WRITERS};
 
 use crate::{

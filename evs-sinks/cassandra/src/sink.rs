@@ -3,11 +3,7 @@
 use std::{collections::HashMap, fmt, ops::Range, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use evs_core::{
-    Applied, Batch, Progress, Rows, SinkError, Writer,
-    sink::{self, judge},
-    statistic::Schema,
-};
+use evs_core::{Applied, Batch, Limits, Progress, Rows, Schema, SinkError, Writer, judge};
 use evs_store::{Failure, Kind, Store, StoreError, Stored, Tables, Words, forward_sink};
 
 use crate::{
@@ -146,8 +142,8 @@ impl fmt::Debug for CassandraStore {
 impl Store for CassandraStore {
     const WORDS: Words = Words::TABLES;
 
-    fn limits(&self) -> sink::Limits {
-        sink::Limits::default().windows(crate::windows::RANGE).keys_bytes_max(rows::KEYS_BYTES_MAX)
+    fn limits(&self) -> Limits {
+        Limits::default().windows(crate::windows::RANGE).keys_bytes_max(rows::KEYS_BYTES_MAX)
     }
 
     fn secrets(&self) -> &[String] {

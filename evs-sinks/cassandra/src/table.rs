@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use evs_core::statistic::Schema;
+use evs_core::Schema;
 
 use crate::{rows, windows::Index};
 

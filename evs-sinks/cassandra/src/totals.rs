@@ -2,11 +2,7 @@
 
 use std::{collections::HashMap, ops::Range, sync::Arc};
 
-use evs_core::{
-    Rows, SinkError,
-    batch::unescape,
-    statistic::{MeasureKind, Schema},
-};
+use evs_core::{MeasureKind, Rows, Schema, SinkError, unescape};
 use evs_store::Failure;
 
 use crate::{

@@ -6,7 +6,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use evs_core::statistic::Schema;
+use evs_core::Schema;
 
 use crate::{
     concurrent::Tasks,

@@ -1,9 +1,6 @@
 //! A schema's columns as fields of documents.
 
-use evs_core::{
-    SinkError,
-    statistic::{MeasureKind, Schema},
-};
+use evs_core::{MeasureKind, Schema, SinkError};
 use mongodb::bson::{
     Bson,
     raw::{CStr, CString, RawBson, RawBsonRef, cstr},
@@ -37,7 +34,7 @@ impl Fields {
             })
         };
         let keys = schema.keys.iter().map(|key| name(&key.name)).collect::<Result<_, _>>()?;
-        let measure = |measure: &evs_core::statistic::MeasureColumn| {
+        let measure = |measure: &evs_core::MeasureColumn| {
             Ok(Measure { name: name(&measure.name)?, kind: measure.kind, scale: measure.scale })
         };
         let measures = schema.measures.iter().map(measure).collect::<Result<_, SinkError>>()?;

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use evs_core::{Epoch, batch::escape};
+use evs_core::{Epoch, escape};
 use sha2::{Digest, Sha256};
 
 /// Identities longer than this are hashed: every index entry and every command holds them.

@@ -15,7 +15,7 @@
 //! | --- | --- | --- |
 //! | `_id` | string | window and keys; what is long is hashed |
 //! | `window_start` | date | |
-//! | the keys | string | as [`escape`](evs_core::batch::escape) has them |
+//! | the keys | string | as [`escape`](evs_core::escape) has them |
 //! | the measures | long, decimal | counts are longs, all others decimals of the declared scale |
 //! | `_evs` | document | per stream, the last batch that was added to the document |
 //!

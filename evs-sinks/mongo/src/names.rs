@@ -1,6 +1,6 @@
 //! Names of collections and fields come from the configuration, and become part of commands here.
 
-use evs_core::{SinkError, statistic::Schema};
+use evs_core::{Schema, SinkError};
 use mongodb::bson::raw::{CStr, cstr};
 
 /// What the SQL sinks accept too, so that a definition serves all of them.

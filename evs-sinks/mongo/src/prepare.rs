@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use evs_core::{SinkError, statistic::Schema};
+use evs_core::{Schema, SinkError};
 use evs_store::{CATALOGUE, Failure, PROGRESS, StoreError, WRITERS, Words};
 use mongodb::bson::{DateTime, Document, doc};
 

@@ -1,6 +1,6 @@
 //! `evs_progress`: how far each stream was applied.
 
-use evs_core::{Applied, Batch, Epoch, Progress, SinkError, batch::escape, sink::judge};
+use evs_core::{Applied, Batch, Epoch, Progress, SinkError, escape, judge};
 use evs_store::{Failure, PROGRESS as COLLECTION, ProgressRow, StoreError, Words};
 use mongodb::bson::{DateTime, Document, doc};
 

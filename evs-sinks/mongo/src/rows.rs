@@ -5,11 +5,7 @@ use std::{
     ops::{Range, RangeInclusive},
 };
 
-use evs_core::{
-    Batch, Rows, SinkError,
-    batch::{Row, RowCursor, escape, unescape},
-    statistic::{MeasureKind, Schema},
-};
+use evs_core::{Batch, MeasureKind, Row, RowCursor, Rows, Schema, SinkError, escape, unescape};
 use mongodb::bson::{
     DateTime, Document, doc,
     raw::{BindRawBsonRef, CStr, CString, RawArrayBuf, RawBsonRef, RawDocument, RawDocumentBuf, cstr},

@@ -3,11 +3,7 @@
 use std::{ops::Range, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use evs_core::{
-    Applied, Batch, Progress, Rows, SinkError, Writer,
-    sink::{self, judge},
-    statistic::Schema,
-};
+use evs_core::{Applied, Batch, Limits, Progress, Rows, Schema, SinkError, Writer, judge};
 use evs_store::{Failure, Store, StoreError, Stored, Tables, Words, forward_sink};
 use mongodb::bson::{RawDocumentBuf, doc};
 
@@ -143,9 +139,9 @@ impl std::fmt::Debug for MongoSinkBuilder {
 impl Store for MongoStore {
     const WORDS: Words = Words::COLLECTIONS;
 
-    fn limits(&self) -> sink::Limits {
+    fn limits(&self) -> Limits {
         let totals = -crate::decimal::MAX..=crate::decimal::MAX;
-        sink::Limits::default().windows(rows::WINDOWS).sums(totals).keys_bytes_max(rows::KEYS_BYTES_MAX)
+        Limits::default().windows(rows::WINDOWS).sums(totals).keys_bytes_max(rows::KEYS_BYTES_MAX)
     }
 
     fn secrets(&self) -> &[String] {
@@ -244,7 +240,7 @@ pub(crate) enum Checkpoint {
 #[derive(Debug, Default)]
 pub(crate) struct Checkpoints {
     #[cfg(test)]
-    pub(crate) fault: std::sync::Mutex<Option<sink::Fault>>,
+    pub(crate) fault: std::sync::Mutex<Option<evs_core::Fault>>,
 }
 
 impl Checkpoints {
@@ -259,7 +255,7 @@ impl Checkpoints {
     pub(crate) fn reached(&self, checkpoint: Checkpoint) -> Result<(), Failure> {
         use std::sync::PoisonError;
 
-        use sink::Fault;
+        use evs_core::Fault;
 
         let mut fault = self.fault.lock().unwrap_or_else(PoisonError::into_inner);
         let due = match (*fault, checkpoint) {

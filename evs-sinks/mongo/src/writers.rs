@@ -1,6 +1,6 @@
 //! `evs_writers`: which process writes each source.
 
-use evs_core::{SinkError, Writer, batch::escape};
+use evs_core::{SinkError, Writer, escape};
 use evs_store::{Failure, WRITERS as COLLECTION, Words, WriterRow, fence};
 use mongodb::bson::{DateTime, Document, doc};
 

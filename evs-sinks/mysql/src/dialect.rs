@@ -1,6 +1,6 @@
 use std::borrow::Cow;
 
-use evs_core::batch::escape;
+use evs_core::escape;
 use evs_sql::{ColumnType, Dialect, Limits, Value, decimal};
 
 #[derive(Debug)]
@@ -134,7 +134,7 @@ impl Dialect for MySqlDialect {
 
 #[cfg(test)]
 mod tests {
-    use evs_core::batch::unescape;
+    use evs_core::unescape;
 
     use super::*;
 

@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, fmt, ops::RangeInclusive};
 
-use evs_core::batch::escape;
+use evs_core::escape;
 
 use evs_store::StoreError;
 
@@ -49,7 +49,7 @@ pub trait Dialect: fmt::Debug + Send + Sync + 'static {
     }
 
     /// A key as text that the store compares as different wherever the bytes are different, and that
-    /// [`unescape`](evs_core::batch::unescape) turns back.
+    /// [`unescape`](evs_core::unescape) turns back.
     fn key_text<'k>(&self, key: &'k [u8]) -> Cow<'k, str> {
         escape(key)
     }

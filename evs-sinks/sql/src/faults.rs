@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
-use evs_core::sink::Fault;
+use evs_core::Fault;
 use evs_store::StoreError;
 use tokio::sync::Semaphore;
 

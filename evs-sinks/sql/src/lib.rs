@@ -11,7 +11,7 @@
 //! | `evs_statistics` | statistic | `definition`, `since` |
 //!
 //! Times are seconds since 1970. Keys and the names of sources are what
-//! [`escape`](evs_core::batch::escape) makes of them, in a column that compares bytes. The catalogue
+//! [`escape`](evs_core::escape) makes of them, in a column that compares bytes. The catalogue
 //! `evs_statistics` tells what a table's rows mean, so that rows of another meaning are never added.
 //!
 //! This crate is for those who write a sink; it is outside semver.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use evs_core::{SinkError, statistic::Schema};
+use evs_core::{Schema, SinkError};
 use evs_store::{CATALOGUE, Failure, PROGRESS, Words};
 
 use crate::{

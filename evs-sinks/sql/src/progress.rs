@@ -5,7 +5,7 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use evs_core::{Epoch, Progress, Writer, batch::unescape};
+use evs_core::{Epoch, Progress, Writer, unescape};
 use evs_store::{Failure, PROGRESS as TABLE, ProgressRow, StoreError, Words};
 
 use crate::{

@@ -2,11 +2,7 @@
 
 use std::{borrow::Cow, sync::Arc};
 
-use evs_core::{
-    Rows, SinkError,
-    batch::{Row, RowCursor, escape, unescape},
-    statistic::Schema,
-};
+use evs_core::{Row, RowCursor, Rows, Schema, SinkError, escape, unescape};
 use sha2::{Digest, Sha256};
 
 use crate::{

@@ -8,11 +8,7 @@ use std::{
 };
 
 use async_trait::async_trait;
-use evs_core::{
-    Applied, Batch, Progress, Rows, SinkError, Writer,
-    sink::{Limits, judge},
-    statistic::Schema,
-};
+use evs_core::{Applied, Batch, Limits, Progress, Rows, Schema, SinkError, Writer, judge};
 use evs_store::{Failure, Store, StoreError, Stored, Tables, Words};
 
 use crate::{

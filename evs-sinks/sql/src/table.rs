@@ -2,10 +2,7 @@
 
 use std::sync::Arc;
 
-use evs_core::{
-    SinkError,
-    statistic::{MeasureColumn, MeasureKind, Schema},
-};
+use evs_core::{MeasureColumn, MeasureKind, Schema, SinkError};
 
 use crate::{
     connection::Value,

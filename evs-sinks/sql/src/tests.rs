@@ -11,9 +11,8 @@ use std::{
 
 use async_trait::async_trait;
 use evs_core::{
-    Batch, Epoch, Frontier, MeasureKind, Rows, Schema, Sink, SinkError,
+    Batch, Epoch, Frontier, KeyColumn, MeasureColumn, MeasureKind, Rows, Schema, Sink, SinkError,
     conformance::chained,
-    statistic::{KeyColumn, MeasureColumn},
 };
 use proptest::prelude::*;
 

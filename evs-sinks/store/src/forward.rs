@@ -10,7 +10,7 @@ macro_rules! forward_sink {
         #[$crate::async_trait]
         #[deny(clippy::missing_trait_methods)]
         impl $crate::evs_core::Sink for $sink {
-            fn limits(&self) -> $crate::evs_core::sink::Limits {
+            fn limits(&self) -> $crate::evs_core::Limits {
                 self.0.limits()
             }
 

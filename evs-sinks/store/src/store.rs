@@ -3,7 +3,7 @@
 use std::{fmt, ops::Range};
 
 use async_trait::async_trait;
-use evs_core::{Applied, Batch, Progress, Rows, Sink, SinkError, Writer, sink::Limits, statistic::Schema};
+use evs_core::{Applied, Batch, Limits, Progress, Rows, Schema, Sink, SinkError, Writer};
 
 use crate::{
     error::{Failure, StoreError},

@@ -11,9 +11,8 @@ use std::{
 
 use async_trait::async_trait;
 use evs_core::{
-    Applied, Batch, Epoch, Frontier, Progress, Rows, Schema, Sink, SinkError, Writer,
-    sink::Limits,
-    statistic::{KeyColumn, MeasureColumn, MeasureKind},
+    Applied, Batch, Epoch, Frontier, KeyColumn, Limits, MeasureColumn, MeasureKind, Progress, Rows, Schema,
+    Sink, SinkError, Writer,
 };
 
 use crate::{Failure, Kind, Store, StoreError, Stored, Tables, Words, forward_sink};

@@ -1,6 +1,6 @@
 //! What a store says about its tables, and the catalogue of definitions.
 
-use evs_core::{SinkError, statistic::Schema};
+use evs_core::{Schema, SinkError};
 
 /// The table of how far each stream was applied.
 pub const PROGRESS: &str = "evs_progress";

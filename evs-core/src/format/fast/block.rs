@@ -99,13 +99,13 @@ impl BlockParser {
     }
 
     /// As [`new`](Self::new), but the reference reads all lines.
-    #[cfg(any(test, feature = "bench"))]
+    #[cfg(any(test, feature = "internals"))]
     pub(crate) fn without_fast_path(reference: LineParser, numbers: Vec<Number>, limits: LineLimits) -> Self {
         Self { fast: None, ..Self::new(reference, numbers, limits) }
     }
 
     /// True if the format has a fast path.
-    #[cfg(any(test, feature = "bench"))]
+    #[cfg(any(test, feature = "internals"))]
     pub(crate) fn is_fast(&self) -> bool {
         self.fast.is_some()
     }

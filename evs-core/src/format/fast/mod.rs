@@ -1,6 +1,6 @@
 //! The fast path: reads most lines of most formats in blocks, and leaves all others to the reference.
 
-#[cfg(any(test, feature = "bench"))]
+#[cfg(any(test, feature = "internals"))]
 pub(crate) mod agreement;
 mod block;
 mod columns;

@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use evs_core::{Applied, Epoch, Progress, Sink, SinkError, conformance::Store, sink::Fault};
+use evs_core::{Applied, Epoch, Fault, Progress, Sink, SinkError, conformance::Store};
 
 use super::support::{Server, batch, plain, schema};
 use crate::{Driver, progress::ProgressTable};

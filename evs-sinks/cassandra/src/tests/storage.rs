@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use evs_core::{Epoch, Sink, SinkError, statistic::Schema};
+use evs_core::{Epoch, Schema, Sink, SinkError};
 
 use super::support::{Server, batch, plain, schema};
 use crate::{

@@ -7,11 +7,9 @@ use std::{
 
 use async_trait::async_trait;
 use evs_core::{
-    Batch, Epoch, Frontier, Rows, Sink,
+    Batch, Epoch, Fault, Frontier, KeyColumn, MeasureColumn, MeasureKind, Rows, Schema, Sink,
     conformance::chained,
     conformance::{Fixture, Limits, Overflow, Store},
-    sink::Fault,
-    statistic::{KeyColumn, MeasureColumn, MeasureKind, Schema},
 };
 use tokio::net::{TcpListener, TcpStream};
 

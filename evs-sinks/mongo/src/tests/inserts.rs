@@ -6,7 +6,7 @@ use std::{
 };
 
 use async_trait::async_trait;
-use evs_core::{MeasureKind, Rows, Schema, Sink, statistic::MeasureColumn};
+use evs_core::{MeasureColumn, MeasureKind, Rows, Schema, Sink};
 use mongodb::bson::{Bson, Document};
 
 use super::{

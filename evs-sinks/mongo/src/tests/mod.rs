@@ -10,9 +10,8 @@ mod suite;
 use std::sync::Arc;
 
 use evs_core::{
-    Batch, Epoch, Frontier, MeasureKind, Rows, Schema, Sink, SinkError,
+    Batch, Epoch, Frontier, KeyColumn, MeasureColumn, MeasureKind, Rows, Schema, Sink, SinkError,
     conformance::chained,
-    statistic::{KeyColumn, MeasureColumn},
 };
 use mongodb::{
     Client, Database,

@@ -57,7 +57,7 @@ async fn a_document_that_expired_between_two_attempts_is_made_anew_and_no_other_
     let sink = scratch.sink().await;
     sink.prepare(&schema()).await.unwrap();
     let batch = batch("web1", 1, &[(60, "c1", 5), (60, "c2", 7)]);
-    *sink.0.store().checkpoints.fault.lock().unwrap() = Some(evs_core::sink::Fault::Commit);
+    *sink.0.store().checkpoints.fault.lock().unwrap() = Some(evs_core::Fault::Commit);
     super::unavailable(sink.apply(&batch).await);
     scratch.database.collection::<Document>("ads").delete_one(doc! { "campaign": "c1" }).await.unwrap();
     assert_eq!(sink.apply(&batch).await.unwrap(), Applied::Now);

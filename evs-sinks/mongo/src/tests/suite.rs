@@ -2,9 +2,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use evs_core::{
-    Sink,
+    Fault, Sink,
     conformance::{self, Fixture, Limits, Overflow, Store},
-    sink::Fault,
 };
 
 use super::Scratch;

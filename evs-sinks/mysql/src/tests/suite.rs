@@ -2,9 +2,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use evs_core::{
-    Sink,
+    Fault, Sink,
     conformance::{self, Fixture, Limits, Store},
-    sink::Fault,
 };
 use evs_sql::{Faulty, SqlStore, cases::Database as _};
 

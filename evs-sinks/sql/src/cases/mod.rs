@@ -13,9 +13,8 @@ use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use evs_core::{
-    Batch, Epoch, Frontier, MeasureKind, Rows, Schema, Sink, SinkError,
+    Batch, Epoch, Frontier, KeyColumn, MeasureColumn, MeasureKind, Rows, Schema, Sink, SinkError,
     conformance::chained,
-    statistic::{KeyColumn, MeasureColumn},
 };
 
 pub use store::*;

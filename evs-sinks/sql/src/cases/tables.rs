@@ -1,6 +1,6 @@
 //! What the tables look like, to evs and to everybody else.
 
-use evs_core::{Batch, MeasureKind, Rows, Schema, SinkError, conformance::chained, statistic::MeasureColumn};
+use evs_core::{Batch, MeasureColumn, MeasureKind, Rows, Schema, SinkError, conformance::chained};
 
 use super::{Database, Plain, Settings, batch, schema};
 

@@ -7,9 +7,7 @@ mod wide;
 use std::{path::PathBuf, sync::Arc};
 
 use evs_core::{
-    Batch, Epoch, Frontier, MeasureKind, Rows, Schema,
-    conformance::chained,
-    statistic::{KeyColumn, MeasureColumn},
+    Batch, Epoch, Frontier, KeyColumn, MeasureColumn, MeasureKind, Rows, Schema, conformance::chained,
 };
 use sqlx::{AssertSqlSafe, ConnectOptions, SqliteConnection, sqlite::SqliteConnectOptions};
 

@@ -1,6 +1,6 @@
 //! Sums beyond 64 bits.
 
-use evs_core::{Applied, Batch, Rows, Sink, SinkError, sink::Fault};
+use evs_core::{Applied, Batch, Fault, Rows, Sink, SinkError};
 use evs_sql::{Faulty, SqlStore};
 use sqlx::{AssertSqlSafe, Row};
 
