@@ -53,8 +53,8 @@ pub use evs_core::{
 
 // How lines are read, and what is computed from them.
 pub use evs_core::{
-    Field, FormatError, LineParser, LogFormat, Measure, MeasureKind, NumberError, Reason, Record, Rejection,
-    Statistic, arg, count, field, max, min, sum,
+    Field, FormatError, IntoKeys, LineParser, LogFormat, Measure, MeasureKind, NumberError, Reason, Record,
+    Rejection, Statistic, arg, count, field, max, min, sum,
 };
 
 // How it is doing.
@@ -67,8 +67,8 @@ pub use evs_core::async_trait;
 pub use evs_core::conformance;
 pub use evs_core::{
     Applied, Batch, BinlogError, Cause, Contradiction, Damage, Digest, Epoch, Fault, InvalidEpoch,
-    InvalidRows, KeyColumn, Limits, MeasureColumn, MemorySink, Progress, Row, RowCursor, Rows, Schema, Sink,
-    SinkError, Writer, escape, judge, unescape,
+    InvalidJson, InvalidRows, KeyColumn, Limits, MeasureColumn, MemorySink, Progress, Row, RowCursor,
+    RowIter, RowRef, Rows, Schema, Sink, SinkError, Writer, escape, judge, unescape,
 };
 
 // The stores.

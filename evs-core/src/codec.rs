@@ -1,4 +1,18 @@
-//! Reading and writing the variable-length integers of the binlog's rows.
+//! Reading and writing the variable-length integers of the binlog's rows, and the error of what is written as JSON.
+
+/// A text that is not the JSON of the value that it should hold.
+#[derive(Debug, thiserror::Error)]
+#[error("not the JSON of {what}")]
+pub struct InvalidJson {
+    what: &'static str,
+    source: serde_json::Error,
+}
+
+impl InvalidJson {
+    pub(crate) fn new(what: &'static str, source: serde_json::Error) -> Self {
+        Self { what, source }
+    }
+}
 
 /// The bytes ended, or held a number that does not fit, before the value was whole.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,4 +1,9 @@
-use std::path::{Path, PathBuf};
+//! The error of a pipeline.
+
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+};
 
 use crate::{
     batch::Epoch, binlog::BinlogError, format::FormatError, sink::SinkError, sink::Writer, tail::Frontier,
@@ -6,7 +11,23 @@ use crate::{
 };
 
 /// A pipeline could not be built, or had to stop.
-#[derive(Debug, thiserror::Error)]
+///
+/// Both `{}` and `{:?}` print the whole story on one line, with all causes, so that a `main` that returns this error says
+/// something useful. The causes are therefore part of the text, and `source()` has none: they are in the variants' fields.
+///
+/// ```
+/// use evs_core::{Error, LogFormat};
+///
+/// fn format() -> Result<LogFormat, Error> {
+///     Ok(LogFormat::nginx("$status")?)
+/// }
+///
+/// let error = format().unwrap_err();
+/// assert_eq!(error.to_string(), "the log format: the format has no time: add $time_local, $time_iso8601 or $msec");
+/// assert_eq!(format!("{error:?}"), error.to_string());
+/// ```
+// A field `r#source` is one that thiserror does not take for the cause.
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// A setting is missing or has a value that it cannot have.
@@ -20,36 +41,36 @@ pub enum Error {
         expected: &'static str,
     },
     /// The log format does not serve a statistic.
-    #[error("the log format")]
-    Format(#[from] FormatError),
+    #[error("the log format: {}", describe(_0))]
+    Format(FormatError),
     /// The log could not be followed.
-    #[error("source {name}")]
+    #[error("source {name}: {}", describe(r#source))]
     Log {
         /// The source's name.
         name: String,
         /// What happened to the log.
-        source: TailError,
+        r#source: TailError,
     },
     /// The log could not be made durable, so that nothing can be counted from it for good.
-    #[error("syncing the log {}", path.display())]
+    #[error("syncing the log {}: {}", path.display(), r#source)]
     LogSync {
         /// The log file.
         path: PathBuf,
         /// The operating system's reason.
-        source: std::io::Error,
+        r#source: std::io::Error,
     },
     /// The binlog could not be opened, read or appended to.
-    #[error("the binlog")]
-    Binlog(#[from] BinlogError),
+    #[error("the binlog: {}", describe(_0))]
+    Binlog(BinlogError),
     /// The state directory, or the file of rejected lines in it, cannot be used.
-    #[error("{op} {}", path.display())]
+    #[error("{op} {}: {}", path.display(), r#source)]
     StateDir {
         /// What was tried.
         op: &'static str,
         /// On which path.
         path: PathBuf,
         /// The operating system's reason.
-        source: std::io::Error,
+        r#source: std::io::Error,
     },
     /// The state directory belongs to another user, or others may write to it.
     #[error("state directory {} {}", path.display(), rights_fault(path, *mode, *owner, *user))]
@@ -96,8 +117,9 @@ pub enum Error {
     #[error(
         "sink {sink} knows source {name} under epoch {found}{}, but the state directory is of epoch {epoch}. If \
          another machine uses this source name, give this one a name and an empty state directory of its own. If the \
-         state directory was lost, bring it back, or, with an empty one, go on where the sink stands with \
-         `on_lost_state(LostState::Adopt)`, or count again from the start of the log with `LostState::StartOver`",
+         state directory was lost, bring it back. If it cannot be brought back, begin with an empty one: \
+         `on_lost_state(LostState::Adopt)` goes on where the sink stands, `LostState::StartOver` counts again from \
+         the start of the log",
         known(position.as_deref(), writer.as_deref())
     )]
     ForeignState {
@@ -121,15 +143,18 @@ pub enum Error {
         reason: String,
     },
     /// A sink refused something for good before everything was delivered.
-    #[error("sink {sink} stopped with {waiting} batches undelivered")]
+    #[error("sink {sink} stopped with {waiting} batches undelivered: {}", describe(r#source))]
     SinkStopped {
         /// The sink's name.
         sink: String,
         /// Batches that wait for it in the binlog.
         waiting: u64,
         /// Why it stopped.
-        source: SinkError,
+        r#source: SinkError,
     },
+    /// A sink could not be opened, or did not answer a question of the program's own.
+    #[error("{}", describe(_0))]
+    Sink(SinkError),
     /// A sum did not fit 128 bits.
     #[error("statistic {statistic}: a sum does not fit 128 bits")]
     Overflow {
@@ -137,12 +162,12 @@ pub enum Error {
         statistic: String,
     },
     /// A thread of the pipeline could not be started: the process or the machine has as many as it may have.
-    #[error("starting thread {thread}")]
+    #[error("starting thread {thread}: {}", r#source)]
     Thread {
         /// The thread's name.
         thread: String,
         /// The operating system's reason.
-        source: std::io::Error,
+        r#source: std::io::Error,
     },
     /// A thread or task of the pipeline panicked: a defect of evs or of a sink.
     #[error("thread {thread} panicked: {message}")]
@@ -155,6 +180,35 @@ pub enum Error {
     /// The pipeline was run before: it is built for one run.
     #[error("the pipeline was run before; build another one")]
     AlreadyRun,
+    /// A pipeline runs on tokio, and the caller is not in a tokio runtime.
+    #[error(
+        "there is no tokio runtime here; call this from async code that tokio runs, such as `#[tokio::main]`"
+    )]
+    NoRuntime,
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl From<FormatError> for Error {
+    fn from(error: FormatError) -> Self {
+        Self::Format(error)
+    }
+}
+
+impl From<BinlogError> for Error {
+    fn from(error: BinlogError) -> Self {
+        Self::Binlog(error)
+    }
+}
+
+impl From<SinkError> for Error {
+    fn from(error: SinkError) -> Self {
+        Self::Sink(error)
+    }
 }
 
 /// What is wrong with the rights of a state directory, and the way out.
@@ -193,4 +247,37 @@ pub fn describe(error: &dyn std::error::Error) -> String {
         cause = error.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{error::Error as _, io};
+
+    use super::*;
+
+    #[test]
+    fn an_error_tells_its_whole_story_on_one_line() {
+        let refused = || SinkError::refused_by("opening the table", io::Error::other("no such user"));
+        let stopped = Error::SinkStopped { sink: "reports".to_owned(), waiting: 3, source: refused() };
+        let path = || PathBuf::from("/var/log/access.log");
+        let gone = || io::Error::from(io::ErrorKind::NotFound);
+        let log = TailError::Io { op: "open", path: path(), source: gone() };
+        for (error, story) in [
+            (stopped, "sink reports stopped with 3 batches undelivered: opening the table: no such user"),
+            (refused().into(), "opening the table: no such user"),
+            (
+                Error::Log { name: "web1".to_owned(), source: log },
+                "source web1: open failed on /var/log/access.log: entity not found",
+            ),
+            (
+                Error::LogSync { path: path(), source: gone() },
+                "syncing the log /var/log/access.log: entity not found",
+            ),
+        ] {
+            assert_eq!(error.to_string(), story);
+            assert_eq!(format!("{error:?}"), story);
+            assert_eq!(describe(&error), story);
+            assert!(error.source().is_none());
+        }
+    }
 }

@@ -17,6 +17,7 @@ mod number;
 mod record;
 
 mod aggregate;
+mod keys;
 mod statistic;
 
 mod batch;
@@ -30,6 +31,7 @@ mod sink;
 mod clock;
 mod error;
 mod pipeline;
+mod seconds;
 mod status;
 
 #[cfg(any(test, feature = "internals"))]
@@ -40,10 +42,14 @@ pub mod conformance;
 #[doc(no_inline)]
 pub use async_trait::async_trait;
 
-pub use batch::{Batch, Epoch, InvalidEpoch, InvalidRows, Row, RowCursor, Rows, escape, unescape};
+pub use batch::{
+    Batch, Epoch, InvalidEpoch, InvalidRows, Row, RowCursor, RowIter, RowRef, Rows, escape, unescape,
+};
 pub use binlog::{BinlogError, Contradiction, Damage};
+pub use codec::InvalidJson;
 pub use error::{Error, describe};
 pub use format::{FormatError, LineParser, LogFormat, Reason, Rejection};
+pub use keys::IntoKeys;
 pub use number::NumberError;
 pub use pipeline::{LostState, Pipeline, PipelineBuilder, SinkStart, Summary, Undelivered};
 pub use record::Record;

@@ -6,6 +6,7 @@ use std::fmt;
 
 /// The reason why a text is not read as a number. No text is rounded, clipped or read as a prefix of a number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum NumberError {
     /// The text is not digits, with an optional `-` before them and an optional point between them.
     NotANumber,

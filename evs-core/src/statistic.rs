@@ -4,7 +4,7 @@ use std::{ops::RangeInclusive, sync::Arc, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use crate::sink::Limits;
+use crate::{codec::InvalidJson, keys::IntoKeys, sink::Limits};
 
 /// A field of a record, by the name that nginx gives it.
 ///
@@ -59,6 +59,7 @@ impl From<String> for Field {
 /// The way in which the values of a measure become one number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
+#[non_exhaustive]
 pub enum MeasureKind {
     /// The number of lines.
     Count,
@@ -181,6 +182,7 @@ impl Measure {
 
 /// A key column of a statistic.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct KeyColumn {
     /// The column's name.
     pub name: String,
@@ -188,8 +190,16 @@ pub struct KeyColumn {
     pub field: String,
 }
 
+impl KeyColumn {
+    /// A column of that name for a field, by nginx's name.
+    pub fn new(name: impl Into<String>, field: impl Into<String>) -> Self {
+        Self { name: name.into(), field: field.into() }
+    }
+}
+
 /// A measure column of a statistic.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct MeasureColumn {
     /// The column's name.
     pub name: String,
@@ -203,10 +213,19 @@ pub struct MeasureColumn {
     pub scale: u8,
 }
 
+impl MeasureColumn {
+    /// A column of that name for a field, by nginx's name, which is empty for a count. `scale` is the number of decimal
+    /// places.
+    pub fn new(name: impl Into<String>, kind: MeasureKind, field: impl Into<String>, scale: u8) -> Self {
+        Self { name: name.into(), kind, field: field.into(), scale }
+    }
+}
+
 /// The definition of a statistic, as its batches carry it: the meaning of a row, and the time for which it is kept.
 ///
 /// Rows of one schema may be added to rows of another if there is no [`difference`](Schema::difference) between the two.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Schema {
     /// The name of the statistic. Sinks use it as the name of the table.
     pub statistic: String,
@@ -222,6 +241,25 @@ pub struct Schema {
 }
 
 impl Schema {
+    /// A schema without a retention, for the tests of sinks: a pipeline makes its own.
+    ///
+    /// ```
+    /// use evs_core::{KeyColumn, MeasureColumn, MeasureKind, Schema};
+    ///
+    /// let keys = vec![KeyColumn::new("campaign", "arg_c")];
+    /// let measures = vec![MeasureColumn::new("revenue", MeasureKind::Sum, "arg_v", 2)];
+    /// let mut schema = Schema::new("ad_events", 60, keys, measures);
+    /// schema.retain_seconds = Some(86_400);
+    /// ```
+    pub fn new(
+        statistic: impl Into<String>,
+        window_seconds: u32,
+        keys: Vec<KeyColumn>,
+        measures: Vec<MeasureColumn>,
+    ) -> Self {
+        Self { statistic: statistic.into(), window_seconds, keys, measures, retain_seconds: None }
+    }
+
     /// The differences from `other` in the meaning of a row, in words. `None` if there are none.
     pub fn difference(&self, other: &Self) -> Option<String> {
         fn list<T>(items: &[T], show: impl Fn(&T) -> String) -> String {
@@ -298,10 +336,16 @@ impl Statistic {
         self
     }
 
-    /// Sets the fields whose values make a row, in order. It replaces those set before.
+    /// Sets the fields whose values make a row, in order: a list of names or fields, or a tuple of both. It replaces those
+    /// set before.
+    ///
+    /// ```
+    /// # use evs_core::{Statistic, arg};
+    /// let statistic = Statistic::named("ad_events").group_by(("status", arg("c").named("campaign")));
+    /// ```
     #[must_use]
-    pub fn group_by<F: Into<Field>>(mut self, keys: impl IntoIterator<Item = F>) -> Self {
-        self.keys = keys.into_iter().map(Into::into).collect();
+    pub fn group_by<Form>(mut self, keys: impl IntoKeys<Form>) -> Self {
+        self.keys = keys.into_keys();
         self
     }
 
@@ -388,7 +432,7 @@ impl Schema {
     /// # Errors
     ///
     /// Fails for any other text.
-    pub fn from_json(json: &str) -> Result<Self, serde_json::Error> {
-        serde_json::from_str(json)
+    pub fn from_json(json: &str) -> Result<Self, InvalidJson> {
+        serde_json::from_str(json).map_err(|error| InvalidJson::new("a schema", error))
     }
 }

@@ -10,9 +10,12 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
+use serde::Serialize;
+
 use crate::{
     binlog::Totals,
     clock::{Clock, unix_now},
+    seconds,
     tail::Frontier,
 };
 
@@ -20,7 +23,29 @@ use crate::{
 const RATE_SPAN: Duration = Duration::from_secs(10);
 
 /// What a pipeline was doing at one moment. Made by [`Pipeline::status`](crate::Pipeline::status).
-#[derive(Clone, Debug)]
+///
+/// Serialized, a duration is a number of seconds, and a time is in seconds since 1970:
+///
+/// ```
+/// # use evs_core::{LogFormat, MemorySink, Pipeline, Statistic, count};
+/// # let directory = tempfile::tempdir()?;
+/// # let pipeline = Pipeline::builder("web1")
+/// #     .tail(directory.path().join("access.log"))
+/// #     .format(LogFormat::combined())
+/// #     .statistic(Statistic::named("requests").measure(count()))
+/// #     .sink("memory", MemorySink::new())
+/// #     .state_dir(directory.path().join("state"))
+/// #     .build()?;
+/// let status = pipeline.status();
+/// println!("{} lines, {:?} behind, {} bytes unread", status.lines, status.behind, status.behind_bytes);
+/// for sink in &status.sinks {
+///     println!("{} is {}: {} batches wait", sink.name, sink.state, sink.waiting);
+/// }
+/// let json = serde_json::to_value(&status)?;
+/// assert_eq!(json["sinks"][0]["state"], "connecting");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug, Serialize)]
 #[non_exhaustive]
 pub struct Status {
     /// The source's name.
@@ -54,9 +79,11 @@ pub struct Status {
     /// Whether `behind_bytes` is an estimate, since some of these files are compressed.
     pub is_behind_estimated: bool,
     /// How old the last line is that was read, by its own time; `None` before the first one.
+    #[serde(serialize_with = "seconds::of_option")]
     pub behind: Option<Duration>,
     /// By how much the system's clock has jumped ahead, if it has within the last hour: as long as it is not believed, no
     /// windows are removed by it, and no lines are too late.
+    #[serde(serialize_with = "seconds::of_option")]
     pub clock_ahead: Option<Duration>,
     /// Rows held in memory, over all statistics and workers.
     pub rows: u64,
@@ -73,7 +100,9 @@ pub struct Status {
 }
 
 /// What a pipeline is at.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
 pub enum Phase {
     /// It was built, and not yet run.
     Built,
@@ -86,16 +115,18 @@ pub enum Phase {
 }
 
 /// Why reading waits.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct Pause {
     /// The reason, in words.
     pub reason: String,
     /// Since when.
+    #[serde(serialize_with = "seconds::since_1970")]
     pub since: SystemTime,
 }
 
 /// How one sink is doing.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize)]
 #[non_exhaustive]
 pub struct SinkStatus {
     /// The sink's name.
@@ -103,6 +134,7 @@ pub struct SinkStatus {
     /// Whether it answers.
     pub state: SinkState,
     /// Since when it has been in that state.
+    #[serde(serialize_with = "seconds::since_1970")]
     pub since: SystemTime,
     /// The last error, in words, with its causes.
     pub last_error: Option<String>,
@@ -115,11 +147,14 @@ pub struct SinkStatus {
     /// Batches that wait for the sink.
     pub waiting: u64,
     /// When the last batch was acknowledged.
+    #[serde(serialize_with = "seconds::since_1970_option")]
     pub last_acknowledged: Option<SystemTime>,
 }
 
 /// Whether a sink answers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
 pub enum SinkState {
     /// It has not answered yet.
     Connecting,

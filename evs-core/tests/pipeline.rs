@@ -157,7 +157,8 @@ async fn totals(sink: &TestSink, statistic: &str) -> BTreeMap<String, (i128, i12
     let place = Place::new();
     let pipeline = place.pipeline().sink("none", MemorySink::new()).build().unwrap();
     let schema = Schema::clone(pipeline.schemas().next().unwrap());
-    let schema = Schema { statistic: statistic.to_owned(), ..schema };
+    let mut schema = schema;
+    schema.statistic = statistic.to_owned();
     let rows = sink.totals(&schema, i64::MIN..i64::MAX).await.unwrap();
     let mut totals = BTreeMap::<_, (i128, i128)>::new();
     let mut cursor = rows.cursor();
@@ -477,7 +478,8 @@ async fn a_sink_that_forgot_what_it_had_stops() {
     place.append(&line(200, 1));
     let emptied = TestSink::default();
     let error = count_all(place.pipeline().sink("memory", emptied.clone())).await.unwrap_err();
-    assert!(matches!(error, Error::SinkStopped { .. }), "{error:?}");
+    let Error::SinkStopped { source, .. } = &error else { panic!("{error:?}") };
+    assert!(matches!(source, SinkError::Emptied { acknowledged: 1, .. }), "{error:?}");
     assert_eq!(emptied.applied.load(SeqCst), 0);
 }
 

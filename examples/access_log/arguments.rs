@@ -29,7 +29,7 @@ pub(crate) struct Arguments {
     /// The state directory, of this source alone [default: .evs/SOURCE]
     #[arg(long, value_name = "DIR")]
     pub(crate) state: Option<PathBuf>,
-    /// The source's name, unique among all that write to the sinks: a-z, 0-9, _ and -
+    /// The source's name, unique among all that write to the sinks: letters, digits, ., _ and -
     #[arg(long, value_name = "NAME", default_value = "access_log")]
     pub(crate) source: String,
     /// Threads that parse and count

@@ -20,8 +20,8 @@ use std::{
 };
 
 use evs::{
-    Applied, Batch, CassandraSink, Epoch, Frontier, KeyColumn, MeasureColumn, MeasureKind, MongoSink,
-    MySqlSink, PostgresSink, Rows, Schema, Sink, SqliteSink, Writer,
+    Applied, Batch, CassandraSink, Epoch, KeyColumn, MeasureColumn, MeasureKind, MongoSink, MySqlSink,
+    PostgresSink, Rows, Schema, Sink, SqliteSink, Writer,
 };
 
 /// How often each way is measured, if it does not take long.
@@ -62,19 +62,18 @@ fn rows(minute: i64, rows: usize) -> Vec<HandRow> {
 }
 
 fn schema() -> Schema {
-    let key = |name: &str| KeyColumn { name: name.to_owned(), field: name.to_owned() };
+    let key = |name: &str| KeyColumn::new(name, name);
     let measure = |name: &str, kind, scale| {
         let field = if kind == MeasureKind::Count { "" } else { name };
-        MeasureColumn { name: name.to_owned(), kind, field: field.to_owned(), scale }
+        MeasureColumn::new(name, kind, field, scale)
     };
     let random = Epoch::random().to_string();
-    Schema {
-        statistic: format!("bench_{}", &random[..12]),
-        window_seconds: 60,
-        keys: vec![key("campaign"), key("kind")],
-        measures: vec![measure("count", MeasureKind::Count, 0), measure("revenue", MeasureKind::Sum, 2)],
-        retain_seconds: None,
-    }
+    Schema::new(
+        format!("bench_{}", &random[..12]),
+        60,
+        vec![key("campaign"), key("kind")],
+        vec![measure("count", MeasureKind::Count, 0), measure("revenue", MeasureKind::Sum, 2)],
+    )
 }
 
 /// Batches of a stream of its own, into a table of its own.
@@ -104,17 +103,9 @@ impl Stream {
             encoded.push(row.window_start, keys, &[Some(row.count.into()), Some(row.revenue)]);
         }
         self.sequence += 1;
-        let batch = Batch {
-            source: "bench".into(),
-            epoch: self.epoch,
-            schema: Arc::clone(&self.schema),
-            sequence: self.sequence,
-            predecessor: self.checksum,
-            from: Arc::new(Frontier::default()),
-            to: Arc::new(Frontier::default()),
-            rows: encoded,
-            writer: Some(Arc::clone(&self.writer)),
-        };
+        let mut batch = Batch::new("bench", self.epoch, Arc::clone(&self.schema), self.sequence, encoded);
+        batch.predecessor = self.checksum;
+        batch.writer = Some(Arc::clone(&self.writer));
         self.checksum = batch.checksum();
         batch
     }

@@ -6,14 +6,17 @@ mod text;
 
 use std::sync::Arc;
 
+use serde::Serialize;
+
 pub use epoch::{Epoch, InvalidEpoch};
-pub use rows::{InvalidRows, Row, RowCursor, Rows};
+pub use rows::{InvalidRows, Row, RowCursor, RowIter, RowRef, Rows};
 pub use text::{escape, unescape};
 
 use crate::{sink::Writer, statistic::Schema, tail::Frontier};
 
 /// A batch, as sinks are offered it. Immutable: a sequence always means these rows.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct Batch {
     /// The source's name.
     pub source: Arc<str>,
@@ -36,10 +39,33 @@ pub struct Batch {
     pub rows: Rows,
     /// The process that offers the batch. Not a part of its contents: it is neither in the binlog nor covered by
     /// the checksum. `None` if nobody has claimed the source; then sinks do not compare it.
+    #[serde(skip)]
     pub writer: Option<Arc<Writer>>,
 }
 
 impl Batch {
+    /// A batch that begins and ends at the beginning of the log, without a predecessor and a writer: for the tests of
+    /// sinks. A pipeline makes its own.
+    pub fn new(
+        source: impl Into<Arc<str>>,
+        epoch: Epoch,
+        schema: impl Into<Arc<Schema>>,
+        sequence: u64,
+        rows: Rows,
+    ) -> Self {
+        Self {
+            source: source.into(),
+            epoch,
+            schema: schema.into(),
+            sequence,
+            predecessor: 0,
+            from: Arc::default(),
+            to: Arc::default(),
+            rows,
+            writer: None,
+        }
+    }
+
     /// The statistic's name.
     pub fn statistic(&self) -> &str {
         &self.schema.statistic

@@ -1,5 +1,8 @@
 use std::fmt;
 
+use serde::{Serialize, Serializer};
+
+use super::escape;
 use crate::codec::{Reader, UnexpectedEnd, put_varint};
 
 /// Marks an absent value in the encoding; a present one is preceded by its length, 0 to 16.
@@ -20,6 +23,7 @@ pub struct Rows {
 /// Bytes that are not the encoding of rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("row {row} is damaged at byte {offset}")]
+#[non_exhaustive]
 pub struct InvalidRows {
     /// The row's index.
     pub row: usize,
@@ -106,6 +110,23 @@ impl Rows {
         Ok(rows)
     }
 
+    /// The rows, each with memory of its own. A sink that handles many is quicker with a [`cursor`](Self::cursor).
+    ///
+    /// ```
+    /// # use evs_core::Rows;
+    /// let mut rows = Rows::new(1, 1);
+    /// rows.push(60, [&b"200"[..]], &[Some(3)]);
+    /// rows.push(60, [&b"404"[..]], &[Some(1)]);
+    /// let lines: i128 = rows.iter().filter_map(|row| row.values[0]).sum();
+    /// assert_eq!(lines, 4);
+    /// for row in &rows {
+    ///     assert_eq!(row.window_start, 60);
+    /// }
+    /// ```
+    pub fn iter(&self) -> RowIter<'_> {
+        RowIter(self.cursor())
+    }
+
     /// Reads the rows from the first on.
     pub fn cursor(&self) -> RowCursor<'_> {
         RowCursor {
@@ -129,6 +150,7 @@ impl fmt::Debug for Rows {
 
 /// A row, borrowed from its cursor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Row<'c> {
     /// The window's start, in seconds since 1970-01-01T00:00:00Z.
     pub window_start: i64,
@@ -136,6 +158,60 @@ pub struct Row<'c> {
     pub keys: &'c [&'c [u8]],
     /// The values, one per measure column, as integers times 10^scale.
     pub values: &'c [Option<i128>],
+}
+
+/// A row with memory of its own; its keys are borrowed from the batch.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct RowRef<'r> {
+    /// The window's start, in seconds since 1970-01-01T00:00:00Z.
+    pub window_start: i64,
+    /// The keys' bytes, one per key column. Serialized as [text](crate::escape).
+    #[serde(serialize_with = "keys_as_text")]
+    pub keys: Vec<&'r [u8]>,
+    /// The values, one per measure column, as integers times 10^scale.
+    pub values: Vec<Option<i128>>,
+}
+
+fn keys_as_text<S: Serializer>(keys: &[&[u8]], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(keys.iter().map(|key| escape(key)))
+}
+
+/// The rows of a batch, one after the other. Made by [`Rows::iter`].
+#[derive(Debug)]
+pub struct RowIter<'r>(RowCursor<'r>);
+
+impl<'r> Iterator for RowIter<'r> {
+    type Item = RowRef<'r>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let Row { window_start, values, .. } = self.0.next_row()?;
+        let values = values.to_vec();
+        // The cursor's own list, since a `Row` cannot outlive the next one.
+        Some(RowRef { window_start, keys: self.0.keys.clone(), values })
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        (self.0.left, Some(self.0.left))
+    }
+}
+
+impl ExactSizeIterator for RowIter<'_> {}
+
+impl<'r> IntoIterator for &'r Rows {
+    type Item = RowRef<'r>;
+    type IntoIter = RowIter<'r>;
+
+    fn into_iter(self) -> RowIter<'r> {
+        self.iter()
+    }
+}
+
+/// As a list of its rows.
+impl Serialize for Rows {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self)
+    }
 }
 
 /// Reads rows one after the other, reusing its memory: a `while let` loop takes the place of an iterator.
@@ -282,6 +358,11 @@ mod tests {
             let rows = encode(&plain);
             prop_assert_eq!(rows.len(), plain.len());
             prop_assert_eq!(decode(&rows), plain.clone());
+            let iterated = rows.iter().map(|row| {
+                (row.window_start, row.keys.iter().map(|key| key.to_vec()).collect(), row.values)
+            });
+            prop_assert_eq!(iterated.len(), plain.len());
+            prop_assert_eq!(iterated.collect::<Vec<Plain>>(), plain.clone());
             let again = Rows::from_bytes(rows.as_bytes().to_vec(), plain.len(), 2, 3).unwrap();
             prop_assert_eq!(again, rows);
         }

@@ -2,6 +2,7 @@ use std::{fmt, io, path::PathBuf};
 
 use crate::{
     batch::{Epoch, InvalidRows},
+    codec::InvalidJson,
     disk::{Disk, is_full},
 };
 
@@ -168,7 +169,7 @@ pub enum Damage {
         /// The kind.
         kind: u8,
         /// Why.
-        source: serde_json::Error,
+        source: InvalidJson,
     },
     /// The compressed rows do not unpack to the length that was written with them.
     #[error("the rows do not unpack to {expected} bytes")]

@@ -11,6 +11,7 @@ use super::{
 };
 use crate::{
     batch::{Epoch, Rows},
+    codec::InvalidJson,
     statistic::Schema,
     tail::{Frontier, InventoryChange},
 };
@@ -170,7 +171,8 @@ fn push_json(frames: &mut Frames, kind: u8, payload: &impl Serialize) {
 }
 
 fn json<T: DeserializeOwned>(kind: u8, payload: &[u8]) -> Result<T, Damage> {
-    serde_json::from_slice(payload).map_err(|source| Damage::Payload { kind, source })
+    serde_json::from_slice(payload)
+        .map_err(|error| Damage::Payload { kind, source: InvalidJson::new("this kind's payload", error) })
 }
 
 /// Adds a batch's frame: the length of the header's JSON, the JSON, and the compressed rows.

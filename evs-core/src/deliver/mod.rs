@@ -337,28 +337,20 @@ impl<M: From<Acknowledged> + Send> Delivery<M> {
     }
 
     fn too_old(&self, at: usize, applied: u64) -> Ended {
-        Ended::Refused(SinkError::refused(format!(
-            "statistic {}: the sink is at batch {applied}, but the binlog no longer has the batches behind it; \
-             restore the sink or the state directory to a later state",
-            self.streams[at].statistic
-        )))
+        Ended::Refused(SinkError::TooOld { statistic: self.streams[at].statistic.to_string(), applied })
     }
 
     fn emptied(&self, at: usize) -> Ended {
         let Stream { statistic, acknowledged, .. } = &self.streams[at];
-        Ended::Refused(SinkError::refused(format!(
-            "statistic {statistic}: the sink acknowledged batch {acknowledged}, but remembers nothing of source \
-             {}: its tables were emptied or replaced; restore them, or give the sink another name to begin anew",
-            self.source
-        )))
+        Ended::Refused(SinkError::Emptied {
+            source_name: self.source.to_string(),
+            statistic: statistic.to_string(),
+            acknowledged: *acknowledged,
+        })
     }
 
     fn forgetful(&self) -> Ended {
-        Ended::Refused(SinkError::refused(format!(
-            "source {} was claimed {CLAIMS_MAX} times in a row, and the sink does not know of it: see whether \
-             something deletes or overwrites its row in evs_writers, or has reads answered by a replica",
-            self.source
-        )))
+        Ended::Refused(SinkError::Forgetful { source_name: self.source.to_string(), claims: CLAIMS_MAX })
     }
 
     /// Notes how far the sink is, here and in the binlog.

@@ -4,7 +4,7 @@ use std::{cmp::Ordering, sync::Arc};
 
 use super::{Acknowledged, Delivery, Ended};
 use crate::{
-    sink::{Progress, SinkError, WAYS_OUT},
+    sink::{Progress, SinkError},
     tail::Frontier,
 };
 
@@ -111,8 +111,5 @@ pub(crate) fn foreign<'p>(
 }
 
 fn ahead(statistic: &str, sequence: u64, last: u64) -> Ended {
-    Ended::Refused(SinkError::refused(format!(
-        "statistic {statistic}: the sink has batch {sequence}, but the binlog ends at {last}: the state directory \
-         is damaged, older than the sink, or a copy of one that has gone on. {WAYS_OUT}"
-    )))
+    Ended::Refused(SinkError::AheadOfBinlog { statistic: statistic.to_owned(), applied: sequence, last })
 }

@@ -18,7 +18,7 @@ const TIME_KEYS: [&str; 6] = ["time_iso8601", "time_local", "msec", "time", "@ti
 /// The format of a log: an nginx `log_format` string, JSON lines or LTSV.
 ///
 /// ```
-/// use evs_core::format::{LogFormat, Record};
+/// use evs_core::{LogFormat, Record};
 ///
 /// let format = LogFormat::nginx(r#"$remote_addr [$time_local] "$request" $status"#)?;
 /// let mut parser = format.parser(&["status", "arg_c"])?;

@@ -6,6 +6,7 @@ use crate::number::NumberError;
 
 /// A line is not counted: the reason, and the column where the line stops matching its format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Rejection {
     /// The reason.
     pub reason: Reason,

@@ -27,6 +27,7 @@ use crate::{
 
 /// What to do when a sink has counts of the source that this state directory has not made.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum LostState {
     /// Stop and say so: going on would count twice, or leave out.
     #[default]
@@ -40,6 +41,7 @@ pub enum LostState {
 
 /// Where a sink begins that is added to a source that has been counted before.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum SinkStart {
     /// With the next batch that is cut.
     #[default]
@@ -151,8 +153,8 @@ impl PipelineBuilder {
         self
     }
 
-    /// Adds a sink under a name by which the state directory knows it: 1 to 64 of `a-z`, `0-9`, `_` and `-`.
-    /// One is required at least.
+    /// Adds a sink under a name by which the state directory knows it: 1 to 64 of `A-Z`, `a-z`, `0-9`, `.`, `_`
+    /// and `-`, the first not a dot. One is required at least.
     pub fn sink(mut self, name: impl Into<String>, sink: impl Sink) -> Self {
         self.sinks.push((name.into(), Arc::new(sink)));
         self
@@ -342,6 +344,9 @@ impl PipelineBuilder {
 
     /// Judges the settings, locks the state directory and opens the binlog in it.
     ///
+    /// It blocks: it reads the binlog (up to `spool_bytes_max`) and syncs files. Async code takes
+    /// [`build_async`](Self::build_async) where that matters.
+    ///
     /// The first call in a process also installs a handler for SIGXFSZ, beside any that is there, which does nothing.
     /// Where the size of files is limited (`ulimit -f`), a write that exceeds the limit then fails like one to a full
     /// disk, and reading waits; otherwise the signal would end the process without a word.
@@ -517,11 +522,14 @@ impl PipelineBuilder {
         )
     }
 
-    /// The source's and the sinks' names, which become names of files and of rows.
+    /// The source's and the sinks' names, which become keys of rows in the stores and in the binlog. No file is named by
+    /// them, but a service may name one so.
     fn check_names(&self) -> Result<(), Error> {
-        const EXPECTED: &str = "1 to 64 of a-z, 0-9, _ and -, each name once";
-        let allowed = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_' || b == b'-';
-        let good = |name: &str| (1..=64).contains(&name.len()) && name.bytes().all(allowed);
+        const EXPECTED: &str = "1 to 64 of A-Z, a-z, 0-9, ., _ and -, the first not a dot, each name once";
+        let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
+        let good = |name: &str| {
+            (1..=64).contains(&name.len()) && name.bytes().all(allowed) && !name.starts_with('.')
+        };
         let error = |setting: &str, value: &str, expected| {
             Err(Error::Setting { setting: setting.to_owned(), value: format!("{value:?}"), expected })
         };

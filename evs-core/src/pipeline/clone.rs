@@ -21,6 +21,7 @@ const SCRATCH: &str = "cloned";
 /// What becomes of the batches in a copied state directory that not all sinks have acknowledged, when
 /// [`cloned_from`](super::PipelineBuilder::cloned_from) begins there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Undelivered {
     /// They are delivered under the new name. Right if they were cut on this machine, after it was copied.
     Deliver,

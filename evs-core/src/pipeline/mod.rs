@@ -4,6 +4,7 @@ mod builder;
 mod clone;
 mod committer;
 mod control;
+mod host;
 mod lock;
 mod pace;
 #[cfg(test)]
@@ -26,6 +27,8 @@ use std::{
     time::Duration,
 };
 
+use serde::Serialize;
+
 pub use builder::{LostState, PipelineBuilder, SinkStart};
 pub use clone::Undelivered;
 pub(crate) use threads::message;
@@ -37,6 +40,7 @@ use crate::{
     deliver::Claims,
     disk::RealDisk,
     format::LineParser,
+    seconds,
     sink::Sink,
     statistic::Schema,
     status::{Board, Status},
@@ -59,7 +63,7 @@ pub struct Pipeline {
 }
 
 /// What a run has done.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Summary {
     /// Lines read, rejected ones too. A line that was read before a crash and is read again is counted once.
@@ -81,6 +85,7 @@ pub struct Summary {
     /// Whether everything that was read is in every sink; for a run to the end, also whether it came there.
     pub is_complete: bool,
     /// How long the run took.
+    #[serde(rename = "seconds", serialize_with = "seconds::of")]
     pub duration: Duration,
 }
 
@@ -116,8 +121,8 @@ struct StatisticConfig {
 }
 
 impl Pipeline {
-    /// Begins a pipeline for a source of that name: 1 to 64 of `a-z`, `0-9`, `_` and `-`, unique among all
-    /// that write to the same sinks.
+    /// Begins a pipeline for a source of that name: 1 to 64 of `A-Z`, `a-z`, `0-9`, `.`, `_` and `-`, the first not a
+    /// dot; unique among all that write to the same sinks. A host's name is one.
     pub fn builder(source: impl Into<String>) -> PipelineBuilder {
         PipelineBuilder::new(source.into())
     }
@@ -128,7 +133,8 @@ impl Pipeline {
     /// # Errors
     ///
     /// If something happened after which nothing more may be counted. Everything committed until then is kept,
-    /// and the next start goes on from there.
+    /// and the next start goes on from there. [`Error::NoRuntime`] outside of tokio, [`Error::AlreadyRun`] for a second
+    /// run.
     ///
     /// # Cancel safety
     ///

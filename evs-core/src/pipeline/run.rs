@@ -22,6 +22,7 @@ use super::{
     Config, Pipeline, Summary,
     committer::{Committer, Message},
     control::Control,
+    host,
     queue::queues,
     reader::{Reader, ReaderParts, work},
     rejects::RejectsFile,
@@ -53,6 +54,7 @@ impl Pipeline {
         shutdown: impl Future<Output = ()>,
         to_end: bool,
     ) -> Result<Summary, Error> {
+        host::runtime()?;
         self.board.rest().phase = Phase::Running;
         // Also when this future is dropped.
         let _ended = EndedOnDrop(&self.board);

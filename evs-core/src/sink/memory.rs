@@ -24,6 +24,7 @@ pub struct MemorySink {
 
 /// Where in the middle of a batch a store fails, to see that the batch is applied once all the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Fault {
     /// When at least that many rows were written, and nothing was committed.
     Rows(usize),

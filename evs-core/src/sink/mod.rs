@@ -3,6 +3,7 @@
 use std::{error::Error as StdError, fmt, ops::Range, sync::Arc};
 
 use async_trait::async_trait;
+use serde::Serialize;
 
 mod limits;
 mod memory;
@@ -161,6 +162,7 @@ forward_to_pointee!(Box);
 
 /// What became of a batch that [`Sink::apply`] returned `Ok` for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Applied {
     /// Its rows were added by this call.
     Now,
@@ -169,7 +171,8 @@ pub enum Applied {
 }
 
 /// What a store remembers of one stream of batches.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct Progress {
     /// The source's name.
     pub source: String,
@@ -188,6 +191,18 @@ pub struct Progress {
 }
 
 impl Progress {
+    /// What a sink reads back from its store.
+    pub fn new(
+        source: impl Into<String>,
+        epoch: Epoch,
+        statistic: impl Into<String>,
+        sequence: u64,
+        to: Frontier,
+        checksum: u64,
+    ) -> Self {
+        Self { source: source.into(), epoch, statistic: statistic.into(), sequence, to, checksum }
+    }
+
     /// What a store remembers when `batch` was the last one applied.
     pub fn after(batch: &Batch) -> Self {
         Self {
@@ -296,6 +311,55 @@ pub enum SinkError {
         /// The checksum that the store remembers.
         found: u64,
     },
+    /// The store is at a batch whose successors the binlog no longer has: it was restored from an old backup.
+    #[error(
+        "statistic {statistic}: the sink is at batch {applied}, but the binlog no longer has the batches after it; \
+         restore the sink or the state directory to a later state"
+    )]
+    TooOld {
+        /// The statistic.
+        statistic: String,
+        /// The last sequence that the store has.
+        applied: u64,
+    },
+    /// The store has more than the binlog ever had: the state directory is damaged, older than the store, or a copy.
+    #[error(
+        "statistic {statistic}: the sink has batch {applied}, but the binlog ends at {last}: the state directory is \
+         damaged, older than the sink, or a copy of one that has gone on. {}",
+        WAYS_OUT
+    )]
+    AheadOfBinlog {
+        /// The statistic.
+        statistic: String,
+        /// The last sequence that the store has.
+        applied: u64,
+        /// The last sequence that the binlog has.
+        last: u64,
+    },
+    /// The store remembers nothing of a stream of which it has acknowledged batches.
+    #[error(
+        "statistic {statistic}: the sink acknowledged batch {acknowledged}, but remembers nothing of source \
+         {source_name}: its tables were emptied or replaced; restore them, or give the sink another name to start over"
+    )]
+    Emptied {
+        /// The source.
+        source_name: String,
+        /// The statistic.
+        statistic: String,
+        /// The last sequence that the store has acknowledged.
+        acknowledged: u64,
+    },
+    /// The store forgets every claim of the source.
+    #[error(
+        "source {source_name} was claimed {claims} times in a row, and the sink does not know of it: see whether \
+         something deletes or overwrites its row in evs_writers, or has reads answered by a replica"
+    )]
+    Forgetful {
+        /// The source.
+        source_name: String,
+        /// How often it was claimed without a batch being applied in between.
+        claims: u32,
+    },
     /// Another process has claimed the source.
     #[error(
         "source {} was taken over by {writer}: two processes write under one source name. {}",
@@ -315,7 +379,7 @@ pub enum SinkError {
 }
 
 /// What to do when two state directories were in use under one source name.
-pub(crate) const WAYS_OUT: &str = "If this machine is a copy of another one, give it a source name and a state \
+const WAYS_OUT: &str = "If this machine is a copy of another one, give it a source name and a state \
     directory of its own, begun with `cloned_from`. If the state directory was restored from a backup, remove it and \
     go on where the sink stands with `LostState::Adopt`. Otherwise stop the other process, and start this one again";
 

@@ -3,8 +3,11 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64;
 
+use crate::codec::InvalidJson;
+
 /// The length and xxh3-64 of some bytes of a file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Digest {
     /// How many bytes were hashed.
     pub len: u32,
@@ -45,6 +48,7 @@ mod hex {
 
 /// How far one file of a source has been read, and how to know the file again.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct FileMark {
     /// The file's number within its source: 1 for the first, in the order in which files are read.
     pub number: u64,
@@ -89,6 +93,7 @@ impl FileMark {
 /// so this is an offset per open file. Files with lower numbers than the first are done, those with higher
 /// numbers than the last are unread.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Frontier {
     /// The open files, by ascending number.
     pub files: Vec<FileMark>,
@@ -136,8 +141,8 @@ impl Frontier {
     /// # Errors
     ///
     /// If `json` is anything else.
-    pub fn from_json(json: &str) -> Result<Self, serde_json::Error> {
-        serde_json::from_str(json)
+    pub fn from_json(json: &str) -> Result<Self, InvalidJson> {
+        serde_json::from_str(json).map_err(|error| InvalidJson::new("a position", error))
     }
 }
 

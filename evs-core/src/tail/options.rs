@@ -4,6 +4,7 @@ use super::fs::{LogFs, RealFs};
 
 /// Where a new source begins.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Begin {
     /// With the oldest rotated file that is still there.
     Oldest,
@@ -16,6 +17,7 @@ pub enum Begin {
 
 /// What to do when a file with unread bytes is gone.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum OnGone {
     /// [`TailError::Gone`](super::TailError::Gone).
     #[default]
@@ -27,6 +29,7 @@ pub enum OnGone {
 /// What to do when a file begins like one that was read, but does not have the bytes that were read of it: it was
 /// shortened by a power cut, restored from a backup, or written again.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum OnChanged {
     /// [`TailError::Changed`](super::TailError::Changed).
     #[default]
@@ -39,6 +42,7 @@ pub enum OnChanged {
 
 /// What to do when a file that may be unread cannot be decompressed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum OnUnreadable {
     /// [`TailError::Damaged`](super::TailError::Damaged), once it has not changed for the grace time.
     #[default]

@@ -1,6 +1,6 @@
 //! Names of collections and fields come from the configuration, and become part of commands here.
 
-use evs_core::{Schema, SinkError};
+use evs_core::{MeasureKind, Schema, SinkError};
 use mongodb::bson::raw::{CStr, cstr};
 
 /// What the SQL sinks accept too, so that a definition serves all of them.
@@ -39,6 +39,15 @@ pub(crate) fn check(schema: &Schema) -> Result<(), SinkError> {
             return refused(format!("there are two fields {name:?}"));
         }
         seen.push(name);
+    }
+    for measure in &schema.measures {
+        let (name, kind) = (&measure.name, measure.kind);
+        // A later evs-core may have more kinds than this sink can merge.
+        if !matches!(kind, MeasureKind::Count | MeasureKind::Sum | MeasureKind::Min | MeasureKind::Max) {
+            return refused(format!(
+                "{name:?} is a measure of a kind that this sink does not know: {kind:?}"
+            ));
+        }
     }
     Ok(())
 }

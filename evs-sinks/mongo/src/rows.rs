@@ -117,6 +117,7 @@ impl Statement {
                 MeasureKind::Count | MeasureKind::Sum => add.append(&measure.name, number),
                 MeasureKind::Min => min.append(&measure.name, number),
                 MeasureKind::Max => max.append(&measure.name, number),
+                kind => unreachable!("`names::check` refuses {kind:?}"),
             }
             if let Some((operator, bound)) = measure.range_guard(value) {
                 query.append(&measure.name, not(operator, bound));

@@ -1,6 +1,6 @@
 //! Names of tables and columns come from the configuration, and become part of statements here.
 
-use evs_core::{Schema, SinkError};
+use evs_core::{MeasureKind, Schema, SinkError};
 
 use crate::dialect::Dialect;
 
@@ -45,6 +45,15 @@ pub(crate) fn check(schema: &Schema, dialect: &dyn Dialect) -> Result<(), SinkEr
             return refused(format!("there are two columns {name:?}"));
         }
         seen.push(folded);
+    }
+    for measure in &schema.measures {
+        let (name, kind) = (&measure.name, measure.kind);
+        // A later evs-core may have more kinds than this sink can merge.
+        if !matches!(kind, MeasureKind::Count | MeasureKind::Sum | MeasureKind::Min | MeasureKind::Max) {
+            return refused(format!(
+                "{name:?} is a measure of a kind that this sink does not know: {kind:?}"
+            ));
+        }
     }
     Ok(())
 }

@@ -23,7 +23,7 @@ pub(crate) fn type_of(measure: &MeasureColumn) -> ColumnType {
     match measure.kind {
         MeasureKind::Count => ColumnType::Count,
         MeasureKind::Sum => ColumnType::Sum(measure.scale),
-        MeasureKind::Min | MeasureKind::Max => ColumnType::Decimal(measure.scale),
+        _ => ColumnType::Decimal(measure.scale),
     }
 }
 
@@ -179,6 +179,7 @@ fn upsert(shape: &Shape, schema: &Schema, dialect: &dyn Dialect, rows: &str) -> 
             MeasureKind::Sum => dialect.sum(&held, &incoming),
             MeasureKind::Min => format!("{}({held}, {incoming})", dialect.least()),
             MeasureKind::Max => format!("{}({held}, {incoming})", dialect.greatest()),
+            kind => unreachable!("`names::check` refuses {kind:?}"),
         };
         // NULL, unless both are there. PostgreSQL's least and greatest skip NULLs, with the same result.
         format!("{column} = coalesce({merged}, {held}, {incoming})")

@@ -11,8 +11,7 @@ use std::{
 
 use async_trait::async_trait;
 use evs_core::{
-    Batch, Epoch, Frontier, KeyColumn, MeasureColumn, MeasureKind, Rows, Schema, Sink, SinkError,
-    conformance::chained,
+    Batch, Epoch, KeyColumn, MeasureColumn, MeasureKind, Rows, Schema, Sink, SinkError, conformance::chained,
 };
 use proptest::prelude::*;
 
@@ -93,20 +92,9 @@ impl Dialect for Numbered {
 }
 
 fn schema(keys: &[&str], measures: &[(&str, MeasureKind)]) -> Schema {
-    let key = |name: &&str| KeyColumn { name: (*name).to_owned(), field: (*name).to_owned() };
-    let measure = |(name, kind): &(&str, MeasureKind)| MeasureColumn {
-        name: (*name).to_owned(),
-        kind: *kind,
-        field: String::new(),
-        scale: 0,
-    };
-    Schema {
-        statistic: "ads".to_owned(),
-        window_seconds: 60,
-        keys: keys.iter().map(key).collect(),
-        measures: measures.iter().map(measure).collect(),
-        retain_seconds: None,
-    }
+    let key = |name: &&str| KeyColumn::new(*name, *name);
+    let measure = |(name, kind): &(&str, MeasureKind)| MeasureColumn::new(*name, *kind, "", 0);
+    Schema::new("ads", 60, keys.iter().map(key).collect(), measures.iter().map(measure).collect())
 }
 
 fn simple() -> Schema {
@@ -118,19 +106,8 @@ fn batch(rows: &[(i64, &[u8], i128)]) -> Batch {
     for (window, key, value) in rows {
         encoded.push(*window, [*key], &[Some(*value)]);
     }
-    let frontier = Arc::new(Frontier::default());
-    let (schema, epoch) = (Arc::new(simple()), Epoch::from_bytes([7; 16]));
-    chained(Batch {
-        source: "web1".into(),
-        epoch,
-        schema,
-        sequence: 1,
-        predecessor: 0,
-        from: frontier.clone(),
-        to: frontier,
-        rows: encoded,
-        writer: None,
-    })
+    let (schema, epoch) = (simple(), Epoch::from_bytes([7; 16]));
+    chained(Batch::new("web1", epoch, schema, 1, encoded))
 }
 
 #[test]
@@ -252,7 +229,9 @@ fn a_row_that_fits_into_no_statement_is_refused() {
 #[test]
 fn hashes_tell_apart_what_differs() {
     let dialect = Numbered { hashes_keys: true, ..PLAIN };
-    let schema = Schema { keys: schema(&["k", "l"], &[]).keys, ..simple() };
+    let columns = schema(&["k", "l"], &[]).keys;
+    let mut schema = simple();
+    schema.keys = columns;
     let keys: [[&[u8]; 2]; 6] =
         [[b"a", b"b"], [b"b", b"a"], [b"ab", b""], [b"", b"ab"], [b"a", b"b\0"], [b"a\0", b"b"]];
     let mut rows = Rows::new(2, 1);

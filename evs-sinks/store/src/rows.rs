@@ -87,14 +87,14 @@ pub struct ProgressRow<'r> {
 impl ProgressRow<'_> {
     /// The progress of a stream of `source`; `None` if the row is not one that evs has written.
     pub fn progress(self, source: &str) -> Option<Progress> {
-        Some(Progress {
-            source: source.to_owned(),
-            epoch: self.epoch.parse::<Epoch>().ok()?,
-            statistic: self.statistic,
-            sequence: u64::try_from(self.sequence).ok()?,
-            to: Frontier::from_json(self.position).ok()?,
-            checksum: u64::from_str_radix(self.checksum, 16).ok()?,
-        })
+        Some(Progress::new(
+            source.to_owned(),
+            self.epoch.parse::<Epoch>().ok()?,
+            self.statistic,
+            u64::try_from(self.sequence).ok()?,
+            Frontier::from_json(self.position).ok()?,
+            u64::from_str_radix(self.checksum, 16).ok()?,
+        ))
     }
 
     /// The progress of a stream of `source`. `row` is `None` if a column is missing or has another type, and `shown` is

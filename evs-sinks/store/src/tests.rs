@@ -4,15 +4,15 @@ use std::{
     future::pending,
     ops::Range,
     sync::{
-        Arc, Mutex,
+        Mutex,
         atomic::{AtomicUsize, Ordering::SeqCst},
     },
 };
 
 use async_trait::async_trait;
 use evs_core::{
-    Applied, Batch, Epoch, Frontier, KeyColumn, Limits, MeasureColumn, MeasureKind, Progress, Rows, Schema,
-    Sink, SinkError, Writer,
+    Applied, Batch, Epoch, KeyColumn, Limits, MeasureColumn, MeasureKind, Progress, Rows, Schema, Sink,
+    SinkError, Writer,
 };
 
 use crate::{Failure, Kind, Store, StoreError, Stored, Tables, Words, forward_sink};
@@ -118,30 +118,13 @@ forward_sink!(Wrapper);
 
 fn batch(key: &str) -> Batch {
     let name = |name: &str| name.to_owned();
-    let schema = Schema {
-        statistic: name("ads"),
-        window_seconds: 60,
-        keys: vec![KeyColumn { name: name(key), field: name(key) }],
-        measures: vec![MeasureColumn {
-            name: name("n"),
-            kind: MeasureKind::Count,
-            field: String::new(),
-            scale: 0,
-        }],
-        retain_seconds: None,
-    };
-    let frontier = Arc::new(Frontier::default());
-    Batch {
-        source: "web1".into(),
-        epoch: Epoch::from_bytes([7; 16]),
-        schema: Arc::new(schema),
-        sequence: 1,
-        predecessor: 0,
-        from: Arc::clone(&frontier),
-        to: frontier,
-        rows: Rows::new(1, 1),
-        writer: None,
-    }
+    let schema = Schema::new(
+        name("ads"),
+        60,
+        vec![KeyColumn::new(name(key), name(key))],
+        vec![MeasureColumn::new(name("n"), MeasureKind::Count, "", 0)],
+    );
+    Batch::new("web1", Epoch::from_bytes([7; 16]), schema, 1, Rows::new(1, 1))
 }
 
 fn wrapper() -> Wrapper {

@@ -71,7 +71,9 @@ pub(super) async fn the_documented_queries_give_the_sums(driver: Driver) {
         rows.push(window, [&b"c1"[..], b"click"], &[Some(n), Some(-n), Some(n), Some(n)]);
         rows.push(window, [&b"c1"[..], b"view"], &[Some(10), None, None, None]);
         rows.push(window + 60, [&b"c1"[..], b"click"], &[Some(100), Some(7), Some(7), Some(7)]);
-        let next = evs_core::Batch { epoch, rows, ..batch(Epoch::random(), &schema, sequence, &[]) };
+        let mut next = batch(Epoch::random(), &schema, sequence, &[]);
+        next.epoch = epoch;
+        next.rows = rows;
         sink.apply(&evs_core::conformance::chained(next)).await.unwrap();
     }
     let queries = documented();

@@ -7,7 +7,7 @@ use std::{
 
 use async_trait::async_trait;
 use evs_core::{
-    Batch, Epoch, Fault, Frontier, KeyColumn, MeasureColumn, MeasureKind, Rows, Schema, Sink,
+    Batch, Epoch, Fault, KeyColumn, MeasureColumn, MeasureKind, Rows, Schema, Sink,
     conformance::chained,
     conformance::{Fixture, Limits, Overflow, Store},
 };
@@ -228,25 +228,26 @@ impl Session for FaultySession {
 
 /// A statistic with one measure of each kind, and one without a scale.
 pub(super) fn schema(keys: &[&str]) -> Schema {
-    let measure = |name: &str, kind, scale| MeasureColumn {
-        name: name.to_owned(),
-        kind,
-        field: if kind == MeasureKind::Count { String::new() } else { "v".to_owned() },
-        scale,
+    let measure = |name: &str, kind, scale| {
+        MeasureColumn::new(
+            name,
+            kind,
+            if kind == MeasureKind::Count { String::new() } else { "v".to_owned() },
+            scale,
+        )
     };
-    Schema {
-        statistic: "ad_events".to_owned(),
-        window_seconds: 60,
-        keys: keys.iter().map(|&key| KeyColumn { name: key.to_owned(), field: key.to_owned() }).collect(),
-        measures: vec![
+    Schema::new(
+        "ad_events",
+        60,
+        keys.iter().map(|&key| KeyColumn::new(key, key)).collect(),
+        vec![
             measure("hits", MeasureKind::Count, 0),
             measure("revenue", MeasureKind::Sum, 2),
             measure("bytes", MeasureKind::Sum, 0),
             measure("time_min", MeasureKind::Min, 3),
             measure("time_max", MeasureKind::Max, 3),
         ],
-        retain_seconds: None,
-    }
+    )
 }
 
 /// A row as tests write it down.
@@ -258,17 +259,7 @@ pub(super) fn batch(epoch: Epoch, schema: &Schema, sequence: u64, rows: &[PlainR
     for (window, keys, values) in rows {
         encoded.push(*window, keys.iter().copied(), values);
     }
-    chained(Batch {
-        source: "web1".into(),
-        epoch,
-        schema: Arc::new(schema.clone()),
-        sequence,
-        predecessor: 0,
-        from: Arc::new(Frontier::default()),
-        to: Arc::new(Frontier::default()),
-        rows: encoded,
-        writer: None,
-    })
+    chained(Batch::new("web1", epoch, schema.clone(), sequence, encoded))
 }
 
 /// The window's start, the keys and the values.

@@ -6,7 +6,7 @@ use std::{
 };
 
 use async_trait::async_trait;
-use evs_core::{MeasureColumn, MeasureKind, Rows, Schema, Sink};
+use evs_core::{MeasureColumn, MeasureKind, Rows, Sink};
 use mongodb::bson::{Bson, Document};
 
 use super::{
@@ -91,11 +91,12 @@ async fn a_source_that_always_comes_second_seldom_tries_to_insert() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_inserted_document_is_the_one_that_an_upsert_makes() {
     let Some(scratch) = Scratch::new().await else { return };
-    let measure =
-        |name: &str, kind| MeasureColumn { name: name.to_owned(), kind, field: String::new(), scale: 3 };
+    let measure = |name: &str, kind| MeasureColumn::new(name, kind, "", 3);
     let mut measures = schema().measures;
     measures.extend([measure("least", MeasureKind::Min), measure("most", MeasureKind::Max)]);
-    let schema = Arc::new(Schema { measures, ..schema() });
+    let mut schema = schema();
+    schema.measures = measures;
+    let schema = Arc::new(schema);
     let sink = scratch.sink().await;
     sink.prepare(&schema).await.unwrap();
     let values: [&[Option<i128>]; 3] = [
@@ -110,7 +111,10 @@ async fn an_inserted_document_is_the_one_that_an_upsert_makes() {
             rows.push(window, [key.as_bytes()], values);
         }
         let (schema, source) = (Arc::clone(&schema), "web1".into());
-        let batch = evs_core::Batch { source, schema, rows, ..batch("nobody", sequence, &[]) };
+        let mut batch = batch("nobody", sequence, &[]);
+        batch.source = source;
+        batch.schema = schema;
+        batch.rows = rows;
         sink.apply(&evs_core::conformance::chained(batch)).await.unwrap();
     }
     let mut documents = scratch.documents("ads").await;

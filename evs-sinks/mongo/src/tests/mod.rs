@@ -7,11 +7,8 @@ mod race;
 mod retention;
 mod suite;
 
-use std::sync::Arc;
-
 use evs_core::{
-    Batch, Epoch, Frontier, KeyColumn, MeasureColumn, MeasureKind, Rows, Schema, Sink, SinkError,
-    conformance::chained,
+    Batch, Epoch, KeyColumn, MeasureColumn, MeasureKind, Rows, Schema, Sink, SinkError, conformance::chained,
 };
 use mongodb::{
     Client, Database,
@@ -82,15 +79,13 @@ impl Scratch {
 
 /// A statistic with a key, a count and a sum in hundredths.
 fn schema() -> Schema {
-    let measure =
-        |name: &str, kind, scale| MeasureColumn { name: name.to_owned(), kind, field: String::new(), scale };
-    Schema {
-        statistic: "ads".to_owned(),
-        window_seconds: 60,
-        keys: vec![KeyColumn { name: "campaign".to_owned(), field: "arg_c".to_owned() }],
-        measures: vec![measure("hits", MeasureKind::Count, 0), measure("revenue", MeasureKind::Sum, 2)],
-        retain_seconds: None,
-    }
+    let measure = |name: &str, kind, scale| MeasureColumn::new(name, kind, "", scale);
+    Schema::new(
+        "ads",
+        60,
+        vec![KeyColumn::new("campaign", "arg_c")],
+        vec![measure("hits", MeasureKind::Count, 0), measure("revenue", MeasureKind::Sum, 2)],
+    )
 }
 
 /// A row a key, each with one hit and that revenue.
@@ -101,18 +96,7 @@ fn batch(source: &str, sequence: u64, rows: &[Row<'_>]) -> Batch {
     for (window, key, value) in rows {
         encoded.push(*window, [key.as_bytes()], &[Some(1), Some(*value)]);
     }
-    let frontier = Arc::new(Frontier::default());
-    chained(Batch {
-        source: source.into(),
-        epoch: Epoch::from_bytes([7; 16]),
-        schema: Arc::new(schema()),
-        sequence,
-        predecessor: 0,
-        from: frontier.clone(),
-        to: frontier,
-        rows: encoded,
-        writer: None,
-    })
+    chained(Batch::new(source, Epoch::from_bytes([7; 16]), schema(), sequence, encoded))
 }
 
 /// Window, key, hits and revenue of all rows.

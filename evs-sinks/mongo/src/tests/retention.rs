@@ -9,7 +9,9 @@ use crate::MongoSink;
 const WEEK: u64 = 7 * 86_400;
 
 fn retained(seconds: Option<u64>) -> Schema {
-    Schema { retain_seconds: seconds, ..schema() }
+    let mut schema = schema();
+    schema.retain_seconds = seconds;
+    schema
 }
 
 /// What the index on `window_start` says, if it is there.

@@ -9,12 +9,11 @@
 mod store;
 mod tables;
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use evs_core::{
-    Batch, Epoch, Frontier, KeyColumn, MeasureColumn, MeasureKind, Rows, Schema, Sink, SinkError,
-    conformance::chained,
+    Batch, Epoch, KeyColumn, MeasureColumn, MeasureKind, Rows, Schema, Sink, SinkError, conformance::chained,
 };
 
 pub use store::*;
@@ -133,15 +132,13 @@ pub fn in_a_thread(work: impl Future<Output = ()> + Send + 'static) {
 
 /// The statistic `ads`: a key, a count, and a sum in hundredths.
 pub fn schema() -> Schema {
-    let measure =
-        |name: &str, kind, scale| MeasureColumn { name: name.to_owned(), kind, field: String::new(), scale };
-    Schema {
-        statistic: "ads".to_owned(),
-        window_seconds: 60,
-        keys: vec![KeyColumn { name: "campaign".to_owned(), field: "arg_c".to_owned() }],
-        measures: vec![measure("hits", MeasureKind::Count, 0), measure("revenue", MeasureKind::Sum, 2)],
-        retain_seconds: None,
-    }
+    let measure = |name: &str, kind, scale| MeasureColumn::new(name, kind, "", scale);
+    Schema::new(
+        "ads",
+        60,
+        vec![KeyColumn::new("campaign", "arg_c")],
+        vec![measure("hits", MeasureKind::Count, 0), measure("revenue", MeasureKind::Sum, 2)],
+    )
 }
 
 /// A batch of source `web1`: per row the window, the key, and the revenue of one hit.
@@ -150,19 +147,8 @@ pub fn batch(sequence: u64, rows: &[(i64, &[u8], i128)]) -> Batch {
     for (window, key, value) in rows {
         encoded.push(*window, [*key], &[Some(1), Some(*value)]);
     }
-    let frontier = Arc::new(Frontier::default());
-    let (schema, epoch) = (Arc::new(schema()), Epoch::from_bytes([7; 16]));
-    chained(Batch {
-        source: "web1".into(),
-        epoch,
-        schema,
-        sequence,
-        predecessor: 0,
-        from: frontier.clone(),
-        to: frontier,
-        rows: encoded,
-        writer: None,
-    })
+    let (schema, epoch) = (schema(), Epoch::from_bytes([7; 16]));
+    chained(Batch::new("web1", epoch, schema, sequence, encoded))
 }
 
 /// The error with its causes, as a status would show it.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use evs_core::{Applied, Batch, Epoch, SinkError, conformance::chained};
+use evs_core::{Applied, Epoch, SinkError, conformance::chained};
 use tokio::task::JoinHandle;
 
 use super::{Database, Plain, Settings, User, batch, in_full, refused, schema};
@@ -188,7 +188,9 @@ pub async fn two_writers_of_the_same_rows_lose_nothing<D: Database>() {
         }
         for sequence in 1..=10 {
             let epoch = Epoch::from_bytes([u8::from(is_reversed); 16]);
-            let batch = chained(Batch { source: source.into(), epoch, ..batch(sequence, &rows) });
+            let mut batch = batch(sequence, &rows);
+            (batch.source, batch.epoch) = (source.into(), epoch);
+            let batch = chained(batch);
             while let Err(error) = sink.apply(&batch).await {
                 assert!(error.is_transient(), "{error:?}");
             }

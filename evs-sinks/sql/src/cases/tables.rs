@@ -1,6 +1,6 @@
 //! What the tables look like, to evs and to everybody else.
 
-use evs_core::{Batch, MeasureColumn, MeasureKind, Rows, Schema, SinkError, conformance::chained};
+use evs_core::{MeasureColumn, MeasureKind, Rows, SinkError, conformance::chained};
 
 use super::{Database, Plain, Settings, batch, schema};
 
@@ -91,18 +91,21 @@ pub async fn a_table_that_is_gone_is_not_made_anew<D: Database>() {
 /// Names are quoted. `reserved` is a name of a table that the server keeps for itself, if there is one.
 pub async fn names_may_be_words_of_sql<D: Database>(reserved: Option<&str>) {
     let Some(database) = D::fresh().await else { return };
-    let mut schema = Schema { statistic: "select".to_owned(), ..schema() };
+    let mut schema = schema();
+    schema.statistic = "select".to_owned();
     schema.keys[0].name = "Group".to_owned();
     schema.measures[0].name = "order".to_owned();
     schema.measures[1].name = "KEY".to_owned();
     let sink = database.sink().await;
     sink.prepare(&schema).await.unwrap();
-    let batch = Batch { schema: schema.clone().into(), ..batch(1, &[(60, b"c1", 5)]) };
+    let mut batch = batch(1, &[(60, b"c1", 5)]);
+    batch.schema = schema.clone().into();
     sink.apply(&batch).await.unwrap();
     assert_eq!(sink.totals(&schema, 0..100).await.unwrap().len(), 1);
     assert!(!sink.sweep(&schema, 100).await.unwrap());
     assert_eq!(sink.totals(&schema, 0..100).await.unwrap().len(), 0);
-    let mut taken = Schema { statistic: "other".to_owned(), ..schema };
+    let mut taken = schema;
+    taken.statistic = "other".to_owned();
     taken.keys[0].name = "Key_Hash".to_owned();
     assert!(matches!(sink.prepare(&taken).await, Err(SinkError::Refused { .. })));
     if let Some(reserved) = reserved {
@@ -182,8 +185,12 @@ pub async fn anybody_can_read_the_tables_as_documented<D: Database>(report: Repo
 pub async fn a_statistic_may_have_no_keys_and_no_measures<D: Database>(columns_of: fn(&str) -> String) {
     let Some(database) = D::fresh().await else { return };
     let sink = database.sink().await;
-    let minutes = Schema { statistic: "minutes".to_owned(), keys: Vec::new(), ..schema() };
-    let seen = Schema { statistic: "seen".to_owned(), measures: Vec::new(), ..schema() };
+    let mut minutes = schema();
+    minutes.statistic = "minutes".to_owned();
+    minutes.keys = Vec::new();
+    let mut seen = schema();
+    seen.statistic = "seen".to_owned();
+    seen.measures = Vec::new();
     for (schema, columns) in [
         (minutes, vec!["window_start", "hits", "revenue"]),
         (seen, vec!["window_start", "key_hash", "campaign"]),
@@ -194,7 +201,9 @@ pub async fn a_statistic_may_have_no_keys_and_no_measures<D: Database>(columns_o
         rows.push(60, keys.iter().copied(), &values);
         for sequence in [1, 2] {
             let schema = schema.clone().into();
-            let batch = Batch { schema, rows: rows.clone(), ..batch(sequence, &[]) };
+            let mut batch = batch(sequence, &[]);
+            batch.schema = schema;
+            batch.rows = rows.clone();
             sink.apply(&chained(batch)).await.unwrap();
         }
         assert_eq!(sink.totals(&schema, 0..100).await.unwrap().len(), 1);
@@ -208,12 +217,7 @@ pub async fn all_scales_are_kept<D: Database>() {
     let Some(database) = D::fresh().await else { return };
     let sink = database.sink().await;
     let mut schema = schema();
-    let column = |scale: u8| MeasureColumn {
-        name: format!("scale_{scale}"),
-        kind: MeasureKind::Sum,
-        field: String::new(),
-        scale,
-    };
+    let column = |scale: u8| MeasureColumn::new(format!("scale_{scale}"), MeasureKind::Sum, "", scale);
     schema.measures = (0..=18).map(column).collect();
     sink.prepare(&schema).await.unwrap();
     let most = 10_i128.pow(38) - 1;
@@ -221,7 +225,9 @@ pub async fn all_scales_are_kept<D: Database>() {
     for (key, value) in [(&b"most"[..], most), (b"least", -most), (b"one", 1), (b"minus one", -1)] {
         rows.push(60, [key], &[Some(value); 19]);
     }
-    let filled = Batch { schema: schema.clone().into(), rows: rows.clone(), ..batch(1, &[]) };
+    let mut filled = batch(1, &[]);
+    filled.schema = schema.clone().into();
+    filled.rows = rows.clone();
     sink.apply(&filled).await.unwrap();
     let found = sink.totals(&schema, 0..100).await.unwrap();
     let mut cursor = found.cursor();

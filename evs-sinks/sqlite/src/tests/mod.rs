@@ -4,11 +4,9 @@ mod suite;
 mod tables;
 mod wide;
 
-use std::{path::PathBuf, sync::Arc};
+use std::path::PathBuf;
 
-use evs_core::{
-    Batch, Epoch, Frontier, KeyColumn, MeasureColumn, MeasureKind, Rows, Schema, conformance::chained,
-};
+use evs_core::{Batch, Epoch, KeyColumn, MeasureColumn, MeasureKind, Rows, Schema, conformance::chained};
 use sqlx::{AssertSqlSafe, ConnectOptions, SqliteConnection, sqlite::SqliteConnectOptions};
 
 /// A directory for a database.
@@ -36,15 +34,13 @@ async fn run(connection: &mut SqliteConnection, sql: &str) {
 }
 
 fn schema() -> Schema {
-    let measure =
-        |name: &str, kind, scale| MeasureColumn { name: name.to_owned(), kind, field: String::new(), scale };
-    Schema {
-        statistic: "ads".to_owned(),
-        window_seconds: 60,
-        keys: vec![KeyColumn { name: "campaign".to_owned(), field: "arg_c".to_owned() }],
-        measures: vec![measure("hits", MeasureKind::Count, 0), measure("revenue", MeasureKind::Sum, 2)],
-        retain_seconds: None,
-    }
+    let measure = |name: &str, kind, scale| MeasureColumn::new(name, kind, "", scale);
+    Schema::new(
+        "ads",
+        60,
+        vec![KeyColumn::new("campaign", "arg_c")],
+        vec![measure("hits", MeasureKind::Count, 0), measure("revenue", MeasureKind::Sum, 2)],
+    )
 }
 
 fn batch(sequence: u64, rows: &[(i64, &[u8], i128)]) -> Batch {
@@ -52,17 +48,6 @@ fn batch(sequence: u64, rows: &[(i64, &[u8], i128)]) -> Batch {
     for (window, key, value) in rows {
         encoded.push(*window, [*key], &[Some(1), Some(*value)]);
     }
-    let frontier = Arc::new(Frontier::default());
-    let (schema, epoch) = (Arc::new(schema()), Epoch::from_bytes([7; 16]));
-    chained(Batch {
-        source: "web1".into(),
-        epoch,
-        schema,
-        sequence,
-        predecessor: 0,
-        from: frontier.clone(),
-        to: frontier,
-        rows: encoded,
-        writer: None,
-    })
+    let (schema, epoch) = (schema(), Epoch::from_bytes([7; 16]));
+    chained(Batch::new("web1", epoch, schema, sequence, encoded))
 }

@@ -18,17 +18,19 @@ async fn prepared(file: &File) -> SqliteSink {
 }
 
 /// Applies a batch after the one that the sink has applied last.
-async fn apply(sink: &dyn Sink, batch: Batch) -> Result<Applied, SinkError> {
+async fn apply(sink: &dyn Sink, mut batch: Batch) -> Result<Applied, SinkError> {
     let last = sink.progress("web1").await.unwrap();
-    let predecessor = last.first().map_or(0, |last| last.checksum);
-    sink.apply(&Batch { predecessor, ..batch }).await
+    batch.predecessor = last.first().map_or(0, |last| last.checksum);
+    sink.apply(&batch).await
 }
 
 /// A batch of those values in one row, NULL where there is none.
 fn nullable(sequence: u64, hits: Option<i128>, revenue: Option<i128>) -> Batch {
     let mut rows = Rows::new(1, 2);
     rows.push(60, [&b"c1"[..]], &[hits, revenue]);
-    Batch { rows, ..batch(sequence, &[]) }
+    let mut batch = batch(sequence, &[]);
+    batch.rows = rows;
+    batch
 }
 
 /// The measures of all rows, by window and key.
