@@ -45,6 +45,8 @@
 //! - `notify` (default): new lines are noticed by file system events, not only by polling.
 //! - `conformance`: the suite that every sink must pass, for whoever writes one.
 
+mod url;
+
 // A pipeline, from its log to its sinks.
 pub use evs_core::{
     Begin, Error, FileMark, Frontier, LostState, OnChanged, OnGone, OnUnreadable, Pipeline, PipelineBuilder,
@@ -82,6 +84,7 @@ pub use evs_mysql::{self as mysql, MySqlSink};
 pub use evs_postgres::{self as postgres, PostgresSink};
 #[cfg(feature = "sqlite")]
 pub use evs_sqlite::SqliteSink;
+pub use url::sink_from_url;
 
 /// What a service needs to count a log: `use evs::prelude::*`.
 pub mod prelude {

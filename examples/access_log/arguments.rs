@@ -21,9 +21,10 @@ pub(crate) struct Arguments {
     /// max=FIELD[:SCALE]; rows=N'. Behind a FIELD, ' within LOWEST..HIGHEST' rejects lines with other values [default: 'requests; window=60s; by=status; count; sum=body_bytes_sent']
     #[arg(long = "stat", value_name = "SPEC")]
     pub(crate) stats: Vec<String>,
-    /// Where to: sqlite://PATH, or discard:// to measure all but the store; or @FILE, for a file with a URL on each line,
-    /// so that a password is not in the list of processes. Without any, the variable EVS_SINK is read in the same way
-    /// as such a file [default: sqlite://access_log.db]
+    /// Where to: sqlite://PATH; with the feature of the store mysql://, mariadb://, postgres://, mongodb:// or cassandra://,
+    /// each followed by USER:PASSWORD@HOST/DATABASE; discard:// to measure all but the store; or @FILE, for a file with a
+    /// URL on each line, so that a password is not in the list of processes. Without any, the variable EVS_SINK is read in
+    /// the same way as such a file [default: sqlite://access_log.db]
     #[arg(long = "sink", value_name = "URL")]
     pub(crate) sinks: Vec<String>,
     /// The state directory, of this source alone [default: .evs/SOURCE]

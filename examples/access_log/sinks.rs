@@ -46,26 +46,12 @@ pub(crate) async fn totals(url: &str, schema: &Schema) -> Result<Rows, Failure> 
 }
 
 async fn open(url: &str) -> Result<Arc<dyn Sink>, Failure> {
-    Ok(match url.split_once("://").map_or("", |(scheme, _)| scheme) {
-        "sqlite" => Arc::new(SqliteSink::connect(url).await?),
-        "discard" => Arc::new(DiscardSink),
-        #[cfg(feature = "mysql")]
-        "mysql" | "mariadb" => Arc::new(MySqlSink::connect(url).await?),
-        #[cfg(feature = "postgres")]
-        "postgres" | "postgresql" => Arc::new(PostgresSink::connect(url).await?),
-        #[cfg(feature = "mongo")]
-        "mongodb" | "mongodb+srv" => Arc::new(MongoSink::connect(url).await?),
-        #[cfg(any(feature = "cassandra", feature = "cassandra-cpp"))]
-        "cassandra" => Arc::new(CassandraSink::connect(url).await?),
-        // The URL is not shown: it may hold a password.
-        _ => return Err(Invalid("--sink", EXPECTED.into()).into()),
-    })
+    if url == "discard://" {
+        return Ok(Arc::new(DiscardSink));
+    }
+    // The URL is not shown: it may hold a password.
+    evs::sink_from_url(url).await.map_err(|error| Invalid("--sink", error.into()).into())
 }
-
-/// With the features that the example was built with.
-const EXPECTED: &str = "expected sqlite://PATH or discard://, or with the feature of that name \
-    mysql://USER:PASSWORD@HOST/DATABASE, postgres://USER:PASSWORD@HOST/DATABASE, \
-    mongodb://HOST/DATABASE or cassandra://HOST/KEYSPACE";
 
 /// A name for the state directory to know the sink by, the same at every start: the URL without its password.
 fn name(url: &str) -> String {

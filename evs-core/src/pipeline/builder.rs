@@ -525,7 +525,7 @@ impl PipelineBuilder {
     /// The source's and the sinks' names, which become keys of rows in the stores and in the binlog. No file is named by
     /// them, but a service may name one so.
     fn check_names(&self) -> Result<(), Error> {
-        const EXPECTED: &str = "1 to 64 of A-Z, a-z, 0-9, ., _ and -, the first not a dot, each name once";
+        const EXPECTED: &str = "1 to 64 of dots, A-Z, a-z, 0-9, _ and -, the first no dot, each name once";
         let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
         let good = |name: &str| {
             (1..=64).contains(&name.len()) && name.bytes().all(allowed) && !name.starts_with('.')
