@@ -1,8 +1,8 @@
 //! Turns web-server access logs into exact numbers in a database, exactly once.
 //!
-//! evs tails a log through all its rotations, parses each line, aggregates in memory per time window and key,
-//! and delivers batches to its sinks so that every complete line is in every sink's numbers exactly once:
-//! through crashes, power cuts and outages.
+//! evs follows a log through all its rotations, parses each line, aggregates in memory per time window and key, and
+//! delivers batches of rows to its sinks. Every complete line is in the numbers of every sink exactly once: through
+//! crashes, power cuts and outages.
 //!
 //! ```no_run
 //! use std::time::Duration;
@@ -11,7 +11,7 @@
 //!
 //! # async fn shutdown_signal() {}
 //! #[tokio::main]
-//! async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! async fn main() -> Result<(), evs::Error> {
 //!     let pipeline = Pipeline::builder("ads-web1")
 //!         .tail("/var/log/nginx/access.log")
 //!         .format(LogFormat::nginx(
@@ -20,13 +20,13 @@
 //!         .statistic(
 //!             Statistic::named("ad_events")
 //!                 .window(Duration::from_secs(60))
-//!                 .group_by([arg("c").named("campaign"), arg("t").named("type")])
+//!                 .group_by(("status", arg("c").named("campaign")))
 //!                 .measure(count())
 //!                 .measure(sum(arg("v")).scale(2).named("revenue"))
 //!                 .measure(max(field("request_time")).scale(3))
 //!                 .flush_every(Duration::from_secs(5)),
 //!         )
-//!         .sink("reports", SqliteSink::connect("sqlite:///var/lib/evs/reports.db").await?)
+//!         .sink("reports", evs::sink_from_url("sqlite:///var/lib/evs/reports.db").await?)
 //!         .state_dir("/var/lib/evs/ads-web1")
 //!         .build()?;
 //!     pipeline.run(shutdown_signal()).await?;
@@ -34,16 +34,76 @@
 //! }
 //! ```
 //!
+//! # The model
+//!
+//! ```text
+//!  web server                     evs, inside your service                             stores
+//!
+//!              +------------------------------------------------------------+
+//!  access.log  |  tail ---> parse ---> aggregate ---> binlog ---> deliver   |  ---> SQLite
+//!  access.log.1| source     record     a table per    batch 1      a task   |  ---> MySQL
+//!  ...         |                       statistic      batch 2 ...  per sink |  ---> ...
+//!              +------------------------------------------------------------+
+//! ```
+//!
+//! - A **source** is one log with all the files it was rotated through: [`PipelineBuilder::tail`]. Its name is unique
+//!   among all that write to the same sinks. [`LogFormat`] says what a line looks like, and [`Begin`], [`OnGone`],
+//!   [`OnChanged`] and [`OnUnreadable`] what to do with its files.
+//! - A **[`Statistic`]** says what to compute: a window of event time, the [`Field`]s to group by, and [`Measure`]s
+//!   ([`count`], [`sum`], [`min`], [`max`]). Its [`Schema`] says what a row means.
+//! - A **[`Batch`]** has the [`Rows`] that one statistic has gathered over a part of the log, from one [`Frontier`] to
+//!   another. Batches are numbered 1, 2, 3, ... per source, [`Epoch`] and statistic, and never change.
+//! - A **[`Sink`]** applies batches to a store, in order, and remembers its [`Progress`] there.
+//! - **Exactly once** follows: a batch is cut, made durable in the binlog, and only then delivered. A sink moves its
+//!   progress from one batch to the next in the transaction that adds the rows. After a crash, evs reads the log on from
+//!   the last batch in the binlog, and offers again what a sink has not acknowledged; what a sink has already, it skips.
+//!
+//! # Where to find what
+//!
+//! | to | see |
+//! | --- | --- |
+//! | build a pipeline | [`Pipeline`], [`PipelineBuilder`], [`prelude`] |
+//! | run it | [`Pipeline::run`], [`Pipeline::spawn`], [`Pipeline::run_to_end`], [`Summary`] |
+//! | see how it is doing | [`Pipeline::status`], [`Status`], [`SinkStatus`], [`SinkState`], [`Phase`], [`Pause`] |
+//! | try out a format | [`LogFormat::parser`], [`LineParser`], [`Record`], [`Rejection`], [`Reason`] |
+//! | choose a store | [`sink_from_url`], [`SqliteSink`], [`MySqlSink`], [`PostgresSink`], [`MongoSink`], [`CassandraSink`], [`MemorySink`] |
+//! | handle an error | [`Error`], [`SinkError`], [`FormatError`], [`TailError`], [`BinlogError`], [`describe`] |
+//! | bring back lost state, clone a machine, add a sink | [`LostState`], [`Undelivered`], [`SinkStart`] |
+//! | write a sink | [`Sink`], [`judge`], [`Limits`], [`Writer`], [`escape`], `conformance`, `examples/custom_sink.rs` |
+//!
 //! # Features
 //!
 //! - `sqlite` (default): [`SqliteSink`], with SQLite built in.
-//! - `cassandra`: `CassandraSink`, for Apache Cassandra, with a driver in pure Rust.
-//! - `cassandra-cpp`: the same with the C++ driver, which must be installed.
-//! - `mongo`: `MongoSink`, for MongoDB.
-//! - `mysql`: `MySqlSink`, for MySQL and MariaDB.
-//! - `postgres`: `PostgresSink`, for PostgreSQL.
 //! - `notify` (default): new lines are noticed by file system events, not only by polling.
-//! - `conformance`: the suite that every sink must pass, for whoever writes one.
+//! - `cassandra`: [`CassandraSink`], for Apache Cassandra, with a driver in pure Rust.
+//! - `cassandra-cpp`: the same with the C++ driver, which must be installed.
+//! - `mongo`: [`MongoSink`], for MongoDB.
+//! - `mysql`: [`MySqlSink`], for MySQL and MariaDB.
+//! - `postgres`: [`PostgresSink`], for PostgreSQL.
+//! - `conformance`: the suite that every sink must pass, for whoever writes one. Outside semver.
+//! - `full`: all of these but `cassandra-cpp`.
+//!
+#![cfg_attr(
+    not(feature = "sqlite"),
+    doc = "[`SqliteSink`]: https://docs.rs/evs/latest/evs/struct.SqliteSink.html"
+)]
+#![cfg_attr(
+    not(feature = "mysql"),
+    doc = "[`MySqlSink`]: https://docs.rs/evs/latest/evs/struct.MySqlSink.html"
+)]
+#![cfg_attr(
+    not(feature = "postgres"),
+    doc = "[`PostgresSink`]: https://docs.rs/evs/latest/evs/struct.PostgresSink.html"
+)]
+#![cfg_attr(
+    not(feature = "mongo"),
+    doc = "[`MongoSink`]: https://docs.rs/evs/latest/evs/struct.MongoSink.html"
+)]
+#![cfg_attr(
+    not(any(feature = "cassandra", feature = "cassandra-cpp")),
+    doc = "[`CassandraSink`]: https://docs.rs/evs/latest/evs/struct.CassandraSink.html"
+)]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod url;
 

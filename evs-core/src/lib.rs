@@ -3,6 +3,7 @@
 //! This crate knows no database and no HTTP. The crate `evs` adds the sinks to it, and its documentation explains the
 //! model. Use `evs`; this crate is for crates that implement a [`Sink`].
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
 // Without `internals`, some items that only tests and fuzz targets call can be reached by nobody.
 #![cfg_attr(
     not(feature = "internals"),

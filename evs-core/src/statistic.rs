@@ -290,6 +290,21 @@ impl Schema {
 /// A statistic to compute: its window, group-by keys and measures, and the interval of delivery.
 ///
 /// Setters only store their values. [`PipelineBuilder::build`](crate::PipelineBuilder::build) checks them.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use evs_core::{Statistic, arg, count, max, sum};
+///
+/// let statistic = Statistic::named("ad_events")
+///     .window(Duration::from_secs(60))
+///     .group_by([arg("c").named("campaign"), arg("t").named("type")])
+///     .measure(count())
+///     .measure(sum(arg("v")).scale(2).named("revenue"))
+///     .measure(max("request_time").scale(3))
+///     .flush_every(Duration::from_secs(5))
+///     .retain(Duration::from_secs(90 * 86_400));
+/// ```
 #[derive(Clone, Debug)]
 pub struct Statistic {
     pub(crate) name: String,

@@ -51,6 +51,20 @@ pub enum SinkStart {
 }
 
 /// The settings of a [`Pipeline`]. Setters store; [`build`](Self::build) judges.
+///
+/// ```
+/// use evs_core::{Error, LogFormat, MemorySink, Pipeline, Statistic, count};
+///
+/// let built = Pipeline::builder("web1")
+///     .tail("/var/log/nginx/access.log")
+///     .format(LogFormat::combined())
+///     .statistic(Statistic::named("requests").measure(count()))
+///     .sink("memory", MemorySink::new())
+///     .state_dir("/var/lib/evs/web1")
+///     .workers(1_000)
+///     .build();
+/// assert_eq!(built.unwrap_err().to_string(), "workers: 1000, expected 1 to 256");
+/// ```
 #[derive(Debug)]
 #[must_use]
 pub struct PipelineBuilder {

@@ -50,6 +50,34 @@ use crate::{
 /// One source on its way to its sinks.
 ///
 /// Holds its state directory locked for as long as it lives.
+///
+/// ```
+/// use evs_core::{LogFormat, MemorySink, Pipeline, Sink, Statistic, count};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let directory = tempfile::tempdir()?;
+/// # let log = directory.path().join("access.log");
+/// let line = "::1 - - [21/Nov/2026:13:25:22 +0000] \"GET / HTTP/1.1\" 200 5\n";
+/// std::fs::write(&log, line.repeat(3))?;
+/// let sink = MemorySink::new();
+/// let pipeline = Pipeline::builder("web1")
+///     .tail(&log)
+///     .format(LogFormat::common())
+///     .statistic(Statistic::named("requests").group_by(["status"]).measure(count()))
+///     .sink("memory", sink.clone())
+///     .state_dir(directory.path().join("state"))
+///     .build()?;
+/// let summary = pipeline.run_to_end(std::future::pending()).await?;
+/// assert_eq!((summary.lines, summary.is_complete), (3, true));
+///
+/// let schema = pipeline.schemas().next().expect("one statistic");
+/// let rows = sink.totals(schema, i64::MIN..i64::MAX).await?;
+/// let row = rows.iter().next().expect("one window with one status");
+/// assert_eq!((row.keys[0], row.values[0]), (&b"200"[..], Some(3)));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct Pipeline {
     config: Config,

@@ -44,7 +44,30 @@ use crate::{
 /// * A single attempt. The caller sets the deadline by dropping the call, whichever method it is; a dropped call may or
 ///   may not have its effect. Retry and back-off belong to the caller, too.
 ///
-/// The module `conformance` (feature of the same name) has the tests of this contract.
+/// The module `conformance` (feature of the same name) has the tests of this contract, and
+/// `examples/custom_sink.rs` in the repository a whole sink with its run of them.
+///
+/// ```
+/// use evs_core::{Applied, Batch, Epoch, MeasureColumn, MeasureKind, MemorySink, Rows, Schema, Sink};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), evs_core::SinkError> {
+/// let hits = MeasureColumn::new("hits", MeasureKind::Count, "", 0);
+/// let schema = Schema::new("requests", 60, Vec::new(), vec![hits]);
+/// let mut rows = Rows::new(0, 1);
+/// rows.push(60, [], &[Some(5)]);
+/// let batch = Batch::new("web1", Epoch::random(), schema.clone(), 1, rows);
+///
+/// let sink = MemorySink::new();
+/// sink.prepare(&schema).await?;
+/// assert_eq!(sink.apply(&batch).await?, Applied::Now);
+/// // However often it is offered, it is applied once.
+/// assert_eq!(sink.apply(&batch).await?, Applied::Before);
+/// let totals = sink.totals(&schema, 0..120).await?;
+/// assert_eq!(totals.iter().next().map(|row| row.values), Some(vec![Some(5)]));
+/// # Ok(())
+/// # }
+/// ```
 #[async_trait]
 pub trait Sink: fmt::Debug + Send + Sync + 'static {
     /// What the store can hold. A line that does not fit is rejected when it is read; a batch that does not fit all
