@@ -17,8 +17,8 @@ pub(in crate::format) struct Names {
     /// The seeds with which no two of these share a slot.
     short_seeds: [u64; 2],
     pending: Pending,
-    /// By number, true if no other name has the same bit in `pending`.
-    have_unique_bit: Vec<bool>,
+    /// By number, the bits in `pending` that no other name has, by row.
+    own_bits: Vec<Bits>,
     /// The table of the longer names: the number plus one, or 0 in a free slot. Its length is a power of two.
     long: Vec<u32>,
     long_seed: u64,
@@ -27,21 +27,44 @@ pub(in crate::format) struct Names {
     long_max: usize,
 }
 
-/// A filter of the short names that are still sought: for each length up to eight, a bit per low five bits of the first
-/// byte.
+/// A filter of the short names that are still sought, by length and first byte.
 ///
-/// Most texts fail it, and cost no hash. A caller that seeks only the first occurrence of each name clears the bit of a
-/// name once it is found, so a name that is repeated costs no more than any other text.
+/// Most texts fail it, and cost no hash: only their first byte is loaded. A caller that seeks only the first occurrence
+/// of each name clears the bits of a name once it is found, so a name that is repeated costs no more than any other text.
+///
+/// A row of 32 bits for each length up to eight has a bit per low five bits of the first byte. Names of one byte have
+/// eight rows instead, by the other three bits, which makes the filter exact for them: a text of such short names costs
+/// most per byte.
 #[derive(Clone, Copy, Debug, Default)]
-pub(in crate::format) struct Pending([u32; 9]);
+pub(in crate::format) struct Pending([u32; 17]);
 
 impl Pending {
-    /// True if a name that is still sought may have this first byte and length.
+    /// True if a name that is still sought may have this first byte and length. The byte of an empty text may be any.
     #[inline(always)]
-    fn has(&self, word: u64, len: usize) -> bool {
-        self.0[len] >> (word & 31) & 1 == 1
+    fn has(&self, first: u8, len: usize) -> bool {
+        self.0[Self::row(first, len)] >> (first & 31) & 1 == 1
+    }
+
+    #[inline(always)]
+    fn row(first: u8, len: usize) -> usize {
+        if len == 1 { 9 + usize::from(first >> 5) } else { len }
+    }
+
+    /// The bits of a name, by row: of a small and of a capital letter if case does not matter, and all bits of the row of
+    /// the empty name, whose first byte may be any. Longer names have none.
+    fn bits(name: &[u8], ignores_case: bool) -> Bits {
+        let bit = |first: u8| (Self::row(first, name.len()), 1 << (first & 31));
+        match name {
+            [] => [(0, u32::MAX); 2],
+            [first, ..] if name.len() <= 8 && ignores_case => [bit(*first), bit(first.to_ascii_uppercase())],
+            [first, ..] if name.len() <= 8 => [bit(*first); 2],
+            _ => Bits::default(),
+        }
     }
 }
+
+/// The bits of a name in [`Pending`], by row. One bit may be there twice.
+type Bits = [(usize, u32); 2];
 
 /// A slot of the table of short names.
 #[derive(Clone, Copy, Debug)]
@@ -68,7 +91,7 @@ impl Names {
             short: vec![Short::NONE; 2],
             short_seeds: [1; 2],
             pending: Pending::default(),
-            have_unique_bit: Vec::new(),
+            own_bits: Vec::new(),
             long: vec![0],
             long_seed: 0,
             long_lengths: 0,
@@ -90,11 +113,12 @@ impl Names {
             self.long_lengths |= 1 << name.len().min(63);
         }
         self.names.push(if self.ignores_case { name.to_ascii_lowercase().into() } else { name.into() });
-        let bits: Vec<_> = self.names.iter().map(|name| Self::bit(name)).collect();
-        let is_unique = |bit: &_| bits.iter().filter(|other| *other == bit).count() == 1;
-        self.have_unique_bit = bits.iter().map(is_unique).collect();
-        if let Some((len, bit)) = bits.last().copied().flatten() {
-            self.pending.0[len] |= bit;
+        let bits: Vec<_> = self.names.iter().map(|name| Pending::bits(name, self.ignores_case)).collect();
+        let is_unique = |bits_of: &Bits| bits.iter().filter(|other| *other == bits_of).count() == 1;
+        self.own_bits =
+            bits.iter().map(|bits_of| if is_unique(bits_of) { *bits_of } else { Bits::default() }).collect();
+        for (row, bit) in bits.into_iter().flatten() {
+            self.pending.0[row] |= bit;
         }
         let seeds = |at: u64| [2 * at + 1, 2 * at + 2].map(|at| at.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1);
         let mut slots = (self.names.len() * 2).next_power_of_two();
@@ -112,20 +136,15 @@ impl Names {
         self.names.len() - 1
     }
 
-    /// The length of a short name, and its bit among those of that length.
-    fn bit(name: &[u8]) -> Option<(usize, u32)> {
-        (name.len() <= 8).then(|| (name.len(), 1 << (head(name, 0, name.len()) & 31)))
-    }
-
     /// The filter with the bits of all names.
     pub(in crate::format) fn pending(&self) -> Pending {
         self.pending
     }
 
-    /// Clears the bit of a name that is no longer sought, unless another name has the same bit.
+    /// Clears the bits of a name that is no longer sought, unless another name has the same ones.
     pub(in crate::format) fn clear(&self, number: usize, pending: &mut Pending) {
-        if let (true, Some((len, bit))) = (self.have_unique_bit[number], Self::bit(&self.names[number])) {
-            pending.0[len] &= !bit;
+        for (row, bit) in self.own_bits[number] {
+            pending.0[row] &= !bit;
         }
     }
 
@@ -182,13 +201,11 @@ impl Names {
             let may_be = len <= self.long_max && self.long_lengths >> len.min(63) & 1 == 1;
             return if may_be { self.find_long(&text[start..end]) } else { None };
         }
-        // Small and capital letters have the same low five bits.
-        let word = head(text, start, len);
-        if !pending.has(word, len) {
+        if !pending.has(text.get(start).copied().unwrap_or_default(), len) {
             return None;
         }
         work::examine(len);
-        let word = self.folded(word);
+        let word = self.folded(head(text, start, len));
         let known = self.short[self.short_slot(word, len)];
         (known.word == word && known.len == len as u32).then_some(known.number as usize)
     }
