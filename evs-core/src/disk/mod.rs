@@ -1,4 +1,4 @@
-//! How the binlog reaches the disk: a small trait, so that a simulated disk can stand in for tests.
+//! The disk as the binlog sees it: a small trait, so that tests can use a simulated disk.
 
 use std::{fmt, io, path::PathBuf, sync::Arc};
 
@@ -11,21 +11,29 @@ pub(crate) use real::user;
 #[cfg(any(test, feature = "internals"))]
 pub use sim::{Call, Fault, SimDisk};
 
-/// Whether an error says that there is no room: on the disk, in a quota, or below a file size limit.
+/// Returns true if an error says that there is no room: on the disk, in a quota, or because of a limit of the
+/// file size.
 pub(crate) fn is_full(error: io::ErrorKind) -> bool {
     use io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
     matches!(error, StorageFull | QuotaExceeded | FileTooLarge)
 }
 
-/// One directory of files. Names have no separators.
+/// One directory of files. Names contain no separators.
+///
+/// # Contract
+///
+/// * A write may be in any state after a power cut until the file is synced, and so may a name until the
+///   directory is synced.
+/// * After a failed sync, nothing is certain: the bytes may never become durable, even if a later sync
+///   succeeds.
 pub trait Disk: fmt::Debug + Send + Sync + 'static {
-    /// Where the directory is, for messages.
+    /// Returns the path of the directory, for messages.
     fn path(&self) -> PathBuf;
 
-    /// The names of the files in it, in no order.
+    /// Lists the names of the files, in any order.
     fn list(&self) -> io::Result<Vec<String>>;
 
-    /// Creates a file for reading and writing; it is an error if it exists.
+    /// Creates a file for reading and writing. Returns an error if it exists.
     fn create(&self, name: &str) -> io::Result<Arc<dyn DiskFile>>;
 
     /// Opens an existing file for reading and writing.
@@ -43,16 +51,16 @@ pub trait DiskFile: fmt::Debug + Send + Sync + 'static {
     /// The file's length in bytes.
     fn size(&self) -> io::Result<u64>;
 
-    /// Reads at `offset` until `buffer` is full.
+    /// Fills `buffer` with the bytes at `offset`. Returns an error if the file ends before.
     fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()>;
 
-    /// Writes all of `bytes` at `offset`. After an error any part of them may have been written.
+    /// Writes all of `bytes` at `offset`. After an error, any part of them may have been written.
     fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()>;
 
-    /// Cuts the file to `len` bytes.
+    /// Shortens the file to `len` bytes.
     fn truncate(&self, len: u64) -> io::Result<()>;
 
-    /// Makes the file's contents and length durable. After an error they may never become so, whatever is
-    /// called next.
+    /// Makes the contents and the length of the file durable. After an error they may never become durable,
+    /// whatever is called next.
     fn sync(&self) -> io::Result<()>;
 }

@@ -1,3 +1,9 @@
+//! A real directory, in which only the user of this process may write.
+//!
+//! The binlog is trusted when it is read back, so nobody else may be able to plant or change its files. All files are
+//! opened relative to the open directory and never through a symbolic link, so that nobody can redirect evs to
+//! another file.
+
 use std::{
     fs::{DirBuilder, File},
     io::{self, ErrorKind},
@@ -14,48 +20,50 @@ use rustix::{
 
 use super::{Disk, DiskFile};
 
-/// A directory of the operating system's, held open: its files are those of this directory, whatever becomes of its
-/// path.
+/// A directory of the operating system, which is held open. Its files are always those of this directory, even if its
+/// path is renamed or replaced.
 ///
-/// A file is never opened through a symbolic link, is made with mode 0600, and is refused if it belongs to another
-/// user or others may write to it.
+/// A file is never opened through a symbolic link. It is created with mode 0600, and refused if it belongs to another
+/// user or if others may write to it.
 #[derive(Debug, Clone)]
 pub struct RealDisk {
     path: PathBuf,
     directory: Arc<File>,
 }
 
-/// Who may do what with a directory or a file.
+/// The owner and the permissions of a directory or a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Rights {
     /// The permission bits.
     pub(crate) mode: u32,
-    /// The user that it belongs to.
+    /// The user id of the owner.
     pub(crate) owner: u32,
 }
 
 impl Rights {
+    /// Reads the rights of an open file.
     fn of(file: &File) -> io::Result<Self> {
         let found = file.metadata()?;
         Ok(Self { mode: found.mode() & 0o7777, owner: found.uid() })
     }
 
-    /// Whether it is `user`'s, and nobody else's to write to.
+    /// Returns true if it belongs to `user` and nobody else may write to it.
     ///
-    /// There is no exception for root. What root writes into the directory of a service, the service cannot open; and
-    /// in a directory that is somebody else's, root would trust whoever that is.
+    /// There is no exception for root. A file that root writes into the directory of a service cannot be opened by
+    /// that service. And in a directory that belongs to somebody else, root would have to trust that user.
     pub(crate) fn are_exclusive_to(self, user: u32) -> bool {
         self.owner == user && self.mode & 0o022 == 0
     }
 }
 
-/// The user that this process runs as.
+/// Returns the user id that this process runs as.
 pub(crate) fn user() -> u32 {
     geteuid().as_raw()
 }
 
 impl RealDisk {
-    /// The directory at `path`. It and those above it are made where they are missing, durably and with mode 0700.
+    /// Opens the directory at `path`. Missing directories, those above it included, are created durably and with mode
+    /// 0700.
     pub fn open(path: impl AsRef<Path>) -> io::Result<Self> {
         make(path.as_ref())?;
         let path = path.as_ref().canonicalize()?;
@@ -63,17 +71,17 @@ impl RealDisk {
         Ok(Self { path, directory })
     }
 
-    /// The directory's rights.
+    /// Returns the rights of the directory.
     pub(crate) fn rights(&self) -> io::Result<Rights> {
         Rights::of(&self.directory)
     }
 
-    /// The directory, opened once more. A lock on this handle ends with this handle.
+    /// Opens the directory once more. A lock on this handle ends when the handle is closed.
     pub(crate) fn handle(&self) -> io::Result<File> {
         open_directory(&self.directory, Path::new("."))
     }
 
-    /// Whether the path still leads to this directory.
+    /// Returns true if the path still leads to this directory.
     pub(crate) fn is_at_its_path(&self) -> io::Result<bool> {
         let held = self.directory.metadata()?;
         match self.path.symlink_metadata() {
@@ -83,7 +91,7 @@ impl RealDisk {
         }
     }
 
-    /// Opens a file for reading and writing; `None` if it does not exist.
+    /// Opens a file for reading and writing; returns `None` if it does not exist.
     pub(crate) fn existing(&self, name: &str) -> io::Result<Option<File>> {
         match self.file(name, OFlags::empty()) {
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
@@ -91,7 +99,7 @@ impl RealDisk {
         }
     }
 
-    /// Creates a file for reading and writing; it is an error if it exists.
+    /// Creates a file for reading and writing. Returns an error if it exists.
     pub(crate) fn create_new(&self, name: &str) -> io::Result<File> {
         self.file(name, OFlags::CREATE | OFlags::EXCL)
     }
@@ -109,6 +117,7 @@ impl RealDisk {
         }
     }
 
+    /// Opens a file with `flags`, and checks that it is a regular file and that nobody else may change it.
     fn file(&self, name: &str, flags: OFlags) -> io::Result<File> {
         let flags = flags | OFlags::RDWR | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let mode = Mode::RUSR | Mode::WUSR;
@@ -136,14 +145,15 @@ impl RealDisk {
     }
 }
 
+/// Opens a directory that is not a symbolic link.
 fn open_directory(at: impl std::os::fd::AsFd, path: &Path) -> io::Result<File> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let opened = retry_on_intr(|| openat(&at, path, flags, Mode::empty()))?;
     Ok(opened.into())
 }
 
-/// Makes a directory and those above it where they are missing. Each is synced in the one above it: otherwise a power
-/// cut could take all of them, with what was synced within.
+/// Creates a directory and those above it, where they are missing. Each one is synced in its parent: otherwise a
+/// power cut could remove them, with all files in them that were synced.
 fn make(path: &Path) -> io::Result<()> {
     match std::fs::metadata(path) {
         Ok(found) if found.is_dir() => return Ok(()),
@@ -157,7 +167,7 @@ fn make(path: &Path) -> io::Result<()> {
     };
     make(parent)?;
     match DirBuilder::new().mode(0o700).create(path) {
-        // Another process was faster.
+        // Another process has created it in the meantime.
         Err(error) if error.kind() == ErrorKind::AlreadyExists && path.is_dir() => {}
         made => made?,
     }
@@ -279,7 +289,7 @@ mod tests {
         for (mode, owner, expected) in cases {
             assert_eq!(Rights { mode, owner }.are_exclusive_to(5), expected, "{mode:o} {owner}");
         }
-        // Nor may root, which could write to it.
+        // Root is not trusted either, although it could write to it.
         assert!(!Rights { mode: 0o700, owner: 5 }.are_exclusive_to(0));
     }
 
@@ -295,7 +305,7 @@ mod tests {
         assert!(!disk.is_at_its_path().unwrap());
         disk.create_new("file").unwrap();
         assert!(moved.join("file").exists() && !path.join("file").exists());
-        // A link to it is not it: another one may stand there the next moment.
+        // A link to the directory does not count as the directory: it may lead to another one the next moment.
         std::fs::remove_dir(&path).unwrap();
         std::os::unix::fs::symlink(&moved, &path).unwrap();
         assert!(!disk.is_at_its_path().unwrap());

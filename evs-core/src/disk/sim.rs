@@ -1,4 +1,4 @@
-//! A disk in memory that loses what was not synced, and fails when it is told to.
+//! A disk in memory that loses unsynced writes in a power cut, and fails on request.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -9,105 +9,114 @@ use std::{
 
 use super::{Disk, DiskFile};
 
-/// The unit in which a disk takes over what was written, or does not.
+/// The unit that a disk writes as a whole or not at all.
 const SECTOR_BYTES: usize = 512;
 
 /// A simulated directory. Clones are the same directory.
 ///
-/// Programs see what was written at once, as with a page cache. What a [`power_cut`](SimDisk::power_cut)
-/// leaves of it is up to chance, but for what was synced. Each call of [`Disk`] and [`DiskFile`] is counted,
+/// A program sees its writes at once, as with a page cache. After a [`power_cut`](SimDisk::power_cut), synced
+/// writes are there, and chance decides about all others. Each call of [`Disk`] and [`DiskFile`] is counted,
 /// and one of them can be made to [fail](SimDisk::fail_call).
 #[derive(Clone, Debug, Default)]
 pub struct SimDisk {
     inner: Arc<Mutex<Inner>>,
 }
 
-/// How a call fails.
+/// The way in which a call fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// It has no effect and returns that error. A file that failed to sync forgets which of its bytes are
-    /// not on the disk, as Linux does.
+    /// The call has no effect and returns the error. After a failed sync, the file forgets which of its bytes
+    /// are not on the disk, as Linux does.
     Error(ErrorKind),
-    /// A write that writes the first half of its bytes and returns that error; another call is as in
+    /// A write writes the first half of its bytes and returns the error. Any other call fails as with
     /// [`Fault::Error`].
     Short(ErrorKind),
-    /// The process ends: a write writes the first half of its bytes, another call has no effect, and all
-    /// calls fail until [`SimDisk::restart`] or [`SimDisk::power_cut`].
+    /// The process ends. A write writes the first half of its bytes, and any other call has no effect. After
+    /// that, all calls fail until [`SimDisk::restart`] or [`SimDisk::power_cut`].
     Crash,
 }
 
 /// A call that was made.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Call {
-    /// Which one.
+    /// The name of the operation.
     pub op: &'static str,
-    /// The file, or the empty string for the directory.
+    /// The name of the file, or the empty string for the directory.
     pub name: String,
 }
 
 #[derive(Debug, Default)]
 struct Inner {
-    /// The directory as programs see it.
+    /// The directory as programs see it: the index of each file.
     names: BTreeMap<String, usize>,
+    /// The directory as it is on the disk.
     durable_names: BTreeMap<String, usize>,
-    /// Changes of names since the directory was synced; `None` is a removal.
+    /// Changes of names since the directory was last synced. `None` is a removal.
     changes: Vec<(String, Option<usize>)>,
     files: Vec<SimFile>,
+    /// All calls so far.
     log: Vec<Call>,
+    /// The number of the call that is to fail, and how.
     fault: Option<(usize, Fault)>,
     is_crashed: bool,
+    /// The most bytes that all files may have together.
     room: Option<u64>,
 }
 
+/// A simulated file.
 #[derive(Debug, Default)]
 struct SimFile {
+    /// The bytes that programs see.
     visible: Vec<u8>,
+    /// The bytes that are certainly on the disk.
     durable: Vec<u8>,
-    /// What the next sync writes, by sector.
+    /// The sectors that the next sync writes.
     dirty: BTreeSet<usize>,
-    /// Everything that was written to a sector since the disk is known to have it: a power cut leaves any.
+    /// All contents that a sector had since its last sync. After a power cut it has any one of them.
     candidates: BTreeMap<usize, Vec<Vec<u8>>>,
-    /// The greatest length since then.
+    /// The greatest length since the last sync.
     len_max: usize,
 }
 
 impl SimDisk {
-    /// An empty directory.
+    /// Creates an empty directory.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Makes the call fail that comes after `calls` further ones.
+    /// Makes one call fail: the one that comes after `calls` further calls.
     pub fn fail_call(&self, calls: usize, fault: Fault) {
         let mut inner = self.lock();
         inner.fault = Some((inner.log.len() + calls, fault));
     }
 
-    /// Lets all files together have no more than that many bytes, or as many as they like.
+    /// Limits the number of bytes of all files together; `None` removes the limit.
     pub fn set_room(&self, bytes: Option<u64>) {
         self.lock().room = bytes;
     }
 
-    /// The calls that were made so far.
+    /// Returns all calls so far.
     pub fn calls(&self) -> Vec<Call> {
         self.lock().log.clone()
     }
 
-    /// Whether a call has failed since the last [`SimDisk::fail_call`]: the fault is used up.
+    /// Returns true if a call has failed since the last [`SimDisk::fail_call`], so that the fault is used up.
     pub fn has_failed(&self) -> bool {
         self.lock().fault.is_none()
     }
 
-    /// The process starts again: it finds everything that was written, synced or not.
+    /// Restarts the process. It finds everything that was written, synced or not.
     pub fn restart(&self) {
         let mut inner = self.lock();
         inner.fault = None;
         inner.is_crashed = false;
     }
 
-    /// The machine starts again after a power cut: of every file that was not synced, any subset of the
-    /// sectors is there, as it was at any time since, and any length; of the changes of the directory that
-    /// were not synced, any subset was made. `seed` decides.
+    /// Restarts the machine after a power cut.
+    ///
+    /// Of a file with unsynced writes, any subset of the sectors is there, each with any contents that it had
+    /// since the last sync, and the file has any length that it may have had. Of the unsynced changes of
+    /// names, any subset was made. `seed` decides.
     pub fn power_cut(&self, seed: u64) {
         let mut inner = self.lock();
         let mut chance = Chance(seed);
@@ -126,13 +135,13 @@ impl SimDisk {
         inner.is_crashed = false;
     }
 
-    /// A file's bytes as programs see them.
+    /// Returns the bytes of a file as programs see them.
     pub fn contents(&self, name: &str) -> Option<Vec<u8>> {
         let inner = self.lock();
         inner.names.get(name).map(|file| inner.files[*file].visible.clone())
     }
 
-    /// Makes a file that is there, durably, with those bytes.
+    /// Creates a file with these bytes, durably.
     pub fn set_contents(&self, name: &str, bytes: Vec<u8>) {
         let mut inner = self.lock();
         let number = inner.files.len();
@@ -146,7 +155,7 @@ impl SimDisk {
         inner.durable_names.insert(name.to_owned(), number);
     }
 
-    /// Removes a file, durably, behind the back of who uses it.
+    /// Removes a file, durably and without the knowledge of the program that uses it.
     pub fn lose(&self, name: &str) {
         let mut inner = self.lock();
         inner.names.remove(name);
@@ -157,7 +166,8 @@ impl SimDisk {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Begins a call. An error is what it is to return; `Ok(Some)` is what it is to return when half done.
+    /// Starts a call. `Err` is the error of a call without effect. With `Ok(Some(error))`, the call does half
+    /// of its work and then returns the error.
     fn call(&self, op: &'static str, name: &str) -> io::Result<(MutexGuard<'_, Inner>, Option<io::Error>)> {
         let mut inner = self.lock();
         if inner.is_crashed {
@@ -177,7 +187,7 @@ impl SimDisk {
         }
     }
 
-    /// A call that has its effect or none.
+    /// Starts a call that does all of its work or none.
     fn whole_call(&self, op: &'static str, name: &str) -> io::Result<MutexGuard<'_, Inner>> {
         match self.call(op, name)? {
             (inner, None) => Ok(inner),
@@ -310,7 +320,7 @@ impl SimFile {
         self.touch(len, old.max(len));
     }
 
-    /// Notes that the sectors of `from..to` have other contents.
+    /// Records that the sectors of `from..to` have new contents.
     fn touch(&mut self, from: usize, to: usize) {
         for sector in from / SECTOR_BYTES..to.div_ceil(SECTOR_BYTES) {
             self.dirty.insert(sector);
@@ -335,7 +345,7 @@ impl SimFile {
             1 => self.visible.len(),
             _ => len_min + chance.below(len_max - len_min + 1),
         };
-        // What the file shows if all, or nothing, made it is as likely as a mixture.
+        // Half of the time all sectors are new or all are old. Otherwise they are mixed.
         let taste = chance.below(4);
         self.durable.resize(len, 0);
         for (sector, candidates) in std::mem::take(&mut self.candidates) {
@@ -344,7 +354,7 @@ impl SimFile {
                 1 => candidates.len(),
                 _ => chance.below(candidates.len() + 1),
             };
-            // Beyond the end is what it was before, which is zeros where there was nothing.
+            // Without a pick, the sector keeps its durable contents; beyond the old end these are zeros.
             if let Some(bytes) = candidates.get(pick) {
                 put_sector(&mut self.durable, sector, bytes);
             }
@@ -355,7 +365,7 @@ impl SimFile {
     }
 }
 
-/// A sector's bytes, filled up with zeros.
+/// Returns the bytes of a sector, padded with zeros.
 fn sector_of(bytes: &[u8], sector: usize) -> Vec<u8> {
     let rest = bytes.get(sector * SECTOR_BYTES..).unwrap_or_default();
     let mut sector = rest[..rest.len().min(SECTOR_BYTES)].to_vec();
@@ -363,7 +373,7 @@ fn sector_of(bytes: &[u8], sector: usize) -> Vec<u8> {
     sector
 }
 
-/// Overwrites as much of a sector as there is.
+/// Overwrites a sector, or the part of it that lies within `bytes`.
 fn put_sector(bytes: &mut [u8], sector: usize, contents: &[u8]) {
     if let Some(rest) = bytes.get_mut(sector * SECTOR_BYTES..) {
         let len = rest.len().min(SECTOR_BYTES);
@@ -371,7 +381,7 @@ fn put_sector(bytes: &mut [u8], sector: usize, contents: &[u8]) {
     }
 }
 
-/// Splitmix64: the same seed always means the same power cut.
+/// A splitmix64 generator: the same seed always gives the same power cut.
 struct Chance(u64);
 
 impl Chance {
