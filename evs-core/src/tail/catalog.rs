@@ -1,4 +1,7 @@
-//! The known files of a source in memory, to be found by their bytes.
+//! The known files of a source in memory, searchable by their bytes.
+//!
+//! The catalog is the tailer's copy of the durable [`Inventory`]. It collects changes, which
+//! [`Catalog::take_change`] returns to be made durable with the next cut.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -8,36 +11,42 @@ use std::{
 
 use super::{Digest, Fingerprint, Inventory, InventoryChange, KnownFile, Standing};
 
-/// How many files stay known whose names are gone: one of them may come back, as when it is moved to another
-/// directory and back. Beyond that, those that have been known longest are forgotten.
+/// The number of files that stay known although their names are gone. One of them may come back, for example
+/// when it is moved to another directory and back. If there are more, those that have been known longest are
+/// forgotten.
 const GONE_MAX: usize = 4096;
 
-/// The files that are known beside the open ones.
+/// The known files that are not open.
 #[derive(Debug, Default)]
 pub(super) struct Catalog {
+    /// By id.
     entries: BTreeMap<u64, Entry>,
-    /// By all their bytes, compressed or not.
+    /// Ids by the fingerprint of all bytes of the file, compressed or not.
     prints: HashMap<Fingerprint, u64>,
-    /// By their first bytes.
+    /// Ids by the digest of the first uncompressed bytes.
     heads: HashMap<Digest, Vec<u64>>,
-    /// How many entries have a head of which length.
+    /// The number of entries per length of the head. A lookup by head tries each length that occurs.
     head_lens: BTreeMap<u32, usize>,
+    /// Ids that were added or changed since the last [`Catalog::take_change`].
     added: BTreeSet<u64>,
+    /// Ids that were removed since then.
     removed: BTreeSet<u64>,
-    /// The number of the current look at all files.
+    /// The number of the current survey.
     survey: u64,
 }
 
+/// A known file, and where it was last seen.
 #[derive(Debug)]
 struct Entry {
     file: Arc<KnownFile>,
-    /// Where the file is, as of the last look at all files that has found it.
+    /// The path of the file in the last survey that found it.
     path: Option<PathBuf>,
-    /// That look.
+    /// The number of that survey.
     seen: u64,
 }
 
 impl Catalog {
+    /// Loads the files of an inventory.
     pub(super) fn new(inventory: &Inventory) -> Self {
         let mut catalog = Self::default();
         for file in inventory.files() {
@@ -50,12 +59,12 @@ impl Catalog {
         self.entries.get(&id).map(|entry| &entry.file)
     }
 
-    /// The file with these bytes, compressed or not.
+    /// Returns the file with exactly these bytes, compressed or not.
     pub(super) fn with_print(&self, print: &Fingerprint) -> Option<&Arc<KnownFile>> {
         self.get(*self.prints.get(print)?)
     }
 
-    /// The files whose heads are the beginning of `head`.
+    /// Returns the files whose heads are the beginning of `head`.
     pub(super) fn with_head(&self, head: &[u8]) -> Vec<Arc<KnownFile>> {
         let mut found = Vec::new();
         if head.is_empty() {
@@ -68,7 +77,7 @@ impl Catalog {
         found
     }
 
-    /// Adds a file, unless one with the same bytes has that standing already.
+    /// Adds a file, or updates the known file with the same bytes. Returns its id.
     pub(super) fn add(
         &mut self,
         standing: Standing,
@@ -89,14 +98,15 @@ impl Catalog {
         id
     }
 
-    /// Notes that a file is a copy of the beginning of the truncated file `number`.
+    /// Records that a file is a copy of the beginning of the truncated file `number`.
     pub(super) fn set_beginning_of(&mut self, id: u64, number: u64) {
         if let Some(known) = self.get(id).cloned() {
             self.replace(KnownFile { beginning_of: Some(number), ..(*known).clone() });
         }
     }
 
-    /// Puts what is known of a file in the place of what was known of it.
+    /// Replaces the record of a file. Does nothing if it is the same as before, so that it need not be made
+    /// durable again.
     pub(super) fn replace(&mut self, file: KnownFile) {
         if self.get(file.id).is_some_and(|known| **known == file) {
             return;
@@ -110,6 +120,7 @@ impl Catalog {
         self.added.insert(id);
     }
 
+    /// Removes a file.
     pub(super) fn remove(&mut self, id: u64) {
         if self.take(id).is_some() {
             self.added.remove(&id);
@@ -117,12 +128,12 @@ impl Catalog {
         }
     }
 
-    /// Begins a look at all files.
+    /// Starts a survey. Until [`Catalog::see`] is called for it, no file counts as found.
     pub(super) fn begin_survey(&mut self) {
         self.survey += 1;
     }
 
-    /// The current look at all files has found the file at `path`.
+    /// Records that the current survey has found the file at `path`.
     pub(super) fn see(&mut self, id: u64, path: &Path) {
         if let Some(entry) = self.entries.get_mut(&id) {
             entry.seen = self.survey;
@@ -132,23 +143,23 @@ impl Catalog {
         }
     }
 
-    /// Whether the current look at all files has found the file.
+    /// Returns true if the current survey has found the file.
     pub(super) fn is_seen(&self, id: u64) -> bool {
         self.entries.get(&id).is_some_and(|entry| entry.seen == self.survey)
     }
 
-    /// Where the file was found last.
+    /// Returns the path at which the file was last found.
     pub(super) fn path(&self, id: u64) -> Option<&Path> {
         self.entries.get(&id)?.path.as_deref()
     }
 
-    /// The files of a standing that the current look at all files has not found.
+    /// Returns the files of a standing that the current survey has not found.
     pub(super) fn unseen(&self, standing: Standing) -> Vec<Arc<KnownFile>> {
         let unseen = |entry: &&Entry| entry.seen != self.survey && entry.file.standing == standing;
         self.entries.values().filter(unseen).map(|entry| Arc::clone(&entry.file)).collect()
     }
 
-    /// Forgets files that the current look at all files has not found, if there are too many of them.
+    /// Forgets files that the current survey has not found, if there are too many of them.
     pub(super) fn forget_gone(&mut self) {
         let gone = |entry: &&Entry| entry.seen != self.survey && entry.file.standing != Standing::Unread;
         let count = self.entries.values().filter(gone).count();
@@ -157,13 +168,14 @@ impl Catalog {
         oldest.into_iter().for_each(|id| self.remove(id));
     }
 
-    /// What has changed since the last call.
+    /// Returns the changes since the last call.
     pub(super) fn take_change(&mut self) -> InventoryChange {
         let removed = std::mem::take(&mut self.removed).into_iter().collect();
         let added = std::mem::take(&mut self.added);
         InventoryChange { removed, added: added.into_iter().filter_map(|id| self.get(id).cloned()).collect() }
     }
 
+    /// Returns the number of known files.
     pub(super) fn len(&self) -> usize {
         self.entries.len()
     }

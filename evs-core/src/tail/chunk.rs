@@ -1,3 +1,8 @@
+//! Chunks: the ranges of the log that the tailer hands out and the workers read.
+//!
+//! A chunk of a plain file holds only offsets, so that the worker does the reading. A compressed file has to
+//! be decompressed from its beginning, by one decoder, so its chunks hold the decompressed bytes.
+
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::{Digest, LogHandle, TailError};
@@ -7,37 +12,38 @@ use super::{Digest, LogHandle, TailError};
 pub struct Chunk {
     /// The file's [number](super::FileMark::number) within the source.
     pub number: u64,
-    /// Where the range starts: the offset of its first byte, uncompressed.
+    /// The offset of the first byte, uncompressed.
     pub start: u64,
-    /// Where it ends: the offset behind its last byte.
+    /// The offset after the last byte.
     pub end: u64,
-    /// What is in it.
+    /// The kind of lines in the range.
     pub kind: ChunkKind,
     content: Content,
 }
 
-/// What is in a [`Chunk`].
+/// The kind of lines in a [`Chunk`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ChunkKind {
-    /// Whole lines, none over the limit; the last byte is an LF.
+    /// Whole lines, none longer than the limit. The last byte is an LF.
     Lines,
-    /// The rest of a finished file, of one or more lines, the last of which has no LF.
+    /// The rest of a finished file: one or more lines, of which the last has no LF.
     Final,
-    /// A single line over the limit, with or without LF.
+    /// A single line longer than the limit, with or without an LF.
     Oversized,
 }
 
+/// The bytes of a chunk, or the place where they are.
 #[derive(Debug)]
 enum Content {
-    /// In the file. `last` are the bytes before `end`, by which the worker sees that it has read the same
-    /// ones as the tailer: a file that is truncated and refilled loses its end first.
+    /// The bytes are in the file. `last` is the digest of those before `end`. By it the worker checks that it
+    /// reads the same bytes as the tailer did: a file that is truncated and refilled loses its end first.
     File { handle: Arc<LogHandle>, last: Digest },
-    /// Decompressed.
+    /// The bytes are decompressed and in memory.
     Block(Block),
 }
 
 impl Chunk {
-    /// How much of an [`ChunkKind::Oversized`] line is read.
+    /// The number of bytes that are read of an [`ChunkKind::Oversized`] line.
     pub const OVERSIZED_BYTES: usize = 4096;
 
     pub(super) fn in_file(
@@ -54,12 +60,13 @@ impl Chunk {
         Self { number, start, end, kind, content: Content::Block(block) }
     }
 
-    /// Reads the range, into `buffer` if it is not in memory. Of an [`ChunkKind::Oversized`] line these are
-    /// the first [`Chunk::OVERSIZED_BYTES`].
+    /// Reads the range, into `buffer` if it is not in memory. Of an [`ChunkKind::Oversized`] line, reads the
+    /// first [`Chunk::OVERSIZED_BYTES`].
     ///
     /// # Errors
     ///
-    /// [`TailError::Shrunk`] if the bytes are no longer there, [`TailError::Io`] if they cannot be read.
+    /// Returns [`TailError::Shrunk`] if the bytes are no longer there, and [`TailError::Io`] if they cannot
+    /// be read.
     pub fn read<'b>(&'b self, buffer: &'b mut Vec<u8>) -> Result<&'b [u8], TailError> {
         match &self.content {
             Content::Block(block) => Ok(&block.bytes),
@@ -77,7 +84,8 @@ impl Chunk {
         if self.kind == ChunkKind::Oversized {
             wanted = wanted.min(Self::OVERSIZED_BYTES);
         }
-        // The end of what is wanted, or the end of the line behind it.
+        // The bytes to check are the last of the wanted ones, or of an oversized line its end, which is read
+        // after the wanted ones.
         let check = last.len as usize;
         let total = if self.kind == ChunkKind::Oversized { wanted + check } else { wanted };
         if buffer.len() < total {
@@ -103,24 +111,24 @@ impl Chunk {
     }
 }
 
-/// Buffers for decompressed bytes. There are as many as there are chunks at once.
+/// A pool of buffers for decompressed bytes. There are as many buffers as there are chunks at the same time.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Pool {
     free: Arc<Mutex<Vec<Vec<u8>>>>,
 }
 
 impl Pool {
-    /// How many are kept when they are not in use.
+    /// The most unused buffers that are kept.
     const FREE_MAX: usize = 16;
 
-    /// An empty buffer.
+    /// Returns an empty buffer.
     pub(super) fn take(&self) -> Block {
         let bytes = self.free.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default();
         Block { bytes, pool: self.clone() }
     }
 }
 
-/// A buffer of a [`Pool`], which gets it back when it is dropped.
+/// A buffer of a [`Pool`]. When dropped, it returns to the pool.
 #[derive(Debug)]
 pub(super) struct Block {
     pub(super) bytes: Vec<u8>,

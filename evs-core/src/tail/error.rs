@@ -1,20 +1,22 @@
+//! The errors of the tailer. Each says what is known and, in its message, what an operator can do about it.
+
 use std::{
     io,
     path::{Path, PathBuf},
 };
 
-/// The log cannot be read on.
+/// An error that stops the reading of a log.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TailError {
     /// The operating system refused `op`.
     #[error("{op} failed on {}", path.display())]
     Io {
-        /// What was tried.
+        /// The operation.
         op: &'static str,
-        /// On which file.
+        /// The file.
         path: PathBuf,
-        /// The operating system's words.
+        /// The error of the operating system.
         source: io::Error,
     },
     /// The log is a directory, a pipe, a device or a socket.
@@ -23,7 +25,7 @@ pub enum TailError {
         /// The log's path.
         path: PathBuf,
     },
-    /// A compressed file cannot be decompressed to its end, and there is no plain one beside it.
+    /// A compressed file cannot be decompressed to its end, and there is no uncompressed one beside it.
     #[error(
         "{} may be unread and cannot be decompressed; decompress it beside itself, repair it, move it away, or \
          leave it out with `on_unreadable(OnUnreadable::Skip)`",
@@ -32,27 +34,27 @@ pub enum TailError {
     Damaged {
         /// The compressed file.
         path: PathBuf,
-        /// What the decompressor found.
+        /// The error of the decompressor.
         source: io::Error,
     },
-    /// A file that was not read to its end is gone, or was shortened with nothing left of its bytes.
+    /// A file that was not read to its end is gone, or was shortened so much that none of its bytes are left.
     #[error(
         "file {number}, last known as {path}, is gone: read to byte {offset} of at least {size}; bring it back, \
          name the directory it was moved to with `olddir`, or go on without it with `on_gone(OnGone::Continue)`"
     )]
     Gone {
-        /// Its number within the source; 0 if nothing of it was read.
+        /// The number of the file within the source, or 0 if nothing of it was read.
         number: u64,
-        /// The path by which it was last known.
+        /// The last known path of the file.
         path: String,
-        /// Up to where it was read.
+        /// The offset up to which it was read.
         offset: u64,
-        /// How long it was when last seen.
+        /// Its length when it was last seen.
         size: u64,
     },
-    /// A file begins like the one that was read, but does not have the bytes that were read before
-    /// `offset`: lost in a power cut, restored from a backup, or written again. It cannot be told whether its
-    /// lines were counted.
+    /// A file begins like the one that was read, but does not have the bytes that were read before `offset`.
+    /// They were lost in a power cut, or the file was restored from a backup or written again. Nobody can
+    /// tell whether its lines were counted.
     #[error(
         "{} begins like file {number}, but not with the bytes that were read before byte {offset}; it has {size}; \
          bring the file back that was read, or decide about this one: `on_changed(OnChanged::Skip)` takes its \
@@ -62,14 +64,14 @@ pub enum TailError {
     Changed {
         /// The file.
         path: PathBuf,
-        /// The number within the source of the file that was read.
+        /// The number, within the source, of the file that was read.
         number: u64,
-        /// Up to where that one was read.
+        /// The offset up to which that file was read.
         offset: u64,
-        /// How long the file is now.
+        /// The length of the file now.
         size: u64,
     },
-    /// Two files have the bytes that were read of one, and differ after them.
+    /// Two files have the bytes that were read of one file, and differ after them.
     #[error(
         "{} and {} both begin with the bytes that were read of {path}, and differ after them; move away the one \
          that is not the log's",
@@ -77,14 +79,14 @@ pub enum TailError {
         other.display()
     )]
     Ambiguous {
-        /// The path by which the file was last known.
+        /// The last known path of the file that was read.
         path: String,
         /// A file with its bytes.
         one: PathBuf,
-        /// Another one.
+        /// Another file with its bytes.
         other: PathBuf,
     },
-    /// A file was found again in another directory, in which there are others that may not have been read.
+    /// A file was found again in another directory, where other files may be unread as well.
     #[error(
         "{} was moved to {}, where {} may be unread as well; name that directory with `olddir`",
         found.display(),
@@ -99,36 +101,34 @@ pub enum TailError {
         /// A file that may be unread.
         other: PathBuf,
     },
-    /// There are too many files beside the log to remember each of them.
+    /// The log has too many files to remember each of them.
     #[error("more than {most} files belong to {}; move old ones away", path.display())]
     TooMany {
         /// The log's path.
         path: PathBuf,
-        /// How many may be known.
+        /// The most files that may be known.
         most: usize,
     },
-    /// A frontier needs a file of which no frontier says what it is.
+    /// A frontier needs a file that no frontier describes.
     #[error("file {number} of the source is needed, but in no frontier")]
     Forgotten {
-        /// Its number within the source.
+        /// The number of the file within the source.
         number: u64,
     },
-    /// The file was truncated before a worker had read the range that it was given. Reading goes on
-    /// from what was last committed.
+    /// The file was truncated before a worker had read its range. Reading continues from the last commit.
     #[error("{}: bytes {start} to {end} are no longer there", path.display())]
     Shrunk {
         /// The file.
         path: PathBuf,
-        /// Where the range started.
+        /// The offset at which the range started.
         start: u64,
-        /// Where it ended.
+        /// The offset at which it ended.
         end: u64,
     },
 }
 
 impl TailError {
-    /// Whether looking again may help when files were looked for: a rotation under way makes them come and go
-    /// between two looks.
+    /// Returns true if another look may succeed. During a rotation, files come and go between two looks.
     pub(crate) fn may_pass(&self) -> bool {
         match self {
             Self::Io { source, .. } => {
@@ -145,7 +145,7 @@ impl TailError {
         }
     }
 
-    /// For `map_err`.
+    /// Returns a closure for `map_err` that adds the operation and the path.
     pub(super) fn io(op: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         move |source| Self::Io { op, path: path.to_owned(), source }
     }

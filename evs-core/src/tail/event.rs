@@ -1,109 +1,111 @@
+//! Events: things that happened to the log and that an operator wants to know, above all losses.
+
 use std::{fmt, io, path::PathBuf};
 
-/// Something worth telling has happened to the log.
+/// Something has happened to the log that is worth reporting.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum TailEvent {
-    /// A file has been opened, to be read from `offset` on.
+    /// A file was opened.
     Opened {
-        /// Its number within the source.
+        /// The number of the file within the source.
         number: u64,
-        /// Where it is.
+        /// The path of the file.
         path: PathBuf,
-        /// Where reading begins.
+        /// The offset at which reading begins.
         offset: u64,
     },
-    /// A file is no longer the one that the log's name stands for. It is read on until it stops growing.
+    /// The log's name no longer leads to this file. It is read until it stops growing.
     Rotated {
-        /// Its number within the source.
+        /// The number of the file within the source.
         number: u64,
-        /// By which path it was known.
+        /// The path of the file before the rotation was noticed.
         path: PathBuf,
     },
-    /// A file has been truncated, or has fewer bytes than it had. What was written since is read from the
-    /// beginning.
+    /// A file was truncated, or has fewer bytes than it had. The bytes that were written since are read from
+    /// the beginning.
     Truncated {
-        /// Its number within the source.
+        /// The number of the file within the source.
         number: u64,
-        /// Where it is.
+        /// The path of the file.
         path: PathBuf,
-        /// Up to where it had been handed out.
+        /// The offset up to which it had been handed out.
         offset: u64,
-        /// How many bytes were seen but are found nowhere: lost.
+        /// The number of bytes that were seen and are not in any file: they are lost.
         lost: u64,
-        /// Whether that is all. If not, there is no copy of the file, and what was written after it was last
-        /// looked at and before it was truncated is lost as well.
+        /// True if `lost` is the whole loss. If false, there is no copy of the file, so the bytes that were
+        /// written between the last look and the truncation are lost as well, and nobody knows how many.
         is_known: bool,
     },
-    /// A file does not have the bytes that were read of it, and was not to stop the source.
+    /// A file does not have the bytes that were read of it, and the options say to continue.
     Changed {
-        /// The number within the source of the file that was read.
+        /// The number, within the source, of the file that was read.
         number: u64,
         /// The file.
         path: PathBuf,
-        /// Up to where the one that was read was read.
+        /// The offset up to which that file was read.
         offset: u64,
-        /// How long it is now.
+        /// The length of the file now.
         size: u64,
     },
     /// A file that cannot be decompressed was left out.
     Skipped {
-        /// Where it is.
+        /// The path of the file.
         path: PathBuf,
-        /// Its bytes, compressed: lost.
+        /// The number of its compressed bytes, which are lost.
         lost: u64,
     },
-    /// A file was found again in a directory that is not looked through.
+    /// A file was found again in a directory that evs does not search.
     Olddir {
-        /// Where it is.
+        /// The path of the file.
         path: PathBuf,
-        /// The directory, which is to be named with `olddir`.
+        /// The directory. It should be named with `olddir`.
         directory: PathBuf,
     },
-    /// The state knows nothing of older files, since it is new or was written by version 1: those whose names
-    /// are older than the last file that was read are taken for read.
+    /// The state knows nothing of older files, because it is new or was written by version 1. Files whose
+    /// names are older than the last file that was read count as read.
     Presumed {
         /// The log's path.
         path: PathBuf,
-        /// How many files.
+        /// The number of these files.
         files: u64,
     },
     /// A file was gone when reading was resumed.
     Gone {
-        /// Its number within the source.
+        /// The number of the file within the source.
         number: u64,
-        /// By which path it was last known.
+        /// The last known path of the file.
         path: PathBuf,
-        /// Up to where it had been read.
+        /// The offset up to which it had been read.
         offset: u64,
-        /// How many more bytes it is known to have had: lost.
+        /// The number of bytes after that offset that it is known to have had: they are lost.
         lost: u64,
     },
     /// A rotated file has been handed out to its end.
     Finished {
-        /// Its number within the source.
+        /// The number of the file within the source.
         number: u64,
-        /// Where it is.
+        /// The path of the file.
         path: PathBuf,
-        /// How long it was.
+        /// Its length.
         size: u64,
     },
-    /// The log does not exist. It is waited for.
+    /// The log does not exist. The tailer waits for it.
     Waiting {
         /// The log's path.
         path: PathBuf,
     },
-    /// A file that is next cannot be opened. It is tried again at each poll, and nothing is skipped.
+    /// The next file cannot be opened. Each poll tries again, and nothing is skipped.
     Unreadable {
-        /// Where it is.
+        /// The path of the file.
         path: PathBuf,
-        /// The operating system's words.
+        /// The error of the operating system.
         source: io::Error,
     },
 }
 
 impl TailEvent {
-    /// How many bytes were lost by it.
+    /// Returns the number of bytes that were lost by this event.
     pub fn lost(&self) -> u64 {
         match self {
             Self::Truncated { lost, .. } | Self::Gone { lost, .. } | Self::Skipped { lost, .. } => *lost,
@@ -111,7 +113,7 @@ impl TailEvent {
         }
     }
 
-    /// Whether bytes were lost by it, or may have been.
+    /// Returns true if bytes were lost by this event, or may have been.
     pub fn is_loss(&self) -> bool {
         match self {
             Self::Truncated { is_known, .. } => !is_known || self.lost() > 0,
@@ -121,7 +123,7 @@ impl TailEvent {
     }
 }
 
-/// For people.
+/// A sentence for people. Programs match on the variants instead.
 impl fmt::Display for TailEvent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

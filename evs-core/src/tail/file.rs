@@ -1,3 +1,10 @@
+//! One open file of the log, and the position up to which it has been handed out.
+//!
+//! The web server may truncate or refill a file at any time, and no call tells about it. So the file is never
+//! trusted. Before a range is handed out, the bytes before it are read again and compared with those that were
+//! read earlier. If they differ, the descriptor has other bytes by now, and a copy of the old ones is
+//! searched.
+
 use std::{
     path::{Path, PathBuf},
     sync::Arc,
@@ -16,91 +23,95 @@ use super::{
     unzip::Unzip,
 };
 
-/// How much is read at once in search of an LF: first a little, since lines are short.
+/// The number of bytes that are read at a time in search of an LF. It starts small, since most lines are
+/// short.
 const PIECE_BYTES_MIN: u64 = 4 << 10;
 const PIECE_BYTES_MAX: u64 = 64 << 10;
 
-/// How many places of a file are remembered, by which a copy of its beginning is known.
+/// The most offsets of a file that are remembered with a digest, to recognize a copy of its beginning.
 const TRAIL_LEN_MAX: usize = 1024;
 
-/// One file of the log, and how far it has been handed out.
+/// One open file of the log, and the position up to which it has been handed out.
 #[derive(Debug)]
 pub(super) struct LogFile {
-    /// 0 as long as nothing of it has been handed out.
+    /// The number within the source, or 0 as long as nothing of it has been handed out.
     number: u64,
     handle: Arc<LogHandle>,
-    /// Where it was found last.
+    /// The path at which it was last found.
     path: PathBuf,
-    /// For compressed files.
+    /// The decoder of a compressed file.
     unzip: Option<Unzip>,
-    /// The bytes of a compressed file as they stand in it.
+    /// The fingerprint of the compressed bytes of a compressed file.
     packed: Option<Fingerprint>,
-    /// Where reading began.
+    /// The offset at which reading began.
     start: u64,
-    /// Up to where it has been handed out.
+    /// The offset up to which it has been handed out.
     offset: u64,
-    /// No LF from `offset` to here, so that a long line is searched only once.
+    /// There is no LF from `offset` to here. So a long line that grows is searched only once.
     scanned: u64,
-    /// Uncompressed, as of the last look. Never less than `offset`.
+    /// The uncompressed length at the last look. Never less than `offset`.
     size: u64,
     modified: SystemTime,
-    /// The first bytes, and the last ones before `offset`, as they were read.
+    /// The first bytes and the last ones before `offset`, as they were read.
     head: Vec<u8>,
     tail: Vec<u8>,
-    /// Offsets up to which it was handed out, ascending, with digests of the bytes before them.
+    /// Ascending offsets up to which it was handed out, with digests of the bytes before them.
     trail: Vec<(u64, Digest)>,
-    /// Offsets beyond `offset` that no chunk is to span, the next one last.
+    /// Offsets after `offset` that no chunk may span, the next one last.
     stops: Vec<u64>,
-    /// When it will not have grown for the grace time.
+    /// The time at which the file will not have grown for the grace time.
     quiet_at: Instant,
     state: State,
-    /// Whether it was ever the live file.
+    /// True if it was ever the live file.
     was_live: bool,
-    /// Whether it is no longer the live file.
+    /// True if it is no longer the live file.
     is_rotated: bool,
-    /// Whether the next look has to be a close one.
+    /// True if the next look must compare the bytes, even if the size and the time are the same.
     is_suspect: bool,
 }
 
+/// The state of an open file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
-    /// May grow.
+    /// The file may grow.
     Open,
-    /// Will not grow: what is behind the last LF is a line.
+    /// The file will not grow: the bytes after the last LF are its last line.
     Closing,
-    /// Handed out.
+    /// The file has been handed out to its end.
     Done,
-    /// Truncated: the descriptor has other bytes now. A copy of the old ones is looked for.
+    /// The file was truncated, and the descriptor has other bytes now. A copy of the old ones is searched.
     Truncated,
-    /// Truncated, and there is no copy.
+    /// The file was truncated, and there is no copy.
     Lost,
 }
 
-/// Where to begin in a file.
+/// The position at which to begin in a file.
 #[derive(Debug, Default)]
 pub(super) struct Entry {
-    /// Where reading began.
+    /// The offset at which reading once began.
     pub(super) start: u64,
+    /// The offset at which it begins now.
     pub(super) offset: u64,
-    /// The bytes before it.
+    /// The bytes before `offset`.
     pub(super) tail: Vec<u8>,
-    /// Offsets that no chunk is to span, ascending.
+    /// Ascending offsets that no chunk may span.
     pub(super) stops: Vec<u64>,
 }
 
-/// What a look at a file has shown.
+/// The result of a look at a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Change {
-    /// It is the same, or longer.
+    /// The file is the same, or longer.
     None,
-    /// So many bytes at its end, none of them handed out, are gone.
+    /// This many bytes at its end are gone. None of them was handed out.
     Shorter(u64),
     /// The bytes before the offset are gone.
     Truncated,
 }
 
 impl LogFile {
-    /// A file of which `survey` was just made, and that is quiet at `quiet_at` unless it grows.
+    /// Opens a file of which `survey` was made just now. It counts as quiet from `quiet_at` on, unless it
+    /// grows.
     pub(super) fn open(
         number: u64,
         handle: Arc<LogHandle>,
@@ -136,7 +147,7 @@ impl LogFile {
         })
     }
 
-    /// Looks whether a plain file has grown or shrunk.
+    /// Checks whether a plain file has grown or shrunk.
     pub(super) fn look(&mut self, now: Instant, grace: Duration) -> Result<Change, TailError> {
         if self.packed.is_some() || self.has_lost_its_bytes() {
             return Ok(Change::None);
@@ -151,7 +162,7 @@ impl LogFile {
             self.state = State::Truncated;
             return Ok(Change::Truncated);
         }
-        // These are bytes of the same file, since it was intact after they were read.
+        // These bytes belong to the same file, since it was still intact after they were read.
         if head.len() > self.head.len() {
             self.head = head;
         }
@@ -161,10 +172,11 @@ impl LogFile {
         if stat.size > self.size {
             self.size = stat.size;
             self.quiet_at = now + grace;
-            // Also a file that was done: somebody has gone on writing to it.
+            // This also reopens a file that was done: somebody has continued to write to it.
             self.state = State::Open;
         } else if stat.size < self.size && self.handle.read_range(self.size - 1, self.size)?.is_empty() {
-            // The attributes of a network file system may lag behind, but what can be read is there.
+            // The size that a network file system reports may lag behind. So the file counts as shorter only
+            // if its end cannot be read either.
             let size = stat.size.max(self.offset);
             look = Change::Shorter(self.size - size);
             self.size = size;
@@ -174,7 +186,7 @@ impl LogFile {
         Ok(look)
     }
 
-    /// The next range, as of the last look.
+    /// Returns the next range, if the last look found one.
     pub(super) fn next(&mut self, limits: Limits, pool: &Pool) -> Result<Option<Chunk>, TailError> {
         let next = match self.state {
             State::Done | State::Truncated | State::Lost => None,
@@ -183,7 +195,7 @@ impl LogFile {
         };
         if next.is_none() && self.state == State::Closing && self.offset == self.size {
             self.state = State::Done;
-            // The decoder is not needed any more, the handle is until the next cut.
+            // The decoder is no longer needed. The handle is kept until the next cut.
             self.unzip = None;
         }
         Ok(next)
@@ -193,7 +205,8 @@ impl LogFile {
         let start = self.offset;
         let Some((end, kind)) = self.find_end(limits)? else { return Ok(None) };
         let tail = tail_before(&self.handle, end)?;
-        // Only now: what was read before this were the old bytes, if these still are.
+        // The check comes last: if the old bytes are still there now, the bytes that were read before were the
+        // old ones too.
         if tail.len() as u64 != end.min(FileMark::TAIL_BYTES_MAX as u64) || !self.is_intact()? {
             self.is_suspect = true;
             return Ok(None);
@@ -205,7 +218,7 @@ impl LogFile {
         Ok(Some(Chunk::in_file(self.number, (start, end), kind, Arc::clone(&self.handle), last)))
     }
 
-    /// Where the next range ends.
+    /// Returns the end and the kind of the next range.
     fn find_end(&mut self, limits: Limits) -> Result<Option<(u64, ChunkKind)>, TailError> {
         let known = self.known_end();
         let near = known.min(self.offset + limits.chunk_bytes);
@@ -223,7 +236,7 @@ impl LogFile {
                 return Ok(Some((end, kind(end - self.offset, ChunkKind::Lines))));
             }
             if piece.is_empty() {
-                // Shorter than at the last look.
+                // The file is shorter than at the last look.
                 self.is_suspect = true;
                 return Ok(None);
             }
@@ -234,7 +247,7 @@ impl LogFile {
         Ok((is_final && rest > 0).then(|| (known, kind(rest, ChunkKind::Final))))
     }
 
-    /// The end of the last line before `near`, searched from there back to what was searched before.
+    /// Returns the end of the last line before `near`, searching backwards as far as `scanned`.
     fn last_line_end(&self, near: u64) -> Result<Option<u64>, TailError> {
         let mut until = near;
         let mut piece_bytes = PIECE_BYTES_MIN;
@@ -254,7 +267,7 @@ impl LogFile {
         if most == 0 {
             return Ok(None);
         }
-        // After an error, from the offset on.
+        // After an error there is no decoder, and a new one begins at the offset.
         let mut unzip = match self.unzip.take() {
             Some(unzip) => unzip,
             None => {
@@ -272,11 +285,13 @@ impl LogFile {
         Ok(Some(Chunk::in_memory(self.number, range, taken.kind, block)))
     }
 
-    /// The end of the file or, before it, of what may be in one chunk.
+    /// Returns the end of the file, or the next stop if that comes first.
     fn known_end(&self) -> u64 {
         self.stops.last().map_or(self.size, |stop| self.size.min(*stop))
     }
 
+    /// Moves the offset to `end`, and remembers it with its digest. If too many are remembered, every second
+    /// one is dropped.
     fn hand_out(&mut self, end: u64) {
         self.offset = end;
         self.scanned = self.scanned.max(end);
@@ -293,7 +308,7 @@ impl LogFile {
         }
     }
 
-    /// Whether the file still has the bytes that were read.
+    /// Returns true if the file still has the bytes that were read.
     fn is_intact(&self) -> Result<bool, TailError> {
         if tail_before(&self.handle, self.offset)? != self.tail {
             return Ok(false);
@@ -301,12 +316,13 @@ impl LogFile {
         if self.offset >= self.head.len() as u64 {
             return Ok(true);
         }
-        // Of what was not handed out, some may be missing: then the file is shorter, but the same.
+        // Some of the bytes that were not handed out may be missing. Then the file is shorter, but it is the
+        // same one.
         let head = self.handle.read_range(0, self.head.len() as u64)?;
         Ok(self.head.starts_with(&head) && !head.is_empty() && head.len() as u64 >= self.offset)
     }
 
-    /// How the file would be known again.
+    /// Returns the entry of the file for the frontier.
     pub(super) fn mark(&self) -> FileMark {
         let FileId { device, inode } = self.handle.id();
         FileMark {
@@ -324,17 +340,17 @@ impl LogFile {
         }
     }
 
-    /// What was handed out, by its bytes.
+    /// Returns the fingerprint of the bytes that were handed out.
     pub(super) fn content(&self) -> Fingerprint {
         let head = self.head.len().min(usize::try_from(self.offset).unwrap_or(usize::MAX));
         Fingerprint { len: self.offset, head: Digest::of(&self.head[..head]), tail: Digest::of(&self.tail) }
     }
 
-    /// How `other` relates to this file, which begins in the same way.
+    /// Compares this file with `other`, which begins in the same way.
     ///
     /// # Errors
     ///
-    /// If a file cannot be read, or changes meanwhile.
+    /// Returns an error if a file cannot be read, or changes meanwhile.
     pub(super) fn compare(&self, other: &Look, survey: Option<&Survey>) -> Result<Relation, TailError> {
         let (handle, len) = (&other.handle, survey.map_or(other.raw.len, |survey| survey.size));
         let before = |offset: u64| match survey {
@@ -348,7 +364,7 @@ impl LogFile {
             let end = len.min(size);
             let own = tail_before(&self.handle, end)?;
             let is_same = own == before(end)?;
-            // What was read before this were the file's own bytes.
+            // The file is still intact, so the bytes that were read before were its own.
             if self.is_intact()? && own.len() as u64 == end.min(FileMark::TAIL_BYTES_MAX as u64) {
                 return Ok(match (is_same, len <= size) {
                     (true, true) => Relation::Copy,
@@ -366,7 +382,7 @@ impl LogFile {
                 _ => Relation::Other,
             });
         }
-        // A copy of the beginning, after which more was read.
+        // The other file ends before the offset. It may be a copy that was made before more was read.
         let at = self.trail.partition_point(|(end, _)| *end <= len);
         let is_known = match at.checked_sub(1).map(|at| self.trail[at]) {
             Some((end, digest)) if end > 0 => digest.matches(&before(end)?),
@@ -379,8 +395,8 @@ impl LogFile {
         })
     }
 
-    /// Goes on in another file that has the bytes of this one. How many bytes were known that it does not have
-    /// is the result.
+    /// Continues in another file that has the bytes of this one. Returns the number of known bytes that it
+    /// does not have.
     pub(super) fn move_to(&mut self, other: Arc<LogHandle>, now: Instant) -> Result<u64, TailError> {
         let survey = Survey::of(&other, &[self.offset])?;
         let is_same = same_beginning(&survey.head, &self.head) && survey.tails[0] == self.tail;
@@ -403,43 +419,45 @@ impl LogFile {
         Ok(lost)
     }
 
-    /// Gives up what was not handed out, and says how much that is.
+    /// Abandons the bytes that were not handed out, and returns their number.
     pub(super) fn abandon(&mut self) -> u64 {
         self.state = State::Lost;
         std::mem::replace(&mut self.size, self.offset) - self.offset
     }
 
-    /// Takes what is after the last LF as a line, and is done then.
+    /// Declares the file complete: the bytes after its last LF are its last line.
     pub(super) fn close(&mut self) {
         if self.state == State::Open {
             self.state = State::Closing;
         }
     }
 
-    /// Keeps the file open until `time` at least.
+    /// Keeps the file open at least until `time`.
     pub(super) fn wait_until(&mut self, time: Instant) {
         self.quiet_at = self.quiet_at.max(time);
     }
 
+    /// Returns true if the file has not grown for the grace time. A compressed file does not grow.
     pub(super) fn is_quiet(&self, now: Instant) -> bool {
         self.packed.is_some() || now >= self.quiet_at
     }
 
+    /// Returns true if nothing more of the file will be handed out.
     pub(super) fn is_done(&self) -> bool {
         matches!(self.state, State::Done | State::Lost)
     }
 
-    /// Whether its descriptor has other bytes by now, and a copy of the old ones is looked for.
+    /// Returns true if the descriptor has other bytes by now, and a copy of the old ones is searched.
     pub(super) fn is_truncated(&self) -> bool {
         self.state == State::Truncated
     }
 
-    /// Whether its descriptor has other bytes by now.
+    /// Returns true if the descriptor has other bytes by now.
     pub(super) fn has_lost_its_bytes(&self) -> bool {
         matches!(self.state, State::Truncated | State::Lost)
     }
 
-    /// Whether there may be a chunk.
+    /// Returns true if there may be another chunk.
     pub(super) fn has_more(&self) -> bool {
         match self.state {
             State::Done | State::Lost => false,
@@ -449,12 +467,12 @@ impl LogFile {
         }
     }
 
-    /// Whether it ends in a line that is not finished.
+    /// Returns true if the file ends in an unfinished line.
     pub(super) fn has_unfinished_line(&self) -> bool {
         self.offset < self.size
     }
 
-    /// Whether it is a plain file that may be written to.
+    /// Returns true for a plain file, which may be written to.
     pub(super) fn is_plain(&self) -> bool {
         self.packed.is_none()
     }
@@ -463,36 +481,39 @@ impl LogFile {
         self.number = number;
     }
 
-    /// Whether it was the live file, and has been found under another name than `live` since.
+    /// Returns true if it was the live file, and has since been found under another name than `live`.
     pub(super) fn was_renamed(&self, live: Option<&Path>) -> bool {
         self.was_live && live != Some(&*self.path)
     }
 
-    /// Notes that it is the live file, or was when it was last seen.
+    /// Records that it is the live file, or was when it was last seen.
     pub(super) fn set_live(&mut self) {
         self.was_live = true;
     }
 
-    /// Whether it is known to be no longer the live file.
+    /// Returns true if it is known to be no longer the live file.
     pub(super) fn is_rotated(&self) -> bool {
         self.is_rotated
     }
 
-    /// Notes that it is no longer the live file. Whether that is news.
+    /// Records that it is no longer the live file. Returns true if that is new.
     pub(super) fn set_rotated(&mut self) -> bool {
         !std::mem::replace(&mut self.is_rotated, true)
     }
 
+    /// Records the path at which the file was found.
     pub(super) fn set_path(&mut self, path: &Path) {
         if self.path != path {
             self.path = path.to_owned();
         }
     }
 
+    /// Returns the first bytes, uncompressed.
     pub(super) fn head(&self) -> &[u8] {
         &self.head
     }
 
+    /// Returns the fingerprint of the compressed bytes, or `None` for a plain file.
     pub(super) fn packed(&self) -> Option<Fingerprint> {
         self.packed
     }
@@ -522,22 +543,22 @@ impl LogFile {
     }
 }
 
-/// How another file relates to an open one that begins in the same way.
+/// The relation of another file to an open one that begins in the same way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Relation {
-    /// They differ later.
+    /// They differ after the beginning.
     Other,
     /// It has the same bytes, perhaps not yet all of them.
     Copy,
-    /// It has all of the open file's bytes, and more.
+    /// It has all bytes of the open file, and more.
     Longer,
-    /// The open file was truncated, and this one has the bytes that were read of it, and perhaps more.
+    /// The open file was truncated. The other one has the bytes that were read of it, and perhaps more.
     Continued,
-    /// The open file was truncated, and this one has some of the bytes that were read of it, and no others.
+    /// The open file was truncated. The other one has some of the bytes that were read of it, and no others.
     Beginning,
 }
 
-/// The decoder of a compressed file from `offset` on, and its bytes as they stand in it.
+/// Opens the decoder of a compressed file at `offset`, and fingerprints its compressed bytes.
 fn unzip_of(handle: &Arc<LogHandle>, offset: u64) -> Result<(Option<Unzip>, Option<Fingerprint>), TailError> {
     if handle.packing().is_plain() {
         return Ok((None, None));
@@ -547,7 +568,7 @@ fn unzip_of(handle: &Arc<LogHandle>, offset: u64) -> Result<(Option<Unzip>, Opti
     Ok((Some(unzip), Some(Look::of(Arc::clone(handle))?.raw)))
 }
 
-/// Whole seconds since 1970, rounded down.
+/// Returns whole seconds since 1970, rounded down.
 fn unix_seconds(time: SystemTime) -> i64 {
     match time.duration_since(SystemTime::UNIX_EPOCH) {
         Ok(since) => since.as_secs() as i64,
@@ -555,7 +576,7 @@ fn unix_seconds(time: SystemTime) -> i64 {
     }
 }
 
-/// The end of the last complete line of a plain file.
+/// Returns the end of the last complete line of a plain file.
 pub(super) fn last_line_end(handle: &LogHandle, size: u64) -> Result<u64, TailError> {
     let mut until = size;
     while until > 0 {

@@ -1,3 +1,8 @@
+//! Positions: how far a source has been read, as an offset per open file.
+//!
+//! Each batch carries the position up to which it counts, and its checksum covers the JSON of that position.
+//! So the JSON must stay readable, and must stay the same, in later versions.
+
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -5,29 +10,29 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use crate::codec::InvalidJson;
 
-/// The length and xxh3-64 of some bytes of a file.
+/// The length and the xxh3-64 hash of some bytes of a file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Digest {
-    /// How many bytes were hashed.
+    /// The number of bytes that were hashed.
     pub len: u32,
-    /// Their xxh3-64, as 16 hexadecimal digits in JSON.
+    /// Their hash. In JSON it has 16 hexadecimal digits.
     #[serde(with = "hex")]
     pub hash: u64,
 }
 
 impl Digest {
-    /// The digest of `bytes`, of which there are fewer than 2^32.
+    /// Returns the digest of `bytes`, which must be fewer than 2^32.
     pub fn of(bytes: &[u8]) -> Self {
         Self { len: bytes.len() as u32, hash: xxh3_64(bytes) }
     }
 
-    /// Whether `bytes` begin with the ones that were hashed.
+    /// Returns true if `bytes` begin with the ones that were hashed.
     pub(super) fn begins(&self, bytes: &[u8]) -> bool {
         bytes.get(..self.len as usize).is_some_and(|beginning| self.matches(beginning))
     }
 
-    /// Whether `bytes` are the ones that were hashed.
+    /// Returns true if `bytes` are the ones that were hashed.
     pub fn matches(&self, bytes: &[u8]) -> bool {
         *self == Self::of(bytes)
     }
@@ -46,33 +51,34 @@ mod hex {
     }
 }
 
-/// How far one file of a source has been read, and how to know the file again.
+/// The position in one file of a source, and the facts by which the file is recognized.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct FileMark {
-    /// The file's number within its source: 1 for the first, in the order in which files are read.
+    /// The number of the file within its source. The first one has 1, and numbers follow the order of
+    /// reading.
     pub number: u64,
-    /// Where reading began in the file: bytes before it are not this number's.
+    /// The offset at which reading of the file began. The bytes before it do not belong to this number.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub start: u64,
-    /// Where reading goes on: the start of a line, as an offset into the uncompressed bytes.
+    /// The offset at which reading continues: the start of a line, in uncompressed bytes.
     pub offset: u64,
-    /// How long the file was when last looked at, uncompressed; never less than `offset`.
+    /// The uncompressed length at the last look; never less than `offset`.
     pub size: u64,
-    /// The device it was on. A hint: it may change at a remount.
+    /// The device that the file was on. It is only a hint: it may change when the disk is mounted again.
     pub device: u64,
-    /// Its inode. A hint: inodes are reused at once.
+    /// The inode of the file. It is only a hint: inodes are reused at once.
     pub inode: u64,
-    /// When the file was last written to, in seconds since 1970. A hint.
+    /// The time of the last write, in seconds since 1970. It is only a hint.
     pub modified: i64,
-    /// The first bytes: up to [`FileMark::HEAD_BYTES_MAX`] of what the file had.
+    /// The digest of the first bytes: as many as the file had, up to [`FileMark::HEAD_BYTES_MAX`].
     pub head: Digest,
-    /// The last bytes before `offset`: up to [`FileMark::TAIL_BYTES_MAX`].
+    /// The digest of the last bytes before `offset`, up to [`FileMark::TAIL_BYTES_MAX`].
     pub tail: Digest,
-    /// Whether the file was no longer the live one when it was last looked at.
+    /// True if the file was no longer the live one at the last look.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub is_rotated: bool,
-    /// The path by which the file was last known, for messages.
+    /// The last known path of the file, for messages.
     pub path: String,
 }
 
@@ -81,17 +87,20 @@ fn is_zero(number: &u64) -> bool {
 }
 
 impl FileMark {
-    /// How many bytes of a file's beginning are hashed at the most.
+    /// The most bytes of a file's beginning that are hashed.
     pub const HEAD_BYTES_MAX: usize = 1024;
-    /// How many bytes before an offset are hashed at the most.
+    /// The most bytes before an offset that are hashed.
     pub const TAIL_BYTES_MAX: usize = 4096;
 }
 
-/// Up to where a source has been read: the `to` of a batch.
+/// The position up to which a source has been read: the `to` of a batch.
 ///
-/// Several files can be open at once, since a rotated log may still grow after its successor has lines;
-/// so this is an offset per open file. Files with lower numbers than the first are done, those with higher
-/// numbers than the last are unread.
+/// Several files can be open at once, since a rotated log may still grow after its successor has lines. So a
+/// position is an offset per open file. Files with lower numbers than the first entry are finished, and files
+/// with higher numbers than the last entry are unread.
+///
+/// For example, `[(3, 120), (4, 4096)]` says: files 1 and 2 are finished, file 3 is read up to byte 120 and
+/// file 4 up to byte 4096, and nothing of file 5 is read.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Frontier {
@@ -100,18 +109,18 @@ pub struct Frontier {
 }
 
 impl Frontier {
-    /// Whether the bytes of file `number` up to `end` lie before this frontier.
+    /// Returns true if the bytes of file `number` up to `end` lie before this frontier.
     pub fn covers(&self, number: u64, end: u64) -> bool {
         match self.files.binary_search_by_key(&number, |mark| mark.number) {
             Ok(at) => end <= self.files[at].offset,
-            // Between two open files: read to its end and let go before the first of them was.
+            // A file between two open ones was read to its end and closed earlier than the first of them.
             Err(at) => at < self.files.len(),
         }
     }
 
-    /// The frontier before which everything lies that lies before `self` or before `other`.
+    /// The union of two frontiers: a byte is covered if `self` or `other` covers it.
     ///
-    /// What is known of a file is taken from the one that is further in it.
+    /// The facts about a file are taken from the frontier that has read more of it.
     #[must_use]
     pub fn join(&self, other: &Self) -> Self {
         let mut files = Vec::with_capacity(self.files.len().max(other.files.len()));
@@ -119,7 +128,7 @@ impl Frontier {
             match other.files.binary_search_by_key(&mark.number, |other| other.number) {
                 Ok(at) if other.files[at].offset > mark.offset => files.push(other.files[at].clone()),
                 Ok(_) => files.push(mark.clone()),
-                // Read to its end and let go, as far as `other` knows.
+                // For `other`, this file was read to its end and closed.
                 Err(at) if at < other.files.len() => {}
                 Err(_) => files.push(mark.clone()),
             }
@@ -129,24 +138,24 @@ impl Frontier {
         Self { files }
     }
 
-    /// The frontier as JSON, always the same text for the same frontier.
-    // Cannot fail: strings, numbers and lists only.
+    /// Writes the frontier as JSON. The same frontier always gives the same text.
+    // The `unwrap` cannot fail: there are only strings, numbers and lists.
     #[expect(clippy::missing_panics_doc, clippy::unwrap_used)]
     pub fn to_json(&self) -> String {
         serde_json::to_string(self).unwrap()
     }
 
-    /// Reads what [`Frontier::to_json`] wrote.
+    /// Reads the text that [`Frontier::to_json`] wrote.
     ///
     /// # Errors
     ///
-    /// If `json` is anything else.
+    /// Returns an error if `json` is anything else.
     pub fn from_json(json: &str) -> Result<Self, InvalidJson> {
         serde_json::from_str(json).map_err(|error| InvalidJson::new("a position", error))
     }
 }
 
-/// For people: `access.log.1 at byte 120, access.log at byte 4096`.
+/// A text for people: `access.log.1 at byte 120, access.log at byte 4096`.
 impl fmt::Display for Frontier {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.files.is_empty() {
@@ -191,7 +200,7 @@ mod tests {
         assert!(Frontier::from_json(r#"{"files":[{"number":1}]}"#).is_err());
     }
 
-    /// A batch's checksum covers this text, so that of an older binlog must stay as it was.
+    /// The checksum of a batch covers this text, so the text of an older binlog must never change.
     #[test]
     fn json_has_the_fields_of_version_2_only_where_they_say_something() {
         let mut frontier = frontier(&[(3, 10)]);

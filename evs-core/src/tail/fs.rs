@@ -1,4 +1,4 @@
-//! The file system that holds the log: a small trait, so that a simulated one can stand in for tests.
+//! The file system that holds the log: a small trait, so that tests can use a simulated one.
 
 use std::{
     ffi::OsString,
@@ -14,35 +14,37 @@ use rustix::fs::OFlags;
 
 use super::names::directory_of;
 
-/// What the tailer asks of the file system. Any two calls may see different directories.
+/// The calls that the tailer makes to the file system. The directory may change between any two of them.
 pub trait LogFs: fmt::Debug + Send + Sync + 'static {
-    /// The names in a directory, in no order.
+    /// Lists the names in a directory, in any order.
     fn list(&self, directory: &Path) -> io::Result<Vec<OsString>>;
 
-    /// What `path` stands for, symbolic links followed; `None` if it does not exist.
+    /// Returns the metadata of the file that `path` leads to, through symbolic links; `None` if it does not
+    /// exist.
     fn stat(&self, path: &Path) -> io::Result<Option<Stat>>;
 
-    /// The path that the symbolic link `path` leads to, whether there is a file or not; `None` if `path` is no
-    /// link.
+    /// Returns the path that the symbolic link `path` leads to, even if there is no file; `None` if `path` is
+    /// not a link.
     fn link_target(&self, path: &Path) -> io::Result<Option<PathBuf>>;
 
-    /// Opens a file for reading, without waiting for a writer if it is a pipe.
+    /// Opens a file for reading. If it is a pipe, does not wait for a writer.
     fn open(&self, path: &Path) -> io::Result<Box<dyn LogRead>>;
 }
 
-/// An open file of a [`LogFs`]. It stays the same file whatever becomes of its name.
+/// An open file of a [`LogFs`]. It stays the same file, whatever happens to its name.
 pub trait LogRead: fmt::Debug + Send + Sync + 'static {
-    /// What the open file is.
+    /// Returns the metadata of the open file.
     fn stat(&self) -> io::Result<Stat>;
 
-    /// Reads some bytes at `offset`; 0 only at the end of the file.
+    /// Reads some bytes at `offset`. Returns 0 only at the end of the file.
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize>;
 
-    /// Makes the file's contents durable.
+    /// Makes the contents of the file durable.
     fn sync(&self) -> io::Result<()>;
 }
 
-/// Which file it is, for as long as it is open: an inode is given to another file as soon as its own is gone.
+/// Identifies a file for as long as it is open. After a file is removed and closed, its inode is given to
+/// another one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct FileId {
     /// The device.
@@ -51,25 +53,25 @@ pub struct FileId {
     pub inode: u64,
 }
 
-/// What `stat` says of a file.
+/// The metadata of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stat {
-    /// Which file it is.
+    /// The device and the inode.
     pub id: FileId,
     /// Its length in bytes.
     pub size: u64,
-    /// When it was last written to, by a clock that may step and be coarse.
+    /// The time of the last write, by a clock that may be coarse and may be set back.
     pub modified: SystemTime,
-    /// When it was last written to, renamed or linked.
+    /// The time at which it was last written to, renamed or linked.
     pub changed: SystemTime,
-    /// Whether it is a regular file.
+    /// True for a regular file.
     pub is_regular: bool,
 }
 
-/// How many symbolic links are followed, one after the other.
+/// The most consecutive symbolic links that are followed.
 const LINKS_MAX: usize = 40;
 
-/// The file system of the machine.
+/// The real file system.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct RealFs;
 
@@ -92,7 +94,7 @@ impl LogFs for RealFs {
         for _ in 0..LINKS_MAX {
             match at.symlink_metadata() {
                 Ok(metadata) if metadata.is_symlink() => {}
-                // Between two files of a rotation, a link leads nowhere.
+                // In the middle of a rotation, a link leads nowhere for a moment.
                 Err(error) if !matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
                     return Err(error);
                 }
@@ -101,7 +103,7 @@ impl LogFs for RealFs {
             at = directory_of(&at).join(at.read_link()?);
             target = Some(at.clone());
         }
-        // A circle leads nowhere.
+        // A circle of links leads nowhere.
         Ok(None)
     }
 

@@ -1,3 +1,7 @@
+//! An open file of the log, with the few operations that the tailer and the workers need.
+//!
+//! Reads take an offset, so that many workers can read from the same handle.
+
 use std::{
     io::{self, ErrorKind},
     path::{Path, PathBuf},
@@ -9,7 +13,7 @@ use super::{
     packing::Packing,
 };
 
-/// An open file of a log.
+/// An open file of a log. It stays readable after it was renamed or removed.
 #[derive(Debug)]
 pub struct LogHandle {
     file: Box<dyn LogRead>,
@@ -19,8 +23,8 @@ pub struct LogHandle {
 }
 
 impl LogHandle {
-    /// Opens the regular file at `path`; with its length and its first bytes, up to
-    /// [`FileMark::HEAD_BYTES_MAX`].
+    /// Opens the regular file at `path`. Returns its length and its first bytes, up to
+    /// [`FileMark::HEAD_BYTES_MAX`], too.
     pub(super) fn open(fs: &dyn LogFs, path: &Path) -> Result<(Self, u64, Vec<u8>), TailError> {
         let file = fs.open(path).map_err(TailError::io("open", path))?;
         let stat = file.stat().map_err(TailError::io("fstat", path))?;
@@ -33,33 +37,37 @@ impl LogHandle {
         Ok((handle, stat.size, head))
     }
 
-    /// Makes everything durable that has been written to the file by now.
+    /// Makes all bytes durable that have been written to the file so far.
     ///
     /// # Errors
     ///
-    /// Not to be tried again: the kernel may have dropped what it could not write.
+    /// A failed call must not be repeated: the kernel may have dropped the bytes that it could not write, and
+    /// a second call would succeed without them.
     pub fn sync(&self) -> io::Result<()> {
         self.file.sync()
     }
 
-    /// The path by which it was opened.
+    /// Returns the path by which the file was opened.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
+    /// Returns the device and the inode.
     pub(super) fn id(&self) -> FileId {
         self.id
     }
 
+    /// Returns the compression of the file.
     pub(super) fn packing(&self) -> Packing {
         self.packing
     }
 
+    /// Returns the current metadata of the file.
     pub(super) fn stat(&self) -> Result<Stat, TailError> {
         self.file.stat().map_err(TailError::io("fstat", &self.path))
     }
 
-    /// Reads at `offset` until `buffer` is full or the file ends; how much that was.
+    /// Reads at `offset` until `buffer` is full or the file ends. Returns the number of bytes.
     pub(super) fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
         let mut filled = 0;
         while filled < buffer.len() {
@@ -73,7 +81,7 @@ impl LogHandle {
         Ok(filled)
     }
 
-    /// The bytes from `start` to `end`, or to the end of the file.
+    /// Returns the bytes from `start` to `end`, or to the end of the file.
     pub(super) fn read_range(&self, start: u64, end: u64) -> Result<Vec<u8>, TailError> {
         let mut bytes = vec![0; (end - start) as usize];
         let count = self.read_at(&mut bytes, start).map_err(TailError::io("read", &self.path))?;

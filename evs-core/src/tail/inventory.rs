@@ -1,4 +1,7 @@
-//! What is known of the files of a source beside those that are open.
+//! The inventory: all files of a source that are known and not open.
+//!
+//! It is durable together with the positions, so that a file that was read is recognized after a restart,
+//! whatever its name is by then.
 
 use std::sync::Arc;
 
@@ -7,84 +10,85 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::Digest;
 
-/// What the bytes of a file are known by: how many there are, the first ones and the last ones.
+/// The facts by which the bytes of a file are recognized: their number, the first ones and the last ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Fingerprint {
-    /// How many bytes there are.
+    /// The number of bytes.
     pub len: u64,
-    /// The first bytes, up to [`FileMark::HEAD_BYTES_MAX`](super::FileMark::HEAD_BYTES_MAX).
+    /// The digest of the first bytes, up to [`FileMark::HEAD_BYTES_MAX`](super::FileMark::HEAD_BYTES_MAX).
     pub head: Digest,
-    /// The last bytes, up to [`FileMark::TAIL_BYTES_MAX`](super::FileMark::TAIL_BYTES_MAX).
+    /// The digest of the last bytes, up to [`FileMark::TAIL_BYTES_MAX`](super::FileMark::TAIL_BYTES_MAX).
     pub tail: Digest,
 }
 
-/// What has become of a known file.
+/// The state of a known file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Standing {
-    /// It was seen, and nothing of it has been read.
+    /// The file was seen, and nothing of it has been read.
     Unread,
-    /// All of it has been read.
+    /// The file has been read to its end.
     Finished,
-    /// It is older than the source, which does not read it.
+    /// The file is older than the source and is never read.
     Foreign,
 }
 
 /// A file that is known and not open.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct KnownFile {
-    /// Ascending in the order in which files became known.
+    /// A number that ascends in the order in which files became known.
     pub id: u64,
-    /// What has become of it.
+    /// The state of the file.
     pub standing: Standing,
-    /// The first bytes, uncompressed.
+    /// The digest of the first bytes, uncompressed.
     pub head: Digest,
-    /// All bytes, uncompressed; `None` if the file was found compressed and has not been decompressed.
+    /// The fingerprint of all bytes, uncompressed; `None` if the file was found compressed and was never
+    /// decompressed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub content: Option<Fingerprint>,
-    /// The bytes of its compressed form, if there is one.
+    /// The fingerprint of its compressed form, if there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub packed: Option<Fingerprint>,
-    /// The number of a truncated file of which this is a copy of the beginning: more of it was read than is here.
-    /// A statistic that was behind then finds its bytes here.
+    /// The number of a truncated file, if this file is a copy of its beginning that ends before the offset up to
+    /// which it was read. A statistic that lagged behind then finds its bytes here.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub beginning_of: Option<u64>,
-    /// The path by which it was last known, for messages.
+    /// The last known path, for messages.
     pub path: String,
 }
 
-/// The known files of a source, which are durable together with its positions. Cheap to clone.
+/// The known files of a source. They are durable together with its positions. A clone is cheap.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Inventory {
     files: RedBlackTreeMapSync<u64, Arc<KnownFile>>,
 }
 
-/// What is to change in an [`Inventory`] with the next commit.
+/// The changes to an [`Inventory`] that the next commit makes.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InventoryChange {
-    /// The ids of files that are no longer known, or are open by now. They go first.
+    /// The ids of files that are no longer known, or are open by now. They are removed first.
     pub removed: Vec<u64>,
-    /// Files that are known from here on. One with an id that is there takes its place.
+    /// The files that are known from now on. A file replaces the one with the same id.
     pub added: Vec<Arc<KnownFile>>,
 }
 
 impl Inventory {
-    /// The files, by ascending id.
+    /// Returns the files, by ascending id.
     pub fn files(&self) -> impl Iterator<Item = &Arc<KnownFile>> {
         self.files.values()
     }
 
-    /// How many files are known.
+    /// Returns the number of known files.
     pub fn len(&self) -> usize {
         self.files.size()
     }
 
-    /// Whether none is.
+    /// Returns true if no file is known.
     pub fn is_empty(&self) -> bool {
         self.files.is_empty()
     }
 
-    /// Makes a change.
+    /// Applies a change.
     pub fn apply(&mut self, change: &InventoryChange) {
         for id in &change.removed {
             self.files.remove_mut(id);
@@ -96,13 +100,13 @@ impl Inventory {
 }
 
 impl InventoryChange {
-    /// Whether nothing changes.
+    /// Returns true if nothing changes.
     pub fn is_empty(&self) -> bool {
         self.removed.is_empty() && self.added.is_empty()
     }
 }
 
-/// As a list, by ascending id.
+/// A list of files, by ascending id.
 impl Serialize for Inventory {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_seq(self.files())

@@ -1,12 +1,17 @@
-//! The log: which files it consists of, and which ranges of them are to be read next.
+//! The log: the files that it consists of, and the ranges of them that are to be read next.
 //!
-//! A [`Tailer`] runs on one thread. It hands out [`Chunk`]s: ranges that end after a line, which workers read by
-//! themselves. What has been handed out is a [`Frontier`], from which [`Tailer::resume`] goes on after a restart,
-//! wherever rotation has moved the files meanwhile.
+//! A [`Tailer`] runs on one thread. It hands out [`Chunk`]s: ranges that end after a line, which workers then
+//! read in parallel. Its position, the sum of all that has been handed out, is a [`Frontier`]. After a restart,
+//! [`Tailer::resume`] continues from there, wherever rotation has moved the files meanwhile.
 //!
-//! A file is known by its bytes, not by its name, inode or time: by its first ones, and by those before the
-//! offset up to which it was read. The open files are in the frontier; an [`Inventory`] has the others that were
-//! ever known and may still be there. A file that is neither is unread.
+//! A file is identified by its bytes: by its first ones, and by those just before the offset up to which it was
+//! read. Name, inode and time do not matter, since rotation, compression and copying change all three. The
+//! frontier lists the open files; an [`Inventory`] lists all others that were ever known and may still be there.
+//! A file that is in neither is unread.
+//!
+//! For example, logrotate renames `access.log` to `access.log.1` and compresses it to `access.log.1.gz` an hour
+//! later. The tailer finds two new names. It decompresses the second file, sees that it has the bytes that were
+//! read of the first, and counts nothing twice.
 
 mod catalog;
 mod chunk;

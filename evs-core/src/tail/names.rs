@@ -1,6 +1,6 @@
-//! Which names in which directories may be files of the log, and in which order they are read.
+//! The names that files of the log may have, and the order in which these files are read.
 //!
-//! The order is a hint and nothing else: what a file is, its bytes decide.
+//! The order is only a hint. The bytes of a file alone decide which file it is.
 
 use std::{
     collections::HashSet,
@@ -21,54 +21,59 @@ use super::{
 pub(super) struct Name {
     pub(super) path: PathBuf,
     pub(super) stat: Stat,
+    /// The age that the name tells.
     age: Age,
 }
 
 impl Name {
+    /// Returns the device and the inode.
     pub(super) fn id(&self) -> FileId {
         self.stat.id
     }
 
-    /// Which name for which file it is.
+    /// Identifies the name together with its file. If it differs between two lists, files were renamed in
+    /// between.
     pub(super) fn key(&self) -> (&OsStr, FileId) {
         (self.path.as_os_str(), self.id())
     }
 }
 
-/// What a file's name says about its age.
+/// The age of a file as its name tells it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Age {
-    /// `.1`, `.2`: how many rotations ago.
+    /// `.1`, `.2`: the number of rotations since then.
     Generation(u64),
-    /// `-20260101`: the date, then other numbers after it.
+    /// `-20260101`: the date, then further numbers after it.
     Date(Vec<u64>),
-    /// The live file.
+    /// The live file, which has no age in its name.
     Live,
 }
 
-/// Where a log's files are looked for.
+/// The places where a log's files are searched.
 #[derive(Clone, Debug)]
 pub(super) struct Names {
-    /// The live file, or the pattern's directory joined with the pattern.
+    /// The path of the live file, or of the pattern.
     path: PathBuf,
-    /// For a log whose files are all named by their time.
+    /// The pattern of a log whose files are all named by their time.
     pattern: Option<Pattern>,
+    /// The directory that rotated files are moved to.
     olddir: Option<PathBuf>,
 }
 
 impl Names {
+    /// Takes the path and the `olddir` from the options.
     pub(super) fn new(options: &TailOptions) -> Self {
         let name = options.path.file_name().and_then(OsStr::to_str);
         let olddir = options.olddir.as_ref().map(|olddir| directory_of(&options.path).join(olddir));
         Self { path: options.path.clone(), pattern: name.and_then(Pattern::parse), olddir }
     }
 
-    /// The path of the live file; `None` if the log has none.
+    /// Returns the path of the live file; `None` if the log has none.
     pub(super) fn live(&self) -> Option<&Path> {
         self.pattern.is_none().then_some(&*self.path)
     }
 
-    /// The directories that are looked through.
+    /// Returns the directories that are searched.
     pub(super) fn directories(&self, fs: &dyn LogFs) -> Vec<PathBuf> {
         let mut directories = vec![directory_of(&self.path).to_owned()];
         let target = self.live().and_then(|live| fs.link_target(live).ok().flatten());
@@ -78,9 +83,10 @@ impl Names {
         directories
     }
 
-    /// The files that are there, oldest first, the live one last; each once, whatever names it has.
+    /// Lists the files, oldest first and the live one last. A file with several names is listed once.
     ///
-    /// A compressed file is left out while there is a plain one of the same name: it may be incomplete.
+    /// If there are a compressed and a plain file of the same name, the compressed one is left out: it may be
+    /// incomplete.
     pub(super) fn list(&self, fs: &dyn LogFs) -> io::Result<Vec<Name>> {
         let mut found = Vec::new();
         if let Some(pattern) = &self.pattern {
@@ -113,7 +119,7 @@ impl Names {
         {
             found.push(Name { path: live.to_owned(), stat, age: Age::Live });
         }
-        // A hard link is no other file. The last one is kept, which may be the live one.
+        // A hard link is not another file. The last name is kept, since it may be the live one.
         let mut ids = HashSet::new();
         found.reverse();
         found.retain(|name| ids.insert(name.id()));
@@ -121,7 +127,7 @@ impl Names {
         Ok(found)
     }
 
-    /// The files in the directories beside the live one that are named like rotated ones.
+    /// Lists the files in the subdirectories of the log's directory whose names are those of rotated files.
     pub(super) fn in_subdirectories(&self, fs: &dyn LogFs) -> io::Result<Vec<Name>> {
         let (Some(live), Some(base)) = (self.live(), self.path.file_name().and_then(OsStr::to_str)) else {
             return Ok(Vec::new());
@@ -139,7 +145,7 @@ impl Names {
     }
 }
 
-/// The directory of `path`.
+/// Returns the directory of `path`.
 pub(super) fn directory_of(path: &Path) -> &Path {
     match path.parent() {
         Some(parent) if parent != Path::new("") => parent,
@@ -147,6 +153,7 @@ pub(super) fn directory_of(path: &Path) -> &Path {
     }
 }
 
+/// Lists a directory; one that does not exist has no names.
 fn entries(fs: &dyn LogFs, directory: &Path) -> io::Result<Vec<std::ffi::OsString>> {
     match fs.list(directory) {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(Vec::new()),
@@ -154,7 +161,7 @@ fn entries(fs: &dyn LogFs, directory: &Path) -> io::Result<Vec<std::ffi::OsStrin
     }
 }
 
-/// The regular files in a directory whose names say an age.
+/// Lists the regular files in a directory whose names tell an age.
 fn in_directory(
     fs: &dyn LogFs,
     directory: &Path,
@@ -170,7 +177,7 @@ fn in_directory(
             found.push(Name { path, stat, age });
         }
     }
-    // Of `.1`, `.1.gz` and `.1.zst` the plain one, if it is there.
+    // If there are `.1`, `.1.gz` and `.1.zst`, only the plain one is kept.
     let packed: Vec<PathBuf> = found.iter().filter_map(|name| plain_path(&name.path)).collect();
     if !packed.is_empty() {
         let names: HashSet<&OsStr> = found.iter().map(|name| name.path.as_os_str()).collect();
@@ -181,14 +188,14 @@ fn in_directory(
     Ok(found)
 }
 
-/// The path of a compressed file without its extension; `None` if it has none.
+/// Returns the path of a compressed file without its extension; `None` if it has no such extension.
 fn plain_path(path: &Path) -> Option<PathBuf> {
     let name = path.file_name()?.to_str()?;
     let plain = without_extension(name);
     (plain.len() < name.len()).then(|| path.with_file_name(plain))
 }
 
-/// Oldest first. Two ways of naming have no common order but the time.
+/// Sorts the files, oldest first. If they are named in two ways, their times are the only common order.
 fn sort(files: &mut [Name]) {
     files.sort_by(|a, b| a.path.as_os_str().cmp(b.path.as_os_str()));
     if files.iter().all(|file| matches!(file.age, Age::Generation(_))) {
@@ -200,8 +207,8 @@ fn sort(files: &mut [Name]) {
     }
 }
 
-/// The age in `name`, which is `base` with a suffix (`access.log.1`), or with one before the extension
-/// (`access.1.log`, as of logrotate's `extension`).
+/// Returns the age in `name`, which is `base` with a suffix (`access.log.1`), or with one before the extension
+/// (`access.1.log`, as logrotate's `extension` makes it).
 fn age_of(base: &str, name: &str) -> Option<Age> {
     let after = name.strip_prefix(base).and_then(age);
     after.or_else(|| {
@@ -210,8 +217,9 @@ fn age_of(base: &str, name: &str) -> Option<Age> {
     })
 }
 
-/// The age in the name of a file beside the target `base` of a link: that of a file that was rotated there, or
-/// that of another target, which has another date in the same place, or that of one of its rotated files.
+/// Returns the age in the name of a file beside `base`, the target of a link. The file may be a rotated one of
+/// the target, another target, whose name has another date in the same place, or a rotated one of such a
+/// target.
 fn age_beside_target(base: &str, name: &str) -> Option<Age> {
     if let Some(age) = age_of(base, name) {
         return Some(age);
@@ -229,7 +237,7 @@ fn age_beside_target(base: &str, name: &str) -> Option<Age> {
     rotated.max_by_key(|(_, age)| age.clone()).map(|(numbers, _)| Age::Date(numbers))
 }
 
-/// The age that `suffix` says: `.1`, `-20260101`, `.2026-01-01`, `-20260101-1767225600`.
+/// Returns the age in a suffix such as `.1`, `-20260101`, `.2026-01-01` or `-20260101-1767225600`.
 fn age(suffix: &str) -> Option<Age> {
     let rest = suffix.strip_prefix(['.', '-', '_'])?;
     let is_number = !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_digit());
@@ -243,7 +251,7 @@ fn age(suffix: &str) -> Option<Age> {
         return None;
     }
     let parts = numbers(rest)?;
-    // A date in three parts is ordered by year, month and day, however it is written.
+    // A date in three parts is ordered by year, month and day, in whatever order they are written.
     let lens: Vec<usize> = digit_runs(rest).map(str::len).collect();
     Some(Age::Date(match (&parts[..], &lens[..]) {
         ([year, month, day, rest @ ..], [4, 1..=2, 1..=2, ..]) => {
@@ -256,23 +264,24 @@ fn age(suffix: &str) -> Option<Age> {
     }))
 }
 
-/// Whether a name has a date: six digits or more, of which four in a row are a year.
+/// Returns true if a name has a date: at least six digits, of which four in a row are a year.
 fn is_dated(name: &str) -> bool {
     let digits = name.bytes().filter(u8::is_ascii_digit).count();
     let is_year = |run: &str| run.starts_with("19") || run.starts_with("20") || run.len() == 4;
     digits >= 6 && digit_runs(name).any(|run| run.len() >= 4 && is_year(run))
 }
 
+/// Returns the runs of digits in `text`.
 fn digit_runs(text: &str) -> impl Iterator<Item = &str> {
     text.split(|c: char| !c.is_ascii_digit()).filter(|run| !run.is_empty())
 }
 
-/// The runs of digits in `text`; `None` if one is out of range.
+/// Returns the runs of digits in `text` as numbers; `None` if one is out of range.
 fn numbers(text: &str) -> Option<Vec<u64>> {
     digit_runs(text).map(|run| run.parse().ok()).collect()
 }
 
-/// `text` with every run of digits replaced by one.
+/// Returns `text` with every run of digits replaced by a single `0`.
 fn shape(text: &str) -> String {
     let mut shape = String::with_capacity(text.len());
     for c in text.chars() {
@@ -397,7 +406,7 @@ mod tests {
         let kubernetes = ["0.log.20261128-100500.gz", "0.log.20261128-101500", "1.log"];
         let expected = ["0.log.20261128-100500.gz", "0.log.20261128-101500", "current"];
         assert_eq!(beside_target("0.log", &kubernetes), expected);
-        // Another site's log is no older one of this site's.
+        // The log of another site is not an older file of this site's log.
         assert_eq!(
             beside_target("site2.log", &["site1.log", "site1.log.1", "site2.log.1"]),
             ["site2.log.1", "current"]

@@ -1,91 +1,98 @@
+//! The options of a tailer: the log's path, where a new source begins, and what to do in doubt.
+//!
+//! Each `On...` option has `Stop` as its default: without a decision of the operator, the tailer stops rather than
+//! counts something that may be wrong.
+
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use super::fs::{LogFs, RealFs};
 
-/// Where a new source begins.
+/// The place where a new source begins.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Begin {
-    /// With the oldest rotated file that is still there.
+    /// The source begins with the oldest rotated file that is still there.
     Oldest,
-    /// With the first line of the live file.
+    /// The source begins with the first line of the live file.
     #[default]
     Start,
-    /// After the last complete line of the live file.
+    /// The source begins after the last complete line of the live file.
     End,
 }
 
-/// What to do when a file with unread bytes is gone.
+/// The reaction to a file with unread bytes that is gone.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum OnGone {
-    /// [`TailError::Gone`](super::TailError::Gone).
+    /// Stop with [`TailError::Gone`](super::TailError::Gone).
     #[default]
     Stop,
-    /// Count the bytes as lost, in [`Status::lost_bytes`](crate::Status::lost_bytes), and go on with the next file.
+    /// Count the bytes as lost, in [`Status::lost_bytes`](crate::Status::lost_bytes), and continue with the next
+    /// file.
     Continue,
 }
 
-/// What to do when a file begins like one that was read, but does not have the bytes that were read of it: it was
-/// shortened by a power cut, restored from a backup, or written again.
+/// The reaction to a file that begins like one that was read, but does not have the bytes that were read of that
+/// one. It was shortened by a power cut, restored from a backup, or written again.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum OnChanged {
-    /// [`TailError::Changed`](super::TailError::Changed).
+    /// Stop with [`TailError::Changed`](super::TailError::Changed).
     #[default]
     Stop,
-    /// Read all of it. Lines that were counted before are counted again.
+    /// Read all of the file. Lines that were counted before are counted again.
     ReadAgain,
-    /// Take what is in it now for read. Lines of it that were not counted are lost.
+    /// Take everything that is in the file now as read. Lines that were not counted are lost.
     Skip,
 }
 
-/// What to do when a file that may be unread cannot be decompressed.
+/// The reaction to a file that may be unread and cannot be decompressed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum OnUnreadable {
-    /// [`TailError::Damaged`](super::TailError::Damaged), once it has not changed for the grace time.
+    /// Stop with [`TailError::Damaged`](super::TailError::Damaged), once the file has not changed for the grace
+    /// time.
     #[default]
     Stop,
-    /// Leave it out, and count its bytes as lost, in [`Status::lost_bytes`](crate::Status::lost_bytes).
+    /// Leave the file out, and count its bytes as lost, in [`Status::lost_bytes`](crate::Status::lost_bytes).
     Skip,
 }
 
-/// What to tail, and how.
+/// The options of a [`Tailer`](super::Tailer).
 #[derive(Clone, Debug)]
 pub struct TailOptions {
-    /// The log's path. Rotated files are looked for beside it, and, if it is a symbolic link, beside the file that
-    /// it leads to.
+    /// The path of the log. Rotated files are searched beside it and, if it is a symbolic link, beside the file
+    /// that it leads to.
     ///
     /// A name with times in it, in the letters of `strftime` (`access.%Y-%m-%d.log`), stands for a log without a
-    /// live file: each file is followed until the next one has lines. Known are `%Y`, `%y`, `%m`, `%b`, `%d`,
+    /// live file: each file is followed until the next one has lines. The letters are `%Y`, `%y`, `%m`, `%b`, `%d`,
     /// `%j`, `%H`, `%M`, `%S`, `%s` and `%%`.
     pub path: PathBuf,
-    /// A further directory in which rotated files are, relative to that of the log.
+    /// Another directory in which rotated files are, relative to the directory of the log.
     pub olddir: Option<PathBuf>,
-    /// Where a new source begins. Default: [`Begin::Start`].
+    /// The place where a new source begins. Default: [`Begin::Start`].
     pub begin: Begin,
-    /// How long a rotated file must not have grown before it is let go. Default: 10 s.
+    /// The time for which a rotated file must not have grown before it is closed. Default: 10 s.
     ///
-    /// Lines that the web server writes to it later are not read, so this is to be longer than its
-    /// `flush=` time.
+    /// Lines that the web server writes to it later are not read. So this time should be longer than the web
+    /// server's `flush=` time.
     pub grace: Duration,
-    /// The longest line, LF included, that is handed out whole. Default: 1 MiB.
+    /// The length of the longest line, LF included, that is handed out whole. Default: 1 MiB.
     pub line_bytes_max: u64,
-    /// How long a range is, unless a line is longer. At most `line_bytes_max`. Default: 256 KiB.
+    /// The length of a range, unless a line is longer. At most `line_bytes_max`. Default: 256 KiB.
     pub chunk_bytes: u64,
-    /// What to do when a file with unread bytes is gone. Default: [`OnGone::Stop`].
+    /// The reaction to a file with unread bytes that is gone. Default: [`OnGone::Stop`].
     pub on_gone: OnGone,
-    /// What to do when a file does not have the bytes that were read of it. Default: [`OnChanged::Stop`].
+    /// The reaction to a file that does not have the bytes that were read of it. Default: [`OnChanged::Stop`].
     pub on_changed: OnChanged,
-    /// What to do when a file cannot be decompressed. Default: [`OnUnreadable::Stop`].
+    /// The reaction to a file that cannot be decompressed. Default: [`OnUnreadable::Stop`].
     pub on_unreadable: OnUnreadable,
     /// The file system. Default: [`RealFs`].
     pub fs: Arc<dyn LogFs>,
 }
 
 impl TailOptions {
-    /// The defaults for the log at `path`.
+    /// Returns the default options for the log at `path`.
     pub fn new(path: impl Into<PathBuf>) -> Self {
         Self {
             path: path.into(),
@@ -101,14 +108,15 @@ impl TailOptions {
         }
     }
 
-    /// With both lengths in range: a chunk of several lines then has none that is too long.
+    /// Returns both lengths, forced into their ranges. Since a chunk is not longer than the longest line, a chunk
+    /// of several lines has none that is too long.
     pub(super) fn limits(&self) -> Limits {
         let line_bytes_max = self.line_bytes_max.max(1);
         Limits { line_bytes_max, chunk_bytes: self.chunk_bytes.clamp(1, line_bytes_max) }
     }
 }
 
-/// How long things may be.
+/// The lengths that lines and chunks may have.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Limits {
     pub(super) line_bytes_max: u64,

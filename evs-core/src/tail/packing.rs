@@ -1,4 +1,4 @@
-//! How a file's bytes are packed, and how they are unpacked.
+//! Compression: how a file is compressed, and its decoder.
 
 use std::{
     error::Error,
@@ -15,17 +15,17 @@ use lzma_rust2::XzReader;
 
 use super::{LogHandle, TailError};
 
-/// How many compressed bytes are read at once.
+/// The number of compressed bytes that are read at a time.
 const PIECE_BYTES: usize = 64 << 10;
 
-/// How much memory a decoder of xz may take: what `xz -9` needs, and some more.
+/// The most memory that a decoder of xz may take: a file made by `xz -9` needs a little less.
 const XZ_KIB_MAX: u32 = 192 << 10;
 
 /// The extensions that compressors append, without the dot.
 const EXTENSIONS: [&str; 14] =
     ["gz", "zst", "xz", "bz2", "lz4", "br", "lzma", "lzo", "lz", "z", "Z", "zip", "7z", "sz"];
 
-/// How a file's bytes are packed. The bytes decide, not the name.
+/// The compression of a file. Its bytes decide, not its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Packing {
     Plain,
@@ -33,13 +33,13 @@ pub(super) enum Packing {
     Gzip,
     Xz,
     Zstd,
-    /// It is named like a compressed file, and has the first bytes of none that can be read: of another kind,
-    /// damaged, or not yet written.
+    /// The file is named like a compressed one, but does not begin with the bytes of a supported format. It
+    /// is of another format, damaged, or not yet written.
     Unreadable,
 }
 
 impl Packing {
-    /// How the file at `path` is packed, which begins with `head`.
+    /// Returns the compression of the file at `path`, which begins with `head`.
     pub(super) fn of(path: &Path, head: &[u8]) -> Self {
         let is_bzip2 = head.starts_with(b"BZh") && head.get(3).is_some_and(u8::is_ascii_digit);
         match head {
@@ -52,29 +52,30 @@ impl Packing {
         }
     }
 
+    /// Returns true if the file is not compressed.
     pub(super) fn is_plain(self) -> bool {
         self == Self::Plain
     }
 }
 
-/// The extension that says that a file is compressed.
+/// Returns the extension of `name` if it is that of a compressor.
 fn extension(name: &OsStr) -> Option<&str> {
     let extension = Path::new(name).extension()?.to_str()?;
     EXTENSIONS.contains(&extension).then_some(extension)
 }
 
-/// `name` without the extension of a compressor.
+/// Returns `name` without the extension of a compressor.
 pub(super) fn without_extension(name: &str) -> &str {
     let extension = extension(OsStr::new(name));
     extension.and_then(|extension| name.strip_suffix(extension)?.strip_suffix('.')).unwrap_or(name)
 }
 
-/// The unpacked bytes of a file, from the beginning.
+/// Returns a reader of the uncompressed bytes of a file, from the beginning.
 pub(super) fn decoder(handle: &Arc<LogHandle>) -> io::Result<Box<dyn Read + Send>> {
     decoder_with(handle, PIECE_BYTES)
 }
 
-/// As [`decoder`], with a buffer of so many compressed bytes.
+/// The same as [`decoder`], with a buffer of the given number of compressed bytes.
 pub(super) fn decoder_with(handle: &Arc<LogHandle>, buffer_bytes: usize) -> io::Result<Box<dyn Read + Send>> {
     let file = BufReader::with_capacity(buffer_bytes, Cursor { handle: Arc::clone(handle), offset: 0 });
     Ok(match handle.packing() {
@@ -90,7 +91,7 @@ pub(super) fn decoder_with(handle: &Arc<LogHandle>, buffer_bytes: usize) -> io::
     })
 }
 
-/// The operating system has failed to read a file that is being decompressed: the file may be in order.
+/// The operating system failed to read a file that is being decompressed. The file itself may be intact.
 #[derive(Debug)]
 struct ReadFailed(io::Error);
 
@@ -102,7 +103,8 @@ impl fmt::Display for ReadFailed {
 
 impl Error for ReadFailed {}
 
-/// Why the file at `path` could not be decompressed: it is damaged, unless it could not be read.
+/// Converts an error of a decoder: the file at `path` is damaged, unless the operating system failed to read
+/// it.
 pub(super) fn unpack_error(path: &Path, error: io::Error) -> TailError {
     if !error.get_ref().is_some_and(|inner| inner.is::<ReadFailed>()) {
         return TailError::Damaged { path: path.to_owned(), source: error };
@@ -112,7 +114,7 @@ pub(super) fn unpack_error(path: &Path, error: io::Error) -> TailError {
     TailError::io("read", path)(source)
 }
 
-/// A file's bytes by a cursor of its own.
+/// A reader of a file with an offset of its own.
 struct Cursor {
     handle: Arc<LogHandle>,
     offset: u64,

@@ -1,4 +1,5 @@
-//! Names made of times, as cronolog, rotatelogs and many web servers write them: `access.%Y-%m-%d.log`.
+//! Names that are made of times, as cronolog, rotatelogs and many web servers write them:
+//! `access.%Y-%m-%d.log`.
 
 /// A file name with times in it, in the letters of `strftime`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -6,22 +7,23 @@ pub(super) struct Pattern {
     pieces: Vec<Piece>,
 }
 
+/// A piece of a pattern.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Piece {
     Literal(String),
-    /// So many digits (`None`: any number of them), which count that much in the order of names.
+    /// A number with this many digits (`None`: any number of them), and its place in the sort key.
     Digits(Option<usize>, usize),
-    /// The month's name in three letters.
+    /// The name of the month in three letters.
     Month,
 }
 
-/// Year, month, day, hour, minute, second and, last, seconds since 1970.
+/// The parts of the sort key: year, month, day, hour, minute, second and, last, seconds since 1970.
 const PARTS: usize = 7;
 const MONTHS: [&str; 12] =
     ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 
 impl Pattern {
-    /// The pattern in `name`; `None` if it has no time in it.
+    /// Parses the pattern in `name`; returns `None` if there is no time in it.
     pub(super) fn parse(name: &str) -> Option<Self> {
         let mut pieces = Vec::new();
         let mut literal = String::new();
@@ -56,7 +58,8 @@ impl Pattern {
         has_time.then_some(Self { pieces })
     }
 
-    /// Where `name` stands in the order of time; `None` if it is not made by this pattern.
+    /// Returns the sort key of `name`, which orders names by time; `None` if `name` does not match this
+    /// pattern.
     pub(super) fn key(&self, name: &str) -> Option<Vec<u64>> {
         let mut key = vec![0; PARTS];
         let mut rest = name;

@@ -1,4 +1,8 @@
-//! What of a file tells whether it is the one that was read.
+//! The bytes of a file by which it is recognized, and how they are read.
+//!
+//! A [`Look`] is cheap: it opens a file and reads its first and last bytes. A [`Survey`] reads the bytes
+//! before any offset as well, for which a compressed file has to be decompressed to its end. The survey of
+//! all files, in `tailer/survey.rs`, uses both.
 
 use std::{
     io::{self, ErrorKind, Read},
@@ -12,22 +16,23 @@ use super::{
     packing::{decoder, decoder_with, unpack_error},
 };
 
-/// A file as it was opened a moment ago, with the bytes by which it is known.
+/// A file that was opened a moment ago, with the bytes by which it is recognized.
 #[derive(Debug)]
 pub(super) struct Look {
     pub(super) handle: Arc<LogHandle>,
-    /// Of the bytes as they stand in the file, compressed or not.
+    /// The fingerprint of the bytes in the file, compressed or not.
     pub(super) raw: Fingerprint,
     /// The first bytes, uncompressed. Empty for a compressed file until [`Look::unpack_head`].
     pub(super) head: Vec<u8>,
 }
 
 impl Look {
-    /// Opens the file at `path` and looks at it. `None` if it is gone.
+    /// Opens the file at `path` and looks at it. Returns `None` if it is gone.
     ///
     /// # Errors
     ///
-    /// If it cannot be read, is no regular file, or has shrunk meanwhile, which may pass.
+    /// Returns an error if the file cannot be read, is not a regular file, or has shrunk meanwhile. In the
+    /// last case, another look may succeed.
     pub(super) fn at(fs: &dyn LogFs, path: &Path) -> Result<Option<Self>, TailError> {
         match LogHandle::open(fs, path) {
             Ok((handle, len, head)) => Self::with(Arc::new(handle), len, head).map(Some),
@@ -36,6 +41,7 @@ impl Look {
         }
     }
 
+    /// Looks at a file that is already open.
     pub(super) fn of(handle: Arc<LogHandle>) -> Result<Self, TailError> {
         let len = handle.stat()?.size;
         let head = handle.read_range(0, len.min(FileMark::HEAD_BYTES_MAX as u64))?;
@@ -43,7 +49,7 @@ impl Look {
     }
 
     fn with(handle: Arc<LogHandle>, len: u64, head: Vec<u8>) -> Result<Self, TailError> {
-        // The last bytes of a short file are all of them.
+        // The last bytes of a short file are all of its bytes.
         let is_short = len <= FileMark::HEAD_BYTES_MAX as u64;
         let tail = if is_short { Digest::of(&head) } else { Digest::of(&tail_before(&handle, len)?) };
         let is_whole = head.len() as u64 == len.min(FileMark::HEAD_BYTES_MAX as u64)
@@ -64,36 +70,36 @@ impl Look {
         Ok(())
     }
 
-    /// The file's own bytes if it is plain.
+    /// Returns the fingerprint of a plain file; `None` if it is compressed.
     pub(super) fn content(&self) -> Option<Fingerprint> {
         self.handle.packing().is_plain().then_some(self.raw)
     }
 
-    /// The bytes of a compressed file as they stand in it.
+    /// Returns the fingerprint of the compressed bytes of a compressed file; `None` if it is plain.
     pub(super) fn packed(&self) -> Option<Fingerprint> {
         (!self.handle.packing().is_plain()).then_some(self.raw)
     }
 }
 
-/// All of a file, uncompressed.
+/// The uncompressed bytes of a file, or as much of them as is needed to compare it with others.
 #[derive(Clone, Debug)]
 pub(super) struct Survey {
-    /// How long it is.
+    /// The length of the file.
     pub(super) size: u64,
-    /// Its first bytes, up to [`FileMark::HEAD_BYTES_MAX`].
+    /// The first bytes, up to [`FileMark::HEAD_BYTES_MAX`].
     pub(super) head: Vec<u8>,
-    /// The bytes before each offset that was asked for, up to [`FileMark::TAIL_BYTES_MAX`].
+    /// The bytes before each of the requested offsets, up to [`FileMark::TAIL_BYTES_MAX`].
     pub(super) tails: Vec<Vec<u8>>,
-    /// The last bytes.
+    /// The last bytes, up to [`FileMark::TAIL_BYTES_MAX`].
     pub(super) end: Vec<u8>,
 }
 
 impl Survey {
-    /// Looks at a file. A compressed one is decompressed, and thereby verified, to its end.
+    /// Reads a file. A compressed one is decompressed, and thereby verified, to its end.
     ///
     /// # Errors
     ///
-    /// [`TailError::Damaged`] if it cannot be.
+    /// Returns [`TailError::Damaged`] if the file cannot be decompressed.
     pub(super) fn of(handle: &Arc<LogHandle>, offsets: &[u64]) -> Result<Self, TailError> {
         if !handle.packing().is_plain() {
             return Self::decompress(handle, offsets);
@@ -106,14 +112,15 @@ impl Survey {
         if is_whole { Ok(Self { size, head, tails, end }) } else { Err(changing(handle.path())) }
     }
 
-    /// The whole file by its bytes.
+    /// Returns the fingerprint of the whole file.
     pub(super) fn content(&self) -> Fingerprint {
         Fingerprint { len: self.size, head: Digest::of(&self.head), tail: Digest::of(&self.end) }
     }
 
     fn decompress(handle: &Arc<LogHandle>, offsets: &[u64]) -> Result<Self, TailError> {
         let damaged = |error| unpack_error(handle.path(), error);
-        // What a decompressor makes of no bytes at all differs; none of them writes such a file.
+        // Decompressors treat a file of no bytes in different ways. No compressor writes such a file, so it
+        // counts as incomplete.
         if handle.stat()?.size == 0 {
             return Err(damaged(ErrorKind::UnexpectedEof.into()));
         }
@@ -147,7 +154,7 @@ impl Survey {
     }
 }
 
-/// The first uncompressed bytes of a file, up to [`FileMark::HEAD_BYTES_MAX`].
+/// Returns the first uncompressed bytes of a file, up to [`FileMark::HEAD_BYTES_MAX`].
 pub(super) fn head_of(handle: &Arc<LogHandle>) -> Result<Vec<u8>, TailError> {
     if handle.packing().is_plain() {
         return handle.read_range(0, FileMark::HEAD_BYTES_MAX as u64);
@@ -159,12 +166,12 @@ pub(super) fn head_of(handle: &Arc<LogHandle>) -> Result<Vec<u8>, TailError> {
     Ok(head)
 }
 
-/// The bytes of a plain file before `offset`, up to [`FileMark::TAIL_BYTES_MAX`].
+/// Returns the bytes of a plain file before `offset`, up to [`FileMark::TAIL_BYTES_MAX`].
 pub(super) fn tail_before(handle: &LogHandle, offset: u64) -> Result<Vec<u8>, TailError> {
     handle.read_range(offset.saturating_sub(FileMark::TAIL_BYTES_MAX as u64), offset)
 }
 
-/// Appends `bytes` to `tail`, of which only the end is kept.
+/// Appends `bytes` to `tail`, of which only the last ones are kept.
 pub(super) fn push_tail(tail: &mut Vec<u8>, bytes: &[u8]) {
     let most = FileMark::TAIL_BYTES_MAX;
     let bytes = &bytes[bytes.len().saturating_sub(most)..];
@@ -173,13 +180,13 @@ pub(super) fn push_tail(tail: &mut Vec<u8>, bytes: &[u8]) {
     tail.extend_from_slice(bytes);
 }
 
-/// Whether one of two beginnings begins with the other.
+/// Returns true if one of two beginnings begins with the other.
 pub(super) fn same_beginning(one: &[u8], other: &[u8]) -> bool {
     let len = one.len().min(other.len());
     len > 0 && one[..len] == other[..len]
 }
 
-/// A file changes while it is looked at: it has to be looked at again.
+/// Returns the error for a file that changes while it is looked at. Another look may succeed.
 pub(super) fn changing(path: &Path) -> TailError {
     let source = io::Error::new(ErrorKind::ResourceBusy, "the files are being changed");
     TailError::Io { op: "read", path: path.to_owned(), source }

@@ -1,3 +1,11 @@
+//! The [`Tailer`]: it finds the files of a log, opens them in order, and hands out ranges of them.
+//!
+//! Each poll looks at the open files, which is cheap. Only if something seems to have changed, or some seconds
+//! have passed, does it list the directories and look at every file: that is a survey (`survey.rs`). The survey
+//! decides for each file whether it is open, already known, a copy, or unread (`classify.rs`), and queues the
+//! unread ones (`backlog.rs`). After a restart, `resume.rs` and `locate.rs` find the files again that the last
+//! run had open.
+
 mod backlog;
 mod classify;
 mod locate;
@@ -20,15 +28,19 @@ use super::{
 pub use backlog::Backlog;
 use backlog::{Pending, Queue};
 
-/// How many files are open at once, those included that are finished and not yet retired.
+/// The most files that are open at once. Finished files count until they are retired.
 const FILES_MAX: usize = 64;
 
-/// Knows the files of a log, and hands out ranges of them.
+/// Finds the files of a log, and hands out ranges of them.
 ///
-/// A file is known by its bytes: those that were read are remembered, whatever becomes of their names, and a
-/// file with other bytes is unread, wherever its name stands. Names and times only choose the order of reading:
-/// the oldest file goes first. A rotated file is kept open and read until it has not grown for the grace time
-/// and a newer one has lines; whatever it has after its last LF then is its last line.
+/// A file is identified by its bytes. The tailer remembers the bytes that it read, so a file that was renamed,
+/// moved or compressed is recognized, and a file with other bytes is unread, wherever its name sorts. Names and
+/// times only choose the order of reading: the oldest file goes first. A rotated file stays open and is read
+/// until it has not grown for the grace time and a newer file has lines. If it then has bytes after its last LF,
+/// these are its last line.
+///
+/// The caller polls, reads chunks until there are none, and calls [`Tailer::retire`] when it has made its
+/// position durable:
 ///
 /// ```no_run
 /// use std::time::Instant;
@@ -53,42 +65,52 @@ pub struct Tailer {
     options: TailOptions,
     limits: Limits,
     names: Names,
-    /// In the order in which they were opened.
+    /// The open files, in the order in which they were opened.
     files: Vec<LogFile>,
-    /// Files that were not found again, in the frontier until they are retired like finished ones.
+    /// Files that were not found again. They stay in the frontier until they are retired, as finished files do.
     gone: Vec<FileMark>,
+    /// The number of the next file of which something is read. Numbers start with 1 and are never reused.
     next_number: u64,
-    /// The files that are known and not open.
+    /// The known files that are not open.
     catalog: Catalog,
-    /// The files that are still to be opened.
+    /// The unread files that are still to be opened, the next one first.
     queue: Queue,
-    /// Files that cannot be read yet.
+    /// Files that cannot be read yet, and are tried again.
     pending: Vec<Pending>,
-    /// The file that may grow for ever: the live one; or, as long as that is missing or empty, the newest.
+    /// The file that may grow for ever. This is the live file, or the newest file while the live one is missing
+    /// or empty.
     current: Option<FileId>,
-    /// What the directories were when all files were looked at last.
+    /// The state of the directories at the last survey. If it differs now, files have come, gone or changed
+    /// their names.
     signature: Vec<Option<Stat>>,
-    /// When all files are looked at next, whatever happens.
+    /// The time of the next survey, even if nothing changes.
     survey_due: Instant,
-    /// Before that, all files are not looked at again.
+    /// The earliest time of the next survey, even if something changes: surveys of large directories take long.
     survey_rest: Instant,
-    /// Since when files are missing that were not read.
+    /// Since when unread files have been missing.
     missing_since: Option<Instant>,
-    /// Whether the files of an earlier run are being found: whoever asks waits by himself.
+    /// True while the files of an earlier run are searched. The survey then does not decide yet that unread
+    /// files are gone: the time that they may be missing starts with the first poll.
     is_resuming: bool,
-    /// Whether the last look at all files found them changing, or something else that will be clear later.
+    /// True if the last survey saw files change, or saw something else that a later survey will decide.
     is_unsettled: bool,
-    /// The newest files that had no bytes.
+    /// The newest files without bytes. As soon as one of them has bytes, a survey is due.
     empty: Vec<PathBuf>,
-    /// What compressed files have in them, by their bytes.
+    /// A cache of the contents of compressed files, by their compressed bytes, so that each is decompressed only
+    /// once.
     unpacked: HashMap<Fingerprint, Survey>,
+    /// True once a file of the log, even an empty one, was seen.
     has_found_any: bool,
-    /// Whether the source's first file is begun after its last line.
+    /// True if reading begins after the last line of the source's first file.
     begins_at_end: bool,
-    /// What [`TailEvent::Waiting`] or [`TailEvent::Unreadable`] was said about last.
+    /// The reason of the last [`TailEvent::Waiting`] or [`TailEvent::Unreadable`], so that each is reported only
+    /// once.
     complaint: Option<io::ErrorKind>,
+    /// Events that the caller has not taken yet.
     events: Vec<TailEvent>,
+    /// Buffers for decompressed bytes.
     pool: Pool,
+    /// The time of the last poll.
     now: Instant,
 }
 
@@ -122,19 +144,19 @@ impl Tailer {
         }
     }
 
-    /// Sets what to do when a file is gone, has changed or cannot be read.
+    /// Replaces the options that say what to do when a file is gone, has changed or cannot be read.
     pub(crate) fn set_options(&mut self, options: &TailOptions) {
         self.options.on_gone = options.on_gone;
         self.options.on_changed = options.on_changed;
         self.options.on_unreadable = options.on_unreadable;
     }
 
-    /// Looks for growth, truncation and rotation. `now` never goes back.
+    /// Looks for growth, truncation and rotation. `now` must never go back.
     ///
     /// # Errors
     ///
-    /// If a file cannot be read, a file that was not read is [gone](TailError::Gone) or
-    /// [cannot be decompressed](TailError::Damaged), or the log is no [regular file](TailError::NotRegular).
+    /// Returns an error if a file cannot be read, if an unread file is [gone](TailError::Gone) or [cannot be
+    /// decompressed](TailError::Damaged), or if the log is not a [regular file](TailError::NotRegular).
     pub fn poll(&mut self, now: Instant) -> Result<(), TailError> {
         self.now = self.now.max(now);
         let mut has_changed = self.is_unsettled;
@@ -155,12 +177,14 @@ impl Tailer {
         Ok(())
     }
 
-    /// The next range to read; `None` if there is nothing more as of the last poll, or finished files have to
+    /// Returns the next range to read.
+    ///
+    /// Returns `None` if the last poll found nothing more, or if too many files are open and finished ones must
     /// [retire](Self::retire) first.
     ///
     /// # Errors
     ///
-    /// If a file cannot be read.
+    /// Returns an error if a file cannot be read.
     pub fn next_chunk(&mut self) -> Result<Option<Chunk>, TailError> {
         loop {
             for index in 0..self.files.len() {
@@ -186,11 +210,11 @@ impl Tailer {
         }
     }
 
-    /// Looks at all files again, and says whether every complete line of them has been handed out.
+    /// Looks at all files again, and returns true if every complete line of them has been handed out.
     ///
     /// # Errors
     ///
-    /// As [`Tailer::poll`].
+    /// The same as for [`Tailer::poll`].
     pub fn check_end(&mut self, now: Instant) -> Result<bool, TailError> {
         self.now = self.now.max(now);
         if !self.is_at_end() {
@@ -206,7 +230,7 @@ impl Tailer {
         Ok(is_unchanged && self.is_at_end())
     }
 
-    /// Whether every complete line that is known has been handed out.
+    /// Returns true if every complete line that the last poll found has been handed out.
     pub fn is_at_end(&self) -> bool {
         let is_finished = |file: &LogFile| {
             let may_be_finished = self.current != Some(file.id()) && file.has_unfinished_line();
@@ -218,14 +242,14 @@ impl Tailer {
             && self.files.iter().all(is_finished)
     }
 
-    /// Whether a file that cannot be read may be left out.
+    /// Returns true if a file that cannot be read may be left out.
     fn may_skip(&self, pending: &Pending) -> bool {
         self.options.on_unreadable == OnUnreadable::Skip
             && matches!(pending.error, TailError::Io { .. })
             && self.names.live() != Some(&*pending.path)
     }
 
-    /// Up to where the log has been handed out.
+    /// Returns the position up to which the log has been handed out.
     pub fn frontier(&self) -> Frontier {
         let read = self.files.iter().filter(|file| file.number() > 0);
         let mut files: Vec<FileMark> = read.map(LogFile::mark).collect();
@@ -234,19 +258,20 @@ impl Tailer {
         Frontier { files }
     }
 
-    /// What has changed of the known files since the last call. It is to become durable together with
+    /// Returns the changes of the known files since the last call. The caller makes them durable together with
     /// [`Tailer::frontier`].
     pub fn take_change(&mut self) -> InventoryChange {
         self.catalog.take_change()
     }
 
-    /// The files of [`Tailer::frontier`], which are to be made durable before it is.
+    /// Returns the files of [`Tailer::frontier`]. Their bytes must be made durable before the frontier is: a
+    /// power cut must not leave a position after bytes that it has removed.
     pub fn handles(&self) -> Vec<Arc<LogHandle>> {
         let read = self.files.iter().filter(|file| file.number() > 0);
         read.map(|file| Arc::clone(file.handle())).collect()
     }
 
-    /// Whether [`Tailer::retire`] would change the frontier.
+    /// Returns true if [`Tailer::retire`] would change the frontier.
     pub fn has_retired(&self) -> bool {
         let last = self.last_number();
         let is_retired = |number: u64| number > 0 && number != last;
@@ -254,20 +279,20 @@ impl Tailer {
             || self.gone.iter().any(|mark| is_retired(mark.number))
     }
 
-    /// Whether there was any file, an empty one included.
+    /// Returns true if the log has had any file, even an empty one.
     pub fn has_found_any(&self) -> bool {
         self.has_found_any
     }
 
-    /// Whether no further file can be opened until finished ones retire.
+    /// Returns true if no further file can be opened until finished ones retire.
     pub fn is_full(&self) -> bool {
         self.files.len() >= FILES_MAX
     }
 
-    /// Takes the finished files out of the frontier and among the known ones. Is to be called when every
-    /// statistic is cut, so that none needs them any more.
+    /// Moves the finished files from the frontier to the known files. Call it when every statistic has been cut,
+    /// so that none needs these files any more.
     pub fn retire(&mut self) {
-        // The one with the highest number stays: numbers go on after it.
+        // The file with the highest number stays, so that after a restart new numbers continue after it.
         let last = self.last_number();
         self.gone.retain(|mark| mark.number == last);
         let is_retired = |file: &mut LogFile| file.is_done() && file.number() != last;
@@ -277,17 +302,18 @@ impl Tailer {
         }
     }
 
-    /// What has happened since the last call.
+    /// Returns the events since the last call.
     pub fn take_events(&mut self) -> Vec<TailEvent> {
         std::mem::take(&mut self.events)
     }
 
+    /// Returns the highest number in use, or 0 if no file has one.
     fn last_number(&self) -> u64 {
         let open = self.files.iter().map(LogFile::number);
         open.chain(self.gone.iter().map(|mark| mark.number)).max().unwrap_or(0)
     }
 
-    /// Adds a file that has been read to the known ones.
+    /// Adds a finished file to the known ones.
     fn know_finished(&mut self, file: &LogFile) {
         if file.offset() > 0 {
             let content = file.content();
@@ -296,7 +322,8 @@ impl Tailer {
         }
     }
 
-    /// Something of a file has been handed out: it is in the frontier, and no longer among the unread ones.
+    /// Removes a file from the unread ones, now that something of it was handed out: the frontier lists it from
+    /// here on.
     fn forget_unread(&mut self, index: usize) {
         let file = &self.files[index];
         let known = self.catalog.with_head(file.head());
@@ -304,7 +331,7 @@ impl Tailer {
         unread.for_each(|known| self.catalog.remove(known.id));
     }
 
-    /// Looks at one file. Whether all files are to be looked at because of it.
+    /// Looks at one open file. Returns true if it makes a survey necessary.
     fn look(&mut self, index: usize) -> Result<bool, TailError> {
         match self.files[index].look(self.now, self.options.grace)? {
             Change::None => {}
@@ -314,7 +341,7 @@ impl Tailer {
         Ok(self.files[index].is_truncated())
     }
 
-    /// Whether the log's name stands for a file with bytes that is not open.
+    /// Returns true if the live name leads to a file that has bytes and is not open.
     fn look_at_live(&mut self) -> Result<bool, TailError> {
         let Some(live) = self.names.live() else { return Ok(false) };
         let stat = match self.options.fs.stat(live) {
@@ -332,7 +359,7 @@ impl Tailer {
         Ok(stat.size > 0 && !is_open)
     }
 
-    /// What the directories and the live name are.
+    /// Returns the state of the directories and of the live name.
     fn signature(&self) -> Vec<Option<Stat>> {
         let fs = &*self.options.fs;
         let mut signature: Vec<_> =
@@ -341,14 +368,15 @@ impl Tailer {
         signature
     }
 
-    /// Closes rotated files that have not grown for the grace time.
+    /// Closes the rotated files that have not grown for the grace time.
     fn close_quiet(&mut self) {
         let (now, current) = (self.now, self.current);
-        // What is complete can be closed earlier if others need the room: should it grow, it is opened again.
+        // If the open files are too many, a file without an unfinished line can be closed earlier. If it grows
+        // later, it is opened again.
         let is_tight = self.files.len() >= FILES_MAX && !self.has_retired();
         for file in &mut self.files {
             let is_current = current.is_none_or(|current| current == file.id());
-            // A file that was opened since the last look at all files may be the live one.
+            // A file that was opened since the last survey may be the live one.
             let is_known_rotated = !is_current && file.is_rotated() && !self.is_unsettled;
             let may_close = file.is_quiet(now) || (is_tight && !file.has_unfinished_line());
             if !file.is_plain() || (is_known_rotated && may_close) {
@@ -358,7 +386,7 @@ impl Tailer {
         self.files.retain(|file| file.number() > 0 || !file.is_done());
     }
 
-    /// Opens the next file that has not been read. `false` if there is none, or it has to wait.
+    /// Opens the next unread file. Returns `false` if there is none, or if it has to wait.
     fn open_next(&mut self) -> Result<bool, TailError> {
         while self.files.len() < FILES_MAX {
             let Some(next) = self.queue.pop() else { return Ok(false) };
@@ -375,7 +403,7 @@ impl Tailer {
                     self.open_grown(&look, id, offset)?;
                     return Ok(true);
                 }
-                // Something has changed since it was listed.
+                // The file has changed since it was listed. The next survey looks at it again.
                 Ok(_) => self.is_unsettled = true,
                 Err(error) => self.set_pending(&next.path, error),
             }
@@ -383,7 +411,7 @@ impl Tailer {
         Ok(false)
     }
 
-    /// Opens a file that has not been read.
+    /// Opens an unread file, at its start or, for a source that begins at the end, after its last line.
     fn open_whole(&mut self, look: &Look) -> Result<(), TailError> {
         let handle = Arc::clone(&look.handle);
         let survey = match self.unpack(look)? {
@@ -404,19 +432,22 @@ impl Tailer {
         self.open(0, handle, survey, entry)
     }
 
-    /// Opens a file that has grown since it was finished.
+    /// Opens a file that has grown since it was finished, to read the bytes after `offset`.
     fn open_grown(&mut self, look: &Look, id: u64, offset: u64) -> Result<(), TailError> {
         let survey = Survey::of(&look.handle, &[offset])?;
         let tail = survey.tails[0].clone();
         let entry = Entry { start: offset, offset, tail, stops: Vec::new() };
         self.open(0, Arc::clone(&look.handle), survey, entry)?;
-        // It is in the frontier from the next cut on. If it is still there as well, this is a longer copy of it.
+        // From the next cut on, the frontier lists this file. If the known file is still there too, this file is
+        // a longer copy of it, and both stay known.
         if !self.catalog.is_seen(id) {
             self.catalog.remove(id);
         }
         Ok(())
     }
 
+    /// Opens a file for reading. A `number` of 0 means that nothing of it was read; it gets its number with the
+    /// first chunk.
     fn open(
         &mut self,
         number: u64,
@@ -428,7 +459,8 @@ impl Tailer {
         let content = survey.content();
         let quiet_at = self.now + self.options.grace;
         let mut file = LogFile::open(number, handle, survey, entry, quiet_at)?;
-        // What was read before it was opened is durable with the next cut.
+        // The bytes before `offset` count as read, so the file gets its number at once and is durable with the
+        // next cut.
         if offset > 0 && number == 0 {
             file.set_number(self.next_number);
             self.next_number += 1;
@@ -438,7 +470,8 @@ impl Tailer {
         if number > 0 {
             self.forget_unread(self.files.len() - 1);
         } else {
-            // Until something of it is read: should it vanish, that is a loss.
+            // Nothing of this file was read yet. It stays among the unread files until then, so that its loss is
+            // noticed if it vanishes.
             let packed = self.files.last().and_then(LogFile::packed);
             let id = self.catalog.add(Standing::Unread, content.head, Some(content), packed, &path);
             self.catalog.see(id, &path);
@@ -448,6 +481,7 @@ impl Tailer {
         Ok(())
     }
 
+    /// Reports that a file was truncated.
     fn tell_truncated(&mut self, index: usize, lost: u64, is_known: bool) {
         let file = &self.files[index];
         self.events.push(TailEvent::Truncated {
@@ -459,13 +493,14 @@ impl Tailer {
         });
     }
 
+    /// Reports, only once, that the log does not exist.
     fn wait(&mut self) {
         if self.complaint.replace(io::ErrorKind::NotFound) != Some(io::ErrorKind::NotFound) {
             self.events.push(TailEvent::Waiting { path: self.options.path.clone() });
         }
     }
 
-    /// Says once why a file is not opened.
+    /// Reports, only once, why a file cannot be opened.
     fn complain(&mut self, error: &TailError) {
         if let TailError::Io { path, source, .. } = error
             && self.complaint.replace(source.kind()) != Some(source.kind())

@@ -1,3 +1,8 @@
+//! Chunks of a compressed file.
+//!
+//! A compressed file cannot be read at an offset, so one decoder goes through it, and the chunks hold the
+//! decompressed bytes.
+
 use std::{
     io::{self, ErrorKind, Read},
     sync::Arc,
@@ -7,25 +12,25 @@ use memchr::{memchr, memrchr};
 
 use super::{Chunk, ChunkKind, LogHandle, options::Limits, packing::decoder, survey::push_tail};
 
-/// How many decompressed bytes are skipped at once.
+/// The number of decompressed bytes that are skipped at a time.
 const PIECE_BYTES: usize = 64 << 10;
 
-/// Makes chunks of a compressed file, one after the other.
+/// Makes consecutive chunks of a compressed file.
 pub(super) struct Unzip {
     decoder: Box<dyn Read + Send>,
-    /// Decompressed already, but behind the last chunk.
+    /// Bytes that are already decompressed and come after the last chunk.
     carry: Vec<u8>,
 }
 
-/// Lines that [`Unzip::next`] has put into a block.
+/// The lines that [`Unzip::next`] has put into a block.
 pub(super) struct Taken {
-    /// How long they are; of an oversized one the block has only the beginning.
+    /// The length of the lines. Of an oversized line, the block has only the beginning.
     pub(super) len: u64,
     pub(super) kind: ChunkKind,
 }
 
 impl Unzip {
-    /// Begins at `offset`.
+    /// Opens a decoder, and skips to `offset`.
     pub(super) fn open(handle: &Arc<LogHandle>, offset: u64) -> io::Result<Self> {
         let mut decoder = decoder(handle)?;
         let skipped = io::copy(&mut decoder.by_ref().take(offset), &mut io::sink())?;
@@ -35,8 +40,8 @@ impl Unzip {
         Ok(Self { decoder, carry: Vec::new() })
     }
 
-    /// Puts the next lines into `block`, of the `most` bytes before the end of the file or a stop. `tail`
-    /// goes along.
+    /// Puts the next lines into `block`: at most `most` bytes, which is the distance to the end of the file
+    /// or to a stop. Keeps `tail` up to date.
     pub(super) fn next(
         &mut self,
         block: &mut Vec<u8>,
@@ -66,7 +71,8 @@ impl Unzip {
         }
     }
 
-    /// Goes behind the line of which `block` is the beginning, and keeps only little of it.
+    /// Skips the rest of the line of which `block` is the beginning, and keeps only the first bytes of the
+    /// line.
     fn skip_line(&mut self, block: &mut Vec<u8>, tail: &mut Vec<u8>, most: u64) -> io::Result<u64> {
         let mut len = block.len() as u64;
         push_tail(tail, block);
@@ -96,10 +102,11 @@ impl Unzip {
         if missing > 0 {
             self.decoder.by_ref().take(missing).read_to_end(block)?;
         }
-        // It was longer when it was verified.
+        // The file is shorter than it was when it was verified.
         if block.len() < want { Err(ErrorKind::UnexpectedEof.into()) } else { Ok(()) }
     }
 
+    /// Takes the bytes of `block` from `from` on back, for the next chunk.
     fn put_back(&mut self, block: &mut Vec<u8>, from: usize) {
         self.carry.splice(..0, block.drain(from..));
     }

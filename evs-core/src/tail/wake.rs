@@ -1,3 +1,5 @@
+//! The wait between two polls, which ends early when there is something to do.
+
 use std::{
     fmt,
     path::Path,
@@ -5,13 +7,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Lets the tailer's thread wait for the next poll, and be woken before it is due.
+/// Lets the tailer's thread wait for the next poll, and wakes it earlier if there is a reason.
 ///
-/// Polling is the truth: a hint from the file system may be missed, and nothing but time is lost.
+/// Correctness rests on polling alone. If a hint of the file system is missed, lines are only read later.
 #[derive(Clone)]
 pub struct Wake {
     state: Arc<State>,
-    /// Lives as long as the last clone.
+    /// The watcher lives as long as the last clone.
     #[cfg(feature = "notify")]
     watcher: Option<Arc<notify::RecommendedWatcher>>,
 }
@@ -26,17 +28,17 @@ struct State {
 struct Flags {
     /// Somebody has called [`Wake::wake`].
     is_woken: bool,
-    /// The file system says that something has changed.
+    /// The file system has reported a change.
     is_hinted: bool,
-    /// When a hint was last followed.
+    /// The time at which a hint last ended a wait.
     followed: Option<Instant>,
 }
 
 impl Wake {
-    /// How often a hint wakes at the most: a busy log changes thousands of times a second.
+    /// The shortest time between two hints that end a wait: a busy log changes thousands of times a second.
     const HINT_INTERVAL: Duration = Duration::from_millis(20);
 
-    /// Wakes by [`Wake::wake`] only.
+    /// Creates one that only [`Wake::wake`] wakes.
     pub fn new() -> Self {
         Self {
             state: Arc::default(),
@@ -45,7 +47,8 @@ impl Wake {
         }
     }
 
-    /// Wakes also when something changes in the directory of the log at `path`, where the system can tell.
+    /// Creates one that also wakes when something changes in the directory of the log at `path`, if the system
+    /// can tell.
     pub fn watching(path: &Path) -> Self {
         #[allow(unused_mut, reason = "it is changed with the feature `notify`")]
         let mut wake = Self::new();
@@ -59,7 +62,7 @@ impl Wake {
         wake
     }
 
-    /// Ends a wait at once: the one that is going on, or else the next one.
+    /// Ends a wait at once: the current one or, if there is none, the next one.
     pub fn wake(&self) {
         self.state.lock().is_woken = true;
         self.state.changed.notify_all();
@@ -116,8 +119,8 @@ impl State {
     }
 }
 
-/// Whether something may have changed. Reading the log is an access, too, and changes nothing; a queue that has
-/// overflowed, or an error, hides what has.
+/// Returns true if something may have changed. An access is not a change: the tailer's own reads are accesses.
+/// An overflow of the queue or an error may hide a change, so it counts as one.
 #[cfg(feature = "notify")]
 fn is_hint(event: notify::Result<notify::Event>) -> bool {
     !event.is_ok_and(|event| event.kind.is_access())

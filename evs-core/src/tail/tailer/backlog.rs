@@ -1,34 +1,37 @@
-//! What is known to be there and is not open.
+//! The files that are known to be there and are not open: unread ones that wait for their turn, and those
+//! that cannot be read yet.
 
 use std::{collections::VecDeque, path::PathBuf, time::Instant};
 
 use super::Tailer;
 use crate::tail::{TailError, file::LogFile, fs::Stat, packing::Packing, survey::Look};
 
-/// What is there and has not been handed out.
+/// The amount of data that was found and has not been handed out yet.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Backlog {
-    /// Bytes, uncompressed.
+    /// Uncompressed bytes.
     pub bytes: u64,
-    /// Files that have such bytes.
+    /// Files with such bytes.
     pub files: u64,
-    /// Whether `bytes` is an estimate, since some of the files are compressed.
+    /// True if `bytes` is an estimate, because some of the files are compressed.
     pub is_estimated: bool,
 }
 
-/// A file that has not been opened.
+/// An unread file that has not been opened.
 #[derive(Clone, Debug)]
 pub(super) struct Waiting {
     pub(super) path: PathBuf,
-    /// How many bytes it has, uncompressed.
+    /// The number of its unread bytes, uncompressed.
     bytes: u64,
     is_estimated: bool,
-    /// The known file that it was when it was finished, if it has grown since.
+    /// The known file, by its id, that this one was when it was finished, if it has grown since.
     pub(super) grown: Option<u64>,
 }
 
 impl Waiting {
+    /// Describes a file that was looked at. For a file that has grown, `grown` is the id of the known file
+    /// and its length.
     pub(super) fn new(look: &Look, grown: Option<(u64, u64)>) -> Self {
         let (bytes, is_estimated) = unpacked_bytes(look);
         Self {
@@ -40,7 +43,7 @@ impl Waiting {
     }
 }
 
-/// The files that are to be opened, the next one first.
+/// The files that are to be opened, the next one first, with their sums.
 #[derive(Debug, Default)]
 pub(super) struct Queue {
     files: VecDeque<Waiting>,
@@ -71,19 +74,19 @@ impl Queue {
     }
 }
 
-/// A file that cannot be read, and may be unread.
+/// A file that may be unread, and cannot be read.
 #[derive(Debug)]
 pub(super) struct Pending {
     pub(super) path: PathBuf,
     pub(super) error: TailError,
-    /// What it was when it was looked at.
+    /// Its metadata when it was looked at.
     pub(super) stat: Option<Stat>,
-    /// Since when it has been the same.
+    /// Since when its metadata has been the same.
     pub(super) since: Instant,
 }
 
 impl Tailer {
-    /// What is there and has not been handed out, as of the last poll.
+    /// Returns the amount of data that the last poll found and that has not been handed out.
     pub fn backlog(&self) -> Backlog {
         let unread = |file: &&LogFile| file.size() > file.offset();
         let open = self.files.iter().filter(unread);
@@ -95,10 +98,10 @@ impl Tailer {
         }
     }
 
-    /// Keeps a file that cannot be read, to be tried again.
+    /// Keeps a file that cannot be read, so that it is tried again.
     pub(super) fn set_pending(&mut self, path: &std::path::Path, error: TailError) {
         if matches!(error, TailError::Io { .. }) && error.may_pass() {
-            // It changes while it is looked at.
+            // The file is changing while it is looked at.
             self.is_unsettled = true;
             return;
         }
@@ -111,15 +114,16 @@ impl Tailer {
     }
 }
 
-/// How long a file is uncompressed; and whether that is an estimate.
+/// Returns the uncompressed length of a file, and true if it is an estimate.
 fn unpacked_bytes(look: &Look) -> (u64, bool) {
-    /// What access logs are compressed to, roughly.
+    /// The usual compression ratio of access logs.
     const RATIO: u64 = 10;
     let packed = look.raw.len;
     match look.handle.packing() {
         Packing::Plain => (packed, false),
         Packing::Gzip => {
-            // The last four bytes are the length modulo 2^32, if there is only one member.
+            // The last four bytes of a gzip member are its length modulo 2^32. That is the length of the
+            // whole file only if there is a single member.
             let trailer = look.handle.read_range(packed.saturating_sub(4), packed).unwrap_or_default();
             let len = trailer.try_into().map_or(0, u32::from_le_bytes);
             (u64::from(len).max(packed), true)

@@ -1,4 +1,7 @@
-//! What a file is, by its bytes.
+//! Decides, by the bytes of a file, whether it is open, known, a copy of another one, or unread.
+//!
+//! Nothing else counts: not the name, the inode or the time. So each question here is whether two files have the
+//! same bytes up to some offset, and it is answered by digests of the head and of the tail of what was read.
 
 use std::sync::Arc;
 
@@ -9,42 +12,43 @@ use crate::tail::{
     survey::{Look, Survey, same_beginning, tail_before},
 };
 
-/// How many compressed files' contents are remembered.
+/// The most compressed files whose contents are remembered.
 const UNPACKED_LEN_MAX: usize = 256;
 
-/// How many bytes two files must have in common, of which one is the live one, to be the same file: a line or two
-/// can be written again.
+/// A live file counts as an already known one only if they have at least this many bytes in common. A web server
+/// can write the same line or two again, in a new file.
 const SURE_BYTES: u64 = FileMark::HEAD_BYTES_MAX as u64;
 
-/// What a file is.
+/// The relation of a file to those that the tailer knows.
 #[derive(Debug)]
 pub(super) enum Class {
-    /// It was there a moment ago.
+    /// It has vanished since it was listed.
     Gone,
-    /// It has no bytes, so it is nothing yet.
+    /// It has no bytes, so there is nothing to decide.
     Empty,
     /// It is one of the open files.
     Open,
-    /// It is a known one, which was read or is not to be read.
+    /// It is a known file, which was read already or is older than the source.
     Known,
-    /// It has the bytes of an open or a known file, perhaps not yet all of them.
+    /// It has the bytes of an open or a known file, perhaps not yet all of them, and no others.
     Copy,
-    /// It has the bytes that were read of an open file, which was truncated, and perhaps more.
+    /// It has all bytes that were read of an open file that was truncated, and perhaps more. Reading continues in
+    /// it.
     Continued { file: usize, look: Look, len: u64 },
-    /// It has some of the bytes that were read of an open file, which was truncated, and no others.
+    /// It has some of the bytes that were read of an open file that was truncated, and no others.
     Beginning { file: usize, look: Look },
-    /// It has all bytes of a known file up to `offset`, and more.
+    /// It has all bytes of a known file, which end at `offset`, and more after them.
     Grown { look: Look, id: u64, offset: u64 },
-    /// It has not been read.
+    /// It is unread.
     Unread(Look),
 }
 
 impl Tailer {
-    /// Finds out what a file is that was opened a moment ago.
+    /// Classifies a file that was opened a moment ago.
     ///
     /// # Errors
     ///
-    /// If it cannot be read or decompressed, or changes meanwhile.
+    /// Returns an error if the file cannot be read or decompressed, or changes meanwhile.
     pub(super) fn classify(&mut self, mut look: Look) -> Result<Class, TailError> {
         let id = look.handle.id();
         if self.files.iter().any(|file| file.id() == id && !file.has_lost_its_bytes()) {
@@ -77,20 +81,21 @@ impl Tailer {
         Ok(Class::Unread(look))
     }
 
-    /// Whether a file was opened by the log's name, and that is no link.
+    /// Returns true if the file was opened by the live name, and that name is not a symbolic link.
     fn is_live(&self, look: &Look) -> bool {
         let path = look.handle.path();
         self.names.live() == Some(path)
             && !self.options.fs.link_target(path).is_ok_and(|target| target.is_some())
     }
 
-    /// What a file is of an open one; `None` if of none.
+    /// Compares a file with the open ones. Returns `None` if it has nothing to do with any of them.
     fn compare_with_open(&mut self, look: &mut Look) -> Result<Option<Kind>, TailError> {
         for index in 0..self.files.len() {
             if !same_beginning(self.files[index].head(), &look.head) {
                 continue;
             }
-            // A file that was the live one and has another name now was renamed, not copied: the live one is new.
+            // The open file was the live one and now has another name, so it was renamed, not copied. The live
+            // file is a new one.
             if self.files[index].was_renamed(self.names.live()) && self.is_live(look) {
                 continue;
             }
@@ -104,10 +109,10 @@ impl Tailer {
                     self.files[index].move_to(handle, self.now)?;
                     return Ok(Some(Kind::Open));
                 }
-                // The file's own name stands for other bytes now.
+                // The name of the open file now leads to other bytes.
                 Relation::Beginning if file.id() == look.handle.id() => {}
                 Relation::Continued | Relation::Beginning if !file.is_truncated() => {
-                    // It has just happened, or there was no copy when it was looked for.
+                    // The truncation has just happened, or there was no copy at the last survey.
                     if !file.has_lost_its_bytes() {
                         self.look(index)?;
                         self.is_unsettled = true;
@@ -124,7 +129,7 @@ impl Tailer {
         Ok(None)
     }
 
-    /// What a file is of a known one; `None` if of none.
+    /// Compares a file with the known ones. Returns `None` if it has nothing to do with any of them.
     fn compare_with_known(&mut self, look: &Look) -> Result<Option<Kind>, TailError> {
         let known = self.catalog.with_head(&look.head);
         let is_live = self.is_live(look);
@@ -141,7 +146,8 @@ impl Tailer {
         let mut grown: Option<(u64, u64)> = None;
         for known in known {
             let Some(other) = known.content else {
-                // A file that was found compressed, unpacked or packed in another way.
+                // The known file was found compressed and was never decompressed. Now it is uncompressed, or
+                // compressed in another way.
                 if content.head == known.head {
                     self.know_again(&known, look, Some(content));
                     return Ok(Some(Kind::Known));
@@ -163,7 +169,7 @@ impl Tailer {
         Ok(grown.map(|(offset, id)| Kind::Grown { id, offset }))
     }
 
-    /// A known file was found in another form: remembers that.
+    /// Records that a known file was found in another form, such as compressed.
     fn know_again(&mut self, known: &KnownFile, look: &Look, content: Option<crate::tail::Fingerprint>) {
         let path = look.handle.path();
         let mut file = KnownFile { path: path.to_string_lossy().into_owned(), ..known.clone() };
@@ -173,8 +179,8 @@ impl Tailer {
         self.catalog.see(known.id, path);
     }
 
-    /// Whether `len` bytes with this tail are the beginning of a known file that is there: a copy of it that is
-    /// being made.
+    /// Returns true if the first `len` bytes of a known file that is still there end with this tail. Then the
+    /// file in question is a copy of it that is still being made.
     fn is_beginning_of(&self, len: u64, tail: Digest, known: &KnownFile) -> Result<bool, TailError> {
         let Some(path) = self.catalog.path(known.id) else { return Ok(false) };
         let Some(look) = Look::at(&*self.options.fs, path)? else { return Ok(false) };
@@ -182,7 +188,7 @@ impl Tailer {
         Ok(is_it && tail.matches(&tail_at(&look, None, len)?))
     }
 
-    /// What a compressed file has in it, which is remembered; `None` for a plain one.
+    /// Returns the content of a compressed file, from the cache if possible; `None` for a plain file.
     pub(super) fn unpack(&mut self, look: &Look) -> Result<Option<Survey>, TailError> {
         if look.handle.packing().is_plain() {
             return Ok(None);
@@ -199,7 +205,7 @@ impl Tailer {
     }
 }
 
-/// A [`Class`] without its look.
+/// A [`Class`] without the opened file.
 enum Kind {
     Open,
     Known,
@@ -222,7 +228,7 @@ impl Kind {
     }
 }
 
-/// The uncompressed bytes of a file before `offset`.
+/// Returns the last uncompressed bytes before `offset`.
 fn tail_at(look: &Look, survey: Option<&Survey>, offset: u64) -> Result<Vec<u8>, TailError> {
     match survey {
         _ if look.handle.packing().is_plain() => tail_before(&look.handle, offset),
@@ -230,7 +236,7 @@ fn tail_at(look: &Look, survey: Option<&Survey>, offset: u64) -> Result<Vec<u8>,
         _ => {
             let survey = Survey::of(&look.handle, &[offset])?;
             debug_assert!(survey.tails[0].len() <= FileMark::TAIL_BYTES_MAX);
-            // A file that ends before has other bytes there.
+            // A file that ends before `offset` cannot have the same bytes there.
             Ok(if survey.size < offset { Vec::new() } else { survey.tails[0].clone() })
         }
     }

@@ -1,4 +1,8 @@
-//! Finding the open files of an earlier run again.
+//! Finds the files again that an earlier run had open.
+//!
+//! Each statistic has a frontier, and the frontiers differ: one statistic may have read more than another.
+//! [`Wanted`] merges them to one entry per file. A file on disk is the wanted one if it has the same bytes before
+//! the offset of *every* frontier.
 
 use std::{collections::BTreeMap, path::Path, sync::Arc};
 
@@ -12,12 +16,13 @@ use crate::tail::{
 /// A file that at least one statistic has not finished reading.
 #[derive(Debug)]
 pub(super) struct Wanted {
+    /// The number of the file within the source.
     pub(super) number: u64,
-    /// Where reading goes on: the lowest offset that any of the frontiers has.
+    /// The offset at which reading continues: the lowest one of all frontiers.
     pub(super) from: u64,
-    /// Where reading began.
+    /// The offset at which reading of the file once began.
     start: u64,
-    /// What the frontiers say of it, by ascending offset, then size and time; never empty.
+    /// The file's entries in the frontiers, by ascending offset, then size and time; never empty.
     marks: Vec<FileMark>,
 }
 
@@ -30,11 +35,11 @@ pub(super) struct Located {
 }
 
 impl Wanted {
-    /// What has to be found to go on from `frontiers`, by number.
+    /// Merges `frontiers` into the list of files that must be found to continue, by number.
     ///
     /// # Errors
     ///
-    /// [`TailError::Forgotten`].
+    /// Returns [`TailError::Forgotten`] if a frontier needs a file that no frontier describes.
     pub(super) fn merge(frontiers: &[Frontier]) -> Result<Vec<Self>, TailError> {
         let mut listed: BTreeMap<u64, Vec<FileMark>> = BTreeMap::new();
         for mark in frontiers.iter().flat_map(|frontier| &frontier.files) {
@@ -62,59 +67,59 @@ impl Wanted {
         Ok(wanted)
     }
 
-    /// The mark that knows most.
+    /// Returns the entry with the highest offset.
     pub(super) fn latest(&self) -> &FileMark {
         &self.marks[self.marks.len() - 1]
     }
 
-    /// How long the file is known to have been.
+    /// Returns the length that the file is known to have had.
     pub(super) fn size(&self) -> u64 {
         self.marks.iter().map(|mark| mark.size.max(mark.offset)).max().unwrap_or(0)
     }
 
-    /// How much of the file is known not to have been read by every statistic.
+    /// Returns how many known bytes of the file at least one statistic has not read.
     pub(super) fn unread(&self) -> u64 {
         self.size() - self.from
     }
 
-    /// Up to where some statistic has read it.
+    /// Returns the highest offset up to which any statistic has read the file.
     pub(super) fn read_to(&self) -> u64 {
         self.latest().offset
     }
 
-    /// What was read of the file, by its bytes; `None` if that is not known.
+    /// Returns the fingerprint of the bytes that were read, or `None` if the frontiers do not have it.
     pub(super) fn content(&self) -> Option<Fingerprint> {
         let FileMark { offset, head, tail, .. } = self.latest();
         let is_known = *offset > 0 && u64::from(head.len) == (*offset).min(FileMark::HEAD_BYTES_MAX as u64);
         is_known.then_some(Fingerprint { len: *offset, head: *head, tail: *tail })
     }
 
-    /// Whether the file had bytes when it was last seen.
+    /// Returns true if the file had bytes when it was last seen.
     pub(super) fn has_bytes(&self) -> bool {
         self.marks.iter().any(|mark| mark.head.len > 0)
     }
 
-    /// Whether the file was rotated when it was last seen, and had been read to its end by then.
+    /// Returns true if the file was rotated when it was last seen, and every statistic had read it to its end.
     pub(super) fn is_read_and_rotated(&self) -> bool {
         self.unread() == 0 && self.marks.iter().any(|mark| mark.is_rotated)
     }
 
-    /// Whether the file was last known by the path `live`.
+    /// Returns true if the file was last known by the path `live`.
     pub(super) fn was_at(&self, live: Option<&Path>) -> bool {
         live.is_some_and(|live| live.to_string_lossy() == *self.latest().path)
     }
 
-    /// Whether the device and inode are the ones that were noted.
+    /// Returns true if the device and the inode are the recorded ones. That is only a hint: inodes are reused.
     pub(super) fn is_hinted(&self, id: FileId) -> bool {
         (self.latest().device, self.latest().inode) == (id.device, id.inode)
     }
 
-    /// Whether `head` is the beginning of this file.
+    /// Returns true if `head` begins like this file.
     pub(super) fn matches_head(&self, head: &[u8]) -> bool {
         self.marks.iter().all(|mark| mark.head.begins(head))
     }
 
-    /// Looks whether a file that begins like this one is this one.
+    /// Checks whether a file that begins like the wanted one is the wanted one, and returns it if so.
     pub(super) fn examine(&self, look: &Look) -> Result<Option<Located>, TailError> {
         let (survey, entry) = self.survey(look)?;
         let is_same =
@@ -122,14 +127,15 @@ impl Wanted {
         if !self.marks.iter().zip(&survey.tails).all(is_same) {
             return Ok(None);
         }
-        // It was truncated meanwhile.
+        // The file was truncated while it was read.
         if !self.matches_head(&survey.head) {
             return Err(changing(look.handle.path()));
         }
         Ok(Some(Located { handle: Arc::clone(&look.handle), survey, entry }))
     }
 
-    /// Takes a file that is known to be a copy of the beginning of this one, if a statistic needs something of it.
+    /// Accepts a file that is known to be a copy of the beginning of the wanted one, if a statistic needs
+    /// something of it.
     pub(super) fn take_beginning(&self, look: &Look) -> Result<Option<Located>, TailError> {
         let (survey, entry) = self.survey(look)?;
         let is_needed = survey.size > self.from;
@@ -144,14 +150,16 @@ impl Wanted {
         Ok((survey, Entry { start: self.start, offset: self.from, tail, stops }))
     }
 
-    /// Which of several files that all have the bytes that were read is the one: the one with the noted device and
-    /// inode, or else, if they are copies of each other, the longest.
+    /// Chooses the wanted file among several that all have the bytes that were read.
+    ///
+    /// The file with the recorded device and inode is the one. If there is none, and the files are copies of each
+    /// other, it is the longest.
     ///
     /// # Errors
     ///
-    /// [`TailError::Ambiguous`].
+    /// Returns [`TailError::Ambiguous`] if the files differ after the bytes that were read.
     pub(super) fn choose(&self, mut found: Vec<Located>) -> Result<Option<Located>, TailError> {
-        // The last one is the live one, if that is among them.
+        // The live file, if it is among them, is listed last. Reversed, it wins among files of the same length.
         found.reverse();
         found.sort_by_key(|located| {
             (std::cmp::Reverse(located.survey.size), !located.handle.packing().is_plain())
@@ -179,7 +187,7 @@ impl Wanted {
     }
 }
 
-/// How much of a file a frontier still needs.
+/// The part of a file that a frontier still needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Need {
     Nothing,
@@ -187,6 +195,8 @@ enum Need {
     All,
 }
 
+/// Returns the part of file `number` that `frontier` needs: a file without an entry is unread if its number is
+/// higher than all entries, and finished otherwise.
 fn needed_from(frontier: &Frontier, number: u64) -> Need {
     match frontier.files.binary_search_by_key(&number, |mark| mark.number) {
         Ok(at) => Need::From(frontier.files[at].offset),

@@ -1,4 +1,7 @@
-//! How a source begins, and how reading goes on after a restart.
+//! Starts a source, and continues it after a restart.
+//!
+//! A new source has to draw a line between files that are older than itself and those that it is to read. A resumed
+//! one has to find the files again that the last run had open, whatever has happened to their names since.
 
 use std::{
     collections::{BTreeMap, HashSet},
@@ -24,15 +27,16 @@ use crate::tail::{
     survey::{Look, changing},
 };
 
-/// How often the files are listed until two lists are the same.
+/// How many times the files are listed, at most, until two consecutive lists are the same.
 const LISTS_MAX: usize = 5;
 
 impl Tailer {
-    /// Begins with a new source.
+    /// Starts a new source.
     ///
     /// # Errors
     ///
-    /// If the files cannot be read, are being renamed, or the log is no [regular file](TailError::NotRegular).
+    /// Returns an error if the files cannot be read, are being renamed, or the log is not a [regular
+    /// file](TailError::NotRegular).
     pub fn start(options: TailOptions, now: Instant) -> Result<Self, TailError> {
         let begin = options.begin;
         let mut tailer = Self::new(options, Catalog::default(), now);
@@ -44,7 +48,7 @@ impl Tailer {
         Ok(tailer)
     }
 
-    /// Takes all files but the live one, or the newest, for older than the source.
+    /// Marks all files as older than the source, except for the live one or, without a live name, the newest.
     fn begin_at_newest(&mut self, at_end: bool) -> Result<(), TailError> {
         for _ in 0..LISTS_MAX {
             (self.files, self.events, self.catalog) = (Vec::new(), Vec::new(), Catalog::default());
@@ -65,7 +69,7 @@ impl Tailer {
                 }
             }
             if !is_disturbed && same_names(&names, &self.list()?) {
-                // If there is no line yet, all that come are the source's.
+                // If there is no line yet, all lines that come belong to the source.
                 self.begins_at_end = false;
                 return Ok(());
             }
@@ -73,6 +77,7 @@ impl Tailer {
         Err(changing(&self.options.path))
     }
 
+    /// Opens the file with which the source begins. Returns `false` if its name leads to another file by now.
     fn open_newest(&mut self, name: &Name) -> Result<bool, TailError> {
         if !name.stat.is_regular {
             return Err(TailError::NotRegular { path: name.path.clone() });
@@ -85,20 +90,21 @@ impl Tailer {
         Ok(is_it)
     }
 
-    /// Notes a file that is older than the source, unless it is a copy of the live one.
+    /// Records a file that is older than the source, unless it is a copy of the live one. Returns `false` if its
+    /// name leads to another file by now.
     fn know_foreign(&mut self, name: &Name) -> Result<bool, TailError> {
         let mut look = match Look::at(&*self.options.fs, &name.path) {
             Ok(Some(look)) => look,
             Ok(None) => return Ok(false),
             Err(error @ TailError::Io { .. }) if !error.may_pass() => {
-                // It is told again, with what to do, once this has lasted.
+                // If this lasts, it is reported again as an error that says what to do.
                 self.complain(&error);
                 return Ok(true);
             }
             Err(error) => return Err(error),
         };
         let is_it = look.handle.id() == name.id();
-        // One that is damaged is known by its bytes as they are.
+        // A damaged file is known by its compressed bytes.
         let head = look.unpack_head().map(|()| Digest::of(&look.head));
         let (content, packed) = (look.content(), look.packed());
         let Ok(head) = head else {
@@ -111,17 +117,19 @@ impl Tailer {
         Ok(is_it)
     }
 
-    /// Goes on with a source from the lowest offset per file that any of `frontiers` has. No chunk spans an
-    /// offset of any of them, so that a statistic can skip whole chunks with [`Frontier::covers`].
+    /// Continues a source. Each file is read from the lowest offset that any of `frontiers` has for it.
     ///
-    /// `inventory` has the other files that were known when the last of the frontiers became durable. Without
-    /// one, the files that are older than the last one that was read are taken for read, by the order of their
-    /// names: [`TailEvent::Presumed`].
+    /// No chunk spans an offset of any frontier, so a statistic that has read more than another can skip whole
+    /// chunks with [`Frontier::covers`].
+    ///
+    /// `inventory` holds the other files that were known when the last of the frontiers became durable. Without an
+    /// inventory, all files that are older, by the order of their names, than the last one that was read count as
+    /// read: [`TailEvent::Presumed`].
     ///
     /// # Errors
     ///
-    /// [`TailError::Gone`] unless [`OnGone::Continue`] was chosen, [`TailError::Changed`] unless
-    /// [`OnChanged`] says otherwise, [`TailError::Ambiguous`], [`TailError::Forgotten`], or as
+    /// Returns [`TailError::Gone`] unless [`OnGone::Continue`] was chosen, [`TailError::Changed`] unless
+    /// [`OnChanged`] says otherwise, [`TailError::Ambiguous`], [`TailError::Forgotten`], and the errors of
     /// [`Tailer::poll`].
     pub fn resume(
         options: TailOptions,
@@ -156,14 +164,14 @@ impl Tailer {
         }
         let mut located: BTreeMap<u64, Located> = BTreeMap::new();
         let mut taken: HashSet<FileId> = HashSet::new();
-        // Those of which most was read first: the more bytes, the surer.
+        // Files of which most was read come first: the more bytes agree, the surer the match.
         let mut order: Vec<&Wanted> = wanted.iter().collect();
         order.sort_by_key(|wanted| std::cmp::Reverse(wanted.read_to()));
         for one in order {
             let mut found = search.found.remove(&one.number).unwrap_or_default();
             found.retain(|located| !taken.contains(&located.handle.id()));
             if let Some(found) = one.choose(found)? {
-                // What cannot be read may have more.
+                // One of the files that cannot be read may be a longer version of this one.
                 if found.survey.size < one.size()
                     && let Some(failure) = search.failure.take()
                 {
@@ -195,6 +203,7 @@ impl Tailer {
         Ok(())
     }
 
+    /// Opens a file that was found again, and reports a loss if it is shorter than it was.
     fn open_found(&mut self, wanted: &Wanted, found: Located) -> Result<(), TailError> {
         let lost = wanted.size().saturating_sub(found.survey.size);
         self.open(wanted.number, found.handle, found.survey, found.entry)?;
@@ -210,7 +219,7 @@ impl Tailer {
         Ok(())
     }
 
-    /// Compares the file of one name with those that are wanted.
+    /// Compares one file with the wanted ones.
     fn search(&mut self, name: &Name, wanted: &[Wanted], search: &mut Search) -> Result<(), TailError> {
         if wanted.is_empty() {
             return Ok(());
@@ -235,7 +244,7 @@ impl Tailer {
             }
         };
         let known = self.catalog.with_print(&look.raw);
-        // Two files may have the same few lines: then the inode tells which is the open one.
+        // Two files may have the same few lines. Then the inode tells which of them was open.
         let is_hinted = wanted.iter().any(|wanted| wanted.is_hinted(name.id()));
         let is_of = |known: &KnownFile| wanted.iter().any(|one| known.beginning_of == Some(one.number));
         if !is_hinted && known.is_some_and(|known| known.standing != Standing::Unread && !is_of(known)) {
@@ -274,7 +283,8 @@ impl Tailer {
         Ok(())
     }
 
-    /// The number of the truncated file of which this one is known to be a copy of the beginning, compressed or not.
+    /// Returns the number of the truncated file of which this one, compressed or not, is known to be a copy of the
+    /// beginning.
     fn beginning_of(&mut self, look: &Look) -> Result<Option<u64>, TailError> {
         let mut known = self.catalog.with_head(&look.head);
         known.retain(|known| known.beginning_of.is_some());
@@ -286,7 +296,7 @@ impl Tailer {
         Ok(known.iter().find(is_it).and_then(|known| known.beginning_of))
     }
 
-    /// A file was not found when resuming: decides whether to go on.
+    /// Decides whether to continue without a file that was not found.
     fn miss(
         &mut self,
         wanted: &Wanted,
@@ -296,7 +306,7 @@ impl Tailer {
     ) -> Result<Option<Located>, TailError> {
         let mark = wanted.latest();
         let (number, lost) = (wanted.number, wanted.unread());
-        // It may be the one that cannot be read.
+        // The missing file may be the one that cannot be read.
         if let Some(failure) = search.failure.take() {
             return Err(failure);
         }
@@ -333,14 +343,15 @@ impl Tailer {
         Ok(None)
     }
 
+    /// Reports that a file is gone, and continues without it.
     fn give_up(&mut self, wanted: &Wanted, lost: u64) {
         let (number, offset) = (wanted.number, wanted.from);
         self.events.push(TailEvent::Gone { number, path: wanted.latest().path.clone().into(), offset, lost });
         self.keep_number(wanted);
     }
 
-    /// Keeps a file that is gone in the frontier until all statistics have left it behind. Should it come back, it
-    /// is known.
+    /// Keeps a file that is gone in the frontier until all statistics are past it. It is added to the known files
+    /// too, so that it is recognized if it comes back.
     fn keep_number(&mut self, wanted: &Wanted) {
         let size = wanted.size();
         if let Some(content) = wanted.content() {
@@ -350,8 +361,8 @@ impl Tailer {
         self.gone.push(FileMark { offset: size, size, is_rotated: true, ..wanted.latest().clone() });
     }
 
-    /// Looks for a file in the directories beside the log, where a rotator may have moved it, if it is the only
-    /// one there that may not have been read.
+    /// Looks for a file in the directories beside the log, where a rotator may have moved it. Accepts it only if no
+    /// other file there may be unread.
     fn find_in_subdirectory(
         &mut self,
         wanted: &Wanted,
@@ -373,7 +384,7 @@ impl Tailer {
         let Some(found) = found else { return Ok(None) };
         let directory = directory_of(found.handle.path()).to_owned();
         let modified = found.handle.stat()?.modified;
-        // What is older there was read, or is not the source's.
+        // Older files there were read, or are older than the source.
         if let Some(other) =
             others.iter().find(|name| name.path.starts_with(&directory) && name.stat.modified >= modified)
         {
@@ -387,8 +398,10 @@ impl Tailer {
         Ok(Some(found))
     }
 
-    /// Without an inventory, files that are older than the last one that was read are taken for read: those whose
-    /// names are older, or, if none was found again, that were written to before `since`.
+    /// Without an inventory, marks the older files as read.
+    ///
+    /// These are the files whose names are older than the last one that was found again. If none was found again,
+    /// they are the files that were last written before `since`.
     fn presume(&mut self, names: &[Name], last: Option<usize>, since: Option<i64>) -> Result<(), TailError> {
         let since = since
             .map(|since| SystemTime::UNIX_EPOCH + Duration::from_secs(u64::try_from(since).unwrap_or(0)));
@@ -425,14 +438,15 @@ impl Tailer {
     }
 }
 
-/// What a search for the files of an earlier run has found.
+/// The results of a search for the files of an earlier run.
 #[derive(Default)]
 struct Search {
+    /// True if a name led to another file than the one that was listed.
     is_disturbed: bool,
-    /// By number, in the order of reading.
+    /// The files that match, by number, each list in the order of reading.
     found: BTreeMap<u64, Vec<Located>>,
-    /// Files that only begin like a wanted one, by its number, and how long they are.
+    /// Files that begin like a wanted one but differ later, with the number of that one and their own length.
     alike: Vec<(u64, Name, u64)>,
-    /// Why a file could not be compared.
+    /// The first reason why a file could not be compared.
     failure: Option<TailError>,
 }

@@ -1,4 +1,8 @@
-//! A look at all files of the log.
+//! The survey: it lists the directories and looks at every file of the log.
+//!
+//! A rotation renames several files, one after the other, so a survey can see a state that never existed as a
+//! whole. It therefore lists the names twice. Only if both lists agree does it draw conclusions, such as that
+//! a file is gone; otherwise the tailer is *unsettled* and soon looks again.
 
 use std::{
     collections::HashSet,
@@ -17,38 +21,38 @@ use crate::tail::{
     survey::Look,
 };
 
-/// How often all files are looked at although nothing seems to have changed.
+/// The longest time between two surveys, even if nothing seems to have changed.
 const SURVEY_EVERY: Duration = Duration::from_secs(5);
-/// After a look at all files, none is taken for so many times as long as it took.
+/// After a survey, the next one waits for this many times as long as the survey took.
 const REST_FACTOR: u32 = 10;
-/// After a look, however long it took, none is put off for longer if something has changed.
+/// The longest such wait if something has changed, however long the survey took.
 const REST_MAX: Duration = Duration::from_secs(2);
-/// A look that takes less needs no rest.
+/// A survey that takes less time than this needs no wait after it.
 const SURVEY_SHORT: Duration = Duration::from_millis(5);
-/// How long a file must be missing before that is believed: a rotation takes no longer.
+/// The time for which a file must be missing before it counts as gone: a rotation takes no longer.
 const SETTLE_TIME: Duration = Duration::from_secs(3);
-/// How many empty files are looked at each time, the newest ones.
+/// The most empty files that each poll looks at. They are the newest ones.
 const EMPTY_MAX: usize = 16;
-/// How many files may be known: each takes a few hundred bytes of memory and of disk.
+/// The most files that may be known: each takes a few hundred bytes of memory and of disk.
 const KNOWN_MAX: usize = 1_000_000;
 
-/// What a look at all files has found.
+/// The findings of a survey.
 #[derive(Default)]
 struct Found {
-    /// Files changed their names meanwhile.
+    /// True if files changed their names meanwhile.
     is_disturbed: bool,
-    /// Copies of truncated files: of which, and how long they are.
+    /// Copies of truncated files: the index of the open file, the copy, and the length of the copy.
     continued: Vec<(usize, Look, u64)>,
-    /// Copies of the beginning of truncated files.
+    /// Copies of the beginning of truncated files: the index of the open file, and the copy.
     beginnings: Vec<(usize, Look)>,
-    /// Files that seem to have grown since they were finished.
+    /// Files that seem to have grown since they were finished, with the id of the known file.
     grown: Vec<(Waiting, u64)>,
-    /// The beginnings of unread files that were not known to be there.
+    /// The heads of unread files that were not known before.
     heads: Vec<Vec<u8>>,
 }
 
 impl Tailer {
-    /// Looks at all files: finds those that are unread, and what has become of the others.
+    /// Looks at all files: finds the unread ones, and what has become of the others.
     pub(super) fn survey(&mut self) -> Result<(), TailError> {
         let started = Instant::now();
         let result = self.look_around();
@@ -68,6 +72,7 @@ impl Tailer {
         }
     }
 
+    /// The survey itself, without its timing.
     fn look_around(&mut self) -> Result<(), TailError> {
         let signature = self.signature();
         let names = self.list()?;
@@ -81,7 +86,7 @@ impl Tailer {
         for name in &names {
             match self.visit(name, &mut found) {
                 Ok(()) => {}
-                // It changes while it is looked at.
+                // The file is changing while it is looked at.
                 Err(error @ TailError::Io { .. }) if error.may_pass() => found.is_disturbed = true,
                 Err(error) => {
                     self.set_pending(&name.path, error);
@@ -90,7 +95,7 @@ impl Tailer {
             }
         }
         self.pending.retain(|known| !pending.contains(&known.path) || failed.contains(&known.path));
-        // A file that was truncated just now has its copy in a later look.
+        // A file was truncated just now. Its copy shows in a later survey.
         let is_settled = !found.is_disturbed
             && !self.is_unsettled
             && self.list().is_ok_and(|after| same_names(&names, &after));
@@ -114,12 +119,14 @@ impl Tailer {
         self.believe_pending()
     }
 
+    /// Lists the files of the log, in the order of reading.
     pub(super) fn list(&self) -> Result<Vec<Name>, TailError> {
         self.names.list(&*self.options.fs).map_err(TailError::io("list", &self.options.path))
     }
 
+    /// Classifies one file and files it in `found`, in the queue, or among the unread ones.
     fn visit(&mut self, name: &Name, found: &mut Found) -> Result<(), TailError> {
-        // The inode of an open file cannot be another's.
+        // While a file is open, no other file can have its inode.
         let open = self.files.iter_mut().find(|file| file.id() == name.id() && !file.has_lost_its_bytes());
         if let Some(file) = open {
             file.set_path(&name.path);
@@ -158,13 +165,13 @@ impl Tailer {
         Ok(())
     }
 
-    /// Goes on in copies of truncated files, or says that there are none.
+    /// Continues reading in the copies of truncated files, or reports that there are none.
     fn settle_truncated(&mut self, found: &mut Found, is_settled: bool) -> Result<(), TailError> {
         for index in 0..self.files.len() {
             if !self.files[index].is_truncated() {
                 continue;
             }
-            // A copy that cannot be read yet may be the one.
+            // A copy that cannot be read yet may be the right one.
             if !is_settled || !self.pending.is_empty() {
                 self.is_unsettled = true;
                 continue;
@@ -184,7 +191,7 @@ impl Tailer {
                 let id = self.catalog.add(Standing::Finished, content.head, Some(content), packed, path);
                 self.catalog.set_beginning_of(id, self.files[index].number());
             }
-            // The loss is told here, also if nothing of it was read.
+            // The loss is reported here, even if nothing of the file was read.
             self.forget_unread(index);
             let file = &mut self.files[index];
             file.set_rotated();
@@ -194,7 +201,7 @@ impl Tailer {
         Ok(())
     }
 
-    /// Which file may grow for ever, and which ones were rotated.
+    /// Determines which file may grow for ever, and which ones were rotated.
     fn note_current(&mut self, names: &[Name]) {
         let newest = names.iter().rev().find(|name| name.stat.size > 0);
         let live = match self.names.live() {
@@ -202,7 +209,8 @@ impl Tailer {
             None => newest,
         };
         let before = self.current;
-        // As long as there is no new live file with lines, the web server may still write to the one before.
+        // As long as there is no new live file with lines, the web server may still write to the previous
+        // one.
         let is_open = |file: &&LogFile| file.is_plain() && !file.is_done();
         let kept = self.files.iter().filter(is_open).find(|file| before == Some(file.id()));
         let kept = kept.or_else(|| self.files.iter().filter(is_open).rfind(|file| !file.is_rotated()));
@@ -217,7 +225,7 @@ impl Tailer {
                 continue;
             }
             if before == Some(file.id()) {
-                // The web server goes on writing to it for a while, however quiet it was before.
+                // The web server continues to write to it for a while, however quiet it was before.
                 file.wait_until(self.now + self.options.grace);
                 rotated.push(TailEvent::Rotated { number: file.number(), path: file.path().to_owned() });
             }
@@ -225,7 +233,7 @@ impl Tailer {
         self.events.extend(rotated);
     }
 
-    /// A file that begins with all of a known one has grown.
+    /// Handles the files that begin with all bytes of a known one: these have grown.
     fn settle_grown(&mut self, grown: Vec<(Waiting, u64)>) {
         for (waiting, id) in grown {
             let Some(known) = self.catalog.get(id).cloned() else { continue };
@@ -233,7 +241,7 @@ impl Tailer {
                 self.queue.push(waiting);
                 continue;
             }
-            // It is older than the source, and so is what was written to it later.
+            // The known file is older than the source, and so are the bytes that were added to it.
             if let Ok(Some(look)) = Look::at(&*self.options.fs, &waiting.path) {
                 let (content, path) = (look.content(), look.handle.path());
                 let id = self.catalog.add(Standing::Foreign, known.head, content, look.packed(), path);
@@ -242,7 +250,7 @@ impl Tailer {
         }
     }
 
-    /// Files that were seen and not read are gone, unless they have grown or were compressed.
+    /// Decides that unread files are gone, unless they have grown or were compressed.
     fn settle_missing(&mut self, heads: &[Vec<u8>]) -> Result<(), TailError> {
         let mut missing = Vec::new();
         for known in self.catalog.unseen(Standing::Unread) {
@@ -266,7 +274,7 @@ impl Tailer {
             return Ok(());
         }
         let since = *self.missing_since.get_or_insert(self.now);
-        // One that cannot be read may be it.
+        // A file that cannot be read may be the missing one.
         if self.is_resuming || !self.pending.is_empty() || self.now < since + SETTLE_TIME {
             self.is_unsettled = true;
             return Ok(());
@@ -274,7 +282,7 @@ impl Tailer {
         for known in missing {
             let size = known.content.or(known.packed).map_or(0, |print| print.len);
             if self.options.on_gone == OnGone::Stop {
-                // Whoever asks again is told again.
+                // If the caller polls again, the error is returned again.
                 self.is_unsettled = true;
                 return Err(TailError::Gone { number: 0, path: known.path.clone(), offset: 0, size });
             }
@@ -290,7 +298,7 @@ impl Tailer {
         Ok(())
     }
 
-    /// Forgets what was seen of unread files that have grown or were compressed since.
+    /// Removes from `missing` the unread files that have grown or were compressed since.
     fn drop_outgrown(&mut self, missing: &mut Vec<Arc<KnownFile>>) -> Result<(), TailError> {
         for path in self.queue.paths() {
             let Some(mut look) = Look::at(&*self.options.fs, &path)? else { continue };
@@ -302,12 +310,13 @@ impl Tailer {
         Ok(())
     }
 
-    /// Stops at a file that cannot be decompressed and has not changed for the grace time.
+    /// Returns an error for a file that cannot be read and has not changed for the grace time, or leaves it
+    /// out if the options say so.
     fn believe_pending(&mut self) -> Result<(), TailError> {
         let is_believed = |pending: &Pending| {
             let is_lasting = match &pending.error {
                 TailError::Damaged { .. } => true,
-                // The live file is waited for.
+                // A live file that cannot be opened is not an error: the tailer waits for it.
                 TailError::Io { source, .. } => {
                     source.kind() == ErrorKind::PermissionDenied
                         && self.names.live() != Some(&*pending.path)
@@ -319,7 +328,7 @@ impl Tailer {
         };
         let Some(at) = self.pending.iter().position(is_believed) else { return Ok(()) };
         if self.options.on_unreadable == OnUnreadable::Stop {
-            // It is found again by the next look.
+            // The next survey finds the file again.
             return Err(self.pending.swap_remove(at).error);
         }
         let path = self.pending.swap_remove(at).path;
@@ -329,7 +338,7 @@ impl Tailer {
         Ok(())
     }
 
-    /// Leaves out a file that cannot be decompressed.
+    /// Leaves out a file that cannot be decompressed, and reports its bytes as lost.
     fn skip_unreadable(&mut self, look: &Look) {
         let (path, head) = (look.handle.path(), Digest::default());
         self.catalog.add(Standing::Foreign, head, None, Some(look.raw), path);
@@ -337,8 +346,8 @@ impl Tailer {
     }
 }
 
-/// Whether two lists have the same names for the same files. Growth is no renaming, and changes times and
-/// thereby, perhaps, the order.
+/// Returns true if two lists have the same names for the same files. Their order may differ: a file that
+/// grows changes its time and thereby, perhaps, its place.
 pub(super) fn same_names(one: &[Name], other: &[Name]) -> bool {
     let one: Vec<_> = one.iter().map(Name::key).collect();
     let other: Vec<_> = other.iter().map(Name::key).collect();
