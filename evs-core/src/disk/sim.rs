@@ -45,6 +45,7 @@ pub struct Call {
     pub name: String,
 }
 
+/// The state that all clones share.
 #[derive(Debug, Default)]
 struct Inner {
     /// The directory as programs see it: the index of each file.
@@ -200,6 +201,7 @@ impl SimDisk {
     }
 }
 
+/// Returns the error of every call after a crash.
 fn crashed() -> io::Error {
     io::Error::other("the process has crashed")
 }
@@ -246,6 +248,7 @@ impl Disk for SimDisk {
     }
 }
 
+/// An open file of a [`SimDisk`].
 #[derive(Debug)]
 struct SimHandle {
     disk: SimDisk,
@@ -304,6 +307,7 @@ impl DiskFile for SimHandle {
 }
 
 impl SimFile {
+    /// Writes bytes for programs to see. They become durable with the next sync.
     fn write(&mut self, bytes: &[u8], offset: usize) {
         let end = offset + bytes.len();
         if self.visible.len() < end {
@@ -314,6 +318,7 @@ impl SimFile {
         self.touch(offset, end);
     }
 
+    /// Sets the length for programs to see.
     fn truncate(&mut self, len: usize) {
         let old = self.visible.len();
         self.visible.resize(len, 0);
@@ -337,6 +342,7 @@ impl SimFile {
         self.len_max = self.durable.len();
     }
 
+    /// Decides which of the unsynced sectors, and which length, are on the disk.
     fn power_cut(&mut self, chance: &mut Chance) {
         let durable_len = self.durable.len();
         let (len_min, len_max) = (durable_len.min(self.visible.len()), durable_len.max(self.len_max));
@@ -385,6 +391,7 @@ fn put_sector(bytes: &mut [u8], sector: usize, contents: &[u8]) {
 struct Chance(u64);
 
 impl Chance {
+    /// Returns a pseudo-random number below `limit`.
     fn below(&mut self, limit: usize) -> usize {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut z = self.0;

@@ -55,6 +55,7 @@ impl Catalog {
         catalog
     }
 
+    /// Returns the file with this id.
     pub(super) fn get(&self, id: u64) -> Option<&Arc<KnownFile>> {
         self.entries.get(&id).map(|entry| &entry.file)
     }
@@ -180,6 +181,7 @@ impl Catalog {
         self.entries.len()
     }
 
+    /// Adds a record to all indexes.
     fn insert(&mut self, file: Arc<KnownFile>) {
         let id = file.id;
         for print in [file.content, file.packed].into_iter().flatten() {
@@ -192,6 +194,7 @@ impl Catalog {
         self.entries.insert(id, Entry { file, path: None, seen: 0 });
     }
 
+    /// Removes a record from all indexes. The fingerprints that belong to another record by now stay.
     fn take(&mut self, id: u64) -> Option<Entry> {
         let entry = self.entries.remove(&id)?;
         let file = &entry.file;

@@ -46,6 +46,7 @@ impl Chunk {
     /// The number of bytes that are read of an [`ChunkKind::Oversized`] line.
     pub const OVERSIZED_BYTES: usize = 4096;
 
+    /// Describes a range of a plain file. `last` is the digest of its last bytes.
     pub(super) fn in_file(
         number: u64,
         (start, end): (u64, u64),
@@ -56,6 +57,7 @@ impl Chunk {
         Self { number, start, end, kind, content: Content::File { handle, last } }
     }
 
+    /// Wraps decompressed lines.
     pub(super) fn in_memory(number: u64, (start, end): (u64, u64), kind: ChunkKind, block: Block) -> Self {
         Self { number, start, end, kind, content: Content::Block(block) }
     }
@@ -74,6 +76,7 @@ impl Chunk {
         }
     }
 
+    /// Reads a range from the file, and checks that its last bytes are those that the tailer saw.
     fn read_file<'b>(
         &self,
         handle: &LogHandle,
@@ -131,6 +134,7 @@ impl Pool {
 /// A buffer of a [`Pool`]. When dropped, it returns to the pool.
 #[derive(Debug)]
 pub(super) struct Block {
+    /// The bytes. Their capacity is kept for the next user.
     pub(super) bytes: Vec<u8>,
     pool: Pool,
 }

@@ -26,6 +26,7 @@ use super::{
 /// The number of bytes that are read at a time in search of an LF. It starts small, since most lines are
 /// short.
 const PIECE_BYTES_MIN: u64 = 4 << 10;
+/// The number to which the reads grow.
 const PIECE_BYTES_MAX: u64 = 64 << 10;
 
 /// The most offsets of a file that are remembered with a digest, to recognize a copy of its beginning.
@@ -201,6 +202,8 @@ impl LogFile {
         Ok(next)
     }
 
+    /// Returns the next range of a plain file, which the worker will read. It is handed out only if the file
+    /// is still intact after the tailer has found its end.
     fn next_plain(&mut self, limits: Limits) -> Result<Option<Chunk>, TailError> {
         let start = self.offset;
         let Some((end, kind)) = self.find_end(limits)? else { return Ok(None) };
@@ -262,6 +265,7 @@ impl LogFile {
         Ok(None)
     }
 
+    /// Returns the next range of a compressed file, with its decompressed bytes.
     fn next_unzipped(&mut self, limits: Limits, pool: &Pool) -> Result<Option<Chunk>, TailError> {
         let most = self.known_end() - self.offset;
         if most == 0 {
@@ -477,6 +481,7 @@ impl LogFile {
         self.packed.is_none()
     }
 
+    /// Sets the number within the source, once something of the file is handed out.
     pub(super) fn set_number(&mut self, number: u64) {
         self.number = number;
     }
@@ -518,26 +523,32 @@ impl LogFile {
         self.packed
     }
 
+    /// Returns the number within the source, or 0 if nothing of the file has been handed out.
     pub(super) fn number(&self) -> u64 {
         self.number
     }
 
+    /// Returns the offset up to which the file has been handed out.
     pub(super) fn offset(&self) -> u64 {
         self.offset
     }
 
+    /// Returns the uncompressed length at the last look.
     pub(super) fn size(&self) -> u64 {
         self.size
     }
 
+    /// Returns the open file, which chunks share.
     pub(super) fn handle(&self) -> &Arc<LogHandle> {
         &self.handle
     }
 
+    /// Returns the device and the inode.
     pub(super) fn id(&self) -> FileId {
         self.handle.id()
     }
 
+    /// Returns the path at which the file was last found.
     pub(super) fn path(&self) -> &Path {
         &self.path
     }

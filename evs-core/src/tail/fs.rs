@@ -114,6 +114,7 @@ impl LogFs for RealFs {
     }
 }
 
+/// An open file of [`RealFs`].
 #[derive(Debug)]
 struct RealFile(File);
 
@@ -132,6 +133,7 @@ impl LogRead for RealFile {
 }
 
 impl Stat {
+    /// Converts the metadata of the standard library.
     fn of(metadata: &Metadata) -> Self {
         let changed = Duration::from_secs(u64::try_from(metadata.ctime()).unwrap_or(0))
             + Duration::from_nanos(u64::try_from(metadata.ctime_nsec()).unwrap_or(0));

@@ -19,7 +19,9 @@ use super::{
 /// A name under which a file of the log was found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Name {
+    /// The full path.
     pub(super) path: PathBuf,
+    /// The metadata of the file when it was listed.
     pub(super) stat: Stat,
     /// The age that the name tells.
     age: Age,

@@ -119,6 +119,8 @@ impl TailOptions {
 /// The lengths that lines and chunks may have.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Limits {
+    /// The length of the longest line that is handed out whole.
     pub(super) line_bytes_max: u64,
+    /// The length of a chunk, unless a line is longer.
     pub(super) chunk_bytes: u64,
 }

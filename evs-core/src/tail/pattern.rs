@@ -19,6 +19,7 @@ enum Piece {
 
 /// The parts of the sort key: year, month, day, hour, minute, second and, last, seconds since 1970.
 const PARTS: usize = 7;
+/// The names of the months, as `%b` writes them.
 const MONTHS: [&str; 12] =
     ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 

@@ -19,6 +19,7 @@ use super::{
 /// A file that was opened a moment ago, with the bytes by which it is recognized.
 #[derive(Debug)]
 pub(super) struct Look {
+    /// The open file.
     pub(super) handle: Arc<LogHandle>,
     /// The fingerprint of the bytes in the file, compressed or not.
     pub(super) raw: Fingerprint,
@@ -48,6 +49,7 @@ impl Look {
         Self::with(handle, len, head)
     }
 
+    /// Completes a look with the last bytes. Returns an error if the file is shorter by now than `len`.
     fn with(handle: Arc<LogHandle>, len: u64, head: Vec<u8>) -> Result<Self, TailError> {
         // The last bytes of a short file are all of its bytes.
         let is_short = len <= FileMark::HEAD_BYTES_MAX as u64;
@@ -117,6 +119,7 @@ impl Survey {
         Fingerprint { len: self.size, head: Digest::of(&self.head), tail: Digest::of(&self.end) }
     }
 
+    /// Decompresses a file to its end, and keeps the bytes before each of `offsets`.
     fn decompress(handle: &Arc<LogHandle>, offsets: &[u64]) -> Result<Self, TailError> {
         let damaged = |error| unpack_error(handle.path(), error);
         // Decompressors treat a file of no bytes in different ways. No compressor writes such a file, so it

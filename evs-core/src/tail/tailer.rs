@@ -115,6 +115,7 @@ pub struct Tailer {
 }
 
 impl Tailer {
+    /// Creates a tailer that knows the files of `catalog` and has none open.
     fn new(options: TailOptions, catalog: Catalog, now: Instant) -> Self {
         Self {
             limits: options.limits(),

@@ -26,6 +26,7 @@ pub(super) struct Unzip {
 pub(super) struct Taken {
     /// The length of the lines. Of an oversized line, the block has only the beginning.
     pub(super) len: u64,
+    /// The kind of the lines.
     pub(super) kind: ChunkKind,
 }
 

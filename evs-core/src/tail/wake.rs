@@ -18,12 +18,14 @@ pub struct Wake {
     watcher: Option<Arc<notify::RecommendedWatcher>>,
 }
 
+/// The state that all clones share.
 #[derive(Default)]
 struct State {
     flags: Mutex<Flags>,
     changed: Condvar,
 }
 
+/// The reasons to end a wait.
 #[derive(Default)]
 struct Flags {
     /// Somebody has called [`Wake::wake`].
@@ -106,10 +108,12 @@ impl fmt::Debug for Wake {
 }
 
 impl State {
+    /// Locks the flags. A thread that panicked cannot leave them in a wrong state, so a poisoned lock is used.
     fn lock(&self) -> MutexGuard<'_, Flags> {
         self.flags.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Records that the file system has reported a change, and wakes the waiting thread for the first one.
     #[cfg(any(test, feature = "notify"))]
     fn hint(&self) {
         let was_hinted = std::mem::replace(&mut self.lock().is_hinted, true);
@@ -126,6 +130,7 @@ fn is_hint(event: notify::Result<notify::Event>) -> bool {
     !event.is_ok_and(|event| event.kind.is_access())
 }
 
+/// Watches the directory of the log and, if the log is a link, the directory that it leads to.
 #[cfg(feature = "notify")]
 fn watch(path: &Path, state: &Arc<State>) -> notify::Result<notify::RecommendedWatcher> {
     use notify::Watcher;

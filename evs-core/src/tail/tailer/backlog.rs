@@ -21,6 +21,7 @@ pub struct Backlog {
 /// An unread file that has not been opened.
 #[derive(Clone, Debug)]
 pub(super) struct Waiting {
+    /// The path at which the last survey found the file.
     pub(super) path: PathBuf,
     /// The number of its unread bytes, uncompressed.
     bytes: u64,
@@ -52,12 +53,14 @@ pub(super) struct Queue {
 }
 
 impl Queue {
+    /// Adds a file at the end.
     pub(super) fn push(&mut self, waiting: Waiting) {
         self.bytes += waiting.bytes;
         self.estimated += u64::from(waiting.is_estimated);
         self.files.push_back(waiting);
     }
 
+    /// Removes and returns the first file.
     pub(super) fn pop(&mut self) -> Option<Waiting> {
         let waiting = self.files.pop_front()?;
         self.bytes -= waiting.bytes;
@@ -65,10 +68,12 @@ impl Queue {
         Some(waiting)
     }
 
+    /// Returns the paths of all files.
     pub(super) fn paths(&self) -> Vec<PathBuf> {
         self.files.iter().map(|waiting| waiting.path.clone()).collect()
     }
 
+    /// Returns true if there is no file.
     pub(super) fn is_empty(&self) -> bool {
         self.files.is_empty()
     }
@@ -77,7 +82,9 @@ impl Queue {
 /// A file that may be unread, and cannot be read.
 #[derive(Debug)]
 pub(super) struct Pending {
+    /// The path of the file.
     pub(super) path: PathBuf,
+    /// The reason why it cannot be read.
     pub(super) error: TailError,
     /// Its metadata when it was looked at.
     pub(super) stat: Option<Stat>,

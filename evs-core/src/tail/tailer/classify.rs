@@ -216,6 +216,7 @@ enum Kind {
 }
 
 impl Kind {
+    /// Adds the opened file.
     fn with(self, look: Look) -> Class {
         match self {
             Self::Open => Class::Open,

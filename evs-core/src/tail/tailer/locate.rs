@@ -29,8 +29,11 @@ pub(super) struct Wanted {
 /// A file that was found again.
 #[derive(Debug)]
 pub(super) struct Located {
+    /// The open file.
     pub(super) handle: Arc<LogHandle>,
+    /// The bytes by which it was recognized.
     pub(super) survey: Survey,
+    /// The position at which reading continues.
     pub(super) entry: Entry,
 }
 
@@ -142,6 +145,7 @@ impl Wanted {
         Ok(is_needed.then(|| Located { handle: Arc::clone(&look.handle), survey, entry }))
     }
 
+    /// Reads the bytes before the offset of each entry, and before the offset at which reading continues.
     fn survey(&self, look: &Look) -> Result<(Survey, Entry), TailError> {
         let mut stops: Vec<u64> = self.marks.iter().map(|mark| mark.offset).collect();
         stops.push(self.from);

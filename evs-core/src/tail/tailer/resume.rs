@@ -27,7 +27,7 @@ use crate::tail::{
     survey::{Look, changing},
 };
 
-/// How many times the files are listed, at most, until two consecutive lists are the same.
+/// The most times that the files are listed until two consecutive lists agree.
 const LISTS_MAX: usize = 5;
 
 impl Tailer {
