@@ -1,4 +1,4 @@
-//! What can happen to a log, one by one; the numbers are those of the list of faults.
+//! The faults that can happen to a log, one test each. The numbers are those of the list of faults.
 
 #![allow(clippy::unwrap_used, reason = "a test")]
 
@@ -31,7 +31,7 @@ fn resume_all(log: &Log, frontiers: &[Frontier], inventory: &Inventory) -> Resul
     Tailer::resume(log.options(), frontiers, Some(inventory), Instant::now())
 }
 
-/// What is known of the files that are not open.
+/// Returns the known files that are not open.
 fn inventory(tailer: &mut Tailer) -> Inventory {
     let mut inventory = Inventory::default();
     inventory.apply(&tailer.take_change());
@@ -43,7 +43,7 @@ fn resume_anyway(log: &Log, frontier: &Frontier) -> Result<Tailer, TailError> {
     Tailer::resume(options, std::slice::from_ref(frontier), Some(&Inventory::default()), Instant::now())
 }
 
-/// A log that was read to its end, and the frontier there.
+/// Creates a log that was read to its end, and returns it with the frontier there.
 fn read_log(text: &str) -> (Log, Frontier) {
     let log = Log::with(text);
     let mut tailer = log.start();
@@ -55,7 +55,7 @@ fn age(path: &Path, seconds: u64) {
     set_time(path, SystemTime::now() - Duration::from_secs(seconds));
 }
 
-// Where a source begins.
+// The beginning of a source.
 
 #[test]
 fn a_source_begins_where_it_is_told() {
@@ -84,7 +84,7 @@ fn the_log_is_known_before_anything_of_it_is_read() {
     compress(&log.sibling(".1"), "gz");
     log.append("two\n");
     assert_eq!(read(&mut resume_with(&log, &Frontier::default(), &known).unwrap()), "one\ntwo\n");
-    // Were it gone, that would be a loss.
+    // If this file were gone, that would be a loss.
     fs::remove_file(log.sibling(".1.gz")).unwrap();
     let mut tailer = resume_with(&log, &Frontier::default(), &known).unwrap();
     match tailer.poll(Instant::now() + 2 * GRACE).and_then(|()| tailer.poll(Instant::now() + 4 * GRACE)) {
@@ -202,7 +202,7 @@ fn d4_a_compressed_log_is_read_on_at_its_uncompressed_offset() {
         compress(&log.sibling(".2"), extension);
         let mut tailer = resume(&log, &frontier).unwrap();
         assert_eq!(read(&mut tailer), "two\nthree\n");
-        // The mark of a compressed file is as good as that of a plain one.
+        // A compressed file is recognized after a restart as a plain one is.
         let mut tailer = resume(&log, &tailer.frontier()).unwrap();
         assert_eq!(read(&mut tailer), "");
     }
@@ -251,7 +251,7 @@ fn d5_a_file_that_is_gone_with_unread_bytes_is_an_error_or_a_counted_loss() {
     tailer.next_chunk().unwrap();
     let frontier = tailer.frontier();
     fs::remove_file(&log.path).unwrap();
-    // So that the inode is another one.
+    // Another file takes the inode, so that the new log gets a different one.
     File::create(log.directory.path().join("other")).unwrap();
     log.append("three\n");
     match resume(&log, &frontier).map(drop) {
@@ -297,7 +297,7 @@ fn d6_a_log_that_was_truncated_while_nobody_read_stops_unless_there_is_a_copy() 
     let (log, frontier) = read_log("first line\n");
     log.truncate();
     log.append("two\n");
-    // What was written before the truncation nobody knows.
+    // Nobody knows what was written before the truncation.
     match resume(&log, &frontier).map(drop) {
         Err(TailError::Gone { number: 1, offset: 11, size: 11, .. }) => {}
         other => panic!("{other:?}"),
@@ -392,9 +392,9 @@ fn d7_a_statistic_that_was_behind_finds_its_lines_in_a_copy_that_lacks_the_last_
         let mut tailer = resume_all(&log, &frontiers, &known).unwrap();
         assert_eq!(read(&mut tailer), "two\n");
         assert_eq!(lost(&mut tailer), 6);
-        // Whoever had read more has all of it.
+        // The statistic that had read more than the copy has all lines already.
         assert_eq!(read(&mut resume_with(&log, &frontier, &known).unwrap()), "");
-        // Without what was known, nothing tells the copy from another log that begins in this way.
+        // Without the inventory, nothing tells the copy from another log that begins in the same way.
         assert!(matches!(resume_all(&log, &frontiers, &Inventory::default()), Err(TailError::Gone { .. })));
     }
 }
@@ -428,7 +428,7 @@ fn d8_a_worker_notices_that_its_range_is_no_longer_there() {
 fn d9_a_log_that_was_recreated_with_the_same_inode_is_another_one() {
     let (log, frontier) = read_log("first\n");
     let inode = fs::metadata(&log.path).unwrap().ino();
-    // Many file systems give the inode to the next file; where not, there is less to see.
+    // Many file systems give the inode to the next file. On the others this test proves less.
     fs::remove_file(&log.path).unwrap();
     log.append("other\nlines\n");
     let is_reused = fs::metadata(&log.path).unwrap().ino() == inode;
@@ -474,7 +474,7 @@ fn e21_identical_lines_in_all_files_are_each_read_once() {
     log.append(&lines("c", 7));
     let rest = format!("same\nsame\n{}", lines("c", 7));
     assert_eq!(read(&mut resume_with(&log, &frontier, &known).unwrap()), rest);
-    // Also when no inode is what it was.
+    // This is also true if no inode is the same as before.
     for generation in [".1", ".2"] {
         compress(&log.sibling(generation), "gz");
     }
@@ -492,7 +492,7 @@ fn files_with_the_same_bytes_are_read_once() {
     assert_eq!(read(&mut tailer), "one\n");
     assert_eq!(poll(&mut tailer), "");
     assert!(tailer.check_end(Instant::now()).unwrap());
-    // One that begins with these bytes and goes on otherwise than the log is another file.
+    // A file that begins with these bytes and then differs from the log is another file.
     log.append("two\n");
     fs::write(log.sibling(".4"), "one\nthree\n").unwrap();
     let text = poll(&mut tailer);
@@ -597,7 +597,7 @@ fn the_backlog_has_all_files_that_are_not_read() {
     assert_eq!((tailer.backlog().bytes, tailer.backlog().files), (5 + 4, 2));
     read(&mut tailer);
     assert_eq!((tailer.backlog().bytes, tailer.backlog().files), (0, 0));
-    // The length of a compressed file is in its last bytes, if it has one part.
+    // The length of a compressed file is in its last bytes, if it has only one member.
     compress(&log.sibling(".2"), "gz");
     let backlog = Tailer::start(options, Instant::now()).unwrap().backlog();
     assert_eq!((backlog.files, backlog.is_estimated), (3, true));
@@ -635,7 +635,7 @@ fn d11_a_link_that_is_set_to_another_file_is_followed_when_the_old_one_is_read()
     fs::remove_file(&log.path).unwrap();
     symlink(file("22"), &log.path).unwrap();
     assert_eq!(poll(&mut tailer), "two\nthree\nfour\n");
-    // D15: an old file that grows again.
+    // Fault D15: an old file grows again.
     append(&file("20"), "late\n");
     assert_eq!(poll(&mut tailer), "late\n");
     assert_eq!(read(&mut resume(&log, &frontier).unwrap()), "two\nlate\nthree\nfour\n");

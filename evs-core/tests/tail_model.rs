@@ -1,7 +1,7 @@
-//! Whatever happens to the log, every line is handed out once to each statistic.
+//! Whatever happens to the log, every line is handed out exactly once to each statistic.
 //!
-//! The log is on a simulated disk, and something may happen to it between any two calls of the tailer. Its
-//! writer and its rotator are in `tail_world`, and so is who reads it.
+//! The log is on a simulated disk, and something may happen to it between any two calls of the tailer. The
+//! writer, the rotator and the reader of the log are in `tail_world`.
 
 #![allow(clippy::unwrap_used, reason = "a test")]
 
@@ -21,68 +21,68 @@ use tail_world::{
     trace,
 };
 
-/// 27 November 2026, half past twelve.
+/// The time is half past twelve on 27 November 2026.
 const CLOCK: Duration = Duration::from_secs(1_795_782_600);
 const LINE_BYTES_MAX: usize = 300;
 
 /// One thing that happens.
 #[derive(Clone, Debug)]
 enum Op {
-    /// Bytes of the current and further lines, which end anywhere.
+    /// Writes bytes of the current line and of further ones. They end anywhere.
     Write(u8),
-    /// As many, but whenever the writer has its turns.
+    /// Queues that many bytes, which the writer writes in its next turns.
     WriteLater(u8),
-    /// A whole line, longer than a chunk, perhaps than the limit.
+    /// Writes a whole line that is longer than a chunk and, perhaps, than the limit.
     WriteLong(u16),
-    /// A line into the file that was rotated last.
+    /// Writes a line into the file that was rotated last.
     WriteLate,
-    /// Something is done to the files, and what was to be done before it.
+    /// Runs a program, after those that are queued.
     Do(Program),
-    /// Something is to be done to the files.
+    /// Queues a program.
     DoLater(Program),
-    /// A part of what is to be done.
+    /// Runs some steps of the queued work.
     Work(Who, u8),
-    /// A look at the log and some chunks, with what happens meanwhile.
+    /// Polls and reads some chunks. The turns happen meanwhile.
     Read {
         chunks: usize,
         during: Vec<Turn>,
     },
-    /// All chunks, after the grace time.
+    /// Reads all chunks, after the grace time.
     ReadLate {
         during: Vec<Turn>,
     },
-    /// A statistic commits; the last one is that all of them do, and finished files retire.
+    /// Makes a statistic commit. The last index means that all of them commit and finished files retire.
     Commit(usize),
     Restart {
         during: Vec<Turn>,
     },
-    /// After some calls all further ones fail, and another tailer takes over.
+    /// After this many calls, all further ones fail, and another tailer takes over.
     Kill(u16),
-    /// After some calls one of them fails.
+    /// After this many calls, a single one fails.
     Fail(u16),
-    /// The clock steps by some seconds.
+    /// Sets the clock forward or back by some seconds.
     SetClock(i16),
 }
 
-/// What stays the same from the first to the last operation.
+/// The settings that stay the same from the first to the last operation.
 #[derive(Clone, Debug)]
 struct Scene {
     way: Way,
     link: Link,
-    /// How rotated files are named, unless each one has its own way.
+    /// The naming of rotated files, unless each one is named in its own way.
     naming: Option<Naming>,
-    /// The steps of file times.
+    /// The unit of file times.
     tick: Duration,
     chunk_bytes: u64,
     read_bytes_max: usize,
-    /// How many chunks are read later than they are handed out.
+    /// The number of handed-out chunks that stay unread while further ones are handed out.
     lag: usize,
-    /// What there is before the tailer starts.
+    /// The operations before the tailer starts.
     before: Vec<Op>,
     begin: Begin,
 }
 
-/// The simulated log, who else uses it, and who reads it.
+/// The simulated log, the agents that use it, and the reader.
 struct Run {
     fs: SimFs<World>,
     reader: Reader,
@@ -137,11 +137,11 @@ impl Run {
         self.fs.lock().agent.plan(during);
     }
 
-    /// Nothing happens any more, and everything is read.
+    /// Stops all agents, and reads everything.
     fn finish(mut self) {
         self.fs.with(|disk, world| world.calm_down(disk));
         self.reader.finish();
-        // With a line in the live file the ones before it are known to be finished.
+        // With a line in the live file, the files before it are known to be finished.
         happen(&self.fs, &Op::Write(1));
         self.fs.with(|disk, world| world.calm_down(disk));
         self.reader.finish();
@@ -149,7 +149,7 @@ impl Run {
     }
 }
 
-/// What happens whether there is a reader or not.
+/// Performs an operation that is possible with and without a reader.
 fn happen(fs: &SimFs<World>, op: &Op) {
     fs.with(|disk, world| match *op {
         Op::Write(bytes) => {
@@ -173,7 +173,7 @@ fn happen(fs: &SimFs<World>, op: &Op) {
     });
 }
 
-/// Everything that happens.
+/// A scene and everything that happens in it.
 struct Story {
     scene: Scene,
     ops: Vec<Op>,
@@ -190,7 +190,7 @@ impl Story {
     }
 }
 
-/// One operation on a line.
+/// One operation per line.
 impl fmt::Debug for Story {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:?}", self.scene)?;
@@ -198,16 +198,16 @@ impl fmt::Debug for Story {
     }
 }
 
-/// What may happen in a property.
+/// The things that may happen in a property.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Plot {
     /// Files are renamed and compressed.
     Renamed,
     /// The log is copied and truncated, and the copies are renamed and compressed.
     Copied,
-    /// All of it, and more: links, copies, names of any order, any times.
+    /// All of these and more: links, copies, names in any order, and any times.
     Mixed,
-    /// Bytes are deleted, too, whether they have been read or not.
+    /// In addition, bytes are deleted, read or not.
     Deleted,
 }
 
@@ -255,7 +255,7 @@ impl Plot {
         prop_oneof![60 => op, 1 => (0..60_u16).prop_map(Op::Fail)]
     }
 
-    /// What may happen whether there is a reader or not.
+    /// Returns the operations that are possible with and without a reader.
     fn changes(self) -> BoxedStrategy<Op> {
         let program = self.programs();
         let mut changes = vec![
@@ -317,7 +317,7 @@ impl Plot {
     }
 }
 
-/// A program for which a name has to be found.
+/// A program that needs a free name.
 fn second(program: fn(u8, Naming, i8, u16) -> Program) -> BoxedStrategy<Program> {
     let parts = (which(), any_naming(), offset(), piece());
     parts.prop_map(move |(which, naming, offset, piece)| program(which, naming, offset, piece)).boxed()
@@ -353,12 +353,13 @@ fn turns() -> impl Strategy<Value = Vec<Turn>> {
     vec(turn, 0..7)
 }
 
-/// Failures are told as what happened, and no seeds are kept: they say nothing once an operation is added.
+/// A failure is reported as the list of operations. No seeds are kept: they lose their meaning when an
+/// operation is added.
 fn config() -> ProptestConfig {
     ProptestConfig { max_shrink_iters: 50_000, failure_persistence: None, ..ProptestConfig::default() }
 }
 
-/// A property for each of the clocks: one that tells all operations apart, that of a kernel with a timer of
+/// One property per clock: one that gives all operations different times, that of a kernel with a timer of
 /// 400 ms, and that of a file system with whole seconds.
 macro_rules! properties {
     ($($name:ident: $plot:expr, $on_gone:expr;)*) => {

@@ -1,4 +1,4 @@
-//! The simulated file system does what a real directory does.
+//! The simulated file system behaves as a real directory does.
 
 #![allow(clippy::unwrap_used, reason = "a test")]
 
@@ -17,10 +17,10 @@ use proptest::prelude::*;
 use tail_support::sim::{Disk, SimFs};
 
 const NAMES: u8 = 4;
-/// Where the simulated clock stands, in seconds since 1970. The real one stands later.
+/// The time of the simulated clock, in seconds since 1970. The real clock shows a later time.
 const CLOCK: u32 = 1_700_000_000;
 
-/// What is done to files `0` to `NAMES - 1` of a directory, each of which may be there or not.
+/// An operation on the files `0` to `NAMES - 1` of a directory, each of which may exist or not.
 #[derive(Clone, Debug)]
 enum Op {
     Create(u8),
@@ -31,7 +31,7 @@ enum Op {
     Symlink(u8, u8),
     Unlink(u8),
     SetModified(u8, u32),
-    /// Opens it for reading. It stays open.
+    /// Opens the file for reading. It stays open.
     Open(u8),
 }
 
@@ -51,7 +51,7 @@ fn ops() -> impl Strategy<Value = Vec<Op>> {
     proptest::collection::vec(op, 1..40)
 }
 
-/// The same operations on the disk of the machine and on the simulated one.
+/// A real directory and a simulated one, which get the same operations.
 struct Twins {
     real: PathBuf,
     sim: SimFs<()>,
@@ -124,7 +124,7 @@ impl Twins {
         assert_eq!(sorted(self.sim.list(Path::new("/log")).unwrap()), names);
         for name in 0..NAMES {
             let (real, sim) = (self.real_path(name), sim_path(name));
-            // A circle of links is an error of one and nothing to the other.
+            // A circle of links is an error on a real disk, and leads to nothing on the simulated one.
             assert_same_stat(RealFs.stat(&real).ok().flatten(), self.sim.stat(&sim).unwrap());
             let target = |target: Option<PathBuf>| target.map(|path| path.file_name().unwrap().to_owned());
             assert_eq!(
@@ -163,7 +163,7 @@ fn sim_path(name: u8) -> PathBuf {
 }
 
 fn assert_same_stat(real: Option<Stat>, sim: Option<Stat>) {
-    // The times of the two are those of different clocks, unless they were set.
+    // The times come from different clocks, so they are compared only if they were set.
     let seen = |stat: Option<Stat>| stat.map(|stat| (stat.size, stat.is_regular, set_time(&stat)));
     assert_eq!(seen(sim), seen(real));
 }

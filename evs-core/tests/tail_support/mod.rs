@@ -1,4 +1,4 @@
-//! A log in a directory of its own, and what the tailer hands out of it.
+//! A log in a directory of its own, and helpers that read what the tailer hands out of it.
 
 #![allow(dead_code, unreachable_pub, missing_docs, reason = "shared by several tests")]
 
@@ -49,13 +49,13 @@ impl Log {
         append(&self.path, text);
     }
 
-    /// As logrotate's `create`.
+    /// Rotates the log in the way of logrotate's `create`.
     pub fn rotate(&self, suffix: &str) {
         fs::rename(&self.path, self.sibling(suffix)).unwrap();
         File::create(&self.path).unwrap();
     }
 
-    /// As logrotate's `copytruncate`.
+    /// Rotates the log in the way of logrotate's `copytruncate`.
     pub fn copy_truncate(&self, suffix: &str) {
         fs::copy(&self.path, self.sibling(suffix)).unwrap();
         self.truncate();
@@ -75,7 +75,7 @@ pub fn append(path: &Path, text: &str) {
     file.write_all(text.as_bytes()).unwrap();
 }
 
-/// Replaces a plain file by a compressed one with the same time.
+/// Replaces a plain file with a compressed one that has the same time.
 pub fn compress(path: &Path, extension: &str) -> PathBuf {
     let modified = fs::metadata(path).unwrap().modified().unwrap();
     let bytes = pack(&fs::read(path).unwrap(), extension);
@@ -99,7 +99,7 @@ pub fn set_time(path: &Path, time: SystemTime) {
     File::options().append(true).open(path).unwrap().set_modified(time).unwrap();
 }
 
-/// A piece that was handed out, as a worker reads it.
+/// A range that was handed out, with its bytes as a worker reads them.
 #[derive(Debug)]
 pub struct Piece {
     pub number: u64,
@@ -122,7 +122,7 @@ pub fn pieces(tailer: &mut Tailer) -> Result<Vec<Piece>, TailError> {
     Ok(pieces)
 }
 
-/// Everything that is there now, as text.
+/// Returns everything that can be read now, as text.
 pub fn read(tailer: &mut Tailer) -> String {
     text(&pieces(tailer).unwrap())
 }
@@ -131,13 +131,13 @@ pub fn text(pieces: &[Piece]) -> String {
     pieces.iter().map(|piece| String::from_utf8(piece.bytes.clone()).unwrap()).collect()
 }
 
-/// Polls, then everything that is there.
+/// Polls, and returns everything that can be read then.
 pub fn poll(tailer: &mut Tailer) -> String {
     tailer.poll(Instant::now()).unwrap();
     read(tailer)
 }
 
-/// As [`poll`], when the grace time has passed.
+/// The same as [`poll`], but after the grace time.
 pub fn poll_later(tailer: &mut Tailer) -> String {
     tailer.poll(Instant::now() + 2 * GRACE).unwrap();
     read(tailer)

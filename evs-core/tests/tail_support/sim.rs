@@ -1,8 +1,9 @@
-//! A file system in memory, which something else may change before each call.
+//! A file system in memory that something else may change before each call.
 //!
-//! [`Disk`] is the file system, and [`SimFs`] is how the tailer sees it. Before every call of the tailer an
-//! [`Agent`] may change the disk, so any two calls may see different directories. An inode is given to a new
-//! file as soon as it has no name and nobody has it open; the lowest free one goes first.
+//! [`Disk`] is the file system, and [`SimFs`] is the tailer's view of it. Before every call of the tailer, an
+//! [`Agent`] may change the disk, so any two calls may see different directories. An inode becomes free as
+//! soon as it has no name and nobody has it open, and a new file gets the lowest free one: this is the worst
+//! case for a program that trusts inodes.
 
 use std::{
     collections::BTreeMap,
@@ -19,27 +20,27 @@ use evs_core::internals::tail::{FileId, LogFs, LogRead, Stat};
 /// The number of an inode.
 pub type Inode = u64;
 
-/// How many symbolic links may lead from one to the next.
+/// The most consecutive symbolic links that are followed.
 const LINKS_MAX: usize = 8;
 
 /// A file system in memory. Paths are absolute, and no directory is a symbolic link.
 #[derive(Debug)]
 pub struct Disk {
-    /// By inode, from inode 1 on.
+    /// The nodes by inode, starting with inode 1.
     nodes: Vec<Option<Node>>,
     names: BTreeMap<PathBuf, Inode>,
     /// The time since 1970.
     clock: Duration,
-    /// File times are rounded down to it.
+    /// The unit to which file times are rounded down.
     tick: Duration,
 }
 
 #[derive(Debug)]
 struct Node {
     content: Content,
-    /// How many names it has.
+    /// The number of its names.
     names: u32,
-    /// How many have it open.
+    /// The number of handles that have it open.
     handles: u32,
     modified: Duration,
     changed: Duration,
@@ -53,12 +54,12 @@ enum Content {
 }
 
 impl Disk {
-    /// An empty disk, whose clock stands at `clock` and gives file times in steps of `tick`.
+    /// Creates an empty disk. Its clock is at `clock`, and file times are multiples of `tick`.
     pub fn new(clock: Duration, tick: Duration) -> Self {
         Self { nodes: Vec::new(), names: BTreeMap::new(), clock, tick }
     }
 
-    /// The time since 1970, exactly.
+    /// Returns the exact time since 1970.
     pub fn clock(&self) -> Duration {
         self.clock
     }
@@ -79,7 +80,7 @@ impl Disk {
         self.give_name(path, inode);
     }
 
-    /// Opens a file for writing, emptied if it exists (`O_CREAT | O_TRUNC`).
+    /// Opens a file for writing, and empties it if it exists (`O_CREAT | O_TRUNC`).
     pub fn create(&mut self, path: &Path) -> io::Result<Inode> {
         let path = self.end_of_links(path)?;
         if self.names.contains_key(&path) {
@@ -111,7 +112,7 @@ impl Disk {
         let inode = self.named(from)?;
         self.directory_of(to)?;
         match self.names.get(to).copied() {
-            // Two names of one file: POSIX leaves both.
+            // If both are names of one file, POSIX keeps both.
             Some(other) if other == inode => return Ok(()),
             Some(_) => self.unlink(to)?,
             None => {}
@@ -139,7 +140,7 @@ impl Disk {
     }
 
     pub fn append(&mut self, inode: Inode, bytes: &[u8]) {
-        // A write of nothing leaves the time as it is.
+        // A write of no bytes does not change the time.
         if bytes.is_empty() {
             return;
         }
@@ -147,7 +148,7 @@ impl Disk {
         self.touch_modified(inode);
     }
 
-    /// As `utime`: any time goes.
+    /// Sets the modification time, to any time, in the way of `utime`.
     pub fn set_modified(&mut self, path: &Path, modified: Duration) -> io::Result<()> {
         let inode = self.find(path)?;
         self.node_mut(inode).modified = modified;
@@ -159,12 +160,12 @@ impl Disk {
         Ok(self.node(self.find(path)?).modified)
     }
 
-    /// The bytes of the file that `path` leads to.
+    /// Returns the bytes of the file that `path` leads to.
     pub fn read(&self, path: &Path) -> io::Result<&[u8]> {
         Ok(self.bytes(self.find(path)?))
     }
 
-    /// The bytes of a file.
+    /// Returns the bytes of a file.
     pub fn bytes(&self, inode: Inode) -> &[u8] {
         match &self.node(inode).content {
             Content::File(bytes) => bytes,
@@ -176,13 +177,13 @@ impl Disk {
         self.find(path).is_ok()
     }
 
-    /// Every path that is a file or a link, in order.
+    /// Returns every path that is a file or a link, in order.
     pub fn paths(&self) -> impl Iterator<Item = &Path> {
         let is_directory = |inode: Inode| matches!(self.node(inode).content, Content::Directory);
         self.names.iter().filter(move |(_, inode)| !is_directory(**inode)).map(|(path, _)| path.as_path())
     }
 
-    /// Keeps a file from going away with its last name, until it is [closed](Self::close).
+    /// Opens a file: it stays until it is [closed](Self::close), even without a name.
     pub fn open(&mut self, inode: Inode) {
         self.node_mut(inode).handles += 1;
     }
@@ -192,18 +193,18 @@ impl Disk {
         self.free_if_unused(inode);
     }
 
-    /// The file that `path` leads to, through symbolic links.
+    /// Returns the file that `path` leads to, through symbolic links.
     pub fn find(&self, path: &Path) -> io::Result<Inode> {
         self.named(&self.follow(path)?)
     }
 
-    /// The path of the file that `path` leads to.
+    /// Returns the path of the file that `path` leads to.
     pub fn follow(&self, path: &Path) -> io::Result<PathBuf> {
         let end = self.end_of_links(path)?;
         self.named(&end).map(|_| end)
     }
 
-    /// The path that `path` leads to, whether there is anything or not.
+    /// Returns the path that `path` leads to, even if nothing is there.
     fn end_of_links(&self, path: &Path) -> io::Result<PathBuf> {
         let mut path = path.to_owned();
         for _ in 0..LINKS_MAX {
@@ -304,44 +305,44 @@ impl Disk {
     }
 }
 
-/// Whoever else uses the disk.
+/// Something else that uses the disk.
 pub trait Agent: Send + 'static {
-    /// Is called before each call of the tailer, which fails with the error that this returns.
+    /// Called before each call of the tailer. If it returns an error, the call fails with that error.
     fn before_call(&mut self, disk: &mut Disk, call: fmt::Arguments<'_>) -> io::Result<()>;
 }
 
-/// Nobody.
+/// An agent that does nothing.
 impl Agent for () {
     fn before_call(&mut self, _disk: &mut Disk, _call: fmt::Arguments<'_>) -> io::Result<()> {
         Ok(())
     }
 }
 
-/// A disk and who else uses it.
+/// A disk, together with the agent that uses it.
 #[derive(Debug)]
 pub struct Shared<A> {
     pub disk: Disk,
     pub agent: A,
 }
 
-/// How the tailer sees a [`Disk`].
+/// The tailer's view of a [`Disk`].
 pub struct SimFs<A> {
     shared: Arc<Mutex<Shared<A>>>,
     read_bytes_max: usize,
 }
 
 impl<A: Agent> SimFs<A> {
-    /// A read returns at most `read_bytes_max` bytes.
+    /// Creates a view of `disk` in which one read returns at most `read_bytes_max` bytes.
     pub fn new(disk: Disk, agent: A, read_bytes_max: usize) -> Self {
         Self { shared: Arc::new(Mutex::new(Shared { disk, agent })), read_bytes_max }
     }
 
-    /// The disk between two calls of the tailer. No tailer is to be dropped while this is held.
+    /// Locks the disk between two calls of the tailer. No tailer may be dropped while the lock is held.
     pub fn lock(&self) -> MutexGuard<'_, Shared<A>> {
         self.shared.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Does something to the disk between two calls of the tailer.
+    /// Changes the disk between two calls of the tailer.
     pub fn with<T>(&self, act: impl FnOnce(&mut Disk, &mut A) -> T) -> T {
         let Shared { disk, agent } = &mut *self.lock();
         act(disk, agent)

@@ -1,4 +1,5 @@
-//! What happens to a log while a tailer looks at it: a writer, a rotator, a clock, and a tailer that is killed.
+//! The world around a tailer: a writer, a rotator and a clock. All of them act while the tailer works, and the
+//! tailer itself can be killed.
 
 #![allow(dead_code, unreachable_pub, missing_docs, reason = "shared by several tests")]
 
@@ -29,44 +30,45 @@ use crate::tail_support::{
     sim::{Agent, Disk},
 };
 
-/// Who copies a file copies at least that much at once: no other file begins with the same bytes.
+/// A program that copies a file writes at least this many bytes at once. No other file begins with the same bytes.
 const PIECE_BYTES_MIN: usize = 4;
 
-/// Who copies or decompresses a rotated file writes at least that much at once: `cp` 128 KiB, gunzip 32 KiB. A piece
-/// that is shorter than the beginning by which a file is known would be a file of its own.
+/// A program that copies or decompresses a rotated file writes at least this many bytes at once: `cp` writes 128
+/// KiB, gunzip 32 KiB. A shorter piece than the head by which files are recognized would count as a file of its own.
 const BLOCK_BYTES_MIN: usize = 2048;
-/// How long the clock goes on with each step.
+/// The time by which the clock advances with each step.
 const STEP_TIME: Duration = Duration::from_millis(7);
-/// A writer goes on with a rotated log for less than the grace time.
+/// The longest time for which a writer continues to write to a rotated log. It is shorter than the grace time.
 const LATE_TIME_MAX: Duration = Duration::from_secs(GRACE.as_secs() / 4 * 3);
 
-/// What happens between two calls of a tailer.
+/// Steps that happen between two calls of a tailer.
 #[derive(Clone, Copy, Debug)]
 pub struct Turn {
-    /// After how many further calls.
+    /// The number of further calls after which they happen.
     pub after: u8,
     pub who: Who,
     pub steps: u8,
 }
 
+/// The one that acts.
 #[derive(Clone, Copy, Debug)]
 pub enum Who {
     Rotator,
     Writer,
 }
 
-/// Whoever uses the disk beside the tailer.
+/// Everything that uses the disk besides the tailer.
 #[derive(Debug)]
 pub struct World {
     pub writer: Writer,
     pub rotator: Rotator,
     turns: VecDeque<Turn>,
-    /// After how many calls the tailer is killed, and all its further calls fail.
+    /// The number of calls after which the tailer is killed, so that all its further calls fail.
     kill_after: Option<u16>,
     is_killed: bool,
-    /// After how many calls one of them fails.
+    /// The number of calls after which a single one fails.
     fail_after: Option<u16>,
-    /// For how long nothing was written to the rotated log.
+    /// The time since something was last written to the rotated log.
     late_since: Duration,
 }
 
@@ -83,7 +85,7 @@ impl World {
         }
     }
 
-    /// What happens during the next calls, in the place of what was to happen.
+    /// Sets the turns during the next calls. They replace those that were planned before.
     pub fn plan(&mut self, turns: &[Turn]) {
         self.turns = turns.iter().copied().collect();
     }
@@ -96,7 +98,7 @@ impl World {
         self.fail_after = Some(calls);
     }
 
-    /// Whether the tailer was killed since this was last asked.
+    /// Returns true if the tailer was killed since the last call of this function.
     pub fn take_killed(&mut self) -> bool {
         std::mem::take(&mut self.is_killed)
     }
@@ -115,21 +117,21 @@ impl World {
         }
     }
 
-    /// Ends what the rotator has begun.
+    /// Finishes the work that the rotator has begun.
     pub fn finish_rotator(&mut self, disk: &mut Disk) {
         while !self.rotator.is_idle() {
             self.step(disk, Who::Rotator, 1);
         }
     }
 
-    /// Writes what is to be written.
+    /// Writes everything that is queued.
     pub fn write(&mut self, disk: &mut Disk) {
         while self.writer.step(disk, usize::MAX) {
             self.late_since = Duration::ZERO;
         }
     }
 
-    /// A source begins, and so it is settled which lines are older than that.
+    /// Records that a source begins. This decides which lines are older than the source.
     pub fn begin_source(&mut self, disk: &mut Disk, begin: Begin) {
         if begin != Begin::Oldest {
             self.finish_rotator(disk);
@@ -139,7 +141,7 @@ impl World {
         }
     }
 
-    /// Ends everything that was begun. Nothing goes wrong from now on.
+    /// Finishes everything that was begun. From now on nothing goes wrong.
     pub fn calm_down(&mut self, disk: &mut Disk) {
         (self.kill_after, self.fail_after) = (None, None);
         self.turns.clear();
@@ -147,7 +149,7 @@ impl World {
         self.writer.finish(disk);
     }
 
-    /// Time passes. A writer does not go on for so long with a log that was rotated, nor does a copy take so long.
+    /// Lets time pass. If it is long, the writer stops writing to a rotated log, and a copy is finished.
     pub fn pass(&mut self, disk: &mut Disk, time: Duration) {
         self.late_since += time;
         disk.set_clock(disk.clock() + time);
@@ -159,7 +161,7 @@ impl World {
         }
     }
 
-    /// Sets the clock `seconds` forward, or back.
+    /// Sets the clock forward by `seconds`, or back.
     pub fn set_clock(&mut self, disk: &mut Disk, seconds: i16) {
         disk.set_clock(shift(disk.clock(), i64::from(seconds)));
     }
@@ -194,7 +196,7 @@ impl Agent for World {
     }
 }
 
-/// Tells what happens, if the environment asks for it.
+/// Prints what happens, if the environment asks for it.
 pub fn trace(what: fmt::Arguments<'_>) {
     static IS_ON: LazyLock<bool> = LazyLock::new(|| env::var_os("TAIL_MODEL_TRACE").is_some());
     if *IS_ON {
@@ -202,7 +204,7 @@ pub fn trace(what: fmt::Arguments<'_>) {
     }
 }
 
-/// Whether `calls` is over. It then is none any more.
+/// Counts `calls` down. Returns true once, when it has run out, and sets it to `None`.
 fn counts_down(calls: &mut Option<u16>) -> bool {
     match calls {
         Some(0) => {
@@ -217,13 +219,13 @@ fn counts_down(calls: &mut Option<u16>) -> bool {
     }
 }
 
-/// `time`, so many seconds later or earlier.
+/// Returns `time`, shifted by the given number of seconds.
 fn shift(time: Duration, seconds: i64) -> Duration {
     let by = Duration::from_secs(seconds.unsigned_abs());
     if seconds < 0 { time.saturating_sub(by) } else { time + by }
 }
 
-/// What is in a file, uncompressed; `None` if it is incomplete.
+/// Returns the uncompressed bytes of a file; `None` if it is incomplete.
 pub fn plain_bytes(disk: &Disk, path: &Path) -> Option<Vec<u8>> {
     let bytes = disk.read(path).ok()?;
     match path.extension().and_then(|extension| extension.to_str()) {
@@ -237,7 +239,7 @@ pub fn plain_bytes(disk: &Disk, path: &Path) -> Option<Vec<u8>> {
     }
 }
 
-/// The lines in a file; `None` if it is incomplete.
+/// Returns the lines in a file; `None` if it is incomplete.
 pub fn lines(disk: &Disk, path: &Path) -> Option<HashSet<String>> {
     let text = String::from_utf8(plain_bytes(disk, path)?).ok()?;
     Some(text.lines().map(str::to_owned).collect())

@@ -1,4 +1,4 @@
-//! What rotated logs are called.
+//! The names of rotated logs.
 
 use std::{
     path::{Path, PathBuf},
@@ -7,7 +7,7 @@ use std::{
 
 const DAY: i64 = 24 * 60 * 60;
 
-/// How a rotated log is named, with the name of the log before it unless that is split.
+/// The naming of rotated logs. The name of the log stands before the suffix, or around it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Naming {
     /// `access.log.1`
@@ -40,12 +40,12 @@ impl Naming {
         Self::DayFirst,
     ];
 
-    /// Whether older logs get higher numbers with each rotation.
+    /// Returns true if each rotation raises the numbers of older logs.
     pub fn is_numbered(self) -> bool {
         matches!(self, Self::Number | Self::NumberInside)
     }
 
-    /// The path of rotated log `number` of `log`.
+    /// Returns the path of rotated log `number` of `log`.
     pub fn numbered(self, log: &Path, number: u32) -> PathBuf {
         let suffix = if self == Self::NumberInside { format!(".{number}") } else { number.to_string() };
         match self {
@@ -54,8 +54,8 @@ impl Naming {
         }
     }
 
-    /// The path of the log that was rotated at `clock`, or some seconds or days before or after it, or at the
-    /// next time after that whose path is free.
+    /// Returns the path of the log that was rotated at `clock`, shifted by `offset` seconds or days. If that
+    /// path is taken, the next free one is used.
     pub fn timed(self, log: &Path, clock: Duration, offset: i8, is_free: impl Fn(&Path) -> bool) -> PathBuf {
         let is_daily = !matches!(self, Self::DateTime | Self::UnixTime);
         let step = if is_daily { DAY } else { 1 };
@@ -92,14 +92,14 @@ fn name_of(log: &Path) -> String {
     log.file_name().unwrap().to_str().unwrap().to_owned()
 }
 
-/// With `suffix` before the extension of `log`.
+/// Returns the name of `log` with `suffix` before its extension.
 fn inside(log: &Path, suffix: &str) -> PathBuf {
     let name = name_of(log);
     let (stem, extension) = name.rsplit_once('.').unwrap();
     log.with_file_name(format!("{stem}{suffix}.{extension}"))
 }
 
-/// Year, month and day of a number of days since 1970, in the Gregorian calendar.
+/// Returns the year, month and day of a number of days since 1970, in the Gregorian calendar.
 fn date(days: i64) -> (i64, i64, i64) {
     let days = days + 719_468;
     let era = days.div_euclid(146_097);

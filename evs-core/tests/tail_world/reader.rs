@@ -1,4 +1,4 @@
-//! Who reads the log: three statistics and the ledger, as the pipeline does, but killed at any moment.
+//! The reader of the log: three statistics and the ledger, as in the pipeline, but killed at any moment.
 
 use std::{
     collections::{HashMap, HashSet, VecDeque},
@@ -14,19 +14,19 @@ use evs_core::{
 use super::{Fate, Who, World};
 use crate::tail_support::{GRACE, sim::SimFs};
 
-/// Statistics that commit when they are told. The ledger commits with every one of them.
+/// The number of statistics that commit when they are told. The ledger commits with each of them.
 pub const STATISTICS: usize = 3;
-/// How often an error is to come, while nothing happens, until it is believed.
+/// The number of times that an error must come again, while nothing happens, before it is believed.
 const ERRORS_MAX: u32 = 20;
-/// How much time passes from one of them to the next.
+/// The time between two of them.
 const RETRY_TIME: Duration = Duration::from_millis(500);
-/// How much time passes from one look at the log to the next.
+/// The time between two polls.
 const POLL_TIME: Duration = Duration::from_millis(100);
-/// Within so many rounds, in each of which all files are read and committed, the end is to be reached.
+/// The end must be reached within this many rounds. Each round reads and commits all files.
 const ROUNDS_MAX: u32 = 60;
 const ROUNDS_MIN: u32 = 3;
 
-/// One statistic: the lines it has committed, and those it has read since.
+/// One statistic: the lines that it has committed, and those that it has read since.
 #[derive(Debug, Default)]
 struct Statistic {
     frontier: Frontier,
@@ -34,41 +34,41 @@ struct Statistic {
     read: Vec<String>,
 }
 
-/// What an error means.
+/// The meaning of an error.
 enum Verdict {
-    /// It may pass.
+    /// The error may pass.
     TryAgain,
-    /// A process would end here, and another one begin.
+    /// A process would end here, and another one would start.
     Restart,
-    /// It stays, and rightly so: bytes were deleted.
+    /// The error stays, and rightly so: bytes were deleted.
     Stop,
 }
 
 pub struct Reader {
     fs: SimFs<World>,
     options: TailOptions,
-    /// There is none only while another one begins, or if it was right to stop.
+    /// It is `None` only while another tailer starts, or after the reader was right to stop.
     tailer: Option<Tailer>,
-    /// The ledger last.
+    /// The ledger is the last one.
     statistics: Vec<Statistic>,
     inventory: Inventory,
     /// The frontiers at the last restart.
     counted: Vec<Frontier>,
     now: Instant,
-    /// How many chunks are handed out and not yet read, and these.
+    /// The number of chunks that are handed out and not yet read, and these chunks.
     lag: usize,
     chunks: VecDeque<Chunk>,
-    /// File numbers and ends of what was read since the last commit.
+    /// File numbers and end offsets of the ranges that were read since the last commit.
     read: Vec<(u64, u64)>,
-    /// How often the log could not be read while nothing happened.
+    /// The number of times that the log could not be read while nothing happened.
     errors: u32,
     lost_bytes: u64,
-    /// What was read of a file, by its number, until all statistics are done with it.
+    /// The lines that were read of a file, by its number, until all statistics are done with it.
     lines: HashMap<u64, HashSet<String>>,
 }
 
 impl Reader {
-    /// Begins with a new source, and commits where that is.
+    /// Starts a new source, and commits its position.
     pub fn start(fs: SimFs<World>, options: TailOptions, lag: usize) -> Self {
         let mut reader = Self {
             fs,
@@ -90,12 +90,12 @@ impl Reader {
         reader
     }
 
-    /// Whether nothing is read any more, since bytes were deleted.
+    /// Returns true if nothing more is read because bytes were deleted.
     pub fn is_stopped(&self) -> bool {
         self.tailer.is_none()
     }
 
-    /// The tailer is dropped at this moment, and another one goes on from the last commit.
+    /// Drops the tailer at this moment. Another one continues from the last commit.
     pub fn restart(&mut self) {
         self.note_events();
         self.tailer = None;
@@ -106,13 +106,13 @@ impl Reader {
         self.counted = self.statistics.iter().map(stored).collect();
         let inventory = serde_json::to_string(&self.inventory).unwrap();
         self.inventory = serde_json::from_str(&inventory).unwrap();
-        // A number that was never committed is another file's now.
+        // A number that was never committed belongs to another file now.
         let marks = self.statistics.iter().flat_map(|statistic| &statistic.frontier.files);
         let last = marks.map(|mark| mark.number).max().unwrap_or(0);
         self.lines.retain(|number, _| *number <= last);
         self.open(|reader| {
             let (mut options, inventory) = (reader.options.clone(), Some(&reader.inventory));
-            // As the pipeline does: what the caller allows is not done at once.
+            // As in the pipeline, a loss is not accepted at once, even if the caller allows it.
             if reader.errors < ERRORS_MAX / 2 {
                 options.on_gone = OnGone::Stop;
             }
@@ -120,16 +120,16 @@ impl Reader {
         });
     }
 
-    /// Looks at the log, and reads up to `chunks` chunks. The next turns are taken meanwhile.
+    /// Polls, and reads up to `chunks` chunks. The planned turns happen meanwhile.
     pub fn read(&mut self, chunks: usize) {
         self.pass(POLL_TIME);
         if !self.is_stopped() && self.try_read(chunks) {
-            // Workers have read everything before a cut comes.
+            // The workers have read everything before a cut is made.
             self.read_chunks(0);
         }
     }
 
-    /// One statistic commits, or all of them. The ledger does in any case.
+    /// Makes one statistic commit, or all of them. The ledger commits in any case.
     pub fn commit(&mut self, which: usize) {
         let Some(tailer) = &mut self.tailer else { return };
         let is_all = which >= STATISTICS;
@@ -157,12 +157,12 @@ impl Reader {
         self.note_done();
     }
 
-    /// A rotated file that all statistics have committed to its end may be deleted. As long as it may be the live
-    /// one, nobody could tell what was written to it meanwhile.
+    /// Records the rotated files that all statistics have committed to their ends, since these may be deleted. A
+    /// file that may be the live one is not among them: nobody could tell what was written to it meanwhile.
     fn note_done(&mut self) {
         let marks = || self.statistics.iter().flat_map(|statistic| &statistic.frontier.files);
         let is_done = |number: &u64| {
-            // One statistic may have seen it longer than another.
+            // One statistic may have seen the file longer than another did.
             let size = marks().filter(|mark| mark.number == *number).map(|mark| mark.size).max();
             self.statistics.iter().all(|Statistic { frontier, .. }| {
                 let mark = frontier.files.iter().find(|mark| mark.number == *number);
@@ -176,21 +176,21 @@ impl Reader {
         }
     }
 
-    /// Time passes, for the log and for the tailer.
+    /// Lets time pass, for the log and for the tailer.
     pub fn pass(&mut self, time: Duration) {
         self.now += time;
         let shared = &mut *self.fs.lock();
         shared.agent.pass(&mut shared.disk, time);
     }
 
-    /// Reads and commits all that there is, now that nothing happens any more.
+    /// Reads and commits everything, now that nothing happens any more.
     pub fn finish(&mut self) {
         for round in 1..=ROUNDS_MAX {
             let before = self.statistics[STATISTICS].frontier.clone();
             self.pass(2 * GRACE);
             self.read(usize::MAX);
             self.commit(STATISTICS);
-            // An error, too, may need some rounds to be believed.
+            // An error, too, may need some rounds before it is believed.
             let is_same = before == self.statistics[STATISTICS].frontier;
             if self.is_stopped() || (is_same && round >= ROUNDS_MIN) {
                 return;
@@ -199,7 +199,7 @@ impl Reader {
         panic!("no end after {ROUNDS_MAX} rounds: {}", self.statistics[STATISTICS].frontier);
     }
 
-    /// Every line is to have been counted as often as its fate says.
+    /// Checks that every line was counted as often as its fate says.
     pub fn check(&mut self) {
         self.check_lines();
         let is_at_end = self.is_at_end();
@@ -225,7 +225,7 @@ impl Reader {
         }
     }
 
-    /// Tries to make a tailer until there is one.
+    /// Tries to create a tailer until one is created.
     fn open(&mut self, open: impl Fn(&Self) -> Result<Tailer, TailError>) {
         while self.tailer.is_none() {
             match open(self) {
@@ -244,7 +244,7 @@ impl Reader {
         self.note_events();
     }
 
-    /// `false` if another tailer has begun meanwhile.
+    /// Reads up to `chunks` chunks. Returns `false` if another tailer was started meanwhile.
     fn try_read(&mut self, mut chunks: usize) -> bool {
         let now = self.now;
         while let Some(tailer) = &mut self.tailer {
@@ -268,7 +268,7 @@ impl Reader {
         !is_killed
     }
 
-    /// Takes up to `chunks` chunks.
+    /// Takes up to `chunks` chunks from the tailer.
     fn hand_out(&mut self, chunks: &mut usize) -> Result<bool, TailError> {
         while *chunks > 0
             && let Some(tailer) = &mut self.tailer
@@ -283,7 +283,7 @@ impl Reader {
         Ok(true)
     }
 
-    /// Reads chunks until `lag` are left. A process ends if it cannot: then the result is `false`.
+    /// Reads chunks until `lag` are left. Returns `false` if one cannot be read, which would end a process.
     fn read_chunks(&mut self, lag: usize) -> bool {
         while self.chunks.len() > lag {
             let Some(chunk) = self.chunks.pop_front() else { break };
@@ -351,7 +351,7 @@ impl Reader {
         false
     }
 
-    /// `false` if another tailer has begun, or none.
+    /// Handles an error. Returns `false` if another tailer was started, or none is left.
     fn endure(&mut self, error: &TailError) -> bool {
         self.note_events();
         let is_killed = self.fs.lock().agent.take_killed();
@@ -364,7 +364,7 @@ impl Reader {
         false
     }
 
-    /// An error is believed if it comes again and again while nothing happens to the log.
+    /// Judges an error. It is believed if it comes again and again while nothing happens to the log.
     fn judge(&mut self, error: &TailError) -> Verdict {
         super::trace(format_args!("error: {error}"));
         match error {
@@ -382,7 +382,7 @@ impl Reader {
         if self.errors < ERRORS_MAX {
             return Verdict::TryAgain;
         }
-        // A line that is in no copy leaves a file that is like the one that was read, and not the same.
+        // If a line is in no copy, a file is left that resembles the one that was read and is not the same.
         let is_deleted = shared.agent.rotator.has_deleted_by_force
             || shared.agent.writer.lines.iter().any(|line| line.fate == Fate::Deleted);
         assert!(is_deleted, "the log cannot be read: {error}");
@@ -401,7 +401,7 @@ impl Reader {
     }
 }
 
-/// A change as it is after it was written and read.
+/// Returns the change as it is after it was written and read back.
 fn stored(change: &InventoryChange) -> InventoryChange {
     serde_json::from_str(&serde_json::to_string(change).unwrap()).unwrap()
 }

@@ -1,7 +1,7 @@
-//! What logrotate, and people, do to the files of a log.
+//! The changes that logrotate, and people, make to the files of a log.
 //!
-//! A [`Program`] becomes [`Step`]s when its turn comes. Each step is one change of the disk, and a tailer may
-//! look between any two of them.
+//! When its turn comes, a [`Program`] becomes a list of [`Step`]s. Each step is one change of the disk, and a
+//! tailer may look between any two of them.
 
 use std::{
     collections::VecDeque,
@@ -16,34 +16,34 @@ use super::{
 };
 use crate::tail_support::sim::Disk;
 
-/// How a log is rotated.
+/// The way in which a log is rotated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Way {
-    /// Renamed, and a new one created.
+    /// The log is renamed, and a new one is created.
     Rename,
-    /// Copied and truncated.
+    /// The log is copied and then truncated.
     CopyTruncate,
 }
 
-/// What the path that the tailer knows is.
+/// The kind of path that the tailer is given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Link {
-    /// The log.
+    /// It is the log itself.
     None,
-    /// A link to a log in another directory, which is rotated there.
+    /// It is a link to a log in another directory, which is rotated there.
     Fixed(&'static str),
-    /// A link to a log with a date in its name. A rotation makes it lead to the next one.
+    /// It is a link to a log with a date in its name. A rotation makes the link lead to the next log.
     Dated,
 }
 
-/// The time that a file gets.
+/// The modification time that a file gets.
 #[derive(Clone, Copy, Debug)]
 pub enum Stamp {
-    /// That of the file it was made of.
+    /// The time of the file that it was made from.
     Original,
-    /// The present one.
+    /// The present time.
     Present,
-    /// So many minutes after the present one, or before it.
+    /// The present time, shifted by this many minutes.
     Off(i16),
 }
 
@@ -52,8 +52,8 @@ pub enum Stamp {
 /// `which` is one of the rotated files: 0 is the one that was rotated last.
 #[derive(Clone, Debug)]
 pub enum Program {
-    /// The writer ends its line in the old log, or never. In a copied log `doomed` lines are written between
-    /// the copy and the truncation.
+    /// The writer ends its line in the old log, or never ends it. If the log is copied, `doomed` lines are
+    /// written between the copy and the truncation.
     Rotate {
         naming: Naming,
         offset: i8,
@@ -61,7 +61,7 @@ pub enum Program {
         piece: u16,
         doomed: u8,
     },
-    /// The compressed file may stay incomplete, or be there beside the plain one for good.
+    /// The compressed file may stay incomplete, or stay beside the plain one for ever.
     Compress {
         which: u8,
         extension: &'static str,
@@ -69,7 +69,7 @@ pub enum Program {
         pieces: u8,
         end: Ending,
     },
-    /// The plain file stays where the compressed one was.
+    /// The plain file takes the place of the compressed one.
     Decompress {
         which: u8,
         pieces: u8,
@@ -94,33 +94,33 @@ pub enum Program {
         which: u8,
         stamp: Stamp,
     },
-    /// Deletes the oldest file, if every statistic has committed all of its lines, or by force.
+    /// Deletes the oldest file: if every statistic has committed all of its lines, or by force.
     Delete {
         by_force: bool,
     },
 }
 
-/// How a compression ends.
+/// The end of a compression.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ending {
     /// The plain file is removed.
     Whole,
-    /// Both stay.
+    /// Both files stay.
     KeepsPlain,
-    /// The compressor dies before its last piece. Both stay.
+    /// The compressor dies before its last piece. Both files stay.
     Dies,
 }
 
 /// The path that the tailer is given.
 pub const LOG: &str = "/log/access.log";
-/// Where a link leads.
+/// The directory that a link leads to.
 const DATA: &str = "/data";
 const EXTENSIONS: [&str; 3] = ["", "gz", "zst"];
 
-/// A rotated file, under all of its extensions.
+/// A rotated file, with all of its extensions.
 #[derive(Clone, Debug)]
 struct Archive {
-    /// Without the extension of a compressed file.
+    /// The path without the extension of a compressed file.
     path: PathBuf,
     number: Option<(Naming, u32)>,
 }
@@ -130,33 +130,33 @@ impl Archive {
         with_extension(&self.path, extension)
     }
 
-    /// The file, and its compressed forms.
+    /// Returns the paths that exist: the plain file and its compressed forms.
     fn existing(&self, disk: &Disk) -> Vec<(&'static str, PathBuf)> {
         let all = EXTENSIONS.iter().map(|extension| (*extension, self.with(extension)));
         all.filter(|(_, path)| disk.exists(path)).collect()
     }
 }
 
-/// Does one [`Program`] after the other.
+/// Runs consecutive [`Program`]s.
 #[derive(Debug)]
 pub struct Rotator {
     way: Way,
-    /// Whether a file was deleted that may not have been read to its end.
+    /// True if a file was deleted that may not have been read to its end.
     pub has_deleted_by_force: bool,
     link: Link,
-    /// How all rotated files are named, whatever the programs say.
+    /// The naming of all rotated files, which overrides that of the programs.
     naming: Option<Naming>,
-    /// The path of the log itself, and what its rotated files are named by.
+    /// The path of the log itself, and the path from which the names of its rotated files are made.
     live: PathBuf,
     base: PathBuf,
-    /// From the oldest on.
+    /// The oldest one is first.
     archives: Vec<Archive>,
     programs: VecDeque<Program>,
     steps: VecDeque<Step>,
 }
 
 impl Rotator {
-    /// With an empty log that the writer has open.
+    /// Creates an empty log, which the writer opens.
     pub fn new(way: Way, link: Link, naming: Option<Naming>, disk: &mut Disk, writer: &mut Writer) -> Self {
         disk.create_directory(Path::new("/log"));
         disk.create_directory(Path::new(DATA));
@@ -182,7 +182,7 @@ impl Rotator {
         self.programs.push_back(program);
     }
 
-    /// Does one step. `false` if there is nothing to do.
+    /// Runs one step. Returns `false` if there is nothing to do.
     pub fn step(&mut self, disk: &mut Disk, writer: &mut Writer) -> bool {
         while self.steps.is_empty() {
             let Some(program) = self.programs.pop_front() else { return false };
@@ -200,8 +200,8 @@ impl Rotator {
         self.steps.is_empty() && self.programs.is_empty()
     }
 
-    /// Whether something is under way that does not take as long as the grace time: the writer is still to open
-    /// its log, or a plain file is still to get the rest of its bytes.
+    /// Returns true while something is under way that takes less than the grace time: the writer has not opened
+    /// its new log yet, or a plain file does not have all of its bytes yet.
     pub fn is_hurrying(&self) -> bool {
         self.steps.iter().any(|step| match step {
             Step::Reopen { .. } | Step::Copy { .. } => true,
@@ -250,7 +250,7 @@ impl Rotator {
         }
     }
 
-    /// Renames the numbered files from the oldest on, so that number 1 becomes free.
+    /// Renames the numbered files, the oldest first, so that number 1 becomes free.
     fn make_room(&mut self, naming: Naming, disk: &Disk) -> Vec<Step> {
         if !naming.is_numbered() || self.link == Link::Dated {
             return Vec::new();
@@ -280,7 +280,7 @@ impl Rotator {
         ]
     }
 
-    /// The next log is there before the link leads to it, and before the writer opens it.
+    /// Creates the next log. It exists before the link leads to it and before the writer opens it.
     fn swap(&mut self, offset: i8, ends_line: bool, disk: &Disk) -> Vec<Step> {
         let is_newer = |path: &Path| *path > *self.live && self.is_free(path, disk);
         let clock = disk.clock();
@@ -300,7 +300,7 @@ impl Rotator {
             Step::Pause { ends_line },
             Step::Create(to.clone()),
             copy(live.clone(), to, piece),
-            // After a line that has no end, they would be part of it.
+            // Without a line end before them, they would be a part of the previous line.
             Step::WriteDoomed(live.clone(), if ends_line { doomed } else { 0 }),
             Step::Truncate(live),
             Step::Resume,
@@ -321,11 +321,11 @@ impl Rotator {
         if !disk.exists(&plain) {
             return None;
         }
-        // One that another compressor has left behind is of no use without the plain one.
+        // A file that a dead compressor has left is of no use without the plain file.
         let mut existing = archive.existing(disk);
         existing.retain(|(_, path)| *path != packed && super::plain_bytes(disk, path).is_none());
         let mut steps: Vec<Step> = existing.into_iter().map(|(_, path)| Step::Unlink(path)).collect();
-        // Packed when its turn comes, since a late line may be written until then.
+        // The file is compressed only when the step runs, since a late line may be written until then.
         steps.extend([
             Step::CloseRotated(plain.clone()),
             Step::Create(packed.clone()),
@@ -362,7 +362,7 @@ impl Rotator {
         Some(steps)
     }
 
-    /// A rotated file that is not compressed, and a free name that it is to have, too.
+    /// Returns the path of an uncompressed rotated file, and a free name for a second one.
     fn second_name(
         &mut self,
         which: u8,
@@ -373,7 +373,8 @@ impl Rotator {
         let archive = self.archive(which).filter(|archive| disk.exists(&archive.path))?;
         let second = self.free_name(naming, offset, disk, self.number_after_all(naming));
         let to = second.path.clone();
-        // It stands for an old file, so that nothing is taken to be newer than the one rotated last.
+        // The second name counts as that of an old file, so that nothing looks newer than the file that was
+        // rotated last.
         self.archives.insert(0, second);
         Some((archive.path, to))
     }
@@ -387,7 +388,7 @@ impl Rotator {
     }
 
     fn delete(&mut self, by_force: bool, disk: &Disk, writer: &mut Writer) -> Option<Vec<Step>> {
-        // The only copy of a truncated file is not deleted before the reader has seen that it was truncated.
+        // The only copy of a truncated file may be deleted only after the reader has noticed the truncation.
         if self.way == Way::CopyTruncate && !by_force {
             return None;
         }
@@ -412,10 +413,11 @@ impl Rotator {
         Some(self.archives[at].clone())
     }
 
-    /// A name that no file has. A number is `number`.
+    /// Returns a name that no file has. If names are numbered, it gets `number`.
     fn free_name(&self, naming: Naming, offset: i8, disk: &Disk, number: u32) -> Archive {
         if self.link == Link::Dated {
-            // Long before the live one: what is newer than that is no file of the log yet.
+            // The time is long before that of the live file: a file with a later time does not belong to the
+            // log yet.
             let offset = -60 - offset.unsigned_abs() as i8 / 4;
             let is_free = |path: &Path| self.is_free(path, disk);
             let path = Naming::DottedDate.timed(&self.base, disk.clock(), offset, is_free);

@@ -7,14 +7,14 @@ use evs_core::FileMark;
 use super::writer::Writer;
 use crate::tail_support::{pack, sim::Disk};
 
-/// One change of the disk, or something that the rotator tells the writer.
+/// One change of the disk, or a message from the rotator to the writer.
 #[derive(Debug)]
 pub enum Step {
     Rename {
         from: PathBuf,
         to: PathBuf,
     },
-    /// Creates a file, or empties it.
+    /// Creates a file, or empties an existing one.
     Create(PathBuf),
     Append(PathBuf, Vec<u8>),
     HardLink {
@@ -24,18 +24,18 @@ pub enum Step {
     Unlink(PathBuf),
     Truncate(PathBuf),
     SetTime(PathBuf, Duration),
-    /// Makes a symbolic link lead elsewhere, at once.
+    /// Makes a symbolic link lead to another file, atomically.
     Swap {
         link: PathBuf,
         target: PathBuf,
     },
-    /// Copies a piece, and goes on until there is nothing more.
+    /// Copies one piece, and repeats until nothing is left.
     Copy {
         from: PathBuf,
         to: PathBuf,
         piece: usize,
     },
-    /// Compresses a file, in pieces, of which the last one may never be written.
+    /// Compresses a file in pieces. The last piece may never be written.
     Pack {
         from: PathBuf,
         to: PathBuf,
@@ -48,7 +48,7 @@ pub enum Step {
         log: PathBuf,
         ends_line: bool,
     },
-    /// The writer lets go of the rotated log, if it is this one.
+    /// The writer closes the rotated log, if it is this one.
     CloseRotated(PathBuf),
     Pause {
         ends_line: bool,
@@ -58,11 +58,11 @@ pub enum Step {
 }
 
 impl Step {
-    /// Changes the disk. The result are steps that are to come next.
+    /// Changes the disk. Returns the steps that must come next.
     ///
     /// # Panics
     ///
-    /// If the rotator has planned what cannot be done.
+    /// Panics if the rotator has planned an impossible step.
     pub fn run(self, disk: &mut Disk, writer: &mut Writer) -> Vec<Self> {
         let name = format!("{self:?}");
         super::trace(format_args!("    {name}"));
@@ -123,7 +123,8 @@ impl Step {
                 writer.close_if_rotated(disk, inode);
             }
             Self::Pause { ends_line } => writer.pause(disk, ends_line),
-            // A copy is known to be the beginning of a longer file by what a file is known by, which is longer.
+            // A copy that is only the beginning of a longer file is recognized by its head, so the file must be
+            // at least as long as a head.
             Self::WriteDoomed(live, lines) => {
                 if disk.read(&live)?.len() >= FileMark::HEAD_BYTES_MAX {
                     writer.write_doomed(disk, lines);

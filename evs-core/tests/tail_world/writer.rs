@@ -1,13 +1,13 @@
-//! Who writes the log.
+//! The writer of the log.
 
 use std::collections::HashSet;
 
 use crate::tail_support::sim::{Disk, Inode};
 
-/// How many bytes at the beginning of a line no other line has. They are written at once.
+/// The number of bytes at the beginning of a line that are unique. They are written at once.
 const ID_BYTES: usize = 4;
 
-/// What is left of a line that is too long.
+/// The number of bytes that are left of a line that is too long.
 const LONG_LINE_BYTES: usize = 12;
 
 /// One line that was written.
@@ -17,10 +17,10 @@ pub struct Line {
     pub fate: Fate,
 }
 
-/// What is to become of a line.
+/// The expected fate of a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fate {
-    /// Each statistic counts it once.
+    /// Each statistic counts it exactly once.
     Counted,
     /// It is older than the source, so no statistic counts it.
     Foreign,
@@ -30,23 +30,23 @@ pub enum Fate {
 
 /// A web server that writes lines, all of them different.
 ///
-/// It has the log open, and after a rotation for some time the rotated log, too.
+/// It has the log open and, for some time after a rotation, the rotated log as well.
 #[derive(Debug, Default)]
 pub struct Writer {
     pub lines: Vec<Line>,
-    /// Lines that every statistic has committed, or none is to count.
+    /// Lines that every statistic has committed, or that none may count.
     done: HashSet<String>,
-    /// Lines of that many bytes are only known by their first ones.
+    /// The limit of the line length. A statistic sees only the first bytes of a line of this length or more.
     line_bytes_max: usize,
-    /// The line that is being written.
+    /// The index of the line that is being written.
     current: usize,
     /// The part of it that is not yet written.
     rest: String,
-    /// How many bytes are to be written, if the writer gets its turns.
+    /// The number of bytes that the writer writes in its next turns.
     bytes_due: usize,
-    /// How many lines are to be written to the rotated log.
+    /// The number of lines that the writer still writes to the rotated log.
     late_lines_due: usize,
-    /// How long the next line is to be, beside what each line has.
+    /// The number of bytes by which the next line is longer than usual.
     filler: usize,
     log: Option<Inode>,
     rotated: Option<Inode>,
@@ -58,18 +58,18 @@ impl Writer {
         Self { line_bytes_max, ..Self::default() }
     }
 
-    /// What a statistic sees of a line.
+    /// Returns a line as a statistic sees it.
     pub fn shorten(&self, line: &str) -> String {
         if line.len() >= self.line_bytes_max { line[..LONG_LINE_BYTES].to_owned() } else { line.to_owned() }
     }
 
-    /// Says that the statistics are done with these lines, as they see them.
+    /// Records that the statistics are done with these lines, which are given as they see them.
     pub fn note_done(&mut self, lines: impl IntoIterator<Item = String>) {
         self.done.extend(lines);
     }
 
-    /// No statistic is to count a line of a rotated log, nor of the live one if that is begun at its end. The
-    /// current line is counted if it is not ended.
+    /// Declares that no statistic counts the lines of the rotated logs or, if the source begins at the end of
+    /// the live log, those of the live log. The current line is counted if it has not ended.
     pub fn disown_all(&mut self, begins_at_end: bool, live: &HashSet<String>) {
         let current = (!self.rest.is_empty()).then_some(self.current);
         for (number, line) in self.lines.iter_mut().enumerate() {
@@ -77,36 +77,36 @@ impl Writer {
                 line.fate = Fate::Foreign;
             }
         }
-        // Should the live log be deleted, nobody could tell what was written to it meanwhile.
+        // If the live log were deleted, nobody could tell what was written to it meanwhile.
         let foreign = self.lines.iter().filter(|line| line.fate == Fate::Foreign);
         let rotated = foreign.filter(|line| !live.contains(&line.text));
         self.done = rotated.map(|line| self.shorten(&line.text)).collect();
     }
 
-    /// Whether all statistics are done with these lines.
+    /// Returns true if all statistics are done with these lines.
     pub fn are_done(&self, lines: &HashSet<String>) -> bool {
         lines.iter().all(|line| self.done.contains(&self.shorten(line)))
     }
 
-    /// Puts bytes of the current and of further lines on the queue. They may end anywhere.
+    /// Queues bytes of the current line and of further ones. They may end anywhere.
     pub fn queue(&mut self, bytes: usize) {
         self.bytes_due += bytes;
     }
 
-    /// Puts one long line on the queue.
+    /// Queues one long line.
     pub fn queue_long(&mut self, filler: usize) {
         self.filler = filler;
         self.bytes_due += self.rest.len() + filler;
     }
 
-    /// Puts a line to the rotated log on the queue.
+    /// Queues one line for the rotated log.
     pub fn queue_late(&mut self) {
         self.late_lines_due += 1;
     }
 
-    /// Opens the log. From now on the old one gets late lines only.
+    /// Opens the log. From now on, the old one gets only late lines.
     ///
-    /// The current line is ended in the old log first, or stays without its end.
+    /// The current line is ended in the old log first, or never ends.
     pub fn reopen(&mut self, disk: &mut Disk, log: Inode, ends_line: bool) {
         if ends_line {
             self.end_line(disk);
@@ -116,7 +116,7 @@ impl Writer {
         self.close_rotated(disk);
         disk.open(log);
         let rotated = self.log.replace(log);
-        // Nothing may follow a line without an end.
+        // Nothing may follow a line that has no end.
         if ends_line {
             self.rotated = rotated;
         } else if let Some(rotated) = rotated {
@@ -124,14 +124,14 @@ impl Writer {
         }
     }
 
-    /// Lets the rotated log go, if it is this one.
+    /// Closes the rotated log, if it is this one.
     pub fn close_if_rotated(&mut self, disk: &mut Disk, inode: Inode) {
         if self.rotated == Some(inode) {
             self.close_rotated(disk);
         }
     }
 
-    /// Lets the rotated log go.
+    /// Closes the rotated log.
     pub fn close_rotated(&mut self, disk: &mut Disk) {
         self.late_lines_due = 0;
         if let Some(rotated) = self.rotated.take() {
@@ -139,7 +139,7 @@ impl Writer {
         }
     }
 
-    /// Writes nothing until [`Self::resume`].
+    /// Stops writing until [`Self::resume`].
     pub fn pause(&mut self, disk: &mut Disk, ends_line: bool) {
         if ends_line {
             self.end_line(disk);
@@ -153,7 +153,7 @@ impl Writer {
         self.is_paused = false;
     }
 
-    /// Writes a piece of what is on the queue. `false` if there is nothing.
+    /// Writes a piece of the queued bytes. Returns `false` if nothing is queued.
     pub fn step(&mut self, disk: &mut Disk, bytes_max: usize) -> bool {
         if self.is_paused {
             return false;
@@ -181,13 +181,13 @@ impl Writer {
         true
     }
 
-    /// Writes everything that is on the queue, and ends the line.
+    /// Writes all queued bytes, and ends the line.
     pub fn finish(&mut self, disk: &mut Disk) {
         while self.step(disk, usize::MAX) {}
         self.end_line(disk);
     }
 
-    /// Writes whole lines that nobody may have time to read, in spite of a pause.
+    /// Writes whole lines that nobody may have time to read, even during a pause.
     pub fn write_doomed(&mut self, disk: &mut Disk, lines: u8) {
         for _ in 0..lines {
             let line = self.add_line("doomed");
@@ -198,7 +198,7 @@ impl Writer {
         }
     }
 
-    /// Gives lines that are still to be counted another fate.
+    /// Changes the fate of lines that are still to be counted.
     pub fn give_fate(&mut self, texts: &HashSet<String>, fate: Fate) {
         for line in &mut self.lines {
             if line.fate == Fate::Counted && texts.contains(&line.text) {
@@ -224,7 +224,7 @@ impl Writer {
         self.append(disk, &rest);
     }
 
-    /// Takes the current line as it is.
+    /// Ends the current line where it is, without its rest.
     fn cut_line(&mut self) {
         if !self.rest.is_empty() {
             let line = &mut self.lines[self.current].text;
@@ -247,7 +247,7 @@ impl Writer {
     }
 }
 
-/// Four letters that no other number has, and of which the first ones already tell neighbours apart.
+/// Returns four letters that are unique for each number. The first letters of neighbours already differ.
 fn id(number: usize) -> String {
     let mixed = number.wrapping_mul(0x9e37_79b1) & 0xff_ffff;
     (0..ID_BYTES).rev().map(|at| char::from(b'0' + (mixed >> (6 * at) & 63) as u8)).collect()
