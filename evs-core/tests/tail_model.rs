@@ -1,4 +1,4 @@
-//! Whatever happens to the log, every line is handed out exactly once to each statistic.
+//! Every line is handed out exactly once to each statistic, whatever happens to the log.
 //!
 //! The log is on a simulated disk, and something may happen to it between any two calls of the tailer. The
 //! writer, the rotator and the reader of the log are in `tail_world`.

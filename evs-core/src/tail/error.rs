@@ -1,4 +1,4 @@
-//! The errors of the tailer. Each says what is known and, in its message, what an operator can do about it.
+//! The errors of the tailer. Each one carries the known facts, and its message tells an operator what to do.
 
 use std::{
     io,

@@ -2,8 +2,8 @@
 //!
 //! The web server may truncate or refill a file at any time, and no call tells about it. So the file is never
 //! trusted. Before a range is handed out, the bytes before it are read again and compared with those that were
-//! read earlier. If they differ, the descriptor has other bytes by now, and a copy of the old ones is
-//! searched.
+//! read earlier. If they differ, the descriptor has other bytes by now, and the tailer looks for a copy of the
+//! old ones.
 
 use std::{
     path::{Path, PathBuf},
@@ -80,7 +80,7 @@ enum State {
     Closing,
     /// The file has been handed out to its end.
     Done,
-    /// The file was truncated, and the descriptor has other bytes now. A copy of the old ones is searched.
+    /// The file was truncated, and the descriptor has other bytes now. The tailer looks for a copy of the old ones.
     Truncated,
     /// The file was truncated, and there is no copy.
     Lost,
@@ -451,7 +451,7 @@ impl LogFile {
         matches!(self.state, State::Done | State::Lost)
     }
 
-    /// Returns true if the descriptor has other bytes by now, and a copy of the old ones is searched.
+    /// Returns true if the descriptor has other bytes by now, and the tailer looks for a copy of the old ones.
     pub(super) fn is_truncated(&self) -> bool {
         self.state == State::Truncated
     }

@@ -51,7 +51,7 @@ pub(super) enum Age {
     Live,
 }
 
-/// The places where a log's files are searched.
+/// The places in which a log's files may be.
 #[derive(Clone, Debug)]
 pub(super) struct Names {
     /// The path of the live file, or of the pattern.

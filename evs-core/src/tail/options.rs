@@ -61,8 +61,8 @@ pub enum OnUnreadable {
 /// The options of a [`Tailer`](super::Tailer).
 #[derive(Clone, Debug)]
 pub struct TailOptions {
-    /// The path of the log. Rotated files are searched beside it and, if it is a symbolic link, beside the file
-    /// that it leads to.
+    /// The path of the log. The tailer looks for rotated files beside it and, if it is a symbolic link,
+    /// beside the file that it leads to.
     ///
     /// A name with times in it, in the letters of `strftime` (`access.%Y-%m-%d.log`), stands for a log without a
     /// live file: each file is followed until the next one has lines. The letters are `%Y`, `%y`, `%m`, `%b`, `%d`,

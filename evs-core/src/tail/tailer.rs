@@ -89,7 +89,7 @@ pub struct Tailer {
     survey_rest: Instant,
     /// Since when unread files have been missing.
     missing_since: Option<Instant>,
-    /// True while the files of an earlier run are searched. The survey then does not decide yet that unread
+    /// True while the tailer looks for the files of an earlier run. The survey then does not decide yet that unread
     /// files are gone: the time that they may be missing starts with the first poll.
     is_resuming: bool,
     /// True if the last survey saw files change, or saw something else that a later survey will decide.

@@ -1,4 +1,4 @@
-//! A log in a directory of its own, and helpers that read what the tailer hands out of it.
+//! A log in a directory of its own, and helpers that read it through a tailer.
 
 #![allow(dead_code, unreachable_pub, missing_docs, reason = "shared by several tests")]
 

@@ -44,7 +44,7 @@ impl Waiting {
     }
 }
 
-/// The files that are to be opened, the next one first, with their sums.
+/// The files to open, the next one first, and the sum of their bytes.
 #[derive(Debug, Default)]
 pub(super) struct Queue {
     files: VecDeque<Waiting>,

@@ -1,7 +1,8 @@
 //! Decides, by the bytes of a file, whether it is open, known, a copy of another one, or unread.
 //!
-//! Nothing else counts: not the name, the inode or the time. So each question here is whether two files have the
-//! same bytes up to some offset, and it is answered by digests of the head and of the tail of what was read.
+//! Names and times prove nothing, and an inode identifies a file only while it is open. So each question here is
+//! whether two files have the same bytes up to some offset. Digests of the first bytes and of those before the
+//! offset answer it.
 
 use std::sync::Arc;
 

@@ -52,7 +52,7 @@ struct Found {
 }
 
 impl Tailer {
-    /// Looks at all files: finds the unread ones, and what has become of the others.
+    /// Looks at all files: finds the unread ones, and notes changes of the others.
     pub(super) fn survey(&mut self) -> Result<(), TailError> {
         let started = Instant::now();
         let result = self.look_around();
