@@ -1,10 +1,14 @@
-//! What a store can hold.
+//! The limits of a store: the windows, sums and keys that it can hold.
+//!
+//! A pipeline intersects the limits of all its sinks and checks every line against the result before it counts the
+//! line.
 
 use std::ops::RangeInclusive;
 
-/// What a store can hold: a line that would not fit into every configured one is rejected when it is read, for all of
-/// them. So no client can make a batch that a store refuses.
+/// The limits of a store.
 ///
+/// A line that does not fit into every configured store is rejected when it is read, for all of them. So no client
+/// can send a line from which a batch is made that a store refuses.
 /// ```
 /// use evs_core::Limits;
 ///
@@ -14,17 +18,17 @@ use std::ops::RangeInclusive;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Limits {
-    /// The starts of windows, in seconds since 1970.
+    /// The range of window starts, in seconds since 1970.
     pub windows: RangeInclusive<i64>,
-    /// The totals of a sum, times 10^scale.
+    /// The range of a sum's total, times 10^scale.
     pub sums: RangeInclusive<i128>,
-    /// How long one key is at most, in bytes of its [text](crate::batch::escape).
+    /// The maximum length of one key, in bytes of its [text](crate::batch::escape).
     pub key_bytes_max: usize,
-    /// How long all keys of a row are at most, together.
+    /// The maximum length of all keys of a row together, in bytes of their text.
     pub keys_bytes_max: usize,
 }
 
-/// No limits.
+/// The default has no limits.
 impl Default for Limits {
     fn default() -> Self {
         Self {
@@ -65,7 +69,7 @@ impl Limits {
         self
     }
 
-    /// What both stores can hold.
+    /// Returns the limits of two stores together: a value is within them if both stores can hold it.
     #[must_use]
     pub fn and(&self, other: &Self) -> Self {
         fn both<T: Copy + Ord>(one: &RangeInclusive<T>, other: &RangeInclusive<T>) -> RangeInclusive<T> {
@@ -79,26 +83,26 @@ impl Limits {
         }
     }
 
-    /// The times whose windows of that length can be held.
+    /// Returns the range of times whose windows, each `window_seconds` long, the store can hold.
     pub(crate) fn times(&self, window_seconds: i64) -> RangeInclusive<i64> {
         let length = i128::from(window_seconds.max(1));
         let (first, last) = (i128::from(*self.windows.start()), i128::from(*self.windows.end()));
         let start = first + (length - first.rem_euclid(length)) % length;
         let end = last - last.rem_euclid(length) + length - 1;
-        // A window within 64 bits has its end there, too.
+        // A window that lies within 64 bits must also end within them.
         let (least, most) = (i128::from(i64::MIN) + length, i128::from(i64::MAX) - length);
         start.clamp(least, most) as i64..=end.clamp(least, most) as i64
     }
 
-    /// What a line may add to a sum unless the measure says otherwise: so much that [`ADDITIONS`](Self::ADDITIONS)
-    /// such lines can be added up.
+    /// Returns the range of values that one line may add to a sum, unless the measure sets its own range. It is small
+    /// enough that [`ADDITIONS`](Self::ADDITIONS) such lines can be added up.
     pub(crate) fn summands(&self) -> RangeInclusive<i64> {
         let share = |total: i128| (total / Self::ADDITIONS).clamp(i64::MIN.into(), i64::MAX.into()) as i64;
         share(*self.sums.start())..=share(*self.sums.end())
     }
 
-    /// How many lines of the largest values a row can take. More would reject lines that people have: durations in
-    /// nanoseconds are longer than 15 minutes, and may be of days.
+    /// The number of lines with the largest value that a row can hold. A higher number would reject lines of real
+    /// logs: a duration in nanoseconds must be able to exceed 15 minutes, and some last for days.
     pub(crate) const ADDITIONS: i128 = 8_000;
 }
 

@@ -1,3 +1,6 @@
+//! A sink in memory, the reference for all others: it follows the contract of [`Sink`] step by step and fails on
+//! demand.
+
 use std::{
     collections::BTreeMap,
     fmt,
@@ -13,24 +16,25 @@ use crate::{
     statistic::{MeasureColumn, Schema},
 };
 
-/// A sink in memory, for tests and examples. Nothing outlives the process.
+/// A sink in memory, for tests and examples. Its contents end with the process.
 ///
-/// Clones share one store. Values have the whole range of `i128`.
+/// Clones share one store. Values may have the whole range of `i128`.
 #[derive(Clone, Default)]
 pub struct MemorySink {
     store: Arc<Mutex<Store>>,
     limits: Limits,
 }
 
-/// Where in the middle of a batch a store fails, to see that the batch is applied once all the same.
+/// The moment at which a store fails while it applies a batch. Tests use it to show that the batch is still applied
+/// exactly once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Fault {
-    /// When at least that many rows were written, and nothing was committed.
+    /// The store fails after it has written at least this many rows, before it commits.
     Rows(usize),
-    /// When everything was written, and nothing was committed.
+    /// The store fails after it has written everything, before it commits.
     Commit,
-    /// When everything was committed, but before the answer arrived.
+    /// The store fails after it has committed everything, before the answer arrives.
     Answer,
 }
 
@@ -38,7 +42,7 @@ pub enum Fault {
 struct Store {
     tables: BTreeMap<String, Table>,
     progress: BTreeMap<Stream, Progress>,
-    /// By source.
+    /// The last writer of each source, by the source's name.
     writers: BTreeMap<String, Writer>,
     fault: Option<Fault>,
 }
@@ -49,39 +53,39 @@ struct Table {
     rows: BTreeMap<RowKey, Values>,
 }
 
-/// Source, epoch and statistic.
+/// The key of a stream: source, epoch and statistic.
 type Stream = (String, Epoch, String);
-/// The window's start and the keys.
+/// The key of a row: the window's start and the keys.
 type RowKey = (i64, Vec<Box<[u8]>>);
 type Values = Box<[Option<i128>]>;
 
 impl MemorySink {
-    /// An empty store.
+    /// Makes an empty store.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// The same store, of which it is said that it can hold no more than that.
+    /// Returns the same store with lower limits, to test how a pipeline treats a store that can hold less.
     #[must_use]
     pub fn limited(mut self, limits: Limits) -> Self {
         self.limits = limits;
         self
     }
 
-    /// A store of its own with what is in this one now, as a backup would have it.
+    /// Returns an independent copy of the store as it is now, like a backup.
     #[must_use]
     pub fn backup(&self) -> Self {
         Self { store: Arc::new(Mutex::new(self.lock().clone())), ..self.clone() }
     }
 
-    /// Makes the next [`Sink::apply`] that has anything to add fail once, with
-    /// [`SinkError::Unavailable`].
+    /// Makes the next [`Sink::apply`] that would change something fail once, with [`SinkError::Unavailable`].
     pub fn fail_next(&self, fault: Fault) {
         self.lock().fault = Some(fault);
     }
 
     fn lock(&self) -> MutexGuard<'_, Store> {
-        // No panic can leave the store half changed: a batch's rows are computed before one is stored.
+        // A panic cannot leave the store half changed: all rows of a batch are computed before the first one is
+        // stored.
         self.store.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -199,7 +203,7 @@ impl Store {
 }
 
 impl Table {
-    /// The rows that `rows` change, as they will be.
+    /// Returns the rows that `rows` would change, with their new values.
     fn merge(&self, rows: &Rows) -> Result<BTreeMap<RowKey, Values>, SinkError> {
         let mut merged = BTreeMap::<RowKey, Values>::new();
         let mut cursor = rows.cursor();

@@ -1,4 +1,8 @@
-//! Where batches are applied.
+//! The interface between a pipeline and a store: the trait [`Sink`], its contract and its errors.
+//!
+//! A pipeline cuts batches and writes them to its binlog. Then it offers them to each sink, one at a time per
+//! statistic, until the sink has acknowledged them. The store keeps a [`Progress`] for each stream of batches, in the
+//! same transaction as the rows where it can. By it, a batch that is offered twice is applied once.
 
 use std::{error::Error as StdError, fmt, ops::Range, sync::Arc};
 
@@ -19,34 +23,34 @@ use crate::{
     tail::Frontier,
 };
 
-/// A store that batches are applied to.
+/// A store to which batches are applied.
 ///
 /// # Contract
 ///
-/// * Once: the batch that was applied last changes nothing and returns [`Applied::Before`]. One with its sequence
-///   and another checksum is [`SinkError::Foreign`]. An older one changes nothing either and is
-///   [`SinkError::Ahead`]: only the last checksum is remembered, so only the caller can tell whether it is of the
-///   same history.
-/// * Whole: after `Ok` all its rows count, durably; after `Err` nothing is assumed and it is offered again.
-/// * In order: per source and statistic there is one call at a time, by sequence. A batch that is not the
-///   successor of the last one applied is [`SinkError::Gap`], and changes nothing. A stream of which the
-///   store knows nothing begins with sequence 1, or behind what [`Sink::begin`] has set.
-/// * One history: a successor whose [`Batch::predecessor`] is not the checksum of the last batch applied is
-///   [`SinkError::Foreign`], and changes nothing. [`judge`] says what to do with a batch in all these cases.
-/// * One writer: a batch that names a [`Batch::writer`] is applied only if that one has claimed the source last, by
-///   [`Sink::claim`]. [`Writer::check`] says which error it is otherwise. A store with transactions compares the two
-///   in the batch's own; one without, before it adds anything, so that the batch that is under way while another
-///   process claims the source may still be applied.
-/// * Adding: rows are merged into what the store holds by [`MeasureKind::merge`](crate::MeasureKind::merge);
-///   several sources and epochs add to the same rows. Keys that differ in a byte are different rows.
-/// * Exact: a value that the store cannot hold to the last digit is [`SinkError::Refused`], as is a sum that
-///   would overflow, and the batch changes nothing.
-/// * A single attempt. The caller sets the deadline by dropping the call, whichever method it is; a dropped call may or
-///   may not have its effect. Retry and back-off belong to the caller, too.
+/// * Once: if the batch is the one that was applied last, `apply` changes nothing and returns [`Applied::Before`]. If
+///   it has the same sequence but another checksum, `apply` returns [`SinkError::Foreign`]. If it is older, `apply`
+///   changes nothing either and returns [`SinkError::Ahead`]: the store remembers only the last checksum, so only the
+///   caller can tell whether the batch is of the same history.
+/// * Whole: after `Ok` all rows of the batch are counted, durably. After `Err` the caller assumes nothing and offers
+///   the batch again.
+/// * In order: for each source and statistic there is one call at a time, by sequence. A batch that does not directly
+///   follow the last one applied is [`SinkError::Gap`] and changes nothing. A stream that the store does not know
+///   begins with sequence 1, or after the progress that [`Sink::begin`] has set.
+/// * One history: a batch whose [`Batch::predecessor`] is not the checksum of the last batch applied is
+///   [`SinkError::Foreign`] and changes nothing. [`judge`] decides all the cases so far for a sink.
+/// * One writer: a batch that names a [`Batch::writer`] is applied only if that writer was the last to claim the
+///   source with [`Sink::claim`]. Otherwise [`Writer::check`] returns the error. A store with transactions compares
+///   the two writers in the transaction of the batch. A store without them compares before it adds anything; there, a
+///   batch that is under way while another process claims the source may still be applied.
+/// * Adding: the store merges rows into the ones that it holds by [`MeasureKind::merge`](crate::MeasureKind::merge).
+///   Several sources and epochs add to the same rows. Keys that differ in a byte are different rows.
+/// * Exact: if the store cannot hold a value to the last digit, or a sum would overflow, `apply` returns
+///   [`SinkError::Refused`] and the batch changes nothing.
+/// * A single attempt: a call does not retry. The caller sets the deadline by dropping the call, whichever method it
+///   is; a dropped call may or may not have taken effect. Retry and back-off belong to the caller, too.
 ///
-/// The module `conformance` (feature of the same name) has the tests of this contract, and
-/// `examples/custom_sink.rs` in the repository a whole sink with its run of them.
-///
+/// The module `conformance` (feature of the same name) holds the tests of this contract. `examples/custom_sink.rs` in
+/// the repository shows a whole sink and how it runs those tests.
 /// ```
 /// use evs_core::{Applied, Batch, Epoch, MeasureColumn, MeasureKind, MemorySink, Rows, Schema, Sink};
 ///
@@ -70,70 +74,74 @@ use crate::{
 /// ```
 #[async_trait]
 pub trait Sink: fmt::Debug + Send + Sync + 'static {
-    /// What the store can hold. A line that does not fit is rejected when it is read; a batch that does not fit all
-    /// the same, since the store was added later, is [`SinkError::Refused`].
+    /// Returns the limits of the store. The pipeline rejects a line that does not fit when it reads the line. A batch
+    /// may still not fit, since it was cut before this store was added; then `apply` returns [`SinkError::Refused`].
     fn limits(&self) -> Limits;
 
-    /// Makes the storage ready for batches of that schema, or checks it if it is there. Is called before a
-    /// schema's first batch, and may be called again at any time.
+    /// Creates the storage for batches of `schema`, or checks it if it exists. The pipeline calls this before a
+    /// schema's first batch and may call it again at any time.
     async fn prepare(&self, schema: &Schema) -> Result<(), SinkError>;
 
-    /// What the store remembers of `source`: one entry per epoch and statistic. Empty, and not an error,
-    /// when the store was never used.
+    /// Returns the progress that the store remembers for `source`, one entry per epoch and statistic. If the store
+    /// was never used, the list is empty; that is not an error.
     async fn progress(&self, source: &str) -> Result<Vec<Progress>, SinkError>;
 
-    /// Sets the progress of a stream that the store does not know, so that the batch behind it is the first.
-    /// Changes nothing if the store knows the stream.
+    /// Sets the progress of a stream that the store does not know, so that the first batch it takes is the one after
+    /// `progress`. Changes nothing if the store knows the stream.
     async fn begin(&self, progress: &Progress) -> Result<(), SinkError>;
 
-    /// Which process has claimed `source` last. `None`, and not an error, if none has, or the store was never used.
+    /// Returns the process that was the last to claim `source`. `None`, and not an error, if no process has claimed
+    /// it or the store was never used.
     async fn writer(&self, source: &str) -> Result<Option<Writer>, SinkError>;
 
-    /// Makes `writer` the one that writes its source, provided that the last one still is `last`; compares their
-    /// tokens, and changes nothing otherwise. Says whether `writer` has the source now.
+    /// Makes `writer` the process that writes its source, provided that `last` still is the stored one: it compares
+    /// their tokens, and changes nothing if they differ. Returns whether `writer` has the source now.
     ///
-    /// Durable, and seen by all later calls of [`Sink::apply`]. Makes the storage that it needs.
+    /// The claim is durable, and all later calls of [`Sink::apply`] see it. This method creates the storage that it
+    /// needs.
     async fn claim(&self, writer: &Writer, last: Option<&Writer>) -> Result<bool, SinkError>;
 
     /// Applies one batch.
     ///
     /// # Cancel safety
     ///
-    /// Dropped at any point, the batch may or may not have been applied, as after an error; it is offered
-    /// again.
+    /// If the call is dropped at any point, the batch may or may not have been applied, as after an error. The
+    /// pipeline offers it again.
     async fn apply(&self, batch: &Batch) -> Result<Applied, SinkError>;
 
-    /// Removes rows whose windows start before `before`, as many as hold nobody up for long, and says whether
-    /// there may be more.
+    /// Removes rows whose windows start before `before`, and returns whether there may be more. One call removes only
+    /// so many rows that batches do not wait for long.
     ///
-    /// Is called now and then for statistics with a retention, until it says no. A store that lets rows expire
-    /// by [`Schema::retain_seconds`] has nothing to do here.
+    /// The pipeline calls this from time to time for statistics with a retention, until it returns `false`. A store
+    /// that lets rows expire by [`Schema::retain_seconds`] has nothing to do here.
     async fn sweep(&self, schema: &Schema, before: i64) -> Result<bool, SinkError> {
         let _ = (schema, before);
         Ok(false)
     }
 
-    /// Is called when a run has ended and every batch that it had for the sink is in it: the time to put files in
-    /// order. Nothing depends on it: a process that is killed never comes to it.
+    /// Tidies up after a run: the pipeline calls this when the run has ended and the sink has applied all its
+    /// batches. A sink can put its files in order here. Nothing may depend on it, since a process that is killed
+    /// never calls it.
     ///
-    /// Others may still use the sink, and a later call works as ever.
+    /// Others may still use the sink, and later calls work as before.
     ///
     /// # Cancel safety
     ///
-    /// As [`Sink::apply`].
+    /// The same as for [`Sink::apply`].
     async fn close(&self) -> Result<(), SinkError> {
         Ok(())
     }
 
-    /// The rows of a statistic whose windows start within `windows`, over all sources, by window and key.
+    /// Returns the rows of a statistic whose windows start within `windows`, merged over all sources, in the order of
+    /// window and keys.
     async fn totals(&self, schema: &Schema, windows: Range<i64>) -> Result<Rows, SinkError>;
 }
 
-/// Implements [`Sink`] for a pointer to one. A method of the trait that is missing here is an error: the default in its
-/// place would do nothing, silently.
+/// Implements [`Sink`] for a pointer to a sink. The lint makes a forgotten method an error: otherwise the trait's
+/// default would take its place and silently do nothing.
 macro_rules! forward_to_pointee {
     ($pointer:ident) => {
-        /// For services that choose a sink while they run.
+        /// A service that chooses its sink at run time can pass a pointer.
         #[async_trait]
         #[deny(clippy::missing_trait_methods)]
         impl<S: Sink + ?Sized> Sink for $pointer<S> {
@@ -183,17 +191,18 @@ macro_rules! forward_to_pointee {
 forward_to_pointee!(Arc);
 forward_to_pointee!(Box);
 
-/// What became of a batch that [`Sink::apply`] returned `Ok` for.
+/// The effect of a call of [`Sink::apply`] that returned `Ok`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Applied {
-    /// Its rows were added by this call.
+    /// This call added the rows of the batch.
     Now,
-    /// The store had it already; nothing was changed.
+    /// The store already had the batch; the call changed nothing.
     Before,
 }
 
-/// What a store remembers of one stream of batches.
+/// The progress of one stream of batches, as a store remembers it. A stream is the batches of one source, epoch and
+/// statistic.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Progress {
@@ -205,16 +214,17 @@ pub struct Progress {
     pub statistic: String,
     /// The last sequence applied.
     pub sequence: u64,
-    /// That batch's `to`. Empty if the batch is not the last of its cut, or if the position was not known when an
-    /// earlier evs began the stream: from there nobody can go on without the state directory.
+    /// The position ([`Batch::to`]) of that batch. It is empty if the batch is not the last of its cut, or if an
+    /// earlier version of evs began the stream and did not know the position. From an empty position nobody can
+    /// continue without the state directory.
     pub to: Frontier,
-    /// That batch's [`Batch::checksum`]. 0 if only its number is known: an earlier evs has set the progress of a
-    /// stream behind a batch that it did not have any more.
+    /// The [`Batch::checksum`] of that batch. It is 0 if only the sequence is known: an earlier version of evs began
+    /// the stream after a batch that it no longer had.
     pub checksum: u64,
 }
 
 impl Progress {
-    /// What a sink reads back from its store.
+    /// Makes a progress from the values that a sink reads back from its store.
     pub fn new(
         source: impl Into<String>,
         epoch: Epoch,
@@ -226,7 +236,7 @@ impl Progress {
         Self { source: source.into(), epoch, statistic: statistic.into(), sequence, to, checksum }
     }
 
-    /// What a store remembers when `batch` was the last one applied.
+    /// Returns the progress of a store that has applied `batch` last.
     pub fn after(batch: &Batch) -> Self {
         Self {
             source: batch.source.to_string(),
@@ -239,19 +249,21 @@ impl Progress {
     }
 }
 
-/// What a store that has applied up to `last` is to do with `batch`: `None` means add it.
+/// Decides about `batch` for a store whose progress is `last`. `Ok(None)` tells the sink to add the batch;
+/// `Ok(Some(_))` is the result to return, since there is nothing to add.
 ///
-/// For sinks, to be asked while nobody else can move the progress.
+/// A sink calls this where nobody else can change the progress meanwhile, for example in the transaction that applies
+/// the batch.
 ///
 /// # Errors
 ///
-/// [`SinkError::Gap`], [`SinkError::Ahead`] and [`SinkError::Foreign`], as the contract of [`Sink`] has it.
+/// [`SinkError::Gap`], [`SinkError::Ahead`] or [`SinkError::Foreign`], by the contract of [`Sink`].
 pub fn judge(last: Option<&Progress>, batch: &Batch) -> Result<Option<Applied>, SinkError> {
     let (applied, checksum) = last.map_or((0, 0), |last| (last.sequence, last.checksum));
     let statistic = || batch.statistic().to_owned();
-    // Of the batch that the store has, and what that batch is in the history that is offered.
+    // Compares the checksum of the store's last batch with the checksum that batch has in the offered history.
     let compare = |offered| match last {
-        // Only its number is known.
+        // The store knows only the sequence of its last batch, so there is nothing to compare.
         Some(last) if last.checksum == 0 => Ok(()),
         Some(last) if last.checksum != offered => {
             let (sequence, found) = (last.sequence, last.checksum);
@@ -273,29 +285,31 @@ pub fn judge(last: Option<&Progress>, batch: &Batch) -> Result<Option<Applied>, 
 /// The cause of a [`SinkError`].
 pub type Cause = Box<dyn StdError + Send + Sync>;
 
-/// A sink could not do what was asked.
+/// A sink could not do what the pipeline asked for.
 ///
 /// Messages and causes never contain a password.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SinkError {
-    /// Will pass: the store is away, busy, or a transaction was lost. The same call is made again, later.
+    /// A failure that passes: the store is away or busy, or a transaction was lost. The pipeline makes the same call
+    /// again later.
     #[error("{what}")]
     Unavailable {
-        /// What was tried.
+        /// The action that failed.
         what: String,
-        /// The store's own words.
+        /// The error of the store, unchanged.
         source: Cause,
     },
-    /// Will not pass by itself: no access, a table of another shape, a value that does not fit.
+    /// A failure that does not pass by itself: missing access, a table of another shape, or a value that does not
+    /// fit.
     #[error("{what}")]
     Refused {
-        /// What was tried and what can be done.
+        /// The action that failed and the way out.
         what: String,
-        /// The store's own words, if it was the store that refused.
+        /// The error of the store, if the store refused and not evs.
         source: Option<Cause>,
     },
-    /// The batch is not the next one: the store has applied up to `applied`.
+    /// The batch is not the next one: the store has applied the batches up to `applied`.
     #[error("statistic {statistic}: batch {offered} was offered, but the store is at {applied}")]
     Gap {
         /// The statistic.
@@ -305,7 +319,7 @@ pub enum SinkError {
         /// The last sequence applied; 0 if the store does not know the stream.
         applied: u64,
     },
-    /// The store has more than that batch. Whether it is of this history shows in the binlog.
+    /// The store has already applied a later batch. The binlog tells whether that batch is of the same history.
     #[error("statistic {statistic}: batch {offered} was offered, but the store has batch {applied} already")]
     Ahead {
         /// The statistic.
@@ -317,8 +331,8 @@ pub enum SinkError {
         /// The checksum of that batch, as the store remembers it.
         checksum: u64,
     },
-    /// The store has another batch under this sequence: a copy of the state directory wrote it, or the state
-    /// directory was restored from a backup.
+    /// The store has another batch under this sequence. Either a copy of the state directory wrote that batch, or
+    /// this state directory was restored from a backup.
     #[error(
         "statistic {statistic}: the store has batch {sequence} with checksum {found:016x}, here it has \
          {offered:016x}: another copy of this state directory has written it. {}",
@@ -329,12 +343,13 @@ pub enum SinkError {
         statistic: String,
         /// The sequence in question.
         sequence: u64,
-        /// The checksum that it has in the history that was offered.
+        /// The checksum of that batch in the history that was offered.
         offered: u64,
         /// The checksum that the store remembers.
         found: u64,
     },
-    /// The store is at a batch whose successors the binlog no longer has: it was restored from an old backup.
+    /// The store stands at a batch, but the binlog no longer has the batches after it: the store was restored from an
+    /// old backup.
     #[error(
         "statistic {statistic}: the sink is at batch {applied}, but the binlog no longer has the batches after it; \
          restore the sink or the state directory to a later state"
@@ -345,7 +360,8 @@ pub enum SinkError {
         /// The last sequence that the store has.
         applied: u64,
     },
-    /// The store has more than the binlog ever had: the state directory is damaged, older than the store, or a copy.
+    /// The store has more batches than the binlog ever had: the state directory is damaged, older than the store, or
+    /// a copy.
     #[error(
         "statistic {statistic}: the sink has batch {applied}, but the binlog ends at {last}: the state directory is \
          damaged, older than the sink, or a copy of one that has gone on. {}",
@@ -359,7 +375,7 @@ pub enum SinkError {
         /// The last sequence that the binlog has.
         last: u64,
     },
-    /// The store remembers nothing of a stream of which it has acknowledged batches.
+    /// The store does not know a stream although it has acknowledged batches of it.
     #[error(
         "statistic {statistic}: the sink acknowledged batch {acknowledged}, but remembers nothing of source \
          {source_name}: its tables were emptied or replaced; restore them, or give the sink another name to start over"
@@ -372,7 +388,7 @@ pub enum SinkError {
         /// The last sequence that the store has acknowledged.
         acknowledged: u64,
     },
-    /// The store forgets every claim of the source.
+    /// The store loses every claim of the source.
     #[error(
         "source {source_name} was claimed {claims} times in a row, and the sink does not know of it: see whether \
          something deletes or overwrites its row in evs_writers, or has reads answered by a replica"
@@ -380,7 +396,7 @@ pub enum SinkError {
     Forgetful {
         /// The source.
         source_name: String,
-        /// How often it was claimed without a batch being applied in between.
+        /// The number of claims since the last batch was applied.
         claims: u32,
     },
     /// Another process has claimed the source.
@@ -389,11 +405,11 @@ pub enum SinkError {
         writer.source, WAYS_OUT
     )]
     TakenOver {
-        /// That process.
+        /// The process that has claimed the source.
         writer: Box<Writer>,
     },
-    /// The store does not know that the source was claimed: it was restored from a backup, or the row is gone. The
-    /// source is to be claimed again.
+    /// The store does not know that the source was claimed: it was restored from a backup, or the row was removed.
+    /// The pipeline has to claim the source again.
     #[error("the store does not know who writes source {source_name}")]
     Unclaimed {
         /// The source.
@@ -401,28 +417,28 @@ pub enum SinkError {
     },
 }
 
-/// What to do when two state directories were in use under one source name.
+/// The ways out when two state directories were in use under one source name.
 const WAYS_OUT: &str = "If this machine is a copy of another one, give it a source name and a state \
     directory of its own, begun with `cloned_from`. If the state directory was restored from a backup, remove it and \
     go on where the sink stands with `LostState::Adopt`. Otherwise stop the other process, and start this one again";
 
 impl SinkError {
-    /// An error that will pass.
+    /// Makes an error that passes: [`SinkError::Unavailable`].
     pub fn unavailable(what: impl Into<String>, source: impl Into<Cause>) -> Self {
         Self::Unavailable { what: what.into(), source: source.into() }
     }
 
-    /// An error that will not pass, found by evs itself.
+    /// Makes an error that does not pass and that evs itself has found: [`SinkError::Refused`] without a cause.
     pub fn refused(what: impl Into<String>) -> Self {
         Self::Refused { what: what.into(), source: None }
     }
 
-    /// An error that will not pass, as the store said.
+    /// Makes an error that does not pass and that the store reported: [`SinkError::Refused`] with the store's error.
     pub fn refused_by(what: impl Into<String>, source: impl Into<Cause>) -> Self {
         Self::Refused { what: what.into(), source: Some(source.into()) }
     }
 
-    /// Whether the same call may succeed later, without anybody's help.
+    /// Returns whether the same call may succeed later, without anybody's help.
     pub fn is_transient(&self) -> bool {
         matches!(self, Self::Unavailable { .. })
     }
@@ -506,7 +522,7 @@ mod tests {
             measures: Vec::new(),
             retain_seconds: Some(60),
         };
-        // By the impl for `Box`, not by the one of what is in it.
+        // This calls the impl for `Box`, not the one of the sink in the box.
         assert!(Sink::sweep(&boxed, &schema, 0).await.unwrap());
         assert_eq!(counting.calls(), 1);
         Sink::close(&boxed).await.unwrap();

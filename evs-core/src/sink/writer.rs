@@ -1,19 +1,22 @@
+//! The identity of a process that writes a source, and the check by which a store lets only the last one write.
+
 use std::fmt;
 
 use super::SinkError;
 use crate::{Epoch, clock::unix_now};
 
-/// A process that writes the batches of a source to a sink, as the store remembers the last one.
+/// The process that writes the batches of a source to a sink. A store remembers the last one.
 ///
-/// At each start a pipeline claims its source in every sink, with a random token and a higher fence. So of two
-/// processes that use one source name the one that was there first finds out at its next batch.
+/// At each start a pipeline claims its source in every sink, with a random token and a higher fence than the last
+/// writer's. If two processes use one source name, the one that claimed it first therefore gets an error at its next
+/// batch.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Writer {
     /// The source's name.
     pub source: String,
-    /// How often the source was claimed; higher than that of all writers before it.
+    /// The number of claims of the source so far; it is higher than that of all earlier writers.
     pub fence: u64,
-    /// A random number of the process's own.
+    /// A random number that only this process has.
     pub token: u128,
     /// The epoch of its state directory.
     pub epoch: Epoch,
@@ -26,11 +29,12 @@ pub struct Writer {
 }
 
 impl Writer {
-    /// This process, for a state directory of that epoch. Its fence is 0: it has claimed nothing.
+    /// Describes this process, for the state directory with the given epoch. Its fence is 0, since it has not claimed
+    /// the source yet.
     ///
     /// # Panics
     ///
-    /// If the operating system has no randomness to give.
+    /// Panics if the operating system has no random bytes to give.
     pub fn this_process(source: impl Into<String>, epoch: Epoch) -> Self {
         Self {
             source: source.into(),
@@ -43,19 +47,21 @@ impl Writer {
         }
     }
 
-    /// The token as 32 lower-case hexadecimal digits, the form in which sinks store it.
+    /// Returns the token as 32 lower-case hexadecimal digits, the form in which sinks store it.
     pub fn token_text(&self) -> String {
         format!("{:032x}", self.token)
     }
 
-    /// Whether `self` may write, when the store remembers `stored` as the last one that has claimed the source.
+    /// Checks that `self` may write. `stored` is the writer that the store remembers as the last one to claim the
+    /// source.
     ///
-    /// For sinks, to be asked while nobody else can claim it.
+    /// A sink calls this where nobody else can claim the source meanwhile, for example in the transaction that
+    /// applies a batch.
     ///
     /// # Errors
     ///
-    /// [`SinkError::TakenOver`] if another process came later. [`SinkError::Unclaimed`] if the store remembers
-    /// an earlier one, or none: it has lost the claim.
+    /// [`SinkError::TakenOver`] if another process claimed the source later. [`SinkError::Unclaimed`] if the store
+    /// remembers an earlier writer or none: then the store has lost the claim.
     pub fn check(&self, stored: Option<&Self>) -> Result<(), SinkError> {
         match stored {
             Some(stored) if stored.token == self.token => Ok(()),
@@ -67,7 +73,7 @@ impl Writer {
     }
 }
 
-/// For a person who looks for the process.
+/// Shows the host, the process id and the time, by which a person can find the process.
 impl fmt::Display for Writer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { host, process, epoch, since, .. } = self;
@@ -75,13 +81,13 @@ impl fmt::Display for Writer {
     }
 }
 
-/// Seconds since 1970 as `2026-11-28 20:11:05 UTC`.
+/// Displays seconds since 1970 as `2026-11-28 20:11:05 UTC`.
 struct Utc(i64);
 
 impl fmt::Display for Utc {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (days, second) = (self.0.div_euclid(86_400), self.0.rem_euclid(86_400));
-        // Years that begin in March, in eras of 400 years; 719,468 days lie between 0000-03-01 and 1970-01-01.
+        // Years begin in March here, in eras of 400 years; 719,468 days lie between 0000-03-01 and 1970-01-01.
         // <https://howardhinnant.github.io/date_algorithms.html#civil_from_days>
         let (era, day) = ((days + 719_468).div_euclid(146_097), (days + 719_468).rem_euclid(146_097));
         let year = (day - day / 1460 + day / 36_524 - day / 146_096) / 365;
