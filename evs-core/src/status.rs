@@ -1,4 +1,7 @@
-//! What a pipeline is doing: a snapshot that is cheap to take.
+//! The status of a pipeline: a snapshot that is cheap to take.
+//!
+//! Threads and tasks count into a [`Board`] of atomics; a [`Status`] is a copy of it with the rates and ages worked
+//! out.
 
 use std::{
     collections::VecDeque,
@@ -19,12 +22,12 @@ use crate::{
     tail::Frontier,
 };
 
-/// Over how long rates are taken.
+/// The period over which rates are measured.
 const RATE_SPAN: Duration = Duration::from_secs(10);
 
-/// What a pipeline was doing at one moment. Made by [`Pipeline::status`](crate::Pipeline::status).
+/// The status of a pipeline at one moment. [`Pipeline::status`](crate::Pipeline::status) makes it.
 ///
-/// Serialized, a duration is a number of seconds, and a time is in seconds since 1970:
+/// When it is serialized, a duration is a number of seconds and a time is in seconds since 1970:
 ///
 /// ```
 /// # use evs_core::{LogFormat, MemorySink, Pipeline, Statistic, count};
@@ -50,9 +53,9 @@ const RATE_SPAN: Duration = Duration::from_secs(10);
 pub struct Status {
     /// The source's name.
     pub source: String,
-    /// What the pipeline is at.
+    /// The phase of the pipeline.
     pub phase: Phase,
-    /// Lines read since the pipeline was started, rejected ones too.
+    /// Lines read since the pipeline was started, including rejected ones.
     pub lines: u64,
     /// Bytes of those lines.
     pub bytes: u64,
@@ -64,105 +67,105 @@ pub struct Status {
     /// started; a line counts once for each such statistic.
     pub too_late: u64,
     /// Lines that were counted although their time was more than a day ahead of the clock, since the pipeline was
-    /// started: that clock or the web server's is wrong, or a client writes times.
+    /// started. Either this clock or the web server's is wrong, or a client controls the times in the log.
     pub ahead: u64,
     /// Lines per second, over the last ten seconds.
     pub lines_per_second: f64,
     /// Bytes per second, over the last ten seconds.
     pub bytes_per_second: f64,
-    /// Up to where the log had been read at the last cut.
+    /// The position in the log at the last cut: everything before it is committed.
     pub position: Frontier,
-    /// Bytes that are there and have not been read, over all files of the log.
+    /// Bytes in the log that have not been read, over all its files.
     pub behind_bytes: u64,
-    /// Files that have such bytes, rotated ones included.
+    /// The number of files with unread bytes, including rotated ones.
     pub behind_files: u64,
-    /// Whether `behind_bytes` is an estimate, since some of these files are compressed.
+    /// True if `behind_bytes` is an estimate because some of these files are compressed.
     pub is_behind_estimated: bool,
-    /// How old the last line is that was read, by its own time; `None` before the first one.
+    /// The age of the last line that was read, by the time in the line; `None` before the first line.
     #[serde(serialize_with = "seconds::of_option")]
     pub behind: Option<Duration>,
-    /// By how much the system's clock has jumped ahead, if it has within the last hour: as long as it is not believed, no
-    /// windows are removed by it, and no lines are too late.
+    /// The jump of the system's clock, if it jumped ahead within the last hour. While the clock is not trusted, no
+    /// windows are removed by it and no lines are too late.
     #[serde(serialize_with = "seconds::of_option")]
     pub clock_ahead: Option<Duration>,
     /// Rows held in memory, over all statistics and workers.
     pub rows: u64,
     /// Batches cut since the pipeline was started.
     pub batches: u64,
-    /// Bytes that the binlog takes up on disk.
+    /// The size of the binlog on disk, in bytes.
     pub binlog_bytes: u64,
-    /// Why reading waits, if it does.
+    /// The reason for a pause in reading, if there is one.
     pub paused: Option<Pause>,
-    /// The last thing that happened to the log that an operator may want to know.
+    /// The last event of the log that an operator may want to know.
     pub last_event: Option<String>,
-    /// The sinks, in the order in which they were given.
+    /// The sinks, in the order in which they were added.
     pub sinks: Vec<SinkStatus>,
 }
 
-/// What a pipeline is at.
+/// The phase of a pipeline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum Phase {
-    /// It was built, and not yet run.
+    /// It was built and has not been run yet.
     Built,
-    /// It reads the log and delivers.
+    /// It reads the log and delivers batches.
     Running,
-    /// It reads no more, and delivers what was read.
+    /// It has stopped reading and delivers the batches that are left.
     Draining,
     /// It has ended.
     Ended,
 }
 
-/// Why reading waits.
+/// A pause in reading.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Pause {
     /// The reason, in words.
     pub reason: String,
-    /// Since when.
+    /// The start of the pause.
     #[serde(serialize_with = "seconds::since_1970")]
     pub since: SystemTime,
 }
 
-/// How one sink is doing.
+/// The status of one sink.
 #[derive(Clone, Debug, Serialize)]
 #[non_exhaustive]
 pub struct SinkStatus {
     /// The sink's name.
     pub name: String,
-    /// Whether it answers.
+    /// The state of the sink.
     pub state: SinkState,
-    /// Since when it has been in that state.
+    /// The time at which the sink entered that state.
     #[serde(serialize_with = "seconds::since_1970")]
     pub since: SystemTime,
     /// The last error, in words, with its causes.
     pub last_error: Option<String>,
-    /// Calls that failed and were or will be made again.
+    /// The number of calls that failed and were made again or will be.
     pub retries: u64,
     /// Batches acknowledged since the pipeline was started.
     pub batches: u64,
     /// Rows of those batches.
     pub rows: u64,
-    /// Batches that wait for the sink.
+    /// Batches that wait for this sink.
     pub waiting: u64,
-    /// When the last batch was acknowledged.
+    /// The time at which the last batch was acknowledged.
     #[serde(serialize_with = "seconds::since_1970_option")]
     pub last_acknowledged: Option<SystemTime>,
 }
 
-/// Whether a sink answers.
+/// The state of a sink: whether it answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum SinkState {
     /// It has not answered yet.
     Connecting,
-    /// It takes batches.
+    /// It applies batches.
     Up,
-    /// Its last call failed with an error that will pass; it is tried again.
+    /// Its last call failed with an error that passes; the pipeline tries again.
     Down,
-    /// It refused something for good. It gets no more batches until the pipeline is started again.
+    /// It refused a batch permanently. It gets no more batches until the pipeline is started again.
     Stopped,
 }
 
@@ -177,12 +180,12 @@ impl fmt::Display for SinkState {
     }
 }
 
-/// The numbers behind a [`Status`], which the pipeline's threads and tasks keep up to date: counters once
-/// per chunk, the rest where something changes.
+/// The numbers from which a [`Status`] is made. The pipeline's threads and tasks keep them up to date: the counters
+/// once per chunk, the rest when something changes.
 #[derive(Debug)]
 pub(crate) struct Board {
     source: String,
-    /// The time that retention goes by.
+    /// The clock by which windows are removed and lines are too late.
     pub(crate) clock: Clock,
     pub(crate) lines: AtomicU64,
     pub(crate) bytes: AtomicU64,
@@ -193,11 +196,11 @@ pub(crate) struct Board {
     pub(crate) behind_bytes: AtomicU64,
     pub(crate) behind_files: AtomicU64,
     pub(crate) is_behind_estimated: AtomicBool,
-    /// The event time of the last line; `i64::MIN` before the first.
+    /// The event time of the last line; `i64::MIN` before the first line.
     pub(crate) last_seconds: AtomicI64,
     pub(crate) batches: AtomicU64,
     pub(crate) binlog_bytes: AtomicU64,
-    /// Rows held, by worker.
+    /// The number of rows in memory, by worker.
     pub(crate) rows: Vec<AtomicU64>,
     rest: Mutex<Rest>,
 }
@@ -259,12 +262,14 @@ impl Board {
         }
     }
 
-    /// The part that changes seldom. A panic elsewhere does not make it wrong.
+    /// Locks the part that changes seldom. A panic in another thread cannot leave it inconsistent, so a poisoned lock
+    /// is used.
     pub(crate) fn rest(&self) -> MutexGuard<'_, Rest> {
         self.rest.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Sets the counters to what was committed: the rest is read again.
+    /// Sets the counters back to the committed totals: everything after them is read again and would be counted
+    /// twice.
     pub(crate) fn go_back(&self, totals: Totals) {
         self.lines.store(totals.lines, Relaxed);
         self.bytes.store(totals.bytes, Relaxed);
@@ -275,7 +280,7 @@ impl Board {
         self.rows.iter().for_each(|rows| rows.store(0, Relaxed));
     }
 
-    /// Says why reading waits, or that it goes on.
+    /// Sets the reason for a pause in reading, or `None` when reading goes on.
     pub(crate) fn pause(&self, reason: Option<String>) {
         let paused = &mut self.rest().paused;
         match (&*paused, reason) {
@@ -292,7 +297,7 @@ impl Board {
         }
     }
 
-    /// Remembers the counters, for rates; to be called about once a second.
+    /// Records the counters for the rates. The caller does this about once a second.
     pub(crate) fn sample_rates(&self, now: Instant) {
         let sample = (now, self.lines.load(Relaxed), self.bytes.load(Relaxed));
         let rates = &mut self.rest().rates;

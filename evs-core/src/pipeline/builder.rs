@@ -1,3 +1,9 @@
+//! The builder of a [`Pipeline`]: its settings, their defaults, and the checks before a pipeline exists.
+//!
+//! [`PipelineBuilder::build`] is the one place that judges settings, so that an error names the setting, its value and
+//! the accepted range. It also opens the state directory, its lock and the binlog: an error of these is found before a
+//! run begins.
+
 use std::{
     collections::HashSet,
     path::{Path, PathBuf},
@@ -25,32 +31,33 @@ use crate::{
     tail::{Begin, OnChanged, OnGone, OnUnreadable, TailOptions},
 };
 
-/// What to do when a sink has counts of the source that this state directory has not made.
+/// The choice when a sink has counts of the source that this state directory did not make.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum LostState {
-    /// Stop and say so: going on would count twice, or leave out.
+    /// Stop with an error, since going on could count lines twice or leave lines out.
     #[default]
     Refuse,
-    /// Go on in the log where the sinks stand. For a state directory that was lost; the new one must be empty,
-    /// and all sinks must stand at the same position.
+    /// Continue in the log at the position that the sinks remember. This is for a state directory that was lost: the
+    /// new one must be empty, and all sinks must stand at the same position.
     Adopt,
-    /// Begin as a new source does, beside what the sinks have. For when their tables were emptied on purpose.
+    /// Begin like a new source, and add to the counts that the sinks have. This is for sinks whose tables were
+    /// emptied on purpose.
     StartOver,
 }
 
-/// Where a sink begins that is added to a source that has been counted before.
+/// The first batch of a sink that is added to a source which has been counted before.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SinkStart {
-    /// With the next batch that is cut.
+    /// The sink begins with the next batch that is cut.
     #[default]
     Now,
-    /// With the oldest batch that the binlog still has.
+    /// The sink begins with the oldest batch that the binlog still has.
     Oldest,
 }
 
-/// The settings of a [`Pipeline`]. Setters store; [`build`](Self::build) judges.
+/// The settings of a [`Pipeline`]. Setters only store a value; [`build`](Self::build) checks all of them.
 ///
 /// ```
 /// use evs_core::{Error, LogFormat, MemorySink, Pipeline, Statistic, count};
@@ -140,236 +147,245 @@ impl PipelineBuilder {
         }
     }
 
-    /// The log to follow, through all its rotations. It need not exist yet. Required.
+    /// Sets the log to follow, through all its rotations. The log need not exist yet. Required.
     ///
-    /// Rotated files are found beside it and, if it is a symbolic link, beside the file that it leads to; in another
-    /// directory, if [`olddir`](Self::olddir) names it. A name with times in it, in the letters of `strftime`
-    /// (`access.%Y-%m-%d.log`), stands for a log without a live file, as cronolog and rotatelogs write it: each file is
-    /// followed until the next one has lines.
+    /// Rotated files are searched in the directory of the log. If the log is a symbolic link, they are also searched
+    /// in the directory of its target; if [`olddir`](Self::olddir) is set, there, too.
+    ///
+    /// A name that contains times in the letters of `strftime` (`access.%Y-%m-%d.log`) stands for a log without a
+    /// live file, as cronolog and rotatelogs write it. Each of its files is followed until the next one has lines.
     pub fn tail(mut self, log: impl AsRef<Path>) -> Self {
         self.log = Some(log.as_ref().to_owned());
         self
     }
 
-    /// How the log's lines are written. Required.
+    /// Sets the format of the log's lines. Required.
     pub fn format(mut self, format: LogFormat) -> Self {
         self.format = Some(format);
         self
     }
 
-    /// Adds a statistic. One is required at least.
+    /// Adds a statistic. At least one is required.
     ///
-    /// A statistic that is added to a source that has been counted before begins where the source stands. One
-    /// that was taken out and comes back goes on where it ended, or, if the log was rotated meanwhile, where
-    /// the source let go of the last file.
+    /// A statistic that is added to a source which has been counted before begins at the source's position. A
+    /// statistic that was removed and comes back continues where it ended; if the log was rotated meanwhile, it
+    /// continues where the source closed the last file.
     pub fn statistic(mut self, statistic: Statistic) -> Self {
         self.statistics.push(statistic);
         self
     }
 
-    /// Adds a sink under a name by which the state directory knows it: 1 to 64 of `A-Z`, `a-z`, `0-9`, `.`, `_`
-    /// and `-`, the first not a dot. One is required at least.
+    /// Adds a sink. The state directory knows it by `name`: 1 to 64 of `A-Z`, `a-z`, `0-9`, `.`, `_` and `-`, the
+    /// first not a dot. At least one sink is required.
     pub fn sink(mut self, name: impl Into<String>, sink: impl Sink) -> Self {
         self.sinks.push((name.into(), Arc::new(sink)));
         self
     }
 
-    /// Where positions and batches are kept: a directory on a local disk, of this pipeline's own. Made with mode 0700
-    /// if it does not exist. Required.
+    /// Sets the directory for positions and batches. It must be on a local disk and belong to this pipeline alone; it
+    /// is created with mode 0700 if it does not exist. Required.
     ///
-    /// It must belong to the user that the process runs as, and nobody else may write to it. That holds for root, too:
-    /// what root leaves in the directory of a service, the service could not open. While the pipeline lives, the
-    /// directory must stay where it is: a pipeline whose directory was moved or replaced stops before it writes.
+    /// It must belong to the user that the process runs as, and nobody else may write to it. That holds for root,
+    /// too: if root ran evs in the directory of a service, the service could not open the files that root left. The
+    /// directory must stay in its place while the pipeline lives: a pipeline whose directory was moved or replaced
+    /// stops before it writes again.
     pub fn state_dir(mut self, path: impl AsRef<Path>) -> Self {
         self.state_dir = Some(path.as_ref().to_owned());
         self
     }
 
-    /// Where in its log a new source begins; by default at the start of the live file.
+    /// Sets the position in the log at which a new source begins; by default the start of the live file.
     pub fn begin(mut self, begin: Begin) -> Self {
         self.begin = begin;
         self
     }
 
-    /// Whether to stop or to go on when a file is gone of which bytes had not been read; by default to stop.
+    /// Decides about a file that is gone before all its bytes were read: the pipeline stops, which is the default, or
+    /// goes on.
     pub fn on_gone(mut self, on_gone: OnGone) -> Self {
         self.on_gone = on_gone;
         self
     }
 
-    /// What to do when a file begins like one that was read, and does not have the bytes that were read of it; by
-    /// default to stop.
+    /// Decides about a file that begins like one that was read before but no longer has the bytes that were read. By
+    /// default the pipeline stops.
     pub fn on_changed(mut self, on_changed: OnChanged) -> Self {
         self.on_changed = on_changed;
         self
     }
 
-    /// What to do when a rotated file that may be unread cannot be decompressed; by default to stop.
+    /// Decides about a rotated file that may be unread and cannot be decompressed. By default the pipeline stops.
     pub fn on_unreadable(mut self, on_unreadable: OnUnreadable) -> Self {
         self.on_unreadable = on_unreadable;
         self
     }
 
-    /// A further directory in which rotated files are, as logrotate's `olddir`; relative to that of the log.
+    /// Adds a directory with rotated files, like logrotate's `olddir`. A relative path starts at the directory of the
+    /// log.
     pub fn olddir(mut self, directory: impl AsRef<Path>) -> Self {
         self.olddir = Some(directory.as_ref().to_owned());
         self
     }
 
-    /// How long a rotated file must not have grown before it is closed: 10 s by default. Longer than the
-    /// `flush=` of nginx's `access_log`, and than its workers take to reopen.
+    /// Sets the time for which a rotated file must not grow before it is closed: 10 s by default. It should be longer
+    /// than the `flush=` of nginx's `access_log`, and longer than nginx's workers take to reopen the log.
     pub fn grace(mut self, grace: Duration) -> Self {
         self.grace = grace;
         self
     }
 
-    /// The longest line that is parsed, in bytes; a longer one is rejected. 1 MiB by default, 1 KiB to 64 MiB.
+    /// Sets the length of the longest line that is parsed, in bytes; a longer line is rejected. 1 MiB by default, 1
+    /// KiB to 64 MiB.
     pub fn line_bytes_max(mut self, bytes: u64) -> Self {
         self.line_bytes_max = bytes;
         self
     }
 
-    /// How many threads parse and aggregate: 1 by default, at most 256.
+    /// Sets the number of threads that parse and aggregate: 1 by default, at most 256.
     pub fn workers(mut self, workers: usize) -> Self {
         self.workers = workers;
         self
     }
 
-    /// How many lines a second are read at most, so that catching up with a log of hours does not take the processor from
-    /// the service around it. Over any second and more; reading goes on in steps of some thousand lines. No limit by
-    /// default.
+    /// Limits the number of lines read per second, so that catching up with hours of a log leaves the processor to
+    /// the service around it. The limit holds over any period of a second or more; within it, lines are read in
+    /// chunks of some thousands. No limit by default.
     pub fn lines_per_second_max(mut self, lines: u64) -> Self {
         self.lines_per_second_max = Some(lines);
         self
     }
 
-    /// How often the log is looked at: every 250 ms by default, 1 ms or more. With the feature `notify` new
-    /// lines are noticed earlier.
+    /// Sets the interval at which the log is checked for new lines: 250 ms by default, 1 ms or more. With the feature
+    /// `notify` new lines are noticed earlier.
     pub fn poll_every(mut self, interval: Duration) -> Self {
         self.poll_every = interval;
         self
     }
 
-    /// How long a shutdown waits for the sinks to take what is left: 10 s by default.
+    /// Sets the time that a shutdown waits for the sinks to apply the batches that are left: 10 s by default.
     pub fn drain_timeout(mut self, timeout: Duration) -> Self {
         self.drain_timeout = timeout;
         self
     }
 
-    /// How long a call to a sink may take: 5 minutes by default, 1 ms or more. A call that takes longer is given up and
-    /// made again, each time with twice as long, up to 16 times this: a store that is too slow for a batch takes it in
-    /// the end.
+    /// Sets the deadline of a call to a sink: 5 minutes by default, 1 ms or more. A call that takes longer is
+    /// abandoned and made again. Each attempt gets twice the time of the one before, up to 16 times this setting, so
+    /// that a slow store can apply a large batch in the end.
     pub fn sink_timeout(mut self, timeout: Duration) -> Self {
         self.sink_timeout = timeout;
         self
     }
 
-    /// How many bytes of the log are read at most before every statistic is cut, whatever its flush interval: 4 GiB
-    /// by default, 1 MiB or more. If the process before was killed, it is 64 MiB at first, so that a process that is
-    /// killed again and again gets on.
+    /// Sets the number of bytes of the log after which every statistic is cut, whatever its flush interval: 4 GiB by
+    /// default, 1 MiB or more. If the previous process was killed, the first cut comes after 64 MiB, so that a
+    /// process that is killed again and again still makes progress.
     pub fn cut_bytes_max(mut self, bytes: u64) -> Self {
         self.cut_bytes_max = bytes;
         self
     }
 
-    /// How large the binlog may become, in bytes, while a sink is away; then reading waits. 1 GiB by default.
+    /// Sets the size of the binlog, in bytes, at which reading pauses until the sinks have caught up: 1 GiB by
+    /// default. It is the space for batches that wait while a sink is away.
     pub fn spool_bytes_max(mut self, bytes: u64) -> Self {
         self.spool_bytes_max = bytes;
         self
     }
 
-    /// How large a file of the binlog becomes before the next one is begun: 64 MiB by default, 4 KiB or more.
+    /// Sets the size of a binlog segment, in bytes, after which the next segment begins: 64 MiB by default, 4 KiB or
+    /// more.
     pub fn segment_bytes_max(mut self, bytes: u64) -> Self {
         self.segment_bytes_max = bytes;
         self
     }
 
-    /// How long batches are kept that every sink has acknowledged, for one that comes back older than it was:
-    /// 10 minutes by default.
+    /// Sets the time for which a batch is kept after every sink has acknowledged it: 10 minutes by default. A store
+    /// that loses its latest changes, for example in a failover, gets these batches again.
     pub fn keep_acknowledged(mut self, time: Duration) -> Self {
         self.keep_acknowledged = time;
         self
     }
 
-    /// How large a file of rejected lines becomes before the next one is begun, in bytes: 16 MiB by default.
-    /// The last two files are kept. Of the lines rejected between two cuts at most 1,000 a worker are written
-    /// there, the first KiB of each; all of them are counted.
+    /// Sets the size of a file of rejected lines, in bytes, after which the next file begins: 16 MiB by default. The
+    /// last two files are kept. Between two cuts each worker writes at most 1,000 rejected lines there, and the first
+    /// KiB of each; all of them are counted.
     pub fn rejected_bytes_max(mut self, bytes: u64) -> Self {
         self.rejected_bytes_max = bytes;
         self
     }
 
-    /// Whether rejected lines are kept with their text, which may hold what is private: yes by default.
+    /// Decides whether rejected lines are kept with their text, which may contain private data: yes by default.
     pub fn keep_samples(mut self, keep: bool) -> Self {
         self.keep_samples = keep;
         self
     }
 
-    /// Whether a line is rejected whose time is more than a day ahead of the clock. By default it is counted in the
-    /// window of its time, and [`Status::ahead`](crate::Status::ahead) tells.
+    /// Decides whether a line is rejected if its time is more than a day ahead of the clock. By default such a line
+    /// is counted in the window of its time, and [`Status::ahead`](crate::Status::ahead) counts it.
     ///
-    /// Read again after a crash, at another time, such a line may be judged otherwise in a statistic that had not counted
-    /// it.
+    /// A line that is read again after a crash is judged by the clock of that later moment. The result may then be
+    /// different in a statistic that had not counted the line yet.
     pub fn reject_ahead(mut self, reject: bool) -> Self {
         self.rejects_ahead = reject;
         self
     }
 
-    /// Whether the system's clock is believed at the start although it is more than ten minutes ahead of where it was
-    /// when the state directory was last written: no by default, since a clock that is wrong would remove windows from
-    /// the sinks and call lines too late. It is believed without this when it has lasted an hour;
-    /// [`Status::clock_ahead`](crate::Status::clock_ahead) tells until then.
+    /// Decides whether the system's clock is trusted at the start even if it is more than ten minutes ahead of where
+    /// it should be by the last write to the state directory. No by default: a wrong clock would remove windows from
+    /// the sinks and make lines too late. Without this setting such a clock is trusted after an hour; until then
+    /// [`Status::clock_ahead`](crate::Status::clock_ahead) shows the difference.
     pub fn trust_clock(mut self, trust: bool) -> Self {
         self.trusts_clock = trust;
         self
     }
 
-    /// Goes by another clock than the system's.
+    /// Sets the clock; by default the system's. Tests pass a clock of their own.
     #[cfg(test)]
     pub(crate) fn wall(mut self, wall: Wall) -> Self {
         self.wall = wall;
         self
     }
 
-    /// What to do when a sink has counts that this state directory has not made; by default to stop.
+    /// Decides about a sink with counts that this state directory did not make. By default the pipeline stops.
     pub fn on_lost_state(mut self, lost_state: LostState) -> Self {
         self.lost_state = lost_state;
         self
     }
 
-    /// Where a sink begins that is added to a source that has been counted before; by default with the next
+    /// Sets the first batch of a sink that is added to a source which has been counted before; by default the next
     /// batch.
     pub fn new_sinks(mut self, start: SinkStart) -> Self {
         self.new_sinks = start;
         self
     }
 
-    /// Begins a new source where the state directory at `path`, a copy of another source's, stands in its log. For a
-    /// machine that was cloned with its state directory, and goes on counting under a name of its own: the new state
-    /// directory has a new epoch and counts from the copied positions on. Changes nothing once it was begun.
+    /// Begins a new source at the position of another source, whose state directory was copied to `path`. This is for
+    /// a machine that was cloned with its state directory and shall count under its own name. The new state directory
+    /// has a new epoch and counts from the copied positions on. Once the new source has begun, this setting has no
+    /// effect.
     ///
-    /// Both machines have the lines that were in the log when it was copied. Those that were counted by then are the
-    /// original's alone; to have none that were not, stop evs on the original before it is copied, when everything is
-    /// delivered. `undelivered` says what becomes of batches in the copy that wait for a sink.
+    /// Both machines have the lines that were in the log when it was copied. The original alone delivers the lines
+    /// that it had counted by then. Lines that were in the log and not counted yet would be counted by both machines;
+    /// to have none, stop evs on the original when everything is delivered, and then copy. `undelivered` decides
+    /// about batches in the copy that still wait for a sink.
     pub fn cloned_from(mut self, path: impl AsRef<Path>, undelivered: Undelivered) -> Self {
         self.cloned = Some(Cloned { from: path.as_ref().to_owned(), undelivered });
         self
     }
 
-    /// Judges the settings, locks the state directory and opens the binlog in it.
+    /// Checks the settings, locks the state directory and opens the binlog in it.
     ///
-    /// It blocks: it reads the binlog (up to `spool_bytes_max`) and syncs files. Async code takes
+    /// This call blocks: it reads the binlog (up to `spool_bytes_max`) and syncs files. Async code uses
     /// [`build_async`](Self::build_async) where that matters.
     ///
-    /// The first call in a process also installs a handler for SIGXFSZ, beside any that is there, which does nothing.
-    /// Where the size of files is limited (`ulimit -f`), a write that exceeds the limit then fails like one to a full
-    /// disk, and reading waits; otherwise the signal would end the process without a word.
+    /// The first call in a process also installs a handler for SIGXFSZ, in addition to any that exist. The handler
+    /// does nothing, but it keeps the signal from ending the process without a message. Where the size of files is
+    /// limited (`ulimit -f`), a write over the limit then fails like a write to a full disk, and reading pauses.
     ///
     /// # Errors
     ///
-    /// [`Error::Setting`] for a setting that is missing or impossible, [`Error::Format`] for a field that the
-    /// format has not, [`Error::StateDirRights`], [`Error::StateDir`], [`Error::Locked`], [`Error::Redefined`] and
-    /// [`Error::Binlog`] for the state directory.
+    /// [`Error::Setting`] if a setting is missing or impossible, and [`Error::Format`] if the format does not have a
+    /// field. [`Error::StateDirRights`], [`Error::StateDir`], [`Error::Locked`], [`Error::Redefined`] and
+    /// [`Error::Binlog`] are about the state directory.
     pub fn build(self) -> Result<Pipeline, Error> {
         self.check_limits()?;
         let log = self.log.clone().ok_or_else(|| missing("tail", "the path of a log"))?;
@@ -470,7 +486,7 @@ impl PipelineBuilder {
         })
     }
 
-    /// Holds lines to what the measures and all sinks allow.
+    /// Narrows the plan to the values that the measures and all sinks accept; a line with another value is rejected.
     fn limit(&self, plan: &mut Plan, statistics: &[StatisticConfig]) {
         let limits =
             self.sinks.iter().fold(Limits::default(), |limits, (_, sink)| limits.and(&sink.limits()));
@@ -536,8 +552,8 @@ impl PipelineBuilder {
         )
     }
 
-    /// The source's and the sinks' names, which become keys of rows in the stores and in the binlog. No file is named by
-    /// them, but a service may name one so.
+    /// Checks the names of the source, the sinks and the statistics. They become keys of rows in the stores and in the
+    /// binlog. evs names no file by them, but a service may do so; every accepted name is safe for that, too.
     fn check_names(&self) -> Result<(), Error> {
         const EXPECTED: &str = "1 to 64 of dots, A-Z, a-z, 0-9, _ and -, the first no dot, each name once";
         let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
@@ -578,7 +594,7 @@ fn missing(setting: &str, expected: &'static str) -> Error {
     Error::Setting { setting: setting.to_owned(), value: "not set".to_owned(), expected }
 }
 
-/// Whether a name can be a table's or a column's in every store.
+/// Returns whether every store accepts the name for a table or a column.
 fn is_identifier(name: &str, upper_case: bool) -> bool {
     let letter = |b: u8| b.is_ascii_lowercase() || (upper_case && b.is_ascii_uppercase());
     let allowed = |b: u8| letter(b) || b.is_ascii_digit() || b == b'_';
@@ -588,7 +604,7 @@ fn is_identifier(name: &str, upper_case: bool) -> bool {
         && !name.starts_with("evs_")
 }
 
-/// The longest time to live that every store knows: Cassandra's.
+/// The longest time to live that every store supports; Cassandra has the lowest limit.
 /// <https://cassandra.apache.org/doc/latest/cassandra/developing/cql/dml.html#time-to-live>
 const RETAIN_MAX: Duration = Duration::from_secs(20 * 365 * 86_400);
 
@@ -618,7 +634,7 @@ fn check_statistic(statistic: &Statistic) -> Result<(), Error> {
     let mut seen = HashSet::from(["window_start".to_owned()]);
     let keys = schema.keys.iter().map(|key| &key.name);
     for name in keys.chain(schema.measures.iter().map(|measure| &measure.name)) {
-        // Without regard to case, as SQL compares the names of columns.
+        // The comparison ignores case, since SQL ignores it in the names of columns.
         if !is_identifier(name, true) || !seen.insert(name.to_ascii_lowercase()) {
             let expected = "1 to 63 of letters, digits and _, beginning with a letter, each once and not \
                             window_start (give the key or measure a name with `named`)";
@@ -641,7 +657,8 @@ fn check_statistic(statistic: &Statistic) -> Result<(), Error> {
     Ok(())
 }
 
-/// Opens the state directory, which must be this user's alone: whoever else may write to it could change the numbers.
+/// Opens the state directory. It must belong to this user alone: anybody else who can write to it could change the
+/// numbers.
 fn open_state_dir(path: PathBuf) -> Result<RealDisk, Error> {
     let opened = RealDisk::open(&path).and_then(|disk| Ok((disk.rights()?, disk)));
     let (rights, disk) = opened.map_err(|source| Error::StateDir { op: "opening", path, source })?;
@@ -657,7 +674,7 @@ fn open_state_dir(path: PathBuf) -> Result<RealDisk, Error> {
     Ok(disk)
 }
 
-/// Holds the definitions against those that the state directory knows.
+/// Compares the definitions of the statistics with the ones that the state directory knows.
 fn check_definitions(statistics: &[StatisticConfig], binlog: &Binlog) -> Result<(), Error> {
     for statistic in statistics {
         let name = &statistic.schema.statistic;

@@ -1,5 +1,8 @@
-//! The way out for a machine that was cloned on purpose: a new source that begins where a copied state directory
-//! stands.
+//! Begins a new source from a copied state directory, for a machine that was cloned on purpose.
+//!
+//! The copy has the epoch of the original. If both machines used it, each would continue the other's sequences with
+//! other batches, and sinks would refuse them. So the new source takes over the positions and begins an epoch of its
+//! own.
 
 use std::{
     fs::{self, File},
@@ -15,21 +18,21 @@ use crate::{
     disk::{Disk, RealDisk},
 };
 
-/// Where the new binlog is made before it is whole.
+/// The directory in which the new binlog is made until it is complete.
 const SCRATCH: &str = "cloned";
 
-/// What becomes of the batches in a copied state directory that not all sinks have acknowledged, when
-/// [`cloned_from`](super::PipelineBuilder::cloned_from) begins there.
+/// The choice for batches in a copied state directory that not all sinks have acknowledged, when
+/// [`cloned_from`](super::PipelineBuilder::cloned_from) begins a source there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Undelivered {
-    /// They are delivered under the new name. Right if they were cut on this machine, after it was copied.
+    /// Deliver them under the new name. This is right if this machine cut them after it was copied.
     Deliver,
-    /// They are left to the original, which has them, too. Right if they were there when the copy was made.
+    /// Leave them to the original, which has them, too. This is right if they existed when the copy was made.
     Leave,
 }
 
-/// A copied state directory, and what becomes of its batches.
+/// A copied state directory, and the choice for its undelivered batches.
 #[derive(Clone, Debug)]
 pub(super) struct Cloned {
     pub(super) from: PathBuf,
@@ -37,7 +40,8 @@ pub(super) struct Cloned {
 }
 
 impl Cloned {
-    /// Begins a binlog in `state_dir` for `source`. Changes nothing if there is one, so that the setting may stay.
+    /// Begins a binlog in `state_dir` for `source`. Changes nothing if a binlog exists, so that the setting may stay
+    /// in a program.
     pub(super) fn begin(&self, state_dir: &RealDisk, source: &str) -> Result<(), Error> {
         let from = &self.from;
         let error = |op, path: &Path| {
@@ -67,7 +71,8 @@ impl Cloned {
         let _lock = Lock::acquire(&copied)?;
         let (original, _) = Binlog::open(Arc::new(copied), &original, BinlogOptions::default())?;
 
-        // Begun apart, and moved when it is whole: a crash leaves nothing that could pass for it.
+        // The new binlog is made in a directory apart and moved when it is complete: a crash leaves nothing that
+        // could be taken for a binlog.
         let state_dir = state_dir.path();
         let scratch = state_dir.join(SCRATCH);
         match fs::remove_dir_all(&scratch) {

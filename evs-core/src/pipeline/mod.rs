@@ -1,4 +1,13 @@
-//! A pipeline: built once, run once, asked for its status at any time.
+//! A pipeline follows one log and delivers its numbers to one or more sinks. It is built once and run once, and it
+//! answers for its status at any time.
+//!
+//! The threads and tasks of a run, in the order of the data:
+//!
+//! * The reader (`reader`) follows the log and hands chunks of whole lines to the workers.
+//! * The workers (`reader`, too) parse the lines and add them to tables of their own. At a cut, each worker hands its
+//!   rows to the committer.
+//! * The committer (`committer`) merges the rows of all workers and writes them to the binlog as batches.
+//! * One delivery per sink, a task of tokio (`crate::deliver`), reads batches from the binlog and applies them.
 
 mod builder;
 mod clone;
@@ -47,9 +56,9 @@ use crate::{
     tail::TailOptions,
 };
 
-/// One source on its way to its sinks.
+/// A pipeline: one source, its statistics and its sinks.
 ///
-/// Holds its state directory locked for as long as it lives.
+/// A pipeline keeps its state directory locked for as long as it lives.
 ///
 /// ```
 /// use evs_core::{LogFormat, MemorySink, Pipeline, Sink, Statistic, count};
@@ -82,21 +91,22 @@ use crate::{
 pub struct Pipeline {
     config: Config,
     board: Arc<Board>,
-    /// Who this process is to its sinks.
+    /// The claims of this process: the writer that it is in each sink.
     claims: Arc<Claims>,
-    /// Opened by the builder, so that damage is found there; taken by the run.
+    /// The builder opens the binlog, so that damage is found there; the run takes it.
     binlog: Mutex<Option<Binlog>>,
-    /// Shared with the thread that writes: a run that is dropped may still be at its last write.
+    /// The run shares the lock with the thread that writes: after a run is dropped, that thread may still finish its
+    /// last write.
     lock: Arc<lock::Lock>,
 }
 
-/// What a run has done.
+/// The totals of a run.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Summary {
-    /// Lines read, rejected ones too. A line that was read before a crash and is read again is counted once.
+    /// Lines read, including rejected ones. A line that was read before a crash and is read again is counted once.
     pub lines: u64,
-    /// Lines that were not counted, empty ones too.
+    /// Lines that were not counted, including empty ones.
     pub rejected: u64,
     /// Bytes of all those lines.
     pub bytes: u64,
@@ -106,18 +116,19 @@ pub struct Summary {
     pub too_late: u64,
     /// Lines that were counted although their time was more than a day ahead of the clock.
     pub ahead: u64,
-    /// Batches cut.
+    /// Batches that were cut.
     pub batches: u64,
-    /// Batches that were left in the binlog for the next start, over all sinks.
+    /// Batches that stayed in the binlog for the next start, over all sinks.
     pub undelivered: u64,
-    /// Whether everything that was read is in every sink; for a run to the end, also whether it came there.
+    /// True if every sink has everything that was read. After [`run_to_end`](Pipeline::run_to_end) it also means that
+    /// the end of the log was reached.
     pub is_complete: bool,
-    /// How long the run took.
+    /// The duration of the run.
     #[serde(rename = "seconds", serialize_with = "seconds::of")]
     pub duration: Duration,
 }
 
-/// The builder's settings, judged.
+/// The settings of the builder after they were checked.
 #[derive(Debug)]
 struct Config {
     source: String,
@@ -149,51 +160,53 @@ struct StatisticConfig {
 }
 
 impl Pipeline {
-    /// Begins a pipeline for a source of that name: 1 to 64 of `A-Z`, `a-z`, `0-9`, `.`, `_` and `-`, the first not a
-    /// dot; unique among all that write to the same sinks. A host's name is one.
+    /// Makes the builder of a pipeline for the given source. The name has 1 to 64 of `A-Z`, `a-z`, `0-9`, `.`, `_`
+    /// and `-`, and does not begin with a dot. It must be unique among all pipelines that write to the same sinks; a
+    /// host name is a good choice.
     pub fn builder(source: impl Into<String>) -> PipelineBuilder {
         PipelineBuilder::new(source.into())
     }
 
-    /// Follows the log until `shutdown` is ready; then stops reading, cuts what was read, delivers for up to
-    /// the drain timeout and returns. What is not delivered by then stays in the binlog.
+    /// Follows the log until `shutdown` is ready. Then it stops reading, cuts the rows that it has, delivers batches
+    /// for up to the drain timeout, and returns. Batches that are not delivered by then stay in the binlog for the
+    /// next start.
     ///
     /// # Errors
     ///
-    /// If something happened after which nothing more may be counted. Everything committed until then is kept,
-    /// and the next start goes on from there. [`Error::NoRuntime`] outside of tokio, [`Error::AlreadyRun`] for a second
-    /// run.
+    /// An error ends the run if nothing more can be counted correctly after it. Everything that was committed until
+    /// then is kept, and the next start continues from there. [`Error::NoRuntime`] if the caller is not in a tokio
+    /// runtime; [`Error::AlreadyRun`] for a second run.
     ///
     /// # Cancel safety
     ///
-    /// Dropped, the run ends as if the process had been killed: nothing is lost, and what was in memory is
-    /// read again by the next one.
+    /// If the future is dropped, the run ends as if the process had been killed. Nothing is lost: the next run reads
+    /// again the lines that were only in memory.
     pub async fn run(&self, shutdown: impl Future<Output = ()>) -> Result<Summary, Error> {
         self.run_until(shutdown, false).await
     }
 
-    /// Reads from where the source stands through everything there is, delivers it all, and returns; earlier
-    /// if `shutdown` is ready, as [`run`](Self::run) does.
+    /// Reads everything from the source's position to the end of the log, delivers it all, and returns. If `shutdown`
+    /// is ready earlier, it ends as [`run`](Self::run) does.
     ///
     /// A last line without its newline is not read, unless its file is a rotated one.
     ///
     /// # Errors
     ///
-    /// As [`run`](Self::run), and [`Error::SinkStopped`] if a sink refused something for good.
+    /// The errors of [`run`](Self::run), and [`Error::SinkStopped`] if a sink refused a batch permanently.
     ///
     /// # Cancel safety
     ///
-    /// As [`run`](Self::run).
+    /// The same as for [`run`](Self::run).
     pub async fn run_to_end(&self, shutdown: impl Future<Output = ()>) -> Result<Summary, Error> {
         self.run_until(shutdown, true).await
     }
 
-    /// What the pipeline is doing. Cheap: it can be asked many times a second.
+    /// Returns the present status. The call is cheap: a caller can make it many times a second.
     pub fn status(&self) -> Status {
         self.board.status()
     }
 
-    /// The schemas of the pipeline's statistics, as its sinks know them.
+    /// Returns the schemas of the pipeline's statistics, as its sinks know them.
     pub fn schemas(&self) -> impl Iterator<Item = &Arc<Schema>> {
         self.config.statistics.iter().map(|statistic| &statistic.schema)
     }
