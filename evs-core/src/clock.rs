@@ -1,4 +1,7 @@
-//! The time that retention goes by: the system's clock, unless that has jumped ahead.
+//! The clock by which old windows are removed: the system's clock, except after it has jumped ahead.
+//!
+//! A jump ahead is dangerous: windows that should be kept would be past their retention at once, and removing them
+//! cannot be undone. A clock that goes back removes nothing.
 
 use std::{
     fmt,
@@ -6,17 +9,17 @@ use std::{
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
-/// How far the system's clock may be ahead of where it should be and is still believed.
+/// The system's clock is still trusted if it is ahead of the expected time by no more than this.
 const JUMP: Duration = Duration::from_secs(600);
-/// A jump ahead is believed when it has lasted that long: a clock that was set by mistake is put right sooner.
+/// A jump ahead is trusted after it has lasted this long: a clock that was set by mistake is corrected sooner.
 const PATIENCE: Duration = Duration::from_secs(3600);
 
-/// Where the system's clocks are read: the one that never steps, and seconds since 1970.
+/// The source of the two system clocks: the monotonic one, and the seconds since 1970.
 #[derive(Clone)]
 pub(crate) struct Wall(Arc<dyn Fn() -> (Instant, i64) + Send + Sync>);
 
 impl Wall {
-    /// The system's own.
+    /// Returns the clocks of the system.
     pub(crate) fn system() -> Self {
         Self::new(|| (Instant::now(), unix_now()))
     }
@@ -34,9 +37,10 @@ impl fmt::Debug for Wall {
 
 /// A clock that does not jump ahead.
 ///
-/// By what it says, windows are removed and lines are called too late. So it follows the system's clock where that
-/// goes on or steps back, which removes nothing; a jump ahead it does not follow until that has lasted. What it said
-/// last is durable, so that a jump is noticed over a restart, too; a process that was down for long is the same to it.
+/// Windows are removed and lines are too late by this clock. It follows the system's clock while that one advances
+/// normally or goes back, since neither removes anything. It follows a jump ahead only after the jump has lasted.
+/// Each commit makes the last time durable, so that a jump is noticed across a restart, too. A long time in which the
+/// process was down looks the same as a jump.
 #[derive(Debug)]
 pub(crate) struct Clock {
     wall: Wall,
@@ -44,50 +48,50 @@ pub(crate) struct Clock {
 }
 
 impl Clock {
-    /// Goes on from what a clock said last, if there was one.
+    /// Makes a clock that continues from the last durable time, if there is one.
     pub(crate) fn new(wall: Wall, last: Option<i64>) -> Self {
         let (at, now) = (wall.0)();
         let belief = Belief { seconds: last.unwrap_or(now), at, doubt: None };
         Self { wall, belief: Mutex::new(belief) }
     }
 
-    /// Seconds since 1970.
+    /// Returns the time, in seconds since 1970.
     pub(crate) fn now(&self) -> i64 {
         let (at, wall) = (self.wall.0)();
-        // It is whole at any time.
+        // The value is consistent even if a thread panicked while it held the lock.
         self.belief.lock().unwrap_or_else(PoisonError::into_inner).update(at, wall)
     }
 
-    /// By how much the system's clock is ahead, if it is not believed.
+    /// Returns the jump of the system's clock, if the clock is not trusted.
     pub(crate) fn ahead(&self) -> Option<Duration> {
         let belief = self.belief.lock().unwrap_or_else(PoisonError::into_inner);
         belief.doubt.as_ref().map(|doubt| Duration::from_secs(doubt.ahead.unsigned_abs()))
     }
 }
 
-/// Seconds since 1970, by the system's clock.
+/// Returns the seconds since 1970 by the system's clock.
 pub(crate) fn unix_now() -> i64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs().cast_signed())
 }
 
 #[derive(Debug)]
 struct Belief {
-    /// The time at `at`, in seconds since 1970.
+    /// The time at the instant `at`, in seconds since 1970.
     seconds: i64,
     at: Instant,
     doubt: Option<Doubt>,
 }
 
-/// A jump ahead that is not believed.
+/// A jump ahead that is not trusted yet.
 #[derive(Debug)]
 struct Doubt {
     since: Instant,
-    /// How far it went, in seconds.
+    /// The length of the jump, in seconds.
     ahead: i64,
 }
 
 impl Belief {
-    /// The time, where the system's clock says `wall`.
+    /// Returns the time when the system's clock says `wall` at the instant `at`.
     fn update(&mut self, at: Instant, wall: i64) -> i64 {
         let elapsed = at.saturating_duration_since(self.at);
         let expected = self.seconds.saturating_add_unsigned(elapsed.as_secs());
@@ -126,7 +130,7 @@ mod tests {
     const START: i64 = 1_800_000_000;
     const YEAR: i64 = 365 * 86_400;
 
-    /// A clock whose system's clock and monotonic clock are set by hand.
+    /// A clock in which the test sets both the system's clock and the monotonic one.
     struct Hands {
         wall: AtomicI64,
         elapsed: AtomicU64,
@@ -141,7 +145,7 @@ mod tests {
             (hands, Clock::new(Wall::new(wall), last))
         }
 
-        /// Time passes.
+        /// Lets time pass on both clocks.
         fn pass(&self, seconds: u64) {
             self.wall.fetch_add(seconds.cast_signed(), SeqCst);
             self.elapsed.fetch_add(seconds, SeqCst);

@@ -1,6 +1,7 @@
-//! Reading and writing the variable-length integers of the binlog's rows, and the error of what is written as JSON.
+//! Reads and writes the variable-length integers of the binlog's rows, and defines the error for invalid JSON in the
+//! binlog.
 
-/// A text that is not the JSON of the value that it should hold.
+/// A text is not the JSON of the expected value.
 #[derive(Debug, thiserror::Error)]
 #[error("not the JSON of {what}")]
 pub struct InvalidJson {
@@ -14,11 +15,11 @@ impl InvalidJson {
     }
 }
 
-/// The bytes ended, or held a number that does not fit, before the value was whole.
+/// The bytes ended before the value was complete, or the number does not fit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct UnexpectedEnd;
 
-/// Appends `value` as LEB128: seven bits a byte, the lowest first.
+/// Appends `value` as LEB128: seven bits per byte, the lowest bits first. For example, 300 becomes `AC 02`.
 pub(crate) fn put_varint(bytes: &mut Vec<u8>, mut value: u64) {
     while value >= 0x80 {
         bytes.push(value as u8 | 0x80);
@@ -27,7 +28,7 @@ pub(crate) fn put_varint(bytes: &mut Vec<u8>, mut value: u64) {
     bytes.push(value as u8);
 }
 
-/// Takes values off the front of a slice.
+/// Reads values one after the other from a slice.
 #[derive(Debug, Clone)]
 pub(crate) struct Reader<'b> {
     bytes: &'b [u8],
@@ -39,11 +40,12 @@ impl<'b> Reader<'b> {
         Self { bytes, at: 0 }
     }
 
-    /// How much was taken.
+    /// Returns the number of bytes that were read.
     pub(crate) fn offset(&self) -> usize {
         self.at
     }
 
+    /// Returns the next `len` bytes.
     pub(crate) fn take(&mut self, len: usize) -> Result<&'b [u8], UnexpectedEnd> {
         let end = self.at.checked_add(len).ok_or(UnexpectedEnd)?;
         let taken = self.bytes.get(self.at..end).ok_or(UnexpectedEnd)?;
@@ -51,6 +53,7 @@ impl<'b> Reader<'b> {
         Ok(taken)
     }
 
+    /// Returns the next number, as [`put_varint`] has written it.
     pub(crate) fn varint(&mut self) -> Result<u64, UnexpectedEnd> {
         let mut value = 0;
         for shift in (0..64).step_by(7) {

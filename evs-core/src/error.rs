@@ -1,4 +1,4 @@
-//! The error of a pipeline.
+//! The error of a pipeline, and how an error with its causes becomes one line of text.
 
 use std::{
     fmt,
@@ -12,8 +12,9 @@ use crate::{
 
 /// A pipeline could not be built, or had to stop.
 ///
-/// Both `{}` and `{:?}` print the whole story on one line, with all causes, so that a `main` that returns this error says
-/// something useful. The causes are therefore part of the text, and `source()` has none: they are in the variants' fields.
+/// Both `{}` and `{:?}` print the error with all its causes on one line, so that a `main` which returns this error
+/// prints something useful. Since the causes are part of the text, `source()` returns none; they are in the fields of
+/// the variants.
 ///
 /// ```
 /// use evs_core::{Error, LogFormat};
@@ -26,21 +27,21 @@ use crate::{
 /// assert_eq!(error.to_string(), "the log format: the format has no time: add $time_local, $time_iso8601 or $msec");
 /// assert_eq!(format!("{error:?}"), error.to_string());
 /// ```
-// A field `r#source` is one that thiserror does not take for the cause.
+// A field is named `r#source` so that thiserror does not take it for the cause.
 #[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// A setting is missing or has a value that it cannot have.
+    /// A setting is missing or has an impossible value.
     #[error("{setting}: {value}, expected {expected}")]
     Setting {
         /// The setting, and the statistic or sink that it belongs to.
         setting: String,
-        /// What it was set to.
+        /// The value that was set.
         value: String,
-        /// What it may be.
+        /// The values that are possible.
         expected: &'static str,
     },
-    /// The log format does not serve a statistic.
+    /// The log format does not have what a statistic needs.
     #[error("the log format: {}", describe(_0))]
     Format(FormatError),
     /// The log could not be followed.
@@ -48,10 +49,10 @@ pub enum Error {
     Log {
         /// The source's name.
         name: String,
-        /// What happened to the log.
+        /// The failure of the tailer.
         r#source: TailError,
     },
-    /// The log could not be made durable, so that nothing can be counted from it for good.
+    /// The log could not be made durable, so nothing can be counted from it permanently.
     #[error("syncing the log {}: {}", path.display(), r#source)]
     LogSync {
         /// The log file.
@@ -65,9 +66,9 @@ pub enum Error {
     /// The state directory, or the file of rejected lines in it, cannot be used.
     #[error("{op} {}: {}", path.display(), r#source)]
     StateDir {
-        /// What was tried.
+        /// The operation that failed.
         op: &'static str,
-        /// On which path.
+        /// The path of the operation.
         path: PathBuf,
         /// The operating system's reason.
         r#source: std::io::Error,
@@ -91,7 +92,7 @@ pub enum Error {
         path.display()
     )]
     StateDirMoved {
-        /// Where it was.
+        /// The path at which it was.
         path: PathBuf,
     },
     /// Another process uses the state directory.
@@ -99,10 +100,10 @@ pub enum Error {
     Locked {
         /// The state directory.
         path: PathBuf,
-        /// Who holds the lock.
+        /// The process that holds the lock.
         holder: String,
     },
-    /// A statistic's definition is not the one that the state directory knows.
+    /// The definition of a statistic is not the one that the state directory knows.
     #[error(
         "statistic {statistic} was defined otherwise at the last start: {difference}; give it another name, \
          or accept the change with `redefine(true)`"
@@ -110,7 +111,7 @@ pub enum Error {
     Redefined {
         /// The statistic.
         statistic: String,
-        /// What changed, from what to what.
+        /// The change, from the old definition to the new one.
         difference: String,
     },
     /// A sink knows the source under an epoch that is not this state directory's.
@@ -131,37 +132,38 @@ pub enum Error {
         found: Epoch,
         /// This state directory's epoch.
         epoch: Epoch,
-        /// Up to where the sink has counted. `None` if the source was claimed, and nothing counted yet.
+        /// The position up to which the sink has counted. `None` if the source was claimed and nothing has been
+        /// counted yet.
         position: Option<Box<Frontier>>,
-        /// The process that has claimed the source last, if the sink knows.
+        /// The process that was the last to claim the source, if the sink knows it.
         writer: Option<Box<Writer>>,
     },
-    /// The position that the sinks remember was to be adopted, but cannot be.
+    /// The position that the sinks remember could not be adopted.
     #[error("the position cannot be adopted: {reason}")]
     Adopt {
-        /// Why not.
+        /// The reason.
         reason: String,
     },
-    /// A sink refused something for good before everything was delivered.
+    /// A sink refused a batch permanently before everything was delivered.
     #[error("sink {sink} stopped with {waiting} batches undelivered: {}", describe(r#source))]
     SinkStopped {
         /// The sink's name.
         sink: String,
         /// Batches that wait for it in the binlog.
         waiting: u64,
-        /// Why it stopped.
+        /// The error for which it stopped.
         r#source: SinkError,
     },
-    /// A sink could not be opened, or did not answer a question of the program's own.
+    /// A sink could not be opened, or it did not answer a question that the program asked directly.
     #[error("{}", describe(_0))]
     Sink(SinkError),
-    /// A sum did not fit 128 bits.
+    /// A sum did not fit into 128 bits.
     #[error("statistic {statistic}: a sum does not fit 128 bits")]
     Overflow {
         /// The statistic.
         statistic: String,
     },
-    /// A thread of the pipeline could not be started: the process or the machine has as many as it may have.
+    /// A thread of the pipeline could not be started: the process or the machine has reached its limit of threads.
     #[error("starting thread {thread}: {}", r#source)]
     Thread {
         /// The thread's name.
@@ -169,18 +171,18 @@ pub enum Error {
         /// The operating system's reason.
         r#source: std::io::Error,
     },
-    /// A thread or task of the pipeline panicked: a defect of evs or of a sink.
+    /// A thread or task of the pipeline panicked. This is a defect of evs or of a sink.
     #[error("thread {thread} panicked: {message}")]
     Panicked {
-        /// The thread's name: `evs-reader`, `evs-worker-N`, `evs-committer`, or `delivery to SINK`.
+        /// The name of the thread: `evs-reader`, `evs-worker-N`, `evs-committer`, or `delivery to SINK`.
         thread: String,
-        /// The panic's message.
+        /// The message of the panic.
         message: String,
     },
-    /// The pipeline was run before: it is built for one run.
+    /// The pipeline was run before; a pipeline is built for one run.
     #[error("the pipeline was run before; build another one")]
     AlreadyRun,
-    /// A pipeline runs on tokio, and the caller is not in a tokio runtime.
+    /// The caller is not in a tokio runtime, and a pipeline runs on tokio.
     #[error(
         "there is no tokio runtime here; call this from async code that tokio runs, such as `#[tokio::main]`"
     )]
@@ -211,7 +213,7 @@ impl From<SinkError> for Error {
     }
 }
 
-/// What is wrong with the rights of a state directory, and the way out.
+/// Describes the fault in the rights of a state directory, and the way out.
 fn rights_fault(path: &Path, mode: u32, owner: u32, user: u32) -> String {
     let path = path.display();
     if owner == user {
@@ -225,14 +227,14 @@ fn rights_fault(path: &Path, mode: u32, owner: u32, user: u32) -> String {
     )
 }
 
-/// What a sink knows of a source, to go on behind its epoch.
+/// Describes a sink's knowledge of a source; the message adds it after the epoch.
 fn known(position: Option<&Frontier>, writer: Option<&Writer>) -> String {
     let position = position.map_or(String::new(), |position| format!(", counted up to {position}"));
     let writer = writer.map_or(String::new(), |writer| format!(", claimed last by {writer}"));
     position + &writer
 }
 
-/// An error's message with those of its causes, on one line.
+/// Returns an error's message and those of all its causes, on one line.
 ///
 /// ```
 /// let error = evs_core::LogFormat::nginx("$status").unwrap_err();

@@ -1,37 +1,39 @@
+//! The epoch: the identity of a state directory.
+
 use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
-/// A random 128-bit id, made when a source's state directory is created. It tells a state directory
-/// that was lost and made anew from the one before.
+/// A random 128-bit id that is made with a source's state directory. If a state directory is lost and made again, the
+/// new one has another epoch, so that sinks can tell the two apart.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
 pub struct Epoch([u8; 16]);
 
 impl Epoch {
-    /// A new random epoch.
+    /// Makes a new random epoch.
     ///
     /// # Panics
     ///
-    /// If the operating system has no randomness to give.
+    /// Panics if the operating system has no random bytes to give.
     pub fn random() -> Self {
         let mut bytes = [0; 16];
         getrandom::fill(&mut bytes).expect("the operating system provides randomness");
         Self(bytes)
     }
 
-    /// The epoch of those bytes.
+    /// Makes an epoch from its bytes.
     pub const fn from_bytes(bytes: [u8; 16]) -> Self {
         Self(bytes)
     }
 
-    /// The epoch's bytes.
+    /// Returns the bytes of the epoch.
     pub const fn to_bytes(self) -> [u8; 16] {
         self.0
     }
 }
 
-/// As 32 lower-case hexadecimal digits, the form in which sinks store it.
+/// Displays the epoch as 32 lower-case hexadecimal digits, the form in which sinks store it.
 impl fmt::Display for Epoch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
@@ -44,7 +46,7 @@ impl fmt::Debug for Epoch {
     }
 }
 
-/// A text that is not an epoch.
+/// A text is not an epoch.
 #[derive(Debug, thiserror::Error)]
 #[error("{0:?} is not an epoch: 32 hexadecimal digits are expected")]
 pub struct InvalidEpoch(String);

@@ -1,4 +1,5 @@
-//! The rows one statistic has gathered over a part of the log: the unit of commit and delivery.
+//! Batches: the rows that one statistic has gathered over a part of the log. A batch is the unit of commit and
+//! delivery.
 
 mod epoch;
 mod rows;
@@ -14,38 +15,38 @@ pub use text::{escape, unescape};
 
 use crate::{sink::Writer, statistic::Schema, tail::Frontier};
 
-/// A batch, as sinks are offered it. Immutable: a sequence always means these rows.
+/// A batch, as it is offered to sinks. It is immutable: a sequence always stands for the same rows.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Batch {
     /// The source's name.
     pub source: Arc<str>,
-    /// The state directory that cut the batch.
+    /// The epoch of the state directory that cut the batch.
     pub epoch: Epoch,
-    /// What a row means; holds the statistic's name.
+    /// The schema of the rows; it contains the name of the statistic.
     pub schema: Arc<Schema>,
-    /// 1, 2, 3 … per (source, epoch, statistic), without gaps.
+    /// The number of the batch in its stream (source, epoch, statistic): 1, 2, 3 … without gaps.
     pub sequence: u64,
-    /// The [`checksum`](Self::checksum) of the batch before it in its stream; 0 for the first. It ties a batch to
-    /// one history: a copy of the state directory that has gone its own way has another batch there.
+    /// The [`checksum`](Self::checksum) of the previous batch in the stream; 0 for the first batch. It ties a batch
+    /// to one history: if a copy of the state directory was used separately, its previous batch is another one.
     pub predecessor: u64,
-    /// Up to where the log was counted before this batch; empty if the batch continues a cut.
+    /// The position in the log before this batch; empty if the batch continues a cut.
     pub from: Arc<Frontier>,
-    /// Up to where the log is counted with this batch. A cut of more than 131,072 rows or 16 MiB becomes several
-    /// batches. In all but the last one this is empty: some rows of the cut are there and others are not, so there is
-    /// no such place.
+    /// The position in the log after this batch. A cut of more than 131,072 rows or 16 MiB becomes several batches.
+    /// In all but the last of them the position is empty: some rows of the cut are applied and others are not, so no
+    /// position describes the state.
     pub to: Arc<Frontier>,
-    /// The rows, each (window, keys) once.
+    /// The rows. Each combination of window and keys occurs once.
     pub rows: Rows,
-    /// The process that offers the batch. Not a part of its contents: it is neither in the binlog nor covered by
-    /// the checksum. `None` if nobody has claimed the source; then sinks do not compare it.
+    /// The process that offers the batch; `None` if nobody has claimed the source, and then sinks do not compare it.
+    /// It is not a part of the contents: the binlog does not store it, and the checksum does not cover it.
     #[serde(skip)]
     pub writer: Option<Arc<Writer>>,
 }
 
 impl Batch {
-    /// A batch that begins and ends at the beginning of the log, without a predecessor and a writer: for the tests of
-    /// sinks. A pipeline makes its own.
+    /// Makes a batch that begins and ends at the start of the log and has no predecessor and no writer. This is for
+    /// the tests of sinks; a pipeline makes its own batches.
     pub fn new(
         source: impl Into<Arc<str>>,
         epoch: Epoch,
@@ -66,22 +67,22 @@ impl Batch {
         }
     }
 
-    /// The statistic's name.
+    /// Returns the name of the statistic.
     pub fn statistic(&self) -> &str {
         &self.schema.statistic
     }
 
-    /// xxh3-64 over the sequence, the schema, `to` and the rows. Sinks keep it beside the sequence:
-    /// the same sequence with another checksum was written by another state directory.
+    /// Returns the xxh3-64 checksum of the sequence, the schema, `to` and the rows. Sinks store it with the sequence:
+    /// if the same sequence comes with another checksum, another state directory wrote it.
     ///
-    /// It does not cover [`predecessor`](Self::predecessor): batches of the binlog's version 1 keep their checksums,
-    /// by which sinks remember them.
+    /// The checksum does not cover [`predecessor`](Self::predecessor), so that batches in a binlog of version 1 keep
+    /// the checksums that sinks remember.
     pub fn checksum(&self) -> u64 {
         checksum(self.sequence, &self.schema, &self.to, &self.rows)
     }
 }
 
-/// [`Batch::checksum`] of a batch that is yet to be made.
+/// Returns the [`Batch::checksum`] of a batch that is not made yet.
 pub(crate) fn checksum(sequence: u64, schema: &Schema, to: &Frontier, rows: &Rows) -> u64 {
     let mut hash = xxhash_rust::xxh3::Xxh3Default::new();
     hash.update(&sequence.to_le_bytes());

@@ -1,3 +1,5 @@
+//! The rows of a batch in their compact encoding, and the cursor that reads them.
+
 use std::fmt;
 
 use serde::{Serialize, Serializer};
@@ -5,12 +7,12 @@ use serde::{Serialize, Serializer};
 use super::escape;
 use crate::codec::{Reader, UnexpectedEnd, put_varint};
 
-/// Marks an absent value in the encoding; a present one is preceded by its length, 0 to 16.
+/// Marks an absent value in the encoding. A present value begins with its length, 0 to 16.
 const ABSENT: u8 = 0xFF;
 
-/// The rows of a batch, encoded one behind the other: the bytes that the binlog holds.
+/// The rows of a batch, encoded one after the other. The binlog holds the same bytes.
 ///
-/// `docs/binlog-format.md` specifies the encoding. Rows are read in order with a [`RowCursor`].
+/// `docs/binlog-format.md` specifies the encoding. A [`RowCursor`] reads the rows in order.
 #[derive(Clone, PartialEq, Eq, Default)]
 pub struct Rows {
     len: usize,
@@ -20,19 +22,19 @@ pub struct Rows {
     bytes: Vec<u8>,
 }
 
-/// Bytes that are not the encoding of rows.
+/// Bytes are not the encoding of rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("row {row} is damaged at byte {offset}")]
 #[non_exhaustive]
 pub struct InvalidRows {
-    /// The row's index.
+    /// The index of the row.
     pub row: usize,
-    /// Where in the encoded rows reading went wrong.
+    /// The offset in the encoded rows at which reading failed.
     pub offset: usize,
 }
 
 impl Rows {
-    /// No rows yet, for statistics of that many key and measure columns.
+    /// Makes an empty list of rows, for statistics with the given numbers of key and measure columns.
     pub fn new(keys: usize, measures: usize) -> Self {
         Self { keys, measures, ..Self::default() }
     }
@@ -41,14 +43,14 @@ impl Rows {
     ///
     /// # Panics
     ///
-    /// If there are more or fewer keys or values than columns.
+    /// Panics if the number of keys or values is not the number of columns.
     pub fn push<'k>(
         &mut self,
         window_start: i64,
         keys: impl IntoIterator<Item = &'k [u8]>,
         values: &[Option<i128>],
     ) {
-        // Wrapping, so that windows at both ends of the range can be neighbours.
+        // The subtraction wraps, so that windows at both ends of the range can be neighbours.
         let delta = window_start.wrapping_sub(self.last_window);
         put_varint(&mut self.bytes, ((delta << 1) ^ (delta >> 63)) as u64);
         self.last_window = window_start;
@@ -65,36 +67,36 @@ impl Rows {
         self.len += 1;
     }
 
-    /// The number of rows.
+    /// Returns the number of rows.
     pub fn len(&self) -> usize {
         self.len
     }
 
-    /// Whether there are none.
+    /// Returns whether there are no rows.
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
 
-    /// The number of key columns.
+    /// Returns the number of key columns.
     pub fn key_columns(&self) -> usize {
         self.keys
     }
 
-    /// The number of measure columns.
+    /// Returns the number of measure columns.
     pub fn measure_columns(&self) -> usize {
         self.measures
     }
 
-    /// The encoded rows.
+    /// Returns the encoded rows.
     pub fn as_bytes(&self) -> &[u8] {
         &self.bytes
     }
 
-    /// Takes encoded rows over, checking every one of them.
+    /// Makes rows from encoded rows. It checks every row.
     ///
     /// # Errors
     ///
-    /// If `bytes` is anything but `len` rows of that many columns.
+    /// [`InvalidRows`] if `bytes` is not exactly `len` rows with the given numbers of columns.
     pub fn from_bytes(bytes: Vec<u8>, len: usize, keys: usize, measures: usize) -> Result<Self, InvalidRows> {
         let mut rows = Self { len, keys, measures, last_window: 0, bytes };
         let mut cursor = rows.cursor();
@@ -110,7 +112,8 @@ impl Rows {
         Ok(rows)
     }
 
-    /// The rows, each with memory of its own. A sink that handles many is quicker with a [`cursor`](Self::cursor).
+    /// Iterates over the rows. Each item allocates; a sink that handles many rows is faster with a
+    /// [`cursor`](Self::cursor).
     ///
     /// ```
     /// # use evs_core::Rows;
@@ -127,7 +130,7 @@ impl Rows {
         RowIter(self.cursor())
     }
 
-    /// Reads the rows from the first on.
+    /// Returns a cursor at the first row.
     pub fn cursor(&self) -> RowCursor<'_> {
         RowCursor {
             reader: Reader::new(&self.bytes),
@@ -160,7 +163,7 @@ pub struct Row<'c> {
     pub values: &'c [Option<i128>],
 }
 
-/// A row with memory of its own; its keys are borrowed from the batch.
+/// A row that owns its lists; its keys are borrowed from the batch.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct RowRef<'r> {
@@ -177,7 +180,7 @@ fn keys_as_text<S: Serializer>(keys: &[&[u8]], serializer: S) -> Result<S::Ok, S
     serializer.collect_seq(keys.iter().map(|key| escape(key)))
 }
 
-/// The rows of a batch, one after the other. Made by [`Rows::iter`].
+/// Iterates over the rows of a batch. [`Rows::iter`] makes it.
 #[derive(Debug)]
 pub struct RowIter<'r>(RowCursor<'r>);
 
@@ -187,7 +190,7 @@ impl<'r> Iterator for RowIter<'r> {
     fn next(&mut self) -> Option<Self::Item> {
         let Row { window_start, values, .. } = self.0.next_row()?;
         let values = values.to_vec();
-        // The cursor's own list, since a `Row` cannot outlive the next one.
+        // The keys are copied from the cursor's list, since a `Row` cannot outlive the next one.
         Some(RowRef { window_start, keys: self.0.keys.clone(), values })
     }
 
@@ -207,14 +210,14 @@ impl<'r> IntoIterator for &'r Rows {
     }
 }
 
-/// As a list of its rows.
+/// Serializes the rows as a list.
 impl Serialize for Rows {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_seq(self)
     }
 }
 
-/// Reads rows one after the other, reusing its memory: a `while let` loop takes the place of an iterator.
+/// Reads rows one after the other and reuses its memory. A `while let` loop takes the place of an iterator.
 ///
 /// ```
 /// # use evs_core::Rows;
@@ -237,8 +240,8 @@ pub struct RowCursor<'r> {
 }
 
 impl RowCursor<'_> {
-    /// The next row, or `None` behind the last.
-    // Cannot fail: `Rows` holds only what `push` wrote or `from_bytes` has read to its end.
+    /// Returns the next row, or `None` after the last.
+    // This cannot fail: `Rows` holds only bytes that `push` wrote or that `from_bytes` has read to the end.
     #[expect(clippy::missing_panics_doc, clippy::unwrap_used)]
     pub fn next_row(&mut self) -> Option<Row<'_>> {
         self.read().unwrap().then_some(Row {
@@ -274,8 +277,7 @@ impl RowCursor<'_> {
     }
 }
 
-/// Writes a value as its length in bytes and that many bytes, two's complement, little endian, as few as
-/// will do.
+/// Writes a value as its length in bytes and its bytes: two's complement, little endian, as few bytes as possible.
 fn put_value(bytes: &mut Vec<u8>, value: Option<i128>) {
     let Some(value) = value else {
         bytes.push(ABSENT);
@@ -285,7 +287,7 @@ fn put_value(bytes: &mut Vec<u8>, value: Option<i128>) {
     let bits = 128 - magnitude.leading_zeros();
     let len = if value == 0 { 0 } else { bits as usize / 8 + 1 };
     bytes.push(len as u8);
-    // All sixteen bytes take less time than as many as there are.
+    // Copying all sixteen bytes is faster than copying only the ones in use.
     let end = bytes.len() + len;
     bytes.extend_from_slice(&value.to_le_bytes());
     bytes.truncate(end);

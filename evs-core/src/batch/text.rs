@@ -1,9 +1,11 @@
+//! Text for keys: the form in which stores keep the bytes of a key.
+
 use std::borrow::Cow;
 
-/// A key's bytes as text that any store can hold and that [`unescape`] turns back.
+/// Returns a key's bytes as text that any store can hold. [`unescape`] turns it back into the bytes.
 ///
-/// Valid UTF-8 stays as it is, but for the backslash and NUL; these, and bytes that are not UTF-8, become
-/// `\xHH` as nginx writes it. Different bytes therefore always give different texts.
+/// Valid UTF-8 is unchanged except for the backslash and NUL. These two, and bytes that are not valid UTF-8, become
+/// `\xHH` as nginx writes them. Different bytes therefore always give different texts.
 ///
 /// ```
 /// use evs_core::{escape, unescape};
@@ -35,7 +37,7 @@ fn escape_slow(bytes: &[u8]) -> String {
     text
 }
 
-/// The bytes that [`escape`] made `text` from; `None` if it made no such text.
+/// Returns the bytes from which [`escape`] made `text`; `None` if `escape` makes no such text.
 pub fn unescape(text: &str) -> Option<Cow<'_, [u8]>> {
     if !text.contains('\\') {
         return Some(Cow::Borrowed(text.as_bytes()));

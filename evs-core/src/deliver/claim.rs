@@ -1,4 +1,4 @@
-//! Which process writes a source to a sink.
+//! Claims a source in a sink, so that only one process writes it.
 
 use std::{
     collections::BTreeMap,
@@ -12,8 +12,8 @@ use crate::{
     tail::Frontier,
 };
 
-/// This process, as it has claimed its source in each sink. Outlives the runs of a pipeline: one that was taken over
-/// stays so until the process ends.
+/// The claims of this process, one per sink. They outlive the runs of a pipeline: a process whose source was taken
+/// over stays without it until the process ends.
 #[derive(Debug)]
 pub(crate) struct Claims {
     own: Arc<Writer>,
@@ -25,20 +25,21 @@ impl Claims {
         Self { own: Arc::new(own), by_sink: Mutex::default() }
     }
 
-    /// This process, as `sink` knows it; with the fence 0 if the source was not claimed there.
+    /// Returns this process as `sink` knows it. The fence is 0 if the source was not claimed there.
     pub(crate) fn writer(&self, sink: &str) -> Arc<Writer> {
         let by_sink = self.by_sink.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(by_sink.get(sink).unwrap_or(&self.own))
     }
 
+    /// Remembers that this process has claimed the source in `sink` as `writer`.
     pub(crate) fn claimed(&self, sink: &str, writer: Writer) {
         let mut by_sink = self.by_sink.lock().unwrap_or_else(PoisonError::into_inner);
         by_sink.insert(sink.to_owned(), Arc::new(writer));
     }
 }
 
-/// `own` as it claims a source that `last` has claimed before. `None` if that one's epoch is neither `own`'s nor
-/// one that this has taken over: another state directory uses the source's name.
+/// Returns `own` as it claims a source that `last` was the last to claim. Returns `None` if the epoch of `last` is
+/// neither that of `own` nor one of `predecessors`: then another state directory uses the name of the source.
 pub(crate) fn next_writer(own: &Writer, last: Option<&Writer>, predecessors: &[Epoch]) -> Option<Writer> {
     let is_ours = |last: &Writer| last.epoch == own.epoch || predecessors.contains(&last.epoch);
     if !last.is_none_or(is_ours) {

@@ -1,4 +1,9 @@
-//! One task per sink: batches in order, retried while the error is one that can pass.
+//! The delivery of batches: one task per sink applies the batches of all statistics in order, and retries while an
+//! error can pass.
+//!
+//! A delivery first asks the sink for its progress and compares it with the binlog (`progress`). Then it claims the
+//! source (`claim`) and applies batches. A sink that is slow or away holds up only its own delivery; its batches wait
+//! in the binlog.
 
 mod claim;
 mod progress;
@@ -27,53 +32,53 @@ use crate::{
     status::{Board, SinkState},
 };
 
-/// The first pause after an error; each further one is twice as long, with jitter, up to the longest.
+/// The first pause after an error. Each further pause is twice as long, with jitter, up to the longest.
 const PAUSE_MIN: Duration = Duration::from_millis(100);
 const PAUSE_MAX: Duration = Duration::from_secs(15);
 
-/// A call that got no answer in time gets twice as long at the next attempt, up to so many times the `sink_timeout`:
-/// what a slow store cannot do in time must not be tried in vain for ever.
+/// A call that got no answer in time gets twice the time at the next attempt, up to this factor times the
+/// `sink_timeout`. With a fixed deadline, a slow store could be tried forever without success.
 const TIMEOUT_FACTOR_MAX: u32 = 16;
 
-/// How often in a row a source is claimed without a batch being applied in between. A store that forgets a claim
-/// again and again keeps nothing.
+/// The maximum number of consecutive claims of a source without a batch being applied in between. A store that
+/// forgets a claim again and again does not keep its data.
 const CLAIMS_MAX: u32 = 10;
 
-/// How often windows that are past their retention are looked for, when the last look found no more of them.
+/// The interval of sweeps after a sweep that found no more old windows.
 const SWEEP_EVERY: Duration = Duration::from_secs(60);
 
-/// A log whose last line is older removes no windows by the clock.
+/// The clock removes no windows of a log whose last line is older than this.
 const QUIET_SECONDS: i64 = 86_400;
 
-/// What the pipeline asks of its deliveries.
+/// The request of the pipeline to its deliveries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Stop {
-    /// Nothing: go on.
+    /// Go on.
     No,
-    /// Deliver what is there, until the deadline if there is one, and end.
+    /// Deliver the batches that are there, until the deadline if there is one, and end.
     Drain(Option<Instant>),
-    /// End at once.
+    /// End immediately.
     Now,
 }
 
-/// How far a sink has a statistic's batches: for the binlog to remember.
+/// The progress of a sink in the batches of one statistic, which the binlog is to remember.
 #[derive(Debug)]
 pub(crate) struct Acknowledged {
     pub(crate) sink: Arc<str>,
     pub(crate) statistic: Arc<str>,
     pub(crate) sequence: u64,
-    /// It had more than that, and lost it: the batches behind `sequence` are needed again.
+    /// True if the sink had more batches and lost them: the batches after `sequence` are needed again.
     pub(crate) went_back: bool,
 }
 
-/// How a delivery ended.
+/// The reason for the end of a delivery.
 #[derive(Debug)]
 pub(crate) enum Ended {
-    /// It was asked to.
+    /// The pipeline asked for it.
     Asked,
-    /// The sink refused something for good.
+    /// The sink refused a batch permanently.
     Refused(SinkError),
-    /// Nothing more may be committed.
+    /// An error after which the pipeline may commit nothing more.
     Fatal(Box<Error>),
 }
 
@@ -83,29 +88,30 @@ impl From<BinlogError> for Ended {
     }
 }
 
-/// A call of a sink's, as `async_trait` makes it.
+/// The future of a call to a sink, as `async_trait` makes it.
 type Call<'a, T> = Pin<Box<dyn Future<Output = Result<T, SinkError>> + Send + 'a>>;
 
-/// One statistic's batches on their way to one sink.
+/// The delivery of one statistic's batches to one sink.
 #[derive(Debug)]
 pub(crate) struct Stream {
     pub(crate) statistic: Arc<str>,
-    /// The sequence behind which the sink began.
+    /// The sequence after which the sink began.
     begin: u64,
     /// The last sequence that the sink has acknowledged.
     acknowledged: u64,
-    /// The schema that the store was made ready for last.
+    /// The schema with which the store was prepared last.
     prepared: Option<Arc<Schema>>,
 }
 
 impl Stream {
+    /// Makes the stream of a statistic that stands at `mark`.
     pub(crate) fn new(statistic: Arc<str>, mark: SinkMark) -> Self {
         let SinkMark { begin, acknowledged } = mark;
         Self { statistic, begin, acknowledged, prepared: None }
     }
 }
 
-/// When old windows of one statistic are to be removed.
+/// The time of the next removal of old windows of one statistic.
 #[derive(Debug)]
 pub(crate) struct Sweep {
     schema: Arc<Schema>,
@@ -113,40 +119,41 @@ pub(crate) struct Sweep {
 }
 
 impl Sweep {
+    /// Makes a sweep of `schema` that is due at once.
     pub(crate) fn new(schema: Arc<Schema>) -> Self {
         Self { schema, due: Instant::now() }
     }
 }
 
-/// Delivers the batches of all statistics to one sink.
+/// The delivery of the batches of all statistics to one sink.
 #[derive(Debug)]
 pub(crate) struct Delivery<M> {
     pub(crate) source: Arc<str>,
     pub(crate) epoch: Epoch,
     pub(crate) predecessors: Vec<Epoch>,
-    /// This process, as it has claimed the source in each sink.
+    /// The claims of this process in all sinks.
     pub(crate) claims: Arc<Claims>,
-    /// How often the source was claimed since the last batch was applied.
+    /// The number of claims of the source since the last batch was applied.
     pub(crate) claimed: u32,
     pub(crate) name: Arc<str>,
-    /// The sink's place on the board.
+    /// The index of the sink on the board.
     pub(crate) index: usize,
     pub(crate) sink: Arc<dyn Sink>,
     pub(crate) streams: Vec<Stream>,
-    /// Of the statistics with a retention, as they are configured now.
+    /// One sweep for each statistic with a retention, by the present configuration.
     pub(crate) sweeps: Vec<Sweep>,
     pub(crate) binlog: BinlogReader,
-    /// A call that takes longer counts as unavailable.
+    /// The deadline of a call. A call that takes longer counts as unavailable.
     pub(crate) timeout: Duration,
     pub(crate) committer: mpsc::Sender<M>,
-    /// Changes with every commit.
+    /// The totals of the last commit; they change with every commit.
     pub(crate) commits: watch::Receiver<Totals>,
     pub(crate) stop: watch::Receiver<Stop>,
     pub(crate) board: Arc<Board>,
 }
 
 impl<M: From<Acknowledged> + Send> Delivery<M> {
-    /// Delivers until asked to stop, or until the sink refuses.
+    /// Delivers until the pipeline asks it to stop or the sink refuses a batch permanently.
     pub(crate) async fn run(mut self) -> Ended {
         let ended = match self.deliver().await {
             Err(ended) => ended,
@@ -163,8 +170,7 @@ impl<M: From<Acknowledged> + Send> Delivery<M> {
         ended
     }
 
-    /// Tells the sink that nothing more comes, if there is time left. Everything is in it already, so an error is no
-    /// reason to fail.
+    /// Closes the sink, if there is time left. The sink already has everything, so an error here is not a failure.
     async fn close(&mut self) {
         let closed = tokio::select! {
             biased;
@@ -184,7 +190,7 @@ impl<M: From<Acknowledged> + Send> Delivery<M> {
         self.begin_delivering().await?;
         self.set_state(SinkState::Up, None);
         loop {
-            // Marks the present commit as seen before looking, so that none is missed while looking.
+            // The present commit is marked as seen before the check, so that a commit during the check is not missed.
             self.commits.mark_unchanged();
             let mut delivered = false;
             for at in 0..self.streams.len() {
@@ -196,7 +202,7 @@ impl<M: From<Acknowledged> + Send> Delivery<M> {
             }
             let next_sweep = self.next_sweep();
             tokio::select! {
-                // First the commits: the last one comes before the request to drain, and is to be seen.
+                // Commits come first: the last commit comes before the request to drain and must be seen.
                 biased;
                 changed = self.commits.changed() => changed.map_err(|_| Ended::Asked)?,
                 () = drained(&mut self.stop) => return Err(Ended::Asked),
@@ -205,8 +211,8 @@ impl<M: From<Acknowledged> + Send> Delivery<M> {
         }
     }
 
-    /// Learns where the sink stands, and claims the source in it. First the one and then the other: a copy of the
-    /// state directory that is not up to date finds that out without disturbing the process that is.
+    /// Reads the progress of the sink and then claims the source in it. The order matters: a copy of the state
+    /// directory that is not up to date finds that out before it disturbs the process that is.
     async fn begin_delivering(&mut self) -> Result<(), Ended> {
         let (sink, source) = (Arc::clone(&self.sink), Arc::clone(&self.source));
         let remembered = self.attempt(|| sink.progress(&source)).await?;
@@ -214,25 +220,25 @@ impl<M: From<Acknowledged> + Send> Delivery<M> {
         self.claim().await
     }
 
-    /// When the next sweep is due; `None` if no store was made ready for a statistic with a retention.
+    /// Returns the time of the next sweep; `None` if the store was not prepared for any statistic with a retention.
     fn next_sweep(&self) -> Option<Instant> {
         self.sweeps.iter().filter(|sweep| self.is_prepared(&sweep.schema)).map(|sweep| sweep.due).min()
     }
 
-    /// Whether the store was made ready for that schema, not for an earlier definition.
+    /// Returns whether the store was prepared for this schema and not only for an earlier definition.
     fn is_prepared(&self, schema: &Arc<Schema>) -> bool {
         self.streams.iter().any(|stream| stream.prepared.as_ref() == Some(schema))
     }
 
-    /// The time that windows are removed by: a day behind the last line at most, so that no clock alone can remove them.
-    /// `None` before the first line.
+    /// Returns the time by which windows are removed; `None` before the first line. It is at most a day after the
+    /// last line, so that a wrong clock alone cannot remove windows.
     fn retention_time(&self) -> Option<i64> {
         let last_line = self.board.last_seconds.load(Relaxed);
         (last_line != i64::MIN).then(|| self.board.clock.now().min(last_line.saturating_add(QUIET_SECONDS)))
     }
 
-    /// Removes a piece of what is past its retention, of each statistic for which that is due. An error does not
-    /// hold up the batches: it is shown, and the next sweep tries again.
+    /// Removes some old windows of each statistic whose sweep is due. An error does not hold up the batches: the
+    /// status shows it, and the next sweep tries again.
     async fn sweep(&mut self) -> Result<(), Ended> {
         for at in 0..self.sweeps.len() {
             let Sweep { schema, due } = &self.sweeps[at];
@@ -248,7 +254,7 @@ impl<M: From<Acknowledged> + Send> Delivery<M> {
                 () = out_of_time(&mut self.stop) => return Err(Ended::Asked),
             };
             let error = match swept {
-                // There is more: the next piece after the next batches.
+                // There are more old windows: the next part is removed after the next batches.
                 Ok(Ok(true)) => continue,
                 Ok(Ok(false)) => None,
                 Ok(Err(error)) => Some(describe(&error)),
@@ -264,7 +270,7 @@ impl<M: From<Acknowledged> + Send> Delivery<M> {
         Ok(())
     }
 
-    /// Offers the next batch of one statistic, if there is one.
+    /// Offers the next batch of one statistic. Returns whether there was one.
     async fn deliver_next(&mut self, at: usize) -> Result<bool, Ended> {
         let stream = &self.streams[at];
         let sequence = stream.acknowledged + 1;
@@ -282,15 +288,16 @@ impl<M: From<Acknowledged> + Send> Delivery<M> {
         let batch = Batch { writer: Some(self.claims.writer(&self.name)), ..batch };
         match self.attempt(|| sink.apply(&batch)).await {
             Ok(_) => self.acknowledge(at, sequence, batch.rows.len() as u64),
-            // It lost what it had, by a failover or a backup: offer that again.
+            // The sink lost batches, by a failover or a restored backup: they are offered again.
             Err(Ended::Refused(SinkError::Gap { applied, .. })) if applied + 1 < sequence => {
                 self.go_back(at, applied)?;
             }
-            // It has what it had lost: the failover was undone. Or a copy of this state directory was here.
+            // The sink has batches that it had lost: a failover was undone. Or a copy of this state directory was
+            // here.
             Err(Ended::Refused(SinkError::Ahead { applied, checksum, .. })) => {
                 self.go_forward(at, applied, checksum)?;
             }
-            // It lost the claim with what else it lost.
+            // The sink lost the claim together with other data.
             Err(Ended::Refused(SinkError::Unclaimed { .. })) => {
                 if self.claimed == CLAIMS_MAX {
                     return Err(self.forgetful());
@@ -302,11 +309,11 @@ impl<M: From<Acknowledged> + Send> Delivery<M> {
         Ok(true)
     }
 
-    /// Reads a batch from the binlog, away from the threads that async tasks share.
+    /// Reads a batch from the binlog, on a thread where it may block.
     async fn read(&self, at: usize, sequence: u64) -> Result<Option<Batch>, Ended> {
         let (binlog, statistic) = (self.binlog.clone(), Arc::clone(&self.streams[at].statistic));
         let read = tokio::task::spawn_blocking(move || binlog.batch(&statistic, sequence)).await;
-        // Cancelled only when the runtime shuts down.
+        // The task is cancelled only when the runtime shuts down.
         Ok(read.map_err(|error| match error.try_into_panic() {
             Ok(panic) => Ended::Fatal(Box::new(Error::Panicked {
                 thread: format!("delivery to {}", self.name),
@@ -316,7 +323,7 @@ impl<M: From<Acknowledged> + Send> Delivery<M> {
         })??)
     }
 
-    /// The sink has lost batches that it had: they are offered again, if they are still there.
+    /// Handles a sink that lost batches: they are offered again if the binlog still has them.
     fn go_back(&mut self, at: usize, applied: u64) -> Result<(), Ended> {
         let Stream { statistic, acknowledged, begin, .. } = &self.streams[at];
         if applied == 0 || applied < *begin {
@@ -353,12 +360,12 @@ impl<M: From<Acknowledged> + Send> Delivery<M> {
         Ended::Refused(SinkError::Forgetful { source_name: self.source.to_string(), claims: CLAIMS_MAX })
     }
 
-    /// Notes how far the sink is, here and in the binlog.
+    /// Records the progress of the sink, here and in the binlog.
     fn move_to(&mut self, at: usize, sequence: u64, went_back: bool) {
         let stream = &mut self.streams[at];
         stream.acknowledged = sequence;
         let (sink, statistic) = (Arc::clone(&self.name), Arc::clone(&stream.statistic));
-        // The committer lives as long as deliveries do; if it failed, the next start asks the sink again.
+        // The committer lives as long as the deliveries do. If it has failed, the next start asks the sink again.
         let _ = self.committer.send(Acknowledged { sink, statistic, sequence, went_back }.into());
     }
 
@@ -371,7 +378,7 @@ impl<M: From<Acknowledged> + Send> Delivery<M> {
         status.last_acknowledged = Some(SystemTime::now());
     }
 
-    /// Makes a call until it succeeds, fails for good, or the pipeline stops.
+    /// Makes a call until it succeeds, fails permanently, or the pipeline stops.
     async fn attempt<'a, T>(&mut self, call: impl Fn() -> Call<'a, T> + Send) -> Result<T, Ended> {
         let mut pauses = ExponentialBuilder::default()
             .with_min_delay(PAUSE_MIN)
@@ -381,7 +388,7 @@ impl<M: From<Acknowledged> + Send> Delivery<M> {
             .build();
         let mut timeout = self.timeout;
         loop {
-            // Not raced with a request to drain: a call that may have an effect is seen to its end.
+            // A request to drain does not interrupt the call: a call that may have an effect is awaited to its end.
             let answer = tokio::select! {
                 answer = tokio::time::timeout(timeout, call()) => answer,
                 () = out_of_time(&mut self.stop) => return Err(Ended::Asked),
@@ -422,7 +429,7 @@ impl<M: From<Acknowledged> + Send> Delivery<M> {
     }
 }
 
-/// Waits until then, or for ever.
+/// Waits until `then`, or forever if there is no such time.
 async fn sleep_until(then: Option<Instant>) {
     match then {
         Some(then) => tokio::time::sleep_until(then).await,
@@ -430,13 +437,13 @@ async fn sleep_until(then: Option<Instant>) {
     }
 }
 
-/// Waits until the pipeline wants deliveries to end when there is nothing left.
+/// Waits until the pipeline asks its deliveries to end when nothing is left.
 async fn drained(stop: &mut watch::Receiver<Stop>) {
-    // The sender lives as long as the run; without it there is nothing to wait for.
+    // The sender lives as long as the run; without a sender there is nothing to wait for.
     let _ = stop.wait_for(|stop| *stop != Stop::No).await;
 }
 
-/// Waits until the pipeline wants deliveries to end, whatever is left.
+/// Waits until the pipeline asks its deliveries to end, no matter what is left.
 async fn out_of_time(stop: &mut watch::Receiver<Stop>) {
     drained(stop).await;
     let stop_now = *stop.borrow();

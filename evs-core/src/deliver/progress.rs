@@ -1,4 +1,4 @@
-//! What a sink remembers, held against what the binlog knows.
+//! Compares the progress that a sink remembers with the binlog's.
 
 use std::{cmp::Ordering, sync::Arc};
 
@@ -9,7 +9,7 @@ use crate::{
 };
 
 impl<M: From<Acknowledged> + Send> Delivery<M> {
-    /// Finds for every statistic the batch to go on with, or that sink and state directory do not belong
+    /// Finds the next batch of every statistic, or an error if the sink and the state directory do not belong
     /// together.
     pub(super) async fn reconcile(&mut self, remembered: Vec<Progress>) -> Result<(), Ended> {
         if let Some(foreign) = foreign(&remembered, self.epoch, &self.predecessors) {
@@ -35,7 +35,7 @@ impl<M: From<Acknowledged> + Send> Delivery<M> {
         Ok(())
     }
 
-    /// The sink knows the statistic: it says where to go on.
+    /// Continues a statistic that the sink knows: its progress names the last batch applied.
     fn go_on(&mut self, at: usize, progress: &Progress) -> Result<(), Ended> {
         match progress.sequence.cmp(&self.streams[at].acknowledged) {
             Ordering::Less => {
@@ -43,21 +43,21 @@ impl<M: From<Acknowledged> + Send> Delivery<M> {
                 self.go_back(at, progress.sequence)
             }
             Ordering::Equal => self.compare(at, progress.sequence, progress.checksum),
-            // Acknowledgements are not synced: these batches were applied, and that was forgotten in a crash.
+            // Acknowledgements are not synced: these batches were applied, and a crash lost the acknowledgement.
             Ordering::Greater => self.go_forward(at, progress.sequence, progress.checksum),
         }
     }
 
-    /// The sink has batches up to `sequence`, which has that checksum there: they count as applied if they are of
-    /// this history.
+    /// Handles a sink that has batches up to `sequence`, the last with the given checksum. They count as applied if
+    /// they are of this history.
     pub(super) fn go_forward(&mut self, at: usize, sequence: u64, checksum: u64) -> Result<(), Ended> {
         self.compare(at, sequence, checksum)?;
         self.move_to(at, sequence, false);
         Ok(())
     }
 
-    /// Compares the last batch that the sink has with the binlog's. One that the binlog does not have any more
-    /// cannot be compared.
+    /// Compares the last batch of the sink with the one in the binlog. A batch that the binlog no longer has cannot
+    /// be compared.
     fn compare(&self, at: usize, sequence: u64, found: u64) -> Result<(), Ended> {
         let statistic = &self.streams[at].statistic;
         let last = self.binlog.last_sequence(statistic);
@@ -65,7 +65,7 @@ impl<M: From<Acknowledged> + Send> Delivery<M> {
             return Err(ahead(statistic, sequence, last));
         }
         match self.binlog.checksum(statistic, sequence) {
-            // 0: an earlier evs has set the progress, and knew only the number.
+            // A checksum of 0 means that an earlier version of evs set the progress and knew only the sequence.
             Some(offered) if offered != found && found != 0 => {
                 let statistic = statistic.to_string();
                 Err(Ended::Refused(SinkError::Foreign { statistic, sequence, offered, found }))
@@ -74,7 +74,8 @@ impl<M: From<Acknowledged> + Send> Delivery<M> {
         }
     }
 
-    /// The sink does not know the statistic: right for a new one, and a loss for one that it had.
+    /// Handles a sink that does not know the statistic. For a new sink that is right; for one that has acknowledged
+    /// batches it is a loss.
     async fn begin(&mut self, at: usize) -> Result<(), Ended> {
         let stream = &self.streams[at];
         if stream.acknowledged > stream.begin {
@@ -83,7 +84,7 @@ impl<M: From<Acknowledged> + Send> Delivery<M> {
         if stream.begin == 0 {
             return Ok(());
         }
-        // The batch before the sink's first may be gone; then its position is not known any more.
+        // The batch before the sink's first one may be gone. Then its position is not known any more.
         let checksum = self.binlog.checksum(&stream.statistic, stream.begin).unwrap_or_default();
         let batch = self.read(at, stream.begin).await?;
         let to = batch.map_or_else(Frontier::default, |batch| Frontier::clone(&batch.to));
@@ -101,7 +102,7 @@ impl<M: From<Acknowledged> + Send> Delivery<M> {
     }
 }
 
-/// The first entry of an epoch that is neither this one nor one that this one has taken over.
+/// Returns the first entry whose epoch is neither this one nor one that this one has taken over.
 pub(crate) fn foreign<'p>(
     remembered: &'p [Progress],
     epoch: crate::Epoch,
