@@ -1,5 +1,8 @@
-//! The thread that owns the binlog: merges the workers' tables at a cut, makes the cut durable, and keeps the
-//! acknowledgements.
+//! The committer: the thread that owns the binlog. It merges the workers' tables at a cut, commits the cut, and
+//! records the acknowledgements of the sinks.
+//!
+//! Cuts are committed strictly in order. If the disk is full, the committer keeps the first commit that did not fit
+//! and tries it again; reading pauses meanwhile.
 
 use std::{
     collections::VecDeque,
@@ -26,23 +29,23 @@ use crate::{
     tail::{Frontier, InventoryChange},
 };
 
-/// How long to wait before a full disk is tried again.
+/// The pause before a full disk is tried again.
 const DISK_FULL_PAUSE: Duration = Duration::from_secs(1);
-/// How often segments that nobody needs any more are looked for.
+/// The interval at which segments that are no longer needed are removed.
 const RETAIN_EVERY: Duration = Duration::from_secs(1);
 
-/// What the committer is told.
+/// A message to the committer.
 #[derive(Debug)]
 pub(super) enum Message {
     /// A cut begins.
     Cut(Cut),
-    /// A worker has come to a cut.
+    /// A worker has reached a cut and hands over its rows.
     Part { cut: u64, part: Part },
-    /// A sink has a batch.
+    /// A sink has applied a batch.
     Acknowledged(Acknowledged),
     /// Answer when all cuts that were begun are committed.
     Flush(oneshot::Sender<()>),
-    /// End.
+    /// End the thread.
     Finish,
 }
 
@@ -52,33 +55,33 @@ impl From<Acknowledged> for Message {
     }
 }
 
-/// A cut whose parts are still coming in.
+/// A cut that waits for the parts of some workers.
 #[derive(Debug)]
 pub(super) struct Gathering {
     cut: Cut,
     parts: usize,
-    /// By statistic, as in the cut, the rows of all workers.
+    /// The rows of all workers, by statistic in the order of the cut.
     rows: Vec<Vec<TableRows>>,
     tally: Tally,
 }
 
-/// A cut that is whole: all workers have come to it, and the log is durable up to it.
+/// A complete cut: all workers have reached it, and the log is durable up to it.
 #[derive(Debug)]
 pub(super) struct Whole {
     frontier: Arc<Frontier>,
     totals: Totals,
-    /// By statistic, with up to where it has counted.
+    /// The schema, the position and the rows of each statistic.
     rows: Vec<(Arc<Schema>, Arc<Frontier>, Vec<Rows>)>,
     rejected: Arc<[binlog::RejectedLine]>,
-    /// The files that were read, by their paths.
+    /// The files that were read, with their paths.
     names: Arc<Frontier>,
-    /// Whether finished files leave all positions with this cut.
+    /// True if finished files leave all positions with this cut.
     retires: bool,
-    /// What has changed of the files that are known.
+    /// The change in the inventory of known files.
     files: InventoryChange,
 }
 
-/// The committer's state.
+/// The state of the committer.
 #[derive(Debug)]
 pub(super) struct Committer {
     pub(super) binlog: Binlog,
@@ -89,28 +92,28 @@ pub(super) struct Committer {
     pub(super) reserve: Reserve,
     pub(super) control: Arc<Control>,
     pub(super) board: Arc<Board>,
-    /// Tells of each commit.
+    /// Announces each commit.
     pub(super) commits: watch::Sender<Totals>,
-    /// Cuts whose parts are still coming in, in order.
+    /// Cuts that wait for parts, in order.
     pub(super) gathering: VecDeque<Gathering>,
-    /// Cuts that are whole and wait for their turn, or for room on the disk.
+    /// Complete cuts that wait for their turn, or for room on the disk.
     pub(super) waiting: VecDeque<Whole>,
-    /// The first of them as a commit, which is tried until there is room: what it holds does not change.
+    /// The commit made from the first complete cut. It is tried until there is room, and its contents do not change.
     pub(super) commit: Option<Commit>,
-    /// Rejected lines of the last commit that are not in their file yet, and the files' paths.
+    /// Rejected lines of the last commit that are not written to their file yet, and the paths of the log files.
     pub(super) rejected: Option<(Arc<[binlog::RejectedLine]>, Arc<Frontier>)>,
-    /// The paths of the files that the last commit was read from.
+    /// The paths of the files from which the last commit was read.
     pub(super) names: Arc<Frontier>,
-    /// Acknowledgements that wait for room.
+    /// Acknowledgements that wait for room on the disk.
     pub(super) acknowledged: VecDeque<Acknowledged>,
-    /// When a full disk is tried again.
+    /// The time at which a full disk is tried again.
     pub(super) retry_at: Option<Instant>,
-    /// On the state directory, for as long as this writes to it.
+    /// The lock on the state directory, held as long as this thread writes there.
     pub(super) lock: Arc<Lock>,
 }
 
 impl Committer {
-    /// Serves until it is told to end, or the pipeline fails.
+    /// Serves messages until it is told to end or the pipeline fails.
     pub(super) fn run(mut self, messages: &Receiver<Message>) -> Result<(), Error> {
         let mut flushes = Vec::new();
         let mut retain_at = Instant::now();
@@ -125,7 +128,7 @@ impl Committer {
                 Err(RecvTimeoutError::Disconnected) => return Ok(()),
                 Err(RecvTimeoutError::Timeout) => {}
             }
-            // Nothing more is committed behind a failure elsewhere: the rows may be wrong.
+            // After a failure elsewhere nothing more is committed: the rows may be wrong.
             if self.control.has_failed() {
                 return Ok(());
             }
@@ -135,7 +138,7 @@ impl Committer {
             self.show_waiting();
             if self.gathering.is_empty() && self.waiting.is_empty() && self.commit.is_none() {
                 for flush in flushes.drain(..) {
-                    // Whoever asked may have gone.
+                    // The receiver may be gone.
                     let _ = oneshot::Sender::send(flush, ());
                 }
             }
@@ -146,7 +149,7 @@ impl Committer {
         }
     }
 
-    /// Writes down what the sinks have, so that nothing is offered again.
+    /// Writes the last acknowledgements, so that the next start offers nothing again.
     fn finish(&mut self) -> Result<(), Error> {
         if self.control.has_failed() {
             return Ok(());
@@ -158,8 +161,8 @@ impl Committer {
         Ok(())
     }
 
-    /// Queues an acknowledgement. One that waits for room is replaced by its successor, so that what has to be
-    /// written before a full disk can be freed stays small.
+    /// Queues an acknowledgement. It replaces an earlier one of the same stream that still waits for room: little has
+    /// to be written before a full disk can be freed.
     fn note(&mut self, new: Acknowledged) {
         let same = |known: &&mut Acknowledged| known.sink == new.sink && known.statistic == new.statistic;
         match self.acknowledged.iter_mut().rev().find(same) {
@@ -173,9 +176,9 @@ impl Committer {
         self.gathering.push_back(Gathering { cut, parts: 0, rows, tally: Tally::default() });
     }
 
-    /// Takes what one worker hands over at a cut. With the last worker's part, the cut is whole.
+    /// Takes the part of one worker at a cut. The cut is complete with the last worker's part.
     fn take_part(&mut self, number: u64, part: Part) -> Result<(), Error> {
-        // The reader sends a cut here before it sends it to the workers.
+        // The reader sends a cut to the committer before it sends it to the workers.
         let Some(gathering) = self.gathering.iter_mut().find(|gathering| gathering.cut.number == number)
         else {
             return Ok(());
@@ -185,7 +188,7 @@ impl Committer {
             rows.extend(others);
         }
         gathering.parts += 1;
-        // Each worker comes to the cuts in order, so they become whole in order, too.
+        // Each worker reaches the cuts in order, so the cuts become complete in order, too.
         if gathering.parts == self.workers
             && let Some(gathering) = self.gathering.pop_front()
         {
@@ -195,7 +198,7 @@ impl Committer {
         Ok(())
     }
 
-    /// Makes the log durable up to a cut, and merges the rows of all workers.
+    /// Makes the log durable up to a cut and merges the rows of all workers.
     fn complete(&self, gathering: Gathering) -> Result<Whole, Error> {
         let Gathering { cut, rows, tally, .. } = gathering;
         for handle in &cut.handles {
@@ -229,11 +232,11 @@ impl Committer {
         })
     }
 
-    /// A whole cut as a commit behind all earlier ones.
+    /// Makes the commit of a complete cut, to follow all earlier commits.
     fn commit_of(&self, whole: Whole) -> Commit {
         let Whole { frontier, totals, mut rows, rejected, retires, files, .. } = whole;
         let state = self.binlog.state();
-        // A statistic that is new begins where its source does.
+        // A new statistic begins at the position of its source.
         for schema in &self.statistics {
             let is_cut = rows.iter().any(|(other, ..)| other == schema);
             if !is_cut && !state.statistics.contains_key(&schema.statistic) {
@@ -257,7 +260,7 @@ impl Committer {
         };
         let mut cuts: Vec<_> = rows.into_iter().map(cut).collect();
         if retires {
-            // Nor may a statistic that is not configured any more keep a place in a file that is let go.
+            // A statistic that is no longer configured must not keep its position in a file that is removed.
             let configured = |name: &String| self.statistics.iter().any(|schema| schema.statistic == *name);
             let others = state.statistics.iter().filter(|(name, _)| !configured(name));
             cuts.extend(others.map(|(_, known)| {
@@ -269,16 +272,16 @@ impl Committer {
         Commit { ledger, cuts, rejected, predecessors: Vec::new(), files: Some(files) }
     }
 
-    /// Appends what waits, as long as there is room on the disk.
+    /// Appends what is waiting, as long as there is room on the disk.
     fn write(&mut self) -> Result<(), Error> {
         self.retry_at = None;
         self.lock.verify()?;
-        // First what the sinks have: it may be what lets segments go, and makes room.
+        // Acknowledgements come first: they may allow a segment to be removed, and that makes room.
         while let Some(Acknowledged { sink, statistic, sequence, went_back }) = self.acknowledged.front() {
             let appended = match went_back {
                 false => self.binlog.acknowledge(sink, statistic, *sequence),
                 true => match self.binlog.register_sink(sink, statistic, *sequence) {
-                    // The batches it needs are gone: its delivery will find that, and stop alone.
+                    // The batches that the sink needs are gone. Its delivery will find that out and stop alone.
                     Err(BinlogError::Gone { .. }) => Ok(()),
                     registered => registered,
                 },
@@ -322,15 +325,15 @@ impl Committer {
             self.control.cuts_done.fetch_add(1, SeqCst);
             self.control.wake.wake();
             self.commits.send_replace(commit.ledger.totals);
-            // At once: until the next regular look, the binlog could grow far beyond its limit.
+            // Segments are removed at once: until the next regular time, the binlog could grow far beyond its limit.
             if self.binlog.bytes() > self.spool_bytes_max {
                 self.retain()?;
             }
         }
     }
 
-    /// Writes the rejected lines of the last commit; `false` if there was no room. The next commit replaces
-    /// them in the binlog, so it has to wait for that.
+    /// Writes the rejected lines of the last commit. Returns `false` if there was no room. The next commit replaces
+    /// these lines in the binlog, so it has to wait until they are written.
     fn write_rejected(&mut self) -> Result<bool, Error> {
         let Some((lines, names)) = self.rejected.take() else {
             return Ok(true);
@@ -346,7 +349,7 @@ impl Committer {
         }
     }
 
-    /// Whether there was room on the disk. If not, reading waits until there is.
+    /// Returns whether there was room on the disk. If not, reading pauses until there is.
     fn has_room(&mut self, appended: Result<(), BinlogError>) -> Result<bool, Error> {
         match appended {
             Ok(()) => Ok(true),
@@ -358,14 +361,14 @@ impl Committer {
         }
     }
 
-    /// Has reading wait, and frees what can be freed: segments that are only kept for a sink that might come
-    /// back older.
+    /// Pauses reading and frees what can be freed: segments that are only kept in case a sink comes back with older
+    /// data.
     fn wait_for_room(&mut self, reason: String) -> Result<(), Error> {
         self.retry_at = Some(Instant::now() + DISK_FULL_PAUSE);
         self.hold(Some(reason));
         match self.binlog.retain(Instant::now(), 0) {
             Err(error) if !error.is_disk_full() => Err(error.into()),
-            // To begin a segment, so that the one that nobody needs any more can go.
+            // The reserve makes room to begin a segment, so that the one that nobody needs any more can be removed.
             Err(_) if self.reserve.give_up()? => match self.binlog.retain(Instant::now(), 0) {
                 Err(error) if !error.is_disk_full() => Err(error.into()),
                 _ => Ok(()),
@@ -374,8 +377,8 @@ impl Committer {
         }
     }
 
-    /// Removes what nobody needs any more, and holds reading back while the rest is too much. On a full disk
-    /// this may be what makes room; reading is then held until there is some.
+    /// Removes segments that are no longer needed, and pauses reading while the rest is too large. On a full disk
+    /// this may make room; reading stays paused until there is some.
     fn retain(&mut self) -> Result<(), Error> {
         let retained = self.binlog.retain(Instant::now(), self.spool_bytes_max).map(drop);
         if !self.has_room(retained)? {
@@ -401,7 +404,7 @@ impl Committer {
         for sink in &mut self.board.rest().sinks {
             let marks = state.sinks.get(&sink.name);
             let acknowledged = |statistic: &String| {
-                // What cannot be noted for want of room, the sink has all the same.
+                // The sink has these batches, although their acknowledgements could not be written for lack of room.
                 let unnoted = self.acknowledged.iter().rev();
                 let mut unnoted =
                     unnoted.filter(|ack| *ack.sink == *sink.name && *ack.statistic == **statistic);

@@ -1,3 +1,5 @@
+//! The signals between the threads and tasks of a run: stop, pause, continue, and cut early.
+
 use std::sync::{
     Mutex, PoisonError,
     atomic::{AtomicBool, AtomicU64, Ordering::SeqCst},
@@ -11,21 +13,21 @@ use crate::{
     tail::{TailError, Wake},
 };
 
-/// How the threads and tasks of a run tell each other to stop, to wait, and to go on.
+/// The means by which the threads and tasks of a run tell each other to stop, to pause and to continue.
 #[derive(Debug)]
 pub(super) struct Control {
     /// Wakes the reader.
     pub(super) wake: Wake,
-    /// Nothing more may be committed.
+    /// Set after a failure: nothing more may be committed.
     failed: AtomicBool,
     error: Mutex<Option<Error>>,
-    /// The reader is to read no more.
+    /// Set when the reader is to stop reading.
     stop_reading: AtomicBool,
-    /// The reader is to hand out nothing for now: the binlog is at its limit, or its disk is full.
+    /// Set while the reader is to pause: the binlog has reached its limit, or its disk is full.
     pub(super) hold: AtomicBool,
-    /// By statistic: some worker's table has reached its share of the row limit.
+    /// Set, by statistic, when a worker's table has reached its share of the row limit.
     rows_reached: Box<[AtomicBool]>,
-    /// Cuts that are committed. The reader counts those that it has begun.
+    /// The number of committed cuts. The reader counts the cuts that it has begun.
     pub(super) cuts_done: AtomicU64,
     stop: watch::Sender<Stop>,
 }
@@ -44,22 +46,23 @@ impl Control {
         }
     }
 
-    /// Stops the whole pipeline before anything more is committed. The first error is the one reported.
+    /// Stops the whole pipeline before anything more is committed. The first error is reported.
     pub(super) fn fail(&self, error: Error) {
         let text = crate::describe(&error);
         let mut first = self.error.lock().unwrap_or_else(PoisonError::into_inner);
-        // After a truncation the run begins again; any other error must not be lost behind it.
+        // After a truncation the run starts again, so any other error takes the place of that one: it must not be
+        // lost.
         let may_restart = matches!(&*first, Some(Error::Log { source: TailError::Shrunk { .. }, .. }));
         if first.is_none() || may_restart {
             *first = Some(error);
         }
         drop(first);
         self.abort();
-        // Last: whoever writes the log down may panic, too.
+        // The message comes last, since the code that writes the program's log may panic, too.
         tracing::error!(error = text, "the pipeline stops");
     }
 
-    /// As [`fail`](Self::fail), without an error.
+    /// Stops the pipeline like [`fail`](Self::fail), without an error.
     pub(super) fn abort(&self) {
         self.failed.store(true, SeqCst);
         self.stop.send_replace(Stop::Now);
@@ -73,12 +76,12 @@ impl Control {
         }
     }
 
-    /// Whether an early cut of that statistic was asked for.
+    /// Returns whether an early cut of that statistic was asked for.
     pub(super) fn has_reached_rows(&self, statistic: usize) -> bool {
         self.rows_reached[statistic].load(SeqCst)
     }
 
-    /// The statistic is being cut.
+    /// Clears the request for an early cut when the statistic is cut.
     pub(super) fn clear_rows_reached(&self, statistic: usize) {
         self.rows_reached[statistic].store(false, SeqCst);
     }
@@ -100,7 +103,7 @@ impl Control {
         self.stop_reading.load(SeqCst) || self.has_failed()
     }
 
-    /// Tells the deliveries when to end. A failure is not taken back.
+    /// Tells the deliveries when to end. A failure cannot be withdrawn.
     pub(super) fn stop_delivering(&self, stop: Stop) {
         self.stop.send_if_modified(|now| {
             let changes = *now != Stop::Now && *now != stop;
@@ -127,7 +130,7 @@ mod tests {
 
     use super::*;
 
-    /// As one whose writer has gone, and which says so to standard error, which has gone, too.
+    /// A subscriber whose output is gone, and which reports that to a standard error that is gone, too.
     struct Panics;
 
     impl Subscriber for Panics {

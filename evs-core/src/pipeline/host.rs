@@ -1,4 +1,4 @@
-//! Conveniences for the service around a pipeline: to build it and to run it beside other tasks.
+//! Conveniences for the service around a pipeline: building it from async code, and running it beside other tasks.
 
 use std::{future::Future, panic::resume_unwind, sync::Arc};
 
@@ -10,14 +10,14 @@ use tokio::{
 use super::{Pipeline, PipelineBuilder, Summary};
 use crate::Error;
 
-/// The caller's tokio runtime.
+/// Returns the caller's tokio runtime.
 pub(super) fn runtime() -> Result<Handle, Error> {
     Handle::try_current().map_err(|_| Error::NoRuntime)
 }
 
 impl Pipeline {
-    /// Starts [`run`](Self::run) as a task of the caller's tokio runtime. The pipeline can be asked for its status
-    /// meanwhile.
+    /// Starts [`run`](Self::run) as a task of the caller's tokio runtime. The pipeline can still be asked for its
+    /// status.
     ///
     /// ```
     /// # use std::sync::Arc;
@@ -44,11 +44,12 @@ impl Pipeline {
     ///
     /// # Errors
     ///
-    /// [`Error::NoRuntime`] outside of tokio. The task ends as `run` does.
+    /// [`Error::NoRuntime`] if the caller is not in a tokio runtime. The task returns the result of `run`.
     ///
     /// # Cancel safety
     ///
-    /// As [`run`](Self::run) when the task is aborted. A handle that is dropped lets the run go on.
+    /// If the task is aborted, the same holds as for [`run`](Self::run). If only the handle is dropped, the run
+    /// continues.
     pub fn spawn(
         self: &Arc<Self>,
         shutdown: impl Future<Output = ()> + Send + 'static,
@@ -59,22 +60,22 @@ impl Pipeline {
 }
 
 impl PipelineBuilder {
-    /// [`build`](Self::build) on a thread where it may block, for async code.
+    /// Calls [`build`](Self::build) on a thread where it may block. This is for async code.
     ///
     /// # Errors
     ///
-    /// As `build`, and [`Error::NoRuntime`] outside of tokio.
+    /// The errors of `build`, and [`Error::NoRuntime`] if the caller is not in a tokio runtime.
     ///
     /// # Cancel safety
     ///
-    /// Dropped, it may still create the state directory and hold its lock for a moment.
+    /// If the future is dropped, the call may still create the state directory and hold its lock for a moment.
     pub async fn build_async(self) -> Result<Pipeline, Error> {
         runtime()?;
         match spawn_blocking(|| self.build()).await {
             Ok(built) => built,
             Err(error) => match error.try_into_panic() {
                 Ok(panic) => resume_unwind(panic),
-                // Cancelled: the runtime shuts down.
+                // The task was cancelled, since the runtime shuts down.
                 Err(_) => Err(Error::NoRuntime),
             },
         }

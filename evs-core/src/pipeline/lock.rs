@@ -1,3 +1,5 @@
+//! The lock on a state directory, which keeps two processes from counting the same log.
+
 use std::{
     fs::{File, TryLockError},
     io::{self, Read, Seek, Write},
@@ -8,15 +10,15 @@ use crate::{
     disk::{self, Disk, RealDisk},
 };
 
-/// The file that says who has the lock.
+/// The file that names the holder of the lock.
 const HOLDER: &str = "lock";
-/// What the file says at its end once the holder's run has ended by itself.
+/// The end of that file's text after the holder's run has ended by itself.
 const ENDED: &str = ", whose run has ended";
 
-/// The lock on a state directory: held as long as its files are open, and gone with the process.
+/// The lock on a state directory. It is held as long as its files are open and ends with the process.
 ///
-/// It is on the directory itself, which cannot be removed under a running process without [`verify`](Self::verify)
-/// noticing. It is on the file `lock`, too, for earlier versions, which lock nothing else.
+/// The lock is on the directory itself: if the directory is removed under a running process, [`verify`](Self::verify)
+/// notices. It is also on the file `lock`, since earlier versions lock only that file.
 #[derive(Debug)]
 pub(super) struct Lock {
     disk: RealDisk,
@@ -26,7 +28,7 @@ pub(super) struct Lock {
 }
 
 impl Lock {
-    /// Locks the directory, or says who has it.
+    /// Locks the directory, or returns an error that names the holder.
     pub(super) fn acquire(disk: &RealDisk) -> Result<Self, Error> {
         let error = |op, path, source| Error::StateDir { op, path, source };
         let directory = disk.handle().map_err(|source| error("opening", disk.path(), source))?;
@@ -34,27 +36,27 @@ impl Lock {
         lock(&directory, disk)?.map_err(|source| error("locking", disk.path(), source))?;
         let holder = disk.open_or_create(HOLDER).map_err(|source| error("opening", path.clone(), source))?;
         lock(&holder, disk)?.map_err(|source| error("locking", path.clone(), source))?;
-        // A hint, so a file that cannot be read says nothing.
+        // The text is only a hint, so an unreadable file counts as empty.
         let last = read_holder(disk).unwrap_or_default();
         let was_killed = !last.is_empty() && !last.ends_with(ENDED);
         write_holder(&holder, "").map_err(|source| error("writing", path, source))?;
         Ok(Self { disk: disk.clone(), _directory: directory, holder, was_killed })
     }
 
-    /// Whether the process that had the lock before was killed, as far as its file tells. A power cut may make that
-    /// wrong, so nothing but speed may depend on it.
+    /// Returns whether the previous process was killed, according to its file. A power cut may make the answer wrong,
+    /// so only speed may depend on it.
     pub(super) fn was_killed(&self) -> bool {
         self.was_killed
     }
 
-    /// Notes that a run has ended by itself.
+    /// Records that a run has ended by itself.
     pub(super) fn note_end(&self) {
-        // Without the note, the next start takes this process for one that was killed, and that is harmless.
+        // Without the record, the next start treats this process as killed. That is harmless.
         let _ = write_holder(&self.holder, ENDED);
     }
 
-    /// Whether the directory is still where others look for it. If not, another process can have its path, and
-    /// nothing may be written any more: what this one counts, that one counts, too.
+    /// Checks that the directory is still at its path. If it is not, another process may have a directory there and
+    /// count the same lines, so this one must not write any more.
     pub(super) fn verify(&self) -> Result<(), Error> {
         let path = self.disk.path();
         match self.disk.is_at_its_path() {
@@ -83,13 +85,14 @@ fn read_holder(disk: &RealDisk) -> io::Result<String> {
     Ok(holder.trim_end().to_owned())
 }
 
-/// For whoever finds the directory locked, and for the next start. The lock itself is the kernel's.
+/// Writes the holder's name for the next process: one that finds the directory locked, or the next start. The kernel
+/// holds the lock itself.
 fn write_holder(mut file: &File, note: &str) -> io::Result<()> {
     let (process, system) = (std::process::id(), rustix::system::uname());
     file.set_len(0)?;
     file.rewind()?;
     match writeln!(file, "process {process} on host {}{note}", system.nodename().to_string_lossy()) {
-        // A full disk must not keep anybody from delivering what is on it.
+        // A full disk must not prevent a process from delivering the batches on it.
         Err(error) if disk::is_full(error.kind()) => Ok(()),
         written => written,
     }

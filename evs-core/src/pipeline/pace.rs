@@ -1,17 +1,17 @@
-//! A limit on how fast the log is read.
+//! A limit on the speed of reading.
 
 use std::time::{Duration, Instant};
 
-/// Time that was not used is kept for that long: what is waited for is never met to the millisecond.
+/// Unused time is kept as credit up to this length, since no wait ends at the exact millisecond.
 const CREDIT: Duration = Duration::from_millis(100);
 
-/// Keeps reading to a number of lines a second.
+/// Limits reading to a number of lines per second.
 #[derive(Debug)]
 pub(super) struct Pace {
     per_second: u64,
-    /// From when on lines are counted against time.
+    /// The instant from which lines are counted against time.
     since: Instant,
-    /// How many lines there were then.
+    /// The number of lines at that instant.
     lines: u64,
 }
 
@@ -20,7 +20,7 @@ impl Pace {
         Self { per_second, since: now, lines }
     }
 
-    /// How long nothing more is to be read, now that so many lines have been.
+    /// Returns the time to wait before more is read, when `lines` lines have been read so far.
     pub(super) fn wait(&mut self, now: Instant, lines: u64) -> Option<Duration> {
         let nanoseconds = u128::from(lines - self.lines) * 1_000_000_000 / u128::from(self.per_second);
         let due = self.since + Duration::from_nanos(nanoseconds.try_into().unwrap_or(u64::MAX));

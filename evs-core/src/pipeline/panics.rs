@@ -1,4 +1,5 @@
-//! Panics wherever a pipeline runs code: it stops, says where and why, and the next start counts every line once.
+//! Tests with panics in every place where a pipeline runs code: the pipeline stops, reports where and why, and the
+//! next start counts every line once.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
@@ -26,7 +27,7 @@ use crate::{
     tail::{LogFs, LogRead, RealFs, Stat, TailOptions},
 };
 
-/// What tests put in the place of the file systems.
+/// Replacements for the file systems of a pipeline, for tests.
 #[derive(Debug, Default)]
 pub(super) struct Seams {
     log: Option<Arc<dyn LogFs>>,
@@ -46,7 +47,7 @@ impl Seams {
     }
 }
 
-/// Panics in the n-th call that a thread of that name makes.
+/// Panics in the n-th call of the thread with the given name.
 #[derive(Debug)]
 struct Mine {
     thread: &'static str,
@@ -72,7 +73,7 @@ impl Mine {
     }
 }
 
-/// A file system, or a file of one, with a mine in it.
+/// A file system, or one of its files, with a mine in it.
 #[derive(Debug)]
 struct Mined<T>(T, Arc<Mine>);
 
@@ -157,7 +158,7 @@ impl DiskFile for Mined<Arc<dyn DiskFile>> {
     }
 }
 
-/// A sink with a defect in one of its calls.
+/// A sink that panics in one of its calls.
 #[derive(Clone, Debug)]
 struct Defective(MemorySink, &'static str);
 
@@ -214,11 +215,11 @@ impl Sink for Defective {
 
 const LINES: u64 = 4_000;
 
-/// A log of one more line in each window, a state directory, and a store that outlives the pipelines.
+/// A log with one more line in each window, a state directory, and a store that outlives the pipelines.
 struct Place {
     dir: tempfile::TempDir,
     store: MemorySink,
-    /// The one behind the sink that has defects.
+    /// The store of the sink that has defects.
     other: MemorySink,
 }
 
@@ -249,7 +250,7 @@ impl Place {
             .sink("defective", Defective(self.other.clone(), defect))
     }
 
-    /// Lines that the log has are in the store once.
+    /// Checks that each line of the log is in the store once.
     async fn assert_exact(&self, when: &str) {
         let pipeline = self.builder("").build().unwrap();
         let summary =
@@ -266,9 +267,9 @@ impl Place {
     }
 }
 
-/// The name of the threads on which tasks and blocking work run.
+/// The name of the threads that run tasks and blocking work.
 const TOKIO: &str = "evs-test-tokio";
-/// Nothing here takes as long: a run that is over by then has hung.
+/// No run takes this long: one that is not over by then hangs.
 const PATIENCE: Duration = Duration::from_secs(120);
 
 fn runtime() -> tokio::runtime::Runtime {
@@ -281,7 +282,7 @@ async fn run(builder: PipelineBuilder) -> Result<crate::Summary, Error> {
     tokio::time::timeout(PATIENCE, pipeline.run_to_end(pending())).await.expect("the run ends")
 }
 
-/// Runs with a mine in the n-th call of a thread, for some n up to the last call that it makes; and without one.
+/// Runs with a mine in the n-th call of a thread, for several n up to its last call, and once without a mine.
 fn step_on_mines(
     thread: &'static str,
     lay: impl Fn(&Place, Arc<Mine>) -> Seams,
@@ -324,7 +325,7 @@ fn a_panic_of_the_reader_stops_the_pipeline_and_loses_nothing() {
 #[test]
 fn a_panic_of_a_worker_stops_the_pipeline_and_loses_nothing() {
     let runtime = runtime();
-    // It reads nothing but its chunks, each in one call.
+    // A worker only reads its chunks, each in one call.
     let (place, mine) = (Place::new(), Mine::new("evs-worker-0", 1));
     let mut builder = place.builder("");
     builder.seams = in_the_log(&place, mine);

@@ -1,20 +1,21 @@
-//! Work for several workers, each of which gets its own in the order in which it was sent.
+//! Queues for several workers. Each worker gets its own items in the order in which they were sent.
 //!
-//! A sender that has filled all queues is not woken before one of them is nearly empty, and a worker only if it waits:
-//! waking a thread for each range of a log takes a tenth of the time that reading the log takes.
+//! A sender that has filled all queues is woken only when one of them is nearly empty, and a worker only when it is
+//! waiting. This saves time: waking a thread for each chunk of a log takes a tenth of the time that reading the log
+//! takes.
 
 use std::{
     collections::VecDeque,
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
 };
 
-/// What [`Sender::send`] lets a worker have at once. How far a worker goes beyond its row limit follows from it, which
-/// [`Statistic::rows_max`](crate::Statistic::rows_max) tells users.
+/// The number of items at which [`Sender::send`] regards a queue as full. It determines how far a worker can exceed
+/// its row limit, which [`Statistic::rows_max`](crate::Statistic::rows_max) documents for users.
 const LEN_MAX: usize = 4;
-/// With how much left in a queue a sender that waits is woken.
+/// The low-water mark: a blocked sender wakes when a queue has drained to this length.
 const LEN_LOW: usize = 1;
 
-/// The queues of so many workers.
+/// Makes the queues of the given number of workers.
 pub(super) fn queues<T>(workers: usize) -> (Sender<T>, Vec<Receiver<T>>) {
     let queues = (0..workers).map(|_| Queue { items: VecDeque::new(), waits: false, is_gone: false });
     let state = State { queues: queues.collect(), sender_waits: false, is_closed: false };
@@ -28,7 +29,7 @@ pub(super) fn queues<T>(workers: usize) -> (Sender<T>, Vec<Receiver<T>>) {
 struct Shared<T> {
     state: Mutex<State<T>>,
     has_room: Condvar,
-    /// By worker.
+    /// One condition per worker: it has work, or the queue is closed.
     has_work: Box<[Condvar]>,
 }
 
@@ -36,16 +37,16 @@ struct Shared<T> {
 struct State<T> {
     queues: Vec<Queue<T>>,
     sender_waits: bool,
-    /// Nothing more will be sent.
+    /// True when nothing more will be sent.
     is_closed: bool,
 }
 
 #[derive(Debug)]
 struct Queue<T> {
     items: VecDeque<T>,
-    /// Whether its worker waits for work.
+    /// True while the worker waits for work.
     waits: bool,
-    /// Whether there is no worker any more.
+    /// True when the worker has exited.
     is_gone: bool,
 }
 
@@ -73,7 +74,7 @@ impl<T> Shared<T> {
     }
 }
 
-/// Sends to all workers. Dropped, it ends them when they have done everything.
+/// The sending end for all workers. When it is dropped, each worker ends after it has done all its work.
 #[derive(Debug)]
 pub(super) struct Sender<T> {
     shared: Arc<Shared<T>>,
@@ -84,8 +85,8 @@ impl<T> Sender<T> {
         self.shared.has_work.len()
     }
 
-    /// Sends to the worker that has least to do, as soon as one has room. Without any worker, which have all failed
-    /// then and said so, it is dropped.
+    /// Sends to the worker with the shortest queue, as soon as one has room. If every worker has exited (each has
+    /// already reported why), the item is dropped.
     pub(super) fn send(&self, item: T) {
         let mut state = self.shared.lock();
         loop {
@@ -102,7 +103,7 @@ impl<T> Sender<T> {
         }
     }
 
-    /// Sends to that worker, whatever it has to do.
+    /// Sends to the given worker, no matter how long its queue is.
     pub(super) fn send_to(&self, worker: usize, item: T) {
         let state = self.shared.lock();
         if !state.queues[worker].is_gone {
@@ -118,7 +119,7 @@ impl<T> Drop for Sender<T> {
     }
 }
 
-/// What one worker gets.
+/// The receiving end of one worker.
 #[derive(Debug)]
 pub(super) struct Receiver<T> {
     shared: Arc<Shared<T>>,
@@ -126,7 +127,7 @@ pub(super) struct Receiver<T> {
 }
 
 impl<T> Receiver<T> {
-    /// Waits for work; `None` when there will be no more.
+    /// Waits for work. Returns `None` when nothing more will come.
     pub(super) fn receive(&self) -> Option<T> {
         let mut state = self.shared.lock();
         loop {
@@ -181,7 +182,7 @@ mod tests {
         sender.send_to(0, 1);
         (2..4).for_each(|item| sender.send(item));
         assert_eq!([(); 2].map(|()| receivers[1].receive()), [Some(2), Some(3)]);
-        // Nobody waits for room: both have some.
+        // Nobody waits for room here, since both queues have some.
         sender.send(4);
         assert_eq!(receivers[1].receive(), Some(4));
     }

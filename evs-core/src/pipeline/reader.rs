@@ -1,4 +1,7 @@
-//! The thread that decides what is read: it gives out ranges of the log to the workers, and decides when to cut.
+//! The reader: the thread that decides what is read. It hands out chunks of the log to the workers and decides when
+//! to cut.
+//!
+//! The file also holds the loop of a worker ([`work`]), since the two share the messages between them.
 
 use std::{
     path::PathBuf,
@@ -22,61 +25,63 @@ use crate::{
     },
 };
 
-/// Cuts begun and not yet committed. With two, one is merged and written while the next one's rows gather.
+/// The maximum number of cuts that are begun and not yet committed. With two, one is merged and written while the
+/// rows of the next one are gathered.
 const CUTS_MAX: u64 = 2;
-/// How often the log is looked at while there is much to read.
+/// The interval of polling the log while there is much to read.
 const POLL_BUSY: Duration = Duration::from_millis(100);
-/// How long files may come and go before an error of the log is believed: a rotation takes no longer.
+/// The time for which files may come and go before an error of the log is reported. No rotation takes longer.
 const SETTLE_TIME: Duration = Duration::from_secs(3);
-/// How often the log is looked at meanwhile.
+/// The interval of polling the log during that time.
 const SETTLE_PAUSE: Duration = Duration::from_millis(50);
-/// How often finished files leave all positions, unless the room that they take is needed earlier.
+/// The interval at which finished files leave all positions, unless their room is needed earlier.
 const RETIRE_EVERY: Duration = Duration::from_secs(1);
-/// If the process before this one was killed, the first cut that no flush interval asks for comes after so many bytes,
-/// and the next ones after four times as many each: processes that never live as long as a flush interval get on all the
-/// same. Otherwise there are fewer cuts, since each of them is a batch that adds to rows that a store has already.
+/// The number of bytes after which the first cut is made if the previous process was killed, unless a flush interval
+/// asks for one earlier. Each next cut comes after four times as many bytes. So a process that never lives as long as
+/// a flush interval still makes progress. Otherwise there are fewer cuts, since each cut is a batch that adds to rows
+/// which a store already has.
 const FIRST_CUT_BYTES: u64 = 64 << 20;
-/// How often rates are sampled.
+/// The interval of samples for the rates.
 const RATES_EVERY: Duration = Duration::from_secs(1);
 
-/// What a worker gets: chunks, and between them the cuts, at the same place of the log for every worker.
+/// The work of a worker: chunks, and between them cuts, which are at the same place of the log for every worker.
 #[derive(Debug)]
 pub(super) enum Work {
     Chunk(Chunk, Option<Arc<Skip>>),
     Cut { number: u64, statistics: Arc<[usize]> },
 }
 
-/// A cut as it begins: up to where, and what must be durable before it is.
+/// A cut as it begins: its positions, and the files that must be durable before it is committed.
 #[derive(Debug)]
 pub(super) struct Cut {
     pub(super) number: u64,
-    /// Indices of the statistics that are cut.
+    /// The indices of the statistics that are cut.
     pub(super) statistics: Arc<[usize]>,
-    /// Up to where each of them has then counted.
+    /// The position of each of these statistics after the cut.
     pub(super) to: Vec<Arc<Frontier>>,
-    /// Up to where lines have then been counted all together.
+    /// The position of the totals after the cut.
     pub(super) frontier: Arc<Frontier>,
     pub(super) handles: Vec<Arc<LogHandle>>,
-    /// The files that were read, by their paths.
+    /// The files that were read, with their paths.
     pub(super) names: Arc<Frontier>,
-    /// Whether finished files leave all positions with this cut.
+    /// True if finished files leave all positions with this cut.
     pub(super) retires: bool,
-    /// Bytes that vanished unread since the last cut.
+    /// The bytes that vanished unread since the last cut.
     pub(super) lost_bytes: u64,
-    /// What has changed of the files that are known.
+    /// The change in the inventory of known files.
     pub(super) files: InventoryChange,
 }
 
-/// One statistic's timetable.
+/// The flush timetable of one statistic.
 #[derive(Debug)]
 struct Timetable {
     flush_every: Duration,
     due: Instant,
-    /// Whether anything was read since its last cut.
+    /// True if anything was read since the last cut of the statistic.
     is_dirty: bool,
 }
 
-/// The reader's state.
+/// The state of the reader.
 pub(super) struct Reader {
     source: String,
     path: PathBuf,
@@ -89,25 +94,25 @@ pub(super) struct Reader {
     workers: queue::Sender<Work>,
     committer: Sender<Message>,
     timetables: Vec<Timetable>,
-    /// How far each statistic had counted at the start, and at the end of the list all together. Empty as soon
-    /// as all of that has been passed.
+    /// The position of each statistic at the start, and at the end of the list the position of the totals. It is
+    /// empty as soon as reading has passed all of them.
     counted: Vec<Frontier>,
     cuts: u64,
     lost_bytes: u64,
     next_rates: Instant,
     next_retire: Instant,
-    /// Bytes handed out since every statistic was cut.
+    /// The bytes handed out since the last cut of every statistic.
     bytes: u64,
-    /// After how many of them every statistic is cut.
+    /// The number of such bytes after which every statistic is cut.
     cut_bytes: u64,
     cut_bytes_max: u64,
-    /// Whether everything that was there at the start has been handed out, and cut.
+    /// True if everything that was in the log at the start has been handed out and cut.
     has_caught_up: bool,
-    /// Since when looking at the log fails in a way that may pass.
+    /// The time since which polling fails with an error that may pass.
     unsettled_since: Option<Instant>,
 }
 
-/// What a reader is made of.
+/// The parts from which a reader is made.
 pub(super) struct ReaderParts {
     pub(super) source: String,
     pub(super) control: Arc<Control>,
@@ -118,22 +123,23 @@ pub(super) struct ReaderParts {
     pub(super) workers: queue::Sender<Work>,
     pub(super) committer: Sender<Message>,
     pub(super) flush_every: Vec<Duration>,
-    /// How far each statistic has counted, and at the end of the list all together; empty for a new source.
+    /// The position of each statistic, and at the end of the list that of the totals; empty for a new source.
     pub(super) counted: Vec<Frontier>,
-    /// The files that are known beside those.
+    /// The known files that are not in these positions.
     pub(super) inventory: Option<Inventory>,
     pub(super) cut_bytes_max: u64,
-    /// Whether the process before this one was killed.
+    /// True if the previous process was killed.
     pub(super) was_killed: bool,
 }
 
 impl Reader {
-    /// Finds the place in the log where reading goes on.
+    /// Finds the place in the log at which reading continues.
     ///
-    /// `None` if the run is to stop before it was found.
+    /// Returns `None` if the run is to stop before the place was found.
     pub(super) fn open(parts: ReaderParts, options: &TailOptions) -> Result<Option<Self>, Error> {
         let started = Instant::now();
-        // What the caller allows is not done before a rotation under way would have ended.
+        // While a rotation may still be under way, the strict options apply: what the caller allows is done only
+        // after that time.
         let strict = TailOptions {
             on_gone: OnGone::Stop,
             on_changed: OnChanged::Stop,
@@ -141,7 +147,7 @@ impl Reader {
             ..options.clone()
         };
         let tailer = loop {
-            // Without any position, this begins with a new source.
+            // Without any position, this begins a new source.
             let inventory = parts.inventory.as_ref();
             let is_settling = started.elapsed() < SETTLE_TIME;
             let options = if is_settling { &strict } else { options };
@@ -150,7 +156,7 @@ impl Reader {
                 Err(error) if (error.may_pass() || matches!(error, TailError::Io { .. })) && is_settling => {
                     parts.control.wake.wait(SETTLE_PAUSE);
                 }
-                // A log that cannot be opened is waited for, as one that does not exist.
+                // A log that cannot be opened is waited for, like one that does not exist.
                 Err(error @ TailError::Io { .. }) if !parts.to_end => {
                     let error = describe(&error);
                     let event = &mut parts.board.rest().last_event;
@@ -205,10 +211,10 @@ impl Reader {
         }
     }
 
-    /// Reads until told to stop, or to the end; then cuts everything.
+    /// Reads until it is told to stop, or to the end of the log. Then it cuts everything.
     pub(super) fn run(mut self) -> Result<(), Error> {
-        // Where a new source begins is durable before anything of it is counted: a rotation while evs is down
-        // must not move it.
+        // The beginning of a new source becomes durable before anything is counted from there: a rotation while evs
+        // is down must not move it.
         self.cut(Vec::new());
         let mut last_poll = Instant::now();
         self.poll(last_poll)?;
@@ -236,7 +242,7 @@ impl Reader {
                 self.give_out(chunk);
                 continue;
             }
-            // Nothing more as of the last look: look again before saying so.
+            // The last poll found nothing more; another poll confirms it.
             self.poll(now)?;
             last_poll = now;
             if let Some(chunk) = self.next_chunk()? {
@@ -260,14 +266,14 @@ impl Reader {
         Ok(())
     }
 
-    /// Whether there is nothing more to read, as of another look at all files.
+    /// Returns whether there is nothing more to read. It polls all files again.
     fn is_at_end(&mut self) -> Result<bool, Error> {
         let is_at_end = self.tailer.check_end(Instant::now());
         self.note_events();
         is_at_end.map_err(|error| self.log_error(error))
     }
 
-    /// Whether nothing may be handed out for now.
+    /// Returns whether nothing may be handed out now.
     fn must_wait(&self) -> bool {
         let rows_reached = || (0..self.timetables.len()).any(|at| self.control.has_reached_rows(at));
         self.control.hold.load(SeqCst) || (self.cuts_under_way() >= CUTS_MAX && rows_reached())
@@ -277,10 +283,10 @@ impl Reader {
         self.cuts - self.control.cuts_done.load(SeqCst)
     }
 
-    /// How long there is nothing to do unless somebody wakes the reader.
+    /// Returns the time for which there is nothing to do unless somebody wakes the reader.
     fn idle_for(&self, now: Instant) -> Duration {
         if self.cuts_under_way() >= CUTS_MAX {
-            // Whatever is due has to wait for a commit, which wakes the reader.
+            // Everything that is due has to wait for a commit, which wakes the reader.
             return self.poll_every;
         }
         let due = self.timetables.iter().filter(|timetable| timetable.is_dirty);
@@ -297,7 +303,7 @@ impl Reader {
         self.note_events();
         match polled {
             Ok(()) => self.unsettled_since = None,
-            // Other errors the tailer does not tell before they have lasted.
+            // The tailer reports other errors only after they have lasted.
             Err(error @ TailError::Io { .. }) if error.may_pass() && self.is_settling(now) => {}
             Err(error) => return Err(self.log_error(error)),
         }
@@ -314,7 +320,7 @@ impl Reader {
         }
     }
 
-    /// Whether errors of the log have not lasted long enough to be believed.
+    /// Returns whether the errors of the log have not lasted long enough to be reported.
     fn is_settling(&mut self, now: Instant) -> bool {
         now.duration_since(*self.unsettled_since.get_or_insert(now)) < SETTLE_TIME
     }
@@ -349,7 +355,7 @@ impl Reader {
         self.workers.send(Work::Chunk(chunk, skip.map(Arc::new)));
     }
 
-    /// Which statistics have counted the chunk before.
+    /// Returns the statistics that have counted the chunk before; they skip it.
     fn skip(&self, chunk: &Chunk) -> Option<Skip> {
         let covered = |frontier: &Frontier| frontier.covers(chunk.number, chunk.end);
         if !self.counted.iter().any(covered) {
@@ -359,8 +365,9 @@ impl Reader {
         Some(Skip { statistics: statistics.iter().map(covered).collect(), tally: covered(tally) })
     }
 
-    /// Up to where a statistic has counted, or at the end of the list all together, when the log has been handed
-    /// out up to `frontier`. After a restart that may be less than what it had counted before.
+    /// Returns the position of a statistic (or of the totals, for the last index) when the log has been handed out up
+    /// to `frontier`. After a restart, `frontier` may be before the position that the statistic had; then the
+    /// statistic keeps its own.
     fn counted_to(&self, at: usize, frontier: &Arc<Frontier>) -> Arc<Frontier> {
         match self.counted.get(at) {
             Some(counted) => Arc::new(frontier.join(counted)),
@@ -393,17 +400,17 @@ impl Reader {
         }
     }
 
-    /// Lets finished files leave all positions at once, so that no statistic looks for one that others are done
-    /// with.
+    /// Removes finished files from all positions at once, so that no statistic looks for a file that others no longer
+    /// know.
     fn retire(&mut self) {
-        // What was read from them is to be durable, too.
+        // The bytes that were read from these files must be durable, too.
         let (handles, names) = (self.tailer.handles(), Arc::new(self.tailer.frontier()));
         self.tailer.retire();
         self.cut_with((0..self.timetables.len()).collect(), handles, Some(names));
     }
 
-    /// Cuts what was there at the start, once it has been handed out: a process that is killed sooner than its
-    /// statistics are due gets on all the same.
+    /// Cuts everything that was in the log at the start, once it has been handed out. So a process that is killed
+    /// before its statistics are due still makes progress.
     fn cut_when_caught_up(&mut self) {
         if !self.has_caught_up && self.tailer.is_at_end() && self.cuts_under_way() < CUTS_MAX {
             self.has_caught_up = true;
@@ -419,13 +426,13 @@ impl Reader {
         }
     }
 
-    /// Cuts these statistics here. Every worker comes to the cut between the same two chunks of the log.
+    /// Cuts the given statistics here. Every worker reaches the cut between the same two chunks of the log.
     fn cut(&mut self, statistics: Vec<usize>) {
         let handles = self.tailer.handles();
         self.cut_with(statistics, handles, None);
     }
 
-    /// `retired` is the frontier before finished files left it, if some do.
+    /// Makes a cut. `retired` is the frontier before finished files were removed from it, if any were.
     fn cut_with(
         &mut self,
         statistics: Vec<usize>,
@@ -457,7 +464,7 @@ impl Reader {
         if self.counted.iter().all(|counted| counted.join(&frontier) == *frontier) {
             self.counted.clear();
         }
-        // The committer goes away only when it has failed, and said so.
+        // The committer ends only after it has failed and reported the error.
         let _ = self.committer.send(Message::Cut(cut));
         for worker in 0..self.workers.workers() {
             self.workers
@@ -466,7 +473,7 @@ impl Reader {
     }
 }
 
-/// What a worker's thread does: chunk after chunk, and at a cut hands over what it has.
+/// The loop of a worker: it counts chunk after chunk and hands over its rows at each cut.
 pub(super) fn work(
     index: usize,
     mut worker: Worker,
@@ -485,7 +492,7 @@ pub(super) fn work(
             Work::Cut { number, statistics } => {
                 let part: Part = worker.cut(&statistics);
                 board.rows[index].store(worker.rows() as u64, Relaxed);
-                // The committer goes away only when it has failed, and said so.
+                // The committer ends only after it has failed and reported the error.
                 let _ = committer.send(Message::Part { cut: number, part });
                 continue;
             }

@@ -1,4 +1,4 @@
-//! The file of rejected lines: each of them in it once, whatever happens.
+//! The file of rejected lines. Each rejected line is in it exactly once, even after a crash.
 
 use std::{
     io::{self, Seek, SeekFrom, Write},
@@ -15,11 +15,11 @@ use crate::{
     tail::Frontier,
 };
 
-/// Rejected lines as JSON lines, in `rejected-N.jsonl` of the state directory. When a file has reached its
-/// limit the next one is begun, and the one before the last is removed.
+/// The rejected lines as JSON lines, in `rejected-N.jsonl` of the state directory. When a file has reached its limit,
+/// the next one begins and the one before the last is removed.
 ///
-/// Once: a commit's rejected lines are in its binlog frame, together with how long this file was before they
-/// were written to it. After a crash the file is cut back to that length, and they are written again.
+/// Each line is written once: the binlog frame of a commit holds the rejected lines and the length of this file
+/// before they were written. After a crash the file is cut back to that length, and the lines are written again.
 #[derive(Debug)]
 pub(super) struct RejectsFile {
     disk: RealDisk,
@@ -37,7 +37,7 @@ struct Entry<'e> {
 }
 
 impl RejectsFile {
-    /// Goes back to `mark`; what the last commit has rejected is then to be written again.
+    /// Opens the file at `mark`. The caller then writes the rejected lines of the last commit again.
     pub(super) fn open(disk: RealDisk, bytes_max: u64, mark: RejectsMark) -> Result<Self, Error> {
         let mut rejects = Self { disk, bytes_max, mark };
         let cut_back = rejects.cut_back();
@@ -46,15 +46,15 @@ impl RejectsFile {
         Ok(rejects)
     }
 
-    /// How far the file has been written: what the next commit remembers.
+    /// Returns the position up to which the file has been written. The next commit stores it.
     pub(super) fn mark(&self) -> RejectsMark {
         self.mark
     }
 
-    /// Writes the lines that a commit has rejected, once the commit is durable. `frontier` is the commit's and
-    /// knows the files' paths.
+    /// Writes the rejected lines of a commit, after the commit is durable. `frontier` is the commit's and contains
+    /// the paths of the files.
     ///
-    /// After an error it can be tried again: what was written of them is cut off first.
+    /// After an error the call can be repeated: it first cuts off the lines that were written partly.
     pub(super) fn write(&mut self, lines: &[RejectedLine], frontier: &Frontier) -> Result<(), Error> {
         if lines.is_empty() {
             return Ok(());
@@ -70,7 +70,7 @@ impl RejectsFile {
         Ok(())
     }
 
-    /// Cuts the file to where it was written, or takes it as it is if somebody has shortened or removed it.
+    /// Cuts the file to the written length. If somebody has shortened or removed the file, it is used as it is.
     fn cut_back(&mut self) -> io::Result<()> {
         let Some(file) = self.disk.existing(&name(self.mark.file))? else {
             self.mark.bytes = 0;
@@ -99,7 +99,7 @@ impl RejectsFile {
             serde_json::to_writer(&mut text, &entry)?;
             text.push(b'\n');
         }
-        // What an earlier attempt has left behind the mark is cut off.
+        // An earlier attempt may have left bytes after the mark; they are cut off.
         self.cut_back()?;
         let name = name(self.mark.file);
         let (mut file, is_new) = match self.disk.existing(&name)? {
@@ -159,7 +159,7 @@ mod tests {
         rejects.write(&[rejected(b"one")], &Frontier::default()).unwrap();
         let before_two = rejects.mark();
         rejects.write(&[rejected(b"two \xff")], &Frontier::default()).unwrap();
-        // The process dies; the binlog knows the mark before "two", and "two".
+        // The process dies here. The binlog knows the mark before "two", and "two" itself.
         let again = [rejected(b"two \xff")];
         let mut rejects = open(dir.path(), 4096, before_two);
         rejects.write(&again, &Frontier::default()).unwrap();

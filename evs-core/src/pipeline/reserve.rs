@@ -1,4 +1,4 @@
-//! Room on the state directory's disk that is kept for what makes room.
+//! Reserved room on the disk of the state directory. It is given up when the disk is full, to make more room.
 
 use std::{
     fmt,
@@ -10,14 +10,14 @@ use crate::{
     disk::{Disk, RealDisk, is_full},
 };
 
-/// Enough for the acknowledgements that wait, and for the beginning of a segment.
+/// The size of the reserve: enough for the waiting acknowledgements and for the beginning of a segment.
 const BYTES: usize = 128 << 10;
 const NAME: &str = "reserve";
 
-/// A file that is given up when the disk is full.
+/// A file that is removed when the disk is full.
 ///
-/// A disk that the binlog has filled to the last page could stay full for ever: segments go when their
-/// acknowledgements are durable, and these need room themselves.
+/// Without it, a disk that the binlog has filled to the last page could stay full forever: a segment is removed when
+/// its acknowledgements are durable, and these need room themselves.
 #[derive(Debug)]
 pub(super) struct Reserve {
     disk: RealDisk,
@@ -35,7 +35,7 @@ impl Reserve {
         Self { disk, is_held: false }
     }
 
-    /// Takes the room. If there is none, the answer is why.
+    /// Takes the room. If there is none, it returns the reason.
     pub(super) fn hold(&mut self) -> Result<Option<io::Error>, Error> {
         if self.is_held {
             return Ok(None);
@@ -51,7 +51,7 @@ impl Reserve {
         Ok(None)
     }
 
-    /// Always in a new file: whatever else has the name is not written to.
+    /// The file is always a new one: evs does not write to another file that has the name.
     fn take(&self) -> io::Result<()> {
         if self.disk.existing(NAME)?.is_some() {
             self.disk.remove(NAME)?;
@@ -61,7 +61,7 @@ impl Reserve {
         file.sync_all()
     }
 
-    /// Gives the room up, and says whether there was any.
+    /// Gives up the room. Returns whether there was any.
     pub(super) fn give_up(&mut self) -> Result<bool, Error> {
         let was_held = std::mem::take(&mut self.is_held);
         if was_held {
@@ -91,7 +91,7 @@ mod tests {
         let disk = RealDisk::open(dir.path().join("state")).unwrap();
         let (reserve, precious) = (disk.path().join(NAME), dir.path().join("precious"));
         fs::write(&precious, "precious").unwrap();
-        // Another name of the same file.
+        // This makes another name for the same file.
         fs::hard_link(&precious, &reserve).unwrap();
         assert!(Reserve::new(disk.clone()).hold().unwrap().is_none());
         assert_eq!(fs::read_to_string(&precious).unwrap(), "precious");

@@ -1,4 +1,5 @@
-//! One run of a pipeline: threads and tasks are started in the direction of the data, and ended in it.
+//! One run of a pipeline. Its threads and tasks start in the direction of the data, from the reader to the
+//! deliveries, and end in the same order.
 
 use std::{
     collections::{BTreeSet, HashMap, VecDeque},
@@ -40,12 +41,13 @@ use crate::{
     tail::{Frontier, Inventory, TailError, Wake},
 };
 
-/// How often in a row a run begins again because the log was truncated under it, without anything committed between.
+/// The maximum number of consecutive restarts because the log was truncated while it was read, without a commit in
+/// between.
 const RESTARTS_MAX: u32 = 100;
-/// How long it waits before it does.
+/// The pause before such a restart.
 const RESTART_PAUSE: Duration = Duration::from_millis(200);
 
-/// Whether the caller wants the run to end.
+/// Becomes true when the caller wants the run to end.
 type Stopped = watch::Receiver<bool>;
 
 impl Pipeline {
@@ -56,7 +58,7 @@ impl Pipeline {
     ) -> Result<Summary, Error> {
         host::runtime()?;
         self.board.rest().phase = Phase::Running;
-        // Also when this future is dropped.
+        // The phase is set even if this future is dropped.
         let _ended = EndedOnDrop(&self.board);
         let stop = watch::Sender::new(false);
         let watch_shutdown = async {
@@ -70,7 +72,7 @@ impl Pipeline {
         }
     }
 
-    /// Runs, and begins again from the last commit when the log was truncated while it was being read.
+    /// Runs the pipeline. If the log is truncated while it is read, the run starts again from the last commit.
     async fn run_and_restart(&self, mut stopped: Stopped, to_end: bool) -> Result<Summary, Error> {
         let mut binlog = Some(self.take_binlog().ok_or(Error::AlreadyRun)?);
         let started = Instant::now();
@@ -125,7 +127,7 @@ impl Pipeline {
     }
 
     async fn run_once(&self, mut binlog: Binlog, stopped: &mut Stopped, to_end: bool) -> Result<Ran, Error> {
-        // It may be long since it was locked.
+        // The directory may have been locked long ago.
         self.lock.verify()?;
         tokio::select! {
             checked = self.check_state(&mut binlog) => checked?,
@@ -133,10 +135,10 @@ impl Pipeline {
         }
         self.prepare_state(&mut binlog)?;
 
-        // A run to the end waits for nothing that is still to be written.
+        // A run to the end does not wait for new lines.
         let wake = if to_end { Wake::new() } else { Wake::watching(&self.config.tail.path) };
         let control = Arc::new(Control::new(wake, self.config.statistics.len()));
-        // Should this future be dropped, its threads end as after a failure.
+        // If this future is dropped, its threads end as after a failure.
         let _abort = AbortOnDrop(&control);
         let commits = watch::Sender::new(binlog.state().ledger.totals);
         let committed = commits.subscribe();
@@ -158,11 +160,11 @@ impl Pipeline {
         let hurry = hurry(stopped.clone(), until, self.config.drain_timeout);
         tokio::pin!(hurry);
         let (flush, flushed) = oneshot::channel();
-        // Here and below: the committer goes away only when it has failed, and said so.
+        // Here and below: the committer ends only after it has failed and reported the error.
         let _ = committer.send(Message::Flush(flush));
         let is_flushed = tokio::select! {
             flushed = flushed => flushed.is_ok(),
-            // The disk is full. What was not committed is read again at the next start.
+            // The disk is full. The next start reads again everything that was not committed.
             () = &mut hurry => false,
         };
         if is_flushed {
@@ -294,7 +296,7 @@ impl Pipeline {
     }
 }
 
-/// What a run has come to.
+/// The outcome of a run.
 struct Ran {
     totals: Totals,
     undelivered: u64,
@@ -315,7 +317,8 @@ struct Reading {
 }
 
 impl Reading {
-    /// Waits for their end, which comes with the end of the log, when the run is to stop, or by a failure.
+    /// Waits for the end of these threads. They end at the end of the log, when the run is to stop, or after a
+    /// failure.
     async fn ended(&mut self, stopped: &mut Stopped, control: &Control) {
         tokio::select! {
             () = self.reader.ended() => {}
@@ -334,9 +337,9 @@ impl Reading {
 #[derive(Default)]
 struct Deliveries {
     tasks: JoinSet<Ended>,
-    /// The sinks' names, by their tasks.
+    /// The name of the sink that each task serves.
     names: HashMap<task::Id, Arc<str>>,
-    /// The first sink that stopped for good.
+    /// The first sink that stopped permanently.
     refused: Option<(Arc<str>, SinkError)>,
 }
 
@@ -347,7 +350,7 @@ impl Deliveries {
         self.names.insert(task.id(), name);
     }
 
-    /// Looks after deliveries that end early, until `work` is done.
+    /// Handles deliveries that end early, until `work` is done.
     async fn watch_while(&mut self, work: impl Future<Output = ()>, control: &Control) {
         tokio::pin!(work);
         loop {
@@ -382,7 +385,7 @@ impl Deliveries {
     }
 }
 
-/// Says that a run has ended, however it did.
+/// Marks a run as ended, no matter how it ends.
 struct EndedOnDrop<'b>(&'b Board);
 
 impl Drop for EndedOnDrop<'_> {
@@ -400,14 +403,14 @@ impl Drop for AbortOnDrop<'_> {
     }
 }
 
-/// Ready when the caller wants the run to end. What `wait_for` returns holds a lock, with which the run could not be
-/// moved to another thread.
+/// Completes when the caller wants the run to end. The result of `wait_for` holds a lock and is therefore dropped
+/// here: with it, the run could not move to another thread.
 async fn asked_to_stop(stopped: &mut Stopped) {
     // The sender lives as long as the run.
     let _ = stopped.wait_for(|stopped| *stopped).await;
 }
 
-/// Ready when there is no more time to drain: at `until`, or that long after the run is told to stop.
+/// Completes when there is no more time to drain: at `until`, or `drain_timeout` after the run is told to stop.
 async fn hurry(mut stopped: Stopped, until: Option<Instant>, drain_timeout: Duration) {
     match until {
         Some(until) => tokio::time::sleep_until(until).await,
@@ -418,7 +421,7 @@ async fn hurry(mut stopped: Stopped, until: Option<Instant>, drain_timeout: Dura
     }
 }
 
-/// How far each statistic has counted, and at the end all together.
+/// Returns the position of each statistic, and at the end of the list the position of the totals.
 fn counted(config: &Config, state: &State) -> Vec<Frontier> {
     let of = |name: &String| state.statistics.get(name).map(|statistic| Frontier::clone(&statistic.to));
     let statistics = config.statistics.iter().map(|statistic| of(&statistic.schema.statistic));
@@ -426,11 +429,11 @@ fn counted(config: &Config, state: &State) -> Vec<Frontier> {
     statistics.map(Option::unwrap_or_default).chain([ledger]).collect()
 }
 
-/// Every statistic that has or may have batches, with where the sink stands.
+/// Returns every statistic that has or may have batches, with the progress of the sink in it.
 fn streams(config: &Config, state: &State, sink: &str) -> Vec<Stream> {
     let marks = state.sinks.get(sink);
     let configured = config.statistics.iter().map(|statistic| &statistic.schema.statistic);
-    // Those that are no longer configured may still have batches to deliver.
+    // Statistics that are no longer configured may still have batches to deliver.
     let names: BTreeSet<&String> = state.statistics.keys().chain(configured).collect();
     let stream = |statistic: &String| {
         let mark = marks.and_then(|marks| marks.get(statistic)).copied().unwrap_or_default();

@@ -1,10 +1,10 @@
 use std::sync::{Arc, Once, atomic::AtomicBool};
 
-/// Makes a write beyond the process's limit of file sizes an error of that write, EFBIG, which evs takes as it takes a
-/// full disk. Without this, the kernel ends the process by SIGXFSZ, and nobody learns why.
+/// Turns a write beyond the process's limit of file sizes into an error of that write, EFBIG. evs handles that error
+/// like a full disk. Without this, the kernel would end the process with SIGXFSZ, and no message would tell why.
 ///
-/// It is a handler that does nothing, not SIG_IGN: programs that the process starts do not inherit it. A handler that
-/// the process has of its own is called as before.
+/// The handler does nothing. It is a handler and not SIG_IGN, since programs that the process starts would inherit
+/// SIG_IGN. If the process has a handler of its own, that one is still called.
 pub(super) fn catch_file_size_limit() {
     static CAUGHT: Once = Once::new();
     CAUGHT.call_once(|| {

@@ -1,4 +1,5 @@
-//! What has to be settled between the state directory, the configuration and the sinks before anything is read.
+//! The agreement between the state directory, the configuration and the sinks, which is reached before anything is
+//! read.
 
 use std::{future::Future, sync::Arc, time::Duration};
 
@@ -14,16 +15,16 @@ use crate::{
     tail::Frontier,
 };
 
-/// How long a sink is waited for that may know whether a new state directory is the one that was lost.
+/// The time to wait for a sink that may know whether a new state directory replaces one that was lost.
 const FIRST_QUESTION_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long to wait before a sink is asked again whose position is to be adopted.
+/// The pause before a sink whose position is to be adopted is asked again.
 const ASK_AGAIN: Duration = Duration::from_secs(1);
 
 impl Pipeline {
-    /// Asks the sinks whether a new state directory takes the place of one that was lost. A sink that does not
-    /// answer is asked again by its delivery.
+    /// Asks the sinks whether a new state directory replaces one that was lost. A sink that does not answer is asked
+    /// again by its delivery.
     pub(super) async fn check_state(&self, binlog: &mut Binlog) -> Result<(), Error> {
-        // The first commit of a source defines its statistics.
+        // The first commit of a source defines its statistics, so a source that has statistics is not new.
         if !binlog.state().statistics.is_empty() {
             return Ok(());
         }
@@ -48,20 +49,21 @@ impl Pipeline {
             if epochs.is_empty() {
                 return Ok(());
             }
-            // What a process that lives after all has added since it was asked would be counted twice.
+            // The sinks are asked again: a process that is still alive may have added batches since, and these would
+            // be counted twice.
             if self.take_over(&found, &epochs).await? && is_as_found(&found, &self.remembered().await?) {
                 return restate(binlog, cuts, epochs);
             }
         }
     }
 
-    /// Stops if a sink knows the source under another epoch.
+    /// Returns an error if a sink knows the source under another epoch.
     async fn refuse_foreign(&self, epoch: Epoch, predecessors: &[Epoch]) -> Result<(), Error> {
         for (name, sink) in &self.config.sinks {
             let Ok(progress) = ask(name, sink.progress(&self.config.source)).await? else { continue };
             let writer = ask(name, sink.writer(&self.config.source)).await?.unwrap_or_default();
             let is_foreign = |epoch_of: Epoch| epoch_of != epoch && !predecessors.contains(&epoch_of);
-            // One that has claimed the source and not counted anything yet may live all the same.
+            // A process that has claimed the source and not counted anything yet may still be alive.
             let claimed = writer.as_ref().map(|writer| writer.epoch).filter(|epoch| is_foreign(*epoch));
             let counted = foreign(&progress, epoch, predecessors);
             let Some(found) = counted.map(|progress| progress.epoch).or(claimed) else { continue };
@@ -77,7 +79,7 @@ impl Pipeline {
         Ok(())
     }
 
-    /// What all sinks remember of the source. Waits for them.
+    /// Returns the memory of all sinks about the source. It waits for all of them.
     async fn remembered(&self) -> Result<Vec<Remembered<'_>>, Error> {
         let mut found = Vec::new();
         for (at, (name, sink)) in self.config.sinks.iter().enumerate() {
@@ -90,7 +92,8 @@ impl Pipeline {
         Ok(found)
     }
 
-    /// Claims the source in all sinks from writers of those epochs; false if somebody else was there meanwhile.
+    /// Claims the source in all sinks, from writers with the given epochs. Returns `false` if somebody else claimed
+    /// it meanwhile.
     async fn take_over(&self, found: &[Remembered<'_>], epochs: &[Epoch]) -> Result<bool, Error> {
         for (at, (Remembered { writer, .. }, (name, sink))) in
             found.iter().zip(&self.config.sinks).enumerate()
@@ -108,7 +111,7 @@ impl Pipeline {
         Ok(true)
     }
 
-    /// Asks the sink at that place until it answers.
+    /// Asks the sink with index `at` until it answers.
     async fn answer<T, F>(&self, at: usize, question: impl Fn() -> F) -> Result<T, Error>
     where
         F: Future<Output = Result<T, SinkError>>,
@@ -125,7 +128,7 @@ impl Pipeline {
         }
     }
 
-    /// The positions that the sinks remember, which must be the same in all of them.
+    /// Returns the positions that the sinks remember. They must be the same in all sinks.
     fn adopted(&self, found: &[Remembered<'_>]) -> Result<Vec<Cut>, Error> {
         let mut adopted = Vec::new();
         for schema in self.schemas() {
@@ -167,13 +170,14 @@ impl Pipeline {
         Ok(adopted)
     }
 
-    /// Begins what is new in the configuration: statistics where the source stands, sinks where they are told.
+    /// Begins the new parts of the configuration: statistics at the position of the source, and sinks as
+    /// [`SinkStart`](super::SinkStart) says.
     pub(super) fn prepare_state(&self, binlog: &mut Binlog) -> Result<(), Error> {
         let state = binlog.state();
         let ledger = &state.ledger.frontier;
         let new = self.schemas().filter(|schema| !state.statistics.contains_key(&schema.statistic));
         let cuts: Vec<_> = new.map(|schema| nothing_up_to(schema, ledger)).collect();
-        // A new source's first commit comes when its log has been found.
+        // The first commit of a new source is made when its log has been found.
         if !cuts.is_empty() && (state.files.is_some() || !ledger.files.is_empty()) {
             restate(binlog, cuts, Vec::new())?;
         }
@@ -222,7 +226,7 @@ impl Pipeline {
     }
 }
 
-/// What a sink remembers of the source.
+/// The memory of one sink about the source.
 struct Remembered<'s> {
     sink: &'s str,
     progress: Vec<Progress>,
@@ -230,7 +234,7 @@ struct Remembered<'s> {
 }
 
 impl Remembered<'_> {
-    /// Whether the process that wrote last was lost between two batches of one cut of that statistic.
+    /// Returns whether the last writing process ended between two batches of one cut of that statistic.
     fn is_within_a_cut(&self, statistic: &str) -> bool {
         let is_last = |epoch| self.writer.as_ref().is_none_or(|writer| writer.epoch == epoch);
         let mut progress = self.progress.iter().filter(|progress| progress.statistic == statistic);
@@ -238,12 +242,12 @@ impl Remembered<'_> {
     }
 }
 
-/// Whether no sink has gone on since it was asked.
+/// Returns whether no sink has progressed since it was asked.
 fn is_as_found(found: &[Remembered<'_>], now: &[Remembered<'_>]) -> bool {
     found.iter().map(|found| &found.progress).eq(now.iter().map(|now| &now.progress))
 }
 
-/// Waits for a sink's answer, but not for long.
+/// Waits a short time for a sink's answer.
 async fn ask<T>(
     sink: &str,
     question: impl Future<Output = Result<T, SinkError>>,
@@ -253,7 +257,7 @@ async fn ask<T>(
     Ok(answered.unwrap_or_else(|elapsed| Err(SinkError::unavailable("asking where it stands", elapsed))))
 }
 
-/// A cut without rows, which only moves a statistic to a position.
+/// Makes a cut without rows, which only moves a statistic to a position.
 fn nothing_up_to(schema: &Arc<Schema>, to: &Arc<Frontier>) -> Cut {
     Cut { schema: Arc::clone(schema), from: Arc::clone(to), to: Arc::clone(to), rows: Vec::new() }
 }
@@ -261,12 +265,12 @@ fn nothing_up_to(schema: &Arc<Schema>, to: &Arc<Frontier>) -> Cut {
 /// Commits a change of the state in which nothing was counted.
 fn restate(binlog: &mut Binlog, cuts: Vec<Cut>, predecessors: Vec<Epoch>) -> Result<(), Error> {
     let mut ledger = binlog.state().ledger.clone();
-    // Positions are taken over with the numbers of their files, so the furthest is the latest.
+    // Positions keep the numbers of their files when they are adopted, so the furthest one is the latest.
     let furthest = cuts.iter().map(|cut| &cut.to).chain([&ledger.frontier]).max_by_key(|to| position(to));
     if let Some(furthest) = furthest.cloned() {
         ledger.frontier = furthest;
     }
-    // The file of rejected lines is not written yet: what belongs into it stays as it is.
+    // The file of rejected lines is not written yet, so the lines that belong into it stay as they are.
     let rejected = Arc::clone(&binlog.state().rejected);
     Ok(binlog.commit(&Commit { ledger, cuts, rejected, predecessors, files: None })?)
 }

@@ -1,4 +1,4 @@
-//! Pipelines whose clock is set by hand.
+//! Tests of pipelines whose clock is set by hand.
 
 use std::{
     fs,
@@ -14,7 +14,7 @@ use std::{
 use super::*;
 use crate::{LogFormat, MemorySink, Statistic, Summary, clock::Wall, count};
 
-/// A whole window before this is kept for a day.
+/// The time at which the tests begin: the start of a window. Unless a test says otherwise, windows are kept for a day.
 const START: i64 = 1_800_000_000;
 const DAY: i64 = 86_400;
 const YEAR: i64 = 365 * DAY;
@@ -62,7 +62,7 @@ impl Place {
         builder.build().unwrap().run_to_end(pending()).await.unwrap()
     }
 
-    /// How many lines the sink has.
+    /// Returns the number of lines that the sink has.
     async fn lines(&self) -> i128 {
         let pipeline = Pipeline::builder("other")
             .tail(self.log())

@@ -1,3 +1,5 @@
+//! Threads of a pipeline. An error or a panic in one of them stops the pipeline and is reported.
+
 use std::{
     any::Any,
     future::poll_fn,
@@ -12,12 +14,12 @@ use tokio::sync::oneshot;
 use super::control::Control;
 use crate::Error;
 
-/// A thread of a pipeline, to be waited for. Its error or panic stops the pipeline.
+/// A thread of a pipeline that can be awaited. Its error or panic stops the pipeline.
 #[derive(Debug)]
 pub(super) struct Thread(oneshot::Receiver<()>);
 
 impl Thread {
-    /// Starts a thread. Without one to be had, the pipeline stops.
+    /// Starts a thread. If the system has no thread left, the pipeline stops.
     pub(super) fn start(
         name: impl Into<String>,
         control: &Arc<Control>,
@@ -33,7 +35,7 @@ impl Thread {
                     Ok(Err(error)) => control.fail(error),
                     Err(panic) => control.fail(Error::Panicked { thread: name, message: message(&*panic) }),
                 }
-                // Nobody waits any more if the run was dropped.
+                // If the run was dropped, nobody waits for the end any more.
                 let _ = ended.send(());
             }
         };
@@ -43,14 +45,14 @@ impl Thread {
         Self(has_ended)
     }
 
-    /// Waits for the thread's end.
+    /// Waits for the end of the thread.
     pub(super) async fn ended(&mut self) {
-        // An error means that it has ended long ago.
+        // An error means that the thread ended before.
         let _ = (&mut self.0).await;
     }
 }
 
-/// Awaits something that may panic, on the thread of whoever runs the pipeline.
+/// Awaits a future that may panic, on the thread of the caller, and turns the panic into an error.
 pub(super) async fn catch<F: Future>(name: impl FnOnce() -> String, future: F) -> Result<F::Output, Error> {
     let mut future = pin!(future);
     let caught = poll_fn(|context| match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context))) {
@@ -61,7 +63,7 @@ pub(super) async fn catch<F: Future>(name: impl FnOnce() -> String, future: F) -
     caught.await.map_err(|panic| Error::Panicked { thread: name(), message: message(&*panic) })
 }
 
-/// What a panic said.
+/// Returns the message of a panic.
 pub(crate) fn message(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
     text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "no message".to_owned())
