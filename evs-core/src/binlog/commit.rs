@@ -1,3 +1,5 @@
+//! Commits: the batches of a cut, with everything that must become durable together with them.
+
 use std::{collections::BTreeSet, sync::Arc};
 
 use super::{
@@ -15,47 +17,45 @@ use crate::{
     tail::{Frontier, InventoryChange},
 };
 
-/// What becomes durable together, or not at all.
+/// The changes that become durable together, or not at all.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Commit {
-    /// What was counted of the source as a whole, this commit included.
+    /// The totals of the source as a whole, including this commit.
     pub ledger: Ledger,
-    /// What the statistics have gathered, each of them at most once.
+    /// The rows that the statistics have gathered, at most one cut for each statistic.
     pub cuts: Vec<Cut>,
-    /// The lines that were rejected since the last commit. They take the place of
-    /// [`State::rejected`](super::State::rejected).
+    /// The lines that were rejected since the last commit. They replace [`State::rejected`](super::State::rejected).
     pub rejected: Arc<[RejectedLine]>,
-    /// Further epochs that this one takes over from.
+    /// Further epochs that this source has taken over.
     pub predecessors: Vec<Epoch>,
-    /// What changes in the inventory of the source's files. `None` says nothing of them; an empty change
-    /// makes [`State::files`](super::State::files) known if it was not.
+    /// The change in the inventory of the source's files. `None` leaves the inventory as it is. An empty change makes
+    /// [`State::files`](super::State::files) known if it was not.
     pub files: Option<InventoryChange>,
 }
 
-/// What one statistic has gathered over a part of the log.
+/// The rows that one statistic has gathered over a part of the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cut {
-    /// What a row means; holds the statistic's name. From here on the statistic has this schema.
+    /// The schema of the rows, with the name of the statistic. The statistic has this schema from here on.
     pub schema: Arc<Schema>,
-    /// Where the part begins: the positions at which the statistic stands, or any if it is new.
+    /// The start of the part: the position of the statistic, or any position if the statistic is new.
     pub from: Arc<Frontier>,
-    /// Where the part ends.
+    /// The end of the part.
     pub to: Arc<Frontier>,
-    /// The rows, in pieces that are no larger than a batch should be: each becomes a batch. Without any there is no
-    /// batch, and the statistic only moves on to `to`.
+    /// The rows, in pieces that are no larger than a batch should be: each piece becomes a batch. Without rows there
+    /// is no batch, and the statistic only moves to `to`.
     pub rows: Vec<Rows>,
 }
 
 impl Binlog {
-    /// Makes a commit durable, with one write and one fsync. The rows of each cut become the next batches of
-    /// its statistic.
+    /// Makes a commit durable, with one write and one fsync. The rows of each cut become the next batches of its
+    /// statistic.
     ///
     /// # Errors
     ///
-    /// If writing failed. If there was no room ([`is_disk_full`](BinlogError::is_disk_full)), nothing was
-    /// committed, and the same commit, or another, can be tried later. If the commit contradicts the state,
-    /// nothing was written. After any other error all further calls fail, and whether the commit is there
-    /// shows when the binlog is opened anew.
+    /// If there was no room ([`is_disk_full`](BinlogError::is_disk_full)), nothing was committed, and the same or
+    /// another commit can be tried later. If the commit contradicts the state, nothing was written. After any other
+    /// error all further calls fail; only opening the binlog again shows whether the commit is there.
     pub fn commit(&mut self, commit: &Commit) -> Result<(), BinlogError> {
         self.check_usable()?;
         let mut draft = Draft { next: self.state.clone(), frames: Frames::default(), batches: Vec::new() };
@@ -95,9 +95,9 @@ impl Binlog {
     }
 }
 
-/// A commit on its way into frames.
+/// A commit while it is turned into frames.
 struct Draft {
-    /// The state that the commit leads to.
+    /// The state after the commit.
     next: State,
     frames: Frames,
     batches: Vec<Drafted>,
@@ -105,7 +105,7 @@ struct Draft {
 
 /// A batch in a draft.
 struct Drafted {
-    /// Which of the frames it is.
+    /// The index of its frame.
     frame: usize,
     header: BatchHeader,
     schema: Arc<Schema>,
@@ -134,7 +134,7 @@ impl Draft {
             }
             return Ok(());
         };
-        // Within a cut there is no position of the log up to which its rows are there.
+        // No position of the log describes the rows within a cut, so all batches but the last have an empty one.
         let within = Arc::new(Frontier::default());
         for rows in before {
             self.batch(&cut.schema, &within, rows)?;
@@ -162,7 +162,7 @@ impl Draft {
         self.add(&Event::Batch(header), rows.as_bytes())
     }
 
-    /// A change that leaves the state as it is takes no frame.
+    /// Adds a change of the inventory. A change that leaves the state as it is takes no frame.
     fn files(&mut self, change: &InventoryChange) -> Result<(), Contradiction> {
         if change.is_empty() && self.next.files.is_some() {
             return Ok(());
@@ -170,7 +170,7 @@ impl Draft {
         self.add(&Event::Files(change.clone()), &[])
     }
 
-    /// Adds one frame. What is written is what the state follows from.
+    /// Adds one frame, and applies it to the state: the state always follows from what is written.
     fn add(&mut self, event: &Event, rows: &[u8]) -> Result<(), Contradiction> {
         self.next.apply(event)?;
         event.push(rows, &mut self.frames);

@@ -1,3 +1,5 @@
+//! Copies of a binlog: a new source that begins where another source's binlog stands.
+
 use std::{collections::BTreeMap, sync::Arc};
 
 use super::{
@@ -8,8 +10,8 @@ use super::{
 };
 use crate::{batch::Epoch, disk::Disk};
 
-/// The source of the binlog in a directory, as its newest segment has it; `None` if there is no binlog. The last
-/// segment may be one that a crash has left without a header.
+/// Returns the source of the binlog in a directory, from its newest readable segment; `None` if there is no binlog. A
+/// crash may have left the last segment without a header.
 pub(crate) fn source_of(disk: &dyn Disk) -> std::io::Result<Option<String>> {
     let mut names = disk.list()?;
     names.retain(|name| matches!(segment::parse_name(name), Named::Segment(_)));
@@ -26,11 +28,11 @@ pub(crate) fn source_of(disk: &dyn Disk) -> std::io::Result<Option<String>> {
 }
 
 impl Binlog {
-    /// Makes a binlog for another source, with an epoch of its own, that stands where this one does: at the same
-    /// positions, with nothing counted. With `undelivered`, the batches that not all sinks have acknowledged
-    /// become its first ones, and each sink begins where it is with them.
+    /// Makes a binlog for another source, with an epoch of its own. It begins at the positions of this binlog, with
+    /// nothing counted. With `undelivered`, the batches that not all sinks have acknowledged become its first
+    /// batches, and each sink begins at its place among them.
     ///
-    /// All of it is in one segment.
+    /// Everything is in one segment.
     pub(crate) fn copy_for(
         &self,
         source: &str,
@@ -42,7 +44,7 @@ impl Binlog {
         state.ledger = Ledger { frontier: Arc::clone(&self.state.ledger.frontier), ..Ledger::default() };
         let mut begins = BTreeMap::new();
         for (name, known) in &self.state.statistics {
-            // Those before were removed, since every sink has them.
+            // Earlier batches were removed, since every sink has them.
             let gone = self.reader.first_sequence(name).map_or(known.sequence, |first| first - 1);
             let begin = if undelivered { self.state.acknowledged(name).max(gone) } else { known.sequence };
             begins.insert(name.clone(), begin);
@@ -69,7 +71,7 @@ impl Binlog {
             let (schema, to) = (Arc::clone(&last.schema), Arc::clone(&last.to));
             copy.cut(Cut { schema, from: Arc::clone(&to), to, rows: Vec::new() })?;
         }
-        // Without batches, sinks begin as those of any new source do.
+        // Without batches, the sinks begin like those of any new source.
         for (sink, marks) in self.state.sinks.iter().filter(|_| undelivered) {
             for (name, mark) in marks {
                 let applied = mark.acknowledged.saturating_sub(begins.get(name).copied().unwrap_or_default());
@@ -79,7 +81,7 @@ impl Binlog {
         copy.sync()
     }
 
-    /// Commits one cut, which begins where its statistic stands.
+    /// Commits one cut, which begins at the position of its statistic.
     fn cut(&mut self, cut: Cut) -> Result<(), BinlogError> {
         let known = self.state.statistics.get(&cut.schema.statistic);
         let from = known.map_or(cut.from, |known| Arc::clone(&known.to));

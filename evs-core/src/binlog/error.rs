@@ -1,3 +1,5 @@
+//! The errors of a binlog, the kinds of damage that reading can find, and the report of a recovery.
+
 use std::{fmt, io, path::PathBuf};
 
 use crate::{
@@ -10,74 +12,74 @@ use crate::{
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum BinlogError {
-    /// The operating system refused `op`.
+    /// The operating system refused the operation `op`.
     #[error("{op} failed on {}", path.display())]
     Io {
-        /// What was tried.
+        /// The operation that failed.
         op: &'static str,
         /// The file or directory.
         path: PathBuf,
-        /// The operating system's words.
+        /// The operating system's error.
         source: io::Error,
     },
-    /// There was no room to write. What had been written of it is cut off again: the same call may be made
-    /// again when there is room.
+    /// There was no room to write. The part that was written is cut off again, so the same call can be made again
+    /// when there is room.
     #[error("{op} failed on {}: no room", path.display())]
     DiskFull {
-        /// What was tried.
+        /// The operation that failed.
         op: &'static str,
         /// The file.
         path: PathBuf,
-        /// The operating system's words.
+        /// The operating system's error.
         source: io::Error,
     },
-    /// An earlier write or fsync failed, so nobody knows what the disk holds. Opening the binlog anew reads
-    /// it from there.
+    /// An earlier write or fsync failed, so the contents of the disk are unknown. Opening the binlog again reads
+    /// them.
     #[error("{} is out of use until it is opened anew, since an earlier call failed", path.display())]
     Poisoned {
         /// The directory.
         path: PathBuf,
     },
-    /// Bytes that were durable once are not what was written.
+    /// Bytes that were durable are not the bytes that were written.
     #[error("{}, byte {offset}: damaged", path.display())]
     Damaged {
         /// The segment.
         path: PathBuf,
-        /// Where in it.
+        /// The offset in the segment.
         offset: u64,
-        /// What is wrong there.
+        /// The kind of damage.
         source: Damage,
     },
-    /// The segment was written by a later version of evs.
+    /// A later version of evs wrote the segment.
     #[error("{} has format version {found}; this evs reads up to {supported}", path.display())]
     NewerVersion {
         /// The segment.
         path: PathBuf,
-        /// Its version.
+        /// The version of the segment.
         found: u32,
-        /// The last version that is known.
+        /// The latest version that this evs can read.
         supported: u32,
     },
-    /// A file is named like a segment, but not as evs would name it, or has another segment's contents.
+    /// A file has a name like a segment but not as evs would write it, or it has the contents of another segment.
     #[error("{} is not the segment that its name says", path.display())]
     Misnamed {
         /// The file.
         path: PathBuf,
-        /// The number within, if it could be read.
+        /// The number inside the file, if it could be read.
         found: Option<u64>,
     },
     /// A segment is missing between others.
     #[error("{} is missing", path.display())]
     MissingSegment {
-        /// Where it should be.
+        /// The path at which it should be.
         path: PathBuf,
     },
-    /// The binlog is another source's.
+    /// The binlog belongs to another source.
     #[error("{} belongs to source {found:?}, not {expected:?}", path.display())]
     ForeignSource {
         /// The segment.
         path: PathBuf,
-        /// The source that was asked for.
+        /// The source that was requested.
         expected: String,
         /// The source that wrote the segment.
         found: String,
@@ -89,7 +91,7 @@ pub enum BinlogError {
         path: PathBuf,
         /// The epoch of the segments before it.
         expected: Epoch,
-        /// The segment's epoch.
+        /// The epoch of the segment.
         found: Epoch,
     },
     /// A sink needs a batch that the binlog no longer has.
@@ -104,7 +106,7 @@ pub enum BinlogError {
         /// The first batch that is missing.
         sequence: u64,
     },
-    /// What was asked for contradicts what the binlog holds. Nothing was written.
+    /// The request contradicts the contents of the binlog. Nothing was written.
     #[error("refused to append to {}", path.display())]
     Refused {
         /// The directory.
@@ -112,159 +114,160 @@ pub enum BinlogError {
         /// The contradiction.
         source: Contradiction,
     },
-    /// The source's name, or the rows of one batch, are longer than a binlog can hold. Nothing was written.
+    /// The name of the source, or the rows of one batch, are larger than a binlog can hold. Nothing was written.
     #[error("{what} has {bytes} bytes, of {bytes_max} at the most")]
     TooLarge {
-        /// What is too large.
+        /// The thing that is too large.
         what: String,
-        /// How large it is.
+        /// Its size.
         bytes: u64,
-        /// How large it may be.
+        /// The maximum size.
         bytes_max: u64,
     },
 }
 
 impl BinlogError {
-    /// Whether the same call may succeed when there is room on the disk.
+    /// Returns whether the same call may succeed when there is room on the disk.
     pub fn is_disk_full(&self) -> bool {
         matches!(self, Self::DiskFull { .. })
     }
 }
 
-/// What is wrong with bytes that were durable once.
+/// The kind of damage in bytes that were durable.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Damage {
-    /// The segment's header is not whole, or its checksum is another.
+    /// The header of the segment is incomplete, or its checksum does not match.
     #[error("the segment's header is unreadable")]
     SegmentHeader,
-    /// The frame's header is not whole, or its checksum is another.
+    /// The header of the frame is incomplete, or its checksum does not match.
     #[error("no frame begins here")]
     FrameHeader,
-    /// The frame reaches beyond the end of the segment.
+    /// The frame is longer than the rest of the segment.
     #[error("a frame of {found} bytes where {left} are left")]
     Length {
-        /// The frame's length.
+        /// The length of the frame.
         found: u64,
-        /// How many bytes the segment has from here on.
+        /// The number of bytes in the segment from here on.
         left: u64,
     },
-    /// The frame's payload has another checksum.
+    /// The checksum of the frame's payload does not match.
     #[error("checksum {found:#018x}, expected {expected:#018x}")]
     Checksum {
-        /// The one that was written with it.
+        /// The checksum that was written.
         expected: u64,
-        /// The one that it has.
+        /// The checksum of the payload.
         found: u64,
     },
-    /// A frame of a kind that this version does not have, or not in this place.
+    /// The frame has a kind that this version does not know, or that cannot be in this place.
     #[error("unexpected frame of kind {found}")]
     Kind {
         /// The kind.
         found: u8,
     },
-    /// The payload is not what its kind has.
+    /// The payload is not valid for its kind.
     #[error("payload of frame kind {kind} is unreadable")]
     Payload {
         /// The kind.
         kind: u8,
-        /// Why.
+        /// The error of the JSON.
         source: InvalidJson,
     },
-    /// The compressed rows do not unpack to the length that was written with them.
+    /// The compressed rows do not decompress to the recorded length.
     #[error("the rows do not unpack to {expected} bytes")]
     Compression {
-        /// Their length.
+        /// The recorded length.
         expected: u64,
     },
     /// The rows are not in their encoding.
     #[error("the rows are unreadable")]
     Rows {
-        /// Why.
+        /// The error of the encoding.
         source: InvalidRows,
     },
-    /// The batch is another one than the index says, or has another checksum.
+    /// The batch is not the one that the index names, or it has another checksum.
     #[error("another batch than {statistic} {sequence}")]
     Batch {
         /// The statistic.
         statistic: String,
-        /// The sequence that was looked for.
+        /// The sequence that was requested.
         sequence: u64,
     },
     /// The frame contradicts the ones before it.
     #[error("the frame does not follow from the ones before it")]
     Contradiction {
-        /// How.
+        /// The contradiction.
         source: Contradiction,
     },
-    /// The segment's snapshot is not the state that the segments before it end with, or not any binlog's.
+    /// The snapshot of the segment is not the state at the end of the segments before it, or it cannot be the state
+    /// of any binlog.
     #[error("the snapshot does not follow from the segments before it")]
     Snapshot,
-    /// A batch that does not say which one comes before it, or one of version 1 that does.
+    /// A batch of version 2 does not name its predecessor, or a batch of version 1 does.
     #[error("the batch and the segment's version do not agree on whether it names the batch before it")]
     Predecessor,
-    /// The segment ends within a commit although another follows.
+    /// The segment ends within a commit although another segment follows.
     #[error("the segment ends within a commit")]
     OpenCommit,
 }
 
-/// What was to be appended, or was read, does not follow from what is there.
+/// A frame that was to be appended, or was read, does not follow from the state.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Contradiction {
-    /// A statistic that was never defined.
+    /// The statistic was never defined.
     #[error("statistic {statistic} is not defined")]
     UnknownStatistic {
         /// The statistic.
         statistic: String,
     },
-    /// A batch that is not the next one.
+    /// The batch is not the next one.
     #[error("statistic {statistic}: batch {found} where {expected} is next")]
     Sequence {
         /// The statistic.
         statistic: String,
         /// The next sequence.
         expected: u64,
-        /// The one that came.
+        /// The sequence of the batch.
         found: u64,
     },
-    /// A batch that names another one as the one before it.
+    /// The batch names another predecessor than the last batch.
     #[error(
         "statistic {statistic}: batch {sequence} follows one with checksum {found:016x}, not {expected:016x}"
     )]
     Predecessor {
         /// The statistic.
         statistic: String,
-        /// The batch that came.
+        /// The sequence of the batch.
         sequence: u64,
         /// The checksum of the last batch.
         expected: u64,
-        /// The checksum that it names.
+        /// The checksum that the batch names.
         found: u64,
     },
-    /// A batch that does not begin where the one before it ended.
+    /// The batch does not begin where the batch before it ended.
     #[error("statistic {statistic}: begins at {found} where it stood at {expected}")]
     From {
         /// The statistic.
         statistic: String,
-        /// Where the statistic stood, in words.
+        /// The position of the statistic, in words.
         expected: String,
-        /// Where the batch begins, in words.
+        /// The position at which the batch begins, in words.
         found: String,
     },
-    /// A batch of another schema, or rows with other columns, than the statistic has.
+    /// The batch has another schema than the statistic, or its rows have other columns.
     #[error("statistic {statistic}: rows of another schema")]
     Schema {
         /// The statistic.
         statistic: String,
     },
-    /// A statistic that is cut twice in one commit.
+    /// A statistic is cut twice in one commit.
     #[error("statistic {statistic} is cut twice in one commit")]
     Twice {
         /// The statistic.
         statistic: String,
     },
-    /// A sink that was never registered for the statistic.
+    /// The sink was never registered for the statistic.
     #[error("sink {sink} is not registered for statistic {statistic}")]
     UnknownSink {
         /// The sink.
@@ -272,38 +275,38 @@ pub enum Contradiction {
         /// The statistic.
         statistic: String,
     },
-    /// A sink has what was never cut.
+    /// The sink has a batch that was never cut.
     #[error("sink {sink} is at batch {found} of {statistic}, of which {last} is the last")]
     Ahead {
         /// The sink.
         sink: String,
         /// The statistic.
         statistic: String,
-        /// Where the sink is.
+        /// The sequence of the sink.
         found: u64,
-        /// The last batch.
+        /// The sequence of the last batch.
         last: u64,
     },
 }
 
-/// What opening a binlog found and did.
+/// The report of opening a binlog.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Recovery {
-    /// The directory had no binlog; one was made, with an epoch of its own.
+    /// True if the directory had no binlog: one was made, with an epoch of its own.
     pub created: bool,
-    /// What a crash had left half written, and was cut off: nothing of it had been committed.
+    /// The incomplete end that a crash had left. It was cut off, since nothing of it had been committed.
     pub torn: Option<Torn>,
 }
 
-/// The end of a binlog that was cut off.
+/// The part that was cut off at the end of a binlog.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Torn {
     /// The segment.
     pub path: PathBuf,
-    /// From where on it was cut off; 0 if the segment was removed, because its creation was not finished.
+    /// The offset from which it was cut off; 0 if the segment was removed because its creation was not finished.
     pub offset: u64,
-    /// How many bytes were cut off.
+    /// The number of bytes that were cut off.
     pub bytes: u64,
 }
 
@@ -313,8 +316,8 @@ impl fmt::Display for Torn {
     }
 }
 
-/// Adds what was tried, and on which file of `disk`, to an error of the operating system's. Without a name
-/// it was the directory.
+/// Adds the operation, and the file of `disk`, to an error of the operating system. An empty name stands for the
+/// directory.
 pub(super) fn io_error(
     op: &'static str,
     disk: &dyn Disk,
@@ -324,8 +327,8 @@ pub(super) fn io_error(
     move |source| BinlogError::Io { op, path, source }
 }
 
-/// As [`io_error`], for calls after which it is known what the disk holds if it was full. A full disk that
-/// shows only at fsync is not among these: what was written is then lost in parts.
+/// Converts an error like [`io_error`], for calls after which the contents of the disk are known if the disk was
+/// full. An fsync is not such a call: if a full disk shows only there, a part of what was written is lost.
 pub(super) fn room_error(
     op: &'static str,
     disk: &dyn Disk,

@@ -1,4 +1,4 @@
-//! The payloads of frames. No I/O happens here.
+//! The payloads of frames and their encoding. This file does no I/O.
 
 use std::sync::Arc;
 
@@ -16,13 +16,14 @@ use crate::{
     tail::{Frontier, InventoryChange},
 };
 
-/// The longest encoded rows of one batch: far below what the compression and a frame's length can take.
+/// The maximum length of the encoded rows of one batch. It is far below the limits of the compression and of a
+/// frame's length.
 pub(super) const ROWS_BYTES_MAX: u64 = 1 << 30;
 
-/// The longest payload: what is longer is refused before it is written.
+/// The maximum length of a payload. A longer one is refused before it is written.
 pub(super) const PAYLOAD_BYTES_MAX: u64 = 2 << 30;
 
-/// The kinds of frames, as `docs/binlog-format.md` numbers them.
+/// The kinds of frames, with the numbers of `docs/binlog-format.md`.
 pub(super) mod kind {
     pub(crate) const SNAPSHOT: u8 = 1;
     pub(crate) const DEFINE: u8 = 2;
@@ -32,47 +33,47 @@ pub(super) mod kind {
     pub(crate) const ACKNOWLEDGE: u8 = 6;
     pub(crate) const REGISTER: u8 = 7;
     pub(crate) const FORGET: u8 = 8;
-    /// Since version 2.
+    /// The change of the inventory; it exists since version 2.
     pub(crate) const FILES: u8 = 9;
 }
 
-/// A statistic is made known, or gets another schema.
+/// Defines a statistic, or gives it another schema.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Define {
     pub(super) schema: Arc<Schema>,
-    /// From where on it counts.
+    /// The position from which it counts.
     pub(super) from: Arc<Frontier>,
 }
 
-/// What stands before a batch's rows.
+/// The header of a batch, which comes before its rows.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct BatchHeader {
     pub(super) statistic: String,
-    /// [`schema_hash`](super::state::schema_hash) of the statistic's schema.
+    /// The [`schema_hash`](super::state::schema_hash) of the statistic's schema.
     pub(super) schema: u64,
     pub(super) sequence: u64,
-    /// The checksum of the batch before; 0 for the first. Since version 2; in version 1 it follows from the
-    /// frames before.
+    /// The checksum of the previous batch; 0 for the first one. It exists since version 2; in version 1 it follows
+    /// from the frames before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) predecessor: Option<u64>,
     pub(super) from: Arc<Frontier>,
     pub(super) to: Arc<Frontier>,
-    /// How many rows there are.
+    /// The number of rows.
     pub(super) rows: u64,
-    /// How long they are before compression.
+    /// The length of the encoded rows before compression.
     pub(super) bytes: u64,
-    /// [`Batch::checksum`](crate::Batch::checksum).
+    /// The checksum of the batch: [`Batch::checksum`](crate::Batch::checksum).
     pub(super) checksum: u64,
 }
 
-/// A statistic has counted on, without a row.
+/// Moves a statistic to a later position without any rows.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Advance {
     pub(super) statistic: String,
     pub(super) to: Arc<Frontier>,
 }
 
-/// Ends a commit: the frames since the last one count from here on, and without it none of them does.
+/// Ends a commit. The frames since the last end take effect with this one; without it, none of them does.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Settle {
     pub(super) ledger: Ledger,
@@ -80,7 +81,7 @@ pub(super) struct Settle {
     pub(super) predecessors: Vec<Epoch>,
 }
 
-/// Where a sink is with a statistic.
+/// The position of a sink in the batches of a statistic.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Mark {
     pub(super) sink: String,
@@ -88,13 +89,13 @@ pub(super) struct Mark {
     pub(super) sequence: u64,
 }
 
-/// A sink is gone for good.
+/// Removes a sink permanently.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Forget {
     pub(super) sink: String,
 }
 
-/// A frame that changes the state: every kind but the snapshot.
+/// A frame that changes the state: every kind except the snapshot.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Event {
     Define(Define),
@@ -108,7 +109,7 @@ pub(super) enum Event {
 }
 
 impl Event {
-    /// Whether the frame is part of a commit, and so does not count without the commit's end.
+    /// Returns whether the frame is part of a commit, so that it has no effect without the end of the commit.
     pub(super) fn in_commit(&self) -> bool {
         match self {
             Self::Define(_) | Self::Batch(_) | Self::Advance(_) | Self::Files(_) | Self::Settle(_) => true,
@@ -116,8 +117,8 @@ impl Event {
         }
     }
 
-    /// Adds the event's frame. Behind a batch's header come its rows, as [`Rows::as_bytes`] has them; the
-    /// other kinds have none.
+    /// Adds the frame of the event. The header of a batch is followed by its rows, encoded as in [`Rows::as_bytes`];
+    /// for other kinds `rows` is empty.
     pub(super) fn push(&self, rows: &[u8], frames: &mut Frames) {
         match self {
             Self::Define(define) => push_json(frames, kind::DEFINE, define),
@@ -131,7 +132,7 @@ impl Event {
         }
     }
 
-    /// Reads a frame's payload, but not a batch's rows. `version` is the segment's.
+    /// Decodes the payload of a frame, except a batch's rows. `version` is that of the segment.
     pub(super) fn decode(version: u32, kind: u8, payload: &[u8]) -> Result<Self, Damage> {
         Ok(match kind {
             kind::DEFINE => Self::Define(json(kind, payload)?),
@@ -164,7 +165,7 @@ pub(super) fn decode_snapshot(kind: u8, payload: &[u8]) -> Result<State, Damage>
     }
 }
 
-// Cannot fail: the payloads are strings, numbers, lists and maps by string, written to memory.
+// This cannot fail: the payloads are strings, numbers, lists and maps with string keys, and the writer is memory.
 #[expect(clippy::unwrap_used)]
 fn push_json(frames: &mut Frames, kind: u8, payload: &impl Serialize) {
     frames.push(kind, |bytes| serde_json::to_writer(bytes, payload).unwrap());
@@ -175,8 +176,8 @@ fn json<T: DeserializeOwned>(kind: u8, payload: &[u8]) -> Result<T, Damage> {
         .map_err(|error| Damage::Payload { kind, source: InvalidJson::new("this kind's payload", error) })
 }
 
-/// Adds a batch's frame: the length of the header's JSON, the JSON, and the compressed rows.
-// Cannot fail: the header is strings, numbers and lists; the space is what the compressor asks for.
+/// Adds the frame of a batch: the length of the header's JSON, the JSON, and the compressed rows.
+// This cannot fail: the header is strings, numbers and lists, and the space is as large as the compressor requires.
 #[expect(clippy::unwrap_used)]
 fn push_batch(frames: &mut Frames, header: &BatchHeader, rows: &[u8]) {
     let json = serde_json::to_vec(header).unwrap();
@@ -194,16 +195,16 @@ fn split_batch(payload: &[u8]) -> Result<(BatchHeader, &[u8]), Damage> {
     const JSON_AT: usize = size_of::<u32>();
     let end =
         payload.get(..JSON_AT).map_or(usize::MAX, |len| JSON_AT.saturating_add(u32_at(len, 0) as usize));
-    // Too short is told as JSON that ends too early.
+    // A payload that is too short is reported as JSON that ends too early.
     let json_bytes = payload.get(JSON_AT..end).unwrap_or_default();
     Ok((json(kind::BATCH, json_bytes)?, &payload[end..]))
 }
 
-/// Reads a batch's frame whole.
+/// Decodes the frame of a batch, with its rows.
 pub(super) fn decode_batch(payload: &[u8], schema: &Schema) -> Result<(BatchHeader, Rows), Damage> {
     let (header, compressed) = split_batch(payload)?;
     let expected = header.bytes;
-    // LZ4 makes no more than 255 bytes of one: a length beyond that is not worth the memory.
+    // LZ4 expands one byte to at most 255 bytes, so a longer length is wrong, and no memory is allocated for it.
     if expected > (compressed.len() as u64).saturating_mul(255) || expected > ROWS_BYTES_MAX {
         return Err(Damage::Compression { expected });
     }
@@ -211,7 +212,7 @@ pub(super) fn decode_batch(payload: &[u8], schema: &Schema) -> Result<(BatchHead
     if lz4_flex::block::decompress_into(compressed, &mut bytes).ok() != Some(bytes.len()) {
         return Err(Damage::Compression { expected });
     }
-    // More rows than `usize` holds are more than there are bytes, which is told as such.
+    // If the number of rows does not fit into `usize`, there are fewer bytes than rows, and that is reported.
     let len = usize::try_from(header.rows).unwrap_or(usize::MAX);
     let rows = Rows::from_bytes(bytes, len, schema.keys.len(), schema.measures.len())
         .map_err(|source| Damage::Rows { source })?;

@@ -1,8 +1,8 @@
-//! Frames: what a segment consists of behind its header. No I/O happens here.
+//! Frames: the units after a segment's header, each with a length, a kind and checksums. This file does no I/O.
 
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
-// docs/binlog-format.md, "Frames". Each offset follows from the one before.
+// These are the offsets of docs/binlog-format.md, "Frames". Each follows from the one before.
 const KIND_AT: usize = size_of::<u32>();
 const RESERVED_AT: usize = KIND_AT + size_of::<u8>();
 const SYNCED_AT: usize = RESERVED_AT + 3;
@@ -12,7 +12,7 @@ const HEADER_HASH_AT: usize = PAYLOAD_HASH_AT + size_of::<u64>();
 pub(super) const HEADER_BYTES: usize = HEADER_HASH_AT + size_of::<u64>();
 const _: () = assert!(HEADER_BYTES == 32, "docs/binlog-format.md, \"Frames\"");
 
-/// Where a frame begins.
+/// The place at which a frame begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Place {
     pub(super) segment: u64,
@@ -20,28 +20,30 @@ pub(super) struct Place {
 }
 
 impl Place {
-    /// A frame is valid only in its own place: bytes that the file system shows of another file, or of
-    /// another part of this one, have another seed.
+    /// Returns the seed of the checksums at this place. A frame is valid only in its own place: bytes that the file
+    /// system has taken from another file, or from another part of this file, have another seed.
     fn seed(self) -> u64 {
         (self.segment << 40).wrapping_add(self.offset)
     }
 
+    /// Returns the checksum of `bytes` at this place.
     pub(super) fn hash(self, bytes: &[u8]) -> u64 {
         xxh3_64_with_seed(bytes, self.seed())
     }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// The header of a frame: the length, kind and checksum of the payload that follows.
 pub(super) struct FrameHeader {
     pub(super) payload_bytes: u32,
     pub(super) kind: u8,
-    /// Up to where in its segment fsync had succeeded when the frame was written.
+    /// The offset in the segment up to which fsync had succeeded when the frame was written.
     pub(super) synced: u64,
     pub(super) payload_hash: u64,
 }
 
 impl FrameHeader {
-    /// Reads a header; `None` if these bytes are none in that place.
+    /// Reads a header; returns `None` if the bytes are not a header that was written at `place`.
     pub(super) fn parse(bytes: &[u8; HEADER_BYTES], place: Place) -> Option<Self> {
         let (fields, hash) = bytes.split_at(HEADER_HASH_AT);
         let header = Self {
@@ -64,26 +66,26 @@ impl FrameHeader {
         bytes[HEADER_HASH_AT..HEADER_BYTES].copy_from_slice(&hash.to_le_bytes());
     }
 
-    /// The length of the whole frame.
+    /// Returns the length of the whole frame.
     pub(super) fn frame_bytes(&self) -> u64 {
         HEADER_BYTES as u64 + u64::from(self.payload_bytes)
     }
 }
 
-/// Frames on their way to the disk, one behind the other.
+/// Frames that are about to be written, one after the other.
 ///
-/// Checksums depend on the place and the place depends on the length, so frames are gathered first and
-/// sealed when it is known where they go.
+/// A checksum depends on the place of its frame, and the place depends on the lengths of the frames before. So frames
+/// are collected first, and sealed when their place is known.
 #[derive(Debug, Default)]
 pub(super) struct Frames {
     bytes: Vec<u8>,
-    /// Start and kind of each frame.
+    /// The start and the kind of each frame.
     frames: Vec<(usize, u8)>,
 }
 
 impl Frames {
-    /// Adds a frame, with what `write` appends as its payload. Its caller sees to it that this is no more
-    /// than [`PAYLOAD_BYTES_MAX`](super::event::PAYLOAD_BYTES_MAX).
+    /// Adds a frame; `write` appends the payload. The caller makes sure that the payload is not longer than
+    /// [`PAYLOAD_BYTES_MAX`](super::event::PAYLOAD_BYTES_MAX).
     pub(super) fn push(&mut self, kind: u8, write: impl FnOnce(&mut Vec<u8>)) {
         self.frames.push((self.bytes.len(), kind));
         self.bytes.resize(self.bytes.len() + HEADER_BYTES, 0);
@@ -94,17 +96,17 @@ impl Frames {
         self.bytes.len() as u64
     }
 
-    /// How many frames there are.
+    /// Returns the number of frames.
     pub(super) fn count(&self) -> usize {
         self.frames.len()
     }
 
-    /// The start of each frame and its length, with `offset` as the first one's start.
+    /// Returns the start and the length of each frame if the first one starts at `offset`.
     pub(super) fn spans(&self, offset: u64) -> impl Iterator<Item = (u64, u64)> {
         self.bounds().map(move |(start, end, _)| (offset + start as u64, (end - start) as u64))
     }
 
-    /// The bytes to write at `place`.
+    /// Fills in the headers for frames that start at `place`, and returns the bytes to write there.
     pub(super) fn seal(&mut self, place: Place, synced: u64) -> &[u8] {
         let bounds: Vec<_> = self.bounds().collect();
         for (start, end, kind) in bounds {
@@ -134,7 +136,7 @@ pub(super) fn u64_at(bytes: &[u8], at: usize) -> u64 {
     u64::from_le_bytes(value)
 }
 
-/// See [`reseal`](super::reseal).
+/// Seals changed frames again; see [`reseal`](super::reseal).
 #[cfg(any(test, feature = "internals"))]
 pub(super) fn reseal(segment: u64, first: usize, bytes: &mut [u8]) {
     let mut offset = first;

@@ -1,14 +1,14 @@
-//! The append-only file of batches and acknowledgements.
+//! The binlog: an append-only file of batches and acknowledgements, split into segments.
 //!
-//! A batch is cut, made durable here, and only then delivered: from then on its sequence means its rows,
-//! whatever happens. `docs/binlog-format.md` specifies the files, and what is left of them after which crash.
+//! A batch is cut, made durable here, and delivered only then. From that moment its sequence always stands for its
+//! rows. `docs/binlog-format.md` specifies the files and their state after each possible crash.
 //!
 //! # Crashes
 //!
-//! What [`Binlog::commit`] has returned `Ok` for survives a power cut. A commit is whole or nothing. When it
-//! was interrupted, or has returned an error other than [`is_disk_full`](BinlogError::is_disk_full), either
-//! may be found at the next start; what is found then is made durable before [`Binlog::open`] returns.
-//! Acknowledgements may be lost by a power cut, but not those by which a segment was removed.
+//! A commit for which [`Binlog::commit`] has returned `Ok` survives a power cut. A commit is written as a whole or
+//! not at all. If it was interrupted, or returned an error other than [`is_disk_full`](BinlogError::is_disk_full),
+//! the next start finds either all of it or nothing, and makes durable what it finds before [`Binlog::open`] returns.
+//! A power cut may lose acknowledgements, but not the ones because of which a segment was removed.
 
 use std::{
     collections::VecDeque,
@@ -48,11 +48,11 @@ use crate::{batch::Epoch, disk::Disk};
 /// The limits of a binlog.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BinlogOptions {
-    /// A segment that would grow beyond that many bytes is closed and another begun: 64 MiB by default. A
-    /// commit is never split, so one that is larger makes a larger segment.
+    /// The size beyond which a segment is closed and the next one begins: 64 MiB by default. A commit is never split,
+    /// so a larger commit makes a larger segment.
     pub segment_bytes_max: u64,
-    /// For how long a segment is kept after every sink has acknowledged its batches: 10 minutes by default.
-    /// A sink that comes back older than it was (restored from a backup, failed over) gets them again.
+    /// The time for which a segment is kept after every sink has acknowledged its batches: 10 minutes by default. A
+    /// sink that lost its latest batches (it was restored from a backup or failed over) gets them again from there.
     pub keep_acknowledged: Duration,
 }
 
@@ -62,19 +62,19 @@ impl Default for BinlogOptions {
     }
 }
 
-/// The binlog of one source. One thread owns it; others read batches through a [`BinlogReader`].
+/// The binlog of one source. One thread owns it; other threads read batches through a [`BinlogReader`].
 ///
-/// It takes for granted that no other process has the directory open; locking it is up to the caller.
+/// The binlog relies on no other process having the directory open. The caller has to lock the directory.
 #[derive(Debug)]
 pub struct Binlog {
     disk: Arc<dyn Disk>,
     options: BinlogOptions,
     state: State,
     reader: BinlogReader,
-    /// All segments; the last one is the one that is appended to.
+    /// All segments. Frames are appended to the last one.
     segments: VecDeque<Segment>,
     writer: Writer,
-    /// A write or fsync failed: nobody knows what the disk holds.
+    /// True after a failed write or fsync: the contents of the disk are unknown.
     is_poisoned: bool,
 }
 
@@ -82,7 +82,7 @@ pub struct Binlog {
 struct Segment {
     number: u64,
     bytes: u64,
-    /// Since when every registered sink is known to have all of its batches.
+    /// The time since which every registered sink is known to have all batches of the segment.
     acknowledged_since: Option<Instant>,
 }
 
@@ -95,15 +95,14 @@ impl Segment {
 impl Binlog {
     /// Opens the binlog in the directory, or makes one with a random epoch if there is none.
     ///
-    /// What a crash has left half written is cut off, which [`Recovery`] says; everything else is durable
-    /// when this returns. If an older version of evs wrote the last segment, another is begun: nothing is
-    /// appended to a segment of an older format.
+    /// An incomplete end that a crash has left is cut off and reported in [`Recovery`]. Everything else is durable
+    /// when this returns. If an older version of evs wrote the last segment, a new one begins: nothing is appended to
+    /// a segment of an older format.
     ///
     /// # Errors
     ///
-    /// If the files cannot be read, are damaged, incomplete, another source's, or written by a later
-    /// version. Nothing was written then, unless it was writing that failed. Opening can be tried again at
-    /// any time.
+    /// If the files cannot be read, are damaged or incomplete, belong to another source, or were written by a later
+    /// version. Nothing was written then, unless the error is one of writing. Opening can be tried again at any time.
     pub fn open(
         disk: Arc<dyn Disk>,
         source: &str,
@@ -131,7 +130,7 @@ impl Binlog {
         Ok((binlog, Recovery { created, torn }))
     }
 
-    /// Begins a binlog in a directory without one. `state` has no batches.
+    /// Begins a binlog in a directory without one. `state` must have no batches.
     fn create(disk: &Arc<dyn Disk>, state: State, options: BinlogOptions) -> Result<Self, BinlogError> {
         let writer = Writer::create(disk, 1, &state)?;
         let segments = VecDeque::from([Segment::new(1, writer.end)]);
@@ -145,35 +144,35 @@ impl Binlog {
         Self { disk, options, state, reader, segments, writer, is_poisoned: false }
     }
 
-    /// How far everything is.
+    /// Returns the state as of the last frame.
     pub fn state(&self) -> &State {
         &self.state
     }
 
-    /// A reader of the batches.
+    /// Returns a reader of the batches.
     pub fn reader(&self) -> BinlogReader {
         self.reader.clone()
     }
 
-    /// How many bytes all segments have.
+    /// Returns the size of all segments, in bytes.
     pub fn bytes(&self) -> u64 {
         self.segments.iter().map(|segment| segment.bytes).sum()
     }
 
-    /// How many bytes the batches have that not every registered sink has acknowledged.
+    /// Returns the size of the batches that not every registered sink has acknowledged, in bytes.
     pub fn unacknowledged_bytes(&self) -> u64 {
         let index = self.reader.index();
         let behind = |name: &String| index.bytes_behind(name, self.state.acknowledged(name));
         self.state.statistics.keys().map(behind).sum()
     }
 
-    /// Notes that `sink` has the batches of `statistic` up to `sequence`.
+    /// Records that `sink` has the batches of `statistic` up to `sequence`.
     ///
-    /// Survives the process, but not a power cut: the batch is then offered again.
+    /// The record survives the end of the process, but not a power cut; after one, the batch is offered again.
     ///
     /// # Errors
     ///
-    /// If the sink is not registered, or the batch was never cut; or if writing failed.
+    /// If the sink is not registered or the batch was never cut, and if writing failed.
     pub fn acknowledge(&mut self, sink: &str, statistic: &str, sequence: u64) -> Result<(), BinlogError> {
         if self.mark(sink, statistic).is_some_and(|mark| sequence <= mark) {
             return self.check_usable();
@@ -182,13 +181,12 @@ impl Binlog {
         self.record(&Event::Acknowledge(mark), Durability::Written)
     }
 
-    /// Makes known, durably, that `sink` has the batches of `statistic` up to `applied`, more or fewer than
-    /// it was known to have, and needs the later ones. Statistics that are defined later it needs from
-    /// their first batch on.
+    /// Records durably that `sink` has the batches of `statistic` up to `applied`, which may be more or fewer than
+    /// before, and that it needs the later ones. The sink needs all batches of statistics that are defined later.
     ///
     /// # Errors
     ///
-    /// If a batch behind `applied` is gone, or `applied` was never cut; or if writing failed.
+    /// If a batch after `applied` is gone or `applied` was never cut, and if writing failed.
     pub fn register_sink(&mut self, sink: &str, statistic: &str, applied: u64) -> Result<(), BinlogError> {
         self.check_usable()?;
         let asked_for = (sink, statistic, applied);
@@ -200,7 +198,7 @@ impl Binlog {
         self.record(&Event::Register(mark), Durability::Synced)
     }
 
-    /// Forgets a sink that is not configured any more, so that it holds no segment back.
+    /// Removes a sink that is not configured any more, so that it does not keep segments.
     ///
     /// # Errors
     ///
@@ -212,17 +210,17 @@ impl Binlog {
         self.record(&Event::Forget(Forget { sink: sink.to_owned() }), Durability::Written)
     }
 
-    /// Removes the oldest segments, as far as every registered sink has acknowledged all their batches
-    /// [`keep_acknowledged`](BinlogOptions::keep_acknowledged) ago, or at any time while the binlog has more
-    /// than `bytes_max`. Returns how many were removed.
+    /// Removes the oldest segments, and returns how many. A segment is removed if every registered sink acknowledged
+    /// all its batches at least [`keep_acknowledged`](BinlogOptions::keep_acknowledged) ago, or if they have
+    /// acknowledged them and the binlog is larger than `bytes_max`.
     ///
-    /// The last segment stays, and so does everything as long as no sink is registered. If even the last one
-    /// is not needed and there is more than `bytes_max`, another is begun, so that it can go.
+    /// The last segment stays, and so does every segment while no sink is registered. If even the last segment is not
+    /// needed and the binlog is larger than `bytes_max`, a new one begins, so that the last one can be removed.
     ///
     /// # Errors
     ///
-    /// If writing or removing failed. Without room for another segment ([`is_disk_full`]) nothing is lost, and
-    /// it can be tried again.
+    /// If writing or removing failed. If there is no room for a new segment ([`is_disk_full`]), nothing is lost, and
+    /// the call can be repeated.
     ///
     /// [`is_disk_full`]: BinlogError::is_disk_full
     pub fn retain(&mut self, now: Instant, bytes_max: u64) -> Result<usize, BinlogError> {
@@ -241,7 +239,7 @@ impl Binlog {
         Ok(removed)
     }
 
-    /// Makes everything durable that was appended, acknowledgements included.
+    /// Makes everything durable that was appended, including acknowledgements.
     ///
     /// # Errors
     ///
@@ -265,7 +263,7 @@ impl Binlog {
         }
     }
 
-    /// Whether nobody needs any segment, the last one included.
+    /// Returns whether nobody needs any segment, including the last one.
     fn is_acknowledged(&self) -> bool {
         self.segments.iter().all(|segment| segment.acknowledged_since.is_some())
     }
@@ -279,13 +277,14 @@ impl Binlog {
     }
 
     fn remove_first(&mut self) -> Result<(), BinlogError> {
-        // First the acknowledgements: without them, the next start would miss the batches.
+        // The acknowledgements become durable first: without them, the next start would miss the batches.
         self.writer.sync()?;
         let Some(first) = self.segments.pop_front() else { return Ok(()) };
         self.reader.index_mut().forget_segment(first.number);
         let name = segment::name(first.number);
         self.disk.remove(&name).map_err(io_error("remove", &*self.disk, &name))?;
-        // One by one, so that no later segment can be gone while an earlier one is back.
+        // The directory is synced after each segment, so that a later segment cannot be gone while an earlier one is
+        // back.
         self.disk.sync().map_err(io_error("sync", &*self.disk, ""))
     }
 
@@ -301,8 +300,8 @@ impl Binlog {
         Ok(())
     }
 
-    /// Appends frames, to another segment if they do not fit into this one, and returns where they begin.
-    /// The state is to be the one before them.
+    /// Appends frames and returns the place at which they begin. If they do not fit into this segment, they begin a
+    /// new one; its snapshot is the present state, so the state must be the one before these frames.
     fn append(&mut self, frames: &mut Frames, durability: Durability) -> Result<Place, BinlogError> {
         self.check_usable()?;
         for (_, bytes) in frames.spans(0) {
@@ -325,7 +324,7 @@ impl Binlog {
     }
 
     fn rotate(&mut self) -> Result<(), BinlogError> {
-        // That a segment has a successor is the proof that all of it was durable.
+        // The existence of the next segment proves that this one was durable as a whole, so it is synced first.
         self.writer.sync()?;
         self.writer = Writer::create(&self.disk, self.writer.number + 1, &self.state)?;
         self.segments.push_back(Segment::new(self.writer.number, self.writer.end));
@@ -353,8 +352,8 @@ fn check_size(what: &str, bytes: u64, bytes_max: u64) -> Result<(), BinlogError>
     Err(BinlogError::TooLarge { what: what.to_owned(), bytes, bytes_max })
 }
 
-/// Makes the checksums of a segment's frames right again after its bytes were changed, so that a test or a
-/// fuzzer gets past them. `number` is the segment's. Without a header that is sound, nothing is changed.
+/// Corrects the checksums of a segment's frames after its bytes were changed, so that a test or a fuzzer gets past
+/// them. `number` is the number of the segment. If the header is not valid, nothing is changed.
 #[cfg(any(test, feature = "internals"))]
 pub fn reseal(number: u64, segment: &mut [u8]) {
     if let Some(first) = segment::header_bytes(segment) {

@@ -1,3 +1,5 @@
+//! The index of the batches in a binlog, and a reader that any thread can use while the binlog grows.
+
 use std::{
     collections::{BTreeMap, VecDeque},
     io,
@@ -16,22 +18,22 @@ use crate::{
     statistic::Schema,
 };
 
-/// Where a batch's frame is.
+/// The place and the description of a batch's frame.
 #[derive(Clone, Debug)]
 pub(super) struct Entry {
     pub(super) place: Place,
     /// The length of the frame.
     pub(super) bytes: u64,
-    /// What the batch's rows mean; the statistic may have been redefined since.
+    /// The schema of the batch's rows. The statistic may have another schema by now.
     pub(super) schema: Arc<Schema>,
-    /// [`Batch::checksum`].
+    /// The [`Batch::checksum`] of the batch.
     pub(super) checksum: u64,
 }
 
-/// Where the batches of one statistic are: those that the binlog still has, in sequence.
+/// The batches of one statistic that the binlog still has, by sequence.
 #[derive(Debug)]
 struct Stream {
-    /// The first entry's sequence, or the next batch's if there is none.
+    /// The sequence of the first entry, or of the next batch if there is no entry.
     first: u64,
     /// The checksum of the batch before the first entry; 0 if there was none.
     before: u64,
@@ -39,7 +41,7 @@ struct Stream {
 }
 
 impl Stream {
-    /// The checksum of a batch that is there, or of the one before those.
+    /// Returns the checksum of a batch in the index, or of the one before them.
     fn checksum(&self, sequence: u64) -> Option<u64> {
         match sequence.checked_add(1)?.checked_sub(self.first)? {
             0 => Some(self.before),
@@ -48,14 +50,14 @@ impl Stream {
     }
 }
 
-/// Where all batches are.
+/// The index of all batches.
 #[derive(Debug, Default)]
 pub(super) struct Index {
     streams: BTreeMap<String, Stream>,
 }
 
 impl Index {
-    /// Makes a statistic known whose batches up to `sequence`, which has that checksum, are gone.
+    /// Adds a statistic whose batches up to `sequence` are gone. The last of these has the given checksum.
     pub(super) fn begin(&mut self, statistic: &str, sequence: u64, checksum: u64) {
         self.stream(statistic, sequence + 1).before = checksum;
     }
@@ -65,19 +67,19 @@ impl Index {
         self.streams.entry(statistic.to_owned()).or_insert_with(new)
     }
 
-    /// Adds the batch behind the statistic's last.
+    /// Adds the next batch of a statistic.
     pub(super) fn push(&mut self, header: &BatchHeader, entry: Entry) {
         let stream = self.stream(&header.statistic, header.sequence);
         debug_assert_eq!(stream.first + stream.entries.len() as u64, header.sequence);
         stream.entries.push_back(entry);
     }
 
-    /// The sequence of the oldest batch of `statistic`; `None` if there is no batch of it.
+    /// Returns the sequence of the oldest batch of `statistic`; `None` if there is no batch of it.
     pub(super) fn first(&self, statistic: &str) -> Option<u64> {
         self.streams.get(statistic).filter(|stream| !stream.entries.is_empty()).map(|stream| stream.first)
     }
 
-    /// The length of the frames of `statistic` behind `sequence`.
+    /// Returns the total length of the frames of `statistic` after `sequence`.
     pub(super) fn bytes_behind(&self, statistic: &str, sequence: u64) -> u64 {
         let Some(stream) = self.streams.get(statistic) else {
             return 0;
@@ -86,7 +88,7 @@ impl Index {
         stream.entries.iter().skip(skip).map(|entry| entry.bytes).sum()
     }
 
-    /// Whether every batch in `segment` is one that `acknowledged` covers.
+    /// Returns whether `acknowledged` covers every batch up to and in `segment`.
     pub(super) fn is_acknowledged(&self, segment: u64, acknowledged: impl Fn(&str) -> u64) -> bool {
         self.streams.iter().all(|(statistic, stream)| {
             let within = stream.entries.partition_point(|entry| entry.place.segment <= segment) as u64;
@@ -94,7 +96,7 @@ impl Index {
         })
     }
 
-    /// Forgets the batches up to and in `segment`.
+    /// Removes the batches up to and in `segment` from the index.
     pub(super) fn forget_segment(&mut self, segment: u64) {
         for stream in self.streams.values_mut() {
             let within = stream.entries.partition_point(|entry| entry.place.segment <= segment);
@@ -119,9 +121,9 @@ impl Index {
     }
 }
 
-/// Reads batches, from any thread, while the binlog is appended to. Cheap to clone.
+/// Reads batches from any thread while the binlog is appended to. Cloning is cheap.
 ///
-/// What it shows is durable: a batch appears when its commit has returned.
+/// Everything that it returns is durable: a batch appears after its commit has returned.
 #[derive(Clone, Debug)]
 pub struct BinlogReader {
     disk: Arc<dyn Disk>,
@@ -135,13 +137,13 @@ impl BinlogReader {
         Self { disk, index: Arc::new(RwLock::new(index)), epoch, source: source.into() }
     }
 
-    /// Reads a batch; `None` if it was not cut yet, or is gone because every sink had it.
+    /// Reads a batch. Returns `None` if the batch was not cut yet, or is gone because every sink had it.
     ///
-    /// Blocks for as long as the disk takes.
+    /// The call blocks while the disk works.
     ///
     /// # Errors
     ///
-    /// If the batch cannot be read, or is not what was written.
+    /// If the batch cannot be read, or is not the one that was written.
     pub fn batch(&self, statistic: &str, sequence: u64) -> Result<Option<Batch>, BinlogError> {
         let found = {
             let index = self.index();
@@ -152,13 +154,14 @@ impl BinlogReader {
         };
         let name = segment::name(entry.place.segment);
         let file = match self.disk.open(&name) {
-            // It went between the look at the index and now.
+            // The batch was removed between the look at the index and the reading.
             Err(error) if error.kind() == io::ErrorKind::NotFound && !self.has(statistic, sequence) => {
                 return Ok(None);
             }
             file => file.map_err(io_error("open", &*self.disk, &name))?,
         };
-        // Not a length from the disk: the index has it from a frame that was read or written whole.
+        // This length is not taken from the disk unchecked: the index has it from a frame that was read or written as
+        // a whole.
         let mut frame = vec![0; entry.bytes as usize];
         file.read_exact_at(&mut frame, entry.place.offset).map_err(io_error("read", &*self.disk, &name))?;
         let decoded = self.decode(&frame, &entry, statistic, sequence);
@@ -170,22 +173,22 @@ impl BinlogReader {
         })
     }
 
-    /// The [`Batch::checksum`] of a batch: of one that can be read, or of the last one that cannot any more (0 if
-    /// there was none). `None` for those before it, and for those that were never cut.
+    /// Returns the [`Batch::checksum`] of a batch that can be read, or of the last one that cannot be read any more
+    /// (0 if there was none). Returns `None` for earlier batches and for ones that were never cut.
     pub fn checksum(&self, statistic: &str, sequence: u64) -> Option<u64> {
         self.index().checksum(statistic, sequence)
     }
 
-    /// The sequence of the last batch of `statistic`, or 0.
+    /// Returns the sequence of the last batch of `statistic`, or 0.
     pub fn last_sequence(&self, statistic: &str) -> u64 {
         let index = self.index();
         index.streams.get(statistic).map_or(0, |stream| {
-            // Sequences begin with 1, so there is a predecessor.
+            // Sequences begin with 1, so the subtraction cannot overflow.
             stream.first + stream.entries.len() as u64 - 1
         })
     }
 
-    /// The sequence of the oldest batch of `statistic` that can be read; `None` if none can.
+    /// Returns the sequence of the oldest batch of `statistic` that can be read; `None` if there is none.
     pub fn first_sequence(&self, statistic: &str) -> Option<u64> {
         self.index().first(statistic)
     }
@@ -226,8 +229,7 @@ impl BinlogReader {
         }
     }
 
-    // A panic while the lock was held leaves an index that is whole: every change to it is a single push or
-    // drain.
+    // A panic while the lock was held leaves a consistent index: every change to it is a single push or drain.
     pub(super) fn index(&self) -> RwLockReadGuard<'_, Index> {
         self.index.read().unwrap_or_else(PoisonError::into_inner)
     }

@@ -1,4 +1,4 @@
-//! Reading a binlog from the disk: nothing is written before all of it was read and found sound.
+//! Recovery: reads a binlog from the disk. Nothing is written before all of it has been read and checked.
 
 use std::{collections::VecDeque, path::PathBuf, sync::Arc};
 
@@ -14,10 +14,10 @@ use super::{
 };
 use crate::disk::{Disk, DiskFile};
 
-/// How much is read at once where it does not matter.
+/// The number of bytes per read, where the number does not matter.
 const CHUNK_BYTES: usize = 1 << 20;
 
-/// What the disk holds.
+/// The contents of the disk.
 pub(super) struct Recovered {
     pub(super) state: State,
     pub(super) index: Index,
@@ -25,9 +25,9 @@ pub(super) struct Recovered {
     pub(super) writer: Writer,
 }
 
-/// Reads the binlog, cuts off what a crash has left, and makes durable what it keeps.
+/// Reads the binlog, cuts off an incomplete end that a crash has left, and makes the rest durable.
 ///
-/// There is no binlog if no segment was ever finished.
+/// If no segment was ever finished, there is no binlog.
 pub(super) fn recover(
     shared: &Arc<dyn Disk>,
     source: &str,
@@ -50,7 +50,7 @@ pub(super) fn recover(
     }
     replay.check_sinks(disk)?;
 
-    // Reading is over, and from here on the disk is changed.
+    // Reading is complete; from here on the disk is changed.
     if let Some((_, Some(unfinished))) = &torn {
         disk.remove(unfinished).map_err(io_error("remove", disk, unfinished))?;
         disk.sync().map_err(io_error("sync", disk, ""))?;
@@ -70,7 +70,7 @@ pub(super) fn recover(
     Ok((recovered, torn.map(|(torn, _)| torn)))
 }
 
-/// The segments' numbers, in order and without a gap.
+/// Returns the numbers of the segments, in order and without a gap.
 fn segment_numbers(disk: &dyn Disk) -> Result<Vec<u64>, BinlogError> {
     let mut numbers = Vec::new();
     for name in disk.list().map_err(io_error("list", disk, ""))? {
@@ -87,25 +87,25 @@ fn segment_numbers(disk: &dyn Disk) -> Result<Vec<u64>, BinlogError> {
     }
 }
 
-/// How much of a segment counts.
+/// The part of a segment that counts.
 struct Kept {
-    /// The segment's format version.
+    /// The format version of the segment.
     version: u32,
-    /// Where the frames behind the snapshot begin.
+    /// The offset of the first frame after the snapshot.
     begin: u64,
-    /// Up to where.
+    /// The offset at which the part ends.
     end: u64,
-    /// Up to where it is certain that fsync had succeeded.
+    /// The offset up to which fsync certainly succeeded.
     synced: u64,
 }
 
-/// The state and the index as they grow, frame by frame.
+/// The state and the index while they are built, frame by frame.
 struct Replay<'s> {
     source: &'s str,
-    /// As of the last frame that counts; `None` before the first segment.
+    /// The state after the last frame that counts; `None` before the first segment.
     state: Option<State>,
     index: Index,
-    /// The commit that is being read: its frames count when its end is found.
+    /// The commit that is being read. Its frames take effect when its end is found.
     open: Option<OpenCommit>,
 }
 
@@ -119,7 +119,7 @@ impl<'s> Replay<'s> {
         Self { source, state: None, index: Index::default(), open: None }
     }
 
-    /// Reads a segment. `None` if its creation was not finished.
+    /// Reads a segment. Returns `None` if the creation of the segment was not finished.
     fn segment(&mut self, scan: &Scan<'_>) -> Result<Option<Kept>, BinlogError> {
         let header = match scan.header()? {
             Parsed::Header(header) => header,
@@ -141,7 +141,7 @@ impl<'s> Replay<'s> {
         self.frames(scan, header.version, offset, payload).map(Some)
     }
 
-    /// Reads the frames behind the snapshot.
+    /// Reads the frames after the snapshot.
     fn frames(
         &mut self,
         scan: &Scan<'_>,
@@ -178,9 +178,9 @@ impl<'s> Replay<'s> {
         Ok(kept)
     }
 
-    /// What follows from one more frame, which has `bytes` bytes.
+    /// Applies one more frame of `bytes` bytes.
     fn event(&mut self, event: Event, place: Place, bytes: u64) -> Result<(), Damage> {
-        // Cannot fail to be there: the snapshot was read before.
+        // The state is always there, since the snapshot was read before.
         let Some(state) = &mut self.state else { return Err(Damage::Snapshot) };
         if !event.in_commit() {
             if self.open.is_some() {
@@ -243,8 +243,8 @@ impl<'s> Replay<'s> {
         }
     }
 
-    /// A segment that does not begin as it should: if it is the last one, nothing was ever appended to it,
-    /// and all it could say is said by the one before it, then it is as good as none.
+    /// Handles a segment that does not begin correctly. If it is the last one, nothing was appended to it, and the
+    /// segment before it has the same state, so it can be ignored.
     fn unfinished(&self, scan: &Scan<'_>, offset: u64, damage: Damage) -> Result<Option<Kept>, BinlogError> {
         let nothing_lost = scan.is_last && (self.state.is_some() || scan.number == 1);
         if nothing_lost && !scan.was_synced_beyond(offset, 0)? {
@@ -253,7 +253,7 @@ impl<'s> Replay<'s> {
         Err(scan.damaged(offset, damage))
     }
 
-    /// Every batch that a sink still needs must be there.
+    /// Checks that every batch that a sink still needs is there.
     fn check_sinks(&self, disk: &dyn Disk) -> Result<(), BinlogError> {
         let Some(state) = &self.state else { return Ok(()) };
         for (sink, marks) in &state.sinks {
@@ -265,7 +265,7 @@ impl<'s> Replay<'s> {
     }
 }
 
-/// Whether the batches behind `applied` are there.
+/// Checks that the batches after `applied` are there.
 pub(super) fn check_available(
     disk: &dyn Disk,
     index: &Index,
@@ -280,7 +280,7 @@ pub(super) fn check_available(
     Err(BinlogError::Gone { path: disk.path(), sink, statistic, sequence: applied + 1 })
 }
 
-/// One segment that is being read.
+/// A segment that is being read.
 struct Scan<'d> {
     disk: &'d dyn Disk,
     name: String,
@@ -321,7 +321,7 @@ impl<'d> Scan<'d> {
         Ok(SegmentHeader::parse(bytes))
     }
 
-    /// Reads a frame and checks that it is what was written there.
+    /// Reads a frame and checks that it was written at this place.
     fn frame(&self, offset: u64, payload: &mut Vec<u8>) -> Result<Result<FrameHeader, Damage>, BinlogError> {
         let place = Place { segment: self.number, offset };
         let left = self.size - offset;
@@ -334,7 +334,7 @@ impl<'d> Scan<'d> {
             return Ok(Err(Damage::FrameHeader));
         };
         let found = header.frame_bytes();
-        // Before memory is taken for it.
+        // This check comes before the memory for the frame is allocated.
         if found > left {
             return Ok(Err(Damage::Length { found, left }));
         }
@@ -343,10 +343,10 @@ impl<'d> Scan<'d> {
         Ok(check_payload(&header, place, payload).map(|()| header))
     }
 
-    /// Whether a frame behind the hole at `hole` says that fsync had once succeeded beyond `end`.
+    /// Returns whether a frame after the damage at `hole` proves that fsync once succeeded beyond `end`.
     ///
-    /// A frame's header has a checksum of its own, so it is proof enough, and looking for one at every byte
-    /// takes linear time whatever the payloads contain.
+    /// The header of a frame has a checksum of its own, so a header is enough as a proof. The search for one at every
+    /// byte takes linear time, whatever the payloads contain.
     fn was_synced_beyond(&self, hole: u64, end: u64) -> Result<bool, BinlogError> {
         let mut start = hole + 1;
         let mut chunk = Vec::new();
@@ -361,16 +361,16 @@ impl<'d> Scan<'d> {
             if proof {
                 return Ok(true);
             }
-            // The next chunk begins with the first header that this one did not hold whole.
+            // The next chunk begins with the first header that is not completely in this one.
             start += len - (HEADER_BYTES as u64 - 1);
         }
         Ok(false)
     }
 
-    /// Cuts off what does not count, and makes durable what does.
+    /// Cuts off the part that does not count, and makes the rest durable.
     ///
-    /// What may never have reached the disk is written again: after an fsync that failed, the kernel holds
-    /// pages that it takes for clean, and another fsync would succeed without writing them.
+    /// The bytes that may not have reached the disk are written again. After a failed fsync the kernel marks the
+    /// pages as clean, so another fsync alone would succeed without writing them.
     fn keep(&self, kept: &Kept) -> Result<(), BinlogError> {
         if kept.end < self.size {
             self.file.truncate(kept.end).map_err(io_error("truncate", self.disk, &self.name))?;

@@ -1,4 +1,4 @@
-//! The names and headers of segments. No I/O happens here.
+//! The names and headers of segments. This file does no I/O.
 
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -6,12 +6,12 @@ use super::frame::{u32_at, u64_at};
 use crate::batch::Epoch;
 
 const MAGIC: [u8; 8] = *b"EVSBLOG\n";
-/// The version that is written, and the last one that is read.
+/// The version that is written. It is also the latest one that can be read.
 pub(super) const VERSION: u32 = 2;
-/// The longest name of a source.
+/// The maximum length of a source's name, in bytes.
 pub(super) const SOURCE_BYTES_MAX: usize = 255;
 
-// docs/binlog-format.md, "Segment header". Each offset follows from the one before.
+// These are the offsets of docs/binlog-format.md, "Segment header". Each follows from the one before.
 const VERSION_AT: usize = MAGIC.len();
 const SOURCE_BYTES_AT: usize = VERSION_AT + size_of::<u32>();
 const EPOCH_AT: usize = SOURCE_BYTES_AT + size_of::<u32>();
@@ -19,19 +19,19 @@ const NUMBER_AT: usize = EPOCH_AT + 16;
 const SOURCE_AT: usize = NUMBER_AT + size_of::<u64>();
 const _: () = assert!(SOURCE_AT == 40, "docs/binlog-format.md, \"Segment header\"");
 const HASH_BYTES: usize = size_of::<u64>();
-/// The longest header.
+/// The maximum length of the header, in bytes.
 pub(super) const HEADER_BYTES_MAX: usize = SOURCE_AT + SOURCE_BYTES_MAX + HASH_BYTES;
 
-/// A segment's file name.
+/// Returns the file name of a segment.
 pub(super) fn name(number: u64) -> String {
     format!("binlog-{number:016x}.evs")
 }
 
-/// What a file's name says about it.
+/// The meaning of a file's name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Named {
     Segment(u64),
-    /// Made to look like a segment, but not by evs.
+    /// The name looks like that of a segment, but evs would write it differently.
     Alike,
     Other,
 }
@@ -55,7 +55,7 @@ pub(super) struct SegmentHeader {
     pub(super) source: String,
 }
 
-/// What a segment's first bytes are.
+/// The result of reading the first bytes of a segment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Parsed {
     Header(SegmentHeader),
@@ -81,7 +81,7 @@ impl SegmentHeader {
         bytes
     }
 
-    /// Reads a segment's first bytes: [`HEADER_BYTES_MAX`] of them, or all there are.
+    /// Reads the first bytes of a segment: [`HEADER_BYTES_MAX`] of them, or the whole file if it is shorter.
     pub(super) fn parse(bytes: &[u8]) -> Parsed {
         Self::newer(bytes).map_or_else(
             || Self::parse_known(bytes).map_or(Parsed::Unreadable, Parsed::Header),
@@ -89,13 +89,13 @@ impl SegmentHeader {
         )
     }
 
-    /// The version, if it is a later one: whatever follows may then look otherwise, so this comes first.
+    /// Returns the version if it is a later one. This is checked first, since the rest may then look different.
     fn newer(bytes: &[u8]) -> Option<u32> {
         let version = bytes.strip_prefix(&MAGIC)?.first_chunk().copied().map(u32::from_le_bytes)?;
         (version > VERSION).then_some(version)
     }
 
-    /// Versions 1 and 2 have the same header.
+    /// Reads the header of version 1 or 2, which is the same.
     fn parse_known(bytes: &[u8]) -> Option<Self> {
         let fixed = bytes.get(..SOURCE_AT)?;
         let version = u32_at(fixed, VERSION_AT);
@@ -116,7 +116,7 @@ impl SegmentHeader {
     }
 }
 
-/// The length of the header that `bytes` begin with, if they do.
+/// Returns the length of the header at the start of `bytes`, if there is one.
 #[cfg(any(test, feature = "internals"))]
 pub(super) fn header_bytes(bytes: &[u8]) -> Option<usize> {
     match SegmentHeader::parse(bytes) {

@@ -1,3 +1,5 @@
+//! The state that a binlog describes, and the one function by which a frame changes it.
+
 use std::{borrow::Cow, collections::BTreeMap, sync::Arc};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
@@ -13,77 +15,77 @@ use crate::{
     tail::{Frontier, Inventory},
 };
 
-/// What a binlog says, all in all: how far everything is.
+/// The state of a binlog: the progress of everything that it records.
 ///
-/// Every segment begins with one, so that the segments before it can go.
+/// Every segment begins with a state (a snapshot), so that the segments before it can be removed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct State {
-    /// The state directory's epoch.
+    /// The epoch of the state directory.
     pub epoch: Epoch,
-    /// The source's name.
+    /// The name of the source.
     pub source: String,
-    /// The epochs that this one has taken over from, on somebody's order.
+    /// The epochs that this one has taken over, by order of an operator.
     pub predecessors: Vec<Epoch>,
-    /// What was counted of the log, over all statistics, as of the last commit.
+    /// The totals of the log over all statistics, as of the last commit.
     pub ledger: Ledger,
-    /// The rejected lines of the last commit. They are written to the file of rejected lines from
-    /// `ledger.rejects` on; those of earlier commits are in it.
+    /// The rejected lines of the last commit. They are written to the file of rejected lines from `ledger.rejects`
+    /// on. The lines of earlier commits are already in that file.
     pub rejected: Arc<[RejectedLine]>,
-    /// The statistics, by name, also those that are no longer configured.
+    /// The statistics by name, including ones that are no longer configured.
     pub statistics: BTreeMap<String, StatisticState>,
-    /// The registered sinks, by name: how far each has a statistic's batches.
+    /// The registered sinks by name, each with its progress by the name of the statistic.
     pub sinks: BTreeMap<String, BTreeMap<String, SinkMark>>,
-    /// The source's files beside the open ones. `None` if no commit has said anything of them yet, as in a
-    /// binlog that version 1 wrote.
+    /// The known files of the source other than the open ones. `None` if no commit has listed them yet, as in a
+    /// binlog of version 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub files: Option<Inventory>,
 }
 
-/// How far a sink has the batches of one statistic.
+/// The progress of a sink in the batches of one statistic.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SinkMark {
-    /// The sequence behind which the sink began: it never had that batch or those before it, and remembers
-    /// nothing of the statistic until it has a later one.
+    /// The sequence after which the sink began. It never had this batch or an earlier one, and it does not know the
+    /// statistic until it has a later one.
     pub begin: u64,
     /// The sequence up to which batches are acknowledged.
     pub acknowledged: u64,
 }
 
-/// How far one statistic is.
+/// The progress of one statistic.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct StatisticState {
-    /// What the rows of the next batch mean, if it is not redefined.
+    /// The schema of the next batch's rows, if the statistic is not redefined.
     pub schema: Arc<Schema>,
-    /// The last batch's sequence; 0 if there was none.
+    /// The sequence of the last batch; 0 if there was none.
     pub sequence: u64,
-    /// Up to where the log is counted.
+    /// The position up to which the log is counted.
     pub to: Arc<Frontier>,
-    /// The last batch's [`Batch::checksum`](crate::Batch::checksum); 0 if there was none.
+    /// The [`Batch::checksum`](crate::Batch::checksum) of the last batch; 0 if there was none.
     pub checksum: u64,
 }
 
-/// What was counted of a source as a whole, whatever became of it in each statistic.
+/// The totals of a source as a whole, independent of its statistics.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ledger {
-    /// Up to where the totals count.
+    /// The position up to which the totals count.
     pub frontier: Arc<Frontier>,
-    /// What was counted up to there.
+    /// The totals up to that position.
     pub totals: Totals,
-    /// How far the file of rejected lines was written, durably, before this commit.
+    /// The position in the file of rejected lines that was written durably before this commit.
     pub rejects: RejectsMark,
-    /// The time that retention went by at this commit, in seconds since 1970.
+    /// The time of the pipeline's clock at this commit, in seconds since 1970. Old windows are removed by that clock.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub time: Option<i64>,
 }
 
-/// Sums over all of a source.
+/// The totals of a source.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Totals {
-    /// Lines that were read, rejected ones included.
+    /// Lines that were read, including rejected ones.
     pub lines: u64,
-    /// Their bytes, newlines included.
+    /// Bytes of these lines, including newlines.
     pub bytes: u64,
     /// Lines that were rejected.
     pub rejected: u64,
@@ -102,7 +104,7 @@ fn is_zero(number: &u64) -> bool {
 }
 
 impl Totals {
-    /// What has been added since `before`.
+    /// Returns the difference from `before` to these totals.
     pub fn since(&self, before: &Self) -> Self {
         Self {
             lines: self.lines - before.lines,
@@ -127,15 +129,15 @@ pub struct RejectsMark {
 /// A line that could not be counted.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RejectedLine {
-    /// The number of the file it is in: [`FileMark::number`](crate::tail::FileMark).
+    /// The number of its file: [`FileMark::number`](crate::tail::FileMark).
     pub file: u64,
-    /// Where in the file it begins.
+    /// The offset in the file at which the line begins.
     pub offset: u64,
-    /// Where in the line reading it failed, in bytes.
+    /// The offset in the line at which reading failed, in bytes.
     pub column: u64,
-    /// Why.
+    /// The reason.
     pub reason: String,
-    /// The line's bytes, or some of them.
+    /// The bytes of the line, or the first of them.
     #[serde(serialize_with = "serialize_bytes", deserialize_with = "deserialize_bytes")]
     pub sample: Vec<u8>,
 }
@@ -164,7 +166,8 @@ impl State {
         }
     }
 
-    /// Up to where every registered sink has a statistic's batches; 0 as long as no sink is registered.
+    /// Returns the sequence up to which every registered sink has the batches of a statistic; 0 while no sink is
+    /// registered.
     pub fn acknowledged(&self, statistic: &str) -> u64 {
         let marks = self.sinks.values().filter_map(|marks| marks.get(statistic));
         match (
@@ -173,14 +176,14 @@ impl State {
             self.statistics.get(statistic),
         ) {
             (Some(acknowledged), ..) => acknowledged,
-            // There are sinks, and none of them takes it.
+            // There are sinks, and none of them receives the statistic.
             (None, false, Some(known)) => known.sequence,
             _ => 0,
         }
     }
 
-    /// Whether this can be the state of a binlog: no sequence is so large that counting on would overflow,
-    /// and no sink has what was never cut.
+    /// Returns whether this can be the state of a binlog: no sequence is so large that the next one would overflow,
+    /// and no sink has a batch that was never cut.
     pub(super) fn is_sound(&self) -> bool {
         let last = |statistic: &String| self.statistics.get(statistic).map_or(0, |known| known.sequence);
         let mut marks = self.sinks.values().flatten();
@@ -190,8 +193,8 @@ impl State {
             })
     }
 
-    /// What follows from one more frame. The same code serves appending and recovery, so that both always
-    /// come to the same state. After an error the state is as before.
+    /// Applies one more frame. Appending and recovery use this same code, so both always arrive at the same state.
+    /// After an error the state is unchanged.
     pub(super) fn apply(&mut self, event: &Event) -> Result<(), Contradiction> {
         match event {
             Event::Define(define) => self.define(define),
@@ -281,7 +284,7 @@ impl State {
         let marks = self.sinks.entry(mark.sink.clone()).or_default();
         let known =
             marks.entry(mark.statistic.clone()).or_insert(SinkMark { begin: acknowledged, acknowledged });
-        // A sink that went back is where it was before, but has begun where it did.
+        // A sink that went back stands at the earlier batch now. Its beginning stays the earlier of the two.
         *known = SinkMark { begin: known.begin.min(acknowledged), acknowledged };
         Ok(())
     }
@@ -302,12 +305,12 @@ impl State {
     }
 }
 
-/// The mark by which a batch's frame names its schema.
+/// Returns the hash by which the frame of a batch names its schema.
 pub(super) fn schema_hash(schema: &Schema) -> u64 {
     xxh3_64(schema.to_json().as_bytes())
 }
 
-/// Refuses a `from` that names other positions than `to`. What else is known of the files may have changed.
+/// Returns an error if `from` has other positions than `to`. Other facts about the files may have changed.
 pub(super) fn follows(statistic: &str, to: &Frontier, from: &Frontier) -> Result<(), Contradiction> {
     let positions = |frontier: &Frontier| -> Vec<_> {
         frontier.files.iter().map(|mark| (mark.number, mark.offset)).collect()

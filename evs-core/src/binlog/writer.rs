@@ -1,3 +1,5 @@
+//! The writer that appends to the last segment of a binlog.
+
 use std::{io, sync::Arc};
 
 use super::{
@@ -9,35 +11,35 @@ use super::{
 };
 use crate::disk::{Disk, DiskFile};
 
-/// Whether a call returns before what it has written is durable.
+/// The promise of a call when it returns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Durability {
-    /// Survives the process, but not a power cut.
+    /// The bytes survive the end of the process, but not a power cut.
     Written,
-    /// Survives a power cut.
+    /// The bytes survive a power cut.
     Synced,
 }
 
 /// Appends to the last segment.
 ///
-/// After an error that is not [`is_disk_full`](BinlogError::is_disk_full) nobody knows what the disk holds:
-/// the writer is not to be used again.
+/// After an error that is not [`is_disk_full`](BinlogError::is_disk_full) the contents of the disk are unknown, and
+/// the writer must not be used again.
 #[derive(Debug)]
 pub(super) struct Writer {
     pub(super) disk: Arc<dyn Disk>,
     pub(super) file: Arc<dyn DiskFile>,
-    /// The segment's format version. Nothing is appended to a segment of an older one.
+    /// The format version of the segment. Nothing is appended to a segment of an older version.
     pub(super) version: u32,
     pub(super) number: u64,
-    /// Where the frames behind the snapshot begin.
+    /// The offset of the first frame after the snapshot.
     pub(super) begin: u64,
     pub(super) end: u64,
-    /// Up to where fsync has succeeded.
+    /// The offset up to which fsync has succeeded.
     pub(super) synced: u64,
 }
 
 impl Writer {
-    /// Makes a segment that begins with `state`. It is durable when this returns.
+    /// Makes a segment that begins with the snapshot of `state`. It is durable when this returns.
     pub(super) fn create(disk: &Arc<dyn Disk>, number: u64, state: &State) -> Result<Self, BinlogError> {
         let name = segment::name(number);
         let version = segment::VERSION;
@@ -50,7 +52,7 @@ impl Writer {
 
         let file = disk.create(&name).map_err(room_error("create", &**disk, &name))?;
         if let Err(error) = file.write_all_at(&bytes, 0) {
-            // Without the file, the same can be tried again.
+            // The file is removed, so that the same call can be repeated.
             disk.remove(&name).map_err(io_error("remove", &**disk, &name))?;
             disk.sync().map_err(io_error("sync", &**disk, ""))?;
             return Err(room_error("write", &**disk, &name)(error));
@@ -62,12 +64,12 @@ impl Writer {
         Ok(writer)
     }
 
-    /// Whether there is anything but the snapshot.
+    /// Returns whether the segment has more than the snapshot.
     pub(super) fn has_appended(&self) -> bool {
         self.end > self.begin
     }
 
-    /// Appends frames with a single write, and returns where they begin.
+    /// Appends frames with a single write, and returns the place at which they begin.
     pub(super) fn append(
         &mut self,
         frames: &mut Frames,
@@ -85,7 +87,7 @@ impl Writer {
         Ok(place)
     }
 
-    /// Makes durable what was appended.
+    /// Makes the appended bytes durable.
     pub(super) fn sync(&mut self) -> Result<(), BinlogError> {
         if self.synced < self.end {
             self.file.sync().map_err(io_error("sync", &*self.disk, &segment::name(self.number)))?;
@@ -94,8 +96,8 @@ impl Writer {
         Ok(())
     }
 
-    /// Undoes a write for which there was no room. Nothing of it may stay, not even on the disk behind the
-    /// file's end: after a power cut it could come up between parts of what is written there next.
+    /// Undoes a write for which there was no room. No byte of it may stay, not even on the disk after the end of the
+    /// file: after a power cut such bytes could appear among the frames that are written there next.
     fn cut_back(&mut self, error: io::Error) -> BinlogError {
         let name = segment::name(self.number);
         let error = room_error("write", &*self.disk, &name)(error);
