@@ -1,11 +1,11 @@
-//! Keys are bytes.
+//! Tests of keys: a key is a sequence of bytes, and no two keys are equal unless all their bytes are.
 
 use crate::conformance::{
     Fixture, Store,
     support::{Stream, apply_all, assert_holds, assert_refused, held, row, schema},
 };
 
-/// Keys that stores like to take for one another, or for something else than data.
+/// Keys that stores tend to confuse with each other, or to take for something other than data.
 const KEYS: &[&[u8]] = &[
     b"",
     b" ",
@@ -100,8 +100,8 @@ const KEYS: &[&[u8]] = &[
     b"<script>",
 ];
 
-/// Quotes, NULs, accents, capitals, blanks, invalid UTF-8, SQL: all stay different, and are read back byte
-/// for byte.
+/// Keys with quotes, NULs, accents, capitals, blanks, invalid UTF-8 and SQL all stay different, and are read back
+/// byte for byte.
 pub async fn keys_that_differ_in_a_byte_stay_apart(fixture: &impl Fixture) {
     let store = fixture.fresh().await;
     let stream = Stream::new("web1", schema("ad_events", &["campaign"]));
@@ -111,7 +111,7 @@ pub async fn keys_that_differ_in_a_byte_stay_apart(fixture: &impl Fixture) {
     keys.dedup();
     let rows = keys.iter().zip(1..).map(|(key, n)| row(60, &[key.as_slice()], n)).collect::<Vec<_>>();
     let sink = store.open().await;
-    // Once to insert and once to find.
+    // The first batch inserts the rows and the second one finds them.
     let batches = [stream.batch(1, &rows), stream.batch(2, &rows)];
     apply_all(&*sink, &batches).await;
     drop(sink);
@@ -120,7 +120,7 @@ pub async fn keys_that_differ_in_a_byte_stay_apart(fixture: &impl Fixture) {
     assert_holds(&found, &batches);
 }
 
-/// Keys belong to their column: `("a", "b")`, `("ab", "")` and `("b", "a")` are three rows.
+/// A key belongs to its column: `("a", "b")`, `("ab", "")` and `("b", "a")` are three rows.
 pub async fn the_same_key_in_different_columns_stays_apart(fixture: &impl Fixture) {
     let store = fixture.fresh().await;
     let stream = Stream::new("web1", schema("ad_events", &["campaign", "kind", "site"]));
@@ -139,8 +139,8 @@ pub async fn the_same_key_in_different_columns_stays_apart(fixture: &impl Fixtur
     assert_holds(&found, &batches);
 }
 
-/// Keys up to the store's limit, or 10 KiB, differ in their last byte; those beyond the limit are refused,
-/// not cut.
+/// Keys up to the store's limit, or 10 KiB, are kept and differ in their last byte. Longer keys are refused and not
+/// cut.
 pub async fn long_keys_are_kept_or_refused(fixture: &impl Fixture) {
     const KEY_BYTES: usize = 10 * 1024;
     let limit = fixture.limits().key_bytes_max;

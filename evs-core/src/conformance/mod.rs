@@ -1,7 +1,7 @@
-//! The suite that every sink must pass, for whoever writes one. Outside semver.
+//! The tests that every sink must pass, for authors of sinks. This module is not covered by semantic versioning.
 //!
-//! A sink's test is a [`Fixture`] and one call of [`run`]. Each promise of [`Sink`] is also a function of
-//! its own, named by what it says, to be called alone while looking for a fault.
+//! The test of a sink is a [`Fixture`] and one call of [`run`]. For each promise of [`Sink`] there is also a function
+//! with the promise as its name. It can be called alone while you search for a fault.
 //!
 //! ```
 //! # use std::sync::Arc;
@@ -32,7 +32,7 @@
 //! # });
 //! ```
 //!
-//! The functions panic when a promise is broken, and need a tokio runtime with its timer.
+//! The functions panic when a promise is broken. They need a tokio runtime with its timer.
 
 use std::{ops::RangeInclusive, sync::Arc};
 
@@ -51,58 +51,59 @@ pub mod twins;
 
 pub use support::chained;
 
-/// Where the suite gets its stores from.
+/// The source of the stores that the suite tests.
 #[async_trait]
 pub trait Fixture: Send + Sync {
-    /// A store and how to open it.
+    /// The type of a store.
     type Store: Store;
 
-    /// A new store that was never used.
+    /// Makes a new store that was never used.
     async fn fresh(&self) -> Self::Store;
 
-    /// What the stores can hold.
+    /// Returns the limits of the stores.
     fn limits(&self) -> Limits {
         Limits::default()
     }
 }
 
-/// One store, which is opened again and again, as by a service that restarts.
+/// A store that can be opened several times, as by a service that restarts.
 #[async_trait]
 pub trait Store: Send + Sync {
-    /// A sink on this store, through connections of its own.
+    /// Opens a sink on this store, with connections of its own.
     async fn open(&self) -> Arc<dyn Sink>;
 
-    /// A sink on this store whose first [`Sink::apply`] with anything to add fails as `fault` says, with
-    /// [`SinkError::Unavailable`](crate::SinkError::Unavailable). `None` if that cannot be arranged; the
-    /// tests that need it are then left out.
+    /// Opens a sink on this store that fails once: the first [`Sink::apply`] that would change something fails at the
+    /// point of `fault`, with [`SinkError::Unavailable`](crate::SinkError::Unavailable). Returns `None` if the
+    /// fixture cannot arrange that; the tests that need it are then skipped.
     async fn open_failing(&self, fault: Fault) -> Option<Arc<dyn Sink>> {
         let _ = fault;
         None
     }
 }
 
-/// What a store can hold. Anything beyond must be refused, and the suite tries both sides of each border.
+/// The limits of a store. The suite tries both sides of each limit: a value beyond it must be refused.
 #[derive(Clone, Debug)]
 pub struct Limits {
-    /// The values and totals of a count.
+    /// The range of values and totals of a count.
     pub counts: RangeInclusive<i128>,
-    /// The values and totals of a sum.
+    /// The range of values and totals of a sum.
     pub sums: RangeInclusive<i128>,
-    /// The values of a minimum or maximum.
+    /// The range of values of a minimum or maximum.
     pub extremes: RangeInclusive<i128>,
-    /// What becomes of a batch that would bring a total beyond these.
+    /// The reaction to a batch that would bring a total beyond these ranges.
     pub overflow: Overflow,
-    /// The starts of windows.
+    /// The range of window starts.
     pub windows: RangeInclusive<i64>,
-    /// The length of one key.
+    /// The maximum length of one key.
     pub key_bytes_max: usize,
-    /// How many rows the largest batch of the suite has; fewer than 100,000 for a server that would take minutes.
+    /// The number of rows in the largest batch of the suite. Use fewer than 100,000 for a server that would take
+    /// minutes.
     pub batch_rows: u64,
-    /// Whether [`Sink::sweep`] removes rows; not so where rows expire by themselves.
+    /// True if [`Sink::sweep`] removes rows; false if rows expire by themselves.
     pub sweeps: bool,
 }
 
-/// No limits but those of the types, and keys of 10 KiB at least.
+/// The default has only the limits of the types, and allows keys of at least 10 KiB.
 impl Default for Limits {
     fn default() -> Self {
         Self {
@@ -119,24 +120,24 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// What the suite's measures can hold, in their order.
+    /// Returns the ranges of the suite's measures, in their order.
     fn of_measures(&self) -> [RangeInclusive<i128>; 4] {
         [self.counts.clone(), self.sums.clone(), self.extremes.clone(), self.extremes.clone()]
     }
 }
 
-/// What a store does with a batch that would bring a total beyond its limits.
+/// The reaction of a store to a batch that would bring a total beyond its limits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Overflow {
-    /// Refuses it, and nothing of it was added. What [`Sink`] asks for.
+    /// The store refuses the batch and adds nothing of it. This is what [`Sink`] asks for.
     RefusedWhole,
-    /// Refuses it, but may have added other rows of it: a store without transactions.
+    /// The store refuses the batch but may have added other rows of it. This happens in a store without transactions.
     RefusedInPart,
-    /// Applies it: the store keeps what was added, and its readers sum that up.
+    /// The store applies the batch: it keeps the additions, and its readers compute the sums.
     FoundByReaders,
 }
 
-/// Runs the whole suite, each test on a store of its own.
+/// Runs the whole suite, with a new store for each test.
 pub async fn run(fixture: &impl Fixture) {
     once::an_unused_store_has_no_progress(fixture).await;
     once::the_first_batch_is_applied(fixture).await;

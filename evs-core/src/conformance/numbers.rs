@@ -1,4 +1,4 @@
-//! Values, totals and windows are exact, or refused.
+//! Tests of values, totals and windows: they are exact or refused.
 
 use std::ops::RangeInclusive;
 
@@ -30,7 +30,7 @@ async fn assert_kept(fixture: &impl Fixture, stream: &Stream, batches: &[Batch])
     assert_holds(&held(&*store.open().await, &stream.schema).await, batches);
 }
 
-/// Counts and sums add, extremes keep the extreme.
+/// Counts and sums are added, and extremes keep the extreme.
 pub async fn rows_are_merged_by_the_kind_of_measure(fixture: &impl Fixture) {
     let stream = stream();
     let batches =
@@ -38,7 +38,7 @@ pub async fn rows_are_merged_by_the_kind_of_measure(fixture: &impl Fixture) {
     assert_kept(fixture, &stream, &batches).await;
 }
 
-/// Absent merges with present in either order, and with absent to absent.
+/// An absent value merges with a present one in either order, and with an absent one to an absent one.
 pub async fn absent_values_merge_with_present_ones(fixture: &impl Fixture) {
     let stream = stream();
     let present = [Some(1), Some(-5), Some(7), Some(7)];
@@ -49,7 +49,7 @@ pub async fn absent_values_merge_with_present_ones(fixture: &impl Fixture) {
     assert_kept(fixture, &stream, &[stream.batch(1, &rows(0)), stream.batch(2, &rows(1))]).await;
 }
 
-/// The largest and smallest value, and neighbours of powers of two on the way, in every measure.
+/// The largest and smallest value of every measure, and the neighbours of powers of two between them, are exact.
 pub async fn values_at_the_limits_are_exact(fixture: &impl Fixture) {
     let stream = stream();
     let limits = fixture.limits().of_measures();
@@ -61,7 +61,7 @@ pub async fn values_at_the_limits_are_exact(fixture: &impl Fixture) {
         let power = 1_i128 << bits;
         numbers.extend([power - 1, power, power + 1, 1 - power, -power, -power - 1]);
     }
-    // Each measure gets the numbers that it can hold, and no value in the place of the others.
+    // Each measure gets the numbers that it can hold, and no value in place of the others.
     let each = |number: i128, of: fn(i128, &RangeInclusive<i128>) -> i128| {
         limits.clone().map(|limit| limit.contains(&number).then(|| of(number, &limit)))
     };
@@ -69,7 +69,7 @@ pub async fn values_at_the_limits_are_exact(fixture: &impl Fixture) {
         let row = |(at, number): (i64, &i128)| values(at * 60, each(*number, of));
         (0_i64..).zip(&numbers).map(row).collect::<Vec<_>>()
     };
-    // To the other end of the range and not beyond it.
+    // The second batch moves the total to the other end of the range and not beyond it.
     let back = |number, limit: &RangeInclusive<i128>| if number < 0 { *limit.end() } else { *limit.start() };
     let batches = [
         stream.batch(1, &rows(|number, _| number)),
@@ -79,7 +79,7 @@ pub async fn values_at_the_limits_are_exact(fixture: &impl Fixture) {
     assert_kept(fixture, &stream, &batches).await;
 }
 
-/// A value just outside the store's range is refused with the whole batch, whatever the measure.
+/// A value just outside the store's range is refused with the whole batch, in every measure.
 pub async fn values_beyond_the_limits_are_refused(fixture: &impl Fixture) {
     for (measure, limits) in fixture.limits().of_measures().into_iter().enumerate() {
         let beyond = [limits.end().checked_add(1), limits.start().checked_sub(1)];
@@ -107,8 +107,8 @@ pub async fn totals_beyond_the_limits_are_refused(fixture: &impl Fixture) {
     }
 }
 
-/// Applies `first`, then a batch in which `second` makes the store refuse it: the row that it would have spoilt
-/// stays as it was, and the progress too.
+/// Applies `first`, then a batch that the store must refuse because of `second`. The row that `second` would have
+/// damaged stays as it was, and so does the progress.
 async fn assert_refused_in_part(fixture: &impl Fixture, first: [Option<i128>; 4], second: [Option<i128>; 4]) {
     let store = fixture.fresh().await;
     let stream = stream();
@@ -125,7 +125,7 @@ async fn assert_refused_in_part(fixture: &impl Fixture, first: [Option<i128>; 4]
     assert_holds(&row, &batches);
 }
 
-/// Applies `first` and `second`: their total cannot be told, and is an error, not another number.
+/// Applies `first` and `second`. Readers must report an error for their total, not another number.
 async fn assert_readers_find(fixture: &impl Fixture, first: [Option<i128>; 4], second: [Option<i128>; 4]) {
     let store = fixture.fresh().await;
     let stream = stream();
@@ -135,7 +135,7 @@ async fn assert_readers_find(fixture: &impl Fixture, first: [Option<i128>; 4], s
     assert_refused(sink.totals(&stream.schema, 0..120).await);
 }
 
-/// Applies `first`, then a batch in which `second` makes the store refuse it among rows that are fine.
+/// Applies `first`, then a batch that the store must refuse because of `second`, although its other rows are valid.
 async fn assert_nothing_is_applied(
     fixture: &impl Fixture,
     first: [Option<i128>; 4],
@@ -159,7 +159,7 @@ async fn assert_nothing_is_applied(
     assert_eq!(sink.apply(&other).await.expect("other streams go on"), Applied::Now);
 }
 
-/// Windows before 1970, in the years 0000 and 9999, behind 2038 and 2106, and as far as the store goes.
+/// Windows before 1970, in the years 0000 and 9999, after 2038 and 2106, and at the limits of the store are kept.
 pub async fn windows_of_all_times_are_kept(fixture: &impl Fixture) {
     let limits = fixture.limits().windows;
     let mut windows = vec![
@@ -174,7 +174,7 @@ pub async fn windows_of_all_times_are_kept(fixture: &impl Fixture) {
         4_294_967_280,
         4_294_967_340,
         *limits.start(),
-        // `totals` excludes the end of its range, so the very last second can never be asked for.
+        // `totals` excludes the end of its range, so it can never return the very last second.
         (*limits.end()).min(i64::MAX - 1),
     ];
     windows.retain(|window| limits.contains(window));
@@ -191,8 +191,8 @@ pub async fn windows_of_all_times_are_kept(fixture: &impl Fixture) {
     }
 }
 
-/// A window that is older than those applied before is not mixed up with them; equal keys in different
-/// windows are different rows.
+/// A window that is older than the ones applied before is not confused with them. Equal keys in different windows are
+/// different rows.
 pub async fn late_windows_are_added_to_their_own_rows(fixture: &impl Fixture) {
     let stream = stream();
     let batches = [
@@ -203,7 +203,7 @@ pub async fn late_windows_are_added_to_their_own_rows(fixture: &impl Fixture) {
     assert_kept(fixture, &stream, &batches).await;
 }
 
-/// A range of windows includes its start and excludes its end; an empty one has no rows.
+/// A range of windows includes its start and excludes its end; an empty range has no rows.
 pub async fn totals_are_of_the_windows_asked_for(fixture: &impl Fixture) {
     let store = fixture.fresh().await;
     let stream = stream();

@@ -1,4 +1,4 @@
-//! Exactly once: sequences, progress, and failures in between.
+//! Tests of exactly-once: sequences, progress, and failures between them.
 
 use crate::{
     conformance::{
@@ -8,14 +8,14 @@ use crate::{
     sink::{Applied, Fault, Progress, SinkError},
 };
 
-/// A key that all tests of this module add to.
+/// The key to which all tests of this module add.
 const KEY: &[&[u8]] = &[b"c1"];
 
 fn stream() -> Stream {
     Stream::new("web1", schema("ad_events", &["campaign"]))
 }
 
-/// Asking a new store for progress is no error, and changes nothing.
+/// A new store can be asked for its progress: that is no error and changes nothing.
 pub async fn an_unused_store_has_no_progress(fixture: &impl Fixture) {
     let store = fixture.fresh().await;
     let sink = store.open().await;
@@ -24,7 +24,7 @@ pub async fn an_unused_store_has_no_progress(fixture: &impl Fixture) {
     assert_eq!(progress(&*sink, "web1").await, [], "preparing is not progress");
 }
 
-/// A first batch is there after `Ok`, also for whoever opens the store again.
+/// A first batch is there after `Ok`, also for a sink that opens the store again.
 pub async fn the_first_batch_is_applied(fixture: &impl Fixture) {
     let store = fixture.fresh().await;
     let stream = stream();
@@ -36,7 +36,7 @@ pub async fn the_first_batch_is_applied(fixture: &impl Fixture) {
     assert_holds(&held(&*store.open().await, &stream.schema).await, &batches);
 }
 
-/// The same batch again, before and after a restart, is [`Applied::Before`].
+/// The same batch again, before and after a restart, returns [`Applied::Before`].
 pub async fn the_same_batch_again_changes_nothing(fixture: &impl Fixture) {
     let store = fixture.fresh().await;
     let stream = stream();
@@ -50,7 +50,7 @@ pub async fn the_same_batch_again_changes_nothing(fixture: &impl Fixture) {
     assert_holds(&held(&*sink, &stream.schema).await, &batches);
 }
 
-/// A batch from before the last one is [`SinkError::Ahead`], which says what the store has, and the progress does not
+/// A batch from before the last one is [`SinkError::Ahead`], which names the store's progress. The progress does not
 /// go back.
 pub async fn an_older_batch_again_changes_nothing(fixture: &impl Fixture) {
     let store = fixture.fresh().await;
@@ -72,10 +72,10 @@ pub async fn an_older_batch_again_changes_nothing(fixture: &impl Fixture) {
     assert_holds(&held(&*sink, &stream.schema).await, &batches);
 }
 
-/// Whatever point a batch fails at, and wherever it is offered again, its rows count once.
+/// The rows of a batch count once, no matter at which point it fails and through which sink it is offered again.
 pub async fn a_batch_that_fails_midway_is_applied_once(fixture: &impl Fixture) {
     let faults = [Fault::Rows(1), Fault::Rows(700), Fault::Rows(1999), Fault::Commit, Fault::Answer];
-    // Without transactions, some rows may be seen before the batch is whole.
+    // Without transactions, a reader may see some rows before the batch is complete.
     let transactions = fixture.limits().overflow == Overflow::RefusedWhole;
     for fault in faults {
         for restart in [false, true] {
@@ -104,9 +104,9 @@ pub async fn a_batch_that_fails_midway_is_applied_once(fixture: &impl Fixture) {
     }
 }
 
-/// A call of `apply` that is dropped at any await leaves a store, and a sink, that take the batch once.
+/// A call of `apply` is dropped at each await in turn. The store and the sink still apply the batch once.
 pub async fn a_batch_that_is_cancelled_anywhere_is_applied_once(fixture: &impl Fixture) {
-    /// More awaits than a batch of ten rows can sensibly have.
+    /// The limit of polls: a batch of ten rows should not need more awaits.
     const POLLS_MAX: usize = 1000;
     let store = fixture.fresh().await;
     let stream = stream();
@@ -129,7 +129,7 @@ pub async fn a_batch_that_is_cancelled_anywhere_is_applied_once(fixture: &impl F
     assert_holds(&held(&*sink, &stream.schema).await, &batches);
 }
 
-/// A batch that is not the next one is [`SinkError::Gap`], which says where the store is.
+/// A batch that is not the next one is [`SinkError::Gap`], which names the store's progress.
 pub async fn a_gap_is_refused(fixture: &impl Fixture) {
     let store = fixture.fresh().await;
     let stream = stream();
@@ -167,7 +167,7 @@ pub async fn other_contents_under_the_same_sequence_are_foreign(fixture: &impl F
     assert_holds(&held(&*sink, &stream.schema).await, &batches);
 }
 
-/// Behind [`Sink::begin`](crate::Sink::begin), the next batch is the first.
+/// After [`Sink::begin`](crate::Sink::begin), the next batch is the first one.
 pub async fn a_stream_goes_on_behind_its_beginning(fixture: &impl Fixture) {
     let store = fixture.fresh().await;
     let stream = stream();
@@ -185,7 +185,7 @@ pub async fn a_stream_goes_on_behind_its_beginning(fixture: &impl Fixture) {
     assert_holds(&held(&*sink, &stream.schema).await, [&batch]);
 }
 
-/// [`Sink::begin`](crate::Sink::begin) changes nothing for a stream the store knows.
+/// [`Sink::begin`](crate::Sink::begin) changes nothing for a stream that the store knows.
 pub async fn a_known_stream_is_not_begun_again(fixture: &impl Fixture) {
     let store = fixture.fresh().await;
     let stream = stream();
@@ -199,7 +199,7 @@ pub async fn a_known_stream_is_not_begun_again(fixture: &impl Fixture) {
     assert_holds(&held(&*sink, &stream.schema).await, &batches);
 }
 
-/// Progress is read back as it was written, per epoch and statistic, and of the source asked for only.
+/// Progress is read back as it was written, for each epoch and statistic, and only for the requested source.
 pub async fn progress_is_what_was_applied(fixture: &impl Fixture) {
     let store = fixture.fresh().await;
     let schemas = [schema("ad_events", &["campaign"]), schema("errors", &["status"])];
@@ -225,7 +225,7 @@ pub async fn progress_is_what_was_applied(fixture: &impl Fixture) {
     }
 }
 
-/// Sources and epochs have sequences of their own, and add to the same rows.
+/// Sources and epochs have sequences of their own and add to the same rows.
 pub async fn streams_side_by_side_add_to_the_same_rows(fixture: &impl Fixture) {
     let store = fixture.fresh().await;
     let sink = store.open().await;

@@ -1,4 +1,4 @@
-//! Windows are kept for as long as the statistic says.
+//! Tests of retention: windows are kept for as long as the statistic says.
 
 use crate::{
     conformance::{
@@ -8,15 +8,15 @@ use crate::{
     sink::{Applied, Progress},
 };
 
-/// A day's windows, which are more rows than a store should remove at once.
+/// The number of windows in a day, which are more rows than a store should remove at once.
 const OLD_ROWS: i64 = 12_000;
 
 fn stream() -> Stream {
     Stream::new("web1", schema("ad_events", &["campaign"]))
 }
 
-/// Windows that start before the time given are removed, in as many pieces as it takes, and no others; a batch
-/// that was applied stays applied.
+/// Windows that start before the given time are removed, in as many calls as that takes, and no others. A batch that
+/// was applied stays applied.
 pub async fn old_windows_are_swept_away(fixture: &impl Fixture) {
     let store = fixture.fresh().await;
     let sink = store.open().await;
@@ -44,11 +44,11 @@ pub async fn old_windows_are_swept_away(fixture: &impl Fixture) {
     assert_holds(&held_within(&*sink, &stream.schema, 6_000..i64::MAX).await, &batches[1..]);
 }
 
-/// How long windows are kept may change from one start to the next.
+/// The retention of a statistic may change from one start to the next.
 pub async fn another_retention_is_no_other_definition(fixture: &impl Fixture) {
     let store = fixture.fresh().await;
     let year = 366 * 86_400;
-    // Windows of now, since stores may let old ones expire at once.
+    // The windows are recent, since stores may let old ones expire at once.
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("after 1970");
     let window = now.as_secs().cast_signed() / 60 * 60;
     let stream = stream();

@@ -1,4 +1,4 @@
-//! Large batches, and several writers.
+//! Tests of large batches and of several writers.
 
 use std::sync::Arc;
 
@@ -11,14 +11,15 @@ use crate::{
     sink::{Applied, Sink, SinkError},
 };
 
-/// [`Limits::batch_rows`](super::Limits::batch_rows), in no order, are one batch: all new, then all there.
+/// A batch of [`Limits::batch_rows`](super::Limits::batch_rows) rows in no order is applied as one: first with all
+/// rows new, then with all rows present.
 pub async fn many_rows_are_applied_as_one(fixture: &impl Fixture) {
     let rows_max = fixture.limits().batch_rows;
     let store = fixture.fresh().await;
     let stream = Stream::new("web1", schema("ad_events", &["campaign", "kind"]));
     let mut rows = Rows::new(2, 4);
     for n in 0..rows_max {
-        // A permutation of the rows, so that stores do not see them sorted.
+        // This is a permutation of the rows, so that stores do not get them sorted.
         let n = n * 48_271 % rows_max;
         let (campaign, kind) = (format!("campaign-{}", n / 10), [b'0' + (n % 10) as u8]);
         let value = Some(i128::from(n));
@@ -32,7 +33,7 @@ pub async fn many_rows_are_applied_as_one(fixture: &impl Fixture) {
     assert_holds(&found, &batches);
 }
 
-/// Two sources that add to the same rows at once, through one sink and through two.
+/// Two sources add to the same rows at the same time, through one sink and through two.
 pub async fn two_sources_at_once_lose_nothing(fixture: &impl Fixture) {
     for shared in [true, false] {
         let store = fixture.fresh().await;
@@ -62,7 +63,7 @@ pub async fn two_sources_at_once_lose_nothing(fixture: &impl Fixture) {
     }
 }
 
-/// Applies batches as a pipeline does: what is unavailable is offered again.
+/// Applies batches as a pipeline does: after `Unavailable` it offers the batch again.
 async fn apply_in_turn(sink: Arc<dyn Sink>, batches: Vec<Batch>) {
     for batch in &batches {
         let mut attempts = 0;
@@ -73,7 +74,7 @@ async fn apply_in_turn(sink: Arc<dyn Sink>, batches: Vec<Batch>) {
             }
             tokio::task::yield_now().await;
         };
-        // After a failed attempt the batch may have been applied by that attempt.
+        // A failed attempt may have applied the batch.
         assert!(applied == Applied::Now || attempts > 0);
     }
 }

@@ -1,4 +1,4 @@
-//! Definitions: what a table is made for, and what it is not made for.
+//! Tests of definitions: a table takes the rows of its own definition and no others.
 
 use crate::{
     conformance::{
@@ -22,7 +22,7 @@ pub async fn preparing_twice_changes_nothing(fixture: &impl Fixture) {
     }
 }
 
-/// Definitions that rows of `base` must not be added to, each with a word of what differs.
+/// Returns definitions whose rows must not be added to those of `base`, each with a word that names the difference.
 fn others(base: &Schema) -> Vec<(Schema, &'static str)> {
     let key = |name: &str| KeyColumn { name: name.to_owned(), field: name.to_owned() };
     let mut others = Vec::new();
@@ -52,8 +52,7 @@ fn others(base: &Schema) -> Vec<(Schema, &'static str)> {
     others
 }
 
-/// The same statistic with another window, key, measure or scale is refused, and the answer says what
-/// differs.
+/// The same statistic with another window, key, measure or scale is refused, and the error names the difference.
 pub async fn another_definition_is_refused(fixture: &impl Fixture) {
     let store = fixture.fresh().await;
     let stream = Stream::new("web1", schema("ad_events", &["campaign"]));
@@ -70,8 +69,8 @@ pub async fn another_definition_is_refused(fixture: &impl Fixture) {
     assert_holds(&held(&*sink, &stream.schema).await, &batches);
 }
 
-/// A batch that carries another definition than the table was made for is refused, and changes nothing,
-/// even if nobody asked before.
+/// A batch with another definition than that of the table is refused and changes nothing, even without a call of
+/// `prepare` before.
 pub async fn a_batch_of_another_definition_is_refused(fixture: &impl Fixture) {
     let store = fixture.fresh().await;
     let stream = Stream::new("web1", schema("ad_events", &["campaign"]));
@@ -108,7 +107,7 @@ pub async fn statistics_are_kept_apart(fixture: &impl Fixture) {
     assert_holds(&held(&*sink, &second.schema).await, &others);
 }
 
-/// Without keys there is one row a window.
+/// A statistic without keys has one row per window.
 pub async fn a_statistic_without_keys_has_a_row_per_window(fixture: &impl Fixture) {
     let store = fixture.fresh().await;
     let stream = Stream::new("web1", schema("requests", &[]));
@@ -120,7 +119,7 @@ pub async fn a_statistic_without_keys_has_a_row_per_window(fixture: &impl Fixtur
     assert_holds(&found, &batches);
 }
 
-/// A sink says what its store can hold, as the fixture knows it.
+/// The limits that a sink returns are within the ones that its fixture states.
 pub async fn limits_are_those_of_the_store(fixture: &impl Fixture) {
     let store = fixture.fresh().await;
     let (said, known) = (store.open().await.limits(), fixture.limits());

@@ -1,4 +1,4 @@
-//! What the tests build batches with, and the plain model that they compare stores to.
+//! Helpers with which the tests build batches, and the simple model with which they compare stores.
 
 use std::{
     cell::RefCell,
@@ -17,16 +17,17 @@ use crate::{
     tail::{FileMark, Frontier},
 };
 
-/// A row as tests write it down.
+/// A row as tests write it.
 pub(super) type PlainRow = (i64, Vec<Vec<u8>>, Vec<Option<i128>>);
 
-/// A row with one key and the four measures of [`schema`], all of them `value` but for the count of 1.
+/// Makes a row with the given keys and the four measures of [`schema`]. Their values are `value`, except the count,
+/// which is 1.
 pub(super) fn row(window: i64, keys: &[&[u8]], value: i128) -> PlainRow {
     let values = [Some(1), Some(value), Some(value), Some(value)];
     (window, keys.iter().map(|key| key.to_vec()).collect(), values.to_vec())
 }
 
-/// A statistic with windows of a minute, those keys and one measure of each kind.
+/// Makes a statistic with windows of a minute, the given keys and one measure of each kind.
 pub(super) fn schema(statistic: &str, keys: &[&str]) -> Schema {
     let measure = |name: &str, kind, scale| {
         let field = if kind == MeasureKind::Count { "" } else { "request_time" };
@@ -46,14 +47,14 @@ pub(super) fn schema(statistic: &str, keys: &[&str]) -> Schema {
     }
 }
 
-/// One source, epoch and statistic, to cut batches of.
+/// A stream (source, epoch and statistic) from which tests cut batches.
 #[derive(Clone)]
 pub(super) struct Stream {
     pub(super) source: &'static str,
     pub(super) epoch: Epoch,
     pub(super) schema: Arc<Schema>,
-    /// The checksum of the first batch that was made of each statistic under each sequence: the next one's
-    /// predecessor.
+    /// The checksum of the first batch that was made under each statistic and sequence. It is the predecessor of the
+    /// next batch.
     pub(super) history: Arc<Mutex<BTreeMap<(String, u64), u64>>>,
 }
 
@@ -62,7 +63,8 @@ impl Stream {
         Self { source, epoch: Epoch::random(), schema: Arc::new(schema), history: Arc::default() }
     }
 
-    /// The stream of a copy of the state directory, made now. What each of the two cuts from here on is its own.
+    /// Returns the stream of a copy of the state directory that is made now. From here on each of the two has batches
+    /// of its own.
     pub(super) fn copy(&self) -> Self {
         let history = self.history().clone();
         Self { history: Arc::new(Mutex::new(history)), ..self.clone() }
@@ -72,12 +74,12 @@ impl Stream {
         self.history.lock().expect("no test panics here")
     }
 
-    /// The same stream, whose batches have another schema.
+    /// Returns the same stream with another schema for its batches.
     pub(super) fn with_schema(&self, schema: Schema) -> Self {
         Self { schema: Arc::new(schema), ..self.clone() }
     }
 
-    /// The batch with that sequence and those rows.
+    /// Makes the batch with the given sequence and rows.
     pub(super) fn batch(&self, sequence: u64, rows: &[PlainRow]) -> Batch {
         let mut encoded = Rows::new(self.schema.keys.len(), self.schema.measures.len());
         for (window, keys, values) in rows {
@@ -104,14 +106,15 @@ impl Stream {
         batch
     }
 
-    /// A process that writes the stream, with that fence.
+    /// Makes a process that writes the stream, with the given fence.
     pub(super) fn writer(&self, fence: u64) -> Writer {
         Writer { fence, ..Writer::this_process(self.source, self.epoch) }
     }
 }
 
-/// A batch with the [`predecessor`](Batch::predecessor) that it has among the batches that this thread has passed
-/// through here before: of each stream and sequence, the first one counts. For tests that make batches one by one.
+/// Sets the [`predecessor`](Batch::predecessor) of a batch to the batch before it among those that this thread has
+/// passed to this function. For each stream and sequence the first one counts. This is for tests that make batches
+/// one by one.
 pub fn chained(batch: Batch) -> Batch {
     type Streams = BTreeMap<(Arc<str>, Epoch, String), BTreeMap<u64, u64>>;
     thread_local! {
@@ -126,12 +129,12 @@ pub fn chained(batch: Batch) -> Batch {
     })
 }
 
-/// The batch as that process offers it.
+/// Returns the batch as the given process offers it.
 pub(super) fn from_writer(batch: &Batch, writer: &Writer) -> Batch {
     Batch { writer: Some(Arc::new(writer.clone())), ..batch.clone() }
 }
 
-/// Where batch `sequence` ends: something with every field in use.
+/// Makes the position at the end of batch `sequence`, with a value in every field.
 fn frontier(sequence: u64) -> Frontier {
     let mark = |number, name: &str| FileMark {
         number,
@@ -149,17 +152,17 @@ fn frontier(sequence: u64) -> Frontier {
     Frontier { files: vec![mark(1, "access.log.1"), mark(2, "access.log")] }
 }
 
-/// What a store should hold of one statistic.
+/// The expected contents of a store for one statistic.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Model {
     rows: BTreeMap<RowKey, Vec<Option<i128>>>,
 }
 
-/// The window's start and the keys.
+/// The key of a row: the window's start and the keys.
 type RowKey = (i64, Vec<Vec<u8>>);
 
 impl Model {
-    /// The model after those batches.
+    /// Returns the model after the given batches.
     pub(super) fn of<'b>(batches: impl IntoIterator<Item = &'b Batch>) -> Self {
         let mut model = Self::default();
         for batch in batches {
@@ -182,7 +185,7 @@ impl Model {
     }
 }
 
-/// The rows as tests write them down.
+/// Returns the rows as tests write them.
 pub(super) fn plain(rows: &Rows) -> Vec<PlainRow> {
     let mut cursor = rows.cursor();
     let mut plain = Vec::with_capacity(rows.len());
@@ -193,19 +196,19 @@ pub(super) fn plain(rows: &Rows) -> Vec<PlainRow> {
     plain
 }
 
-/// All that the store holds of a statistic; the order of its answer is checked on the way.
+/// Returns everything that the store holds of a statistic. It also checks the order of the answer.
 pub(super) async fn held(sink: &dyn Sink, schema: &Schema) -> Model {
     held_within(sink, schema, i64::MIN..i64::MAX).await
 }
 
-/// The same of the windows that start within `windows`.
+/// Returns the same for the windows that start within `windows`.
 pub(super) async fn held_within(sink: &dyn Sink, schema: &Schema, windows: Range<i64>) -> Model {
     let rows = plain(&sink.totals(schema, windows).await.expect("totals are read"));
     assert!(rows.is_sorted_by(|a, b| (a.0, &a.1) < (b.0, &b.1)), "totals by window and key, each once");
     Model { rows: rows.into_iter().map(|(window, keys, values)| ((window, keys), values)).collect() }
 }
 
-/// Checks that the store holds exactly what `batches` add up to.
+/// Checks that the store holds exactly the sum of `batches`.
 #[track_caller]
 pub(super) fn assert_holds<'b>(found: &Model, batches: impl IntoIterator<Item = &'b Batch>) {
     let expected = Model::of(batches);
@@ -215,7 +218,7 @@ pub(super) fn assert_holds<'b>(found: &Model, batches: impl IntoIterator<Item = 
     }
 }
 
-/// Prepares the stream's schema and applies its batches, each for the first time.
+/// Prepares the schema of the stream and applies its batches, each for the first time.
 pub(super) async fn apply_all(sink: &dyn Sink, batches: &[Batch]) {
     for batch in batches {
         sink.prepare(&batch.schema).await.expect("the schema is accepted");
@@ -223,14 +226,14 @@ pub(super) async fn apply_all(sink: &dyn Sink, batches: &[Batch]) {
     }
 }
 
-/// The store's progress of a source, in an order to compare it by.
+/// Returns the store's progress of a source, sorted for comparison.
 pub(super) async fn progress(sink: &dyn Sink, source: &str) -> Vec<Progress> {
     let mut progress = sink.progress(source).await.expect("progress is read");
     progress.sort_by(|a, b| (a.epoch, &a.statistic).cmp(&(b.epoch, &b.statistic)));
     progress
 }
 
-/// Checks that the answer is [`SinkError::Refused`] and returns what it says.
+/// Checks that the answer is [`SinkError::Refused`] and returns its message.
 #[track_caller]
 pub(super) fn assert_refused<T: std::fmt::Debug>(answer: Result<T, SinkError>) -> String {
     match answer {
@@ -239,7 +242,7 @@ pub(super) fn assert_refused<T: std::fmt::Debug>(answer: Result<T, SinkError>) -
     }
 }
 
-/// Polls `future` at most `polls` times and drops it then; `None` if it was not done.
+/// Polls `future` at most `polls` times and then drops it. Returns `None` if it was not finished.
 pub(super) async fn cancelled_after<T>(polls: usize, future: impl Future<Output = T>) -> Option<T> {
     let mut future = pin!(future);
     let mut left = polls;
@@ -250,7 +253,7 @@ pub(super) async fn cancelled_after<T>(polls: usize, future: impl Future<Output 
         left -= 1;
         match future.as_mut().poll(context) {
             Poll::Ready(done) => Poll::Ready(Some(done)),
-            // Without a poll left nobody is to be waited for.
+            // No poll is left, so nothing is awaited.
             Poll::Pending if left == 0 => Poll::Ready(None),
             Poll::Pending => Poll::Pending,
         }

@@ -1,4 +1,4 @@
-//! Copies of a state directory, and several processes under one source name.
+//! Tests of copies of a state directory, and of several processes under one source name.
 
 use crate::{
     batch::Batch,
@@ -9,14 +9,14 @@ use crate::{
     sink::{Applied, Progress, Sink, SinkError, Writer},
 };
 
-/// A key that all tests of this module add to.
+/// The key to which all tests of this module add.
 const KEY: &[&[u8]] = &[b"c1"];
 
 fn stream() -> Stream {
     Stream::new("web1", schema("ad_events", &["campaign"]))
 }
 
-/// The batches with those sequences, each with one row of that value.
+/// Makes the batches with the given sequences, each with one row of the given value.
 fn batches<const N: usize>(stream: &Stream, sequences: [u64; N], value: i128) -> [Batch; N] {
     sequences.map(|n| stream.batch(n, &[row(60, KEY, value)]))
 }
@@ -27,14 +27,14 @@ async fn assert_unchanged(sink: &dyn Sink, stream: &Stream, batches: &[Batch]) {
     assert_holds(&held(sink, &stream.schema).await, batches);
 }
 
-/// Makes `writer` the source's, after whoever has it.
+/// Makes `writer` the writer of the source, after the present one.
 async fn claim(sink: &dyn Sink, writer: &Writer) {
     let last = sink.writer(&writer.source).await.expect("the writer is read");
     assert!(sink.claim(writer, last.as_ref()).await.expect("claimed"), "nobody else claims it");
 }
 
-/// A copy of the state directory has gone its own way, and the store is where the two were last the same in number:
-/// its next batch is [`SinkError::Foreign`], with the sequence at which they differ.
+/// A copy of the state directory was used separately, and the store stands at the last sequence that both have. The
+/// next batch of the copy is [`SinkError::Foreign`], which names the sequence at which the two differ.
 pub async fn a_successor_of_another_history_is_foreign(fixture: &impl Fixture) {
     let store = fixture.fresh().await;
     let stream = stream();
@@ -57,7 +57,7 @@ pub async fn a_successor_of_another_history_is_foreign(fixture: &impl Fixture) {
     }
 }
 
-/// A copy that is behind is told what the store has, by number and checksum, and changes nothing.
+/// A copy that is behind gets the store's progress, by sequence and checksum, and changes nothing.
 pub async fn a_copy_that_is_behind_changes_nothing(fixture: &impl Fixture) {
     let store = fixture.fresh().await;
     let stream = stream();
@@ -77,7 +77,7 @@ pub async fn a_copy_that_is_behind_changes_nothing(fixture: &impl Fixture) {
     assert_unchanged(&*sink, &stream, &applied).await;
 }
 
-/// A copy that is ahead is told of a gap; when it goes back to fill it, its batch is [`SinkError::Foreign`].
+/// A copy that is ahead gets a gap. When it goes back to fill the gap, its batch is [`SinkError::Foreign`].
 pub async fn a_copy_that_is_ahead_changes_nothing(fixture: &impl Fixture) {
     let store = fixture.fresh().await;
     let stream = stream();
@@ -95,7 +95,7 @@ pub async fn a_copy_that_is_ahead_changes_nothing(fixture: &impl Fixture) {
     assert_unchanged(&*sink, &stream, &applied).await;
 }
 
-/// What [`Sink::begin`] has set is compared like a batch that was applied.
+/// The progress that [`Sink::begin`] has set is compared like that of an applied batch.
 pub async fn a_stream_begun_in_another_history_is_foreign(fixture: &impl Fixture) {
     let store = fixture.fresh().await;
     let (stream, copy) = (stream(), stream());
@@ -110,7 +110,7 @@ pub async fn a_stream_begun_in_another_history_is_foreign(fixture: &impl Fixture
     assert_eq!(progress(&*sink, "web1").await, [start]);
 }
 
-/// Where an earlier evs has set the progress by a number alone, there is nothing to compare.
+/// If an earlier version of evs has set the progress by its sequence alone, there is nothing to compare.
 pub async fn a_stream_of_which_only_the_number_is_known_goes_on(fixture: &impl Fixture) {
     let store = fixture.fresh().await;
     let stream = stream();
@@ -122,8 +122,7 @@ pub async fn a_stream_of_which_only_the_number_is_known_goes_on(fixture: &impl F
     assert_unchanged(&*sink, &stream, std::slice::from_ref(&next)).await;
 }
 
-/// Who has claimed a source is there after `Ok`, for whoever opens the store, in all its parts; and of that source
-/// only.
+/// After `Ok` a claim is there with all its parts, for every sink that opens the store, and only for its own source.
 pub async fn a_claim_is_remembered(fixture: &impl Fixture) {
     let store = fixture.fresh().await;
     let sink = store.open().await;
@@ -145,7 +144,7 @@ pub async fn a_claim_is_remembered(fixture: &impl Fixture) {
     }
 }
 
-/// A claim that does not name the last one changes nothing. One that was made, and whose answer was lost, is made.
+/// A claim that does not name the last writer changes nothing. A claim whose answer was lost is still made.
 pub async fn a_claim_names_the_one_before_it(fixture: &impl Fixture) {
     let store = fixture.fresh().await;
     let stream = stream();
@@ -162,7 +161,7 @@ pub async fn a_claim_names_the_one_before_it(fixture: &impl Fixture) {
     assert_eq!(sink.writer("web1").await.expect("the writer is read"), Some(second));
 }
 
-/// Of several processes that claim a source at the same time, one gets it.
+/// If several processes claim a source at the same time, one of them gets it.
 pub async fn one_of_several_claims_at_once_wins(fixture: &impl Fixture) {
     let store = fixture.fresh().await;
     let stream = stream();
@@ -184,8 +183,8 @@ pub async fn one_of_several_claims_at_once_wins(fixture: &impl Fixture) {
     assert_eq!(found.as_ref(), winners.first());
 }
 
-/// A process that lives on after another one has claimed its source is told which one at its next batch, whichever
-/// that is, and adds nothing.
+/// A process that continues after another one has claimed its source adds nothing: at its next batch, whichever that
+/// is, it gets an error that names the other process.
 pub async fn a_writer_that_was_taken_over_adds_nothing(fixture: &impl Fixture) {
     let store = fixture.fresh().await;
     let stream = stream();
@@ -199,7 +198,8 @@ pub async fn a_writer_that_was_taken_over_adds_nothing(fixture: &impl Fixture) {
     claim(&*sink, &first).await;
     apply_all(&*sink, &applied.clone().map(|batch| from_writer(&batch, &first))).await;
     claim(&*other_sink, &second).await;
-    // The next batch, the last one again, an older one, one behind a gap, and the first of another statistic.
+    // These are the next batch, the last one again, an older one, one after a gap, and the first of another
+    // statistic.
     let [_, _, fourth] = batches(&stream, [8, 9, 5], 2);
     let [of_errors] = batches(&errors, [1], 2);
     for batch in [&third, &applied[1], &applied[0], &fourth, &of_errors] {
@@ -214,8 +214,8 @@ pub async fn a_writer_that_was_taken_over_adds_nothing(fixture: &impl Fixture) {
     assert_unchanged(&*sink, &stream, &[&applied[..], &[third]].concat()).await;
 }
 
-/// Two state directories with one source name: the one that did not claim the source last adds nothing, although the
-/// store knows no batch of its epoch.
+/// With two state directories under one source name, the one that did not claim the source last adds nothing,
+/// although the store knows no batch of its epoch.
 pub async fn writers_of_two_epochs_are_told_apart(fixture: &impl Fixture) {
     let store = fixture.fresh().await;
     let (ours, theirs) = (stream(), stream());
@@ -232,7 +232,7 @@ pub async fn writers_of_two_epochs_are_told_apart(fixture: &impl Fixture) {
     assert_unchanged(&*sink, &ours, &applied).await;
 }
 
-/// A process that starts where another one has ended claims the source, and goes on with its batches.
+/// A process that starts where another one has ended claims the source and continues with its batches.
 pub async fn a_restart_takes_over_and_goes_on(fixture: &impl Fixture) {
     let store = fixture.fresh().await;
     let stream = stream();
@@ -246,8 +246,8 @@ pub async fn a_restart_takes_over_and_goes_on(fixture: &impl Fixture) {
     assert_unchanged(&*store.open().await, &stream, &applied).await;
 }
 
-/// A store that remembers an earlier writer than the one that offers a batch says so, and takes the batch when the
-/// source is claimed again.
+/// A store that remembers an earlier writer than the one that offers a batch returns an error, and applies the batch
+/// after the source is claimed again.
 pub async fn a_store_that_was_restored_is_claimed_again(fixture: &impl Fixture) {
     let store = fixture.fresh().await;
     let stream = stream();
@@ -256,7 +256,7 @@ pub async fn a_store_that_was_restored_is_claimed_again(fixture: &impl Fixture) 
     let (earlier, own) = (stream.writer(1), stream.writer(2));
     claim(&*sink, &own).await;
     apply_all(&*sink, &[from_writer(&applied[0], &own)]).await;
-    // As a backup has it.
+    // This is the claim that a backup has.
     claim(&*sink, &earlier).await;
     let error = sink.apply(&from_writer(&applied[1], &own)).await.expect_err("not claimed");
     assert!(matches!(error, SinkError::Unclaimed { .. }), "{error:?}");
@@ -266,8 +266,8 @@ pub async fn a_store_that_was_restored_is_claimed_again(fixture: &impl Fixture) 
     assert_unchanged(&*sink, &stream, &applied).await;
 }
 
-/// A batch of a process that the store does not know is not taken, in a new stream or an old one. Without a writer
-/// it is.
+/// A batch of a process that the store does not know is refused, in a new stream or an old one. A batch without a
+/// writer is applied.
 pub async fn a_source_that_nobody_claimed_is_claimed_first(fixture: &impl Fixture) {
     let store = fixture.fresh().await;
     let stream = stream();

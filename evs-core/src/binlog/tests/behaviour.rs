@@ -1,3 +1,5 @@
+//! Tests of the binlog's behaviour without faults: commits, acknowledgements, removal of segments and reopening.
+
 use std::{
     io::ErrorKind,
     sync::Arc,
@@ -20,7 +22,7 @@ use crate::{
     tail::InventoryChange,
 };
 
-/// The binlog's next commit: so many rows of the statistic `hits`.
+/// Makes the next commit of the binlog: `len` rows of the statistic `hits`.
 fn next(binlog: &Binlog, len: usize) -> Commit {
     let lines = binlog.state().ledger.totals.lines + 1;
     let from =
@@ -125,7 +127,7 @@ fn a_binlog_of_version_1_is_opened_once_there_is_room_for_a_segment() {
     assert_eq!(segments(&disk).len(), older.len() + 1);
 }
 
-/// The kinds of the frames of a segment.
+/// Returns the kinds of the frames in a segment.
 fn kinds(disk: &SimDisk, number: u64) -> Vec<u8> {
     let bytes = disk.contents(&segment::name(number)).unwrap();
     let mut offset = segment::header_bytes(&bytes).unwrap() as u64;
@@ -145,7 +147,7 @@ fn the_inventory_is_written_if_it_changes_or_was_not_known() {
     let (mut binlog, _) = open(&disk, BinlogOptions::default()).unwrap();
     let empty = InventoryChange::default;
     let add = InventoryChange { removed: Vec::new(), added: [1, 2].map(|id| known_file(id, 0)).into() };
-    // What is removed goes first, so 2 stays, as another.
+    // The removed files go first, so file 2 stays, with other contents.
     let replace = InventoryChange { removed: vec![2, 1], added: vec![known_file(2, 1)] };
     let cases = [
         ("nothing is said", None, None, vec![SETTLE]),

@@ -1,4 +1,4 @@
-//! Every call of a script fails once, in every way; then random scripts.
+//! Tests of crashes: every call of a script fails once, in every way; after that, random scripts run.
 
 use std::io::ErrorKind;
 
@@ -42,14 +42,14 @@ const SCRIPT: [Step; 24] = [
     Retain,
 ];
 
-/// A world in which most cuts become several batches.
+/// Makes a world in which most cuts become several batches.
 fn world() -> World {
     let mut world = World::new(SMALL);
     world.piece_rows = 7;
     world
 }
 
-/// What happens to the machine after a call has failed.
+/// The event that follows a failed call: the process restarts, or the power fails.
 #[derive(Clone, Copy, Debug)]
 enum Aftermath {
     Restart,
@@ -65,7 +65,7 @@ impl Aftermath {
     }
 }
 
-/// Runs the script and returns whether the fault came up. Ends with everything checked.
+/// Runs the script and returns whether the fault occurred. At the end everything is checked.
 fn run(mut world: World, script: &[Step], call: usize, fault: Fault, aftermath: Aftermath) -> bool {
     world.disk.fail_call(call, fault);
     let mut failed = false;
@@ -85,7 +85,7 @@ fn run(mut world: World, script: &[Step], call: usize, fault: Fault, aftermath: 
         world.recover().unwrap();
     }
     let failed = failed || world.disk.has_failed();
-    // What a recovery has shown once is there for good.
+    // The result of a recovery must stay, even after another power cut.
     world.binlog = None;
     world.disk.power_cut(call as u64);
     world.recover().unwrap();
@@ -149,13 +149,13 @@ fn a_recovery_can_crash_at_any_call_and_be_repeated() {
     }
 }
 
-/// So large that a full segment is never the reason for a new one.
+/// Segments so large that a full segment is never the reason for a new one.
 const ROOMY: BinlogOptions = BinlogOptions { segment_bytes_max: 1 << 20, ..SMALL };
 
 #[test]
 fn a_binlog_of_version_1_can_be_opened_with_a_power_cut_at_any_call() {
     let (last, bytes) = fixture::segments(1).pop().unwrap();
-    // The last frame is an acknowledgement, which is nothing without its last byte.
+    // The last frame is an acknowledgement, which has no effect without its last byte.
     let acknowledgement = 32 + br#"{"sink":"reports","statistic":"sales","sequence":2}"#.len();
     let torn = bytes[..bytes.len() - 1].to_vec();
     let cases = [

@@ -1,3 +1,5 @@
+//! Tests of damage: every kind of change to durable bytes is found, reported and never taken for a crash.
+
 use std::{error::Error as _, sync::Arc};
 
 use super::{
@@ -14,8 +16,8 @@ use crate::{
 
 type Files = Vec<(String, Vec<u8>)>;
 
-/// Two segments: the last one has two commits, with an acknowledgement between them. Further: all batches, and
-/// up to where frames prove that the last segment was durable.
+/// Makes two segments. The last one has two commits with an acknowledgement between them. Also returns all batches,
+/// and the offset up to which frames prove that the last segment was durable.
 fn sample() -> (Files, Vec<Batch>, u64) {
     let mut world = World::new(MEDIUM);
     let steps = [
@@ -162,7 +164,7 @@ fn a_batch_that_names_another_one_as_the_one_before_it_is_damage() {
     );
 }
 
-/// Makes a segment one of version 1.
+/// Turns a segment into one of version 1.
 fn downgrade(segment: &mut [u8]) {
     let Parsed::Header(header) = SegmentHeader::parse(segment) else { panic!("no header") };
     let older = SegmentHeader { version: 1, ..header }.to_bytes();
@@ -172,7 +174,7 @@ fn downgrade(segment: &mut [u8]) {
 #[test]
 fn a_segment_of_version_1_has_no_files() {
     let mut world = World::new(MEDIUM);
-    // Without a batch, which would be another one in version 1.
+    // The segment has no batch: in version 1 a batch would be encoded differently.
     world.step(Step::Commit([Some(0), None])).unwrap();
     let without = world.binlog.as_ref().unwrap().writer.end;
     world.step(Step::CommitFiles([None, None], FilesStep { forgotten: 0, found: 1 })).unwrap();
@@ -254,7 +256,7 @@ fn an_unfinished_last_segment_is_removed_and_one_in_the_middle_is_damage() {
 #[test]
 fn a_newer_version_is_an_error_of_its_own_and_nothing_is_written() {
     let (mut files, ..) = sample();
-    // What a later version has behind the version's number is not known.
+    // Only a later version knows the bytes after its version number.
     files[1].1[8] = 3;
     files[1].1[20..].fill(0xEE);
     let disk = disk_of(&files);

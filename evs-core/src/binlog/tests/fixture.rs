@@ -1,4 +1,4 @@
-//! The committed bytes of each format version, in `tests/fixtures`.
+//! Tests with the committed bytes of each format version, in `tests/fixtures`.
 
 use std::path::PathBuf;
 
@@ -11,7 +11,7 @@ use super::{
 };
 use crate::disk::{Disk, SimDisk};
 
-/// One of every kind of frame that version 1 has, over several segments.
+/// One frame of every kind in version 1, over several segments.
 const SCRIPT_1: [Step; 9] = [
     Step::Register(0),
     Step::Register(1),
@@ -24,7 +24,7 @@ const SCRIPT_1: [Step; 9] = [
     Step::Acknowledge(0, 1),
 ];
 
-/// The same, and all that version 2 has beside. A segment begins with a snapshot that has files.
+/// The same, and everything that version 2 adds. One segment begins with a snapshot that has files.
 const SCRIPT_2: [Step; 13] = [
     Step::Register(0),
     Step::Register(1),
@@ -47,14 +47,14 @@ fn written(script: &[Step]) -> World {
     world
 }
 
-/// The names and bytes of the segments that are committed for a version.
+/// Returns the names and bytes of the segments that are committed for a version.
 pub(super) fn segments(version: u32) -> Vec<(String, Vec<u8>)> {
     let directory = PathBuf::from(format!("{}/tests/fixtures/binlog-v{version}", env!("CARGO_MANIFEST_DIR")));
     let names = (1..).map(segment::name).take_while(|name| directory.join(name).exists());
     names.map(|name| (name.clone(), std::fs::read(directory.join(name)).unwrap())).collect()
 }
 
-/// What version 1 wrote, not opened yet.
+/// Returns a world with the segments of version 1, not opened yet.
 pub(super) fn version_1(options: BinlogOptions) -> World {
     let mut world = written(&SCRIPT_1);
     world.binlog = None;
@@ -69,7 +69,7 @@ fn disk_of(version: u32) -> SimDisk {
     disk
 }
 
-/// The versions of all segments, in their order.
+/// Returns the versions of all segments, in order.
 fn versions(disk: &SimDisk) -> Vec<u32> {
     let version = |name: &String| match SegmentHeader::parse(&disk.contents(name).unwrap()) {
         Parsed::Header(header) => header.version,

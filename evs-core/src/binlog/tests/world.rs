@@ -1,4 +1,4 @@
-//! A binlog on a simulated disk, beside a naive model of what it must hold.
+//! A binlog on a simulated disk, and beside it a simple model of its contents. Each step is applied to both.
 
 use std::{collections::BTreeMap, sync::Arc, time::Instant};
 
@@ -16,11 +16,11 @@ pub(super) const SOURCE: &str = "ads-web1";
 pub(super) const EPOCH: Epoch = Epoch::from_bytes([0x5A; 16]);
 pub(super) const STATISTICS: [&str; 2] = ["hits", "sales"];
 pub(super) const SINKS: [&str; 2] = ["reports", "archive"];
-/// So small that there is a new segment with nearly every commit.
+/// Segments so small that nearly every commit begins a new one.
 pub(super) const SMALL: BinlogOptions =
     BinlogOptions { segment_bytes_max: 3000, keep_acknowledged: std::time::Duration::ZERO };
 
-/// Room for a few commits in each segment.
+/// Segments with room for a few commits.
 pub(super) const MEDIUM: BinlogOptions = BinlogOptions { segment_bytes_max: 6000, ..SMALL };
 
 pub(super) fn schema(statistic: &str, keys: usize) -> Arc<Schema> {
@@ -52,14 +52,14 @@ pub(super) fn frontier(offset: u64) -> Arc<Frontier> {
     Arc::new(Frontier { files: vec![mark] })
 }
 
-/// As [`frontier`], with the fields in use that came with version 2.
+/// Returns a frontier like [`frontier`], in which the fields of version 2 are set, too.
 fn newer_frontier(offset: u64) -> Arc<Frontier> {
     let mut frontier = Frontier::clone(&frontier(offset));
     (frontier.files[0].start, frontier.files[0].is_rotated) = (7, true);
     Arc::new(frontier)
 }
 
-/// A known file that tells its salt apart from any other. Each standing and each optional field comes up.
+/// Makes a known file that differs for each salt. Over several ids, each standing and each optional field occurs.
 pub(super) fn known_file(id: u64, salt: u64) -> Arc<KnownFile> {
     let print =
         |len: u64| Fingerprint { len, head: Digest::of(b"head"), tail: Digest::of(&len.to_le_bytes()) };
@@ -74,7 +74,7 @@ pub(super) fn known_file(id: u64, salt: u64) -> Arc<KnownFile> {
     })
 }
 
-/// Rows that tell their salt apart from any other.
+/// Makes rows that differ for each salt.
 pub(super) fn rows(keys: usize, len: usize, salt: u64) -> Rows {
     let mut rows = Rows::new(keys, 1);
     for row in 0..len {
@@ -84,7 +84,7 @@ pub(super) fn rows(keys: usize, len: usize, salt: u64) -> Rows {
     rows
 }
 
-/// Those rows in pieces of so many.
+/// Splits rows into pieces of `len` rows.
 pub(super) fn pieces(rows: &Rows, len: usize) -> Vec<Rows> {
     let mut pieces: Vec<Rows> = Vec::new();
     let mut cursor = rows.cursor();
@@ -104,17 +104,17 @@ pub(super) fn open(disk: &SimDisk, options: BinlogOptions) -> Result<(Binlog, Re
 
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Step {
-    /// Rows for each of [`STATISTICS`]; `None` leaves it out, 0 moves it on without a batch.
+    /// Commits rows for each of [`STATISTICS`]. `None` leaves a statistic out; 0 moves it on without a batch.
     Commit([Option<usize>; 2]),
-    /// As [`Step::Commit`], and something of the files.
+    /// Commits like [`Step::Commit`], with a change of the files.
     CommitFiles([Option<usize>; 2], FilesStep),
     /// Gives the first statistic another schema.
     Redefine,
-    /// A sink that begins behind what is there.
+    /// Registers a sink that begins after the present batches.
     Register(usize),
-    /// A sink comes back with one batch less than it had.
+    /// Registers a sink again, with one batch less than it had.
     ComeBack(usize),
-    /// A sink acknowledges everything of one statistic.
+    /// A sink acknowledges all batches of one statistic.
     Acknowledge(usize, usize),
     Forget(usize),
     Retain,
@@ -122,19 +122,19 @@ pub(super) enum Step {
     Reopen,
 }
 
-/// How a commit changes the inventory. The newest file that stays becomes another one with the same id, so
+/// A change of the inventory by a commit. The newest file that stays is replaced by another one with the same id, so
 /// the change is empty only if no file is known and none is found.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct FilesStep {
-    /// This many of the oldest files are forgotten.
+    /// The number of oldest files that are forgotten.
     pub(super) forgotten: usize,
-    /// This many are new.
+    /// The number of new files.
     pub(super) found: u64,
 }
 
 type Files = BTreeMap<u64, Arc<KnownFile>>;
 
-/// The binlog, and what is known for certain.
+/// The binlog and the model: everything that is known for certain.
 pub(super) struct World {
     pub(super) disk: SimDisk,
     pub(super) options: BinlogOptions,
@@ -142,23 +142,23 @@ pub(super) struct World {
     /// Batches whose commit has returned, or that were there after a recovery; by sequence from 1 on.
     certain: BTreeMap<&'static str, Vec<Batch>>,
     commits: u64,
-    /// The inventory, as of the last commit that said anything of it.
+    /// The inventory as of the last commit that changed it.
     files: Option<Files>,
     /// The commit that is under way.
     pending: Option<Pending>,
-    /// Up to where batches may be gone: sequences that every sink was told to have.
+    /// The sequences up to which batches may be gone: every sink has acknowledged them.
     may_be_gone: BTreeMap<&'static str, u64>,
     keys: usize,
-    /// Makes every attempt's rows other rows.
+    /// A number that makes the rows of every attempt different.
     salt: u64,
-    /// How many rows a batch gets: a cut with more becomes several.
+    /// The number of rows in a batch; a cut with more rows becomes several batches.
     pub(super) piece_rows: usize,
 }
 
-/// A commit of which it is not known whether it is there.
+/// A commit that may or may not be in the binlog.
 struct Pending {
     batches: Vec<(usize, Batch)>,
-    /// The inventory behind it.
+    /// The inventory after this commit.
     files: Option<Files>,
 }
 
@@ -179,7 +179,7 @@ impl World {
         }
     }
 
-    /// Opens the binlog if it is not, and takes the step.
+    /// Opens the binlog if it is not open, and takes the step.
     pub(super) fn step(&mut self, step: Step) -> Result<(), BinlogError> {
         if self.binlog.is_none() {
             self.recover()?;
@@ -211,7 +211,7 @@ impl World {
             }
             Step::Forget(sink) => binlog.forget_sink(SINKS[sink])?,
             Step::Retain => {
-                // Before the call: it may fail when some are gone already.
+                // This comes before the call, which may fail after some segments are removed.
                 for statistic in STATISTICS {
                     let mark = self.may_be_gone.entry(statistic).or_default();
                     *mark = (*mark).max(binlog.state().acknowledged(statistic));
@@ -276,7 +276,7 @@ impl World {
         self.pending = Some(Pending { batches, files: files_after });
         let mut result = binlog.commit(&commit);
         if result.as_ref().is_err_and(BinlogError::is_disk_full) {
-            // Room again: the same commit must go through.
+            // There is room again, so the same commit must succeed.
             result = binlog.commit(&commit);
         }
         if result.is_ok() {
@@ -304,7 +304,7 @@ impl World {
         Some(files)
     }
 
-    /// The pending commit is there.
+    /// Marks the pending commit as certain.
     fn settle(&mut self) {
         let Some(Pending { batches, files }) = self.pending.take() else { unreachable!("it was begun") };
         for (at, batch) in batches {
@@ -314,7 +314,7 @@ impl World {
         self.commits += 1;
     }
 
-    /// Opens the binlog and compares it with what is known.
+    /// Opens the binlog and compares it with the model.
     pub(super) fn recover(&mut self) -> Result<(), BinlogError> {
         let (binlog, recovery) = open(&self.disk, self.options)?;
         let found = binlog.state().ledger.totals.lines;
@@ -329,7 +329,7 @@ impl World {
         Ok(())
     }
 
-    /// Every batch that must be there is, and is the one that was committed.
+    /// Checks that every batch which must be there is there and is the one that was committed.
     fn check(&self, binlog: &Binlog) -> Result<(), BinlogError> {
         assert_eq!(binlog.state().ledger.frontier, ledger(self.commits).frontier);
         assert_eq!(binlog.state().rejected.len(), usize::from(self.commits > 0));
