@@ -24,6 +24,7 @@ impl Wall {
         Self::new(|| (Instant::now(), unix_now()))
     }
 
+    /// Makes clocks that are read by `read`: the monotonic one, and the seconds since 1970.
     pub(crate) fn new(read: impl Fn() -> (Instant, i64) + Send + Sync + 'static) -> Self {
         Self(Arc::new(read))
     }
@@ -74,6 +75,7 @@ pub(crate) fn unix_now() -> i64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs().cast_signed())
 }
 
+/// The time that is believed, and the instant at which it was believed.
 #[derive(Debug)]
 struct Belief {
     /// The time at the instant `at`, in seconds since 1970.

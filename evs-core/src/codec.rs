@@ -10,6 +10,7 @@ pub struct InvalidJson {
 }
 
 impl InvalidJson {
+    /// Makes the error; `what` names the expected value.
     pub(crate) fn new(what: &'static str, source: serde_json::Error) -> Self {
         Self { what, source }
     }
@@ -36,6 +37,7 @@ pub(crate) struct Reader<'b> {
 }
 
 impl<'b> Reader<'b> {
+    /// Makes a reader at the start of `bytes`.
     pub(crate) fn new(bytes: &'b [u8]) -> Self {
         Self { bytes, at: 0 }
     }

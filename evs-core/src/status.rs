@@ -205,6 +205,7 @@ pub(crate) struct Board {
     rest: Mutex<Rest>,
 }
 
+/// The part of the board that changes seldom; a mutex protects it.
 #[derive(Debug)]
 pub(crate) struct Rest {
     pub(crate) phase: Phase,
@@ -216,6 +217,7 @@ pub(crate) struct Rest {
 }
 
 impl Board {
+    /// Makes the board of a pipeline that was built and is not running.
     pub(crate) fn new(
         source: String,
         clock: Clock,
@@ -307,6 +309,7 @@ impl Board {
         }
     }
 
+    /// Copies the numbers into a status, and works out the rates and ages.
     pub(crate) fn status(&self) -> Status {
         let (lines, bytes) = (self.lines.load(Relaxed), self.bytes.load(Relaxed));
         let rest = self.rest();

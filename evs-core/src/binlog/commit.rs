@@ -112,6 +112,7 @@ struct Drafted {
 }
 
 impl Draft {
+    /// Adds the frames of a cut: the definition if the schema is new, and the batches.
     fn cut(&mut self, cut: &Cut) -> Result<(), Contradiction> {
         let statistic = &cut.schema.statistic;
         let columns = (cut.schema.keys.len(), cut.schema.measures.len());

@@ -25,13 +25,21 @@ pub(super) const PAYLOAD_BYTES_MAX: u64 = 2 << 30;
 
 /// The kinds of frames, with the numbers of `docs/binlog-format.md`.
 pub(super) mod kind {
+    /// The state at the start of a segment.
     pub(crate) const SNAPSHOT: u8 = 1;
+    /// The definition of a statistic.
     pub(crate) const DEFINE: u8 = 2;
+    /// A batch with its rows.
     pub(crate) const BATCH: u8 = 3;
+    /// A later position of a statistic, without rows.
     pub(crate) const ADVANCE: u8 = 4;
+    /// The end of a commit.
     pub(crate) const SETTLE: u8 = 5;
+    /// The progress of a sink.
     pub(crate) const ACKNOWLEDGE: u8 = 6;
+    /// A new sink, or one that has gone back.
     pub(crate) const REGISTER: u8 = 7;
+    /// The removal of a sink.
     pub(crate) const FORGET: u8 = 8;
     /// The change of the inventory; it exists since version 2.
     pub(crate) const FILES: u8 = 9;
@@ -48,15 +56,19 @@ pub(super) struct Define {
 /// The header of a batch, which comes before its rows.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct BatchHeader {
+    /// The name of the statistic.
     pub(super) statistic: String,
     /// The [`schema_hash`](super::state::schema_hash) of the statistic's schema.
     pub(super) schema: u64,
+    /// The number of the batch in its stream.
     pub(super) sequence: u64,
     /// The checksum of the previous batch; 0 for the first one. It exists since version 2; in version 1 it follows
     /// from the frames before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) predecessor: Option<u64>,
+    /// The position before the batch.
     pub(super) from: Arc<Frontier>,
+    /// The position after the batch; empty within a cut.
     pub(super) to: Arc<Frontier>,
     /// The number of rows.
     pub(super) rows: u64,
@@ -76,8 +88,11 @@ pub(super) struct Advance {
 /// Ends a commit. The frames since the last end take effect with this one; without it, none of them does.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Settle {
+    /// The totals after the commit.
     pub(super) ledger: Ledger,
+    /// The lines that were rejected in the commit.
     pub(super) rejected: Arc<[RejectedLine]>,
+    /// Further epochs that the source takes over.
     pub(super) predecessors: Vec<Epoch>,
 }
 
@@ -86,6 +101,7 @@ pub(super) struct Settle {
 pub(super) struct Mark {
     pub(super) sink: String,
     pub(super) statistic: String,
+    /// The sequence up to which the sink has the batches.
     pub(super) sequence: u64,
 }
 
@@ -154,10 +170,12 @@ impl Event {
     }
 }
 
+/// Adds the frame of a snapshot, with which every segment begins.
 pub(super) fn push_snapshot(frames: &mut Frames, state: &State) {
     push_json(frames, kind::SNAPSHOT, state);
 }
 
+/// Decodes the payload of a snapshot.
 pub(super) fn decode_snapshot(kind: u8, payload: &[u8]) -> Result<State, Damage> {
     match kind {
         kind::SNAPSHOT => json(kind, payload),
@@ -171,6 +189,7 @@ fn push_json(frames: &mut Frames, kind: u8, payload: &impl Serialize) {
     frames.push(kind, |bytes| serde_json::to_writer(bytes, payload).unwrap());
 }
 
+/// Decodes a payload that is JSON.
 fn json<T: DeserializeOwned>(kind: u8, payload: &[u8]) -> Result<T, Damage> {
     serde_json::from_slice(payload)
         .map_err(|error| Damage::Payload { kind, source: InvalidJson::new("this kind's payload", error) })
@@ -191,6 +210,7 @@ fn push_batch(frames: &mut Frames, header: &BatchHeader, rows: &[u8]) {
     });
 }
 
+/// Splits the payload of a batch into its header and the compressed rows.
 fn split_batch(payload: &[u8]) -> Result<(BatchHeader, &[u8]), Damage> {
     const JSON_AT: usize = size_of::<u32>();
     let end =

@@ -15,7 +15,9 @@ const _: () = assert!(HEADER_BYTES == 32, "docs/binlog-format.md, \"Frames\"");
 /// The place at which a frame begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Place {
+    /// The number of the segment.
     pub(super) segment: u64,
+    /// The offset in the segment.
     pub(super) offset: u64,
 }
 
@@ -35,10 +37,13 @@ impl Place {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 /// The header of a frame: the length, kind and checksum of the payload that follows.
 pub(super) struct FrameHeader {
+    /// The length of the payload.
     pub(super) payload_bytes: u32,
+    /// The kind of the frame, one of [`kind`](super::event::kind).
     pub(super) kind: u8,
     /// The offset in the segment up to which fsync had succeeded when the frame was written.
     pub(super) synced: u64,
+    /// The checksum of the payload.
     pub(super) payload_hash: u64,
 }
 
@@ -56,6 +61,7 @@ impl FrameHeader {
         (plausible && place.hash(fields) == u64_at(hash, 0)).then_some(header)
     }
 
+    /// Writes the header into the first bytes of its frame.
     fn write(&self, bytes: &mut [u8], place: Place) {
         bytes[..KIND_AT].copy_from_slice(&self.payload_bytes.to_le_bytes());
         bytes[KIND_AT] = self.kind;
@@ -92,6 +98,7 @@ impl Frames {
         write(&mut self.bytes);
     }
 
+    /// Returns the length of all frames together.
     pub(super) fn len(&self) -> u64 {
         self.bytes.len() as u64
     }
@@ -118,18 +125,21 @@ impl Frames {
         &self.bytes
     }
 
+    /// Returns the start, the end and the kind of each frame.
     fn bounds(&self) -> impl Iterator<Item = (usize, usize, u8)> {
         let ends = self.frames.iter().skip(1).map(|frame| frame.0).chain([self.bytes.len()]);
         self.frames.iter().zip(ends).map(|(&(start, kind), end)| (start, end, kind))
     }
 }
 
+/// Reads a little-endian number at an offset.
 pub(super) fn u32_at(bytes: &[u8], at: usize) -> u32 {
     let mut value = [0; 4];
     value.copy_from_slice(&bytes[at..at + 4]);
     u32::from_le_bytes(value)
 }
 
+/// Reads a little-endian number at an offset.
 pub(super) fn u64_at(bytes: &[u8], at: usize) -> u64 {
     let mut value = [0; 8];
     value.copy_from_slice(&bytes[at..at + 8]);

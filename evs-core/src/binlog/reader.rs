@@ -21,6 +21,7 @@ use crate::{
 /// The place and the description of a batch's frame.
 #[derive(Clone, Debug)]
 pub(super) struct Entry {
+    /// The place of the frame.
     pub(super) place: Place,
     /// The length of the frame.
     pub(super) bytes: u64,
@@ -133,6 +134,7 @@ pub struct BinlogReader {
 }
 
 impl BinlogReader {
+    /// Makes the reader of the binlog in `disk`.
     pub(super) fn new(disk: Arc<dyn Disk>, index: Index, epoch: Epoch, source: &str) -> Self {
         Self { disk, index: Arc::new(RwLock::new(index)), epoch, source: source.into() }
     }
@@ -193,15 +195,18 @@ impl BinlogReader {
         self.index().first(statistic)
     }
 
+    /// Returns the place and the length of a batch's frame.
     #[cfg(test)]
     pub(super) fn place(&self, statistic: &str, sequence: u64) -> Option<(Place, u64)> {
         self.index().entry(statistic, sequence).map(|entry| (entry.place, entry.bytes))
     }
 
+    /// Returns whether the index has the batch.
     fn has(&self, statistic: &str, sequence: u64) -> bool {
         self.index().entry(statistic, sequence).is_some()
     }
 
+    /// Decodes and checks the frame of a batch.
     fn decode(&self, frame: &[u8], entry: &Entry, statistic: &str, sequence: u64) -> Result<Batch, Damage> {
         let (head, payload) = frame.split_first_chunk::<HEADER_BYTES>().ok_or(Damage::FrameHeader)?;
         let frame_header = FrameHeader::parse(head, entry.place).ok_or(Damage::FrameHeader)?;
@@ -229,11 +234,13 @@ impl BinlogReader {
         }
     }
 
+    /// Locks the index for reading.
     // A panic while the lock was held leaves a consistent index: every change to it is a single push or drain.
     pub(super) fn index(&self) -> RwLockReadGuard<'_, Index> {
         self.index.read().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Locks the index for changes.
     pub(super) fn index_mut(&self) -> RwLockWriteGuard<'_, Index> {
         self.index.write().unwrap_or_else(PoisonError::into_inner)
     }

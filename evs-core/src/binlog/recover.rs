@@ -19,9 +19,13 @@ const CHUNK_BYTES: usize = 1 << 20;
 
 /// The contents of the disk.
 pub(super) struct Recovered {
+    /// The state after the last frame.
     pub(super) state: State,
+    /// The batches in all segments.
     pub(super) index: Index,
+    /// The segments, in order.
     pub(super) segments: VecDeque<Segment>,
+    /// The writer at the end of the last segment.
     pub(super) writer: Writer,
 }
 
@@ -109,6 +113,7 @@ struct Replay<'s> {
     open: Option<OpenCommit>,
 }
 
+/// A commit whose end was not read yet: the state that it leads to, and its batches.
 struct OpenCommit {
     state: State,
     batches: Vec<(BatchHeader, Entry)>,
@@ -207,6 +212,8 @@ impl<'s> Replay<'s> {
         Ok(())
     }
 
+    /// Takes the state from the first segment's snapshot. The snapshot of each later segment must be equal to the
+    /// state at its start.
     fn snapshot(&mut self, header: &SegmentHeader, kind: u8, payload: &[u8]) -> Result<(), Damage> {
         let snapshot = decode_snapshot(kind, payload)?;
         if header.version < 2 && snapshot.files.is_some() {
@@ -226,6 +233,7 @@ impl<'s> Replay<'s> {
         Ok(())
     }
 
+    /// Checks that a segment belongs to this source, epoch and file name.
     fn check_header(&self, scan: &Scan<'_>, header: &SegmentHeader) -> Result<(), BinlogError> {
         let path = scan.path();
         if header.source != self.source {
@@ -291,6 +299,7 @@ struct Scan<'d> {
 }
 
 impl<'d> Scan<'d> {
+    /// Opens a segment for reading.
     fn open(disk: &'d dyn Disk, number: u64, is_last: bool) -> Result<Self, BinlogError> {
         let name = segment::name(number);
         let file = disk.open(&name).map_err(io_error("open", disk, &name))?;
@@ -306,6 +315,7 @@ impl<'d> Scan<'d> {
         BinlogError::Damaged { path: self.path(), offset, source }
     }
 
+    /// Describes the end of the segment that is cut off from `offset` on.
     fn torn(&self, offset: u64) -> Torn {
         Torn { path: self.path(), offset, bytes: self.size - offset }
     }
@@ -314,6 +324,7 @@ impl<'d> Scan<'d> {
         self.file.read_exact_at(buffer, offset).map_err(io_error("read", self.disk, &self.name))
     }
 
+    /// Reads the header of the segment.
     fn header(&self) -> Result<Parsed, BinlogError> {
         let mut bytes = [0; HEADER_BYTES_MAX];
         let bytes = &mut bytes[..self.size.min(HEADER_BYTES_MAX as u64) as usize];

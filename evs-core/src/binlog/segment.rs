@@ -30,12 +30,15 @@ pub(super) fn name(number: u64) -> String {
 /// The meaning of a file's name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Named {
+    /// The name of the segment with this number.
     Segment(u64),
     /// The name looks like that of a segment, but evs would write it differently.
     Alike,
+    /// The name of another file, which the binlog ignores.
     Other,
 }
 
+/// Reads the name of a file.
 pub(super) fn parse_name(file_name: &str) -> Named {
     let digits = file_name.strip_prefix("binlog-").and_then(|rest| rest.strip_suffix(".evs"));
     let Some(digits) = digits else {
@@ -47,6 +50,7 @@ pub(super) fn parse_name(file_name: &str) -> Named {
     }
 }
 
+/// The header of a segment: its version, epoch, number and source.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct SegmentHeader {
     pub(super) version: u32,
@@ -58,16 +62,21 @@ pub(super) struct SegmentHeader {
 /// The result of reading the first bytes of a segment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Parsed {
+    /// A valid header.
     Header(SegmentHeader),
+    /// The magic bytes of a segment with a later version, which this evs cannot read.
     Newer(u32),
+    /// Bytes that are not a valid header.
     Unreadable,
 }
 
 impl SegmentHeader {
+    /// Returns the length of the header.
     pub(super) fn len(&self) -> usize {
         SOURCE_AT + self.source.len() + HASH_BYTES
     }
 
+    /// Encodes the header, with its checksum at the end.
     pub(super) fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(HEADER_BYTES_MAX);
         bytes.extend_from_slice(&MAGIC);

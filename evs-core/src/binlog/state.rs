@@ -153,6 +153,7 @@ fn deserialize_bytes<'d, D: Deserializer<'d>>(deserializer: D) -> Result<Vec<u8>
 }
 
 impl State {
+    /// Makes the state of a new source.
     pub(super) fn new(epoch: Epoch, source: &str) -> Self {
         Self {
             epoch,
@@ -217,6 +218,7 @@ impl State {
         }
     }
 
+    /// Gives a statistic a schema. A new one begins at `from`, and every sink needs it from its first batch on.
     fn define(&mut self, define: &Define) -> Result<(), Contradiction> {
         let name = &define.schema.statistic;
         if let Some(known) = self.statistics.get_mut(name) {
@@ -232,6 +234,7 @@ impl State {
         Ok(())
     }
 
+    /// Applies a batch, if it follows from the last one of its statistic.
     fn batch(&mut self, batch: &BatchHeader) -> Result<(), Contradiction> {
         let name = &batch.statistic;
         let known = self.known(name)?;
@@ -261,12 +264,14 @@ impl State {
         Ok(())
     }
 
+    /// Applies the end of a commit.
     fn settle(&mut self, settle: &Settle) {
         self.ledger = settle.ledger.clone();
         self.rejected = Arc::clone(&settle.rejected);
         self.predecessors.extend_from_slice(&settle.predecessors);
     }
 
+    /// Moves a registered sink to a later batch.
     fn acknowledge(&mut self, mark: &Mark) -> Result<(), Contradiction> {
         self.not_ahead(mark)?;
         let known = self.sinks.get_mut(&mark.sink).and_then(|marks| marks.get_mut(&mark.statistic));
@@ -278,6 +283,7 @@ impl State {
         Ok(())
     }
 
+    /// Registers a sink, or sets one that is registered to another batch.
     fn register(&mut self, mark: &Mark) -> Result<(), Contradiction> {
         self.not_ahead(mark)?;
         let acknowledged = mark.sequence;
@@ -289,6 +295,7 @@ impl State {
         Ok(())
     }
 
+    /// Returns an error if a sink would have a batch that was never cut.
     fn not_ahead(&self, mark: &Mark) -> Result<(), Contradiction> {
         let last = self.statistics.get(&mark.statistic).map_or(0, |known| known.sequence);
         if mark.sequence <= last {
@@ -298,6 +305,7 @@ impl State {
         Err(Contradiction::Ahead { sink, statistic, found, last })
     }
 
+    /// Returns a statistic, or an error if it was never defined.
     pub(super) fn known(&mut self, statistic: &str) -> Result<&mut StatisticState, Contradiction> {
         self.statistics
             .get_mut(statistic)

@@ -26,13 +26,17 @@ pub(super) enum Durability {
 /// the writer must not be used again.
 #[derive(Debug)]
 pub(super) struct Writer {
+    /// The directory of the binlog.
     pub(super) disk: Arc<dyn Disk>,
+    /// The file of the segment.
     pub(super) file: Arc<dyn DiskFile>,
     /// The format version of the segment. Nothing is appended to a segment of an older version.
     pub(super) version: u32,
+    /// The number of the segment.
     pub(super) number: u64,
     /// The offset of the first frame after the snapshot.
     pub(super) begin: u64,
+    /// The offset at which the next frame begins.
     pub(super) end: u64,
     /// The offset up to which fsync has succeeded.
     pub(super) synced: u64,

@@ -16,14 +16,17 @@ use crate::{
 
 const KEY: &[&[u8]] = &[b"c1"];
 
+/// Makes the stream of this module's tests.
 fn stream() -> Stream {
     Stream::new("web1", schema("ad_events", &["campaign"]))
 }
 
+/// Makes a row with the key of this module and the given values.
 fn values(window: i64, values: [Option<i128>; 4]) -> PlainRow {
     (window, vec![b"c1".to_vec()], values.to_vec())
 }
 
+/// Checks that a new store holds exactly the sum of `batches` after they were applied.
 async fn assert_kept(fixture: &impl Fixture, stream: &Stream, batches: &[Batch]) {
     let store = fixture.fresh().await;
     apply_all(&*store.open().await, batches).await;

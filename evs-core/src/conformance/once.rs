@@ -11,6 +11,7 @@ use crate::{
 /// The key to which all tests of this module add.
 const KEY: &[&[u8]] = &[b"c1"];
 
+/// Makes the stream of this module's tests.
 fn stream() -> Stream {
     Stream::new("web1", schema("ad_events", &["campaign"]))
 }

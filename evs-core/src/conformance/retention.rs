@@ -11,6 +11,7 @@ use crate::{
 /// The number of windows in a day, which are more rows than a store should remove at once.
 const OLD_ROWS: i64 = 12_000;
 
+/// Makes the stream of this module's tests.
 fn stream() -> Stream {
     Stream::new("web1", schema("ad_events", &["campaign"]))
 }

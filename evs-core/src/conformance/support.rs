@@ -59,6 +59,7 @@ pub(super) struct Stream {
 }
 
 impl Stream {
+    /// Makes a stream with an epoch of its own.
     pub(super) fn new(source: &'static str, schema: Schema) -> Self {
         Self { source, epoch: Epoch::random(), schema: Arc::new(schema), history: Arc::default() }
     }
@@ -88,6 +89,7 @@ impl Stream {
         self.batch_of(sequence, encoded)
     }
 
+    /// Makes the batch with the given sequence and encoded rows.
     pub(super) fn batch_of(&self, sequence: u64, rows: Rows) -> Batch {
         let mut history = self.history();
         let place = |sequence| (self.schema.statistic.clone(), sequence);
@@ -180,6 +182,7 @@ impl Model {
         }
     }
 
+    /// Returns the number of rows.
     pub(super) fn len(&self) -> usize {
         self.rows.len()
     }

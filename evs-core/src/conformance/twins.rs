@@ -12,6 +12,7 @@ use crate::{
 /// The key to which all tests of this module add.
 const KEY: &[&[u8]] = &[b"c1"];
 
+/// Makes the stream of this module's tests.
 fn stream() -> Stream {
     Stream::new("web1", schema("ad_events", &["campaign"]))
 }
@@ -21,6 +22,7 @@ fn batches<const N: usize>(stream: &Stream, sequences: [u64; N], value: i128) ->
     sequences.map(|n| stream.batch(n, &[row(60, KEY, value)]))
 }
 
+/// Checks that the store holds exactly `batches`, and that its progress is the last of them.
 async fn assert_unchanged(sink: &dyn Sink, stream: &Stream, batches: &[Batch]) {
     let last = batches.last().map(Progress::after);
     assert_eq!(progress(sink, "web1").await, last.into_iter().collect::<Vec<_>>());

@@ -21,6 +21,7 @@ pub(crate) struct Claims {
 }
 
 impl Claims {
+    /// Makes the claims of a process that has not claimed anything yet.
     pub(crate) fn new(own: Writer) -> Self {
         Self { own: Arc::new(own), by_sink: Mutex::default() }
     }

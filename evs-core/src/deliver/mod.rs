@@ -64,8 +64,11 @@ pub(crate) enum Stop {
 /// The progress of a sink in the batches of one statistic, which the binlog is to remember.
 #[derive(Debug)]
 pub(crate) struct Acknowledged {
+    /// The name of the sink.
     pub(crate) sink: Arc<str>,
+    /// The name of the statistic.
     pub(crate) statistic: Arc<str>,
+    /// The sequence up to which the sink has the batches.
     pub(crate) sequence: u64,
     /// True if the sink had more batches and lost them: the batches after `sequence` are needed again.
     pub(crate) went_back: bool,
@@ -128,27 +131,37 @@ impl Sweep {
 /// The delivery of the batches of all statistics to one sink.
 #[derive(Debug)]
 pub(crate) struct Delivery<M> {
+    /// The name of the source.
     pub(crate) source: Arc<str>,
+    /// The epoch of the state directory.
     pub(crate) epoch: Epoch,
+    /// The epochs that the source has taken over; a sink may know the source under one of them.
     pub(crate) predecessors: Vec<Epoch>,
     /// The claims of this process in all sinks.
     pub(crate) claims: Arc<Claims>,
     /// The number of claims of the source since the last batch was applied.
     pub(crate) claimed: u32,
+    /// The name of the sink.
     pub(crate) name: Arc<str>,
     /// The index of the sink on the board.
     pub(crate) index: usize,
+    /// The sink itself.
     pub(crate) sink: Arc<dyn Sink>,
+    /// One stream per statistic that has or may have batches.
     pub(crate) streams: Vec<Stream>,
     /// One sweep for each statistic with a retention, by the present configuration.
     pub(crate) sweeps: Vec<Sweep>,
+    /// The batches.
     pub(crate) binlog: BinlogReader,
     /// The deadline of a call. A call that takes longer counts as unavailable.
     pub(crate) timeout: Duration,
+    /// The committer, which records acknowledgements.
     pub(crate) committer: mpsc::Sender<M>,
     /// The totals of the last commit; they change with every commit.
     pub(crate) commits: watch::Receiver<Totals>,
+    /// The request of the pipeline to its deliveries.
     pub(crate) stop: watch::Receiver<Stop>,
+    /// The board on which the delivery shows its progress.
     pub(crate) board: Arc<Board>,
 }
 
@@ -186,6 +199,7 @@ impl<M: From<Acknowledged> + Send> Delivery<M> {
         self.board.rest().sinks[self.index].last_error = Some(error);
     }
 
+    /// Delivers batch after batch. It returns only with the reason for its end.
     async fn deliver(&mut self) -> Result<std::convert::Infallible, Ended> {
         self.begin_delivering().await?;
         self.set_state(SinkState::Up, None);
@@ -343,10 +357,12 @@ impl<M: From<Acknowledged> + Send> Delivery<M> {
         Ok(())
     }
 
+    /// The end of a delivery whose sink needs batches that the binlog no longer has.
     fn too_old(&self, at: usize, applied: u64) -> Ended {
         Ended::Refused(SinkError::TooOld { statistic: self.streams[at].statistic.to_string(), applied })
     }
 
+    /// The end of a delivery whose sink does not know batches that it has acknowledged.
     fn emptied(&self, at: usize) -> Ended {
         let Stream { statistic, acknowledged, .. } = &self.streams[at];
         Ended::Refused(SinkError::Emptied {
@@ -356,6 +372,7 @@ impl<M: From<Acknowledged> + Send> Delivery<M> {
         })
     }
 
+    /// The end of a delivery whose sink loses every claim.
     fn forgetful(&self) -> Ended {
         Ended::Refused(SinkError::Forgetful { source_name: self.source.to_string(), claims: CLAIMS_MAX })
     }
@@ -369,6 +386,7 @@ impl<M: From<Acknowledged> + Send> Delivery<M> {
         let _ = self.committer.send(Acknowledged { sink, statistic, sequence, went_back }.into());
     }
 
+    /// Records that the sink has applied a batch.
     fn acknowledge(&mut self, at: usize, sequence: u64, rows: u64) {
         self.claimed = 0;
         self.move_to(at, sequence, false);
@@ -416,6 +434,7 @@ impl<M: From<Acknowledged> + Send> Delivery<M> {
         }
     }
 
+    /// Shows the state of the sink on the board.
     fn set_state(&self, state: SinkState, error: Option<String>) {
         let status = &mut self.board.rest().sinks[self.index];
         if status.state != state {

@@ -111,6 +111,7 @@ pub(crate) fn foreign<'p>(
     remembered.iter().find(|progress| progress.epoch != epoch && !predecessors.contains(&progress.epoch))
 }
 
+/// The end of a delivery whose sink has batches that the binlog never had.
 fn ahead(statistic: &str, sequence: u64, last: u64) -> Ended {
     Ended::Refused(SinkError::AheadOfBinlog { statistic: statistic.to_owned(), applied: sequence, last })
 }

@@ -110,6 +110,7 @@ pub struct PipelineBuilder {
 }
 
 impl PipelineBuilder {
+    /// Makes a builder with the default of every setting.
     pub(super) fn new(source: String) -> Self {
         Self {
             source,
@@ -501,6 +502,7 @@ impl PipelineBuilder {
         }
     }
 
+    /// Checks the numbers and durations against their ranges.
     fn check_limits(&self) -> Result<(), Error> {
         let check = |ok: bool, setting: &str, value: String, expected| {
             if ok { Ok(()) } else { Err(Error::Setting { setting: setting.to_owned(), value, expected }) }
@@ -590,6 +592,7 @@ impl PipelineBuilder {
     }
 }
 
+/// Makes the error for a required setting that is missing.
 fn missing(setting: &str, expected: &'static str) -> Error {
     Error::Setting { setting: setting.to_owned(), value: "not set".to_owned(), expected }
 }
@@ -608,6 +611,7 @@ fn is_identifier(name: &str, upper_case: bool) -> bool {
 /// <https://cassandra.apache.org/doc/latest/cassandra/developing/cql/dml.html#time-to-live>
 const RETAIN_MAX: Duration = Duration::from_secs(20 * 365 * 86_400);
 
+/// Checks the settings of one statistic.
 fn check_statistic(statistic: &Statistic) -> Result<(), Error> {
     let error = |setting: &str, value: String, expected| {
         Err(Error::Setting { setting: format!("statistic {}: {setting}", statistic.name), value, expected })

@@ -35,7 +35,9 @@ pub enum Undelivered {
 /// A copied state directory, and the choice for its undelivered batches.
 #[derive(Clone, Debug)]
 pub(super) struct Cloned {
+    /// The copied state directory.
     pub(super) from: PathBuf,
+    /// The choice for batches in it that still wait for a sink.
     pub(super) undelivered: Undelivered,
 }
 

@@ -84,11 +84,17 @@ pub(super) struct Whole {
 /// The state of the committer.
 #[derive(Debug)]
 pub(super) struct Committer {
+    /// The binlog, which only this thread changes.
     pub(super) binlog: Binlog,
+    /// The configured statistics, by index.
     pub(super) statistics: Vec<Arc<Schema>>,
+    /// The number of workers, and so of the parts of a cut.
     pub(super) workers: usize,
+    /// The size of the binlog at which reading pauses.
     pub(super) spool_bytes_max: u64,
+    /// The file of rejected lines.
     pub(super) rejects: RejectsFile,
+    /// The room on the disk that is kept for acknowledgements.
     pub(super) reserve: Reserve,
     pub(super) control: Arc<Control>,
     pub(super) board: Arc<Board>,
@@ -171,6 +177,7 @@ impl Committer {
         }
     }
 
+    /// Begins to gather the parts of a cut.
     fn begin(&mut self, cut: Cut) {
         let rows = cut.statistics.iter().map(|_| Vec::new()).collect();
         self.gathering.push_back(Gathering { cut, parts: 0, rows, tally: Tally::default() });
@@ -399,6 +406,7 @@ impl Committer {
         Ok(())
     }
 
+    /// Shows on the board how many batches wait for each sink.
     fn show_waiting(&self) {
         let state = self.binlog.state();
         for sink in &mut self.board.rest().sinks {
@@ -417,6 +425,7 @@ impl Committer {
         }
     }
 
+    /// Pauses reading for a reason, or continues it.
     fn hold(&self, reason: Option<String>) {
         self.control.hold.store(reason.is_some(), SeqCst);
         self.board.pause(reason);

@@ -33,6 +33,7 @@ pub(super) struct Control {
 }
 
 impl Control {
+    /// Makes the signals of a run with the given number of statistics.
     pub(super) fn new(wake: Wake, statistics: usize) -> Self {
         Self {
             wake,
@@ -86,19 +87,23 @@ impl Control {
         self.rows_reached[statistic].store(false, SeqCst);
     }
 
+    /// Returns whether the pipeline has failed.
     pub(super) fn has_failed(&self) -> bool {
         self.failed.load(SeqCst)
     }
 
+    /// Takes the error for which the pipeline failed.
     pub(super) fn take_error(&self) -> Option<Error> {
         self.error.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
+    /// Tells the reader to stop reading.
     pub(super) fn stop_reading(&self) {
         self.stop_reading.store(true, SeqCst);
         self.wake.wake();
     }
 
+    /// Returns whether the reader is to stop reading, by request or after a failure.
     pub(super) fn is_reading_stopped(&self) -> bool {
         self.stop_reading.load(SeqCst) || self.has_failed()
     }
@@ -114,6 +119,7 @@ impl Control {
         });
     }
 
+    /// Subscribes a delivery to the request to end.
     pub(super) fn stop(&self) -> watch::Receiver<Stop> {
         self.stop.subscribe()
     }

@@ -67,6 +67,7 @@ impl Lock {
     }
 }
 
+/// Tries to lock a file.
 fn lock(file: &File, disk: &RealDisk) -> Result<io::Result<()>, Error> {
     match file.try_lock() {
         Ok(()) => Ok(Ok(())),
@@ -78,6 +79,7 @@ fn lock(file: &File, disk: &RealDisk) -> Result<io::Result<()>, Error> {
     }
 }
 
+/// Reads the text that names the last holder.
 fn read_holder(disk: &RealDisk) -> io::Result<String> {
     let mut holder = String::new();
     let file = disk.existing(HOLDER)?.ok_or(io::ErrorKind::NotFound)?;

@@ -16,6 +16,7 @@ pub(super) struct Pace {
 }
 
 impl Pace {
+    /// Makes a limit that starts now, when `lines` lines have been read.
     pub(super) fn new(per_second: u64, now: Instant, lines: u64) -> Self {
         Self { per_second, since: now, lines }
     }

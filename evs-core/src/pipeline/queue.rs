@@ -25,6 +25,7 @@ pub(super) fn queues<T>(workers: usize) -> (Sender<T>, Vec<Receiver<T>>) {
     (Sender { shared: Arc::clone(&shared) }, (0..workers).map(receiver).collect())
 }
 
+/// The part that the sender and all receivers share.
 #[derive(Debug)]
 struct Shared<T> {
     state: Mutex<State<T>>,
@@ -33,6 +34,7 @@ struct Shared<T> {
     has_work: Box<[Condvar]>,
 }
 
+/// The queues, which a mutex protects.
 #[derive(Debug)]
 struct State<T> {
     queues: Vec<Queue<T>>,
@@ -41,6 +43,7 @@ struct State<T> {
     is_closed: bool,
 }
 
+/// The queue of one worker.
 #[derive(Debug)]
 struct Queue<T> {
     items: VecDeque<T>,
@@ -55,6 +58,7 @@ impl<T> Shared<T> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Appends an item to the queue of one worker, and wakes the worker if it is waiting.
     fn push(&self, mut state: MutexGuard<'_, State<T>>, worker: usize, item: T) {
         let queue = &mut state.queues[worker];
         queue.items.push_back(item);
@@ -65,6 +69,7 @@ impl<T> Shared<T> {
         }
     }
 
+    /// Wakes the sender if it is waiting for room.
     fn wake_sender(&self, mut state: MutexGuard<'_, State<T>>) {
         let waits = std::mem::take(&mut state.sender_waits);
         drop(state);
@@ -81,6 +86,7 @@ pub(super) struct Sender<T> {
 }
 
 impl<T> Sender<T> {
+    /// Returns the number of workers.
     pub(super) fn workers(&self) -> usize {
         self.shared.has_work.len()
     }

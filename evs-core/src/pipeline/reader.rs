@@ -47,13 +47,16 @@ const RATES_EVERY: Duration = Duration::from_secs(1);
 /// The work of a worker: chunks, and between them cuts, which are at the same place of the log for every worker.
 #[derive(Debug)]
 pub(super) enum Work {
+    /// A chunk of whole lines, and the statistics that skip it because they have counted it before.
     Chunk(Chunk, Option<Arc<Skip>>),
+    /// A cut of these statistics. The worker hands its rows to the committer.
     Cut { number: u64, statistics: Arc<[usize]> },
 }
 
 /// A cut as it begins: its positions, and the files that must be durable before it is committed.
 #[derive(Debug)]
 pub(super) struct Cut {
+    /// The number of the cut in this run.
     pub(super) number: u64,
     /// The indices of the statistics that are cut.
     pub(super) statistics: Arc<[usize]>,
@@ -61,6 +64,7 @@ pub(super) struct Cut {
     pub(super) to: Vec<Arc<Frontier>>,
     /// The position of the totals after the cut.
     pub(super) frontier: Arc<Frontier>,
+    /// The open files of the log, which are synced before the cut is committed.
     pub(super) handles: Vec<Arc<LogHandle>>,
     /// The files that were read, with their paths.
     pub(super) names: Arc<Frontier>,
@@ -279,6 +283,7 @@ impl Reader {
         self.control.hold.load(SeqCst) || (self.cuts_under_way() >= CUTS_MAX && rows_reached())
     }
 
+    /// Returns the number of cuts that are begun and not yet committed.
     fn cuts_under_way(&self) -> u64 {
         self.cuts - self.control.cuts_done.load(SeqCst)
     }
@@ -298,6 +303,7 @@ impl Reader {
         self.tailer.next_chunk().map_err(|error| self.log_error(error))
     }
 
+    /// Polls the log and shows on the board how much is unread.
     fn poll(&mut self, now: Instant) -> Result<(), Error> {
         let polled = self.tailer.poll(now);
         self.note_events();
@@ -314,6 +320,7 @@ impl Reader {
         Ok(())
     }
 
+    /// Handles the events that the tailer has collected.
     fn note_events(&mut self) {
         for event in self.tailer.take_events() {
             self.note(&event);
@@ -325,6 +332,7 @@ impl Reader {
         now.duration_since(*self.unsettled_since.get_or_insert(now)) < SETTLE_TIME
     }
 
+    /// Logs an event, and counts the bytes that were lost by it.
     fn note(&mut self, event: &TailEvent) {
         let lost = event.lost();
         match event {
@@ -341,6 +349,7 @@ impl Reader {
         self.board.rest().last_event = Some(event.to_string());
     }
 
+    /// Adds the name of the source to an error of the log.
     fn log_error(&self, source: TailError) -> Error {
         Error::Log { name: self.source.clone(), source }
     }
@@ -375,6 +384,7 @@ impl Reader {
         }
     }
 
+    /// Cuts the statistics that are due by time, by rows or by bytes, unless too many cuts are under way.
     fn cut_what_is_due(&mut self, now: Instant) {
         if self.cuts_under_way() >= CUTS_MAX {
             return;
@@ -418,6 +428,7 @@ impl Reader {
         }
     }
 
+    /// Cuts every statistic for which anything was read.
     fn cut_everything(&mut self) {
         self.bytes = 0;
         let dirty = (0..self.timetables.len()).filter(|&at| self.timetables[at].is_dirty).collect::<Vec<_>>();

@@ -27,6 +27,7 @@ pub(super) struct RejectsFile {
     mark: RejectsMark,
 }
 
+/// A rejected line as it is written to the file.
 #[derive(Serialize)]
 struct Entry<'e> {
     file: Option<&'e str>,
@@ -85,6 +86,7 @@ impl RejectsFile {
         Ok(())
     }
 
+    /// Writes and syncs lines after the mark. Returns the number of bytes.
     fn append(&mut self, lines: &[RejectedLine], frontier: &Frontier) -> io::Result<u64> {
         let mut text = Vec::new();
         for line in lines {
@@ -125,6 +127,7 @@ impl RejectsFile {
     }
 }
 
+/// Returns the name of a file of rejected lines.
 fn name(file: u64) -> String {
     format!("rejected-{file}.jsonl")
 }

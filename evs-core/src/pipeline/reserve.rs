@@ -31,6 +31,7 @@ impl fmt::Display for Reserve {
 }
 
 impl Reserve {
+    /// Makes a reserve that does not hold any room yet.
     pub(super) fn new(disk: RealDisk) -> Self {
         Self { disk, is_held: false }
     }

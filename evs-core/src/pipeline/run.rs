@@ -51,6 +51,7 @@ const RESTART_PAUSE: Duration = Duration::from_millis(200);
 type Stopped = watch::Receiver<bool>;
 
 impl Pipeline {
+    /// Runs until `shutdown` is ready or, if `to_end` is set, until the end of the log.
     pub(super) async fn run_until(
         &self,
         shutdown: impl Future<Output = ()>,
@@ -120,12 +121,14 @@ impl Pipeline {
         }
     }
 
+    /// Opens the binlog again, to read the state after the last commit.
     fn reopen(&self) -> Result<Binlog, Error> {
         let disk = Arc::new(self.config.state_dir.clone());
         let (binlog, _) = Binlog::open(disk, &self.config.source, self.config.binlog)?;
         Ok(binlog)
     }
 
+    /// Runs without a restart, from the last commit on.
     async fn run_once(&self, mut binlog: Binlog, stopped: &mut Stopped, to_end: bool) -> Result<Ran, Error> {
         // The directory may have been locked long ago.
         self.lock.verify()?;
@@ -232,6 +235,7 @@ impl Pipeline {
         Reading { reader, workers }
     }
 
+    /// Starts the committer, which first writes again the rejected lines of the last commit.
     fn start_committing(
         &self,
         binlog: Binlog,
@@ -265,6 +269,7 @@ impl Pipeline {
         Ok(Thread::start("evs-committer", control, move || committer.run(&messages)))
     }
 
+    /// Makes the delivery of each sink.
     fn deliveries(
         &self,
         binlog: &Binlog,
@@ -305,6 +310,7 @@ struct Ran {
 }
 
 impl Ran {
+    /// The outcome of a run that was told to stop before it read anything.
     fn nothing(binlog: &Binlog) -> Self {
         Self { totals: binlog.state().ledger.totals, undelivered: 0, is_complete: false, refused: None }
     }
@@ -344,6 +350,7 @@ struct Deliveries {
 }
 
 impl Deliveries {
+    /// Starts a delivery as a task.
     fn start(&mut self, delivery: Delivery<Message>) {
         let name = Arc::clone(&delivery.name);
         let task = self.tasks.spawn(delivery.run());
@@ -361,12 +368,14 @@ impl Deliveries {
         }
     }
 
+    /// Waits until every delivery has ended.
     async fn all_ended(&mut self, control: &Control) {
         while let Some(ended) = self.tasks.join_next_with_id().await {
             self.note(ended, control);
         }
     }
 
+    /// Records the end of a delivery. A fatal error or a panic stops the pipeline.
     fn note(&mut self, ended: Result<(task::Id, Ended), JoinError>, control: &Control) {
         let id = ended.as_ref().map_or_else(JoinError::id, |(id, _)| *id);
         let name = self.names.get(&id).cloned().unwrap_or_default();

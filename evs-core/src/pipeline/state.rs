@@ -275,6 +275,7 @@ fn restate(binlog: &mut Binlog, cuts: Vec<Cut>, predecessors: Vec<Epoch>) -> Res
     Ok(binlog.commit(&Commit { ledger, cuts, rejected, predecessors, files: None })?)
 }
 
+/// Returns the number and the offset of the last file in a frontier, by which two positions can be compared.
 fn position(frontier: &Frontier) -> Option<(u64, u64)> {
     frontier.files.last().map(|mark| (mark.number, mark.offset))
 }

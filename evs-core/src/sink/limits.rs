@@ -9,6 +9,7 @@ use std::ops::RangeInclusive;
 ///
 /// A line that does not fit into every configured store is rejected when it is read, for all of them. So no client
 /// can send a line from which a batch is made that a store refuses.
+///
 /// ```
 /// use evs_core::Limits;
 ///

@@ -38,6 +38,7 @@ pub enum Fault {
     Answer,
 }
 
+/// The contents of the store, which a mutex protects.
 #[derive(Clone, Default)]
 struct Store {
     tables: BTreeMap<String, Table>,
@@ -47,6 +48,7 @@ struct Store {
     fault: Option<Fault>,
 }
 
+/// The rows of one statistic.
 #[derive(Clone)]
 struct Table {
     schema: Schema,
@@ -57,6 +59,7 @@ struct Table {
 type Stream = (String, Epoch, String);
 /// The key of a row: the window's start and the keys.
 type RowKey = (i64, Vec<Box<[u8]>>);
+/// The values of a row, one per measure.
 type Values = Box<[Option<i128>]>;
 
 impl MemorySink {
@@ -164,6 +167,7 @@ impl Sink for MemorySink {
 }
 
 impl Store {
+    /// Returns the table of a statistic, if its definition is that of `schema`.
     fn table(&self, schema: &Schema) -> Result<&Table, SinkError> {
         let statistic = &schema.statistic;
         let Some(table) = self.tables.get(statistic) else {
@@ -177,6 +181,7 @@ impl Store {
         }
     }
 
+    /// Applies a batch as the contract says: check the writer, judge the progress, and only then change anything.
     fn apply(&mut self, batch: &Batch) -> Result<Applied, SinkError> {
         if let Some(writer) = &batch.writer {
             writer.check(self.writers.get(&*batch.source))?;
@@ -224,6 +229,7 @@ impl Table {
         Ok(merged)
     }
 
+    /// Merges two values, or refuses if their sum overflows.
     fn add(
         &self,
         column: &MeasureColumn,

@@ -36,8 +36,8 @@ use crate::{
 /// * In order: for each source and statistic there is one call at a time, by sequence. A batch that does not directly
 ///   follow the last one applied is [`SinkError::Gap`] and changes nothing. A stream that the store does not know
 ///   begins with sequence 1, or after the progress that [`Sink::begin`] has set.
-/// * One history: a batch whose [`Batch::predecessor`] is not the checksum of the last batch applied is
-///   [`SinkError::Foreign`] and changes nothing. [`judge`] decides all the cases so far for a sink.
+/// * One history: if the batch is the next one, but its [`Batch::predecessor`] is not the checksum of the last batch
+///   applied, it is [`SinkError::Foreign`] and changes nothing. [`judge`] decides all the cases so far for a sink.
 /// * One writer: a batch that names a [`Batch::writer`] is applied only if that writer was the last to claim the
 ///   source with [`Sink::claim`]. Otherwise [`Writer::check`] returns the error. A store with transactions compares
 ///   the two writers in the transaction of the batch. A store without them compares before it adds anything; there, a
@@ -51,6 +51,7 @@ use crate::{
 ///
 /// The module `conformance` (feature of the same name) holds the tests of this contract. `examples/custom_sink.rs` in
 /// the repository shows a whole sink and how it runs those tests.
+///
 /// ```
 /// use evs_core::{Applied, Batch, Epoch, MeasureColumn, MeasureKind, MemorySink, Rows, Schema, Sink};
 ///
