@@ -42,6 +42,9 @@ impl fmt::Debug for Wall {
 /// normally or goes back, since neither removes anything. It follows a jump ahead only after the jump has lasted.
 /// Each commit makes the last time durable, so that a jump is noticed across a restart, too. A long time in which the
 /// process was down looks the same as a jump.
+///
+/// For example, if the system's clock jumps ahead by a year, this clock continues from its own time for an hour. If
+/// the jump is still there then, it follows.
 #[derive(Debug)]
 pub(crate) struct Clock {
     wall: Wall,

@@ -27,6 +27,10 @@ const RATE_SPAN: Duration = Duration::from_secs(10);
 
 /// The status of a pipeline at one moment. [`Pipeline::status`](crate::Pipeline::status) makes it.
 ///
+/// In a healthy pipeline every sink is [`Up`](SinkState::Up) and `behind_bytes` stays small. If `behind_bytes` grows,
+/// either reading is paused, and `paused` gives the reason, or lines arrive faster than they are read. If
+/// [`waiting`](SinkStatus::waiting) of a sink grows, that sink is away or too slow.
+///
 /// When it is serialized, a duration is a number of seconds and a time is in seconds since 1970:
 ///
 /// ```

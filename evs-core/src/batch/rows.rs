@@ -278,6 +278,7 @@ impl RowCursor<'_> {
 }
 
 /// Writes a value as its length in bytes and its bytes: two's complement, little endian, as few bytes as possible.
+/// For example, 0 takes no bytes after its length, and 200 takes two: a single byte `C8` would be read as -56.
 fn put_value(bytes: &mut Vec<u8>, value: Option<i128>) {
     let Some(value) = value else {
         bytes.push(ABSENT);

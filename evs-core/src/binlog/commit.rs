@@ -1,4 +1,8 @@
 //! Commits: the batches of a cut, with everything that must become durable together with them.
+//!
+//! A commit is a sequence of frames that ends with a frame of the kind SETTLE. For example, a commit of two
+//! statistics, of which the second one is new, is written as BATCH, DEFINE, BATCH, SETTLE. Recovery ignores the
+//! frames of a commit whose end is missing, so a crash in the middle of the write leaves nothing of it.
 
 use std::{collections::BTreeSet, sync::Arc};
 

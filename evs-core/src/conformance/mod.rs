@@ -1,7 +1,7 @@
 //! The tests that every sink must pass, for authors of sinks. This module is not covered by semantic versioning.
 //!
 //! The test of a sink is a [`Fixture`] and one call of [`run`]. For each promise of [`Sink`] there is also a function
-//! with the promise as its name. It can be called alone while you search for a fault.
+//! with the promise as its name, which can be called alone in the search for a fault.
 //!
 //! ```
 //! # use std::sync::Arc;

@@ -8,7 +8,7 @@ use crate::{
     sink::{Applied, Progress},
 };
 
-/// The number of windows in a day, which are more rows than a store should remove at once.
+/// The number of rows in old windows. They are more than a store should remove at once.
 const OLD_ROWS: i64 = 12_000;
 
 /// Makes the stream of this module's tests.

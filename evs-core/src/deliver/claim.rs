@@ -53,8 +53,8 @@ pub(crate) fn next_writer(own: &Writer, last: Option<&Writer>, predecessors: &[E
 impl<M: From<Acknowledged> + Send> Delivery<M> {
     /// Makes this process the one that writes the source to the sink.
     ///
-    /// Another process of the same epoch is taken for this one's predecessor, which is dead; if it lives, it stops at
-    /// its next batch.
+    /// If the last writer is another process of the same epoch, it is taken for a predecessor of this one that has
+    /// ended. If it is still alive, it stops at its next batch.
     pub(super) async fn claim(&mut self) -> Result<(), Ended> {
         let (sink, source) = (Arc::clone(&self.sink), Arc::clone(&self.source));
         self.claimed += 1;
@@ -63,11 +63,11 @@ impl<M: From<Acknowledged> + Send> Delivery<M> {
             let last = self.attempt(|| sink.writer(&source)).await?;
             match own.check(last.as_ref()) {
                 Ok(()) => {
-                    // As it stands there: the answer to an earlier claim may have been lost.
+                    // The writer is taken from the store, since the answer to an earlier claim may have been lost.
                     last.into_iter().for_each(|last| self.claims.claimed(&self.name, last));
                     return Ok(());
                 }
-                // Another process came later than this one, which has claimed the source before.
+                // This process had claimed the source before, and another process claimed it later.
                 Err(taken @ SinkError::TakenOver { .. }) if own.fence > 0 => {
                     return Err(Ended::Refused(taken));
                 }
@@ -85,7 +85,7 @@ impl<M: From<Acknowledged> + Send> Delivery<M> {
         }
     }
 
-    /// The sink knows the source under an epoch that is not this state directory's.
+    /// The end of a delivery whose sink knows the source under an epoch that is not this state directory's.
     pub(super) fn foreign_state(
         &self,
         found: Epoch,

@@ -37,7 +37,8 @@ const PAUSE_MIN: Duration = Duration::from_millis(100);
 const PAUSE_MAX: Duration = Duration::from_secs(15);
 
 /// A call that got no answer in time gets twice the time at the next attempt, up to this factor times the
-/// `sink_timeout`. With a fixed deadline, a slow store could be tried forever without success.
+/// `sink_timeout`: 5, 10, 20, 40 and then 80 minutes by default. With a fixed deadline, a slow store could be tried
+/// forever without success.
 const TIMEOUT_FACTOR_MAX: u32 = 16;
 
 /// The maximum number of consecutive claims of a source without a batch being applied in between. A store that

@@ -150,8 +150,8 @@ impl PipelineBuilder {
 
     /// Sets the log to follow, through all its rotations. The log need not exist yet. Required.
     ///
-    /// Rotated files are searched in the directory of the log. If the log is a symbolic link, they are also searched
-    /// in the directory of its target; if [`olddir`](Self::olddir) is set, there, too.
+    /// evs looks for rotated files in the directory of the log. If the log is a symbolic link, it also looks in the
+    /// directory of the link's target, and if [`olddir`](Self::olddir) is set, there, too.
     ///
     /// A name that contains times in the letters of `strftime` (`access.%Y-%m-%d.log`) stands for a log without a
     /// live file, as cronolog and rotatelogs write it. Each of its files is followed until the next one has lines.
@@ -201,21 +201,21 @@ impl PipelineBuilder {
         self
     }
 
-    /// Decides about a file that is gone before all its bytes were read: the pipeline stops, which is the default, or
-    /// goes on.
+    /// Sets the reaction to a file that is gone before all its bytes were read: stop, which is the default, or go on.
     pub fn on_gone(mut self, on_gone: OnGone) -> Self {
         self.on_gone = on_gone;
         self
     }
 
-    /// Decides about a file that begins like one that was read before but no longer has the bytes that were read. By
-    /// default the pipeline stops.
+    /// Sets the reaction to a file that begins like one that was read before, but no longer has the bytes that were
+    /// read; by default the pipeline stops.
     pub fn on_changed(mut self, on_changed: OnChanged) -> Self {
         self.on_changed = on_changed;
         self
     }
 
-    /// Decides about a rotated file that may be unread and cannot be decompressed. By default the pipeline stops.
+    /// Sets the reaction to a rotated file that may be unread and cannot be decompressed; by default the pipeline
+    /// stops.
     pub fn on_unreadable(mut self, on_unreadable: OnUnreadable) -> Self {
         self.on_unreadable = on_unreadable;
         self
@@ -235,8 +235,8 @@ impl PipelineBuilder {
         self
     }
 
-    /// Sets the length of the longest line that is parsed, in bytes; a longer line is rejected. 1 MiB by default, 1
-    /// KiB to 64 MiB.
+    /// Sets the length of the longest line that is parsed, in bytes: 1 MiB by default, and 1 KiB to 64 MiB. A longer
+    /// line is rejected.
     pub fn line_bytes_max(mut self, bytes: u64) -> Self {
         self.line_bytes_max = bytes;
         self
@@ -330,10 +330,11 @@ impl PipelineBuilder {
         self
     }
 
-    /// Decides whether the system's clock is trusted at the start even if it is more than ten minutes ahead of where
-    /// it should be by the last write to the state directory. No by default: a wrong clock would remove windows from
-    /// the sinks and make lines too late. Without this setting such a clock is trusted after an hour; until then
-    /// [`Status::clock_ahead`](crate::Status::clock_ahead) shows the difference.
+    /// Decides whether the system's clock is trusted at the start even if it is more than ten minutes ahead of the
+    /// last time in the state directory. No by default: a wrong clock would remove windows from the sinks and make
+    /// lines too late. A process that was down for longer looks the same; it can do without this setting, since such
+    /// a clock is trusted after an hour. Until then [`Status::clock_ahead`](crate::Status::clock_ahead) shows the
+    /// difference.
     pub fn trust_clock(mut self, trust: bool) -> Self {
         self.trusts_clock = trust;
         self
@@ -346,7 +347,7 @@ impl PipelineBuilder {
         self
     }
 
-    /// Decides about a sink with counts that this state directory did not make. By default the pipeline stops.
+    /// Sets the reaction to a sink with counts that this state directory did not make; by default the pipeline stops.
     pub fn on_lost_state(mut self, lost_state: LostState) -> Self {
         self.lost_state = lost_state;
         self

@@ -37,9 +37,9 @@ const SETTLE_PAUSE: Duration = Duration::from_millis(50);
 /// The interval at which finished files leave all positions, unless their room is needed earlier.
 const RETIRE_EVERY: Duration = Duration::from_secs(1);
 /// The number of bytes after which the first cut is made if the previous process was killed, unless a flush interval
-/// asks for one earlier. Each next cut comes after four times as many bytes. So a process that never lives as long as
-/// a flush interval still makes progress. Otherwise there are fewer cuts, since each cut is a batch that adds to rows
-/// which a store already has.
+/// asks for one earlier. Each next cut comes after four times as many bytes (64 MiB, 256 MiB, 1 GiB, and so on). So a
+/// process that never lives as long as a flush interval still makes progress. Otherwise there are fewer cuts, since
+/// each cut is a batch that adds to rows which a store already has.
 const FIRST_CUT_BYTES: u64 = 64 << 20;
 /// The interval of samples for the rates.
 const RATES_EVERY: Duration = Duration::from_secs(1);

@@ -253,6 +253,9 @@ impl Progress {
 /// Decides about `batch` for a store whose progress is `last`. `Ok(None)` tells the sink to add the batch;
 /// `Ok(Some(_))` is the result to return, since there is nothing to add.
 ///
+/// For example, for a store that has applied batch 7, batch 8 is to be added, batch 7 was applied before, batch 9 is
+/// a [`SinkError::Gap`], and batch 6 is [`SinkError::Ahead`].
+///
 /// A sink calls this where nobody else can change the progress meanwhile, for example in the transaction that applies
 /// the batch.
 ///

@@ -8,8 +8,8 @@ use crate::{Epoch, clock::unix_now};
 /// The process that writes the batches of a source to a sink. A store remembers the last one.
 ///
 /// At each start a pipeline claims its source in every sink, with a random token and a higher fence than the last
-/// writer's. If two processes use one source name, the one that claimed it first therefore gets an error at its next
-/// batch.
+/// writer's. For example, after a writer with fence 4 the next one has fence 5. If two processes use one source name,
+/// the one that claimed it first therefore gets an error at its next batch.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Writer {
     /// The source's name.
