@@ -37,7 +37,7 @@ pub(super) mod kind {
     pub(crate) const SETTLE: u8 = 5;
     /// The progress of a sink.
     pub(crate) const ACKNOWLEDGE: u8 = 6;
-    /// A new sink, or one that has gone back.
+    /// A new sink, or a new position of a known one.
     pub(crate) const REGISTER: u8 = 7;
     /// The removal of a sink.
     pub(crate) const FORGET: u8 = 8;

@@ -251,8 +251,8 @@ impl<'s> Replay<'s> {
         }
     }
 
-    /// Handles a segment that does not begin correctly. If it is the last one, nothing was appended to it, and the
-    /// segment before it has the same state, so it can be ignored.
+    /// Handles a segment that does not begin correctly. If it is the last one and nothing was ever appended to it, the
+    /// segment before it says the same, so it is treated as if it did not exist. In all other cases it is damaged.
     fn unfinished(&self, scan: &Scan<'_>, offset: u64, damage: Damage) -> Result<Option<Kept>, BinlogError> {
         let nothing_lost = scan.is_last && (self.state.is_some() || scan.number == 1);
         if nothing_lost && !scan.was_synced_beyond(offset, 0)? {

@@ -1,5 +1,6 @@
-//! One run of a pipeline. Its threads and tasks start in the direction of the data, from the reader to the
-//! deliveries, and end in the same order.
+//! One run of a pipeline: it starts the threads and tasks, and ends them in the direction of the data, so that
+//! nothing is lost on the way. The reader and the workers end first. When everything is committed, the deliveries
+//! end. The committer is last, since it records their acknowledgements.
 
 use std::{
     collections::{BTreeSet, HashMap, VecDeque},
