@@ -1,6 +1,6 @@
 //! Exact decimals as text.
 
-/// The number with that many of its digits behind a point, as stores with exact decimals take it.
+/// The text of `unscaled` times 10^-`scale`, as stores with exact decimals accept it.
 ///
 /// ```
 /// assert_eq!(evs_sql::decimal(-1250, 2), "-12.50");
@@ -12,17 +12,17 @@ pub fn decimal(unscaled: i128, scale: u8) -> String {
     if scale == 0 {
         return format!("{sign}{magnitude}");
     }
-    // Division is much faster on 64 bits, and few numbers need more.
+    // Division is much faster in 64 bits, and few numbers need more.
     if let (Ok(magnitude), Some(unit)) = (u64::try_from(magnitude), 10_u64.checked_pow(scale.into())) {
         return format!("{sign}{}.{:0width$}", magnitude / unit, magnitude % unit);
     }
-    // No magnitude has more digits than the unit that there is not.
+    // If 10^scale does not fit into the type, no magnitude has a whole part.
     let (whole, fraction) =
         10_u128.checked_pow(scale.into()).map_or((0, magnitude), |unit| (magnitude / unit, magnitude % unit));
     format!("{sign}{whole}.{fraction:0width$}")
 }
 
-/// The number times 10^scale; `None` if the text is no number, or one that would have to be rounded.
+/// The number in `text` times 10^scale. `None` if the text is not a number, or would have to be rounded.
 pub(crate) fn parse(text: &str, scale: u8) -> Option<i128> {
     let (whole, behind) = text.split_once('.').unwrap_or((text, ""));
     let (kept, dropped) = behind.split_at(behind.len().min(scale.into()));

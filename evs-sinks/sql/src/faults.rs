@@ -1,4 +1,4 @@
-//! Connections that fail or wait on demand.
+//! Connections that fail or block on demand, for tests.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -12,7 +12,7 @@ use crate::{
     dialect::Dialect,
 };
 
-/// A connector whose connections fail in one transaction that adds rows, as the fault says, and then no more.
+/// A connector whose connections fail once, in a transaction that adds rows, as the fault says.
 #[derive(Debug)]
 pub struct Faulty<C> {
     inner: C,
@@ -20,7 +20,7 @@ pub struct Faulty<C> {
 }
 
 impl<C: Connector> Faulty<C> {
-    /// Fails once.
+    /// Makes a connector that fails once.
     pub fn new(inner: C, fault: Fault) -> Self {
         Self { inner, fault: Arc::new(Mutex::new(Some(fault))) }
     }
@@ -53,12 +53,12 @@ impl<C: Connector> Connector for Faulty<C> {
 pub struct FaultyConnection<C> {
     inner: C,
     fault: Arc<Mutex<Option<Fault>>>,
-    /// Rows of statistics that the transaction has written.
+    /// The number of rows of statistics that the transaction has written.
     rows: u64,
 }
 
 impl<C> FaultyConnection<C> {
-    /// Fails, and uses the fault up, if it is one of those that `due` is about.
+    /// Fails if `due` is true for the fault, and uses the fault up.
     fn fail_if(&self, due: impl FnOnce(Fault) -> bool) -> Result<(), StoreError> {
         let mut fault = self.fault.lock().unwrap_or_else(PoisonError::into_inner);
         if fault.is_some_and(due) {
@@ -106,7 +106,7 @@ impl<C: Connection> Connection for FaultyConnection<C> {
     }
 }
 
-/// Where the transactions of a [`Held`] connector wait.
+/// The gate at which transactions of a [`Held`] connector wait.
 #[derive(Debug)]
 pub struct Gate {
     arrived: Semaphore,
@@ -114,7 +114,7 @@ pub struct Gate {
 }
 
 impl Gate {
-    /// A gate that is closed.
+    /// Makes a closed gate.
     pub fn closed() -> Arc<Self> {
         Arc::new(Self { arrived: Semaphore::new(0), open: Semaphore::new(0) })
     }
@@ -130,7 +130,7 @@ impl Gate {
     }
 }
 
-/// A connector whose transactions, when all is written, wait at a gate before they are committed.
+/// A connector whose transactions wait at a gate after they have written everything and before they commit.
 #[derive(Debug)]
 pub struct Held<C> {
     inner: C,
@@ -138,7 +138,7 @@ pub struct Held<C> {
 }
 
 impl<C: Connector> Held<C> {
-    /// Waits at that gate.
+    /// Makes a connector whose transactions wait at `gate`.
     pub fn new(inner: C, gate: &Arc<Gate>) -> Self {
         Self { inner, gate: Arc::clone(gate) }
     }

@@ -1,4 +1,4 @@
-//! Who uses a connection, and what becomes of it.
+//! Leases of a connection: one call uses it at a time, and a connection in an unknown state is closed.
 
 use std::time::Duration;
 
@@ -10,17 +10,19 @@ use tokio::{
 
 use crate::connection::{Connection, Connector};
 
-/// How long connecting may take, unless it is said otherwise.
+/// The default time limit for making a connection.
 pub(crate) const CONNECT_MAX: Duration = Duration::from_secs(30);
-/// How long a connection that was kept may take to begin a transaction before it is taken for dead.
+/// The time limit for beginning a transaction on a connection that was kept. After that, the connection counts as
+/// dead.
 const BEGIN_MAX: Duration = Duration::from_secs(10);
-/// How long an unused connection is kept, if it is remote: whatever lies between may have forgotten it by then.
+/// The time for which an unused remote connection is kept: a firewall or proxy in between may have forgotten it after
+/// that.
 const IDLE_MAX: Duration = Duration::from_secs(60);
 
 /// A place for one connection, used by one call at a time.
 pub(crate) struct Slot<C: Connector> {
     kept: Mutex<Option<Kept<C>>>,
-    /// How long connecting may take.
+    /// The time limit for making a connection.
     connect_max: Duration,
 }
 
@@ -34,7 +36,7 @@ impl<C: Connector> Slot<C> {
         Self { kept: Mutex::new(None), connect_max }
     }
 
-    /// Waits for its turn and takes the connection, or makes one.
+    /// Waits for its turn, and takes the connection or makes one.
     pub(crate) async fn lease(&self, connector: &C) -> Result<Lease<'_, C>, StoreError> {
         let mut slot = self.kept.lock().await;
         let connection = match take(&mut slot, connector) {
@@ -52,7 +54,8 @@ impl<C: Connector> Slot<C> {
         }
     }
 
-    /// The same as [`lease`](Self::lease), within a transaction. A connection that died while nobody used it is replaced.
+    /// Like [`lease`](Self::lease), but begins a transaction. A connection that died while nobody used it is
+    /// replaced.
     pub(crate) async fn begin(&self, connector: &C) -> Result<Lease<'_, C>, StoreError> {
         let mut slot = self.kept.lock().await;
         if let Some(mut connection) = take(&mut slot, connector) {
@@ -82,8 +85,8 @@ fn take<C: Connector>(slot: &mut MutexGuard<'_, Option<Kept<C>>>, connector: &C)
     (!connector.is_remote() || kept.since.elapsed() < IDLE_MAX).then_some(kept.connection)
 }
 
-/// A connection in use. Unless it is given back, it is gone: after an error, or when the call was dropped
-/// midway, nobody knows what state it is in.
+/// A connection in use. It is closed unless it is given back: after an error, or after a call that was dropped,
+/// nobody knows its state.
 pub(crate) struct Lease<'s, C: Connector> {
     slot: MutexGuard<'s, Option<Kept<C>>>,
     pub(crate) connection: C::Connection,

@@ -1,8 +1,8 @@
-//! What the SQL sinks of evs share: statement building, and the exactly-once transaction, once.
+//! The common part of evs's SQL sinks: it builds the statements, and has the exactly-once transaction.
 //!
-//! A store is a [`Connector`], its [`Connection`]s and a [`Dialect`]; [`SqlStore`] makes a
-//! [`Sink`](evs_core::Sink) of them. Per batch there is one transaction, which moves the row of the stream
-//! in `evs_progress` from sequence n-1 to n and adds the rows to the statistic's table:
+//! A store is a [`Connector`], its [`Connection`]s and a [`Dialect`]; [`SqlStore`] makes a [`Sink`](evs_core::Sink)
+//! of them. Each batch is one transaction. It moves the stream's row in `evs_progress` from sequence n-1 to n and
+//! adds the rows to the statistic's table:
 //!
 //! | table | a row | columns |
 //! | --- | --- | --- |
@@ -10,11 +10,11 @@
 //! | `evs_progress` | (source, epoch, statistic) | `sequence`, `position`, `checksum`, `updated_at` |
 //! | `evs_statistics` | statistic | `definition`, `since` |
 //!
-//! Times are seconds since 1970. Keys and the names of sources are what
-//! [`escape`](evs_core::escape) makes of them, in a column that compares bytes. The catalogue
-//! `evs_statistics` tells what a table's rows mean, so that rows of another meaning are never added.
+//! Times are seconds since 1970. Keys and the names of sources are escaped by [`escape`](evs_core::escape), in a
+//! column that compares bytes. The catalogue `evs_statistics` has the meaning of each table's rows, so that rows with
+//! another meaning are never added.
 //!
-//! This crate is for those who write a sink; it is outside semver.
+//! This crate is for people who write a sink. It is outside semver.
 
 #[cfg(feature = "cases")]
 pub mod cases;

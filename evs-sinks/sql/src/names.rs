@@ -1,10 +1,10 @@
-//! Names of tables and columns come from the configuration, and become part of statements here.
+//! Checks names of tables and columns, which come from the configuration and become part of statements.
 
 use evs_core::{MeasureKind, Schema, SinkError};
 
 use crate::dialect::Dialect;
 
-/// What PostgreSQL, the strictest of the stores, can tell apart.
+/// The longest name that PostgreSQL, the strictest of the stores, does not truncate.
 const NAME_BYTES_MAX: usize = 63;
 
 /// The column of the window's start.
@@ -13,7 +13,7 @@ pub(crate) const WINDOW_START: &str = "window_start";
 /// The column of the keys' hash, in stores that have one.
 pub(crate) const KEY_HASH: &str = "key_hash";
 
-/// Refuses names that a store could not hold, take for others, or take for statements.
+/// Refuses names that a store could not hold, could confuse with others, or could take for SQL.
 pub(crate) fn check(schema: &Schema, dialect: &dyn Dialect) -> Result<(), SinkError> {
     let table = &schema.statistic;
     let refused = |what: String| Err(SinkError::refused(format!("statistic {table}: {what}")));
@@ -39,7 +39,7 @@ pub(crate) fn check(schema: &Schema, dialect: &dyn Dialect) -> Result<(), SinkEr
                  accepted, the first no digit"
             ));
         }
-        // Stores take names that differ in capitals only for the same.
+        // Some stores take names that differ only in upper and lower case for the same.
         let folded = name.to_ascii_lowercase();
         if seen.contains(&folded) {
             return refused(format!("there are two columns {name:?}"));
@@ -48,7 +48,7 @@ pub(crate) fn check(schema: &Schema, dialect: &dyn Dialect) -> Result<(), SinkEr
     }
     for measure in &schema.measures {
         let (name, kind) = (&measure.name, measure.kind);
-        // A later evs-core may have more kinds than this sink can merge.
+        // A later evs-core may have kinds that this sink cannot merge.
         if !matches!(kind, MeasureKind::Count | MeasureKind::Sum | MeasureKind::Min | MeasureKind::Max) {
             return refused(format!(
                 "{name:?} is a measure of a kind that this sink does not know: {kind:?}"

@@ -1,4 +1,4 @@
-//! Making tables, and checking those that are there.
+//! Creates tables, and checks existing ones.
 
 use std::sync::Arc;
 
@@ -18,11 +18,11 @@ fn catalogue() -> Shape {
     Shape::new(CATALOGUE, &[("statistic", ColumnType::Key)], &others)
 }
 
-/// Makes the table of a statistic if it may, or checks it; within a transaction, where the store has such for
-/// tables.
+/// Creates the table of a statistic if that is allowed, or else checks it. This happens within a transaction if the
+/// store has transactions for `CREATE TABLE`.
 ///
-/// Where it has not, the catalogue's row comes last: a table without one is empty, and taken over by the
-/// next attempt.
+/// If it has none, the row in the catalogue is written last: a table without a row there is empty, and the next
+/// attempt uses it.
 pub(crate) async fn statistic(
     connection: &mut impl Connection,
     dialect: &dyn Dialect,
@@ -59,7 +59,7 @@ pub(crate) async fn statistic(
     Ok(())
 }
 
-/// Makes a table of evs's own, or checks it.
+/// Creates one of evs's own tables, or checks it.
 pub(crate) async fn bookkeeping(
     connection: &mut impl Connection,
     dialect: &dyn Dialect,
@@ -94,7 +94,7 @@ async fn create(
     Ok(())
 }
 
-/// Checks that the statistic was prepared; changes nothing.
+/// Checks that the statistic was prepared. It changes nothing.
 pub(crate) async fn check_known(
     connection: &mut impl Connection,
     dialect: &dyn Dialect,
@@ -107,8 +107,8 @@ pub(crate) async fn check_known(
     Err(Words::TABLES.not_prepared(&schema.statistic).into())
 }
 
-/// Whether the catalogue, which is there, knows the statistic. If its definition or its table are not what
-/// they should be, that is an error.
+/// Returns true if the catalogue, which exists, knows the statistic. It is an error if the definition or the table
+/// does not fit.
 async fn is_known(
     connection: &mut impl Connection,
     dialect: &dyn Dialect,
@@ -124,7 +124,7 @@ async fn is_known(
     Err(Words::TABLES.gone(statistic, &how).into())
 }
 
-/// Whether the table is there. If it has another shape, that is an error.
+/// Returns true if the table exists. It is an error if the table has another shape.
 pub(crate) async fn check(
     connection: &mut impl Connection,
     dialect: &dyn Dialect,
@@ -141,7 +141,7 @@ pub(crate) async fn check(
     Ok(true)
 }
 
-/// The definition that the catalogue has of a statistic, as JSON.
+/// Reads the catalogue's definition of a statistic, as JSON.
 async fn definition(
     connection: &mut impl Connection,
     dialect: &dyn Dialect,
@@ -152,7 +152,7 @@ async fn definition(
     Ok(rows.first().map(|row| row[0].text().unwrap_or_default().to_owned()))
 }
 
-/// Rows that evs has no definition of may mean anything.
+/// Refuses a table that has rows but no definition in the catalogue: they may mean anything.
 async fn refuse_rows(
     connection: &mut impl Connection,
     dialect: &dyn Dialect,

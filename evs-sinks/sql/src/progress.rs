@@ -1,4 +1,4 @@
-//! `evs_progress`: how far each stream was applied.
+//! The table `evs_progress`: the last batch of each stream that was applied.
 
 use std::{
     sync::Arc,
@@ -26,7 +26,7 @@ pub(crate) fn shape() -> Shape {
     Shape::new(TABLE, &key, &others)
 }
 
-/// This moment, for people.
+/// The current time. It is only for people who look at the table.
 pub(crate) fn now() -> Value {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Value::Time(since.as_secs().cast_signed())
@@ -56,7 +56,7 @@ impl ProgressTable {
         let follow = format!("{advance} AND checksum = ?");
         Self {
             hold: dialect.hold_source().map(Arc::from),
-            // Locked, to wait for the outcome of an attempt that is still under way.
+            // The rows are locked, so that this waits for the outcome of an attempt that is still running.
             all: filled(&format!("SELECT {COLUMNS} FROM {TABLE} WHERE source = ?{lock}")),
             locked: filled(&format!(
                 "SELECT {COLUMNS} FROM {TABLE} WHERE source = ? AND epoch = ? AND statistic = ?{lock}"
@@ -82,7 +82,7 @@ impl ProgressTable {
         rows.iter().map(|row| read(source, row)).collect()
     }
 
-    /// The stream's progress, which nobody else moves until the transaction ends.
+    /// Reads the stream's progress and locks it, so that nobody else moves it until the transaction ends.
     pub(crate) async fn lock(
         &self,
         connection: &mut impl Connection,
@@ -94,13 +94,14 @@ impl ProgressTable {
         let stream = vec![key(source, dialect), Value::Text(epoch.to_string()), statistic.into()];
         let mut rows = connection.query(&self.locked, stream.clone()).await?;
         if rows.is_empty() && self.hold(connection, dialect, source).await? {
-            // Whoever was about to insert it has done so by now, or has given up.
+            // A transaction that was about to insert the row has done so by now, or has failed.
             rows = connection.query(&self.locked, stream).await?;
         }
         rows.first().map(|row| read(source, row)).transpose()
     }
 
-    /// Holds the source against those who begin one of its streams; false if the store needs no such thing.
+    /// Locks the source against transactions that begin one of its streams. Returns false if the store needs no such
+    /// lock.
     async fn hold(
         &self,
         connection: &mut impl Connection,
@@ -112,9 +113,9 @@ impl ProgressTable {
         Ok(true)
     }
 
-    /// Moves the stream to `next` if it is at the batch before, which has the checksum `predecessor`, and if `writer`
-    /// has claimed the source, as it nearly always is; false says that something of that is not so, or that there is
-    /// no such stream.
+    /// Moves the stream to `next`, if it is at the batch before, which has the checksum `predecessor`, and if
+    /// `writer` has claimed the source. That is nearly always so. Returns false if one of these conditions does not
+    /// hold, or if there is no such stream.
     pub(crate) async fn follow(
         &self,
         connection: &mut impl Connection,
@@ -122,7 +123,7 @@ impl ProgressTable {
         (predecessor, next): (u64, &Progress),
         writer: Option<&Writer>,
     ) -> Result<bool, Failure> {
-        // No stream is at a sequence that the column cannot hold.
+        // No stream can be at a sequence that the column cannot hold.
         if next.sequence < 2 || i64::try_from(next.sequence).is_err() {
             return Ok(false);
         }
@@ -164,7 +165,7 @@ impl ProgressTable {
     }
 }
 
-/// What a stream's row is to hold, in the order of the statements' parameters.
+/// The values of a stream's row, in the order of the statements' parameters.
 fn columns(progress: &Progress, dialect: &dyn Dialect) -> Result<Vec<Value>, Failure> {
     Ok(vec![
         sequence(progress.sequence, &progress.statistic)?,

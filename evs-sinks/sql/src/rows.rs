@@ -1,4 +1,4 @@
-//! A batch's rows as statements.
+//! Turns the rows of a batch into statements.
 
 use std::{borrow::Cow, sync::Arc};
 
@@ -12,12 +12,13 @@ use crate::{
     table::{Table, Upserts, type_of},
 };
 
-/// How many rows are held as parameters at a time, which bounds the memory that a batch takes here.
+/// The number of rows that are held as parameters at a time. It bounds the memory that a batch takes here.
 const CHUNK_ROWS: usize = 1 << 16;
-/// At most one row in so many of a statement adds nothing: one way to the server and back costs more.
+/// At most one row in this many is padding that adds nothing: padding costs less than one more round trip to the
+/// server.
 const PADDING_MAX: usize = 8;
-/// How large statements of several rows become. Larger ones are no faster, and have to be held in memory, here
-/// and there.
+/// The size limit of statements with several rows. Larger ones are no faster, and take memory in evs and in the
+/// server.
 const STATEMENT_BYTES: usize = 4 << 20;
 
 /// Refuses a batch with a window, a value or a key that the store cannot hold, before anything is written.
@@ -43,7 +44,7 @@ pub(crate) fn check(schema: &Schema, rows: &Rows, dialect: &dyn Dialect) -> Resu
         }
         for (column, key) in schema.keys.iter().zip(row.keys) {
             let max = limits.key_bytes_max;
-            // Made to a text, a key never becomes shorter, or more than four times as long.
+            // A key's text is at least as long as the key, and at most four times as long.
             if key.len() > max / 4 && dialect.key_text(key).len() > max {
                 return refused(&column.name, format!("the key is longer than {max} bytes"));
             }
@@ -52,7 +53,7 @@ pub(crate) fn check(schema: &Schema, rows: &Rows, dialect: &dyn Dialect) -> Resu
     Ok(())
 }
 
-/// Names a column of a row, the keys as far as they are short.
+/// Names a column of a row for a message, with the keys if they are short.
 pub(crate) fn place(
     statistic: &str,
     column: &str,
@@ -82,14 +83,14 @@ pub(crate) struct Statements<'b> {
 }
 
 impl<'b> Statements<'b> {
-    /// No statement becomes larger than `bytes_max`.
+    /// Makes statements of at most `bytes_max` bytes.
     pub(crate) fn new(table: &'b Table, dialect: &'b dyn Dialect, rows: &'b Rows, bytes_max: usize) -> Self {
         let (chunk, order) = (Vec::new(), Vec::new());
         let hashes_keys = dialect.hashes_keys() && !table.schema.keys.is_empty();
         Self { table, dialect, bytes_max, hashes_keys, cursor: rows.cursor(), chunk, order, done: 0 }
     }
 
-    /// The next statement and its parameters, or `None` behind the last.
+    /// The next statement and its parameters, or `None` after the last one.
     pub(crate) fn next_statement(&mut self) -> Result<Option<Statement<'b>>, SinkError> {
         if self.done == self.order.len() && !self.fill() {
             return Ok(None);
@@ -119,7 +120,7 @@ impl<'b> Statements<'b> {
         }))
     }
 
-    /// The parameters of the statement after that many others; none if there is no such.
+    /// The parameters of the statement after `others` other ones. They are empty if there is no such statement.
     pub(crate) fn nth(mut self, others: usize) -> Result<Vec<Value>, SinkError> {
         for _ in 0..others {
             self.next_statement()?;
@@ -127,7 +128,7 @@ impl<'b> Statements<'b> {
         Ok(self.next_statement()?.map(|(_, parameters)| parameters).unwrap_or_default())
     }
 
-    /// Makes a statement full, with rows that add nothing to the last one: its key, and NULLs.
+    /// Fills a statement up with rows that add nothing to its last row: they have its key, and NULLs.
     fn pad(&self, parameters: &mut Vec<Value>, rows: usize) {
         let (columns, measures) = (self.columns(), self.table.schema.measures.len());
         let last = parameters.len() - columns;
@@ -147,7 +148,7 @@ impl<'b> Statements<'b> {
         1 + usize::from(self.hashes_keys) + schema.keys.len() + schema.measures.len()
     }
 
-    /// Reads and sorts the next chunk; false if there is none.
+    /// Reads and sorts the next chunk. Returns false if there is none.
     fn fill(&mut self) -> bool {
         self.chunk.clear();
         let mut rows = 0;
@@ -174,7 +175,8 @@ impl<'b> Statements<'b> {
         rows > 0
     }
 
-    /// As many rows as neither the rows left nor the limits forbid, for which there is a statement.
+    /// The number of rows for the next statement: limited by the rows that are left and by the store, and with an
+    /// upsert of that size.
     fn fitting_rows(&self) -> Result<usize, SinkError> {
         let left = &self.order[self.done..];
         let (mut rows, sql) = match &self.table.upserts {
@@ -211,8 +213,8 @@ impl<'b> Statements<'b> {
     }
 }
 
-/// How many of the rows that are left go into an upsert of 1, 2, 4 … rows, of which there are that many: as many as
-/// fill one, or a few less than that, since it can be padded.
+/// The number of rows for the next upsert. There are `upserts` upserts, of 1, 2, 4 … rows; one is also used for
+/// slightly fewer rows than it has, since it can be padded.
 fn rows_of_upsert(left: usize, upserts: usize) -> usize {
     let full = 1 << left.ilog2().min(upserts as u32 - 1);
     let next = left.next_power_of_two();
@@ -238,9 +240,9 @@ fn push(values: &mut Vec<Value>, row: &Row<'_>, schema: &Schema, dialect: &dyn D
     values.extend(row.values.iter().zip(&schema.measures).map(number));
 }
 
-/// What stands for a row's keys in the primary key: the first half of SHA-256 over the length, as eight bytes with
-/// the highest first, and the bytes of each key. Clients choose keys, so it must not be possible to find two rows
-/// with the same hash.
+/// The hash that stands for a row's keys in the primary key: the first half of SHA-256 over the length of each key,
+/// as eight bytes in big-endian order, and its bytes. Clients choose keys, so it must not be possible to find two
+/// rows with the same hash.
 fn hash(keys: &[&[u8]]) -> [u8; 16] {
     let mut hash = Sha256::new();
     for key in keys {
@@ -262,7 +264,7 @@ pub(crate) fn read(schema: &Schema, found: &[Vec<Value>], dialect: &dyn Dialect)
             SinkError::refused(format!("a row of the table {statistic} cannot be read: {row:?}"))
         })?);
     }
-    // By the keys' bytes: the store sorts by what was made of them.
+    // Sorted by the keys' bytes, because the store sorts by their escaped texts.
     sorted.sort_by(|a, b| (a.0, &a.1).cmp(&(b.0, &b.1)));
     let mut rows = Rows::new(keys, schema.measures.len());
     for (window, keys, values) in &sorted {
@@ -281,7 +283,7 @@ fn parse<'r>(row: &'r [Value], schema: &Schema, dialect: &dyn Dialect) -> Option
     Some((*window, keys, numbers(values, schema, dialect)?))
 }
 
-/// The measures of a row, times 10^scale; `None` if one of them is no such number.
+/// The measures of a row, times 10^scale. `None` if one of them is not such a number.
 pub(crate) fn numbers(values: &[Value], schema: &Schema, dialect: &dyn Dialect) -> Option<Vec<Option<i128>>> {
     let numbers = values.iter().zip(&schema.measures).map(|(value, column)| match value {
         Value::Null => Some(None),

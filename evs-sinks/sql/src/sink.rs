@@ -1,4 +1,4 @@
-//! The transaction that makes it exactly once.
+//! [`SqlStore`]: the transaction that makes a batch count exactly once.
 
 use std::{
     fmt,
@@ -23,17 +23,17 @@ use crate::{
     writers::{self, WritersTable},
 };
 
-/// By how many seconds the store's clock may be behind the time that old windows are removed by.
+/// The number of seconds by which the store's clock may lag behind the clock by which old windows are removed.
 const CLOCKS_DIFFER_MAX: i64 = 600;
 
 /// A SQL store as a [`Sink`](evs_core::Sink).
 pub type SqlSink<C> = Stored<SqlStore<C>>;
 
-/// What SQL stores do in the same way.
+/// The common implementation of SQL stores.
 ///
-/// Writes go through one connection, one after the other; totals, and the sweeping away of old windows, through
-/// another. Both are made when they are needed, and made anew after an error. Needs a tokio runtime with its
-/// timer.
+/// Writes go through one connection, one after the other. Queries for totals and the removal of old windows go
+/// through another. Each connection is made when it is first needed, and made again after an error. Needs a tokio
+/// runtime with its timer.
 pub struct SqlStore<C: Connector> {
     connector: C,
     writer: Slot<C>,
@@ -45,7 +45,7 @@ pub struct SqlStore<C: Connector> {
 }
 
 impl<C: Connector> SqlStore<C> {
-    /// A store that connects when it is first used.
+    /// Makes a store that connects when it is first used.
     pub fn new(connector: C) -> Self {
         let progress = ProgressTable::new(connector.dialect());
         let writers = WritersTable::new(connector.dialect());
@@ -60,7 +60,7 @@ impl<C: Connector> SqlStore<C> {
         }
     }
 
-    /// How long making a connection may take before it is given up as [`SinkError::Unavailable`]: half a minute by
+    /// Sets the time limit for making a connection, after which the sink is [`SinkError::Unavailable`]: 30 seconds by
     /// default.
     #[must_use]
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
@@ -68,8 +68,8 @@ impl<C: Connector> SqlStore<C> {
         self
     }
 
-    /// Whether tables that are missing are made, as they are by default, or an error that says how to make
-    /// them.
+    /// Sets whether evs creates missing tables (the default), or fails with an error that contains the statements to
+    /// create them.
     #[must_use]
     pub fn create(mut self, may_create: bool) -> Self {
         self.may_create = may_create;
@@ -81,12 +81,12 @@ impl<C: Connector> SqlStore<C> {
         Stored::new(self)
     }
 
-    /// The sink of this store, after connecting once, to find out now whether that is possible. A store that is away is
-    /// no error if it is remote: it may come back before it is needed.
+    /// The sink of this store, after connecting once to find out now whether that is possible. A remote store that is
+    /// down is no error: it may be back before it is needed.
     ///
     /// # Errors
     ///
-    /// As the store says.
+    /// The store's error.
     pub async fn connect(self) -> Result<SqlSink<C>, SinkError> {
         let sink = self.into_sink();
         let store = sink.store();
@@ -104,7 +104,7 @@ impl<C: Connector> SqlStore<C> {
         self.connector.dialect()
     }
 
-    /// Those of the windows that the store can hold, both ends included; `None` if there are none.
+    /// The part of the range `asked` that the store can hold, both ends included. `None` if it is empty.
     fn windows(&self, asked: Range<i64>) -> Option<RangeInclusive<i64>> {
         let held = self.dialect().limits().windows;
         let last = asked.end.checked_sub(1)?.min(*held.end());
@@ -166,9 +166,9 @@ impl<C: Connector> Store for SqlStore<C> {
         let (dialect, source) = (self.dialect(), &batch.source);
         let bytes_max = connection.statement_bytes_max();
         let mut statements = Statements::new(&table, dialect, &batch.rows, bytes_max);
-        // First, so that a second attempt waits here for the outcome of the first.
+        // This comes first, so that a second attempt waits here for the outcome of the first.
         let (next, writer) = (Progress::after(batch), batch.writer.as_deref());
-        // While the store is at one statement, the next one is made.
+        // While the store executes one statement, the next one is made.
         let follow = self.progress.follow(connection, dialect, (batch.predecessor, &next), writer);
         let (follows, made) = tokio::join!(follow, async { statements.next_statement() });
         if !follows? {
@@ -185,7 +185,8 @@ impl<C: Connector> Store for SqlStore<C> {
             self.progress.advance(connection, dialect, last.as_ref(), &next).await?;
         }
         let mut statement = made?;
-        // Executing takes the parameters. They are copied from the first sum on that the store cannot add up.
+        // Executing consumes the parameters. They are copied from the first statement on whose sum the store cannot
+        // add up.
         let (mut copies, mut executed) = (false, 0);
         while let Some((sql, parameters)) = statement {
             let copy = copies.then(|| parameters.clone());
@@ -225,7 +226,7 @@ impl<C: Connector> Store for SqlStore<C> {
     }
 
     async fn progress_once(&self, source: &str) -> Result<Vec<Progress>, Failure> {
-        // Through the writer: the store must not answer from before an attempt that is still under way.
+        // On the writer's connection, with its locks: the answer must include an attempt that is still running.
         let mut lease = self.writer.begin(&self.connector).await?;
         let connection = &mut lease.connection;
         let mut found = Vec::new();
@@ -261,7 +262,7 @@ impl<C: Connector> Store for SqlStore<C> {
 
     async fn sweep_once(&self, schema: &Schema, before: i64) -> Result<bool, Failure> {
         let Some(old) = self.windows(i64::MIN..before) else { return Ok(false) };
-        // Beside the batches, where both can write.
+        // In parallel with the batches, if the store allows two writers.
         let slot = if self.dialect().has_one_writer() { &self.writer } else { &self.reader };
         let mut lease = slot.begin(&self.connector).await?;
         let connection = &mut lease.connection;
@@ -285,14 +286,15 @@ impl<C: Connector> Store for SqlStore<C> {
     }
 
     async fn close_once(&self) -> Result<(), Failure> {
-        // The writer last: it puts in order what the others leave.
+        // The writer is closed last: closing it tidies up what the other connection leaves (SQLite's write-ahead
+        // log).
         self.reader.close().await?;
         self.writer.close().await?;
         Ok(())
     }
 
     async fn totals_once(&self, schema: &Schema, windows: Range<i64>) -> Result<Rows, Failure> {
-        // A transaction that would lock the database is not begun to read.
+        // No transaction is begun just for reading if it would lock the whole database.
         let begins = !self.dialect().has_one_writer();
         let (slot, connector) = (&self.reader, &self.connector);
         let mut lease = if begins { slot.begin(connector).await? } else { slot.lease(connector).await? };

@@ -1,4 +1,4 @@
-//! Tables: what they look like, and the statements on them.
+//! The columns of tables, and the statements on them.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use crate::{
     names::{KEY_HASH, WINDOW_START},
 };
 
-/// A table's columns; the first of them are its primary key.
+/// The columns of a table. The first ones are its primary key.
 #[derive(Debug)]
 pub(crate) struct Shape {
     pub(crate) table: String,
@@ -58,7 +58,7 @@ impl Shape {
         format!("CREATE TABLE IF NOT EXISTS {table} ({columns}, PRIMARY KEY ({key})){options}").into()
     }
 
-    /// Compares with the columns that [`Dialect::columns_query`] found.
+    /// Compares the table with the columns that [`Dialect::columns_query`] found.
     pub(crate) fn check(&self, found: &[Vec<Value>], dialect: &dyn Dialect) -> Result<(), SinkError> {
         let table = &self.table;
         let refused = |what: String| Err(SinkError::refused(format!("the table {table} {what}")));
@@ -132,12 +132,12 @@ pub(crate) struct Table {
     pub(crate) upserts: Upserts,
 }
 
-/// How rows get into a table.
+/// The statements that insert rows into a table.
 #[derive(Debug)]
 pub(crate) enum Upserts {
-    /// The upserts of 1, 2, 4, 8 … rows. Few different ones, so that each can stay prepared.
+    /// Upserts of 1, 2, 4, 8 … rows. There are few different ones, so that each can stay prepared.
     Rows(Vec<Arc<str>>),
-    /// One upsert for any number of rows up to that, with a list of values per column.
+    /// One upsert for any number of rows up to `rows_max`, with a list of values per column.
     Lists { sql: Arc<str>, columns: Vec<ColumnType>, rows_max: usize },
 }
 
@@ -181,7 +181,8 @@ fn upsert(shape: &Shape, schema: &Schema, dialect: &dyn Dialect, rows: &str) -> 
             MeasureKind::Max => format!("{}({held}, {incoming})", dialect.greatest()),
             kind => unreachable!("`names::check` refuses {kind:?}"),
         };
-        // NULL, unless both are there. PostgreSQL's least and greatest skip NULLs, with the same result.
+        // `merged` is NULL unless both values are present. (PostgreSQL's `least` and `greatest` skip NULLs, with the
+        // same result.)
         format!("{column} = coalesce({merged}, {held}, {incoming})")
     };
     if schema.measures.is_empty() {
@@ -204,7 +205,7 @@ pub(crate) fn totals(schema: &Schema, dialect: &dyn Dialect) -> Arc<str> {
     with_placeholders(&query, dialect)
 }
 
-/// How many rows are swept away at a time: some ten milliseconds' worth of locks.
+/// The number of rows that are deleted at a time. Their locks are held for some ten milliseconds.
 pub(crate) const SWEEP_ROWS: usize = 5000;
 
 /// The statement that deletes at most [`SWEEP_ROWS`] rows whose windows start at its parameter or before.
@@ -215,7 +216,7 @@ pub(crate) fn sweep(schema: &Schema, dialect: &dyn Dialect) -> Arc<str> {
     dialect.delete_some(&dialect.quote(&shape.table), &shape.key(dialect), &old, SWEEP_ROWS).into()
 }
 
-/// Fills in the placeholders of a statement that is written with `?`. It has no other question marks.
+/// Replaces each `?` of a statement by the store's placeholder. The statement has no other question marks.
 pub(crate) fn with_placeholders(sql: &str, dialect: &dyn Dialect) -> Arc<str> {
     let mut filled = String::with_capacity(sql.len());
     for (number, part) in sql.split('?').enumerate() {

@@ -1,4 +1,4 @@
-//! Tests with a store that only writes down what it is told, and needs no database.
+//! Tests with a store that only records its statements, and needs no database.
 
 use std::{
     collections::VecDeque,
@@ -204,7 +204,7 @@ fn what_does_not_fit_is_refused_before_anything_is_written() {
         let outside = refused(&simple(), &batch(&[(window + window.signum(), b"c1", 1)]));
         assert!(outside.contains("the time does not fit"), "{outside}");
     }
-    // Each byte takes four when it is escaped.
+    // An escaped byte takes four bytes.
     assert!(rows::check(&simple(), &batch(&[(60, &[0xFF; 25], 1)]).rows, &PLAIN).is_ok());
     let long = refused(&simple(), &batch(&[(60, &[0xFF; 26], 1)]));
     assert!(long.contains("longer than 100 bytes"), "{long}");
@@ -248,7 +248,8 @@ fn hashes_tell_apart_what_differs() {
     hashes.sort();
     hashes.dedup();
     assert_eq!(hashes.len(), keys.len());
-    // Tables are full of them: SHA-256 of 00 00 00 00 00 00 00 01 "a" 00 00 00 00 00 00 00 01 "b".
+    // Existing tables have these hashes, so they must never change: SHA-256 of 00 00 00 00 00 00 00 01 "a" 00 00 00
+    // 00 00 00 00 01 "b".
     let known = 0x3c9d_5910_45bc_8876_f9d0_399b_bfb0_5c6a_u128;
     assert!(hashes.contains(&Value::Hash(known.to_be_bytes())));
 }
@@ -314,14 +315,14 @@ proptest! {
     }
 }
 
-/// A store that answers by a script; without one, as a store in which the statistic was prepared and that
-/// knows no stream.
+/// A store with scripted answers. Without a script, it answers as if the statistic was prepared and no stream
+/// existed.
 #[derive(Debug, Default)]
 struct Scripted {
     connections: AtomicUsize,
-    /// What happens at the next statements that begin with INSERT.
+    /// The outcomes of the next statements that begin with INSERT.
     inserts: Mutex<VecDeque<Insert>>,
-    /// What happens at the next transactions; they begin if there is nothing.
+    /// The outcomes of the next attempts to begin a transaction. Without an entry, they succeed.
     begins: Mutex<VecDeque<Begin>>,
 }
 
@@ -438,7 +439,7 @@ fn scripted(inserts: &[Insert]) -> (Arc<Scripted>, SqlSink<Shared>) {
 async fn a_store_that_never_answers_is_left_to_the_caller_and_its_connection_not_used_again() {
     let (store, sink) = scripted(&[Insert::Matches(1), Insert::Hangs]);
     let batch = batch(&[(60, b"c1", 1)]);
-    // Longer than anybody waits: the sink has no deadline of its own.
+    // Longer than any caller waits: the sink has no deadline of its own.
     tokio::time::timeout(Duration::from_secs(86_400), sink.apply(&batch)).await.unwrap_err();
     assert_eq!(store.connections.load(SeqCst), 1);
     for _ in 0..2 {
@@ -488,7 +489,7 @@ async fn a_connection_that_died_unused_is_replaced_unnoticed() {
         store.begins.lock().unwrap().push_back(begin);
         sink.apply(&batch).await.unwrap();
         assert_eq!(store.connections.load(SeqCst), 2, "{begin:?}");
-        // A new one that fails at once is the store's answer.
+        // If a new connection fails at once, that is the store's answer.
         store.begins.lock().unwrap().extend([Begin::Fails; 2]);
         assert!(sink.apply(&batch).await.unwrap_err().is_transient());
         assert_eq!(store.connections.load(SeqCst), 3, "{begin:?}");

@@ -1,14 +1,15 @@
-//! What the driver needs for TLS, and does not see to itself.
+//! A part of TLS that the driver needs and does not set up itself.
 
 use rustls::crypto::{CryptoProvider, ring};
 
-/// Gives the process a provider of cryptography, unless it has chosen one.
+/// Installs a cryptography provider for the process, unless it has one.
 ///
-/// To check an authority without a name, the driver uses the process's, and not its own. rustls takes the only one that
-/// is compiled in, and panics where there are two, as beside the sink for Cassandra.
+/// To check a certificate's authority but not its name, the driver uses the process's provider, not its own. Without
+/// an installed one, rustls takes the only provider that is compiled in, and panics if there are two, as there are
+/// beside the sink for Cassandra.
 pub fn provide_cryptography() {
     if CryptoProvider::get_default().is_none() {
-        // Whoever was faster has provided for it, too.
+        // If another thread was faster, its provider is as good.
         let _ = ring::default_provider().install_default();
     }
 }

@@ -1,12 +1,13 @@
-//! URLs of servers, as far as the drivers leave something to be desired: they take parameters that they do not know
-//! for nothing or write them to the log, and nobody but evs keeps passwords out of what is shown.
+//! Checks the URLs of servers. The drivers ignore or log parameters that they do not know, and only evs keeps
+//! passwords out of messages.
 
 use evs_core::SinkError;
 use evs_store::percent_decoded as decoded;
 
-/// Refuses a URL that is not of one of those schemes, or has other parameters than those.
+/// Refuses a URL whose scheme is not one of `schemes`, or that has a parameter that is not in `parameters`.
 ///
-/// A parameter ending in `[` stands for all that begin so. The error shows nothing that could be part of a password.
+/// An entry of `parameters` that ends in `[` stands for all parameters that begin with it. The error shows nothing
+/// that could be part of a password.
 ///
 /// # Errors
 ///
@@ -19,7 +20,7 @@ pub fn check_url(url: &str, schemes: &[&str], parameters: &[&str]) -> Result<(),
     };
     let (place, query) = rest.split_once('?').unwrap_or((rest, ""));
     let (_, database) = place.split_once('/').unwrap_or((place, ""));
-    // What looks like a database may be the rest of a password with a slash in it.
+    // The part that looks like a database may be the rest of a password with a slash in it.
     if [place, query].iter().any(|part| part.contains('#')) || database.contains(['@', '/', ':']) {
         return refused(
             "has a character that must be percent-encoded, as / is by %2F, @ by %40 and # by %23",
@@ -40,8 +41,8 @@ pub fn check_url(url: &str, schemes: &[&str], parameters: &[&str]) -> Result<(),
     Ok(())
 }
 
-/// Refuses a URL that names, by one of those parameters, a file that cannot be read: the drivers take it for a server
-/// that is away.
+/// Refuses a URL if one of `parameters` names a file that cannot be read. The drivers would report such a file as a
+/// server that is down.
 ///
 /// # Errors
 ///
@@ -59,8 +60,8 @@ pub fn check_files(url: &str, parameters: &[&str]) -> Result<(), SinkError> {
     Ok(())
 }
 
-/// The passwords in a URL as they are written there, and `effective`, the one that the driver uses, as it is and
-/// percent-encoded; the longest first.
+/// The passwords in a URL as they are written there, and `effective`, the password that the driver uses, plain and
+/// percent-encoded. The longest comes first.
 pub fn passwords(url: &str, effective: Option<&str>) -> Vec<String> {
     let (place, query) = url.split_once('?').unwrap_or((url, ""));
     let place = place.split_once("://").map_or(place, |(_, place)| place);
@@ -80,7 +81,7 @@ pub fn passwords(url: &str, effective: Option<&str>) -> Vec<String> {
     found
 }
 
-/// With everything encoded but letters and digits, as drivers do it.
+/// Percent-encodes everything but letters and digits, as drivers do.
 fn encoded(text: &str) -> String {
     let escape = |byte: u8| match byte.is_ascii_alphanumeric() {
         true => char::from(byte).to_string(),

@@ -1,7 +1,7 @@
 //! Sums that the store holds, but cannot add up.
 //!
-//! The upsert fails for such a total, whatever else is in its statement. The rows of that statement are then upserted one
-//! by one, and those that fail again are read, added up in 128 bits, and updated, all in the batch's transaction.
+//! The whole upsert fails for such a total. Its rows are then upserted one by one. A row that fails again is read,
+//! added up in 128 bits, and updated. All this happens in the batch's transaction.
 
 use evs_core::SinkError;
 
@@ -14,7 +14,7 @@ use crate::{
     table::{Shape, Table, Upserts, type_of, with_placeholders},
 };
 
-/// Adds the rows of an upsert of several rows, which failed and changed nothing, in the order of their parameters.
+/// Adds, in order, the rows of an upsert of several rows that failed and changed nothing.
 pub(crate) async fn add(
     connection: &mut impl Connection,
     dialect: &dyn Dialect,
@@ -36,7 +36,8 @@ pub(crate) async fn add(
     Ok(())
 }
 
-/// Adds a row to the one that the table has, which it must have: inserting adds nothing up.
+/// Adds a row to an existing row of the table. The row must exist, because only an existing total can be too large to
+/// add to.
 async fn merge(
     connection: &mut impl Connection,
     dialect: &dyn Dialect,

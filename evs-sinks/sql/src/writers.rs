@@ -1,4 +1,4 @@
-//! `evs_writers`: which process writes each source.
+//! The table `evs_writers`: the process that has claimed each source last.
 
 use std::sync::Arc;
 
@@ -24,8 +24,8 @@ pub(crate) fn shape() -> Shape {
     Shape::new(TABLE, &[("source", ColumnType::Key)], &others)
 }
 
-/// A condition with the parameters source and token: that process has claimed the source last. Nobody else can
-/// claim it until the transaction ends.
+/// A condition (parameters: source and token) that this process has claimed the source last. It keeps others from
+/// claiming the source until the transaction ends.
 pub(crate) fn is_writer(dialect: &dyn Dialect) -> String {
     let share = dialect.share_rows();
     format!("EXISTS (SELECT 1 FROM {TABLE} WHERE source = ? AND token = ?{share})")
@@ -60,7 +60,7 @@ impl WritersTable {
         }
     }
 
-    /// Who has claimed the source last. Waits for a claim that is under way.
+    /// The process that has claimed the source last. Waits for a claim that is being made.
     pub(crate) async fn of_source(
         &self,
         connection: &mut impl Connection,
@@ -71,7 +71,7 @@ impl WritersTable {
         rows.first().map(|row| read(source, row)).transpose()
     }
 
-    /// Compares `writer` with who has claimed its source last. Nobody else can claim it until the transaction ends.
+    /// Checks that `writer` has claimed its source last. Nobody else can claim it until the transaction ends.
     pub(crate) async fn check(
         &self,
         connection: &mut impl Connection,
@@ -83,8 +83,8 @@ impl WritersTable {
         Ok(writer.check(stored.as_ref())?)
     }
 
-    /// Whether `writer` has the source now. Each statement alone is enough to keep two claims apart: where making a
-    /// table ends the transaction, there is none.
+    /// Claims the source, and returns true if `writer` has it now. Each statement by itself is enough to decide
+    /// between two claims: in a store where creating a table ends the transaction, there is no transaction.
     pub(crate) async fn claim(
         &self,
         connection: &mut impl Connection,

@@ -2,7 +2,7 @@
 
 use evs_core::SinkError;
 
-/// What to do about an error of a database.
+/// The ways to react to an error of a database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// The database cannot be reached any more. The same call may succeed over a new connection.
@@ -13,14 +13,14 @@ pub enum Kind {
     Permanent,
 }
 
-/// What a database answered instead.
+/// An error that a database returned.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("{message}")]
 pub struct StoreError {
-    /// What to do about it. In SQL stores a duplicate key in `evs_progress` or `evs_statistics` passes, since that is
-    /// another writer's doing.
+    /// The reaction to it. In SQL stores a duplicate key in `evs_progress` or `evs_statistics` is transient, since
+    /// another writer caused it.
     pub kind: Kind,
-    /// The database's own code and words.
+    /// The database's own code and message.
     pub message: String,
 }
 
@@ -30,27 +30,27 @@ impl StoreError {
         Self { kind, message: message.into() }
     }
 
-    /// An error that passes by itself, or one that does not.
+    /// A transient error, or a permanent one.
     pub fn sorted(is_transient: bool, message: impl Into<String>) -> Self {
         Self::new(if is_transient { Kind::Busy } else { Kind::Permanent }, message)
     }
 
-    /// An error that passes by itself.
+    /// A transient error: the same call may succeed later.
     pub fn transient(message: impl Into<String>) -> Self {
         Self::new(Kind::Busy, message)
     }
 
-    /// An error that does not pass by itself.
+    /// A permanent error: the same call fails until somebody changes something.
     pub fn permanent(message: impl Into<String>) -> Self {
         Self::new(Kind::Permanent, message)
     }
 
-    /// Whether the same call may succeed later, without anybody's help.
+    /// True if the same call may succeed later, without anybody's help.
     pub fn is_transient(&self) -> bool {
         self.kind != Kind::Permanent
     }
 
-    /// The error as a sink returns it, with what was tried.
+    /// The error as a sink returns it. `what` describes the attempt that failed.
     pub fn into_sink_error(self, what: impl Into<String>) -> SinkError {
         if self.is_transient() {
             SinkError::unavailable(what, self)
@@ -63,9 +63,9 @@ impl StoreError {
 /// Why an attempt came to nothing.
 #[derive(Debug)]
 pub enum Failure {
-    /// evs refuses, and the message is complete.
+    /// evs refuses. The message is complete: nothing is added to it.
     Sink(SinkError),
-    /// The database refuses, in its own words.
+    /// The database returned an error, in its own words.
     Store(StoreError),
 }
 

@@ -1,9 +1,13 @@
-//! Public sinks are wrappers, so that what they are made of stays private.
+//! A macro that implements `Sink` for a wrapper.
+//!
+//! The public sinks are wrappers, so that the types inside them stay private.
 
-/// Implements [`Sink`](evs_core::Sink) for a tuple struct whose first field is one.
+/// Implements [`Sink`](evs_core::Sink) for a tuple struct whose first field is a sink: each method calls that of the
+/// field.
 ///
-/// Clippy checks no macro of another crate, but this crate's tests expand it, too: a method of the trait that is missing
-/// here is an error there.
+/// `clippy::missing_trait_methods` is denied, so that no method can be forgotten: a wrapper without `sweep`, for
+/// example, would silently keep old windows for ever. Clippy does not check macros of other crates, but the tests of
+/// this crate expand the macro, too. A missing method is an error there.
 #[macro_export]
 macro_rules! forward_sink {
     ($sink:ty) => {

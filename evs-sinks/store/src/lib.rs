@@ -1,15 +1,15 @@
 //! The skeleton of evs's own stores: everything that does not depend on the database.
 //!
-//! A store implements [`Store`]: one `*_once` method per call of [`Sink`](evs_core::Sink), each of which tries once and
-//! fails with a [`Failure`]. [`Stored`] makes a sink of it. It
+//! A store implements [`Store`], which has one `*_once` method per method of [`Sink`](evs_core::Sink). Each tries
+//! once and fails with a [`Failure`]. [`Stored`] makes a sink of the store. It
 //!
-//! - strikes secrets out of everything that a database says,
-//! - sorts errors into those that pass and those that do not, and says what was tried,
+//! - removes secrets from every message of the database,
+//! - turns errors into transient and permanent ones, and adds to each what was tried,
 //! - forgets a checked table after an attempt that failed or was dropped, so that the next one checks it again.
 //!
-//! Nothing here has a deadline: the caller of a sink sets it by dropping the call.
+//! Nothing here has a deadline: the caller of a sink sets one by dropping the call.
 //!
-//! The crate also has what stores read and write in the same way whatever the database is: the row of a writer
+//! The crate also has the parts that every store reads and writes in the same way: the row of a writer
 //! ([`WriterRow`]), the row of a stream's progress ([`ProgressRow`]), and the catalogue of definitions ([`Words`]).
 //!
 //! This crate is for evs's own stores; it is outside semver.

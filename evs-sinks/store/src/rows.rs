@@ -1,4 +1,4 @@
-//! The rows of `evs_writers` and `evs_progress`, as every store keeps them.
+//! The rows of `evs_writers` and `evs_progress`, which are the same in every store.
 
 use std::fmt;
 
@@ -36,8 +36,8 @@ impl WriterRow<'_> {
         })
     }
 
-    /// The writer of `source`. `row` is `None` if a column is missing or has another type, and `shown` is the row as
-    /// the database has it; `how` says how it is deleted, if that needs to be said.
+    /// Reads the writer of `source`. `row` is `None` if a column is missing or has another type. The error message
+    /// shows `shown`, the row in the database's own form, and appends `how`: how to delete the row, or nothing.
     ///
     /// # Errors
     ///
@@ -57,7 +57,7 @@ impl WriterRow<'_> {
     }
 }
 
-/// A writer's fence as a column holds it.
+/// A writer's fence, as the number for its column.
 ///
 /// # Errors
 ///
@@ -69,7 +69,7 @@ pub fn fence(writer: &Writer) -> Result<i64, SinkError> {
     })
 }
 
-/// A row of `evs_progress`: how far a stream was applied.
+/// A row of `evs_progress`: the last batch of a stream that was applied.
 #[derive(Clone, Debug)]
 pub struct ProgressRow<'r> {
     /// The epoch as text.
@@ -85,7 +85,7 @@ pub struct ProgressRow<'r> {
 }
 
 impl ProgressRow<'_> {
-    /// The progress of a stream of `source`; `None` if the row is not one that evs has written.
+    /// The progress of a stream of `source`. `None` if the row is not one that evs has written.
     pub fn progress(self, source: &str) -> Option<Progress> {
         Some(Progress::new(
             source.to_owned(),
@@ -97,8 +97,8 @@ impl ProgressRow<'_> {
         ))
     }
 
-    /// The progress of a stream of `source`. `row` is `None` if a column is missing or has another type, and `shown` is
-    /// the row as the database has it.
+    /// Reads the progress of a stream of `source`. `row` is `None` if a column is missing or has another type. The
+    /// error message shows `shown`, the row in the database's own form.
     ///
     /// # Errors
     ///
@@ -115,7 +115,7 @@ impl ProgressRow<'_> {
     }
 }
 
-/// A sequence as a column holds it.
+/// A batch's sequence, as the number for its column.
 ///
 /// # Errors
 ///

@@ -1,8 +1,8 @@
-//! What must never be shown.
+//! Secrets in messages: passwords must never be shown.
 
 /// Replaces each of `secrets` in `message` by `***`.
 ///
-/// The longest come first in `secrets`: one may be part of another.
+/// `secrets` must have the longest first, because one secret may be part of another.
 pub fn strike(message: &str, secrets: &[String]) -> String {
     let shown = secrets.iter().filter(|secret| !secret.is_empty());
     shown.fold(message.to_owned(), |message, secret| message.replace(secret, "***"))

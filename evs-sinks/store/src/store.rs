@@ -1,4 +1,4 @@
-//! A sink, once, over what each store does in its own way.
+//! The one implementation of `Sink` for all stores, over the trait that each store implements.
 
 use std::{fmt, ops::Range};
 
@@ -11,64 +11,67 @@ use crate::{
     words::Words,
 };
 
-/// What a store does in its own way. Each `*_once` method is the method of [`Sink`] with that name, and keeps its
-/// contract: it tries once, and may be dropped at any point.
+/// The part of a sink that differs between stores.
+///
+/// Each `*_once` method is the method of [`Sink`] with that name, and keeps its contract. It tries once, and its
+/// future may be dropped at any point.
 #[async_trait]
 pub trait Store: fmt::Debug + Send + Sync + 'static {
-    /// How messages call the store's tables and rows.
+    /// The words for tables and rows in messages of this store.
     const WORDS: Words;
 
-    /// As [`Sink::limits`].
+    /// See [`Sink::limits`].
     fn limits(&self) -> Limits;
 
-    /// What must never be shown, in all the forms it has, the longest first. It is struck out of everything that the
-    /// database says.
+    /// The secrets in all their forms (plain and percent-encoded, for example), the longest first. They are removed
+    /// from every message of the database.
     fn secrets(&self) -> &[String];
 
     /// Has a statistic's table checked again when it is next needed, see [`Tables`](crate::Tables).
     fn forget(&self, statistic: &str);
 
-    /// Adds to an error what the store knows beyond the database's own words.
+    /// Adds to an error what this store knows and the database's message does not say, such as a hint at a missing
+    /// option.
     fn explain(&self, error: StoreError) -> StoreError {
         error
     }
 
-    /// Is told of each attempt that failed, or that was dropped before its end (`None`): the time to let go of what may
-    /// be the reason. It must not block.
+    /// Called after each attempt that failed, or that was dropped before its end (`None`). The store can then discard
+    /// whatever may have caused it, such as a connection. It must not block.
     fn failed(&self, failure: Option<&Failure>) {
         let _ = failure;
     }
 
-    /// As [`Sink::prepare`].
+    /// See [`Sink::prepare`].
     async fn prepare_once(&self, schema: &Schema) -> Result<(), Failure>;
 
-    /// As [`Sink::progress`].
+    /// See [`Sink::progress`].
     async fn progress_once(&self, source: &str) -> Result<Vec<Progress>, Failure>;
 
-    /// As [`Sink::begin`].
+    /// See [`Sink::begin`].
     async fn begin_once(&self, progress: &Progress) -> Result<(), Failure>;
 
-    /// As [`Sink::writer`].
+    /// See [`Sink::writer`].
     async fn writer_once(&self, source: &str) -> Result<Option<Writer>, Failure>;
 
-    /// As [`Sink::claim`].
+    /// See [`Sink::claim`].
     async fn claim_once(&self, writer: &Writer, last: Option<&Writer>) -> Result<bool, Failure>;
 
-    /// As [`Sink::apply`].
+    /// See [`Sink::apply`].
     async fn apply_once(&self, batch: &Batch) -> Result<Applied, Failure>;
 
-    /// As [`Sink::sweep`]. For stores whose rows expire by themselves there is nothing to do.
+    /// See [`Sink::sweep`]. The default does nothing: it is for stores whose rows expire by themselves.
     async fn sweep_once(&self, schema: &Schema, before: i64) -> Result<bool, Failure> {
         let _ = (schema, before);
         Ok(false)
     }
 
-    /// As [`Sink::close`].
+    /// See [`Sink::close`]. The default does nothing.
     async fn close_once(&self) -> Result<(), Failure> {
         Ok(())
     }
 
-    /// As [`Sink::totals`].
+    /// See [`Sink::totals`].
     async fn totals_once(&self, schema: &Schema, windows: Range<i64>) -> Result<Rows, Failure>;
 }
 
@@ -77,23 +80,23 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
 pub struct Stored<S>(S);
 
 impl<S: Store> Stored<S> {
-    /// A sink over that store.
+    /// Makes a sink of a store.
     pub fn new(store: S) -> Self {
         Self(store)
     }
 
-    /// The store.
+    /// The store inside the sink.
     pub fn store(&self) -> &S {
         &self.0
     }
 
-    /// The store, to change its settings.
+    /// Takes the store out of the sink, to change its settings.
     pub fn into_store(self) -> S {
         self.0
     }
 
-    /// Runs `work`, and makes of its failure what a sink returns; `what` says what was tried. Every error of the
-    /// database passes through here.
+    /// Runs `work` and turns its failure into the error of a sink; `what` describes the attempt. Every error of the
+    /// database passes through here, so secrets are removed in one place.
     ///
     /// # Errors
     ///
@@ -103,7 +106,8 @@ impl<S: Store> Stored<S> {
         what: impl FnOnce() -> String + Send,
         work: impl Future<Output = Result<T, Failure>> + Send,
     ) -> Result<T, SinkError> {
-        // Declared before `work` is awaited, so that a dropped call has dropped its work when the store is told.
+        // Declared before `work` is awaited: when the call is dropped, `work` is dropped first, and the store is told
+        // after that.
         let mut unfinished = Unfinished { store: &self.0, is_running: true };
         let answer = work.await;
         unfinished.is_running = false;
@@ -121,7 +125,7 @@ impl<S: Store> Stored<S> {
     }
 }
 
-/// Tells the store of an attempt that was dropped before its end.
+/// Tells the store about an attempt that was dropped before its end.
 struct Unfinished<'s, S: Store> {
     store: &'s S,
     is_running: bool,
@@ -135,8 +139,8 @@ impl<S: Store> Drop for Unfinished<'_, S> {
     }
 }
 
-/// Has a statistic's table checked again by the next batch, unless this one is applied: the table may have been changed
-/// by hand. The next attempt looks at it again, and says so.
+/// Makes the next batch check the statistic's table again, unless this batch is applied. The table may have been
+/// changed by hand; the next attempt then finds the reason and reports it.
 struct Doubt<'s, S: Store> {
     store: &'s S,
     statistic: &'s str,

@@ -1,4 +1,4 @@
-//! The tables that were checked.
+//! A cache of the tables that were checked.
 
 use std::{
     collections::HashMap,
@@ -10,19 +10,20 @@ use evs_core::Schema;
 
 use crate::error::Failure;
 
-/// The statistics whose tables were checked, each with what the store keeps of it: statements, for example.
+/// The statistics whose tables were checked, each with the store's own data about it, such as prepared statements.
 ///
-/// Rows must not be added to a table that was made for another definition, whoever forgot to call `prepare`. So a
-/// table is checked when a batch first needs it, and not for each batch.
+/// Rows must not be added to a table that was made for another definition, even if the caller forgot `prepare`. So a
+/// table is checked when a batch first needs it. It is not checked for every batch, which would cost a query each.
 pub struct Tables<T>(Mutex<HashMap<String, (Schema, Arc<T>)>>);
 
 impl<T> Tables<T> {
-    /// No table was checked.
+    /// An empty cache.
     pub fn new() -> Self {
         Self(Mutex::default())
     }
 
-    /// What is kept of a statistic of that very schema. Unless it is there, `check` checks the table and makes it.
+    /// Returns the data about a statistic with exactly this schema. If there is none, runs `check`, which checks the
+    /// table and makes the data, and keeps its result.
     ///
     /// # Errors
     ///
@@ -41,7 +42,8 @@ impl<T> Tables<T> {
         Ok(table)
     }
 
-    /// Has the statistic's table checked again when it is next needed: it may have been changed by hand.
+    /// Removes a statistic, so that its table is checked again when it is next needed: it may have been changed by
+    /// hand.
     pub fn forget(&self, statistic: &str) {
         self.lock().remove(statistic);
     }

@@ -17,7 +17,7 @@ use evs_core::{
 
 use crate::{Failure, Kind, Store, StoreError, Stored, Tables, Words, forward_sink};
 
-/// What the next call of `apply` does.
+/// The behaviour of the next call of `apply`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Next {
     Applies,
@@ -31,7 +31,7 @@ struct Scripted {
     tables: Tables<()>,
     secrets: Vec<String>,
     checks: AtomicUsize,
-    /// What [`Store::failed`] was told: the kind of each error, and `None` for a call that was dropped.
+    /// The calls of [`Store::failed`]: the kind of each error, and `None` for a call that was dropped.
     told: Mutex<Vec<Option<Kind>>>,
 }
 
@@ -110,7 +110,7 @@ impl Store for Scripted {
     }
 }
 
-/// Expands the macro where clippy looks at it.
+/// Expands `forward_sink!` in this crate, where clippy checks it.
 #[derive(Debug)]
 struct Wrapper(Stored<Scripted>);
 
@@ -140,7 +140,7 @@ impl Wrapper {
         *self.store().next.lock().unwrap() = next;
     }
 
-    /// Starts to apply a batch, and drops the call once it waits.
+    /// Starts to apply a batch, and drops the call as soon as it is blocked.
     async fn apply_and_drop(&self) {
         let batch = batch("k");
         tokio::select! {

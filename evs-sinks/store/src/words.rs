@@ -1,31 +1,31 @@
-//! What a store says about its tables, and the catalogue of definitions.
+//! Messages about tables, and the comparison of a schema with the catalogue of definitions.
 
 use evs_core::{Schema, SinkError};
 
-/// The table of how far each stream was applied.
+/// The table with the progress of each stream: the last batch that was applied.
 pub const PROGRESS: &str = "evs_progress";
-/// The table of which process writes each source.
+/// The table with the process that has claimed each source last.
 pub const WRITERS: &str = "evs_writers";
-/// The table of what the tables of statistics were made for.
+/// The catalogue: the table with the definition that each statistic's table was made for.
 pub const CATALOGUE: &str = "evs_statistics";
 
-/// A database's own words for tables and rows.
+/// The words of a kind of database for tables and rows.
 #[derive(Clone, Copy, Debug)]
 pub struct Words {
-    /// A table.
+    /// The word for a table.
     pub table: &'static str,
-    /// A row.
+    /// The word for a row.
     pub row: &'static str,
 }
 
 impl Words {
-    /// Those of SQL and CQL.
+    /// The words of SQL and CQL.
     pub const TABLES: Self = Self { table: "table", row: "row" };
-    /// Those of MongoDB.
+    /// The words of MongoDB.
     pub const COLLECTIONS: Self = Self { table: "collection", row: "document" };
 
-    /// Compares the definition that the catalogue has of a statistic, as JSON, with `schema`: rows of another meaning
-    /// must never be added.
+    /// Compares a statistic's definition in the catalogue, as JSON, with `schema`. Rows with another meaning must
+    /// never be added to the same table.
     ///
     /// # Errors
     ///
@@ -47,12 +47,12 @@ impl Words {
         }
     }
 
-    /// The catalogue does not know the statistic.
+    /// The error for a statistic that the catalogue does not know.
     pub fn not_prepared(&self, statistic: &str) -> SinkError {
         SinkError::refused(format!("statistic {statistic} was not prepared"))
     }
 
-    /// The catalogue knows the statistic, but its table is not there. `how` says how to start over.
+    /// The error for a statistic that the catalogue knows, but whose table is missing. `how` says how to start over.
     pub fn gone(&self, statistic: &str, how: &str) -> SinkError {
         let table = self.table;
         SinkError::refused(format!(
@@ -60,7 +60,7 @@ impl Words {
         ))
     }
 
-    /// The catalogue does not know the statistic, and its table has rows: they may mean anything.
+    /// The error for a statistic that the catalogue does not know, but whose table has rows: these may mean anything.
     pub fn not_ours(&self, statistic: &str) -> SinkError {
         let Self { table, row } = self;
         SinkError::refused(format!(

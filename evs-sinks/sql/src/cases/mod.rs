@@ -1,8 +1,8 @@
-//! What every SQL store with a server must do, whatever the server is: cases for the tests of the sinks.
+//! Test cases for every SQL store with a server.
 //!
-//! The differences between servers are arguments. A sink implements [`Database`] for a database of a server of its own
-//! tests, and lists its cases with [`cases!`](crate::cases!). `evs_core::conformance` has the contract of every sink;
-//! here is what SQL adds: tables as others see them, rights, URLs and locks.
+//! The differences between servers are arguments. A sink implements [`Database`] for a database on its own test
+//! server, and lists its cases with [`cases!`](crate::cases!). `evs_core::conformance` has the contract of every
+//! sink; the cases here add what is particular to SQL: tables as others see them, rights, URLs and locks.
 
 #![allow(clippy::unwrap_used, clippy::missing_panics_doc, reason = "cases of tests")]
 
@@ -21,12 +21,12 @@ pub use tables::*;
 
 use crate::Connector;
 
-/// A database of its own, on the server that the tests are given. It is dropped at the end.
+/// A database for one test, on the test server. It is dropped at the end.
 #[async_trait]
 pub trait Database: Send + Sync + Sized + 'static {
-    /// How the sink connects.
+    /// The sink's connector.
     type Connector: Connector;
-    /// How anybody else connects.
+    /// A connection without evs.
     type Plain: Plain;
     /// An account of the server.
     type User: User;
@@ -34,10 +34,10 @@ pub trait Database: Send + Sync + Sized + 'static {
     /// The scheme of the sink's URLs.
     const SCHEME: &'static str;
 
-    /// A new database; `None` if the tests are given no server, which was said.
+    /// Makes a new database. Returns `None` if there is no test server, after reporting that the test is left out.
     async fn fresh() -> Option<Self>;
 
-    /// A sink as its builder makes it.
+    /// Makes a sink with the sink's builder.
     async fn connect(url: &str, settings: Settings) -> Result<Box<dyn Sink>, SinkError>;
 
     /// The URL of this database; `user` is `NAME:PASSWORD`.
@@ -49,13 +49,13 @@ pub trait Database: Send + Sync + Sized + 'static {
     /// The database as anybody else would open it.
     async fn plain(&self) -> Self::Plain;
 
-    /// An account with those rights to this database.
+    /// Makes an account with the given rights to this database.
     async fn user(&self, rights: &str) -> Self::User;
 
     /// Ends all other connections to this database.
     async fn cut_others(&self, plain: &mut Self::Plain);
 
-    /// Whether somebody in the database waits for a lock.
+    /// True if a session in the database is waiting for a lock.
     async fn is_lock_waited_for(&self, plain: &mut Self::Plain) -> bool;
 
     /// A sink with the defaults.
@@ -64,33 +64,33 @@ pub trait Database: Send + Sync + Sized + 'static {
     }
 }
 
-/// A connection as anybody else would make it.
+/// A connection without evs, as any other program would make it.
 #[async_trait]
 pub trait Plain: Send {
     /// Executes statements.
     async fn run(&mut self, sql: &str);
 
-    /// The texts of a query's rows.
+    /// The columns of each row of a query's result, as text.
     async fn texts(&mut self, sql: &str) -> Vec<Vec<String>>;
 }
 
 /// An account that is dropped at the end.
 pub trait User: Send + Sync {
-    /// `NAME:PASSWORD`, as a URL has it. The password is [`PASSWORD`].
+    /// `NAME:PASSWORD`, as it is written in a URL. The password is [`PASSWORD`].
     fn login(&self) -> String;
 }
 
-/// The password of every [`User`], in which what must be escaped in a URL is.
+/// The password of every [`User`]. It has characters that must be escaped in a URL.
 pub const PASSWORD: &str = "hunter2/@#";
-/// The same, as a URL has it.
+/// The password as it is written in a URL.
 pub const ENCODED_PASSWORD: &str = "hunter2%2F%40%23";
 
 /// Settings of a sink's builder.
 #[derive(Clone, Copy, Debug)]
 pub struct Settings {
-    /// Whether tables are made.
+    /// True if the sink may create tables.
     pub create: bool,
-    /// How long connecting may take, unless that is the default.
+    /// The time limit for connecting, if it is not the default.
     pub timeout: Option<Duration>,
 }
 
@@ -123,10 +123,12 @@ pub fn url_of(server: &str, name: &str, user: Option<&str>) -> String {
     format!("{scheme}://{}@{host}/{name}{question}{query}", user.unwrap_or(own_user))
 }
 
-/// Waits for what a test's own runtime cannot be made to wait for while it drops something.
+/// Runs `work` in a thread with a runtime of its own, and waits for it. A test's own runtime cannot be blocked on
+/// while it drops something.
 pub fn in_a_thread(work: impl Future<Output = ()> + Send + 'static) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    // A test that fails says why; that its database is left behind is not what it is about.
+    // A failure here is ignored: a failing test has said why it failed, and a database that is left behind would only
+    // hide that.
     let _ = std::thread::spawn(move || runtime.block_on(work)).join();
 }
 
@@ -141,7 +143,7 @@ pub fn schema() -> Schema {
     )
 }
 
-/// A batch of source `web1`: per row the window, the key, and the revenue of one hit.
+/// A batch of source `web1`. A row is the window, the key, and the revenue of one hit.
 pub fn batch(sequence: u64, rows: &[(i64, &[u8], i128)]) -> Batch {
     let mut encoded = Rows::new(1, 2);
     for (window, key, value) in rows {
@@ -151,7 +153,7 @@ pub fn batch(sequence: u64, rows: &[(i64, &[u8], i128)]) -> Batch {
     chained(Batch::new("web1", epoch, schema, sequence, encoded))
 }
 
-/// The error with its causes, as a status would show it.
+/// The error with its causes, as the status shows it.
 pub fn in_full(error: &(dyn std::error::Error + 'static)) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
@@ -162,7 +164,7 @@ pub fn in_full(error: &(dyn std::error::Error + 'static)) -> String {
     text
 }
 
-/// The error of a sink that is not to be had; it shows no password.
+/// The error of a sink that cannot be opened. It must show no password.
 pub async fn refused<D: Database>(url: &str) -> String {
     let error = D::connect(url, Settings::default()).await.unwrap_err();
     assert!(matches!(error, SinkError::Refused { .. }), "{error:?}");

@@ -8,7 +8,7 @@ use tokio::task::JoinHandle;
 use super::{Database, Plain, Settings, User, batch, in_full, refused, schema};
 use crate::{Gate, Held, SqlStore};
 
-/// Each URL is refused with these words. `builder` is what a builder with a password shows of itself.
+/// Each URL is refused with the given words. `builder` is the `Debug` output of a builder whose URL has a password.
 pub async fn urls_that_say_too_little_or_too_much_are_refused<D: Database>(
     urls: &[(&str, &str)],
     builder: String,
@@ -20,9 +20,9 @@ pub async fn urls_that_say_too_little_or_too_much_are_refused<D: Database>(
     assert!(!builder.contains("hunter2"), "{builder}");
 }
 
-/// A server that is away is no error when connecting, and passes afterwards.
+/// A server that is down is no error when connecting, and the sink recovers when it is up.
 pub async fn a_server_that_is_away_is_waited_for<D: Database>() {
-    // A port that only the system could listen at, and that nobody uses.
+    // A port that only privileged processes could listen on, and that nothing uses.
     let url = format!("{}://evs:hunter2@127.0.0.1:1/stats", D::SCHEME);
     let sink = D::connect(&url, Settings::default()).await.unwrap();
     let error = sink.apply(&batch(1, &[(60, b"c1", 5)])).await.unwrap_err();
@@ -34,7 +34,7 @@ pub async fn a_server_that_is_away_is_waited_for<D: Database>() {
 
 /// Connecting has a limit.
 pub async fn a_server_that_never_answers_is_given_up<D: Database>() {
-    // Its backlog takes connections that nobody accepts.
+    // The listener's backlog takes connections that nobody accepts.
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("{}://evs@{}/stats", D::SCHEME, listener.local_addr().unwrap());
     let settings = Settings { timeout: Some(Duration::from_millis(300)), ..Settings::default() };
@@ -47,20 +47,20 @@ pub async fn a_server_that_never_answers_is_given_up<D: Database>() {
     drop(listener);
 }
 
-/// The rights that an account lacks, and gets.
+/// Rights that an account has, lacks and gets.
 #[derive(Debug)]
 pub struct Rights<D: Database> {
-    /// Those that it has, which do not let it make tables.
+    /// The rights that it has. They do not allow it to create tables.
     pub few: &'static str,
-    /// What the server says of those that it lacks.
+    /// The words of the server about the rights that it lacks.
     pub said: &'static [&'static str],
-    /// The statement that gives it all that it needs.
+    /// The statement that grants everything it needs.
     pub give: fn(&D, &D::User) -> String,
-    /// Whether rights are those of when the account connected.
+    /// True if a connection keeps the rights that the account had when it connected.
     pub are_of_the_connection: bool,
 }
 
-/// A right that is missing is an error that says so, and a sink that has got it goes on.
+/// A missing right is an error that names it, and the sink recovers once the right is granted.
 pub async fn missing_rights_are_named_and_given_later<D: Database>(rights: Rights<D>) {
     let Some(database) = D::fresh().await else { return };
     let user = database.user(rights.few).await;
@@ -72,7 +72,7 @@ pub async fn missing_rights_are_named_and_given_later<D: Database>(rights: Right
     assert!(rights.said.iter().all(|said| text.contains(said)), "{text}");
     assert!(!format!("{error:?} {sink:?}").contains("hunter2"), "{error:?} {sink:?}");
     database.plain().await.run(&(rights.give)(&database, &user)).await;
-    // As documented, these are all that is needed.
+    // These are all the rights that are needed, as the documentation says.
     if rights.are_of_the_connection {
         sink = D::connect(&url, Settings::default()).await.unwrap();
     }
@@ -98,7 +98,7 @@ pub async fn tls_that_is_asked_for_is_not_done_without<D: Database>(parameter: &
     }
 }
 
-/// A connection that died while nobody used it is no error.
+/// A connection that died while nobody used it causes no error.
 pub async fn a_connection_that_was_cut_is_made_anew<D: Database>() {
     let Some(database) = D::fresh().await else { return };
     let sink = database.sink().await;
@@ -106,13 +106,13 @@ pub async fn a_connection_that_was_cut_is_made_anew<D: Database>() {
     let mut plain = database.plain().await;
     for sequence in 1..=3 {
         database.cut_others(&mut plain).await;
-        // Nobody used it: nobody notices.
+        // The connection was idle, so the sink replaces it silently.
         assert_eq!(sink.apply(&batch(sequence, &[(60, b"c1", 5)])).await.unwrap(), Applied::Now);
     }
     assert_eq!(plain.texts("SELECT hits, revenue FROM ads").await, [["3", "0.15"]]);
 }
 
-/// Waits until somebody in the database, whose work is `waiter`, waits for a lock.
+/// Waits until a session in the database waits for a lock. `waiter` is the task whose session that is.
 async fn lock_wait<D: Database, T>(database: &D, waiter: &JoinHandle<T>) {
     let mut plain = database.plain().await;
     while !database.is_lock_waited_for(&mut plain).await {
@@ -122,7 +122,8 @@ async fn lock_wait<D: Database, T>(database: &D, waiter: &JoinHandle<T>) {
     assert!(!waiter.is_finished(), "it did not wait");
 }
 
-/// An attempt whose answer was lost is still under way when the batch is offered again: that waits for the outcome.
+/// An attempt whose answer was lost is still running when the batch is offered again. The second attempt waits for
+/// the outcome of the first.
 pub async fn the_next_attempt_waits_for_the_one_before<D: Database>() {
     // The first batch inserts its row of evs_progress, the second finds it.
     for sequence in [1, 2] {
@@ -156,7 +157,7 @@ pub async fn the_next_attempt_waits_for_the_one_before<D: Database>() {
     }
 }
 
-/// The first batch of a stream is not there yet, and yet it may be at any moment.
+/// The first batch of a stream is not committed yet, but may be at any moment.
 pub async fn progress_waits_for_a_first_batch_that_is_under_way<D: Database>() {
     let Some(database) = D::fresh().await else { return };
     let sink = database.sink().await;
@@ -166,7 +167,7 @@ pub async fn progress_waits_for_a_first_batch_that_is_under_way<D: Database>() {
     let before =
         tokio::spawn(async move { evs_core::Sink::apply(&before, &batch(1, &[(60, b"c1", 5)])).await });
     gate.arrival().await;
-    // Another source's is not waited for.
+    // Another source does not wait.
     assert_eq!(sink.progress("web2").await.unwrap(), []);
     let progress = tokio::spawn(async move { sink.progress("web1").await });
     lock_wait(&database, &progress).await;
@@ -175,7 +176,7 @@ pub async fn progress_waits_for_a_first_batch_that_is_under_way<D: Database>() {
     assert_eq!(progress.await.unwrap().unwrap()[0].sequence, 1);
 }
 
-/// Both add to the same rows, in the order of the keys: neither waits for the other in a circle for ever.
+/// Both writers add to the same rows in the order of the keys, so that they cannot deadlock.
 pub async fn two_writers_of_the_same_rows_lose_nothing<D: Database>() {
     let Some(database) = D::fresh().await else { return };
     let keys = (0..500).map(|key| format!("c{key}").into_bytes()).collect::<Vec<_>>();
@@ -201,7 +202,7 @@ pub async fn two_writers_of_the_same_rows_lose_nothing<D: Database>() {
     assert_eq!(database.plain().await.texts(sums).await, [["500", "20", "20", "500.00"]]);
 }
 
-/// The tables are made by all of them at the same moment.
+/// All of them create the tables at the same moment.
 pub async fn many_may_prepare_at_once<D: Database>() {
     let Some(database) = D::fresh().await else { return };
     let prepare = async || {
@@ -215,7 +216,7 @@ pub async fn many_may_prepare_at_once<D: Database>() {
     assert_eq!(database.plain().await.texts(count).await, [["1"]]);
 }
 
-/// The server refuses a decimal that overflows with all of `decimal` in its words, and a count with `count`.
+/// The server refuses a decimal that overflows with all words of `decimal`, and a count with those of `count`.
 pub async fn a_sum_out_of_range_is_refused_by_the_server<D: Database>(decimal: &[&str], count: &str) {
     let Some(database) = D::fresh().await else { return };
     let sink = database.sink().await;

@@ -1,10 +1,10 @@
-//! What the tables look like, to evs and to everybody else.
+//! The tables as evs and other programs see them.
 
 use evs_core::{MeasureColumn, MeasureKind, Rows, SinkError, conformance::chained};
 
 use super::{Database, Plain, Settings, batch, schema};
 
-/// What `prepare` says when `sql` was there first; `None` if it accepts.
+/// The error of `prepare` after `sql` has run; `None` if `prepare` accepts the table.
 async fn refusal<D: Database>(sql: &str) -> Option<String> {
     let database = D::fresh().await.unwrap();
     database.plain().await.run(sql).await;
@@ -19,7 +19,7 @@ async fn refusal<D: Database>(sql: &str) -> Option<String> {
     }
 }
 
-/// Each of these statements makes a table `ads` that evs takes.
+/// Each of these statements makes a table `ads` that evs accepts.
 pub async fn an_empty_table_of_the_right_shape_is_used<D: Database>(tables: Vec<String>) {
     if D::fresh().await.is_none() {
         return;
@@ -29,7 +29,7 @@ pub async fn an_empty_table_of_the_right_shape_is_used<D: Database>(tables: Vec<
     }
 }
 
-/// Each of these statements makes a table `ads` that is refused with these words.
+/// Each of these statements makes a table `ads` that evs refuses with the given words.
 pub async fn a_table_of_another_shape_is_refused_by_its_column<D: Database>(tables: Vec<(String, &str)>) {
     if D::fresh().await.is_none() {
         return;
@@ -40,7 +40,7 @@ pub async fn a_table_of_another_shape_is_refused_by_its_column<D: Database>(tabl
     }
 }
 
-/// Each of these statements makes something that is refused with these words.
+/// Each of these statements makes something that evs refuses with the given words.
 pub async fn what_cannot_hold_exact_rows_is_refused<D: Database>(made: Vec<(String, &str)>) {
     if D::fresh().await.is_none() {
         return;
@@ -55,7 +55,7 @@ pub async fn what_cannot_hold_exact_rows_is_refused<D: Database>(made: Vec<(Stri
     }
 }
 
-/// `tables` finds the tables of the database.
+/// `tables` is the query for the tables of the database.
 pub async fn what_is_not_to_be_created_is_refused_with_what_would_create_it<D: Database>(tables: &str) {
     let Some(database) = D::fresh().await else { return };
     let settings = Settings { create: false, ..Settings::default() };
@@ -71,7 +71,7 @@ pub async fn what_is_not_to_be_created_is_refused_with_what_would_create_it<D: D
     sink.apply(&batch(1, &[(60, b"c1", 5)])).await.unwrap();
 }
 
-/// A table that evs knows is not replaced by an empty one.
+/// A missing table that evs knows is not replaced by an empty one.
 pub async fn a_table_that_is_gone_is_not_made_anew<D: Database>() {
     let Some(database) = D::fresh().await else { return };
     let sink = database.sink().await;
@@ -88,7 +88,7 @@ pub async fn a_table_that_is_gone_is_not_made_anew<D: Database>() {
     }
 }
 
-/// Names are quoted. `reserved` is a name of a table that the server keeps for itself, if there is one.
+/// Names are quoted. `reserved` is a table name that the server reserves for itself, if there is one.
 pub async fn names_may_be_words_of_sql<D: Database>(reserved: Option<&str>) {
     let Some(database) = D::fresh().await else { return };
     let mut schema = schema();
@@ -116,22 +116,22 @@ pub async fn names_may_be_words_of_sql<D: Database>(reserved: Option<&str>) {
     }
 }
 
-/// How a report reads the tables.
+/// A reader of the tables, such as a report.
 #[derive(Debug)]
 pub struct Report<'r> {
-    /// Puts the session into another time zone.
+    /// The statement that sets another time zone for the session.
     pub time_zone: &'r str,
-    /// How that session sees the minute before 2026 and the start of 2100, both in UTC.
+    /// The minute before 2026 and the start of 2100, both in UTC, as that session shows them.
     pub windows: [&'r str; 2],
     /// The key `"blank "`, as it is stored.
     pub blank: &'r str,
-    /// Queries, and the first column of what each finds.
+    /// Queries, and the first column of each result.
     pub queries: Vec<(&'r str, Vec<&'r str>)>,
-    /// An expression on `updated_at`, and its value if that is about now.
+    /// An expression on `updated_at`, and its value if that time is recent.
     pub is_recent: [&'r str; 2],
 }
 
-/// What docs/sinks says of the tables.
+/// The statements of docs/sinks about the tables hold.
 pub async fn anybody_can_read_the_tables_as_documented<D: Database>(report: Report<'_>) {
     let Some(database) = D::fresh().await else { return };
     let sink = database.sink().await;
@@ -146,7 +146,7 @@ pub async fn anybody_can_read_the_tables_as_documented<D: Database>(report: Repo
     ];
     sink.apply(&batch(1, &rows)).await.unwrap();
     let mut plain = database.plain().await;
-    // As a report in another time zone would ask.
+    // Asks like a report in another time zone.
     plain.run(report.time_zone).await;
     let read = "SELECT window_start, campaign, hits, revenue FROM ads ORDER BY window_start, campaign";
     let [minute, later] = report.windows;
