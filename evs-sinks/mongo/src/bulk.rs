@@ -1,4 +1,4 @@
-//! Inserts and guarded updates in bulk, and what becomes of those that a server does not carry out.
+//! Inserts and guarded updates in bulk, and the handling of those that a server does not carry out.
 
 use std::{
     collections::HashMap,
@@ -22,8 +22,8 @@ use crate::{
     sink::{Checkpoint, Checkpoints, Known},
 };
 
-/// How often documents may be found to have come or gone between two requests, before the attempt is given
-/// up. Each round but the first means that another writer or the retention was in between.
+/// The number of rounds after which an attempt gives up. Each round but the first means that another writer, or the
+/// retention, has added or removed documents between two requests.
 const ROUNDS_MAX: usize = 8;
 
 /// Adds the rows of one batch to their documents.
@@ -34,26 +34,26 @@ pub(crate) struct Bulk<'b> {
     concern: RawDocumentBuf,
     checkpoints: &'b Checkpoints,
     novelty: &'b Novelty,
-    /// Rows of windows that start after this are inserted first.
+    /// The rows of windows that start after this are inserted first.
     new_after: i64,
-    /// Whether inserting was given up for the rest of the batch.
+    /// True if the rest of the batch is updated without inserting first.
     updates_only: AtomicBool,
     written: AtomicUsize,
 }
 
-/// A statement that was not carried out, though no error says why it should not be.
+/// A statement that was not carried out, although no error gives a reason.
 struct Suspect {
     statement: Statement,
-    /// The index that has the document already, if it is not that of `_id`.
+    /// The index that has the document already, if it is not the one on `_id`.
     other_index: Option<String>,
 }
 
-/// What a server made of a command of statements.
+/// The outcome of a command of statements.
 struct Carried {
-    /// The statements that ran into a document that is there, by their place, with the index if it is not that
-    /// of `_id`.
+    /// The statements that failed because a document exists, by their position, each with the index if it is not the
+    /// one on `_id`.
     duplicates: HashMap<usize, Option<String>>,
-    /// How many others found no document, and made none.
+    /// The number of other statements that found no document and made none.
     missed: usize,
 }
 
@@ -80,12 +80,12 @@ impl<'b> Bulk<'b> {
         })
     }
 
-    /// Adds those rows that were not added before. After an error, some may have been.
+    /// Adds the rows that were not added before. After an error, some of them may have been added.
     pub(crate) async fn apply(&self, batch: &Batch) -> Result<(), Failure> {
         let limits = self.server.limits().await?;
         let statements = Mutex::new(Statements::new(self.fields, self.stream, limits, &batch.rows));
         let worker = || self.work(&statements);
-        // `IN_FLIGHT` of them. The first error drops the others, whose requests may still be carried out:
+        // There are `IN_FLIGHT` workers. The first error drops the others, whose requests may still be carried out:
         // the next attempt finds out.
         tokio::try_join!(worker(), worker(), worker(), worker())?;
         if let Some(window) = statements.into_inner().unwrap_or_else(PoisonError::into_inner).newest_window()
@@ -111,11 +111,10 @@ impl<'b> Bulk<'b> {
         }
     }
 
-    /// Makes the documents that are not there yet, as far as can be guessed, and returns the statements of all
-    /// others.
+    /// Inserts the documents that probably do not exist yet, and returns the statements of all others.
     ///
-    /// That a document is there says nothing about the row, which may have been in it since an earlier attempt
-    /// or not. The guarded update finds out.
+    /// An existing document does not tell whether the row is in it: an earlier attempt may have added it. The guarded
+    /// update finds out.
     async fn insert_new(&self, statements: Vec<Statement>) -> Result<Vec<Statement>, Failure> {
         if self.updates_only.load(Relaxed) {
             return Ok(statements);
@@ -144,7 +143,7 @@ impl<'b> Bulk<'b> {
         Ok(others)
     }
 
-    /// Sees statements to their end: each document has its row added, by this attempt or one before.
+    /// Repeats statements until each document has its row, added by this attempt or by an earlier one.
     async fn settle(&self, mut statements: Vec<Statement>) -> Result<(), Failure> {
         for _ in 0..ROUNDS_MAX {
             let suspects = self.update(statements).await?;
@@ -163,8 +162,8 @@ impl<'b> Bulk<'b> {
         Err(StoreError::transient(message).into())
     }
 
-    /// Sends statements as one command of updates, and returns those that were not carried out and may be
-    /// because they were before.
+    /// Sends statements as one command of updates. Returns those that were not carried out, perhaps because they were
+    /// carried out before.
     async fn update(&self, statements: Vec<Statement>) -> Result<Vec<Suspect>, Failure> {
         let collection = &self.fields.schema.statistic;
         let command = rows::update_command(collection, &statements, &self.concern);
@@ -174,7 +173,7 @@ impl<'b> Bulk<'b> {
             if let Some(other_index) = duplicates.remove(&index) {
                 suspects.push(Suspect { statement, other_index });
             } else if missed > 0 && !statement.is_upsert() {
-                // The reply does not say which of them matched no document.
+                // The reply does not say which statements matched no document.
                 suspects.push(Suspect { statement, other_index: None });
             }
         }
@@ -185,7 +184,7 @@ impl<'b> Bulk<'b> {
         Ok(suspects)
     }
 
-    /// Sends the command of those statements. It is done when the majority has confirmed it.
+    /// Sends the command of the given statements. It returns after the majority has confirmed the command.
     async fn send(&self, command: RawDocumentBuf, statements: &[Statement]) -> Result<Carried, Failure> {
         let reply = self.server.write(command).await?;
         let duplicates = duplicates(&reply, statements)?;
@@ -201,12 +200,12 @@ impl<'b> Bulk<'b> {
         Ok(Carried { duplicates, missed })
     }
 
-    /// Looks at the documents of suspects, and returns what is to be sent again.
+    /// Reads the documents of suspects, and returns the statements that must be sent again.
     ///
-    /// A duplicate key alone proves nothing: two sources that add a row to a document that neither has found
-    /// both try to make it, and the one that comes second gets the same error as one that adds its row a
-    /// second time. The mark decides. Where it says that the row is missing, the guarded update is sent
-    /// again, without upsert: the document is there, so no race is left to be lost.
+    /// A duplicate key alone proves nothing. If two sources add a row to a document that neither has found, both try
+    /// to insert it. The second one gets the same error as a source that adds its row a second time. So the mark
+    /// decides. If it says that the row is missing, the guarded update is sent again, without upsert: the document
+    /// exists now, so there is no race any more.
     async fn look(&self, suspects: Vec<Suspect>) -> Result<Vec<Statement>, Failure> {
         let documents = self.find(&suspects).await?;
         let mut again = Vec::new();
@@ -224,7 +223,7 @@ impl<'b> Bulk<'b> {
                     if let Some(index) = other_index {
                         return Err(self.refuse_index(&statement, &index).into());
                     }
-                    // Retention removed it in between.
+                    // The retention has removed the document in the meantime.
                     again.push(statement.with_upsert(true));
                 }
             }
@@ -262,7 +261,8 @@ impl<'b> Bulk<'b> {
         document.get_document(MARKS).ok()?.get_i64(self.stream.mark.as_str()).ok()
     }
 
-    /// If the total would have more than 34 digits, the guard kept the row out, and always will.
+    /// Refuses the batch if the total would have more than 34 digits: the guard has kept the row out, and always
+    /// will.
     fn refuse_overflow(&self, statement: &Statement, document: &RawDocument) -> Result<(), SinkError> {
         for measure in &self.fields.measures {
             let name = measure.name.as_str();
@@ -290,7 +290,7 @@ impl<'b> Bulk<'b> {
     }
 }
 
-/// [`Carried::duplicates`] of a reply. Any other error is returned, those first that do not pass.
+/// The [`Carried::duplicates`] of a reply. Any other error is returned; permanent errors come first.
 fn duplicates(
     reply: &Document,
     statements: &[Statement],

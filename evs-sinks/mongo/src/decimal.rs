@@ -1,4 +1,4 @@
-//! Decimal128: numbers of 34 digits with a point somewhere.
+//! Conversion of Decimal128: numbers of up to 34 digits with a decimal point.
 //!
 //! The format is IEEE 754's decimal128 in binary encoding: a sign bit, 14 bits of exponent and 113 bits of
 //! coefficient, little endian. <https://specifications.readthedocs.io/en/latest/bson-decimal128/decimal128/>
@@ -26,12 +26,12 @@ pub(crate) fn encode(value: i128, scale: u8) -> Option<Decimal128> {
     Some(Decimal128::from_bytes(bits.to_le_bytes()))
 }
 
-/// The number times 10^scale; `None` if that is no whole number, or none at all.
+/// The number times 10^scale. `None` if that is not an integer, or not a number at all.
 ///
-/// Equal numbers can have different exponents (1.5 and 1.50), and whoever adds them chooses one.
+/// Equal numbers can have different exponents (1.5 and 1.50), and a program that adds them chooses one.
 pub(crate) fn decode(decimal: Decimal128, scale: u8) -> Option<i128> {
     let bits = u128::from_le_bytes(decimal.bytes());
-    // Infinities, what is not a number, and coefficients of more than 34 digits.
+    // Infinities, NaN, and coefficients of more than 34 digits.
     if bits >> 125 & 3 == 3 {
         return None;
     }
@@ -66,7 +66,7 @@ mod tests {
             (i128::from(i64::MIN), 2, "-92233720368547758.08"),
         ] {
             let decimal = encode(value, scale).unwrap();
-            // The driver's own reading of the format.
+            // The driver reads the format in the same way.
             assert_eq!(decimal.to_string(), text);
             assert_eq!(decimal, text.parse().unwrap());
             assert_eq!(decode(decimal, scale), Some(value));

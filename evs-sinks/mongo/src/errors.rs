@@ -1,4 +1,4 @@
-//! What MongoDB's error codes mean for a batch.
+//! Sorts MongoDB's error codes by their meaning for a batch.
 //! <https://github.com/mongodb/mongo/blob/master/src/mongo/base/error_codes.yml>
 
 use std::error::Error as StdError;
@@ -6,7 +6,7 @@ use std::error::Error as StdError;
 use evs_store::{Failure, StoreError};
 use mongodb::{bson::Document, error::ErrorKind};
 
-/// A failure of the driver, sorted.
+/// Sorts an error of the driver, as a failure.
 #[expect(clippy::needless_pass_by_value, reason = "for map_err")]
 pub(crate) fn failed(error: mongodb::error::Error) -> Failure {
     sort(&error).into()
@@ -19,9 +19,8 @@ pub(crate) const COMMAND_NOT_FOUND: i32 = 59;
 pub(crate) const DUPLICATE_KEY: i32 = 11000;
 const UNKNOWN_REPL_WRITE_CONCERN: i32 = 79;
 
-/// Codes of what passes by itself: the server's categories of network errors, interruptions, elections,
-/// shutdowns, time limits, stale routing and overload, and a full disk, which is made room on while the
-/// batch waits.
+/// Codes of transient errors: the server's categories of network errors, interruptions, elections, shutdowns, time
+/// limits, stale routing and overload. A full disk is among them, because somebody makes room while the batch waits.
 const TRANSIENT: &[i32] = &[
     1,     // InternalError: it says nothing of the batch, a full disk is among its causes
     6,     // HostUnreachable
@@ -87,16 +86,16 @@ const TRANSIENT: &[i32] = &[
     14031, // OutOfDiskSpace
 ];
 
-/// Labels by which servers and the driver say that trying again is all it takes.
+/// Labels by which servers and the driver mark errors after which a retry is enough.
 const TRANSIENT_LABELS: &[&str] =
     &["RetryableWriteError", "RetryableError", "SystemOverloadedError", "TransientTransactionError"];
 
-/// Whether an error of that code passes. One that is not known is shown to a person.
+/// True if an error with that code is transient. An unknown code is permanent, so that a person sees it.
 pub(crate) fn is_transient(code: i32) -> bool {
     TRANSIENT.contains(&code)
 }
 
-/// The server's code of an error, if it was the server's.
+/// The server's code of an error, if the error came from the server.
 pub(crate) fn code(error: &mongodb::error::Error) -> Option<i32> {
     match &*error.kind {
         ErrorKind::Command(command) => Some(command.code),
@@ -105,13 +104,13 @@ pub(crate) fn code(error: &mongodb::error::Error) -> Option<i32> {
     }
 }
 
-/// The error behind one of the driver's, which keeps it in a box.
+/// The error inside an error of the driver, which keeps it in a box.
 fn source(error: &mongodb::error::Error) -> Option<&mongodb::error::Error> {
     let source = error.source()?;
     source.downcast_ref::<Box<_>>().map(|boxed| &**boxed).or_else(|| source.downcast_ref())
 }
 
-/// Sorts errors of the driver, keeping the server's code and words.
+/// Sorts an error of the driver, and keeps the server's code and message.
 pub(crate) fn sort(error: &mongodb::error::Error) -> StoreError {
     let labelled = TRANSIENT_LABELS.iter().any(|label| error.contains_label(label));
     let (is_transient, message) = match &*error.kind {
@@ -119,7 +118,7 @@ pub(crate) fn sort(error: &mongodb::error::Error) -> StoreError {
             let message = told(&command.message, command.code, Some(&command.code_name));
             (is_transient(command.code), message)
         }
-        // A server that is shutting down says so to whoever logs in, too.
+        // A server that is shutting down also refuses logins.
         ErrorKind::Authentication { message, .. } => match code(error) {
             Some(code) => (is_transient(code), told(message, code, None)),
             None => (false, message.clone()),
@@ -145,23 +144,23 @@ fn told(message: &str, code: i32, name: Option<&str>) -> String {
     }
 }
 
-/// An entry of `writeErrors` in a reply that says Ok.
+/// Sorts an entry of `writeErrors`, in a reply that says Ok.
 pub(crate) fn of_write(error: &Document) -> StoreError {
     let code = integer(error, "code").and_then(|code| i32::try_from(code).ok()).unwrap_or_default();
     let message = told(error.get_str("errmsg").unwrap_or("no message"), code, error.get_str("codeName").ok());
     StoreError::sorted(is_transient(code), message)
 }
 
-/// The `writeConcernError` of a reply that says Ok: what was written may be lost again.
+/// Sorts the `writeConcernError` of a reply that says Ok: the write may be lost again.
 pub(crate) fn of_write_concern(reply: &Document) -> Option<StoreError> {
     let error = reply.get_document("writeConcernError").ok()?;
     let StoreError { message, .. } = of_write(error);
-    // Of all that can keep other members from confirming, only a concern that is not defined stays.
+    // Of all reasons why other members do not confirm, only an undefined write concern is permanent.
     let is_transient = integer(error, "code") != Some(UNKNOWN_REPL_WRITE_CONCERN.into());
     Some(StoreError::sorted(is_transient, format!("not confirmed by the majority: {message}")))
 }
 
-/// A whole number, whatever type the server gave it.
+/// An integer field, whatever numeric type the server used.
 pub(crate) fn integer(document: &Document, name: &str) -> Option<i64> {
     use mongodb::bson::Bson;
 

@@ -8,7 +8,7 @@ use mongodb::bson::{
 
 use crate::decimal;
 
-/// The names of a schema's fields, as documents want them, and how their values are held.
+/// The fields of a schema: their names in documents, and the form of their values.
 #[derive(Debug)]
 pub(crate) struct Fields {
     pub(crate) schema: Schema,
@@ -25,7 +25,7 @@ pub(crate) struct Measure {
 }
 
 impl Fields {
-    /// Of a schema whose names were checked.
+    /// Makes the fields of a schema whose names were checked.
     pub(crate) fn new(schema: &Schema) -> Result<Self, SinkError> {
         let name = |name: &str| {
             let statistic = &schema.statistic;
@@ -43,8 +43,8 @@ impl Fields {
 }
 
 impl Measure {
-    /// A value as a field holds it: counts as integers of 64 bits, all else as a decimal of the declared
-    /// scale. `None` if it does not fit.
+    /// Encodes a value for its field: counts as 64-bit integers, other measures as decimals of the declared scale.
+    /// `None` if it does not fit.
     pub(crate) fn encode(&self, value: i128) -> Option<RawBson> {
         if self.kind == MeasureKind::Count {
             return i64::try_from(value).ok().map(RawBson::Int64);
@@ -52,7 +52,7 @@ impl Measure {
         decimal::encode(value, self.scale).map(RawBson::Decimal128)
     }
 
-    /// The value of a field, times 10^scale. `None` if it is no number that evs could have written.
+    /// The value of a field, times 10^scale. `None` if it is not a number that evs could have written.
     pub(crate) fn decode(&self, field: RawBsonRef<'_>) -> Option<i128> {
         match field {
             RawBsonRef::Decimal128(number) => decimal::decode(number, self.scale),
@@ -66,10 +66,11 @@ impl Measure {
         10_i128.checked_pow(self.scale.into())
     }
 
-    /// What the held total may be for `added` to keep it within 34 digits: an operator and the number that
-    /// must not be met. Servers round what has more, and say nothing.
+    /// The guard that keeps the total within 34 digits when `added` is added to it: an operator, and a number. The
+    /// guard fails if the operator holds for the current total. It is needed because servers silently round longer
+    /// numbers.
     ///
-    /// `None` where the server itself refuses (64 bits), or nothing can come of it.
+    /// `None` if the server itself refuses the overflow (64 bits), or if there can be none.
     pub(crate) fn range_guard(&self, added: i128) -> Option<(&'static CStr, RawBson)> {
         if self.kind != MeasureKind::Sum || added == 0 {
             return None;
@@ -82,13 +83,13 @@ impl Measure {
         Some((operator, self.encode(bound)?))
     }
 
-    /// Whether `held` and `added` together are more than the field can hold.
+    /// True if the sum of `held` and `added` is more than the field can hold.
     pub(crate) fn overflows(&self, held: i128, added: i128) -> bool {
         self.kind == MeasureKind::Sum
             && held.checked_add(added).is_none_or(|total| self.encode(total).is_none())
     }
 
-    /// A value for messages, with its point.
+    /// The value with its decimal point, for messages.
     pub(crate) fn show(&self, value: i128) -> String {
         match self.encode(value).map(Bson::try_from) {
             Some(Ok(number)) => number.to_string(),

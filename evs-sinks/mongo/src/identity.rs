@@ -1,20 +1,20 @@
-//! What tells documents, and the streams that add to them, apart.
+//! Identities of documents, and of the streams that add to them.
 
 use std::fmt::Write;
 
 use evs_core::{Epoch, escape};
 use sha2::{Digest, Sha256};
 
-/// Identities longer than this are hashed: every index entry and every command holds them.
+/// Longer identities are hashed, because every index entry and every command contains them.
 const PLAIN_BYTES_MAX: usize = 120;
 
 /// The `_id` of a row: `WINDOW|KEY|KEY`, or `WINDOW#` and the SHA-256 of that if it is long.
 ///
-/// Different rows have different texts: [`escape`] gives different keys different texts, in which a
-/// backslash is always followed by `x`, and a `|` within a key becomes `\|`. The two forms differ in what
-/// follows the number. Clients choose keys, so the hash is one in which nobody can find two that collide.
+/// Different rows have different texts. [`escape`] gives different keys different texts in which a backslash is
+/// always followed by `x`, and a `|` within a key becomes `\|`. The two forms differ in the character after the
+/// number. Clients choose keys, so the hash is one for which nobody can find a collision.
 ///
-/// A scalar, since servers differ in how fast they find others, with the window in front, so that the rows
+/// It is a string, because servers differ in how fast they find other types. The window comes first, so that the rows
 /// of a window are neighbours in the index.
 pub(crate) fn document(window: i64, keys: &[&[u8]]) -> String {
     let mut id = window.to_string();
@@ -36,8 +36,8 @@ pub(crate) fn document(window: i64, keys: &[&[u8]]) -> String {
     id
 }
 
-/// The name of a stream's mark in a document: that of source and epoch, since each statistic has a
-/// collection of its own. Has neither dots nor dollars, which names of sources may have, and is no number.
+/// The name of a stream's mark in a document. It depends on source and epoch only, since each statistic has a
+/// collection of its own. Names of sources may have dots and dollars, but the mark has neither, and is not a number.
 pub(crate) fn mark(source: &str, epoch: Epoch) -> String {
     let hash = Sha256::new().chain_update(epoch.to_bytes()).chain_update(source).finalize();
     let mut mark = "m".to_owned();

@@ -19,17 +19,17 @@
 //! | the measures | long, decimal | counts are longs, all others decimals of the declared scale |
 //! | `_evs` | document | per stream, the last batch that was added to the document |
 //!
-//! Three collections beside it belong to evs: `evs_progress` has how far each stream was applied, `evs_writers` which
-//! process writes each source, and `evs_statistics` what the rows of a collection mean.
+//! Three more collections belong to evs: `evs_progress` has the last batch of each stream that was applied,
+//! `evs_writers` the process that writes each source, and `evs_statistics` the meaning of each collection's
+//! documents.
 //!
-//! There are no transactions, which not all servers have. A document remembers in `_evs`, for each source
-//! and epoch, the sequence of the last batch that was added to it, and is updated only if that is lower:
-//! each row is added once, however often its batch is offered. When all rows are added, `evs_progress` is
-//! moved. Readers can see a batch half applied until then. Everything is written with the confirmation of
-//! the majority and its journals.
+//! The sink uses no transactions, because not all servers have them. Instead, a document has in `_evs`, for each
+//! source and epoch, the sequence of the last batch that was added to it. It is only updated if that sequence is
+//! lower, so each row is added once, however often its batch is offered. After all rows are added, `evs_progress` is
+//! moved. Until then readers can see a part of a batch. All writes wait until a majority has them in its journals.
 //!
-//! Who writes the source is compared before a batch adds anything. So a batch that is under way while another process
-//! claims the source may still be added, or in part; the next one is not.
+//! The sink checks which process writes the source before a batch adds anything. So if another process claims the
+//! source while a batch is being applied, the batch may still be added, or a part of it. The next batch is not.
 //!
 //! `docs/sinks/mongo.md` has queries, rights, retention and errors.
 

@@ -1,4 +1,4 @@
-//! What the driver's monitors see of the servers. Errors of calls do not tell it: they say that no server was found.
+//! Observes the servers through the driver's monitors. The errors of calls only say that no server was found.
 
 use std::{
     collections::HashMap,
@@ -13,30 +13,30 @@ use mongodb::{
     options::ServerAddress,
 };
 
-/// Looks on while the driver looks for servers.
+/// Receives the events of the driver while it looks for servers.
 #[derive(Clone, Default)]
 pub(crate) struct Monitor(Arc<Mutex<Seen>>);
 
 #[derive(Default)]
 struct Seen {
-    /// Some server has answered, so that TLS is as it has to be.
+    /// True if some server has answered, so the settings for TLS are right.
     has_answered: bool,
-    /// How the last look at each server ended.
+    /// The result of the last check of each server.
     servers: HashMap<ServerAddress, Look>,
 }
 
 #[derive(Debug, PartialEq)]
 enum Look {
     Answered,
-    /// There was no common ground for TLS, and why.
+    /// The TLS handshake failed, with the reason.
     Distrusted(String),
-    /// The connection was made, and closed without an answer.
+    /// The connection was made, and was closed without an answer.
     Closed,
     Away,
 }
 
 impl Monitor {
-    /// Tells the driver whom to tell.
+    /// The handler that the driver calls.
     pub(crate) fn handler(&self) -> EventHandler<SdamEvent> {
         let monitor = self.clone();
         EventHandler::callback(move |event| monitor.see(event))
@@ -59,13 +59,13 @@ impl Monitor {
         }
     }
 
-    /// Why no server is one to speak to, if that will not pass by itself.
+    /// The permanent reason why no server can be used, if there is one.
     pub(crate) fn distrust(&self) -> Option<StoreError> {
         self.lock().distrust()
     }
 
-    /// Adds what was seen to an error: that it will not pass after all, or what may be behind it. `has_tls` says
-    /// whether the URL asks for TLS.
+    /// Adds these observations to an error: the error is permanent after all, or it has a likely reason. `has_tls` is
+    /// true if the URL asks for TLS.
     pub(crate) fn explain(&self, error: StoreError, has_tls: bool) -> StoreError {
         self.lock().explain(error, has_tls)
     }
@@ -76,7 +76,7 @@ impl Monitor {
 }
 
 impl Seen {
-    /// One that answers, or is away and may be back, is worth waiting for.
+    /// A server that answers, or that is down and may come back, is worth waiting for.
     fn distrust(&self) -> Option<StoreError> {
         let mut why = None;
         for look in self.servers.values() {
@@ -93,7 +93,7 @@ impl Seen {
         if let Some(distrust) = self.distrust() {
             return distrust;
         }
-        // A server that is about to end does the same, but not before it has ever answered.
+        // A server that is shutting down closes connections, too, but not before it has ever answered.
         if self.has_answered || !self.servers.values().any(|look| *look == Look::Closed) {
             return error;
         }
@@ -110,8 +110,8 @@ impl Look {
     fn of(error: &Error) -> Self {
         let ErrorKind::Io(error) = &*error.kind else { return Self::Away };
         match error.kind() {
-            // What rustls says of a certificate that it does not trust, or of a server that does not speak TLS: data
-            // that is not valid. Servers that are away give other kinds of errors.
+            // rustls reports a certificate that it does not trust, or a server that does not speak TLS, as invalid
+            // data. Servers that are down give other kinds of errors.
             io::ErrorKind::InvalidData => Self::Distrusted(error.to_string()),
             io::ErrorKind::ConnectionReset
             | io::ErrorKind::ConnectionAborted

@@ -1,18 +1,18 @@
-//! Names of collections and fields come from the configuration, and become part of commands here.
+//! Checks names of collections and fields, which come from the configuration and become part of commands.
 
 use evs_core::{MeasureKind, Schema, SinkError};
 use mongodb::bson::raw::{CStr, cstr};
 
-/// What the SQL sinks accept too, so that a definition serves all of them.
+/// The same limit as that of the SQL sinks, so that a definition works with all of them.
 const NAME_BYTES_MAX: usize = 63;
 
 /// The field of the window's start.
 pub(crate) const WINDOW_START: &str = "window_start";
 
-/// The field that holds, per stream, the last batch that was added to the document.
+/// The field with the last batch of each stream that was added to the document.
 pub(crate) const MARKS: &CStr = cstr!("_evs");
 
-/// Refuses names that a server could not hold, or take for paths or operators.
+/// Refuses names that a server could not hold, or could take for paths or operators.
 pub(crate) fn check(schema: &Schema) -> Result<(), SinkError> {
     let statistic = &schema.statistic;
     let refused = |what: String| Err(SinkError::refused(format!("statistic {statistic}: {what}")));
@@ -42,7 +42,7 @@ pub(crate) fn check(schema: &Schema) -> Result<(), SinkError> {
     }
     for measure in &schema.measures {
         let (name, kind) = (&measure.name, measure.kind);
-        // A later evs-core may have more kinds than this sink can merge.
+        // A later evs-core may have kinds that this sink cannot merge.
         if !matches!(kind, MeasureKind::Count | MeasureKind::Sum | MeasureKind::Min | MeasureKind::Max) {
             return refused(format!(
                 "{name:?} is a measure of a kind that this sink does not know: {kind:?}"

@@ -1,20 +1,20 @@
-//! Which rows are likely to be the first of their documents.
+//! A guess at which rows are the first of their documents.
 
 use std::sync::atomic::{AtomicI64, AtomicU32, Ordering::Relaxed};
 
-/// For how many batches nothing is inserted, after most documents of one were there already.
+/// The number of batches for which nothing is inserted, after a batch most of whose documents existed already.
 const PAUSE: u32 = 16;
 
-/// How far the windows of a statistic have come, as far as this process knows.
+/// The newest window of a statistic that this process knows of.
 ///
-/// A document that is not there is made fastest by an insert: no plan, no guard, nothing looked for. As a rule a
-/// batch begins a window, so its documents are not there, unless another source was here first. This is a guess
-/// and need be no more: what an insert finds is there gets the guarded update, as if nothing had been tried.
+/// An insert is the fastest way to make a new document: the server needs no plan, no guard and no search. Usually a
+/// batch begins a window, so its documents do not exist yet, unless another source was faster. This is only a guess,
+/// and need not be more: a row whose document exists gets the guarded update, as if nothing had been tried.
 #[derive(Debug)]
 pub(crate) struct Novelty {
     /// The start of the newest window that rows were added to.
     newest: AtomicI64,
-    /// How many batches are still to come without inserts.
+    /// The number of batches that are still applied without inserts.
     pause: AtomicU32,
 }
 
@@ -23,7 +23,7 @@ impl Novelty {
         Self { newest: AtomicI64::new(i64::MIN), pause: AtomicU32::new(0) }
     }
 
-    /// For one batch: rows of windows that start after this are inserted.
+    /// The limit for one batch: rows of windows that start after it are inserted.
     pub(crate) fn new_after(&self) -> i64 {
         if self.pause.fetch_update(Relaxed, Relaxed, |batches| batches.checked_sub(1)).is_ok() {
             return i64::MAX;
@@ -31,12 +31,12 @@ impl Novelty {
         self.newest.load(Relaxed)
     }
 
-    /// Documents of windows up to this are there.
+    /// Notes that documents of windows up to this one exist.
     pub(crate) fn reached(&self, window_start: i64) {
         self.newest.fetch_max(window_start, Relaxed);
     }
 
-    /// Most documents that were new here were there: other sources count the same, and come first.
+    /// Notes that most documents that seemed new existed: other sources count the same keys and are faster.
     pub(crate) fn disappointed(&self) {
         self.pause.store(PAUSE, Relaxed);
     }

@@ -1,4 +1,4 @@
-//! Making collections and indexes, and checking those that are there.
+//! Creates collections and indexes, and checks existing ones.
 
 use std::collections::HashMap;
 
@@ -15,12 +15,13 @@ use crate::{
 /// The longest time that a TTL index can be given.
 const RETAIN_SECONDS_MAX: u64 = 0x7FFF_FFFF;
 
-/// How often another writer may be found to make the same collection or index at the same time.
+/// The number of times that another writer may create the same collection or index at the same moment before this
+/// gives up.
 const ROUNDS_MAX: usize = 5;
 
-/// Makes the collection of a statistic, or checks it.
+/// Creates the collection of a statistic, or checks it.
 ///
-/// The catalogue's entry comes last: a collection without one is empty, and taken over by the next attempt.
+/// The entry in the catalogue is written last: a collection without one is empty, and the next attempt uses it.
 pub(crate) async fn statistic(server: &Server, schema: &Schema, create: bool) -> Result<(), Failure> {
     names::check(schema)?;
     let statistic = &schema.statistic;
@@ -54,7 +55,7 @@ pub(crate) async fn statistic(server: &Server, schema: &Schema, create: bool) ->
     Ok(())
 }
 
-/// Checks that the statistic was prepared; changes nothing.
+/// Checks that the statistic was prepared. It changes nothing.
 pub(crate) async fn check_known(server: &Server, schema: &Schema) -> Result<(), Failure> {
     names::check(schema)?;
     let statistic = &schema.statistic;
@@ -73,7 +74,7 @@ fn gone(statistic: &str) -> SinkError {
     Words::COLLECTIONS.gone(statistic, &how)
 }
 
-/// What the server says of those collections that are there.
+/// Reads the server's description of those of the collections that exist.
 async fn collections(server: &Server, names: &[&str]) -> Result<HashMap<String, Document>, Failure> {
     let command = doc! { "listCollections": 1, "filter": { "name": { "$in": names } } };
     let found = list(server, command).await?;
@@ -89,7 +90,7 @@ async fn list(server: &Server, command: Document) -> Result<Vec<Document>, Failu
     Ok(found)
 }
 
-/// Refuses a collection that would lose documents, or take different keys for the same.
+/// Refuses a collection that would lose documents, or take different keys for the same key.
 fn check(name: &str, collection: &Document) -> Result<(), SinkError> {
     let refused = |what: &str| Err(SinkError::refused(format!("the collection {name} {what}")));
     match collection.get_str("type") {
@@ -113,22 +114,22 @@ fn check(name: &str, collection: &Document) -> Result<(), SinkError> {
 async fn make(server: &Server, name: &str) -> Result<(), Failure> {
     let command = doc! { "create": name, "writeConcern": server.write_concern() };
     match change(server, command).await {
-        // Another source was first.
+        // Another source was faster.
         Err((Some(errors::NAMESPACE_EXISTS), _)) => Ok(()),
         answer => answer.map_err(|(_, failure)| failure),
     }
 }
 
-/// Runs a command that changes something, and is done when the majority has it. An error comes with the
-/// server's code.
+/// Runs a command that changes something, and returns after the majority has it. An error comes with the server's
+/// code.
 async fn change(server: &Server, command: Document) -> Result<(), (Option<i32>, Failure)> {
     let database = server.database().await.map_err(|failure| (None, failure))?;
     let reply = database.run_command(command).await.map_err(|error| (errors::code(&error), failed(error)))?;
     errors::of_write_concern(&reply).map_or(Ok(()), |error| Err((None, error.into())))
 }
 
-/// Gives the collection the index on `window_start` that the schema's retention asks for: one by which the
-/// server removes old documents, or one without.
+/// Gives the collection the index on `window_start` that fits the schema's retention: one by which the server removes
+/// old documents, or a plain one.
 async fn retention(server: &Server, schema: &Schema, create: bool) -> Result<(), Failure> {
     let Schema { statistic, retain_seconds, .. } = schema;
     let wanted = retain_seconds.map(|seconds| match i64::try_from(seconds) {
@@ -154,7 +155,7 @@ async fn retention(server: &Server, schema: &Schema, create: bool) -> Result<(),
             };
         }
         let answer = match (found, wanted) {
-            // Only servers from 5.1 on turn an index into one that expires documents; none turns it back.
+            // Servers from 5.1 on can turn a plain index into one that expires documents. No server can turn it back.
             (Some(Index { name, expires: Some(_) }), Some(seconds)) => {
                 expire_after(server, statistic, &name, seconds).await
             }
@@ -164,7 +165,7 @@ async fn retention(server: &Server, schema: &Schema, create: bool) -> Result<(),
             (None, _) => make_index(server, statistic, wanted).await,
         };
         match answer {
-            // It may take two steps, and another source may have come between.
+            // This may take two steps, and another source may act between them.
             Ok(()) | Err((Some(errors::INDEX_NOT_FOUND), _)) => {}
             Err((_, failure)) => return Err(failure),
         }
@@ -192,7 +193,7 @@ fn not_ours(statistic: &str, held: Option<i64>, wanted: Option<i64>) -> Failure 
 /// The index on `window_start`.
 struct Index {
     name: String,
-    /// After how many seconds it has documents removed.
+    /// The number of seconds after which the index removes documents.
     expires: Option<i64>,
 }
 
@@ -242,7 +243,7 @@ async fn expire_after(
     })
 }
 
-/// The definition that the catalogue has of a statistic, as JSON.
+/// Reads the catalogue's definition of a statistic, as JSON.
 async fn definition(server: &Server, statistic: &str) -> Result<Option<String>, Failure> {
     let collection = server.database().await?.collection::<Document>(CATALOGUE);
     let found = collection.find_one(doc! { "_id": statistic }).await.map_err(failed)?;
@@ -254,7 +255,7 @@ async fn enter(server: &Server, schema: &Schema) -> Result<(), Failure> {
     let statistic = &schema.statistic;
     let documents = server.database().await?.collection::<Document>(statistic);
     if documents.find_one(doc! {}).await.map_err(failed)?.is_some() {
-        // Another source may have entered it meanwhile, and added rows.
+        // Another source may have entered it in the meantime, and added rows.
         return match definition(server, statistic).await? {
             Some(definition) => Ok(Words::COLLECTIONS.compare(&definition, schema)?),
             None => Err(Words::COLLECTIONS.not_ours(statistic).into()),

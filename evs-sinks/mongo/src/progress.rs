@@ -1,4 +1,4 @@
-//! `evs_progress`: how far each stream was applied.
+//! The collection `evs_progress`: the last batch of each stream that was applied.
 
 use evs_core::{Applied, Batch, Epoch, Progress, SinkError, escape, judge};
 use evs_store::{Failure, PROGRESS as COLLECTION, ProgressRow, StoreError, Words};
@@ -14,13 +14,13 @@ fn id(source: &str, epoch: Epoch, statistic: &str) -> String {
     format!("{statistic}|{epoch}|{}", escape(source.as_bytes()))
 }
 
-/// What the server remembers of a source.
+/// Reads the progress of all streams of a source.
 pub(crate) async fn of_source(server: &Server, source: &str) -> Result<Vec<Progress>, Failure> {
     let documents = find(server, doc! { "source": &*escape(source.as_bytes()) }).await?;
     documents.iter().map(|document| read(source, document)).collect()
 }
 
-/// What the server remembers of a stream.
+/// Reads the progress of a stream.
 pub(crate) async fn of_stream(
     server: &Server,
     source: &str,
@@ -41,10 +41,10 @@ async fn find(server: &Server, filter: Document) -> Result<Vec<Document>, Failur
     Ok(found)
 }
 
-/// Moves a stream from `last`, which was read, to that batch, whose rows were added.
+/// Moves a stream from `last`, which was read before, to `next`, the batch whose rows were added.
 ///
-/// The guard asks for `last` itself: a request that arrives after its attempt was given up, and later batches
-/// were applied or the database restored, moves nothing.
+/// The guard requires `last` itself. So a request that arrives late, after later batches were applied or the database
+/// was restored, moves nothing.
 pub(crate) async fn advance(
     server: &Server,
     last: Option<&Progress>,
@@ -63,7 +63,7 @@ pub(crate) async fn advance(
     if moved {
         return Ok(Applied::Now);
     }
-    // An attempt of this batch that was given up has come first, or somebody else was here.
+    // An abandoned attempt for this batch has come first, or another process was here.
     let last = of_stream(server, &next.source, next.epoch, &next.statistic).await?;
     let applied = judge(last.as_ref(), batch)?.ok_or_else(|| {
         let Progress { source, statistic, .. } = &next;
@@ -73,7 +73,7 @@ pub(crate) async fn advance(
     Ok(applied)
 }
 
-/// Sets the progress of a stream; false if the server knows that stream, which then stays as it is.
+/// Sets the progress of a stream. Returns false if the server knows that stream, whose progress then stays as it is.
 pub(crate) async fn insert(server: &Server, progress: &Progress) -> Result<bool, Failure> {
     let Progress { source, epoch, statistic, .. } = progress;
     let query = doc! { "_id": id(source, *epoch, statistic) };
@@ -81,16 +81,14 @@ pub(crate) async fn insert(server: &Server, progress: &Progress) -> Result<bool,
     Ok(is_upserted(&reply))
 }
 
-/// Waits until what was read of the stream's progress cannot be lost by a failover: it may be from an
-/// attempt that the majority has not confirmed. An update that changes nothing is confirmed when everything
-/// before it is.
+/// Waits until the stream's progress, as it was read, cannot be lost by a failover: it may be from an attempt that
+/// the majority has not confirmed. An update that changes nothing is confirmed once everything before it is.
 pub(crate) async fn confirm(server: &Server, batch: &Batch) -> Result<(), Failure> {
     let query = doc! { "_id": id(&batch.source, batch.epoch, batch.statistic()), "sequence": -1 };
     update(server, COLLECTION, query, doc! { "$set": { "sequence": -1 } }, false).await.map(drop)
 }
 
-/// Runs one update and returns the reply, in which a document that is there but not wanted by the query is no
-/// error.
+/// Runs one update and returns the reply. It is no error if the document exists but does not match the query.
 pub(crate) async fn update(
     server: &Server,
     collection: &str,
@@ -117,7 +115,7 @@ pub(crate) async fn update(
     }
 }
 
-/// Whether an update has made a document.
+/// True if an update has made a document.
 pub(crate) fn is_upserted(reply: &Document) -> bool {
     reply.get_array("upserted").is_ok_and(|made| !made.is_empty())
 }
@@ -138,7 +136,7 @@ fn fields(progress: &Progress) -> Result<Document, SinkError> {
         "sequence": sequence(progress)?,
         "position": progress.to.to_json(),
         "checksum": checksum(progress),
-        // For people.
+        // The time is for people only.
         "updated_at": DateTime::now(),
     })
 }

@@ -1,4 +1,4 @@
-//! A batch's rows as updates, and documents as rows.
+//! Converts rows of a batch to updates, and documents to rows.
 
 use std::{
     borrow::Cow,
@@ -18,16 +18,17 @@ use crate::{
     server::Limits,
 };
 
-/// Statements in a command, where more would not be faster.
+/// The number of statements in a command. More would not be faster.
 const STATEMENTS_MAX: usize = 1000;
 
 /// The years 1 to 9999. A date could hold more, but most drivers and tools could not read it.
 pub(crate) const WINDOWS: RangeInclusive<i64> = -62_135_596_800..=253_402_300_799;
 
-/// All keys of a row together, escaped: well below the 16 MiB of a document, which stands in its statement twice.
+/// The limit on all keys of a row together, escaped: well below the 16 MiB of a document, which is in its statement
+/// twice.
 pub(crate) const KEYS_BYTES_MAX: usize = 4 << 20;
 
-/// What an element of an array takes beside its contents, at most.
+/// The most bytes that an element of an array takes beside its contents.
 const ELEMENT_BYTES: usize = 16;
 
 /// Refuses a batch with a value or a window that a document cannot hold, before anything is written.
@@ -58,7 +59,7 @@ fn place(schema: &Schema, row: &Row<'_>, field: &str) -> String {
     format!("statistic {statistic}: {field} of window {window}, keys {keys:?}")
 }
 
-/// What the updates of a batch have in common.
+/// The common parts of a batch's updates.
 pub(crate) struct Stream {
     /// The stream's mark, as a path: `_evs.m…`.
     pub(crate) path: CString,
@@ -86,12 +87,10 @@ impl Stream {
 
 /// One guarded upsert: `{q, u, upsert: true}`.
 ///
-/// It adds a row to its document unless the document's mark says that this was done, by whichever attempt.
-/// That a request of an attempt that was given up may arrive late, even after the batch and its successors
-/// were applied, is harmless: marks only grow, and it finds one that is not below its own.
+/// It adds a row to its document, unless the document's mark says that an attempt has done so already.
 ///
-/// Where retention removed the document in between, a row is made anew with what the request adds. It is as
-/// old as the one that was removed, and goes the same way.
+/// If the retention removed the document in the meantime, the request makes it again, with what it adds. The new
+/// document is as old as the removed one, and is removed in the same way.
 #[derive(Clone, Debug)]
 pub(crate) struct Statement {
     window_start: i64,
@@ -102,14 +101,14 @@ impl Statement {
     fn new(fields: &Fields, stream: &Stream, row: &Row<'_>) -> Self {
         let mut query = RawDocumentBuf::new();
         query.append(cstr!("_id"), identity::document(row.window_start, row.keys));
-        // Also met by a document without the mark, which {$lt: n} is not.
+        // A document without the mark matches this, too. It would not match {$lt: n}.
         query.append(&stream.path, not(cstr!("$gte"), stream.sequence));
         let mut set = RawDocumentBuf::new();
         set.append(&stream.path, stream.sequence);
         let (mut add, mut min, mut max) =
             (RawDocumentBuf::new(), RawDocumentBuf::new(), RawDocumentBuf::new());
         for (measure, value) in fields.measures.iter().zip(row.values) {
-            // An absent value leaves the field as it is, or away. The others were checked to fit.
+            // An absent value leaves the field unchanged or missing. The others were checked to fit.
             let Some((value, number)) = value.and_then(|value| Some((value, measure.encode(value)?))) else {
                 continue;
             };
@@ -154,7 +153,7 @@ impl Statement {
         self.window_start
     }
 
-    /// The document that it makes where there is none.
+    /// The document that the statement makes if there is none.
     fn document(&self, stream: &Stream) -> RawDocumentBuf {
         let mut document = RawDocumentBuf::new();
         document.append(cstr!("_id"), self.id());
@@ -175,17 +174,17 @@ impl Statement {
         self.part("q").and_then(|query| query.get_str("_id").ok()).unwrap_or_default()
     }
 
-    /// What it adds to a field.
+    /// The value that the statement adds to a field.
     pub(crate) fn added(&self, field: &str) -> Option<RawBsonRef<'_>> {
         self.part("u")?.get_document("$inc").ok()?.get(field).ok()?
     }
 
-    /// Whether it makes the document where there is none.
+    /// True if the statement makes the document if there is none.
     pub(crate) fn is_upsert(&self) -> bool {
         self.raw.get_bool("upsert").unwrap_or_default()
     }
 
-    /// The same statement, that makes the document where there is none or does not.
+    /// The same statement, which makes a missing document if `upsert` is true.
     pub(crate) fn with_upsert(&self, upsert: bool) -> Self {
         let mut statement = RawDocumentBuf::new();
         for (name, part) in [(cstr!("q"), self.part("q")), (cstr!("u"), self.part("u"))] {
@@ -211,7 +210,7 @@ fn not(operator: &CStr, value: impl BindRawBsonRef) -> RawDocumentBuf {
     outer
 }
 
-/// Those statements as one command of updates.
+/// Makes one command of updates from statements.
 pub(crate) fn update_command(
     collection: &str,
     statements: &[Statement],
@@ -221,7 +220,7 @@ pub(crate) fn update_command(
     command(cstr!("update"), collection, cstr!("updates"), updates, concern)
 }
 
-/// Those statements as one command that inserts the documents that they would make.
+/// Makes one command from statements that inserts the documents that they would make.
 pub(crate) fn insert_command(
     collection: &str,
     statements: &[Statement],
@@ -232,7 +231,7 @@ pub(crate) fn insert_command(
     command(cstr!("insert"), collection, cstr!("documents"), documents, concern)
 }
 
-/// A command of parts of which each is to be tried whatever becomes of the others.
+/// Makes a command of parts. The server tries each part even if others fail.
 fn command(
     name: &CStr,
     collection: &str,
@@ -252,14 +251,14 @@ fn command(
     command
 }
 
-/// Turns rows into statements, as many at a time as go into a command. Bounds the memory that a batch takes
+/// Turns rows into statements, as many at a time as fit into a command. That bounds the memory that a batch takes
 /// here.
 pub(crate) struct Statements<'b> {
     fields: &'b Fields,
     stream: &'b Stream,
     limits: Limits,
     cursor: RowCursor<'b>,
-    /// The one that did not go into the last command.
+    /// The statement that did not fit into the last command.
     left: Option<Statement>,
     newest_window: Option<i64>,
 }
@@ -274,7 +273,7 @@ impl<'b> Statements<'b> {
         self.newest_window
     }
 
-    /// Those of the next command; none behind the last.
+    /// The statements of the next command. Empty after the last one.
     pub(crate) fn next_command(&mut self) -> Result<Vec<Statement>, SinkError> {
         let statements_max = STATEMENTS_MAX.min(self.limits.statements_max);
         let bytes_max = self.limits.statements_bytes_max;
@@ -310,14 +309,14 @@ impl<'b> Statements<'b> {
     }
 }
 
-/// What finds the documents whose windows start within `windows`; `None` if there can be none.
+/// The query for the documents whose windows start within `windows`. `None` if there can be none.
 pub(crate) fn filter(windows: &Range<i64>) -> Option<Document> {
     if windows.is_empty() || windows.end <= *WINDOWS.start() || windows.start > *WINDOWS.end() {
         return None;
     }
     let date = |seconds: i64| DateTime::from_millis(seconds * 1000);
     let mut range = Document::new();
-    // Servers need not understand bounds that no document reaches.
+    // No bounds are sent that no document reaches: servers need not understand them.
     if windows.start > *WINDOWS.start() {
         range.insert("$gte", date(windows.start));
     }
@@ -342,7 +341,7 @@ pub(crate) fn read(fields: &Fields, found: &[RawDocumentBuf]) -> Result<Rows, Si
             ))
         })?);
     }
-    // By the keys' bytes: the server sorts by what `escape` made of them.
+    // Sorted by the keys' bytes, because the server sorts by their escaped texts.
     sorted.sort_by(|a, b| (a.0, &a.1).cmp(&(b.0, &b.1)));
     let mut rows = Rows::new(fields.keys.len(), fields.measures.len());
     for (window, keys, values) in &sorted {

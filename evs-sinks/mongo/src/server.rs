@@ -1,4 +1,4 @@
-//! The way to the server: connected when it is first used.
+//! The connection to the server, which is made when it is first used.
 
 use std::{
     sync::{Mutex, PoisonError},
@@ -21,34 +21,34 @@ use crate::{
     url::Url,
 };
 
-/// How many commands of a batch are under way at once: while one waits for the journal and the majority,
-/// others are worked on. More are no faster.
+/// The number of commands of a batch that run at once: while one waits for the journal and the majority, the server
+/// works on others. More are no faster.
 pub(crate) const IN_FLIGHT: usize = 4;
 
-/// How long a server waits for the confirmation of the majority, unless the URL says: longer than that, members are
-/// away. The batch is then offered again.
+/// The time limit, unless the URL has one, for the confirmation of the majority. If it takes longer, members are
+/// down, and the batch is offered again.
 const WRITE_CONCERN_TIMEOUT: Duration = Duration::from_secs(300);
 
-/// What the driver and the server add to a command, generously.
+/// A generous estimate of the bytes that the driver and the server add to a command.
 const COMMAND_OVERHEAD_BYTES: usize = 64 * 1024;
 
-/// A database on a server, or on several that stand in for one another.
+/// A database on a server, or on several servers that replace each other.
 pub(crate) struct Server {
     url: Url,
-    /// How long to look for a server, and for an answer to a new connection, unless the URL says.
+    /// The time limit, unless the URL has one, for finding a server and for the first answer on a new connection.
     connect_timeout: Duration,
-    /// Made when it is needed: names of servers may have to be resolved.
+    /// Made when it is needed, because names of servers may have to be resolved.
     database: OnceCell<Database>,
     limits: Mutex<Option<Limits>>,
     monitor: Monitor,
 }
 
-/// How much fits into a command, as the server says.
+/// The limits of a command, as the server reports them.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {
-    /// Statements.
+    /// The number of statements.
     pub(crate) statements_max: usize,
-    /// Bytes of all statements together.
+    /// The number of bytes of all statements together.
     pub(crate) statements_bytes_max: usize,
 }
 
@@ -63,7 +63,7 @@ impl Server {
         &self.url.database
     }
 
-    /// What must not be shown.
+    /// The secrets, which must not be shown.
     pub(crate) fn secrets(&self) -> &[String] {
         self.url.secrets.all()
     }
@@ -79,34 +79,33 @@ impl Server {
         options.connect_timeout.get_or_insert(self.connect_timeout);
         options.max_pool_size.get_or_insert(IN_FLIGHT as u32);
         options.app_name.get_or_insert_with(|| "evs".to_owned());
-        // Whether a batch was applied can only be told where it is applied.
+        // Reads go to the primary: only the member that applies a batch knows whether it was applied.
         options.selection_criteria = Some(SelectionCriteria::ReadPreference(ReadPreference::Primary));
         options.read_concern = None;
         options.sdam_event_handler = Some(self.monitor.handler());
         let client = Client::with_options(options).map_err(|error| {
-            // Files of certificates are read here: they are missing, or are none.
+            // The files of certificates are read here, and may be missing or invalid.
             StoreError::permanent(errors::sort(&error).message)
         })?;
         Ok(client.database(&self.url.database))
     }
 
-    /// Looks for the server for as long as `patience` lasts. It may be away; what is wrong for as long as
-    /// nobody changes it is an error.
+    /// Looks for the server for at most `patience`. A server that is down is no error; a permanent error is.
     pub(crate) async fn check(&self, patience: Duration) -> Result<(), StoreError> {
         let ping = async { self.run(doc! { "ping": 1 }).await.map(drop) };
         match tokio::time::timeout(patience, ping).await {
             Ok(Err(Failure::Store(error))) if !error.is_transient() => return Err(error),
             Ok(Ok(())) => return Ok(()),
-            // It is away, or the time was up.
+            // The server is down, or the time was up.
             Ok(Err(_)) | Err(_) => {}
         }
         self.monitor.distrust().map_or(Ok(()), Err)
     }
 
-    /// What is known of an error beyond its own words.
+    /// Adds to an error what the monitors have observed.
     pub(crate) fn explain(&self, error: StoreError) -> StoreError {
         let parsed = &self.url.parsed;
-        // It is on where the servers are found through DNS.
+        // TLS is on by default if the servers are found through DNS.
         let has_tls = matches!(
             (&parsed.tls, &parsed.host_info),
             (Some(Tls::Enabled(_)), _) | (None, HostInfo::DnsRecord(_))
@@ -119,14 +118,14 @@ impl Server {
         self.database().await?.run_command(command).await.map_err(failed)
     }
 
-    /// Runs a command of updates or inserts. Its reply may say Ok and have errors in it.
+    /// Runs a command of updates or inserts. A reply that says Ok can still contain errors.
     pub(crate) async fn write(&self, command: RawDocumentBuf) -> Result<Document, Failure> {
         self.database().await?.run_raw_command(command).await.map_err(failed)
     }
 
-    /// What every write asks for: that no failover and no power cut takes it back.
+    /// The write concern of every write: no failover and no power cut can take it back.
     ///
-    /// With a limit, since a server waits for members that are away for longer than anybody listens.
+    /// It has a time limit, since a server would wait for members that are down for longer than any caller waits.
     pub(crate) fn write_concern(&self) -> Document {
         let given = self.url.parsed.write_concern.clone().unwrap_or_default();
         let WriteConcern { w, w_timeout, .. } = given;
@@ -138,7 +137,7 @@ impl Server {
         doc! { "w": w, "j": true, "wtimeout": i32::try_from(timeout).unwrap_or(i32::MAX) }
     }
 
-    /// How much fits into a command.
+    /// The limits of a command, as the server reports them.
     pub(crate) async fn limits(&self) -> Result<Limits, Failure> {
         let known = *self.lock_limits();
         if let Some(limits) = known {
@@ -159,7 +158,7 @@ impl Server {
         Ok(limits)
     }
 
-    /// After an error: the next server may be another.
+    /// Forgets the limits after an error, because the next server may be another one.
     pub(crate) fn forget_limits(&self) {
         *self.lock_limits() = None;
     }

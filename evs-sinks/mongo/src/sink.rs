@@ -1,4 +1,4 @@
-//! The sink: one attempt a call.
+//! The sink: each call is one attempt.
 
 use std::{ops::Range, sync::Arc, time::Duration};
 
@@ -19,7 +19,7 @@ use crate::{
     url, writers,
 };
 
-/// How long [`MongoSinkBuilder::connect`] looks for a server. It may be away.
+/// The time for which [`MongoSinkBuilder::connect`] looks for a server, which may be down.
 const PATIENCE: Duration = Duration::from_secs(3);
 
 /// A MongoDB database as a [`Sink`](evs_core::Sink).
@@ -30,7 +30,7 @@ pub struct MongoSink(pub(crate) Stored<MongoStore>);
 
 forward_sink!(MongoSink);
 
-/// What stores do in their own way, for MongoDB.
+/// The implementation of a store for MongoDB.
 #[derive(Debug)]
 pub(crate) struct MongoStore {
     server: Server,
@@ -47,7 +47,7 @@ pub(crate) struct Known {
     pub(crate) novelty: Novelty,
 }
 
-/// What a connection string cannot say. Made by [`MongoSink::builder`].
+/// Settings that a connection string cannot have. Made by [`MongoSink::builder`].
 #[derive(Clone)]
 #[must_use]
 pub struct MongoSinkBuilder {
@@ -66,7 +66,7 @@ impl MongoSink {
     ///
     /// # Errors
     ///
-    /// As [`MongoSinkBuilder::connect`].
+    /// The errors of [`MongoSinkBuilder::connect`].
     pub async fn connect(url: &str) -> Result<Self, SinkError> {
         Self::builder(url).connect().await
     }
@@ -78,7 +78,7 @@ impl MongoSink {
 }
 
 impl MongoStore {
-    /// What is known of a schema.
+    /// The data about a statistic whose collection has been checked.
     async fn statistic(&self, schema: &Schema) -> Result<Arc<Known>, Failure> {
         let check = async {
             prepare::check_known(&self.server, schema).await?;
@@ -89,21 +89,21 @@ impl MongoStore {
 }
 
 impl MongoSinkBuilder {
-    /// Whether evs makes collections and indexes (the default), or only checks that they are there.
+    /// Sets whether evs creates collections and indexes (the default), or only checks that they exist.
     pub fn create(mut self, create: bool) -> Self {
         self.create = create;
         self
     }
 
-    /// How long a call looks for a server, and waits for an answer to a new connection, unless the URL says: 10 s by
-    /// default. [`MongoSinkBuilder::connect`] looks for 3 s at most. How long a call may take is for its caller to say,
-    /// and in a pipeline for `sink_timeout`.
+    /// Sets the time limit for finding a server and for the first answer on a new connection, unless the URL has one:
+    /// 10 seconds by default. [`MongoSinkBuilder::connect`] looks for 3 seconds at most. The caller limits the
+    /// duration of a call; in a pipeline that is `sink_timeout`.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self
     }
 
-    /// Makes the sink, and looks for the server for a moment. One that is away is no error: the sink connects
+    /// Makes the sink, and looks for the server for a moment. A server that is down is no error: the sink connects
     /// when it is used.
     ///
     /// # Errors
@@ -124,7 +124,7 @@ impl MongoSinkBuilder {
     }
 }
 
-/// Without the URL, which may have a password in it.
+/// Omits the URL, which may contain a password.
 impl std::fmt::Debug for MongoSinkBuilder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Self { create, timeout, .. } = self;
@@ -156,7 +156,7 @@ impl Store for MongoStore {
         self.server.explain(error)
     }
 
-    /// The next server may be another.
+    /// Forgets the limits of the server: the next one may be another.
     fn failed(&self, _: Option<&Failure>) {
         self.server.forget_limits();
     }
@@ -181,8 +181,8 @@ impl Store for MongoStore {
         writers::claim(&self.server, writer, last).await
     }
 
-    /// Rows first, then the progress: each step can be taken again, and none is taken before the one in
-    /// front of it is on the majority's disks.
+    /// Adds the rows first, and then moves the progress. Each step can be repeated, and none begins before the step
+    /// before it is on the disks of the majority.
     async fn apply_once(&self, batch: &Batch) -> Result<Applied, Failure> {
         let known = self.statistic(&batch.schema).await?;
         rows::check(&known.fields, &batch.rows)?;
@@ -213,7 +213,7 @@ impl Store for MongoStore {
         let fields = &known.fields;
         let Some(filter) = rows::filter(&windows) else { return Ok(rows::read(fields, &[])?) };
         let collection = self.server.database().await?.collection::<RawDocumentBuf>(&schema.statistic);
-        // The marks are of no use here.
+        // The marks are not needed here, and are left out.
         let mut cursor =
             collection.find(filter).projection(doc! { MARKS.as_str(): 0 }).await.map_err(failed)?;
         let mut found = Vec::new();
@@ -224,10 +224,10 @@ impl Store for MongoStore {
     }
 }
 
-/// How far an attempt to apply a batch has come, where tests make it fail.
+/// The points at which tests make an attempt to apply a batch fail.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Checkpoint {
-    /// That many rows were added.
+    /// The given number of rows was added.
     #[cfg_attr(not(test), expect(dead_code))]
     Rows(usize),
     /// All rows were added.
@@ -236,7 +236,7 @@ pub(crate) enum Checkpoint {
     Progress,
 }
 
-/// What happens at the checkpoints: nothing, outside tests.
+/// The fault that happens at a checkpoint. Outside of tests there is none.
 #[derive(Debug, Default)]
 pub(crate) struct Checkpoints {
     #[cfg(test)]
@@ -250,7 +250,7 @@ impl Checkpoints {
         Ok(())
     }
 
-    /// Fails, once, if the fault is of that point.
+    /// Fails once if the fault is for this point.
     #[cfg(test)]
     pub(crate) fn reached(&self, checkpoint: Checkpoint) -> Result<(), Failure> {
         use std::sync::PoisonError;

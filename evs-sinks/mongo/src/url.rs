@@ -1,4 +1,4 @@
-//! Connection strings: what is wrong with one, and what in it must never be shown.
+//! Checks connection strings, and finds the secrets in them.
 //! <https://www.mongodb.com/docs/manual/reference/connection-string/>
 
 use evs_core::SinkError;
@@ -7,24 +7,24 @@ use mongodb::options::{Acknowledgment, ConnectionString};
 
 use crate::errors::sort;
 
-/// A connection string that was read and judged. Names have not been resolved.
+/// A connection string that was parsed and checked. Names have not been resolved.
 pub(crate) struct Url {
     pub(crate) parsed: ConnectionString,
     pub(crate) database: String,
     pub(crate) secrets: Secrets,
 }
 
-/// What is struck out of everything that is shown.
+/// The secrets that are removed from every message.
 #[derive(Clone, Default)]
 pub(crate) struct Secrets(Vec<String>);
 
 impl Secrets {
-    /// The passwords and tokens of a connection string, as they are written there and as they are meant.
+    /// Finds the passwords and tokens of a connection string, as they are written there and decoded.
     fn of(url: &str) -> Self {
         let mut secrets = Vec::new();
         let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
         let (place, options) = rest.split_once('?').unwrap_or((rest, ""));
-        // Also of one that should have been escaped: up to the last @.
+        // The password ends at the last @, in case an @ in it should have been escaped.
         let user = place.rsplit_once('@').map(|(user, _)| user);
         secrets.extend(user.and_then(|user| user.split_once(':')).map(|(_, password)| password.to_owned()));
         for (name, value) in options.split('&').filter_map(|option| option.split_once('=')) {
@@ -52,14 +52,14 @@ impl Secrets {
     }
 }
 
-/// Reads a connection string.
+/// Parses a connection string.
 pub(crate) fn parse(url: &str) -> Result<Url, SinkError> {
     let secrets = Secrets::of(url);
     let refused = |what: &str| Err(SinkError::refused(secrets.strike(what)));
     let parsed = match ConnectionString::parse(url) {
         Ok(parsed) => parsed,
         Err(_) => {
-            // The driver's words may hold pieces of a password that breaks the URL apart; those about the
+            // The driver's message may contain pieces of a password that breaks the URL apart. Its message about the
             // same URL with another user cannot.
             let Err(error) = ConnectionString::parse(without_user(url)) else {
                 return refused(
@@ -84,7 +84,8 @@ pub(crate) fn parse(url: &str) -> Result<Url, SinkError> {
         );
     };
     if let Some(concern) = &parsed.write_concern {
-        // Less would lose batches that were acknowledged; a number may be less tomorrow.
+        // A weaker write concern would lose acknowledged batches. A number that is a majority today may be less
+        // tomorrow.
         if matches!(concern.w, Some(Acknowledgment::Nodes(_))) {
             return refused("the URL asks for a write concern w that is a number: evs needs w=majority");
         }
@@ -95,10 +96,10 @@ pub(crate) fn parse(url: &str) -> Result<Url, SinkError> {
     Ok(Url { parsed, database, secrets })
 }
 
-/// The URL with a user that is sure to be readable, if it has one.
+/// The URL with a user that can certainly be parsed, if it has a user.
 fn without_user(url: &str) -> String {
     let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
-    // Not that of an option's value.
+    // The part before the options: an @ in an option's value does not count.
     let place = rest.split_once('?').map_or(rest, |(place, _)| place);
     match place.rfind('@') {
         Some(at) => format!("{scheme}://user:password{}", &rest[at..]),

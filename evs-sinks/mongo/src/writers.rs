@@ -1,4 +1,4 @@
-//! `evs_writers`: which process writes each source.
+//! The collection `evs_writers`: the process that has claimed each source last.
 
 use evs_core::{SinkError, Writer, escape};
 use evs_store::{Failure, WRITERS as COLLECTION, Words, WriterRow, fence};
@@ -10,15 +10,15 @@ use crate::{
     server::Server,
 };
 
-/// Who has claimed the source last.
+/// Reads the process that has claimed the source last.
 pub(crate) async fn of_source(server: &Server, source: &str) -> Result<Option<Writer>, Failure> {
     let collection = server.database().await?.collection::<Document>(COLLECTION);
     let found = collection.find_one(doc! { "_id": &*escape(source.as_bytes()) }).await.map_err(failed)?;
     found.map(|document| read(source, &document)).transpose()
 }
 
-/// Whether `writer` has the source now. The guard of the update names the last writer; the `_id` keeps apart two who
-/// claim a source that nobody had.
+/// Claims the source, and returns true if `writer` has it now. The guard of the update names the last writer. The
+/// `_id` decides between two processes that claim a source that nobody had.
 pub(crate) async fn claim(server: &Server, writer: &Writer, last: Option<&Writer>) -> Result<bool, Failure> {
     let id = escape(writer.source.as_bytes());
     let fields = fields(writer)?;

@@ -10,14 +10,14 @@ use sqlx::{
 
 use crate::{dialect::PACKET_BYTES_MIN, errors::sort};
 
-/// What a packet needs beside what is counted: its headers.
+/// The bytes of a packet that are not counted elsewhere: its headers.
 const PACKET_HEADERS_BYTES: usize = 1024;
 
-/// A connection. Dropped, it is closed, and the server rolls back once it has noticed.
+/// A connection. When it is dropped, it is closed, and the server rolls back once it has noticed.
 ///
-/// Until then the transaction may go on, and even be committed. The next attempt waits for it: at the progress row,
-/// which is locked by its first statement, or which it was the first to insert (an insertion that is under way is
-/// found by a locking read).
+/// Until then the transaction may go on, and may even be committed. The next attempt waits for it at the progress
+/// row: the first statement of the transaction has locked that row, or was the first to insert it (a locking read
+/// finds an uncommitted insert).
 #[derive(Debug)]
 pub(crate) struct MySqlSession {
     connection: MySqlConnection,
@@ -31,7 +31,7 @@ impl MySqlSession {
         Self { connection, is_strict, packet_bytes_max: packet_bytes_max.try_into().unwrap_or(0) }
     }
 
-    /// A proxy may have kept the settings to itself.
+    /// Checks the session's settings, since a proxy may not have passed them on.
     pub(crate) fn check(&self) -> Result<(), StoreError> {
         if self.packet_bytes_max < PACKET_BYTES_MIN {
             let (found, least) = (self.packet_bytes_max, PACKET_BYTES_MIN);
@@ -54,11 +54,11 @@ impl MySqlSession {
     }
 }
 
-/// The statement with its parameters. All of its text is evs's own, with names that were checked.
+/// Binds a statement's parameters. All of its text is evs's own, with names that were checked.
 fn bind(sql: &Arc<str>, values: Vec<Value>) -> Result<Query<'_, MySql, MySqlArguments>, StoreError> {
     let mut arguments = MySqlArguments::default();
     arguments.reserve(values.len(), values.iter().map(Value::bytes).sum());
-    // Rows come by time.
+    // Rows are sorted by time, so the last one that was converted is kept.
     let mut last = (0, date_and_time(0));
     for value in values {
         match value {
@@ -79,7 +79,7 @@ fn bind(sql: &Arc<str>, values: Vec<Value>) -> Result<Query<'_, MySql, MySqlArgu
     Ok(sqlx::query_with(AssertSqlSafe(Arc::clone(sql)), arguments))
 }
 
-/// `YYYY-MM-DD hh:mm:ss` in UTC, for the years that DATETIME knows.
+/// The time as `YYYY-MM-DD hh:mm:ss` in UTC, for the years that DATETIME can hold.
 fn date_and_time(seconds: i64) -> String {
     let (days, second) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
     // Years that begin in March, in eras of 400 years; 719,468 days lie between 0000-03-01 and 1970-01-01.
@@ -101,7 +101,7 @@ fn read(row: &MySqlRow) -> Result<Vec<Value>, sqlx::Error> {
         match raw.type_info().name() {
             _ if raw.is_null() => Ok(Value::Null),
             name if name.contains("INT") => row.try_get_unchecked(at).map(Value::Integer),
-            // Decimals are sent as text, and texts of the information schema with all kinds of types.
+            // The server sends decimals as text, and sends texts of the information schema with all kinds of types.
             _ => {
                 let bytes: Vec<u8> = row.try_get_unchecked(at)?;
                 String::from_utf8(bytes).map(Value::Text).map_err(|error| sqlx::Error::Decode(error.into()))
@@ -117,7 +117,7 @@ impl Connection for MySqlSession {
         self.run("START TRANSACTION").await
     }
 
-    /// The driver asks for found rows, not changed ones: an UPDATE that changes nothing counts.
+    /// The driver asks the server for the number of matched rows, so an UPDATE that changes nothing counts.
     async fn execute(&mut self, sql: &Arc<str>, values: Vec<Value>) -> Result<u64, StoreError> {
         let done = bind(sql, values)?.execute(&mut self.connection).await.map_err(|error| sort(&error))?;
         Ok(done.rows_affected())

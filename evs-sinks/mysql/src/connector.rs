@@ -10,23 +10,23 @@ use sqlx::{
 
 use crate::{connection::MySqlSession, dialect::MySqlDialect, errors::sort};
 
-/// What a URL may say behind its question mark.
+/// The parameters that a URL may have after its question mark.
 const PARAMETERS: [&str; 9] =
     ["ssl-mode", "ssl-ca", "ssl-cert", "ssl-key", "sslmode", "sslca", "sslcert", "sslkey", "socket"];
-/// Those of them that name files.
+/// The parameters that name files.
 const FILES: [&str; 6] = ["ssl-ca", "ssl-cert", "ssl-key", "sslca", "sslcert", "sslkey"];
 
-/// Some of these are the defaults, but the server's administrator may think otherwise:
-/// - values that do not fit are refused, in all kinds of tables;
-/// - each statement is a transaction unless one is begun, and a COMMIT ends it without beginning another;
-/// - no wait for a lock is longer than half a minute, and the server gives up a client that it has not heard of for
-///   two: a transaction whose client is gone must not lock its rows for hours.
+/// The settings of a session. Some of these are the defaults, but the server's administrator may have changed them:
+/// - values that do not fit are refused, in tables of all engines;
+/// - each statement is a transaction unless one was begun, and a COMMIT ends a transaction without beginning another;
+/// - no wait for a lock is longer than half a minute, and the server closes the connection of a client that has been
+///   silent for two minutes: a transaction whose client is gone must not lock its rows for hours.
 const SETTINGS: &str = "SET SESSION sql_mode = 'STRICT_ALL_TABLES,STRICT_TRANS_TABLES,NO_ZERO_IN_DATE,NO_ZERO_DATE,\
     ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION', autocommit = 1, completion_type = 'NO_CHAIN', \
     time_zone = '+00:00', innodb_lock_wait_timeout = 30, lock_wait_timeout = 30, wait_timeout = 120";
 
-/// Each statement sees what was committed before it: nothing is decided on a view from before. And no gaps are locked,
-/// so that writers of different rows do not wait for one another.
+/// Each statement sees everything that was committed before it, so nothing is decided on an old view. No gaps are
+/// locked, so writers of different rows do not wait for each other.
 const ISOLATION: &str = "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED";
 
 const CHECK: &str = "SELECT @@session.sql_mode, CAST(@@session.max_allowed_packet AS SIGNED)";
@@ -34,7 +34,7 @@ const CHECK: &str = "SELECT @@session.sql_mode, CAST(@@session.max_allowed_packe
 /// The SQLSTATE of a login that failed.
 const DENIED: &str = "28000";
 
-/// How many statements stay prepared per connection: those of some forty statistics.
+/// The number of statements that stay prepared per connection: those of some forty statistics.
 const PREPARED_MAX: usize = 512;
 
 /// Connects to a server.
@@ -60,17 +60,18 @@ impl MySqlConnector {
         }
         let options = options
             .statement_cache_capacity(PREPARED_MAX)
-            // All of these are among the settings, or not wanted.
+            // All of these options are among the settings, or not wanted.
             .pipes_as_concat(false)
             .no_engine_substitution(false)
             .timezone(None)
-            // Statements have thousands of parameters; the batch's size and time are known elsewhere.
+            // Statements have thousands of parameters, and the batch's size and duration are logged elsewhere.
             .disable_statement_logging();
         let secrets = passwords(url, options.to_url_lossy().password());
         Ok(Self { options, secrets })
     }
 
-    /// MariaDB says the same to a client without TLS, if it asks for TLS, as to one with a wrong password.
+    /// Adds a hint: a MariaDB server that requires TLS gives a client without TLS the same error as for a wrong
+    /// password.
     fn explain(&self, error: &sqlx::Error) -> StoreError {
         let mut explained = sort(error);
         let is_denied = error.as_database_error().is_some_and(|said| said.code().as_deref() == Some(DENIED));
@@ -90,13 +91,13 @@ impl MySqlConnector {
     }
 }
 
-/// The session's mode, and how large a statement may be.
+/// Asks for the session's mode, and for the size of the largest statement.
 async fn ask(connection: &mut MySqlConnection) -> Result<(String, i64), sqlx::Error> {
     let row = sqlx::query(CHECK).fetch_one(connection).await?;
     Ok((row.try_get_unchecked(0)?, row.try_get_unchecked(1)?))
 }
 
-/// Where it connects to, and as whom.
+/// Shows the server and the user, and no password.
 impl fmt::Debug for MySqlConnector {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (user, database) = (self.options.get_username(), self.options.get_database().unwrap_or_default());

@@ -6,28 +6,29 @@ use evs_sql::{ColumnType, Dialect, Limits, Value, decimal};
 #[derive(Debug)]
 pub(crate) struct MySqlDialect;
 
-/// What DECIMAL(38, scale) holds, without its point.
+/// The largest value of DECIMAL(38, scale), without its decimal point.
 const UNSCALED_MAX: u128 = 10_u128.pow(38) - 1;
 
-/// All keys of a row together. With [`PACKET_BYTES_MIN`] it leaves room for the rest of a statement.
+/// The limit on all keys of a row together. With [`PACKET_BYTES_MIN`] it leaves room for the rest of a statement.
 const KEYS_BYTES_MAX: usize = 512 << 10;
 
-/// How large a statement a server must take: a row has to fit into one. It is what no server has had less of by default.
+/// The size of a statement that every server must accept, since a row has to fit into one. No server has a smaller
+/// default.
 pub(crate) const PACKET_BYTES_MIN: usize = 1 << 20;
 
 impl Dialect for MySqlDialect {
     fn limits(&self) -> Limits {
         Limits {
-            // The protocol counts them in 16 bits.
+            // The protocol has 16 bits for the number of parameters.
             parameters_max: 65_535,
-            // Enough for the way to the server and back to count for little. The server holds memory for each
-            // parameter of a prepared statement, of which there are eleven per statistic.
+            // With this many rows the round trip to the server hardly matters. The server holds memory for each
+            // parameter of a prepared statement, and there are eleven such statements per statistic.
             rows_max: 1024,
-            // LONGTEXT; what a statement can hold is asked of the server.
+            // The limit of LONGTEXT. The server is asked for the limit of a statement.
             key_bytes_max: u32::MAX as usize,
             keys_bytes_max: KEYS_BYTES_MAX,
             sums: -(UNSCALED_MAX as i128)..=UNSCALED_MAX as i128,
-            // 1000-01-01 00:00:00 to 9999-12-31 23:59:59, outside of which DATETIME promises nothing.
+            // 1000-01-01 00:00:00 to 9999-12-31 23:59:59. DATETIME guarantees nothing outside of this range.
             windows: -30_610_224_000..=253_402_300_799,
         }
     }
@@ -45,14 +46,14 @@ impl Dialect for MySqlDialect {
             ColumnType::Integer | ColumnType::Count => "BIGINT".to_owned(),
             ColumnType::Time => "DATETIME".to_owned(),
             ColumnType::Decimal(scale) | ColumnType::Sum(scale) => format!("DECIMAL(38,{scale})"),
-            // Three of them, with four bytes a character, fit into an index.
+            // Three such columns, with four bytes a character, fit into an index.
             ColumnType::Key => "VARCHAR(255)".to_owned(),
             ColumnType::KeyHash => "BINARY(16)".to_owned(),
             ColumnType::KeyText | ColumnType::Text => "LONGTEXT".to_owned(),
         }
     }
 
-    /// Other collations take `a` for `A` and `ss` for `ß`.
+    /// The collation is binary, since others take `a` for `A` and `ss` for `ß`.
     fn table_options(&self) -> &'static str {
         " ENGINE=InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin"
     }
@@ -61,8 +62,8 @@ impl Dialect for MySqlDialect {
         true
     }
 
-    /// All collations that both MySQL and MariaDB have pad with blanks before they compare: a text that ends in one
-    /// equals the text without. So none does.
+    /// Escapes a blank at the end of a key. All collations that both MySQL and MariaDB have pad texts with blanks
+    /// before they compare them, so a text that ends in a blank would equal the text without it.
     fn key_text<'k>(&self, key: &'k [u8]) -> Cow<'k, str> {
         let text = escape(key);
         match text.strip_suffix(' ') {
@@ -80,7 +81,7 @@ impl Dialect for MySqlDialect {
         }
     }
 
-    /// Without the session's time zone, and without the driver's idea of a date.
+    /// Reads times independently of the session's time zone and of the driver's type for dates.
     fn selected(&self, column: &str, kind: ColumnType) -> String {
         match kind {
             ColumnType::Time => format!("TIMESTAMPDIFF(SECOND, '1970-01-01 00:00:00', {column})"),
@@ -88,7 +89,7 @@ impl Dialect for MySqlDialect {
         }
     }
 
-    /// MariaDB does not know FOR SHARE.
+    /// The older syntax, since MariaDB does not know FOR SHARE.
     fn share_rows(&self) -> &'static str {
         " LOCK IN SHARE MODE"
     }
@@ -97,17 +98,19 @@ impl Dialect for MySqlDialect {
         " ON DUPLICATE KEY UPDATE ".to_owned()
     }
 
-    /// MySQL would rather have a row alias, which MariaDB does not know; MariaDB would rather have `VALUE()`.
+    /// The old function `VALUES()`. MySQL recommends a row alias, which MariaDB does not know, and MariaDB recommends
+    /// `VALUE()`.
     fn incoming(&self, column: &str) -> String {
         format!("VALUES({column})")
     }
 
-    /// In a subquery the table itself could not be named.
+    /// A DELETE with a LIMIT, since a subquery could not name the table itself.
     fn delete_some(&self, table: &str, key: &[String], old: &str, rows_max: usize) -> String {
         format!("DELETE FROM {table} WHERE {old} ORDER BY {} LIMIT {rows_max}", key.join(", "))
     }
 
-    /// A second unique index would make ON DUPLICATE KEY UPDATE add a row to another one.
+    /// Finds a second unique index, among others: with one, ON DUPLICATE KEY UPDATE could add a row to a different
+    /// row.
     fn table_query(&self) -> &'static str {
         "SELECT CASE WHEN t.table_type <> 'BASE TABLE' THEN CONCAT('is a ', LOWER(t.table_type)) \
          WHEN t.engine <> 'InnoDB' THEN CONCAT('has the engine ', t.engine, ', which evs does not trust to roll \
@@ -118,7 +121,7 @@ impl Dialect for MySqlDialect {
          FROM information_schema.tables AS t WHERE t.table_schema = DATABASE() AND t.table_name = ?"
     }
 
-    /// The width that some servers show behind BIGINT means nothing.
+    /// The width that some servers show after BIGINT has no meaning, and is removed.
     fn columns_query(&self) -> &'static str {
         "SELECT c.column_name, CASE WHEN c.data_type <> 'bigint' THEN UPPER(c.column_type) \
          WHEN c.column_type LIKE '%unsigned%' THEN 'BIGINT UNSIGNED' ELSE 'BIGINT' END, \

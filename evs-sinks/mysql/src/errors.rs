@@ -1,4 +1,4 @@
-//! What the server's error numbers mean for a batch.
+//! Sorts the server's error numbers by their meaning for a batch.
 //! <https://dev.mysql.com/doc/mysql-errors/8.4/en/server-error-reference.html>
 
 use std::io;
@@ -6,7 +6,7 @@ use std::io;
 use evs_sql::StoreError;
 use sqlx::mysql::MySqlDatabaseError;
 
-/// Numbers whose SQLSTATE says that they do not pass, but that do.
+/// Numbers of transient errors whose SQLSTATE is that of a permanent one.
 const PASSING: [u16; 6] = [
     1062, // duplicate entry: of evs's bookkeeping, hence by another writer
     1203, // too many connections of this user
@@ -16,7 +16,7 @@ const PASSING: [u16; 6] = [
     1792, // the transaction is read-only: a replica, or a failover under way
 ];
 
-/// Numbers without a telling SQLSTATE that do not pass.
+/// Numbers of permanent errors whose SQLSTATE does not tell.
 const LASTING: [u16; 19] = [
     1130, // this host may not connect
     1193, // unknown system variable
@@ -39,7 +39,7 @@ const LASTING: [u16; 19] = [
     4151, // access denied
 ];
 
-/// Sorts errors of the driver, keeping the server's number and words.
+/// Sorts an error of the driver, and keeps the server's number and message.
 pub(crate) fn sort(error: &sqlx::Error) -> StoreError {
     let sqlx::Error::Database(said) = error else {
         return StoreError::sorted(passes(error), error.to_string());
@@ -50,17 +50,17 @@ pub(crate) fn sort(error: &sqlx::Error) -> StoreError {
     StoreError::sorted(is_transient(number, state), message)
 }
 
-/// Whether something that is not the server's answer passes. In doubt it does: the batch is offered again.
+/// True if an error that is not the server's answer is transient. In doubt it is: the batch is offered again.
 fn passes(error: &sqlx::Error) -> bool {
     match error {
-        // What a certificate that is not trusted becomes.
+        // The kind of error for a certificate that is not trusted.
         sqlx::Error::Io(error) => error.kind() != io::ErrorKind::InvalidData,
         sqlx::Error::Protocol(_) | sqlx::Error::WorkerCrashed => true,
         _ => false,
     }
 }
 
-/// In doubt, an error passes: the batch is offered again.
+/// True if the server's error is transient. In doubt it is: the batch is offered again.
 fn is_transient(number: u16, state: &str) -> bool {
     // Unknown features and cursors; data; integrity; authentication; syntax, names and rights.
     const LASTING_CLASSES: [&str; 9] = ["0A", "21", "22", "23", "28", "34", "3D", "42", "44"];

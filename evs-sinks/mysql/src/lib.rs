@@ -9,13 +9,13 @@
 //! # }
 //! ```
 //!
-//! Each statistic has a table of its name: `window_start` as a DATETIME in UTC, the keys as text, counts as
-//! BIGINT, other measures as exact DECIMAL(38, scale). Its primary key is (`window_start`, `key_hash`), for no
-//! index of MySQL's holds keys of any length. `evs-sql` describes the tables beside them.
+//! Each statistic has a table of its name: `window_start` as a DATETIME in UTC, the keys as text, counts as BIGINT,
+//! other measures as exact DECIMAL(38, scale). Its primary key is (`window_start`, `key_hash`), because MySQL has no
+//! index for keys of any length. `evs-sql` describes evs's own tables.
 //!
-//! Everything works on MySQL from 5.7 on and on MariaDB from 10.2 on. Sessions are strict, whatever the server's
-//! settings: a value that does not fit is an error, never clipped. Whether what was acknowledged survives a power cut
-//! is the server's to say: by `innodb_flush_log_at_trx_commit = 1`, its default.
+//! The sink works with MySQL from 5.7 on and MariaDB from 10.2 on. Sessions are strict, whatever the server's
+//! settings: a value that does not fit is an error, and is never clipped. The server decides whether acknowledged
+//! batches survive a power cut: they do with `innodb_flush_log_at_trx_commit = 1`, the default.
 
 mod connection;
 mod connector;

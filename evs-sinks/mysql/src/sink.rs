@@ -7,8 +7,8 @@ use crate::connector::MySqlConnector;
 
 /// A database of a MySQL or MariaDB server as a [`Sink`](evs_core::Sink).
 ///
-/// Uses two connections at most: one writes, one reads and sweeps old windows away. Needs a tokio runtime with its
-/// timer.
+/// It uses at most two connections: one writes, the other reads and deletes old windows. It needs a tokio runtime
+/// with its timer.
 #[derive(Debug)]
 pub struct MySqlSink(SqlSink<MySqlConnector>);
 
@@ -22,17 +22,17 @@ impl MySqlSink {
     /// TLS if the server has it, without looking at its certificate), `REQUIRED`, `VERIFY_CA` or `VERIFY_IDENTITY`;
     /// `ssl-ca`, `ssl-cert` and `ssl-key` name PEM files, `socket` a Unix domain socket.
     ///
-    /// A server that is away is no error here: the sink connects when it is used.
+    /// A server that is down is no error here: the sink connects when it is used.
     ///
     /// # Errors
     ///
-    /// [`SinkError::Refused`] if the URL is wrong, and if the server says something that will not pass by itself:
-    /// access denied, unknown database, a certificate that is not trusted.
+    /// [`SinkError::Refused`] if the URL is wrong, or if the server returns a permanent error: access denied, unknown
+    /// database, a certificate that is not trusted.
     pub async fn connect(url: &str) -> Result<Self, SinkError> {
         Self::builder(url).connect().await
     }
 
-    /// The same, with settings that no URL has.
+    /// A builder for a sink, with settings that a URL cannot have.
     pub fn builder(url: &str) -> MySqlSinkBuilder {
         MySqlSinkBuilder { url: url.to_owned(), may_create: true, timeout: None }
     }
@@ -47,16 +47,16 @@ pub struct MySqlSinkBuilder {
 }
 
 impl MySqlSinkBuilder {
-    /// Whether tables that are missing are made, as they are by default, or refused with the statements that
-    /// would make them.
+    /// Sets whether evs creates missing tables (the default), or fails with an error that contains the statements to
+    /// create them.
     #[must_use]
     pub fn create(mut self, may_create: bool) -> Self {
         self.may_create = may_create;
         self
     }
 
-    /// How long making a connection may take, here and whenever a new one is needed: half a minute by default. How long
-    /// a call may take is for its caller to say, and in a pipeline for `sink_timeout`.
+    /// Sets the time limit for making a connection, here and whenever a new one is needed: 30 seconds by default. The
+    /// caller limits the duration of a call; in a pipeline that is `sink_timeout`.
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);
@@ -67,7 +67,7 @@ impl MySqlSinkBuilder {
     ///
     /// # Errors
     ///
-    /// As [`MySqlSink::connect`].
+    /// The errors of [`MySqlSink::connect`].
     pub async fn connect(self) -> Result<MySqlSink, SinkError> {
         let mut store = SqlStore::new(MySqlConnector::new(&self.url)?).create(self.may_create);
         if let Some(timeout) = self.timeout {
@@ -77,7 +77,7 @@ impl MySqlSinkBuilder {
     }
 }
 
-/// Without the URL: it may hold a password.
+/// Omits the URL, which may contain a password.
 impl fmt::Debug for MySqlSinkBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { url: _, may_create, timeout } = self;

@@ -11,16 +11,17 @@ use sqlx::{
 
 use crate::{errors::sort, numeric::Numeric};
 
-/// The server takes messages of a gigabyte, and holds several copies of what is in them.
+/// The server accepts messages of a gigabyte, and holds several copies of their content.
 const STATEMENT_BYTES_MAX: usize = 1 << 29;
 
-/// 2000-01-01, from where the server counts.
+/// 2000-01-01, the server's epoch.
 const EPOCH: i64 = 946_684_800;
 
-/// A connection. Dropped, it is closed, and the server rolls back once it has noticed.
+/// A connection. When it is dropped, it is closed, and the server rolls back once it has noticed.
 ///
-/// Until then the transaction may go on, and even be committed. The next attempt waits for it: at the progress row,
-/// which is locked by its first statement, or at the source, which whoever inserts such a row holds.
+/// Until then the transaction may go on, and may even be committed. The next attempt waits for it: at the progress
+/// row, which the first statement of the transaction locks, or at the lock on the source, which a transaction that
+/// inserts such a row holds.
 #[derive(Debug)]
 pub(crate) struct PostgresSession {
     connection: PgConnection,
@@ -28,7 +29,7 @@ pub(crate) struct PostgresSession {
 }
 
 impl PostgresSession {
-    /// Transactions begin with that statement.
+    /// Wraps a connection whose transactions begin with the statement `begin`.
     pub(crate) fn new(connection: PgConnection, begin: &Arc<str>) -> Self {
         Self { connection, begin: Arc::clone(begin) }
     }
@@ -39,7 +40,7 @@ impl PostgresSession {
     }
 }
 
-/// A moment, in seconds since 1970, within what a TIMESTAMPTZ holds.
+/// A point in time, in seconds since 1970, within the range of TIMESTAMPTZ.
 struct Moment(i64);
 
 impl Encode<'_, Postgres> for Moment {
@@ -63,7 +64,7 @@ impl PgHasArrayType for Moment {
 
 type Query<'q> = sqlx::query::Query<'q, Postgres, PgArguments>;
 
-/// The statement with its parameters. All of its text is evs's own, with names that were checked.
+/// Binds a statement's parameters. All of its text is evs's own, with names that were checked.
 fn bind(sql: &Arc<str>, values: Vec<Value>) -> Query<'_> {
     let query = sqlx::query(AssertSqlSafe(Arc::clone(sql)));
     values.into_iter().fold(query, |query, value| match value {
@@ -76,7 +77,7 @@ fn bind(sql: &Arc<str>, values: Vec<Value>) -> Query<'_> {
     })
 }
 
-/// What the dialect makes of a column's values is what is found here.
+/// Binds a column's values as an array. The values have the types that the dialect gives them.
 fn bind_list<'q>(query: Query<'q>, kind: ColumnType, values: &[Value]) -> Query<'q> {
     match kind {
         ColumnType::Integer | ColumnType::Count => query.bind(

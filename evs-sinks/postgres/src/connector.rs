@@ -10,7 +10,7 @@ use sqlx::{
 
 use crate::{connection::PostgresSession, dialect::PostgresDialect, errors::sort};
 
-/// What a URL may say behind its question mark.
+/// The parameters that a URL may have after its question mark.
 const PARAMETERS: [&str; 12] = [
     "sslmode",
     "sslrootcert",
@@ -25,22 +25,24 @@ const PARAMETERS: [&str; 12] = [
     "options",
     "options[",
 ];
-/// Those of them that name files.
+/// The parameters that name files.
 const FILES: [&str; 3] = ["sslrootcert", "sslcert", "sslkey"];
 
-/// The first with nondeterministic collations, which evs has to tell from others.
+/// The first version with nondeterministic collations, which evs has to tell from others.
 const VERSION_MIN: i64 = 120_000;
 
-/// How many statements stay prepared per connection: those of some forty statistics.
+/// The number of statements that stay prepared per connection: those of some forty statistics.
 const PREPARED_MAX: usize = 512;
 
-/// How a transaction begins, in one message. Some of these are the defaults, but the server's administrator may think
-/// otherwise; they hold for the transaction, for between two of them a pooler may have changed the session:
-/// - each statement sees what was committed before it: nothing is decided on a view from before;
-/// - what is acknowledged is on disk: what is more than `on` stays as it is;
-/// - no wait for a lock is longer than half a minute, no statement takes longer than an hour, and the server gives up a
-///   client that it has not heard of for a minute: a transaction whose client is gone must not lock its rows for hours.
-///   An hour is no deadline. The caller of the sink sets that, and it may be long where batches are.
+/// The beginning of a transaction, in one message. Some of these settings are the defaults, but the server's
+/// administrator may have changed them. They are set for the transaction, because a pooler may give each transaction
+/// another session:
+/// - each statement sees everything that was committed before it, so nothing is decided on an old view;
+/// - acknowledged batches are on disk; a setting that is stricter than `on` is kept;
+/// - no wait for a lock is longer than half a minute, no statement takes longer than an hour, and the server closes
+///   the connection of a client that has been silent for a minute: a transaction whose client is gone must not lock
+///   its rows for hours. The hour is not a deadline. The caller of the sink sets that, and it may be long if batches
+///   are.
 const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL lock_timeout = 30000; \
     SET LOCAL statement_timeout = 3600000; SET LOCAL idle_in_transaction_session_timeout = 60000; \
     SELECT set_config('synchronous_commit', 'on', true) \
@@ -74,7 +76,7 @@ impl PostgresConnector {
         }
         let options = options
             .statement_cache_capacity(PREPARED_MAX)
-            // Statements have many values; the batch's size and time are known elsewhere.
+            // Statements have many values, and the batch's size and duration are logged elsewhere.
             .disable_statement_logging();
         let secrets = passwords(url, options.to_url_lossy().password());
         Ok(Self { options, database, begin: BEGIN.into(), secrets })
@@ -98,7 +100,7 @@ impl PostgresConnector {
     }
 }
 
-/// Where it connects to, and as whom.
+/// Shows the server and the user, and no password.
 impl fmt::Debug for PostgresConnector {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (user, database) = (self.options.get_username(), &self.database);

@@ -5,16 +5,16 @@ use evs_sql::{ColumnType, Dialect, Limits, Value, decimal};
 #[derive(Debug)]
 pub(crate) struct PostgresDialect;
 
-/// What NUMERIC(38, scale) holds, without its point.
+/// The largest value of NUMERIC(38, scale), without its decimal point.
 const UNSCALED_MAX: u128 = 10_u128.pow(38) - 1;
 
 impl Dialect for PostgresDialect {
     fn limits(&self) -> Limits {
         Limits {
-            // The protocol counts them in 16 bits.
+            // The protocol has 16 bits for the number of parameters.
             parameters_max: 65_535,
             rows_max: 8192,
-            // A quarter of what a TEXT holds, and half of what a statement does.
+            // A quarter of the limit of TEXT, and half of the limit of a statement.
             key_bytes_max: 1 << 28,
             keys_bytes_max: 1 << 28,
             sums: -(UNSCALED_MAX as i128)..=UNSCALED_MAX as i128,
@@ -41,7 +41,7 @@ impl Dialect for PostgresDialect {
             ColumnType::Time => "TIMESTAMPTZ".to_owned(),
             ColumnType::Decimal(scale) | ColumnType::Sum(scale) => format!("NUMERIC(38,{scale})"),
             ColumnType::KeyHash => "BYTEA".to_owned(),
-            // The database's own collation would do, but compares more slowly.
+            // The database's own collation would be correct, too, but it compares more slowly.
             ColumnType::Key | ColumnType::KeyText | ColumnType::Text => "TEXT COLLATE \"C\"".to_owned(),
         }
     }
@@ -59,7 +59,7 @@ impl Dialect for PostgresDialect {
         }
     }
 
-    /// Without the driver's idea of a date or a decimal.
+    /// Reads values independently of the driver's types for dates and decimals.
     fn selected(&self, column: &str, kind: ColumnType) -> String {
         match kind {
             ColumnType::Time => format!("extract(epoch FROM {column})::bigint"),
@@ -68,8 +68,8 @@ impl Dialect for PostgresDialect {
         }
     }
 
-    /// Locks of that kind are known by two numbers, of which the first is evs's own. Sources whose hashes are the same
-    /// wait for each other, and nothing worse.
+    /// An advisory lock is identified by two numbers. The first one is evs's own. Sources with the same hash wait for
+    /// each other, which does no other harm.
     fn hold_source(&self) -> Option<&'static str> {
         Some("SELECT 1 FROM pg_advisory_xact_lock('evs_progress'::regclass::oid::int, hashtext($1))")
     }
@@ -89,8 +89,8 @@ impl Dialect for PostgresDialect {
         Some(format!("SELECT * FROM unnest({})", lists.join(", ")))
     }
 
-    /// Rows that somebody adds to at this moment are left for the next time. The ones to delete are chosen once: as a
-    /// subquery of the DELETE they could be chosen again and again.
+    /// Rows that another transaction is adding to are left for the next time. The rows to delete are chosen once: a
+    /// subquery of the DELETE could be evaluated again and again.
     fn delete_some(&self, table: &str, key: &[String], old: &str, rows_max: usize) -> String {
         let columns = key.join(", ");
         let same = key.iter().map(|column| format!("{table}.{column} = evs_old.{column}"));
@@ -101,12 +101,12 @@ impl Dialect for PostgresDialect {
         )
     }
 
-    /// The server's own tables go first wherever a name is looked up.
+    /// The server's own tables come first wherever a name is looked up.
     fn reserves(&self, table: &str) -> bool {
         table.starts_with("pg_")
     }
 
-    /// The table is the one that its name alone means, in whichever schema of the search path.
+    /// The table is the one that its unqualified name denotes, in whichever schema of the search path.
     fn table_query(&self) -> &'static str {
         "SELECT CASE WHEN c.relkind NOT IN ('r', 'p') THEN 'is a ' || CASE c.relkind WHEN 'v' THEN 'view' \
          WHEN 'm' THEN 'materialized view' WHEN 'f' THEN 'foreign table' WHEN 'S' THEN 'sequence' \
@@ -121,7 +121,8 @@ impl Dialect for PostgresDialect {
          FROM pg_class AS c WHERE c.oid = to_regclass(quote_ident($1))"
     }
 
-    /// Any collation will do by which different texts are not the same: people may want to sort by it.
+    /// Any deterministic collation is accepted, that is, one by which different texts are different: people may want
+    /// to sort by it.
     fn columns_query(&self) -> &'static str {
         "SELECT a.attname::text, CASE a.atttypid WHEN 'timestamptz'::regtype THEN \
          replace(upper(format_type(a.atttypid, a.atttypmod)), 'TIMESTAMP WITH TIME ZONE', 'TIMESTAMPTZ') \

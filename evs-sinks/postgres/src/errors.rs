@@ -1,4 +1,4 @@
-//! What the server's error codes mean for a batch.
+//! Sorts the server's error codes by their meaning for a batch.
 //! <https://www.postgresql.org/docs/current/errcodes-appendix.html>
 
 use std::io;
@@ -6,19 +6,19 @@ use std::io;
 use evs_sql::StoreError;
 use sqlx::postgres::PgDatabaseError;
 
-/// Classes of errors that do not pass: unknown features; numbers of rows; data; integrity; authentication; names of
+/// Classes of permanent errors: unknown features; numbers of rows; data; integrity; authentication; names of
 /// databases, schemas and cursors; syntax, names and rights; views; the program's limits.
 const LASTING_CLASSES: [&str; 11] = ["0A", "21", "22", "23", "28", "34", "3D", "3F", "42", "44", "54"];
 
-/// Errors of those classes that do: somebody else made the same table at the same moment.
+/// Errors of those classes that are transient: another session made the same table at the same moment.
 const PASSING: [&str; 2] = ["42P07", "42710"];
 
 const UNIQUE_VIOLATION: &str = "23505";
 
-/// How much of what the server adds to its message is shown: it may quote a whole key.
+/// The number of characters of the error's detail that are shown: it may quote a whole key.
 const DETAIL_CHARS_MAX: usize = 200;
 
-/// Sorts errors of the driver, keeping the server's code and words.
+/// Sorts an error of the driver, and keeps the server's code and message.
 pub(crate) fn sort(error: &sqlx::Error) -> StoreError {
     let sqlx::Error::Database(said) = error else {
         return StoreError::sorted(passes(error), error.to_string());
@@ -30,20 +30,20 @@ pub(crate) fn sort(error: &sqlx::Error) -> StoreError {
     StoreError::sorted(is_transient(said.code(), said.table()), message)
 }
 
-/// Whether something that is not the server's answer passes. In doubt it does: the batch is offered again.
+/// True if an error that is not the server's answer is transient. In doubt it is: the batch is offered again.
 fn passes(error: &sqlx::Error) -> bool {
     match error {
-        // What a certificate that is not trusted becomes.
+        // The kind of error for a certificate that is not trusted.
         sqlx::Error::Io(error) => error.kind() != io::ErrorKind::InvalidData,
         sqlx::Error::Protocol(_) | sqlx::Error::WorkerCrashed => true,
         _ => false,
     }
 }
 
-/// In doubt, an error passes: the batch is offered again.
+/// True if the server's error is transient. In doubt it is: the batch is offered again.
 fn is_transient(code: &str, table: Option<&str>) -> bool {
     if code == UNIQUE_VIOLATION {
-        // In evs's bookkeeping, and in the server's own while tables are made, it is another writer's doing.
+        // In evs's own tables, and in the server's while tables are created, another writer caused the duplicate.
         return table.is_some_and(|table| table.starts_with("evs_") || table.starts_with("pg_"));
     }
     PASSING.contains(&code) || !LASTING_CLASSES.iter().any(|class| code.starts_with(class))

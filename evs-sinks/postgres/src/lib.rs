@@ -9,12 +9,12 @@
 //! # }
 //! ```
 //!
-//! Each statistic has a table of its name: `window_start` as a TIMESTAMPTZ, the keys as TEXT, counts as BIGINT,
-//! other measures as exact NUMERIC(38, scale). Its primary key is (`window_start`, `key_hash`), for no index of
-//! PostgreSQL's holds keys of any length. `evs-sql` describes the tables beside them.
+//! Each statistic has a table of its name: `window_start` as a TIMESTAMPTZ, the keys as TEXT, counts as BIGINT, other
+//! measures as exact NUMERIC(38, scale). Its primary key is (`window_start`, `key_hash`), because PostgreSQL has no
+//! index for keys of any length. `evs-sql` describes evs's own tables.
 //!
-//! Everything works on PostgreSQL from 12 on, in a database whose encoding is UTF8. What was acknowledged
-//! survives a power cut whatever the server's `synchronous_commit` is; with `fsync = off` nothing does.
+//! The sink works with PostgreSQL from 12 on, in a database with the encoding UTF8. Acknowledged batches survive a
+//! power cut whatever the server's `synchronous_commit` is, but not with `fsync = off`.
 
 mod connection;
 mod connector;

@@ -1,4 +1,4 @@
-//! Exact decimals as the server sends and takes them in binary.
+//! The binary form of exact decimals, as the server sends and accepts them.
 
 use sqlx::{
     Encode, Postgres, Type,
@@ -7,15 +7,16 @@ use sqlx::{
     postgres::{PgArgumentBuffer, PgHasArrayType, PgTypeInfo, types::Oid},
 };
 
-/// A number of digits, perhaps with a sign and a point, that becomes a NUMERIC.
+/// The text of a decimal number, for encoding as a NUMERIC: digits, perhaps with a sign and a point.
 pub(crate) struct Numeric<'t>(pub(crate) &'t str);
 
-/// The digits of that base.
+/// The number of decimal digits in one digit of that base.
 const BASE_DIGITS: usize = 4;
 
 const NEGATIVE: u16 = 0x4000;
 
-/// Count of base-10,000 digits, exponent of the first of them, sign, digits behind the point; the digits.
+/// Writes the number of base-10,000 digits, the exponent of the first of them, the sign and the number of decimal
+/// places, and then the digits.
 /// <https://github.com/postgres/postgres/blob/REL_17_STABLE/src/backend/utils/adt/numeric.c>, `numeric_recv`
 fn encode(text: &str, buffer: &mut Vec<u8>) {
     let (sign, digits) = text.strip_prefix('-').map_or((0, text), |digits| (NEGATIVE, digits));
@@ -27,7 +28,7 @@ fn encode(text: &str, buffer: &mut Vec<u8>) {
         buffer.extend_from_slice(&header.to_be_bytes());
     }
     let value = |group: &[u8]| group.iter().fold(0, |value, digit| 10 * value + u16::from(digit - b'0'));
-    // Filled up with zeros on the left of what is before the point, and on the right of what is behind.
+    // The digits before the point are padded with zeros on the left, and those after it on the right.
     for group in whole.as_bytes().rchunks(BASE_DIGITS).rev() {
         buffer.extend_from_slice(&value(group).to_be_bytes());
     }

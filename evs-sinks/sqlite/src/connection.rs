@@ -14,7 +14,7 @@ use sqlx::{
 
 use crate::{dialect::SqliteDialect, errors::sort};
 
-/// How long to wait for another writer.
+/// The time limit for waiting for another writer.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Opens a database file.
@@ -28,7 +28,7 @@ impl SqliteConnector {
         Self { path }
     }
 
-    /// Makes the database file if it is missing.
+    /// Creates the database file if it is missing.
     pub(crate) async fn create(&self) -> Result<(), StoreError> {
         self.open(true).await.map(drop)
     }
@@ -41,7 +41,7 @@ impl SqliteConnector {
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
             .busy_timeout(BUSY_TIMEOUT)
-            // Statements have thousands of parameters; the batch's size and time are known elsewhere.
+            // Statements have thousands of parameters, and the batch's size and duration are logged elsewhere.
             .disable_statement_logging()
             .connect()
             .await;
@@ -57,7 +57,7 @@ impl SqliteConnector {
     }
 }
 
-/// Says what SQLite only calls "unable to open database file".
+/// Explains what SQLite only calls "unable to open database file".
 ///
 /// The file itself is not opened here: closing it would release the locks that other connections of this
 /// process hold on it.
@@ -86,13 +86,13 @@ impl Connector for SqliteConnector {
         &SqliteDialect
     }
 
-    /// Opens the file, which must be there: one that vanished is not to be replaced by an empty one.
+    /// Opens the file, which must exist: a file that vanished must not be replaced by an empty one.
     async fn connect(&self) -> Result<SqliteSession, StoreError> {
         self.open(false).await
     }
 }
 
-/// Which file a path leads to.
+/// The identity of the file that a path leads to.
 #[derive(Debug, PartialEq, Eq)]
 struct FileId {
     #[cfg(unix)]
@@ -109,14 +109,14 @@ impl FileId {
         Ok(Self { device_and_inode: (found.dev(), found.ino()) })
     }
 
-    /// Elsewhere an open file cannot be replaced.
+    /// On other systems an open file cannot be replaced.
     #[cfg(not(unix))]
     fn of(_: &Path) -> Result<Self, StoreError> {
         Ok(Self {})
     }
 }
 
-/// A connection. Dropped, it ends its running statement and rolls back.
+/// A connection. When it is dropped, it ends its running statement and rolls back.
 #[derive(Debug)]
 pub(crate) struct SqliteSession {
     connection: SqliteConnection,
@@ -125,10 +125,11 @@ pub(crate) struct SqliteSession {
 }
 
 impl SqliteSession {
-    /// SQLite does not notice when its file is deleted or replaced, and would go on in the old one.
+    /// Checks that the path still leads to the open file. SQLite does not notice when its file is deleted or
+    /// replaced, and would go on writing to the old one.
     ///
-    /// A file that is gone may come back. One that was replaced stops the sink: closing the old file makes
-    /// SQLite delete the `-wal` file by name, which by then may belong to the new one.
+    /// A file that is gone may come back. A file that was replaced stops the sink: when SQLite closes the old file,
+    /// it deletes the `-wal` file by name, and that may belong to the new file by then.
     fn check_file(&self) -> Result<(), StoreError> {
         if FileId::of(&self.path)? == self.file {
             return Ok(());
@@ -144,7 +145,7 @@ impl SqliteSession {
     }
 }
 
-/// The statement with its parameters. All of its text is evs's own, with names that were checked.
+/// Binds a statement's parameters. All of its text is evs's own, with names that were checked.
 fn bind(
     sql: &Arc<str>,
     values: Vec<Value>,
@@ -173,8 +174,8 @@ fn read(row: &SqliteRow) -> Result<Vec<Value>, sqlx::Error> {
 
 #[async_trait]
 impl Connection for SqliteSession {
-    /// Takes the lock of the only writer at once: what is read then is what was committed last, and no
-    /// upgrade of a read lock can fail later.
+    /// Takes the writer's lock at once. So the transaction reads the newest commit, and no later upgrade of a read
+    /// lock can fail.
     async fn begin(&mut self) -> Result<(), StoreError> {
         self.check_file()?;
         self.run("BEGIN IMMEDIATE").await
@@ -199,8 +200,8 @@ impl Connection for SqliteSession {
         self.run("ROLLBACK").await
     }
 
-    /// Moves everything from the write-ahead log into the file, which is then whole by itself. Of two processes or
-    /// pipelines that use it, the last one does that.
+    /// Moves everything from the write-ahead log into the file, which then is the complete database. If several
+    /// processes or pipelines use the file, the last one does that.
     async fn close(mut self) -> Result<(), StoreError> {
         self.check_file()?;
         let checkpoint = sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").fetch_one(&mut self.connection).await;
@@ -215,8 +216,8 @@ impl Connection for SqliteSession {
         Ok(())
     }
 
-    /// SQLITE_MAX_SQL_LENGTH and SQLITE_MAX_LENGTH hold for the statement's text and for each value, not for all of
-    /// them.
+    /// SQLITE_MAX_SQL_LENGTH and SQLITE_MAX_LENGTH limit the statement's text and each value, but not the total of
+    /// all values.
     fn statement_bytes_max(&self) -> usize {
         usize::MAX
     }

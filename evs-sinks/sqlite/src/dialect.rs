@@ -10,7 +10,7 @@ impl Dialect for SqliteDialect {
         Limits {
             // SQLITE_MAX_VARIABLE_NUMBER.
             parameters_max: 32_766,
-            // Measured: fewer spend their time between threads, more are no faster.
+            // Measured: with fewer rows the time goes into switching between threads, and more rows are no faster.
             rows_max: 256,
             // SQLITE_MAX_LENGTH.
             key_bytes_max: 999_999_999,
@@ -26,25 +26,25 @@ impl Dialect for SqliteDialect {
             // Integers, too, and beyond 64 bits their digits as text. In a STRICT table ANY converts nothing.
             ColumnType::Sum(_) => "ANY",
             ColumnType::Integer | ColumnType::Time | ColumnType::Count | ColumnType::Decimal(_) => "INTEGER",
-            // Compared byte by byte unless declared otherwise.
+            // Text is compared byte by byte unless it is declared otherwise.
             ColumnType::Key | ColumnType::KeyText | ColumnType::Text => "TEXT",
             ColumnType::KeyHash => "BLOB",
         };
         name.to_owned()
     }
 
-    /// Tables of earlier versions have INTEGER for sums. They refuse a total beyond 64 bits.
+    /// Tables of earlier versions have INTEGER for sums. They are accepted, and refuse a total beyond 64 bits.
     fn accepts(&self, column: ColumnType, declared: &str) -> bool {
         declared == self.column_type(column)
             || (matches!(column, ColumnType::Sum(_)) && declared == "INTEGER")
     }
 
-    /// STRICT, since other tables convert what they are given by themselves, rounding it.
+    /// The tables are STRICT, since other tables convert values silently, and round them.
     fn table_options(&self) -> &'static str {
         " STRICT, WITHOUT ROWID"
     }
 
-    /// A writing transaction locks the whole database from its beginning.
+    /// No clause: a writing transaction locks the whole database from its beginning.
     fn lock_rows(&self) -> &'static str {
         ""
     }
@@ -73,13 +73,14 @@ impl Dialect for SqliteDialect {
         }
     }
 
-    /// Texts are times 10^scale, as the integers are.
+    /// Texts have no decimal places: they are values times 10^scale, as the integers are.
     fn text_scale(&self, _: u8) -> u8 {
         0
     }
 
-    /// SQLite adds in floating point what does not fit into 64 bits, or is text. The smallest integer has no absolute
-    /// value, which is an error. It depends on the row, so that it is not computed beforehand.
+    /// SQLite adds in floating point if a value is text or the total does not fit into 64 bits. To turn that into an
+    /// error, the expression takes the absolute value of the smallest integer, which no integer can hold. That part
+    /// depends on the row, so that SQLite does not compute it beforehand.
     fn sum(&self, held: &str, incoming: &str) -> String {
         format!(
             "CASE typeof({held} + {incoming}) WHEN 'real' \

@@ -1,4 +1,4 @@
-//! What SQLite's result codes mean for a batch. <https://www.sqlite.org/rescode.html>
+//! Sorts SQLite's result codes by their meaning for a batch. <https://www.sqlite.org/rescode.html>
 
 use evs_sql::StoreError;
 
@@ -17,7 +17,7 @@ const IOERR_FSYNC: i32 = IOERR | 4 << 8;
 const IOERR_DIR_FSYNC: i32 = IOERR | 5 << 8;
 const IOERR_CORRUPTFS: i32 = IOERR | 33 << 8;
 
-/// Sorts errors of the driver, keeping SQLite's code and words.
+/// Sorts an error of the driver, and keeps SQLite's code and message.
 pub(crate) fn sort(error: &sqlx::Error) -> StoreError {
     let sqlx::Error::Database(said) = error else {
         let is_transient =
@@ -29,20 +29,20 @@ pub(crate) fn sort(error: &sqlx::Error) -> StoreError {
     StoreError::sorted(code.is_some_and(is_transient), message)
 }
 
-/// Whether a function of SQL was given an integer that it has no result for. The code, 1, is that of most errors, so
-/// SQLite's words have to tell. They are those of the release that is built in.
+/// True if a function of SQL got an integer for which it has no result. Most errors have the same code, 1, so
+/// SQLite's words have to decide. They are those of the release that is built in.
 pub(crate) fn is_integer_overflow(error: &StoreError) -> bool {
     error.message == "integer overflow (SQLite code 1)"
 }
 
 fn is_transient(code: i32) -> bool {
-    // After a failed fsync the kernel may have dropped the pages that it says are written: trying again
-    // would find the batch applied that is not on the disk.
+    // After a failed fsync the kernel may have dropped the pages and yet report them as written. Another attempt
+    // would find the batch applied, though it is not on the disk.
     if matches!(code, IOERR_FSYNC | IOERR_DIR_FSYNC | IOERR_CORRUPTFS) {
         return false;
     }
     let primary = code & 0xFF;
-    // CANTOPEN is also what a process out of file descriptors gets.
+    // A process without free file descriptors gets CANTOPEN, too.
     matches!(primary, ABORT | BUSY | LOCKED | NOMEM | INTERRUPT | IOERR | FULL | CANTOPEN | PROTOCOL)
 }
 

@@ -9,14 +9,14 @@
 //! # }
 //! ```
 //!
-//! Each statistic has a table of its name: `window_start` in seconds since 1970, the keys as text, the
-//! measures as integers times 10^scale, or as text where a sum is beyond 64 bits. The tables are STRICT and
-//! WITHOUT ROWID: SQLite converts and rounds no number, and rows are stored in the order of windows and keys.
-//! `evs-sql` describes the tables beside them.
+//! Each statistic has a table of its name: `window_start` in seconds since 1970, the keys as text, and the measures
+//! as integers times 10^scale, or as text if a sum is beyond 64 bits. The tables are STRICT and WITHOUT ROWID: SQLite
+//! converts and rounds no number, and rows are stored in the order of windows and keys. `evs-sql` describes evs's own
+//! tables.
 //!
-//! The database is in WAL mode and written with `synchronous=FULL`: what was acknowledged survives a power
-//! cut, and readers neither wait nor make anybody wait. A writer that holds its lock for more than five
-//! seconds makes the sink [`Unavailable`](evs_core::SinkError::Unavailable) for as long.
+//! The database is in WAL mode and written with `synchronous=FULL`: acknowledged batches survive a power cut, and
+//! readers neither wait nor make anybody wait. A writer that holds its lock for more than five seconds makes the sink
+//! [`Unavailable`](evs_core::SinkError::Unavailable) for as long.
 
 mod connection;
 mod dialect;

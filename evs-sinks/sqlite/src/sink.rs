@@ -14,29 +14,29 @@ pub struct SqliteSink(SqlSink<SqliteConnector>);
 forward_sink!(SqliteSink);
 
 impl SqliteSink {
-    /// Opens the database that `url` names, and makes the file if it is missing: `sqlite://relative.db` or
+    /// Opens the database that `url` names, and creates the file if it is missing: `sqlite://relative.db` or
     /// `sqlite:///absolute.db`.
     ///
     /// # Errors
     ///
-    /// [`SinkError::Refused`] if `url` is anything else, and what [`SqliteSink::open`] returns.
+    /// [`SinkError::Refused`] if `url` is anything else, and the errors of [`SqliteSink::open`].
     pub async fn connect(url: &str) -> Result<Self, SinkError> {
         Self::open(path_of(url)?).await
     }
 
-    /// Opens the database at `path`, and makes the file if it is missing. Its directory must be there.
+    /// Opens the database at `path`, and creates the file if it is missing. Its directory must exist.
     ///
     /// # Errors
     ///
-    /// If the file cannot be made or opened, or is no database.
+    /// An error if the file cannot be created or opened, or is not a database.
     pub async fn open(path: impl AsRef<Path>) -> Result<Self, SinkError> {
         let connector = SqliteConnector::new(path.as_ref().to_owned());
         connector.create().await.map_err(|error| error.into_sink_error("the database cannot be opened"))?;
         Ok(Self(SqlStore::new(connector).connect().await?))
     }
 
-    /// Whether tables that are missing are made, as they are by default, or refused with the statements that
-    /// would make them.
+    /// Sets whether evs creates missing tables (the default), or fails with an error that contains the statements to
+    /// create them.
     #[must_use]
     pub fn create(self, may_create: bool) -> Self {
         Self(self.0.into_store().create(may_create).into_sink())
@@ -49,7 +49,7 @@ fn path_of(url: &str) -> Result<PathBuf, SinkError> {
         None => refused("is no URL of a SQLite database: sqlite://relative.db or sqlite:///absolute.db"),
         Some("") => refused("has no path"),
         Some(":memory:") => refused("would be gone with its connection: a file is needed"),
-        // They would mean something else in a URL than in a path.
+        // These characters would have another meaning in a URL than in a path.
         Some(path) if path.contains(['?', '#', '%']) => {
             refused("has options or escapes, which evs does not read: use SqliteSink::open for such paths")
         }

@@ -1,4 +1,4 @@
-//! Why an attempt came to nothing.
+//! The failure of an attempt: a database's error, sorted by what to do about it, or a refusal by evs.
 
 use evs_core::SinkError;
 
@@ -60,7 +60,7 @@ impl StoreError {
     }
 }
 
-/// Why an attempt came to nothing.
+/// The failure of an attempt: a database's error, sorted by what to do about it, or a refusal by evs.
 #[derive(Debug)]
 pub enum Failure {
     /// evs refuses. The message is complete: nothing is added to it.

@@ -27,7 +27,8 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// from every message of the database.
     fn secrets(&self) -> &[String];
 
-    /// Has a statistic's table checked again when it is next needed, see [`Tables`](crate::Tables).
+    /// Forgets that a statistic's table was checked, so that it is checked again when it is next needed: see
+    /// [`Tables`](crate::Tables).
     fn forget(&self, statistic: &str);
 
     /// Adds to an error what this store knows and the database's message does not say, such as a hint at a missing

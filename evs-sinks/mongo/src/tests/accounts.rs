@@ -34,7 +34,7 @@ async fn a_sink_never_shows_its_password() {
     assert!(!debug.contains("hunt@er2") && !debug.contains("hunt%40er2"), "{debug}");
 }
 
-/// Whatever providers of cryptography are built in beside the driver's.
+/// This works whatever cryptography providers are compiled in beside the driver's.
 #[tokio::test]
 async fn a_server_that_does_not_speak_tls_is_refused() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -1,4 +1,4 @@
-//! What is in the database, as anybody else finds it.
+//! The database as any other program finds it.
 
 use evs_core::{Applied, Rows, Sink};
 use mongodb::bson::{Bson, DateTime, Document, doc};
@@ -62,7 +62,7 @@ async fn totals_have_34_digits_and_no_more() {
         sink.apply(&add(2, 1)).await.unwrap();
         let told = refused(sink.apply(&add(3, 1)).await);
         assert!(told.contains("34 digits") && told.contains("revenue") && told.contains(key), "{told}");
-        // The other way there is room, for another source.
+        // In the other direction there is room, for another source.
         sink.apply(&batch("web9", 1 + u64::from(sign < 0), &[(60, key, -sign)])).await.unwrap();
         let found = super::totals(&sink).await;
         let row = found.iter().find(|row| row.1 == key).unwrap();
@@ -117,7 +117,7 @@ async fn collections_that_evs_did_not_make_are_refused() {
     assert!(told.contains("is a view"), "{told}");
     ads.drop().await.unwrap();
 
-    // An empty one is welcome.
+    // An empty collection is used.
     scratch.database.create_collection("ads").await.unwrap();
     sink.prepare(&schema()).await.unwrap();
 }
@@ -160,7 +160,7 @@ async fn what_a_validator_forbids_is_refused_in_the_servers_words() {
         assert!(told.contains(word), "{word}: {told}");
     }
     assert_eq!(sink.progress("web1").await.unwrap(), []);
-    // When it is out of the way, each row counts once.
+    // After the obstacle is gone, each row counts once.
     scratch.database.run_command(doc! { "collMod": "ads", "validator": {} }).await.unwrap();
     assert_eq!(sink.apply(&batch).await.unwrap(), Applied::Now);
     let expected = [(60, "bad".to_owned(), 1, 1), (60, "good".to_owned(), 1, 1)];
@@ -169,7 +169,7 @@ async fn what_a_validator_forbids_is_refused_in_the_servers_words() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn names_that_would_be_paths_or_evs_own_are_refused() {
-    // Refused before any server is asked.
+    // The schema is refused before any server is asked.
     let sink = MongoSink::connect("mongodb://127.0.0.1:1/stats").await.unwrap();
     let key = |name: &str| {
         let mut schema = schema();

@@ -1,4 +1,4 @@
-//! Documents that are inserted before anything else is tried.
+//! Tests of documents that are inserted before any update is tried.
 
 use std::{
     mem,
@@ -16,7 +16,7 @@ use super::{
 };
 use crate::MongoSink;
 
-/// Notes which commands add rows.
+/// Records the commands that add rows.
 #[derive(Default)]
 struct Noting(Mutex<Vec<&'static str>>);
 
@@ -30,7 +30,7 @@ impl Judge for Noting {
     }
 }
 
-/// A sink, and what it sends.
+/// A sink, and the commands that it sends.
 struct Noted {
     sink: MongoSink,
     noting: Arc<Noting>,
@@ -104,7 +104,7 @@ async fn an_inserted_document_is_the_one_that_an_upsert_makes() {
         &[Some(i64::MAX.into()), None, Some(0), None],
         &[Some(0), Some(0), None, None],
     ];
-    // A window that is new here, and one that is not.
+    // One window is new to this sink, and one is not.
     for (sequence, window) in [(1, 120), (2, 60)] {
         let mut rows = Rows::new(1, 4);
         for (key, values) in ["c1", "c\\\0", ""].into_iter().zip(values) {
@@ -120,7 +120,7 @@ async fn an_inserted_document_is_the_one_that_an_upsert_makes() {
     let mut documents = scratch.documents("ads").await;
     assert_eq!(documents.len(), 6);
     for (at, document) in documents.iter_mut().enumerate() {
-        // What differs on purpose; and the order of fields, which is the server's affair.
+        // The marks differ on purpose. So may the order of fields, which the server chooses.
         let marks = document.remove("_evs").unwrap();
         let sequence = marks.as_document().unwrap().values().collect::<Vec<_>>();
         assert_eq!(sequence, [&Bson::Int64(if at < 3 { 1 } else { 2 })]);

@@ -1,4 +1,4 @@
-//! Answers that get lost, servers that are away, and those that say nothing.
+//! Tests with lost answers, servers that are down, and servers that are silent.
 
 use std::{
     sync::{
@@ -41,8 +41,9 @@ async fn a_batch_whose_answer_is_lost_is_applied_once() {
     let Some(scratch) = Scratch::new().await else { return };
     let plain = scratch.sink().await;
     plain.prepare(&schema()).await.unwrap();
-    // The writes of a batch: its rows, then its progress; those of the next one follow. Those of the first source
-    // are inserted; what the others try to insert is there, and is added after that.
+    // The writes of a batch are its rows and then its progress; those of the next batch follow. The rows of the first
+    // source are inserted. The documents of the other sources exist already, so their inserts fail and their rows are
+    // added after that.
     for nth in 0..6 {
         let losing = Arc::new(Losing { nth, seen: AtomicUsize::new(0) });
         let proxy = Proxy::before(&scratch.url, losing).await;
@@ -65,7 +66,7 @@ async fn a_batch_whose_answer_is_lost_is_applied_once() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_connection_that_the_server_closes_is_no_second_count() {
     let Some(scratch) = Scratch::new().await else { return };
-    // The fault is for this sink alone: others use the server at the same time.
+    // The fault is for this sink alone, because others use the server at the same time.
     let name = format!("appName={}", scratch.database.name());
     let sink = MongoSink::connect(&scratch.url.replace("appName=evs-test", &name)).await.unwrap();
     sink.prepare(&schema()).await.unwrap();
@@ -75,7 +76,7 @@ async fn a_connection_that_the_server_closes_is_no_second_count() {
         "mode": { "times": 1 },
         "data": { "failCommands": ["insert", "update"], "closeConnection": true, "appName": scratch.database.name() },
     };
-    // Only servers that were started for tests know it.
+    // Only servers that were started for tests know this command.
     if let Err(error) = admin.run_command(fail).await {
         eprintln!("SKIPPED a_connection_that_the_server_closes: no fail points: {error}");
         return;
@@ -95,7 +96,7 @@ async fn late_requests_of_earlier_attempts_change_nothing() {
     for batch in &batches {
         assert_eq!(sink.apply(batch).await.unwrap(), Applied::Now);
     }
-    // As the requests of an attempt that found the stream where it was then.
+    // These are the requests of an attempt that found the stream at an earlier position.
     for (at, last) in [None, Some(Progress::after(&batches[0]))].into_iter().enumerate() {
         let server = super::server(&scratch);
         let late = progress::advance(&server, last.as_ref(), &batches[at]).await;
@@ -121,14 +122,14 @@ async fn a_server_that_is_away_is_no_error_until_it_is_used_and_found_when_it_is
     assert!(told.contains("statistic ads"), "{told}");
     let forward = Arc::new(Losing { nth: usize::MAX, seen: AtomicUsize::new(0) });
     let _proxy = Proxy::at(address, &scratch.url, forward).await;
-    // The driver looks for it by itself, now and then.
+    // The driver looks for the server by itself, now and then.
     while let Err(error) = sink.prepare(&schema()).await {
         assert!(error.is_transient(), "{error:?}");
     }
     assert_eq!(sink.apply(&batch("web1", 1, &[(60, "c1", 5)])).await.unwrap(), Applied::Now);
 }
 
-/// Has the nth write carried out, and says that the majority did not confirm it.
+/// Lets the nth write be carried out, and reports that the majority did not confirm it.
 struct Unconfirmed {
     nth: usize,
     code: i32,
@@ -143,7 +144,7 @@ impl Judge for Unconfirmed {
             return Fate::Forward;
         }
         let mut command = command.clone();
-        // What the driver adds.
+        // The fields that the driver adds.
         for added in ["$db", "lsid", "$clusterTime"] {
             command.remove(added);
         }
@@ -159,7 +160,7 @@ async fn what_the_majority_did_not_confirm_is_not_applied_yet() {
     let plain = scratch.sink().await;
     plain.prepare(&schema()).await.unwrap();
     let (timed_out, unknown_concern) = (64, 79);
-    // The insert; the update of what is there already; the progress; an insert that leads to nothing.
+    // The insert; the update of existing documents; the progress; an insert that leads to nothing.
     let cases = [(0, timed_out), (1, timed_out), (2, timed_out), (0, unknown_concern)];
     for (case, (nth, code)) in (1..).zip(cases) {
         let unconfirmed =
@@ -170,7 +171,7 @@ async fn what_the_majority_did_not_confirm_is_not_applied_yet() {
         let error = sink.apply(&batch).await.unwrap_err();
         assert_eq!(error.is_transient(), code == timed_out, "{error:?}");
         assert!(super::shown(&error).contains("not confirmed by the majority"), "{error:?}");
-        // The progress may have moved, which is found to be so.
+        // If the progress has moved, the sink finds that out.
         let applied = if nth == 2 { Applied::Before } else { Applied::Now };
         assert_eq!(sink.apply(&batch).await.unwrap(), applied);
         assert_eq!(totals(&plain).await, [(60, "c1".to_owned(), case.into(), i128::from(case) * 5)]);
@@ -195,7 +196,7 @@ async fn a_call_to_a_server_that_falls_silent_may_be_dropped() {
     let url = scratch.by_way_of(proxy.address);
     let sink = MongoSink::builder(url).connect().await.unwrap();
     let batch = batch("web1", 1, &[(60, "c1", 5)]);
-    // As the delivery does when its `sink_timeout` is over. The sink would wait on.
+    // The delivery does the same after its `sink_timeout`. The sink itself would wait on.
     tokio::time::timeout(Duration::from_secs(2), sink.apply(&batch)).await.unwrap_err();
     let plain = scratch.sink().await;
     assert_eq!(plain.apply(&batch).await.unwrap(), Applied::Now);
@@ -206,7 +207,7 @@ async fn a_call_to_a_server_that_falls_silent_may_be_dropped() {
 async fn a_server_that_accepts_and_never_answers_is_given_up_after_the_timeout() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("mongodb://{}/stats", listener.local_addr().unwrap());
-    // Held, so that none is closed.
+    // The connections are held, so that none is closed.
     let accepting = tokio::spawn(async move {
         let mut held = Vec::new();
         while let Ok((stream, _)) = listener.accept().await {

@@ -26,14 +26,14 @@ use crate::{
     url,
 };
 
-/// A database of its own on the tests' server, dropped in the end.
+/// A database of a test's own on the test server, dropped at the end.
 struct Scratch {
     url: String,
     database: Database,
 }
 
 impl Scratch {
-    /// `None` if there is no server, which was said.
+    /// Makes a database. Returns `None` if there is no server, after reporting that the test is left out.
     async fn new() -> Option<Self> {
         Some(Self::at(&evs_testkit::server("mongo")?).await)
     }
@@ -53,7 +53,7 @@ impl Scratch {
 }
 
 impl Scratch {
-    /// The URL, by way of another address.
+    /// The URL with another address, such as that of a proxy.
     fn by_way_of(&self, address: std::net::SocketAddr) -> String {
         let (scheme, place) = self.url.split_once("://").unwrap();
         let (host, database) = place.split_once('/').unwrap();
@@ -88,7 +88,7 @@ fn schema() -> Schema {
     )
 }
 
-/// A row a key, each with one hit and that revenue.
+/// A row: the window, the key, and the revenue of one hit.
 type Row<'r> = (i64, &'r str, i128);
 
 fn batch(source: &str, sequence: u64, rows: &[Row<'_>]) -> Batch {
@@ -111,19 +111,19 @@ async fn totals(sink: &MongoSink) -> Vec<(i64, String, i128, i128)> {
     found
 }
 
-/// The same server, without a sink.
+/// The same server without a sink.
 fn server(scratch: &Scratch) -> Server {
     Server::new(url::parse(&scratch.url).unwrap(), MongoSink::TIMEOUT)
 }
 
-/// Sends the rows of a batch, whatever its progress is.
+/// Sends the rows of a batch without looking at its progress.
 async fn send_rows(server: &Server, batch: &Batch) {
     let known = Known { fields: Fields::new(&batch.schema).unwrap(), novelty: Novelty::new() };
     let (stream, checkpoints) = (Stream::of(batch).unwrap(), Checkpoints::default());
     Bulk::new(server, &known, &stream, &checkpoints).unwrap().apply(batch).await.unwrap();
 }
 
-/// All that an error says, however it is shown.
+/// Everything that an error says, in both its `Display` and `Debug` forms.
 fn shown(error: &SinkError) -> String {
     let cause = std::error::Error::source(error).map(ToString::to_string).unwrap_or_default();
     format!("{error} | {cause} | {error:?}")
@@ -148,7 +148,7 @@ fn unavailable<T: std::fmt::Debug>(answer: Result<T, SinkError>) -> String {
 impl Drop for Scratch {
     fn drop(&mut self) {
         let (url, name) = (self.url.clone(), self.database.name().to_owned());
-        // With a runtime and a connection of its own: those of the test may be ending.
+        // This uses a runtime and a connection of its own, because those of the test may be ending.
         let dropped = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
             runtime.block_on(async { Client::with_uri_str(url).await?.database(&name).drop().await })

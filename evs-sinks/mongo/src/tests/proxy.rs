@@ -1,4 +1,4 @@
-//! A man in the middle, who reads what the driver asks and decides what it is told.
+//! A proxy that reads the driver's commands and decides how they are answered.
 //! <https://www.mongodb.com/docs/manual/reference/mongodb-wire-protocol/>
 
 use std::{net::SocketAddr, sync::Arc};
@@ -11,15 +11,15 @@ use tokio::{
     sync::watch,
 };
 
-/// What becomes of a command.
+/// The outcomes of a command.
 pub(super) enum Fate {
     /// The server answers it.
     Forward,
-    /// The server never hears of it, and this is the answer.
+    /// The server never gets it, and this is the answer.
     Answer(Document),
-    /// The server answers it, and the connection is gone before the answer arrives.
+    /// The server answers it, but the connection is cut before the answer arrives.
     LoseAnswer,
-    /// Nobody answers, and the connection stays.
+    /// Nobody answers, and the connection stays open.
     Silence,
 }
 
@@ -28,7 +28,7 @@ pub(super) trait Judge: Send + Sync + 'static {
     async fn judge(&self, command: &Document) -> Fate;
 }
 
-/// The name of a command that writes, and the collection that it writes to.
+/// The name of a command that writes, and the collection that it writes to. `None` for other commands.
 pub(super) fn written(command: &Document) -> Option<(&'static str, &str)> {
     ["insert", "update"].into_iter().find_map(|name| Some((name, command.get_str(name).ok()?)))
 }
@@ -46,12 +46,12 @@ impl Drop for Proxy {
 }
 
 impl Proxy {
-    /// In front of the server of that URL.
+    /// Starts a proxy in front of the server of a URL.
     pub(super) async fn before(url: &str, judge: Arc<impl Judge>) -> Self {
         Self::at(SocketAddr::from(([127, 0, 0, 1], 0)), url, judge).await
     }
 
-    /// The same at an address of the caller's choice.
+    /// Starts a proxy at an address of the caller's choice.
     pub(super) async fn at(address: SocketAddr, url: &str, judge: Arc<impl Judge>) -> Self {
         let (_, place) = url.split_once("://").unwrap();
         let host = place.split(['/', '?']).next().unwrap();
@@ -79,7 +79,7 @@ async fn serve(client: TcpStream, server: TcpStream, judge: Arc<impl Judge>) {
     let to_client = Arc::new(tokio::sync::Mutex::new(to_client));
     let (lose, lost) = watch::channel(false);
     let answers = Arc::clone(&to_client);
-    // One request can have many answers: the driver watches servers that way.
+    // One request can have many answers: that is how the driver watches servers.
     let replies = async move {
         while let Some(reply) = read(&mut from_server).await {
             if *lost.borrow() {
@@ -130,7 +130,7 @@ fn number(message: &[u8], at: usize) -> i32 {
     i32::from_le_bytes(message[at..at + 4].try_into().unwrap())
 }
 
-/// The command of a message; the driver's first, of another kind, is taken for an empty one.
+/// The command of a message. The driver's first message is of another kind, and counts as an empty command.
 fn body(message: &[u8]) -> Document {
     if number(message, 12) != OP_MSG {
         return Document::new();

@@ -1,4 +1,4 @@
-//! Two sources that add to a document that neither has found.
+//! Tests with two sources that add to a document that neither has found.
 
 use std::sync::{
     Arc,
@@ -16,17 +16,17 @@ use super::{
 };
 use crate::MongoSink;
 
-/// The other source, which comes first when this one makes documents: MongoDB answers with a duplicate key then,
-/// as it does to a row that is added a second time.
+/// The other source, which is faster whenever this one makes documents. MongoDB then answers with a duplicate key, as
+/// it does for a row that is added a second time.
 struct Rival {
-    /// Where it adds its rows; nowhere, if the documents are to be gone again when they are looked for.
+    /// The sink to which it adds its rows. `None` if the documents are gone again when they are looked for.
     sink: Option<MongoSink>,
     /// The index that the error names, if it names one.
     index: Option<&'static str>,
-    /// How many commands it comes before: the insert, then the guarded upserts. With the last of them its rows
-    /// are there to stay.
+    /// The number of commands before which it acts: the insert, and then the guarded upserts. Before the last of
+    /// them, its rows are there to stay.
     wins: usize,
-    /// How many commands that make documents there were.
+    /// The number of commands so far that make documents.
     met: AtomicUsize,
 }
 
@@ -60,7 +60,7 @@ impl Judge for Rival {
 
 const ROWS: &[super::Row<'_>] = &[(60, "c1", 250), (60, "c2", -1), (120, "c1", 3)];
 
-/// A sink that meets the rival, and what it answers to one batch.
+/// Makes a sink that meets the rival, and returns its answer to one batch.
 async fn met(scratch: &Scratch, rival: Rival) -> (Arc<Rival>, Result<Applied, evs_core::SinkError>) {
     let rival = Arc::new(rival);
     let proxy = Proxy::before(&scratch.url, Arc::clone(&rival)).await;
@@ -83,7 +83,7 @@ async fn a_duplicate_key_without_the_mark_is_a_lost_race_and_the_row_is_added() 
         assert_eq!(rival.met.load(SeqCst), 2, "an insert and upserts; what comes after that makes nothing");
         let expected = ROWS.iter().map(|(window, key, value)| (*window, (*key).to_owned(), 2, value * 2));
         assert_eq!(totals(&plain).await, expected.collect::<Vec<_>>());
-        // And now that the marks are there, the same error means that it was added.
+        // Now that the marks exist, the same error means that the row was added.
         assert_eq!(plain.apply(&batch("web1", 1, ROWS)).await.unwrap(), Applied::Before);
     }
 }
@@ -124,7 +124,7 @@ async fn eight_sources_that_add_to_the_same_rows_at_once_lose_nothing() {
     for source in 0..SOURCES {
         let url = scratch.url.clone();
         let batches = (1..=BATCHES).map(|sequence| {
-            // New windows with each batch, so that documents are made at the same time.
+            // Each batch has new windows, so that documents are made at the same time.
             let rows = keys.iter().map(|key| (60 * sequence.cast_signed(), key.as_str(), 7));
             batch(&format!("web{source}"), sequence, &rows.collect::<Vec<_>>())
         });

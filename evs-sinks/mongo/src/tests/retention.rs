@@ -1,4 +1,4 @@
-//! Retention is a TTL index.
+//! Tests of the retention, which is a TTL index.
 
 use evs_core::{Applied, Schema, Sink};
 use mongodb::bson::{Document, doc};
@@ -14,7 +14,7 @@ fn retained(seconds: Option<u64>) -> Schema {
     schema
 }
 
-/// What the index on `window_start` says, if it is there.
+/// The time to live of the index on `window_start`, if the index exists.
 async fn index(scratch: &Scratch) -> Option<Option<i64>> {
     let reply = scratch.database.run_command(doc! { "listIndexes": "ads" }).await.unwrap();
     let indexes = reply.get_document("cursor").unwrap().get_array("firstBatch").unwrap().clone();

@@ -28,7 +28,8 @@ impl Fixture for Databases {
             extremes: -decimal::MAX..=decimal::MAX,
             overflow: Overflow::RefusedInPart,
             windows: WINDOWS,
-            // More than fit into a command: some servers take a millisecond for each.
+            // These rows do not fit into one command. There are not more, because some servers take a millisecond for
+            // each.
             batch_rows: 12_000,
             sweeps: false,
             ..Limits::default()

@@ -1,4 +1,4 @@
-//! Tests on a real server, each with a database of its own. The cases are those of `evs_sql::cases`.
+//! Tests on a real server, each with a database of its own. Most cases are those of `evs_sql::cases`.
 
 mod store;
 mod suite;
@@ -29,7 +29,7 @@ impl cases::Database for Database {
     async fn fresh() -> Option<Self> {
         let server = evs_testkit::server("mysql")?;
         let name = format!("evs_test_{}", Epoch::random());
-        // With the defaults of many a server, which evs must not take over.
+        // The defaults of many servers. evs must not rely on them.
         let sql = format!("CREATE DATABASE {name} CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci");
         Plain::open(&server).await.run(&sql).await;
         Some(Self { server, name })
@@ -57,7 +57,7 @@ impl cases::Database for Database {
 
     async fn user(&self, rights: &str) -> User {
         let mut plain = self.plain().await;
-        // From the host that the tests come from: servers may have an anonymous user there.
+        // The account is for the host from which the tests connect: servers may have an anonymous user there.
         let host = plain.texts("SELECT SUBSTRING_INDEX(CURRENT_USER(), '@', -1)").await.remove(0).remove(0);
         let name = format!("evs_{}@'{host}'", &Epoch::random().to_string()[..16]);
         plain.run(&format!("CREATE USER {name} IDENTIFIED BY '{PASSWORD}'")).await;
@@ -75,7 +75,7 @@ impl cases::Database for Database {
         }
     }
 
-    /// InnoDB's own list of transactions is not made anew for those who ask often.
+    /// Asks the list of processes. InnoDB does not refresh its list of transactions for a client that asks often.
     async fn is_lock_waited_for(&self, plain: &mut Plain) -> bool {
         let waiting = format!(
             "SELECT COUNT(*) FROM information_schema.processlist WHERE db = '{}' \
@@ -94,15 +94,15 @@ impl Drop for Database {
     }
 }
 
-/// A user of the server, who is dropped at the end.
+/// A user of the server that is dropped at the end.
 struct User {
     server: String,
-    /// With the host.
+    /// The name with the host.
     name: String,
 }
 
 impl User {
-    /// Without the host.
+    /// The name without the host.
     fn plain_name(&self) -> &str {
         self.name.split_once('@').unwrap().0
     }
@@ -121,7 +121,7 @@ impl Drop for User {
     }
 }
 
-/// A connection as anybody else would make it.
+/// A connection as any other program would make it.
 struct Plain(MySqlConnection);
 
 impl Plain {
@@ -138,7 +138,7 @@ impl cases::Plain for Plain {
 
     async fn texts(&mut self, sql: &str) -> Vec<Vec<String>> {
         let rows = sqlx::raw_sql(AssertSqlSafe(sql)).fetch_all(&mut self.0).await.unwrap();
-        // Without preparing, the server sends all values as text.
+        // Without a prepared statement, the server sends all values as text.
         let text = |row: &sqlx::mysql::MySqlRow, at| {
             let bytes: Option<Vec<u8>> = row.try_get_unchecked(at).unwrap();
             bytes.map_or("NULL".to_owned(), |bytes| String::from_utf8(bytes).unwrap())

@@ -101,7 +101,7 @@ async fn a_row_that_is_larger_than_a_packet_is_refused_and_smaller_ones_are_not(
     assert_eq!(sink.totals(&schema(), 0..1000).await.unwrap().len(), 2);
 }
 
-/// Neither an open transaction on recent rows holds up a sweep, nor a sweep those who add to recent rows.
+/// An open transaction on recent rows does not block a sweep, and a sweep does not block writers of recent rows.
 #[tokio::test(flavor = "multi_thread")]
 async fn sweeping_and_adding_do_not_wait_for_each_other() {
     let Some(database) = Database::fresh().await else { return };

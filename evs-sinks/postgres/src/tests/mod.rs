@@ -1,4 +1,4 @@
-//! Tests on a real server, each with a database of its own. The cases are those of `evs_sql::cases`.
+//! Tests on a real server, each with a database of its own. Most cases are those of `evs_sql::cases`.
 
 mod store;
 mod suite;
@@ -21,7 +21,7 @@ struct Database {
 }
 
 impl Database {
-    /// The same as `fresh`, with other settings.
+    /// Like `fresh`, with other settings of the database.
     async fn with(settings: &str) -> Option<Self> {
         let server = evs_testkit::server("postgres")?;
         let name = format!("evs_test_{}", Epoch::random());
@@ -112,7 +112,7 @@ impl Drop for User {
     }
 }
 
-/// A connection as anybody else would make it.
+/// A connection as any other program would make it.
 struct Plain(PgConnection);
 
 impl Plain {
@@ -129,7 +129,7 @@ impl cases::Plain for Plain {
 
     async fn texts(&mut self, sql: &str) -> Vec<Vec<String>> {
         let rows = sqlx::raw_sql(AssertSqlSafe(sql)).fetch_all(&mut self.0).await.unwrap();
-        // Without preparing, the server sends all values as text.
+        // Without a prepared statement, the server sends all values as text.
         let text = |row: &PgRow, at| {
             let value = row.try_get_raw(at).unwrap();
             if value.is_null() { "NULL".to_owned() } else { value.as_str().unwrap().to_owned() }

@@ -74,7 +74,7 @@ async fn a_database_that_cannot_hold_all_keys_is_refused() {
     assert!(refusal.contains("encoding is LATIN1") && refusal.contains("ENCODING 'UTF8'"), "{refusal}");
 }
 
-/// As documented for tables that somebody else has made.
+/// The documented rights are enough for tables that somebody else has made.
 #[tokio::test]
 async fn rights_to_the_tables_are_all_that_is_needed() {
     let Some(database) = Database::fresh().await else { return };
@@ -95,7 +95,7 @@ async fn rights_to_the_tables_are_all_that_is_needed() {
     assert!(sink.totals(&schema(), 0..100).await.unwrap().is_empty());
 }
 
-/// The settings within a transaction of a session.
+/// Reads the settings within a transaction of a session.
 async fn settings(session: &mut impl Connection) -> Vec<Value> {
     let names = [
         "transaction_isolation",
@@ -126,10 +126,10 @@ async fn transactions_are_durable_and_keep_neither_an_old_view_nor_locks() {
     let mut session = database.connector().connect().await.unwrap();
     let strict = ["read committed", "on", "30s", "1h", "1min"].map(Value::from);
     assert_eq!(settings(&mut session).await, strict);
-    // A pooler may give each transaction a session that somebody else has used.
+    // A pooler may give each transaction a session that another client has used.
     session.execute(&Arc::from("SET synchronous_commit = off"), Vec::new()).await.unwrap();
     assert_eq!(settings(&mut session).await, strict);
-    // More than `on` is not made less.
+    // A setting that is stricter than `on` is kept.
     session.execute(&Arc::from("SET synchronous_commit = remote_apply"), Vec::new()).await.unwrap();
     assert_eq!(settings(&mut session).await[1], "remote_apply".into());
 }
@@ -166,7 +166,7 @@ async fn a_row_that_is_larger_than_a_statement_of_many_is_kept() {
     assert_eq!(found, [2, 8 << 20]);
 }
 
-/// Somebody's open transaction, on rows that are old or not, does not hold up the sweep.
+/// Another client's open transaction, on old rows or new ones, does not block the sweep.
 #[tokio::test(flavor = "multi_thread")]
 async fn sweeping_and_adding_do_not_wait_for_each_other() {
     let Some(database) = Database::fresh().await else { return };

@@ -1,4 +1,4 @@
-//! What the tables look like, to evs and to everybody else.
+//! The tables as evs and other programs see them.
 
 use evs_sql::cases::Report;
 

@@ -1,4 +1,4 @@
-//! A process that applies batches is killed in the middle of it, many times.
+//! A process is killed many times while it applies batches.
 
 use std::{
     env,
@@ -13,14 +13,14 @@ use evs_core::{Applied, Batch, Sink};
 use super::{File, batch, schema};
 use crate::SqliteSink;
 
-/// Set in the process that is to be killed: where its database is.
+/// The variable with the path of the database. It is set in the process that is to be killed.
 const DATABASE: &str = "EVS_TEST_KILLED_DATABASE";
 const KILLS: u32 = 40;
 const ROWS: u64 = 3000;
 /// The key of a row whose total is beyond 64 bits from the second batch on.
 const WIDE: &[u8] = b"wide";
 
-/// Large enough to be hit in the middle; each batch shares half of its rows with the one before.
+/// A batch that is large enough to be interrupted. Each one shares half of its rows with the one before.
 fn numbered(sequence: u64) -> Batch {
     let keys = (0..ROWS).map(|row| (row + sequence * ROWS / 2).to_string()).collect::<Vec<_>>();
     let mut rows = keys.iter().map(|key| (60, key.as_bytes(), sequence.into())).collect::<Vec<_>>();
@@ -32,7 +32,7 @@ async fn sequence(sink: &SqliteSink) -> u64 {
     sink.progress("web1").await.unwrap().first().map_or(0, |progress| progress.sequence)
 }
 
-/// In the process that is to be killed: applies batches until it is. Does nothing in a plain test run.
+/// Applies batches until the process is killed. It does nothing in a plain test run.
 #[tokio::test]
 async fn applies_until_it_is_killed() {
     let Some(path) = env::var_os(DATABASE) else { return };
@@ -44,13 +44,13 @@ async fn applies_until_it_is_killed() {
     }
     for sequence in applied + 1.. {
         assert_eq!(sink.apply(&numbered(sequence)).await.unwrap(), Applied::Now);
-        // Not `println`, which the test harness keeps to itself.
+        // `println` would not work here: the test harness captures it.
         writeln!(std::io::stderr(), "applied {sequence}").unwrap();
     }
 }
 
-/// Runs a process, kills it a while after it has begun the batch behind its next one, and returns the last
-/// sequence that it said it had applied.
+/// Runs a process and kills it `delay` after it has begun the batch after its next one. Returns the last sequence
+/// that it reported as applied.
 fn run_and_kill(database: &Path, delay: Duration) -> u64 {
     let mut child = Command::new(env::current_exe().unwrap())
         .args(["--exact", "tests::kill::applies_until_it_is_killed", "--nocapture"])
@@ -83,7 +83,7 @@ async fn a_process_that_is_killed_many_times_applies_every_batch_once() {
     let file = File::new();
     let mut said = 0;
     for kill in 0..KILLS {
-        // Delays that are spread over the time that a batch takes.
+        // The delays are spread over the time that a batch takes.
         said = run_and_kill(&file.path(), Duration::from_micros(u64::from(kill) * 7919 % 40_000));
     }
     let sink = SqliteSink::open(file.path()).await.unwrap();

@@ -23,7 +23,7 @@ impl File {
         self.directory.path().join("stats.db")
     }
 
-    /// The database as anybody else would open it.
+    /// Opens the database as any other program would.
     async fn plain(&self) -> SqliteConnection {
         SqliteConnectOptions::new().filename(self.path()).create_if_missing(true).connect().await.unwrap()
     }

@@ -12,7 +12,7 @@ use crate::{
     connection::{SqliteConnector, SqliteSession},
 };
 
-/// The error with its cause, as a status would show it.
+/// The error with its cause, as the status shows it.
 fn in_full(error: &SinkError) -> String {
     let cause = std::error::Error::source(error).map(|cause| cause.to_string());
     format!("{error}: {}", cause.unwrap_or_default())
@@ -170,7 +170,7 @@ async fn a_full_disk_passes_and_a_read_only_database_does_not() {
     assert_eq!(sink.apply(&large).await.unwrap(), Applied::Now);
 }
 
-/// The rows of a copy of the database file, without anything that lies beside it.
+/// The number of rows in a copy of the database file, without the files beside it.
 async fn rows_of_a_copy(file: &File) -> u64 {
     let copy = file.directory.path().join("copy.db");
     fs::copy(file.path(), &copy).unwrap();

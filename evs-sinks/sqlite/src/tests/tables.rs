@@ -1,4 +1,4 @@
-//! Tables that are not what evs would have made.
+//! Tables that differ from those that evs creates.
 
 use evs_core::{Sink, SinkError};
 use sqlx::Row;
@@ -6,7 +6,7 @@ use sqlx::Row;
 use super::{File, batch, run, schema};
 use crate::SqliteSink;
 
-/// What `prepare` says when `sql` was there first; `None` if it accepts.
+/// The error of `prepare` after `sql` has run; `None` if `prepare` accepts the table.
 async fn refusal(sql: &str) -> Option<String> {
     let file = File::new();
     run(&mut file.plain().await, sql).await;
@@ -21,7 +21,7 @@ async fn refusal(sql: &str) -> Option<String> {
     }
 }
 
-/// A table of the statistic with those columns.
+/// The statement for the statistic's table with the given columns.
 fn table(columns: &str) -> String {
     format!("CREATE TABLE ads ({columns}) STRICT, WITHOUT ROWID")
 }

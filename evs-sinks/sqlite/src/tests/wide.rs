@@ -24,7 +24,7 @@ async fn apply(sink: &dyn Sink, mut batch: Batch) -> Result<Applied, SinkError> 
     sink.apply(&batch).await
 }
 
-/// A batch of those values in one row, NULL where there is none.
+/// A batch with the given values in one row; `None` is NULL.
 fn nullable(sequence: u64, hits: Option<i128>, revenue: Option<i128>) -> Batch {
     let mut rows = Rows::new(1, 2);
     rows.push(60, [&b"c1"[..]], &[hits, revenue]);
@@ -44,7 +44,7 @@ async fn values(sink: &dyn Sink) -> Vec<[Option<i128>; 2]> {
     values
 }
 
-/// What somebody else reads.
+/// The values of a column, as another program reads them.
 async fn read(file: &File, column: &str) -> Vec<String> {
     let query = format!("SELECT {column} FROM ads ORDER BY window_start, campaign");
     let rows = sqlx::query(AssertSqlSafe(query)).fetch_all(&mut file.plain().await).await.unwrap();
@@ -70,9 +70,10 @@ async fn a_total_that_leaves_64_bits_and_comes_back_is_exact() {
 #[tokio::test]
 async fn rows_beside_one_that_overflows_are_added_once() {
     const ROWS: usize = 700;
-    // Alone in a statement, at its beginning, in its middle and at its end, and in several statements.
+    // The wide row is alone in a statement, at its beginning, in its middle, at its end, and in several statements.
     let ours = None;
-    // SQLite undoes a failed statement only if it has foreseen that. It must do so in tables of others, too.
+    // SQLite only undoes a failed statement if it has prepared for that. It must do so in tables that others have
+    // made, too.
     let theirs = Some(
         "CREATE TABLE ads (window_start INTEGER, campaign TEXT, hits INTEGER, revenue ANY, \
          PRIMARY KEY (window_start, campaign)) STRICT",
@@ -139,7 +140,7 @@ async fn a_total_beyond_128_bits_and_a_count_beyond_64_are_refused_by_name() {
     let what = refused(None, Some(1)).await;
     let place = "statistic ads: revenue of window 60, keys [\"c1\"]: the total ";
     assert_eq!(what, format!("{place}{} + 1 does not fit into the column", i128::MAX));
-    // The sum makes the row be read, and then its count does not fit.
+    // The wide sum makes evs read the row, and then the count does not fit.
     let what = refused(Some(1), Some(-1)).await;
     assert!(what.contains("hits of window 60") && what.contains(&format!("{MAX} + 1")), "{what}");
     assert_eq!(values(&sink).await, [[Some(MAX), Some(i128::MAX)]]);
@@ -179,7 +180,7 @@ async fn a_table_from_before_is_used_and_refuses_wide_totals_until_it_is_rebuilt
     apply(&sink, batch(2, &[(60, b"c1", -5)])).await.unwrap();
     assert_eq!(values(&sink).await, [[Some(2), Some(MAX - 5)]]);
 
-    // As docs/sinks/sqlite.md says.
+    // These are the statements of docs/sinks/sqlite.md.
     let rebuild = "BEGIN IMMEDIATE; ALTER TABLE ads RENAME TO ads_old; \
                    CREATE TABLE ads (window_start INTEGER NOT NULL, campaign TEXT NOT NULL, hits INTEGER, \
                    revenue ANY, PRIMARY KEY (window_start, campaign)) STRICT, WITHOUT ROWID; \
