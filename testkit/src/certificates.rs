@@ -1,4 +1,4 @@
-//! Certificates for servers with TLS, made anew for each test.
+//! Certificates for servers with TLS, created for each test.
 
 use std::{
     fs, io,
@@ -10,7 +10,7 @@ use rcgen::{
     KeyUsagePurpose,
 };
 
-/// Files in PEM: what servers and their clients need, and what they must not take.
+/// PEM files for servers and clients: certificates that they must accept, and others that they must not.
 ///
 /// A server's certificate is for `localhost` and 127.0.0.1, and for no other name or address.
 #[derive(Debug)]
@@ -19,7 +19,7 @@ pub struct Certificates {
 }
 
 impl Certificates {
-    /// Makes them in that folder.
+    /// Creates the files in a folder.
     ///
     /// # Errors
     ///
@@ -27,7 +27,7 @@ impl Certificates {
     ///
     /// # Panics
     ///
-    /// If there is no randomness to make keys of.
+    /// If there are no random numbers for keys.
     pub fn write(folder: &Path) -> io::Result<Self> {
         let (ca, stranger) = (Authority::new("evs authority"), Authority::new("evs stranger"));
         let client = ca.issue(&[], ExtendedKeyUsagePurpose::ClientAuth);
@@ -52,17 +52,17 @@ impl Certificates {
         self.folder.join("server")
     }
 
-    /// The same of a server that asks its clients for certificates.
+    /// The folder of a server that asks its clients for certificates.
     pub fn of_asking_server(&self) -> PathBuf {
         self.folder.join("asking")
     }
 
-    /// The authority of the servers' certificates and of the clients'.
+    /// The authority that issues the certificates of the servers and the clients.
     pub fn ca(&self) -> PathBuf {
         self.folder.join("ca.pem")
     }
 
-    /// Another authority, which nobody has reason to trust.
+    /// Another authority, which nobody trusts.
     pub fn stranger(&self) -> PathBuf {
         self.folder.join("stranger.pem")
     }
@@ -72,13 +72,13 @@ impl Certificates {
         (self.folder.join("client.pem"), self.folder.join("client.key"))
     }
 
-    /// A client's certificate that the stranger has given, and its key.
+    /// A client's certificate that the other authority has issued, and its key.
     pub fn strange_client(&self) -> (PathBuf, PathBuf) {
         (self.folder.join("stranger-client.pem"), self.folder.join("stranger-client.key"))
     }
 }
 
-/// Gives certificates.
+/// An authority, which issues certificates.
 struct Authority {
     issuer: Issuer<'static, KeyPair>,
     pem: String,

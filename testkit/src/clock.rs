@@ -1,4 +1,4 @@
-//! Times as nginx writes them.
+//! Times in the forms that nginx writes.
 
 /// A second, as text.
 #[derive(Clone, Debug, Default)]
@@ -22,7 +22,7 @@ impl Time {
     }
 }
 
-/// The seconds that were asked for last: lines come a thousand to a second.
+/// A cache of the seconds that were used last: a second has a thousand lines.
 #[derive(Debug, Default)]
 pub(crate) struct Clock([Time; 8]);
 
@@ -36,7 +36,7 @@ impl Clock {
     }
 }
 
-/// Year, month, day, hour, minute and second, counted day by day: slow, and plainly right.
+/// Year, month, day, hour, minute and second. They are counted day by day: slow, but obviously right.
 fn civil(second: i64) -> (i64, usize, i64, i64, i64, i64) {
     let (mut days, rest) = (second.div_euclid(86_400), second.rem_euclid(86_400));
     let is_leap = |year: i64| year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);

@@ -1,6 +1,6 @@
-//! Disks that are full.
+//! Full disks, for tests.
 
-// What fails here fails the test.
+// A failure here fails the test.
 #![allow(clippy::unwrap_used, clippy::missing_panics_doc)]
 
 use std::{
@@ -14,7 +14,7 @@ use std::{
 ///
 /// # Errors
 ///
-/// Whatever else keeps it from being written.
+/// Any other error that prevents writing.
 pub fn fill_up(path: &Path) -> io::Result<()> {
     let mut file = fs::File::create(path)?;
     for size in [1 << 20, 4096] {
@@ -30,18 +30,18 @@ pub fn fill_up(path: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// A small disk on a directory, in memory, and in a mount namespace of its own: only those who are told see it.
-/// It is gone when this is dropped.
+/// A small disk, in memory, mounted on a directory in a mount namespace of its own: only programs that are started in
+/// the namespace see it. It is unmounted when this is dropped.
 #[derive(Debug)]
 pub struct SmallDisk {
     holder: Child,
-    // Closed, it ends the holder.
+    // Closing it ends the process that holds the namespace.
     _stdin: ChildStdin,
     outside: PathBuf,
 }
 
 impl SmallDisk {
-    /// A disk of that size. `None` if this process may not mount anything.
+    /// Mounts a disk of the given size. `None` if this process may not mount anything.
     pub fn mount(at: &Path, bytes: u64) -> Option<Self> {
         fs::create_dir_all(at).unwrap();
         let script = r#"mount -t tmpfs -o size="$1",mode=0700 tmpfs "$2" && echo mounted && exec cat"#;
@@ -59,27 +59,27 @@ impl SmallDisk {
         Some(Self { holder, _stdin: stdin, outside })
     }
 
-    /// The way to the disk for those outside of the namespace, of the same user.
+    /// The path to the disk for programs of the same user outside of the namespace.
     pub fn outside(&self) -> &Path {
         &self.outside
     }
 
-    /// What runs a program in the namespace.
+    /// The command prefix that runs a program in the namespace.
     pub fn wrapper(&self) -> [String; 3] {
         ["nsenter".into(), format!("--mount=/proc/{}/ns/mnt", self.holder.id()), "--".into()]
     }
 
-    /// Takes that many bytes of the room.
+    /// Uses up the given number of bytes.
     pub fn fill(&self, bytes: usize) {
         fs::write(self.outside.join("ballast"), vec![b'x'; bytes]).unwrap();
     }
 
-    /// Takes all of the room that is left.
+    /// Uses up all remaining space.
     pub fn fill_up(&self) {
         fill_up(&self.outside.join("rest")).unwrap();
     }
 
-    /// Gives back what [`SmallDisk::fill`] took.
+    /// Frees the space that [`SmallDisk::fill`] has used up.
     pub fn make_room(&self) {
         fs::remove_file(self.outside.join("ballast")).unwrap();
     }

@@ -7,13 +7,13 @@ use crate::{
     tally::{Tally, WINDOW_SECONDS},
 };
 
-/// Writes the lines of a log, the same ones for the same seed, and keeps their totals.
+/// Generates the lines of a log and keeps their totals. The same seed gives the same lines.
 #[derive(Debug)]
 pub struct Generator {
     shape: Box<dyn Shape>,
     options: Options,
     lines_per_second: u64,
-    /// Whether windows that are over are kept as digests only.
+    /// True if windows that have ended are only kept as digests.
     closes_windows: bool,
     random: Random,
     clock: Clock,
@@ -23,10 +23,10 @@ pub struct Generator {
     totals: OnceLock<Totals>,
 }
 
-/// How the lines of a log differ from ordinary ones.
+/// The differences between the lines of a log and ordinary ones.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Options {
-    /// What is mixed into the ordinary lines.
+    /// The lines that are mixed into the ordinary ones.
     pub mix: Mix,
     /// Every second line is up to five seconds older than the one before.
     pub is_shuffled: bool,
@@ -39,7 +39,7 @@ const FIRST_SECOND: i64 = 1_795_267_500;
 const SHUFFLED_SECONDS: u64 = 5;
 
 impl Generator {
-    /// A generator of that kind of log: a thousand lines to a second.
+    /// A generator for a kind of log, with a thousand lines per second.
     pub fn new(kind: Kind, mix: Mix, seed: u64) -> Self {
         let workload = kind.workload();
         let options = Options { mix, seed, is_shuffled: false };
@@ -48,8 +48,7 @@ impl Generator {
         generator
     }
 
-    /// A generator of that workload's log: ten thousand lines to a second. It knows its digests, and no
-    /// totals.
+    /// A generator for a workload's log, with ten thousand lines per second. It keeps digests, and no totals.
     pub fn of(workload: Workload, options: Options) -> Self {
         Self::with(workload, workload.statistics(), options)
     }
@@ -75,7 +74,7 @@ impl Generator {
         self.totals.take();
         let mut second = FIRST_SECOND + (self.lines / self.lines_per_second) as i64;
         if self.closes_windows && self.lines.is_multiple_of(self.lines_per_second) {
-            // Of a shuffled log the window before may still grow.
+            // In a shuffled log, the window before this one may still grow.
             self.tally.close_before(second - WINDOW_SECONDS, self.shape.keys());
         }
         self.lines += 1;
@@ -100,23 +99,23 @@ impl Generator {
         log.push(b'\n');
     }
 
-    /// Appends that many lines.
+    /// Appends the given number of lines.
     pub fn lines(&mut self, count: u64, log: &mut Vec<u8>) {
         (0..count).for_each(|_| self.line(log));
     }
 
-    /// What all lines so far of a kind of log add up to.
+    /// The totals of all lines so far, for a kind of log.
     pub fn totals(&self) -> &Totals {
         assert!(!self.closes_windows, "a workload has digests");
         self.totals.get_or_init(|| self.tally.totals(self.shape.keys()))
     }
 
-    /// What all lines so far add up to, in the order of the workload's statistics.
+    /// The digests of all lines so far, in the order of the workload's statistics.
     pub fn digests(&self) -> Vec<Digest> {
         self.tally.digests(self.shape.keys())
     }
 
-    /// How many lines there were, and how many of them must be rejected.
+    /// The number of lines so far, and the number of those that must be rejected.
     pub fn counts(&self) -> (u64, u64) {
         (self.lines, self.rejected)
     }
@@ -129,7 +128,7 @@ impl Generator {
         self.shape.odd(&mut self.random, self.clock.time(second), log)
     }
 
-    /// Something that is no line of the format: cut off, glued together, noise, nothing at all.
+    /// Appends something that is not a line of the format: cut off, glued together, noise, or empty.
     fn malformed(&mut self, second: i64, log: &mut Vec<u8>) {
         let mut line = Vec::new();
         self.good_line(second, &mut line);

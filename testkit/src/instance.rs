@@ -1,4 +1,4 @@
-//! Servers of a test's own, to be killed and started again.
+//! Separate servers for a test, which can kill and restart them.
 
 use std::{
     hash::{BuildHasher, RandomState},
@@ -7,10 +7,10 @@ use std::{
     process::Command,
 };
 
-/// A server that nobody else uses. Dropped, it is removed with its data.
+/// A server that nobody else uses. When this is dropped, the server is removed with its data.
 #[derive(Debug)]
 pub struct Instance {
-    /// As `scripts/services` knows it: `mysql@outage-…`.
+    /// The name for `scripts/services`: `mysql@outage-…`.
     name: String,
     address: SocketAddr,
     url: String,
@@ -18,20 +18,20 @@ pub struct Instance {
 }
 
 impl Instance {
-    /// Starts a server of that kind (`mysql`, `postgres`, `mongo`, `cassandra`), with these variables in the
+    /// Starts a server of a kind (`mysql`, `postgres`, `mongo`, `cassandra`), with the given variables in the
     /// environment of `scripts/services`.
     ///
     /// # Errors
     ///
-    /// What `scripts/services` says, if it cannot.
+    /// The error output of `scripts/services`, if it fails.
     ///
     /// # Panics
     ///
-    /// If `scripts/services` gives a URL without an address of loopback.
+    /// If `scripts/services` returns a URL without a loopback address.
     pub fn start(kind: &str, variables: &[(&str, &str)]) -> Result<Self, String> {
         let name = format!("{kind}@outage-{:016x}", RandomState::new().hash_one(std::process::id()));
         if let Err(error) = services("start", &name, variables) {
-            // What is left of it is of no use; the first error says more than a second one.
+            // Nothing that is left of the server is useful, and the first error says more than a second one.
             let _ = services("remove", &name, &[]);
             return Err(error);
         }
@@ -41,7 +41,7 @@ impl Instance {
         Ok(Self { name, address, url, folder })
     }
 
-    /// Where its data is.
+    /// The folder of its data.
     pub fn folder(&self) -> &Path {
         &self.folder
     }
@@ -51,7 +51,7 @@ impl Instance {
         &self.url
     }
 
-    /// Where it listens.
+    /// The address on which it listens.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
@@ -86,7 +86,7 @@ impl Drop for Instance {
     }
 }
 
-/// Runs `scripts/services` and returns its output, or what went wrong.
+/// Runs `scripts/services` and returns its output, or its error.
 fn services(command: &str, name: &str, variables: &[(&str, &str)]) -> Result<String, String> {
     let script = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../scripts/services");
     let run = Command::new(&script).args([command, name]).envs(variables.iter().copied()).output();

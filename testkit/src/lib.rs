@@ -1,10 +1,9 @@
-//! What the tests and benches of evs run on: deterministic logs with the exact totals that must come out of
-//! them, and the servers of `scripts/services`.
+//! Tools for the tests and benches of evs: deterministic logs with their exact totals, and the servers of
+//! `scripts/services`.
 //!
-//! A [`Kind`] of log is what the tests count, by one statistic and row by row. A [`Workload`] is what the
-//! benches measure: up to thirty statistics, of which the totals are known as a [`Digest`] each. A generator
-//! keeps its own totals while it writes, by means as plain as can be, so that they can be trusted without the
-//! code under test.
+//! Tests use a [`Kind`] of log, with one statistic whose total is known for every row. Benches use a [`Workload`],
+//! with up to thirty statistics, and a [`Digest`] of the total of each. A generator keeps its own totals while it
+//! writes, by the simplest means, so that they can be trusted without the code under test.
 
 pub mod certificates;
 mod clock;
@@ -43,15 +42,15 @@ pub enum Kind {
     Cdn,
 }
 
-/// The exact result of a log: by window and keys, the number of lines and the sum.
+/// The exact result of a log: the number of lines and the sum, by window and keys.
 pub type Totals = BTreeMap<(i64, Vec<Vec<u8>>), (u64, i128)>;
 
-/// How lines are mixed into the ordinary ones.
+/// The frequencies of unusual lines among the ordinary ones.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Mix {
-    /// One line in so many is malformed, and must be rejected; 0 for none.
+    /// One line in this many is malformed, and must be rejected; 0 for none.
     pub malformed_every: u64,
-    /// One line in so many is odd but valid, and must be counted; 0 for none.
+    /// One line in this many is odd but valid, and must be counted; 0 for none.
     pub odd_every: u64,
 }
 

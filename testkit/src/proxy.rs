@@ -1,4 +1,4 @@
-//! A proxy between a client and its database, for what happens to connections on the way.
+//! A proxy between a client and its database, which makes connections fail.
 
 use std::{
     io::{self, Read, Write},
@@ -8,49 +8,50 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// How messages follow one another on a connection without TLS and compression.
+/// The protocol of a connection without TLS and compression, by which the proxy separates its messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Protocol {
-    /// MySQL's and MariaDB's.
+    /// The protocol of MySQL and MariaDB.
     MySql,
-    /// PostgreSQL's, version 3.
+    /// PostgreSQL's protocol, version 3.
     Postgres,
     /// MongoDB's `OP_MSG`.
     Mongo,
     /// Cassandra's native protocol, version 3 or 4.
     Cassandra,
-    /// Whatever it is: as many bytes as come at once are a message.
+    /// Any protocol: the bytes that arrive at once count as one message.
     Bytes,
 }
 
-/// Who sends a message.
+/// The sender of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sender {
-    /// What connects to the proxy.
+    /// The program that connects to the proxy.
     Client,
-    /// What the proxy connects to.
+    /// The program that the proxy connects to.
     Server,
 }
 
-/// What is to happen to a connection, at a message that was waited for.
+/// The faults of a connection, each of which happens at a certain message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Fault {
-    /// The server gets it, but the client never gets the answer: the connection is cut as soon as there is one.
+    /// The server gets the message, but the client never gets the answer: the connection is cut as soon as there is
+    /// one.
     LoseAnswer,
-    /// It gets through, and nothing after it: until either end closes, both wait.
+    /// The message passes, and nothing after it. Both sides wait until either closes the connection.
     Hold,
-    /// That many bytes of it get through, then the connection is cut.
+    /// The given number of bytes of the message pass, and then the connection is cut.
     CutAfter(usize),
 }
 
-/// A fault that is yet to come: at the first message behind `pass` others that `matches`.
+/// A pending fault: it happens at the first message for which `matches` is true, after `pass` others.
 struct Trigger {
     pass: u64,
     matches: fn(Sender, &[u8]) -> bool,
     fault: Fault,
 }
 
-/// A TCP proxy on an address of its own. Dropped, it cuts everything.
+/// A TCP proxy on an address of its own. When it is dropped, it cuts all connections.
 pub struct Proxy {
     address: SocketAddr,
     shared: Arc<Shared>,
@@ -71,36 +72,36 @@ struct State {
     is_ended: bool,
     trigger: Option<Trigger>,
     happened: u64,
-    /// The connections that are open, or were until a moment ago.
+    /// The connections that are open, or were open a moment ago.
     connections: Vec<Arc<Connection>>,
 }
 
 /// Both ends of a connection through the proxy.
 struct Connection {
     client: TcpStream,
-    /// None if the server was never asked.
+    /// `None` if no connection to the server was made.
     server: Option<TcpStream>,
     fate: Mutex<Fate>,
 }
 
-/// What becomes of the bytes of a connection.
+/// The fate of a connection's bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Fate {
     Passes,
-    /// Swallows everything, and never ends: a firewall that has forgotten the connection.
+    /// Discards everything, and never ends, like a firewall that has forgotten the connection.
     Silent,
-    /// Swallows everything, and ends when either side does.
+    /// Discards everything, and ends when either side does.
     Held,
-    /// Waits for the server's next word, and is cut then.
+    /// Waits for the server's next message, and is then cut.
     LosesAnswer,
 }
 
 impl Proxy {
-    /// Begins to listen on `listen`, and to hand each connection on to `server`.
+    /// Listens on `listen`, and forwards each connection to `server`.
     ///
     /// # Errors
     ///
-    /// If that address cannot be listened on.
+    /// If it cannot listen on that address.
     pub fn start(listen: SocketAddr, server: SocketAddr, protocol: Protocol) -> io::Result<Self> {
         let listener = TcpListener::bind(listen)?;
         let address = listener.local_addr()?;
@@ -113,13 +114,13 @@ impl Proxy {
         Ok(Self { address, shared, accepting: Some(accepting) })
     }
 
-    /// Where it listens.
+    /// The address on which it listens.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// From now on nothing is answered: what the open connections send is swallowed, and new ones are accepted,
-    /// and then swallowed too.
+    /// Stops answering: from now on, the data of open connections is discarded, and new connections are accepted and
+    /// their data discarded, too.
     pub fn fall_silent(&self) {
         let mut state = self.shared.state();
         state.is_silent = true;
@@ -128,7 +129,7 @@ impl Proxy {
         }
     }
 
-    /// New connections are handed on again. Those that fell silent stay so.
+    /// Forwards new connections again. Those that fell silent stay silent.
     pub fn speak(&self) {
         self.shared.state().is_silent = false;
     }
@@ -139,10 +140,10 @@ impl Proxy {
         state.connections.iter().for_each(|connection| connection.cut());
     }
 
-    /// Lets `pass` more writes take effect, and loses the server's answer to the one after them, with the
+    /// Lets `pass` more writes take effect, and loses the server's answer to the write after them, together with the
     /// connection. Counted in [`happened`](Self::happened).
     ///
-    /// A write is what the protocol shows to be one: a COMMIT for MySQL and PostgreSQL, a command that writes for
+    /// The protocol shows which messages are writes: a COMMIT for MySQL and PostgreSQL, a command that writes for
     /// MongoDB, an answer without rows for Cassandra.
     pub fn lose_answer(&self, pass: u64) {
         let matches = match self.shared.protocol {
@@ -155,14 +156,14 @@ impl Proxy {
         self.arm(Trigger { pass, matches, fault: Fault::LoseAnswer });
     }
 
-    /// Lets `pass` more messages of the client's through, and one more, and then nothing on that connection.
-    /// Counted in [`happened`](Self::happened).
+    /// Lets `pass` more messages of the client pass, and one more, and then nothing on that connection. Counted in
+    /// [`happened`](Self::happened).
     pub fn hold(&self, pass: u64) {
         self.arm(Trigger { pass, matches: any_request, fault: Fault::Hold });
     }
 
-    /// Lets `pass` more messages of `sender`'s through, and the first `bytes` of one more, or all of a shorter
-    /// one; then that connection is cut. Counted in [`happened`](Self::happened).
+    /// Lets `pass` more messages of `sender` pass, and then the first `bytes` of one more, or all of a shorter one.
+    /// Then that connection is cut. Counted in [`happened`](Self::happened).
     pub fn cut_within(&self, sender: Sender, pass: u64, bytes: usize) {
         let matches = match sender {
             Sender::Client => any_request,
@@ -175,12 +176,13 @@ impl Proxy {
         self.shared.state().trigger = Some(trigger);
     }
 
-    /// How many of the faults asked for have happened.
+    /// The number of requested faults that have happened.
     pub fn happened(&self) -> u64 {
         self.shared.state().happened
     }
 
-    /// Waits until that many faults have happened in all, and says whether they did in time.
+    /// Waits until the given number of faults has happened in total. Returns false if that took longer than
+    /// `patience`.
     pub fn await_happened(&self, faults: u64, patience: Duration) -> bool {
         let deadline = Instant::now() + patience;
         let mut state = self.shared.state();
@@ -199,7 +201,7 @@ impl Proxy {
 impl Drop for Proxy {
     fn drop(&mut self) {
         self.shared.state().is_ended = true;
-        // Wakes the thread that accepts, which then sees that it is over.
+        // Wakes the accepting thread, which then sees that the proxy has ended.
         let _ = TcpStream::connect(self.address);
         if let Some(accepting) = self.accepting.take() {
             let _ = accepting.join();
@@ -213,7 +215,7 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The fault that is due at this message, if one is.
+    /// The fault that is due at this message, if there is one.
     fn due(&self, sender: Sender, message: &[u8]) -> Option<Fault> {
         let mut state = self.state();
         let trigger = state.trigger.as_mut().filter(|trigger| (trigger.matches)(sender, message))?;
@@ -240,7 +242,7 @@ impl Connection {
     }
 
     fn cut(&self) {
-        // Either may have closed it already.
+        // Either side may have closed it already.
         let _ = self.client.shutdown(Shutdown::Both);
         if let Some(server) = &self.server {
             let _ = server.shutdown(Shutdown::Both);
@@ -250,12 +252,12 @@ impl Connection {
 
 fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
     loop {
-        // Out of descriptors, for one; the client then gets nothing, and tries again.
+        // This fails without free file descriptors, for example. The client then gets nothing, and tries again.
         let Ok((client, _)) = listener.accept() else { continue };
         if shared.state().is_ended {
             return;
         }
-        // Threads of their own, so that a server that is slow to accept holds up nobody else.
+        // Each connection has its own threads, so that a server that is slow to accept delays nobody else.
         let shared = Arc::clone(shared);
         std::thread::spawn(move || serve(client, &shared));
     }
@@ -266,7 +268,7 @@ fn serve(client: TcpStream, shared: &Arc<Shared>) {
     let server = if is_silent {
         None
     } else {
-        // Without a server the client is turned away: dropped, its connection is closed.
+        // Without a server, the client's connection is closed by dropping it.
         let Ok(server) = TcpStream::connect(shared.server) else { return };
         Some(server)
     };
@@ -275,7 +277,7 @@ fn serve(client: TcpStream, shared: &Arc<Shared>) {
     }
     let connection = {
         let mut state = shared.state();
-        // It may have fallen silent, or ended, while the server was asked.
+        // The proxy may have fallen silent, or ended, while it connected to the server.
         if state.is_ended {
             return;
         }
@@ -296,14 +298,14 @@ fn serve(client: TcpStream, shared: &Arc<Shared>) {
     shared.state().connections.retain(|other| !Arc::ptr_eq(other, &connection));
 }
 
-/// Hands on what one side sends, message by message, until the connection ends.
+/// Forwards the messages of one side, until the connection ends.
 fn pump(connection: &Connection, sender: Sender, shared: &Shared) {
     let ended = hand_on(connection, sender, shared);
-    // One that is silent hides the end of the server from the client, which would otherwise have a word from it.
+    // A silent connection hides the server's end from the client, which would otherwise notice it.
     if connection.fate() != Fate::Silent || sender == Sender::Client {
         connection.cut();
     }
-    // Errors are ends like any other.
+    // An error ends the connection like a normal end.
     drop(ended);
 }
 
@@ -342,7 +344,7 @@ fn hand_on(connection: &Connection, sender: Sender, shared: &Shared) -> io::Resu
                     return Ok(());
                 }
                 Some(Fault::LoseAnswer) => {
-                    // Before it is sent: the answer may be here at once.
+                    // The fate is set before the message is sent, because the answer may arrive at once.
                     connection.set_fate(Fate::LosesAnswer);
                     to.write_all(message)?;
                 }
@@ -364,7 +366,7 @@ fn hand_on(connection: &Connection, sender: Sender, shared: &Shared) -> io::Resu
 }
 
 impl Protocol {
-    /// The length of the message that `bytes` begin with, if all of it is there.
+    /// The length of the message at the start of `bytes`, if it is complete.
     fn message(self, bytes: &[u8]) -> Option<usize> {
         let big_endian = |at: usize| Some(u32::from_be_bytes(*bytes.get(at..)?.first_chunk()?) as usize);
         let length = match self {
@@ -372,7 +374,7 @@ impl Protocol {
                 let &[low, middle, high, _] = bytes.first_chunk()?;
                 4 + u32::from_le_bytes([low, middle, high, 0]) as usize
             }
-            // What a client says first has no letter before its length, which is below 2^24.
+            // A client's first message has no type byte before its length, which is below 2^24.
             Self::Postgres if bytes.first()? == &0 => big_endian(0)?,
             Self::Postgres => 1 + big_endian(1)?,
             Self::Mongo => u32::from_le_bytes(*bytes.first_chunk()?) as usize,
@@ -399,7 +401,7 @@ fn mysql_commit(sender: Sender, message: &[u8]) -> bool {
         && message[5..].eq_ignore_ascii_case(b"COMMIT")
 }
 
-/// CommandComplete with the tag COMMIT: it is done, and the client does not know yet.
+/// CommandComplete with the tag COMMIT: the transaction is committed, and the client does not know yet.
 fn postgres_committed(sender: Sender, message: &[u8]) -> bool {
     sender == Sender::Server && message[0] == b'C' && message[5..] == *b"COMMIT\0"
 }
@@ -415,7 +417,7 @@ fn mongo_write(sender: Sender, message: &[u8]) -> bool {
         && commands.iter().any(|&name| message.get(NAME_AT..).is_some_and(|rest| rest.starts_with(name)))
 }
 
-/// RESULT of kind Void: what it was about has been written. Rows are of another kind.
+/// RESULT of kind Void: the write is done. Results with rows are of another kind.
 fn cassandra_written(sender: Sender, message: &[u8]) -> bool {
     const RESULT: u8 = 8;
     const VOID: [u8; 4] = 1_u32.to_be_bytes();
@@ -428,7 +430,7 @@ mod tests {
 
     const PATIENCE: Duration = Duration::from_secs(60);
 
-    /// A server that answers every message with itself, in capitals, and keeps what it got.
+    /// Starts a server that answers every message with the same text in capitals, and records the messages.
     fn server() -> (SocketAddr, Arc<Mutex<Vec<Vec<u8>>>>) {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let (address, got) = (listener.local_addr().unwrap(), Arc::new(Mutex::new(Vec::new())));
@@ -450,7 +452,7 @@ mod tests {
         (address, got)
     }
 
-    /// A message of Cassandra's form: nine bytes with the body's length at their end.
+    /// A message in Cassandra's form: a header of nine bytes, whose end is the body's length.
     fn message(text: &str) -> Vec<u8> {
         let mut message = vec![b'x'; 5];
         message.extend((text.len() as u32).to_be_bytes());
@@ -554,7 +556,7 @@ mod tests {
         assert!(ask(&mut stream, "first").is_some());
         stream.write_all(&message("second")).unwrap();
         assert!(proxy.await_happened(1, PATIENCE));
-        // The proxy's end takes the part of a server that was killed.
+        // Ending the proxy simulates a server that is killed.
         drop(proxy);
         assert!(receive(&mut stream).is_none());
         let mut got = got.lock().unwrap().clone();

@@ -1,9 +1,9 @@
-/// A small generator of random numbers (SplitMix64), the same everywhere and for ever.
+/// A small random number generator (SplitMix64). It gives the same numbers on every machine and in every version.
 #[derive(Debug, Clone)]
 pub struct Random(u64);
 
 impl Random {
-    /// The generator of that seed.
+    /// A generator with the given seed.
     pub fn new(seed: u64) -> Self {
         Self(seed)
     }
@@ -17,18 +17,18 @@ impl Random {
         mixed ^ (mixed >> 31)
     }
 
-    /// A number below `end`, the small ones no less likely than the large.
+    /// A number below `end`; all are equally likely.
     pub fn below(&mut self, end: u64) -> u64 {
         ((u128::from(self.number()) * u128::from(end)) >> 64) as u64
     }
 
-    /// A number below `end`, the small ones more likely: as popular hosts and pages are.
+    /// A number below `end`; small ones are more likely, as popular hosts and pages are.
     pub fn skewed(&mut self, end: u64) -> u64 {
         let uniform = self.below(1 << 20) as f64 / (1 << 20) as f64;
         ((uniform * uniform * uniform) * end as f64) as u64
     }
 
-    /// The same, the small ones far more likely: every second one is among the first sixty-fourth.
+    /// A number below `end`; small ones are far more likely: every second one is among the first sixty-fourth.
     pub fn steep(&mut self, end: u64) -> u64 {
         let uniform = self.below(1 << 20) as f64 / (1 << 20) as f64;
         let cube = uniform * uniform * uniform;
@@ -40,7 +40,7 @@ impl Random {
         choices[self.below(choices.len() as u64) as usize]
     }
 
-    /// That many bytes of any value.
+    /// The given number of random bytes.
     pub fn bytes(&mut self, len: usize) -> Vec<u8> {
         (0..len).map(|_| self.number() as u8).collect()
     }

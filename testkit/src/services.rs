@@ -1,15 +1,15 @@
-//! The servers that tests run against, started by `scripts/services`.
+//! The servers for tests, which `scripts/services` starts.
 
 use std::{env, fs::OpenOptions, io::Write};
 
-/// The URL of the server of that name (`mysql`, `postgres`, `mongo`, `cassandra`), from `EVS_NAME_URL`.
+/// The URL of the server with a name (`mysql`, `postgres`, `mongo`, `cassandra`), from the variable `EVS_NAME_URL`.
 ///
-/// `None` says that the test is to be left out, and has been said on standard error and in the file that
-/// `EVS_SKIPPED` names, if it does.
+/// Returns `None` if the variable is not set: the caller leaves the test out. This has been reported by then, on
+/// standard error and, if `EVS_SKIPPED` names a file, in that file.
 ///
 /// # Panics
 ///
-/// If there is no such server and `EVS_REQUIRE`, a list with commas, has its name.
+/// If there is no such server, and the comma-separated list in `EVS_REQUIRE` has its name.
 pub fn server(name: &str) -> Option<String> {
     let variable = format!("EVS_{}_URL", name.to_ascii_uppercase());
     match env::var(&variable) {
@@ -21,7 +21,7 @@ pub fn server(name: &str) -> Option<String> {
     }
 }
 
-/// Says that the running test is left out for want of `name`.
+/// Reports that the running test is left out because `name` is missing.
 ///
 /// # Panics
 ///

@@ -1,4 +1,4 @@
-//! Exact totals of statistics, by means as plain as can be: a map for each, from numbers to numbers.
+//! Exact totals of statistics, by the simplest means: for each, a map from numbers to numbers.
 
 use std::{
     collections::HashMap,
@@ -20,7 +20,7 @@ pub(crate) struct Tally {
 
 #[derive(Debug)]
 struct Statistic {
-    /// Places of the keys among the columns; one or two.
+    /// The positions of the keys among the columns; one or two.
     keys: Vec<usize>,
     measure: Option<(Kind, usize)>,
     rows: HashMap<u64, Row, BuildHasherDefault<Mixer>>,
@@ -39,19 +39,19 @@ struct Row {
     value: i64,
 }
 
-/// What the rows of a statistic add up to, and a checksum over all of them.
+/// The total of a statistic's rows, and a checksum over all of them.
 ///
-/// The checksum is the sum of the CRC-32 of each row's text: the window, the keys, the number of lines and
-/// the value of the measure, if there is one, with tabs between them. Their order does not matter, then.
+/// The checksum is the sum of the CRC-32 of each row's text: the window, the keys, the number of lines, and the value
+/// of the measure if there is one, separated by tabs. So it does not depend on the order of the rows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Digest {
-    /// How many rows there are.
+    /// The number of rows.
     pub rows: u64,
-    /// The lines of all rows.
+    /// The number of lines of all rows.
     pub lines: u64,
     /// The sum of the measure over all rows.
     pub value: i128,
-    /// See above.
+    /// The checksum over all rows, as described for [`Digest`].
     pub checksum: u64,
 }
 
@@ -93,7 +93,7 @@ impl Tally {
                     Kind::Sum => {
                         row.value.checked_add(value).expect("no total of a generated log is that large")
                     }
-                    // No value is negative where this is asked for.
+                    // No value of such a measure is negative.
                     Kind::Max => row.value.max(value),
                 };
             }
@@ -116,7 +116,7 @@ impl Tally {
         }
     }
 
-    /// A digest of each statistic.
+    /// The digest of each statistic.
     pub(crate) fn digests(&self, columns: &[Column]) -> Vec<Digest> {
         let digest = |statistic: &Statistic| {
             let mut digest = statistic.closed;
@@ -149,17 +149,17 @@ impl Statistic {
     }
 }
 
-/// Two keys and a window of minutes fit into a number.
+/// The number of bits of a key: two keys and a window of minutes fit into one number.
 const KEY_BITS: usize = 16;
 
-/// The window's first second, and the places of the keys.
+/// The window's first second, and the positions of the keys.
 fn unpack(packed: u64, keys: usize) -> (i64, impl Iterator<Item = usize>) {
     let window = (packed >> (KEY_BITS * keys)) as i64 * WINDOW_SECONDS;
     (window, (0..keys).rev().map(move |at| (packed >> (KEY_BITS * at)) as usize & ((1 << KEY_BITS) - 1)))
 }
 
 impl Digest {
-    /// Adds a row; its value is that of the measure, if there is one.
+    /// Adds a row. Its value is that of the measure, if there is one.
     pub fn add<'k>(
         &mut self,
         window: i64,
@@ -183,7 +183,7 @@ impl Digest {
     }
 }
 
-/// A key as sinks show it: what is no UTF-8, a NUL and a backslash stand as `\xHH`.
+/// Appends a key as sinks show it: bytes that are not UTF-8, a NUL and a backslash become `\xHH`.
 fn push_text(text: &mut Vec<u8>, key: &[u8]) {
     for chunk in key.utf8_chunks() {
         for c in chunk.valid().chars() {
@@ -198,7 +198,7 @@ fn push_text(text: &mut Vec<u8>, key: &[u8]) {
     }
 }
 
-/// The checksum of zip and PNG, which every language has.
+/// The checksum of zip and PNG, which exists in every language.
 fn crc32(bytes: &[u8]) -> u32 {
     const TABLE: [u32; 256] = {
         let mut table = [0; 256];
@@ -218,7 +218,7 @@ fn crc32(bytes: &[u8]) -> u32 {
     !bytes.iter().fold(!0, |crc, &byte| TABLE[(crc as u8 ^ byte) as usize] ^ (crc >> 8))
 }
 
-/// A hash of one number, which nobody chooses here to do harm.
+/// A fast hash of one number. It need not resist attacks, because no stranger chooses the numbers.
 #[derive(Clone, Copy, Debug, Default)]
 struct Mixer(u64);
 

@@ -1,4 +1,4 @@
-//! What the benches measure: a log, and what is computed of it.
+//! Workloads of the benches: a log, and the statistics that are computed from it.
 
 use std::fmt;
 
@@ -19,7 +19,7 @@ pub enum Workload {
     Json,
     /// W1 with its fields in another order.
     Reordered,
-    /// W1 with `$request_time` and `$upstream_response_time` behind.
+    /// W1 with `$request_time` and `$upstream_response_time` at the end.
     Timed,
     /// W1 without a blank between `$remote_user` and `[$time_local]`.
     Bracket,
@@ -32,7 +32,7 @@ pub struct StatisticSpec {
     pub name: &'static str,
     /// The fields to group by.
     pub by: &'static [&'static str],
-    /// What to compute beside the number of lines.
+    /// The measures to compute in addition to the number of lines.
     pub measures: &'static [Measure],
 }
 
@@ -67,12 +67,12 @@ impl Workload {
         Self::Bracket,
     ];
 
-    /// The workload of that name.
+    /// The workload with a name.
     pub fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|workload| workload.name() == name)
     }
 
-    /// Its name, as arguments have it.
+    /// Its name, as it is written in arguments.
     pub fn name(self) -> &'static str {
         match self {
             Self::Combined => "w1",
@@ -91,7 +91,7 @@ impl Workload {
         self.shape().format()
     }
 
-    /// What is computed.
+    /// The statistics to compute.
     pub fn statistics(self) -> &'static [StatisticSpec] {
         match self {
             Self::Combined | Self::Json | Self::Reordered | Self::Timed | Self::Bracket => &STATUS,
@@ -161,7 +161,7 @@ const CDN: [StatisticSpec; 30] = [
     StatisticSpec { name: "time_histogram", by: &["request_time"], measures: &[] },
 ];
 
-/// As the example `access_log` has it: `host; by=host; count; sum=body_bytes_sent`.
+/// Writes the statistic in the syntax of the example `access_log`: `host; by=host; count; sum=body_bytes_sent`.
 impl fmt::Display for StatisticSpec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}; by={}; count", self.name, self.by.join(","))?;

@@ -7,15 +7,15 @@ use std::{
 
 use crate::{Generator, Random};
 
-/// A log that is written the way a busy server and its rotator do: in pieces that end anywhere, renamed and
-/// made anew now and then, with the older files compressed.
+/// A log that is written as a busy server and its rotator write it: in pieces that end anywhere, renamed and created
+/// again now and then, with the older files compressed.
 #[derive(Debug)]
 pub struct RotatingLog {
     path: PathBuf,
     file: File,
     generator: Generator,
     random: Random,
-    /// Lines that were generated and not yet written.
+    /// Lines that were generated but not written yet.
     pending: Vec<u8>,
 }
 
@@ -27,7 +27,7 @@ impl RotatingLog {
         Ok(Self { path, file, generator, random: Random::new(seed), pending: Vec::new() })
     }
 
-    /// Generates `lines` lines, and writes them and what was left in pieces of any length; the last of them
+    /// Generates `lines` lines, and writes them and earlier unwritten bytes in pieces of any length. The last piece
     /// may end in the middle of a line.
     pub fn write(&mut self, lines: u64) -> io::Result<()> {
         self.generator.lines(lines, &mut self.pending);
@@ -41,16 +41,16 @@ impl RotatingLog {
         Ok(())
     }
 
-    /// Writes what is left, so that the log ends with a whole line.
+    /// Writes the remaining bytes, so that the log ends with a complete line.
     pub fn finish(&mut self) -> io::Result<&Generator> {
         self.file.write_all(&self.pending)?;
         self.pending.clear();
         Ok(&self.generator)
     }
 
-    /// Rotates as logrotate does with `delaycompress`: every older file gets the next number, the log becomes
-    /// number 1, the one that becomes number 2 is compressed. What was begun as a line is finished first, in the
-    /// old file, as nginx does.
+    /// Rotates as logrotate does with `delaycompress`: every older file gets the next number, the log becomes number
+    /// 1, and the file that becomes number 2 is compressed. An unfinished line is finished first, in the old file, as
+    /// nginx does.
     pub fn rotate(&mut self) -> io::Result<()> {
         if let Some(end) = self.pending.iter().position(|&b| b == b'\n') {
             self.file.write_all(&self.pending[..=end])?;

@@ -9,7 +9,7 @@ use crate::{
     sink::Buckets,
 };
 
-/// The driver that speaks to the cluster.
+/// The driver for the connection to the cluster.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Driver {
@@ -22,7 +22,7 @@ pub enum Driver {
 }
 
 impl Driver {
-    /// What is used unless it is said otherwise: the first of the drivers that were compiled in.
+    /// The default: the first of the drivers that were compiled in.
     const DEFAULT: Self = {
         #[cfg(feature = "scylla")]
         {
@@ -44,7 +44,7 @@ impl Driver {
     }
 }
 
-/// Settings of a [`CassandraSink`]. Setters store; [`CassandraBuilder::connect`] judges.
+/// Settings of a [`CassandraSink`]. The setters only store values; [`CassandraBuilder::connect`] checks them.
 #[derive(Clone)]
 pub struct CassandraBuilder {
     url: String,
@@ -57,7 +57,7 @@ pub struct CassandraBuilder {
     buckets_of: HashMap<String, u32>,
 }
 
-/// More would make a query for one window a query of a thousand.
+/// The largest number of buckets. With more, a query for one window would read more than a thousand partitions.
 const BUCKETS_MAX: u32 = 1_000;
 
 impl CassandraBuilder {
@@ -74,59 +74,59 @@ impl CassandraBuilder {
         }
     }
 
-    /// Which driver to use, where more than one is compiled in. By default [`Driver::Scylla`].
+    /// Sets the driver, if more than one is compiled in. The default is [`Driver::Scylla`].
     #[must_use]
     pub fn driver(mut self, driver: Driver) -> Self {
         self.driver = driver;
         self
     }
 
-    /// Whether tables that are missing are made: true by default. If not, they are only checked, and the
-    /// error says with which statements to make those that are missing. The keyspace is never made: how many
-    /// replicas it has is for the owner of the cluster to say.
+    /// Sets whether evs creates missing tables, which is the default. Otherwise it only checks the tables, and the
+    /// error contains the statements to create the missing ones. evs never creates the keyspace: the owner of the
+    /// cluster decides how many replicas it has.
     #[must_use]
     pub fn create(mut self, create: bool) -> Self {
         self.create = create;
         self
     }
 
-    /// How long [`CassandraBuilder::connect`] waits to find out whether the cluster accepts the sink: 10 s by default.
-    /// Connecting to a node is given 5 s and a single request 15 s, or less if this is less. How long a call may take is
-    /// for its caller to say, and in a pipeline for `sink_timeout`.
+    /// Sets the time limit for [`CassandraBuilder::connect`] to find out whether the cluster accepts the sink: 10
+    /// seconds by default. Connecting to a node is limited to 5 seconds and a single request to 15, or to this if it
+    /// is less. The caller limits the duration of a call; in a pipeline that is `sink_timeout`.
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);
         self
     }
 
-    /// How many replicas must have a write, or answer a read. Goes before what the URL says.
+    /// Sets the number of replicas that must have a write, or answer a read. It overrides the URL.
     #[must_use]
     pub fn consistency(mut self, consistency: Consistency) -> Self {
         self.consistency = Some(consistency);
         self
     }
 
-    /// The datacenter whose nodes are spoken to; nodes of others are not. Goes before what the URL says.
-    /// Needed for [`Consistency::LocalQuorum`] if the cluster has more than one.
+    /// Sets the datacenter whose nodes evs connects to. It connects to no others. This overrides the URL, and is
+    /// needed for [`Consistency::LocalQuorum`] if the cluster has more than one datacenter.
     #[must_use]
     pub fn datacenter(mut self, name: impl Into<String>) -> Self {
         self.datacenter = Some(name.into());
         self
     }
 
-    /// Into how many partitions the rows of a window go, in tables that are made from now on: 1 to 1,000, by
-    /// default 1. A table keeps the number that it was made with.
+    /// Sets the number of partitions for the rows of a window, in tables that are created from now on: 1 to 1,000, by
+    /// default 1. A table keeps the number that it was created with.
     ///
-    /// A partition should not have more than about 100,000 rows. There is a row per key and batch: with a
-    /// window of 60 s that is flushed every 5 s, 12 or 13 for each key that is always there, and as many for
-    /// each further source. A reader of a window reads all of its buckets.
+    /// A partition should not have more than about 100,000 rows. There is a row per key and batch. For example,
+    /// windows of 60 s that are flushed every 5 s have 12 or 13 rows for each key that is always there, and as many
+    /// for each further source. A reader of a window reads all of its buckets.
     #[must_use]
     pub fn buckets(mut self, buckets: u32) -> Self {
         self.buckets = buckets;
         self
     }
 
-    /// The same for one statistic, by its name.
+    /// Sets the number of partitions for one statistic, by its name.
     #[must_use]
     pub fn buckets_of(mut self, statistic: impl Into<String>, buckets: u32) -> Self {
         self.buckets_of.insert(statistic.into(), buckets);
@@ -135,12 +135,12 @@ impl CassandraBuilder {
 
     /// Makes the sink.
     ///
-    /// A cluster that is away is no error: the sink connects when it is used.
+    /// A cluster that is down is no error: the sink connects when it is used.
     ///
     /// # Errors
     ///
-    /// [`SinkError::Refused`] if the URL or a setting is wrong, if a file that it names cannot be read, or if
-    /// the cluster is there and says no: to the credentials, or for want of the keyspace or the datacenter.
+    /// [`SinkError::Refused`] if the URL or a setting is wrong, if a file that it names cannot be read, or if the
+    /// cluster refuses the sink: it rejects the credentials, or the keyspace or the datacenter does not exist.
     pub async fn connect(self) -> Result<CassandraSink, SinkError> {
         let sink = self.build(self.driver.connector())?;
         let checked = sink.check(self.timeout.unwrap_or(CassandraSink::TIMEOUT)).await;
@@ -150,7 +150,7 @@ impl CassandraBuilder {
         }
     }
 
-    /// The sink, on that driver.
+    /// Makes the sink with the given driver.
     pub(crate) fn build(&self, connector: Box<dyn Connector>) -> Result<CassandraSink, SinkError> {
         let mut config = Config::from_url(&self.url)?;
         if let Some(consistency) = self.consistency {
@@ -176,7 +176,7 @@ impl CassandraBuilder {
     }
 }
 
-/// Shows no URL, which may hold a password.
+/// Omits the URL, which may contain a password.
 impl fmt::Debug for CassandraBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("CassandraBuilder")

@@ -1,12 +1,12 @@
-//! Requests side by side, as many as are good for the server.
+//! Concurrent requests, as many as are good for the server.
 
 use tokio::task::JoinSet;
 
-/// How many requests of one call are on their way at a time. Measured: fewer leave a node waiting, more are
-/// no faster, and a node that is behind answers them too late.
+/// The number of requests of one call that are sent concurrently. Measured: with fewer, a node is idle at times; more
+/// are no faster, and an overloaded node answers them too late.
 const AT_ONCE: usize = 32;
 
-/// Tasks that run side by side. Dropped, they are aborted.
+/// Concurrent tasks. When this is dropped, they are aborted.
 pub(crate) struct Tasks<T, E> {
     running: JoinSet<Result<T, E>>,
     done: Vec<T>,
@@ -17,11 +17,11 @@ impl<T: Send + 'static, E: Send + 'static> Tasks<T, E> {
         Self { running: JoinSet::new(), done: Vec::new() }
     }
 
-    /// Starts a task, when there is room for it.
+    /// Starts a task as soon as there is room for it.
     ///
     /// # Errors
     ///
-    /// That of a task which was started before.
+    /// The error of a task that was started before.
     pub(crate) async fn run(
         &mut self,
         task: impl Future<Output = Result<T, E>> + Send + 'static,
@@ -33,7 +33,7 @@ impl<T: Send + 'static, E: Send + 'static> Tasks<T, E> {
         Ok(())
     }
 
-    /// Waits for the tasks and returns what they returned, in no order.
+    /// Waits for the tasks and returns their results, in no particular order.
     pub(crate) async fn finish(mut self) -> Result<Vec<T>, E> {
         while !self.running.is_empty() {
             self.join().await?;
@@ -44,7 +44,7 @@ impl<T: Send + 'static, E: Send + 'static> Tasks<T, E> {
     async fn join(&mut self) -> Result<(), E> {
         match self.running.join_next().await {
             Some(Ok(answer)) => self.done.push(answer?),
-            // Tasks are aborted only together with the set.
+            // Tasks are only aborted together with the set.
             Some(Err(panicked)) => std::panic::resume_unwind(panicked.into_panic()),
             None => {}
         }

@@ -1,22 +1,22 @@
-//! Where the cluster is, from a URL.
+//! The address and the settings of a cluster, from a URL.
 
 use std::{fmt, fs, time::Duration};
 
 use evs_core::SinkError;
 
-/// How many replicas must have a write, or answer a read.
+/// The number of replicas that must have a write, or answer a read.
 ///
-/// Only levels at which a read sees every write before it: what was applied must not be applied again.
+/// It only has levels at which a read sees every write before it: a batch that was applied must not be applied again.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Consistency {
-    /// Most of the replicas in one datacenter: `local_quorum`. All writers to a statistic, and all readers
-    /// that want to see what was written last, must name the same datacenter.
+    /// A majority of the replicas in one datacenter: `local_quorum`. All writers to a statistic, and all readers that
+    /// want to see the newest writes, must name the same datacenter.
     #[default]
     LocalQuorum,
-    /// Most of the replicas, wherever they are: `quorum`.
+    /// A majority of the replicas, wherever they are: `quorum`.
     Quorum,
-    /// All replicas: `all`. Any node that is down stops the sink until it is back.
+    /// All replicas: `all`. A single node that is down stops the sink until it is back.
     All,
 }
 
@@ -34,13 +34,13 @@ impl Consistency {
 /// The certificates for TLS, as PEM.
 #[derive(Clone)]
 pub(crate) struct Tls {
-    /// The authorities that the nodes' certificates are from.
+    /// The authorities that issue the nodes' certificates.
     pub(crate) authorities: String,
     /// evs's own certificate and its key.
     pub(crate) identity: Option<(String, String)>,
 }
 
-/// How to reach a cluster.
+/// The settings for reaching a cluster.
 #[derive(Clone)]
 pub(crate) struct Config {
     pub(crate) hosts: Vec<(String, u16)>,
@@ -49,9 +49,9 @@ pub(crate) struct Config {
     pub(crate) consistency: Consistency,
     pub(crate) datacenter: Option<String>,
     pub(crate) tls: Option<Tls>,
-    /// Of a connection.
+    /// The time limit for making a connection.
     pub(crate) connect_timeout: Duration,
-    /// Of one request.
+    /// The time limit for one request.
     pub(crate) request_timeout: Duration,
 }
 
@@ -71,14 +71,14 @@ impl fmt::Debug for Config {
 
 const PORT: u16 = 9042;
 const FORM: &str = "cassandra://USER:PASSWORD@HOST:PORT,HOST:PORT/KEYSPACE?consistency=local_quorum&dc=NAME";
-/// Of names of keyspaces and tables, in Cassandra.
+/// The longest name of a keyspace or table in Cassandra.
 pub(crate) const NAME_BYTES_MAX: usize = 48;
 
 impl Config {
-    /// Reads a URL, and the files that it names.
+    /// Parses a URL, and reads the files that it names.
     pub(crate) fn from_url(url: &str) -> Result<Self, SinkError> {
-        // No part of the URL is shown: a password with a character that should have been escaped can be in
-        // any of them.
+        // No part of the URL is shown, because any part can contain a password with a character that should have been
+        // escaped.
         let refused = |what: String| SinkError::refused(format!("the URL {what}; its form is {FORM}"));
         let rest = url.strip_prefix("cassandra://");
         let rest = rest.ok_or_else(|| refused("does not begin with cassandra://".to_owned()))?;
@@ -149,7 +149,7 @@ impl Config {
         Ok(())
     }
 
-    /// What may be behind it if nodes close connections before they have said anything.
+    /// The likely reason if nodes close connections before they have sent anything.
     pub(crate) fn tls_hint(&self) -> &'static str {
         match &self.tls {
             None => "if the nodes ask for TLS, the URL needs tls_ca",
@@ -160,7 +160,7 @@ impl Config {
         }
     }
 
-    /// What must never be shown, whoever says it.
+    /// The secret that must never be shown, whoever says it.
     pub(crate) fn secret(&self) -> Option<&str> {
         self.credentials.as_ref().map(|(_, password)| password.as_str()).filter(|secret| !secret.is_empty())
     }
@@ -177,7 +177,7 @@ fn credentials(text: &str) -> Result<(String, String), String> {
 }
 
 fn host(text: &str) -> Result<(String, u16), String> {
-    // An address of IPv6 has colons of its own, and stands in brackets.
+    // An IPv6 address contains colons, and is in brackets.
     let (name, port) = match text.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
         Some((address, rest)) => (address, rest.strip_prefix(':')),
         None => match text.split_once(':') {
@@ -215,7 +215,7 @@ fn is_name(name: &str) -> bool {
         && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
 }
 
-/// Turns `%HH` back.
+/// Decodes `%HH`.
 fn decode(text: &str) -> Result<String, String> {
     let wrong = || "has a % that no two hexadecimal digits follow, or no UTF-8".to_owned();
     let mut bytes = Vec::with_capacity(text.len());

@@ -9,10 +9,10 @@
 //! # }
 //! ```
 //!
-//! Counters are not idempotent, and lightweight transactions are slow; neither is used for a batch. Each batch
-//! adds rows of its own, keyed by window, keys, source, epoch and sequence: writing one twice is writing it
-//! once. A total is the sum over the rows of its window and keys. The progress of a stream is written last,
-//! with the sequence as its time, so that no late request can move it back.
+//! Counters are not idempotent, and lightweight transactions are slow; a batch uses neither. Each batch adds separate
+//! rows, whose key has the window, the keys, the source, the epoch and the sequence. So writing a row twice has the
+//! effect of writing it once. A total is the sum over the rows of its window and keys. The progress of a stream is
+//! written last, with the sequence as its timestamp, so that no late request can move it back.
 //!
 //! | table | a row | columns |
 //! | --- | --- | --- |
@@ -22,18 +22,18 @@
 //! | `evs_statistics` | (statistic) | `definition`, `buckets`, `since` |
 //! | `evs_windows` | (statistic, span), window | |
 //!
-//! Which process writes a source is compared before a batch writes anything. So a batch that is under way while another
-//! process claims the source may still be written; the next one is not.
+//! The sink checks which process writes a source before a batch writes anything. So if another process claims the
+//! source while a batch is being applied, the batch may still be written. The next batch is not.
 //!
-//! Retention is the rows' time to live. `docs/sinks/cassandra.md` in the repository has the tables in full,
-//! the queries, and what a cluster should be like.
+//! Retention is the rows' time to live. `docs/sinks/cassandra.md` in the repository has the complete tables, the
+//! queries, and the requirements for a cluster.
 //!
 //! # Features
 //!
 //! - `scylla` (default): the driver in pure Rust.
 //! - `cassandra-cpp`: the C++ driver, which must be installed: `libcassandra` 2.16 or later.
 //!
-//! With both, [`CassandraBuilder::driver`] chooses.
+//! If both are on, [`CassandraBuilder::driver`] chooses.
 
 #[cfg(not(any(feature = "scylla", feature = "cassandra-cpp")))]
 compile_error!("evs-cassandra needs a driver: the feature `scylla` or `cassandra-cpp`");

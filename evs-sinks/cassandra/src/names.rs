@@ -1,4 +1,4 @@
-//! Names of tables and columns come from the configuration, and become part of statements here.
+//! Checks names of tables and columns, which come from the configuration and become part of statements.
 
 use evs_core::{Schema, SinkError};
 
@@ -7,13 +7,13 @@ use crate::config::NAME_BYTES_MAX;
 /// The column of the window's start.
 pub(crate) const WINDOW_START: &str = "window_start";
 
-/// What the names of evs's own tables and columns begin with.
+/// The prefix of the names of evs's own tables and columns.
 const RESERVED: &str = "evs_";
 
-/// Columns have no limit of their own in Cassandra; this one is that of evs's other stores.
+/// The longest name of a column. Cassandra has no limit; this is the limit of evs's other stores.
 const COLUMN_BYTES_MAX: usize = 63;
 
-/// Refuses names that Cassandra could not hold, or that other stores would take for one another.
+/// Refuses names that Cassandra could not hold, or that other stores could confuse.
 pub(crate) fn check(schema: &Schema) -> Result<(), SinkError> {
     let table = &schema.statistic;
     let refused = |what: String| Err(SinkError::refused(format!("statistic {table}: {what}")));
@@ -53,12 +53,12 @@ fn is_name(name: &str, bytes_max: usize) -> bool {
     plain && (1..=bytes_max).contains(&name.len()) && !name.as_bytes()[0].is_ascii_digit()
 }
 
-/// A name as part of a statement. All names were checked: none has quotes.
+/// Quotes a name for a statement. All names were checked, so none contains quotes.
 pub(crate) fn quote(name: &str) -> String {
     format!("\"{name}\"")
 }
 
-/// A table's name with its keyspace: sessions have none of their own.
+/// A table's name with its keyspace: sessions have no default keyspace.
 pub(crate) fn qualified(keyspace: &str, table: &str) -> String {
     format!("{}.{}", quote(keyspace), quote(table))
 }

@@ -1,4 +1,4 @@
-//! Making tables, and checking those that are there.
+//! Creates tables, and checks existing ones.
 
 use std::sync::Arc;
 
@@ -12,11 +12,11 @@ use crate::{
     shape::Shape,
 };
 
-/// A keyspace, and what may be done in it.
+/// A keyspace, and the permission to create tables in it.
 #[derive(Debug)]
 pub(crate) struct Storage {
     pub(crate) keyspace: String,
-    /// Whether tables that are missing are made.
+    /// True if missing tables may be created.
     pub(crate) create: bool,
     columns: Arc<str>,
     definition: Arc<str>,
@@ -33,8 +33,8 @@ impl Storage {
                       WHERE keyspace_name = ? AND table_name = ?"
                 .into(),
             definition: format!("SELECT definition, buckets FROM {catalogue} WHERE statistic = ?").into(),
-            // A lightweight transaction, once for a table: of two that make it at once, with other
-            // numbers of buckets, one must see the other.
+            // This is a lightweight transaction, once per table: if two sinks create it at the same time with
+            // different numbers of buckets, one must see the other's.
             define: format!(
                 "INSERT INTO {catalogue} (statistic, definition, buckets, since) VALUES (?, ?, ?, ?) \
                  IF NOT EXISTS"
@@ -43,9 +43,9 @@ impl Storage {
         }
     }
 
-    /// Makes the table of a statistic, or checks it.
+    /// Creates the table of a statistic, or checks it.
     ///
-    /// The catalogue's row comes last: a table without one is empty, and taken over by the next attempt.
+    /// The row in the catalogue is written last: a table without one is empty, and the next attempt uses it.
     pub(crate) async fn prepare(
         &self,
         session: &dyn Session,
@@ -72,7 +72,7 @@ impl Storage {
             Value::Timestamp(now().saturating_mul(1000)),
         ];
         query(session, &self.define, &row).await?;
-        // Whoever was first: its definition holds.
+        // The definition of whichever sink was first holds.
         if self.is_known(session, schema).await?.is_none() {
             let what = format!("{CATALOGUE} does not have what was just written to it");
             return Err(StoreError::new(crate::driver::Kind::Busy, what).into());
@@ -80,13 +80,13 @@ impl Storage {
         Ok(())
     }
 
-    /// Makes the tables that hold no statistic, or checks them.
+    /// Creates evs's own tables, or checks them.
     pub(crate) async fn bookkeeping(&self, session: &dyn Session) -> Result<(), Failure> {
         let missing = self.missing(session).await?;
         self.create(session, &missing).await
     }
 
-    /// The tables that hold no statistic and are not there.
+    /// The tables of evs's own that do not exist yet.
     async fn missing(&self, session: &dyn Session) -> Result<Vec<Shape>, Failure> {
         let mut missing = Vec::new();
         for shape in [Shape::progress(), Shape::writers(), Shape::catalogue(), Shape::windows()] {
@@ -97,7 +97,7 @@ impl Storage {
         Ok(missing)
     }
 
-    /// Checks that the statistic was prepared, and returns the number of its buckets; changes nothing.
+    /// Checks that the statistic was prepared, and returns its number of buckets. It changes nothing.
     pub(crate) async fn check_known(&self, session: &dyn Session, schema: &Schema) -> Result<i32, Failure> {
         names::check(schema)?;
         if self.check(session, &Shape::catalogue()).await?
@@ -108,7 +108,7 @@ impl Storage {
         Err(Words::TABLES.not_prepared(&schema.statistic).into())
     }
 
-    /// Whether the table is there. If it has another shape, that is an error.
+    /// Returns true if the table exists. It is an error if the table has another shape.
     pub(crate) async fn check(&self, session: &dyn Session, shape: &Shape) -> Result<bool, Failure> {
         let table = [self.keyspace.as_str().into(), shape.table.as_str().into()];
         let found = query(session, &self.columns, &table).await?;
@@ -134,7 +134,7 @@ impl Storage {
         }
         for (statement, shape) in statements.iter().zip(missing) {
             session.define(statement).await?;
-            // Another evs may have made it, for something else.
+            // Another evs may have created it, for another definition.
             if !self.check(session, shape).await? {
                 let what = format!("the table {} was made, but cannot be seen yet", shape.table);
                 return Err(StoreError::new(crate::driver::Kind::Busy, what).into());
@@ -143,8 +143,8 @@ impl Storage {
         Ok(())
     }
 
-    /// The number of a statistic's buckets, if the catalogue, which is there, knows it. If its definition or
-    /// its table are not what they should be, that is an error.
+    /// Returns a statistic's number of buckets, if the catalogue, which exists, knows it. It is an error if the
+    /// definition or the table does not fit.
     async fn is_known(&self, session: &dyn Session, schema: &Schema) -> Result<Option<i32>, Failure> {
         let statistic = &schema.statistic;
         let rows = query(session, &self.definition, &[statistic.as_str().into()]).await?;
@@ -160,7 +160,7 @@ impl Storage {
         Err(Words::TABLES.gone(statistic, &how).into())
     }
 
-    /// Rows that evs has no definition of may mean anything.
+    /// Refuses a table that has rows but no definition in the catalogue: they may mean anything.
     async fn refuse_rows(&self, session: &dyn Session, shape: &Shape) -> Result<(), Failure> {
         let first = format!("SELECT evs_sequence FROM {} LIMIT 1", qualified(&self.keyspace, &shape.table));
         if query(session, &first.into(), &[]).await?.is_empty() {
@@ -170,7 +170,7 @@ impl Storage {
     }
 }
 
-/// Checks that the keyspace is there and keeps what is written to it.
+/// Checks that the keyspace exists, and that writes to it are durable.
 pub(crate) async fn keyspace(
     session: &dyn Session,
     keyspace: &str,
@@ -188,7 +188,7 @@ pub(crate) async fn keyspace(
         .into()),
         Some(_) => Ok(()),
         None => {
-            // How many replicas there are to be, and where, is for the owner of the cluster to say.
+            // The owner of the cluster decides how many replicas there are, and where.
             let replicas = nodes.iter().map(|(name, nodes)| format!(", '{name}': {}", nodes.clamp(&1, &3)));
             Err(SinkError::refused(format!(
                 "the keyspace {keyspace} is missing; make it, with as many replicas as you want, for example: \
@@ -201,7 +201,7 @@ pub(crate) async fn keyspace(
     }
 }
 
-/// Checks that the datacenter is one of the cluster's, and that one is named where it matters.
+/// Checks that the datacenter exists in the cluster, and that one is named if that matters.
 pub(crate) fn datacenter(
     wanted: Option<&str>,
     is_local: bool,
@@ -212,7 +212,7 @@ pub(crate) fn datacenter(
         Some(wanted) if !nodes.iter().any(|(name, _)| name == wanted) => {
             Err(SinkError::refused(format!("the cluster has no datacenter {wanted:?}; it has: {names}")))
         }
-        // What one datacenter's quorum has written, another's may not have yet.
+        // Another datacenter may not have yet what one datacenter's quorum has written.
         None if is_local && nodes.len() > 1 => Err(SinkError::refused(format!(
             "the cluster has several datacenters ({names}), and the consistency local_quorum holds within one: \
              say which with dc=, or use consistency=quorum"

@@ -1,4 +1,4 @@
-//! `evs_progress`: how far each stream was applied.
+//! The table `evs_progress`: the last batch of each stream that was applied.
 
 use std::{
     collections::HashMap,
@@ -37,8 +37,8 @@ impl ProgressTable {
             of_stream: format!("{of_source} AND epoch = ? AND statistic = ?").into(),
             of_source: of_source.into(),
             sequences: format!("SELECT source, epoch, statistic, sequence FROM {table}").into(),
-            // The sequence is the write's time: of several writes Cassandra keeps the one with the highest,
-            // so a request that was given up and arrives late cannot move the progress back.
+            // The sequence is the write's timestamp. Of several writes Cassandra keeps the one with the highest
+            // timestamp, so a late request of an abandoned attempt cannot move the progress back.
             advance: format!(
                 "INSERT INTO {table} (source, epoch, statistic, sequence, position, checksum, updated_at) \
                  VALUES (?, ?, ?, ?, ?, ?, ?) USING TIMESTAMP ?"
@@ -68,7 +68,7 @@ impl ProgressTable {
         rows.first().map(|row| read(source, row)).transpose()
     }
 
-    /// The last sequence of each stream of a statistic, by source and epoch as the rows hold them.
+    /// Reads the last sequence of each stream of a statistic, by source and epoch as the rows have them.
     pub(crate) async fn sequences(
         &self,
         session: &dyn Session,
@@ -106,7 +106,8 @@ impl ProgressTable {
             Value::Bigint(sequence),
         ];
         session.write(&self.advance, &[values]).await?;
-        // A row that was deleted by hand hides those with a lower time, which all of evs's are.
+        // The tombstone of a row that was deleted by hand hides writes with a lower timestamp, and all of evs's are
+        // lower.
         if last.is_none() && self.of_stream(session, source, *epoch, statistic).await?.is_none() {
             return Err(SinkError::refused(format!(
                 "{PROGRESS} does not take the progress of source {source}, epoch {epoch}, statistic {statistic}: \
@@ -127,7 +128,7 @@ fn epoch_text(epoch: Epoch) -> Value {
     epoch.to_string().as_str().into()
 }
 
-/// A stream's sequence as a column holds it.
+/// A stream's sequence, as the number for its column.
 pub(crate) fn sequence(progress: &Progress) -> Result<i64, SinkError> {
     evs_store::sequence(progress.sequence, &progress.statistic)
 }

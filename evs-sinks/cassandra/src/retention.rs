@@ -1,11 +1,10 @@
-//! How long rows live.
+//! The time to live of rows.
 
 use std::sync::Arc;
 
 use crate::driver::{Kind, Session, StoreError, query};
 
-/// Seconds since 1970, by the clock of the node that is asked: rows expire by the cluster's clocks, and evs's own may be
-/// wrong.
+/// Asks a node for the time, in seconds since 1970. Rows expire by the cluster's clocks, and evs's own may be wrong.
 pub(crate) async fn clock(session: &dyn Session) -> Result<i64, StoreError> {
     let rows = query(session, &Arc::from("SELECT toUnixTimestamp(now()) FROM system.local"), &[]).await?;
     let millis = rows.first().and_then(|row| row.first()?.bigint());
@@ -14,20 +13,20 @@ pub(crate) async fn clock(session: &dyn Session) -> Result<i64, StoreError> {
         .ok_or_else(|| StoreError::new(Kind::Permanent, "the node does not say what time it is"))
 }
 
-/// The longest time to live that Cassandra takes: 20 years.
+/// The longest time to live that Cassandra accepts: 20 years.
 const TTL_MAX: i64 = 20 * 365 * 86_400;
 
-/// 2038-01-19T03:14:06Z. Clusters that can still be read by versions before 5.0 note no later expiry.
+/// 2038-01-19T03:14:06Z. A cluster that versions before 5.0 can still read has no later expiry.
 const EXPIRY_MAX: i64 = 2_147_483_646;
 
-/// For a row that does not expire.
+/// The time to live of a row that does not expire.
 const FOR_EVER: i32 = 0;
 
-/// The time to live, in seconds, of a row of that window that is written `now`; `None` if it is over.
+/// The time to live, in seconds, of a row of a window if it is written `now`. `None` if that time is over.
 ///
-/// Counted from the window's start: a batch that is written again lives no longer for it. A window of the
-/// future lives for `retain` from now on. What Cassandra could not let expire in time is kept for ever, which
-/// can be put right later; rows that are gone too early cannot.
+/// It is counted from the window's start, so a batch that is written again lives no longer. A window in the future
+/// lives for `retain` from now on. A row that Cassandra could not expire in time is kept for ever. That can be
+/// corrected later; a row that is removed too early cannot be brought back.
 pub(crate) fn time_to_live(window_start: i64, retain: Option<u64>, now: i64) -> Option<i32> {
     let Some(retain) = retain else { return Some(FOR_EVER) };
     let retain = i64::try_from(retain).unwrap_or(i64::MAX);

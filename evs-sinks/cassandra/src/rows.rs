@@ -1,4 +1,4 @@
-//! A batch's rows as statements.
+//! Turns the rows of a batch into statements.
 
 use std::{
     borrow::Cow,
@@ -20,29 +20,30 @@ use crate::{
     windows,
 };
 
-/// All keys of a row together, escaped. Cassandra takes no more than 65,535 bytes of clustering columns; there
-/// must be room for the source and the epoch. Longer keys are cut, with their hash behind them.
+/// The limit on all keys of a row together, escaped, above which they are cut and followed by their hash. Cassandra
+/// accepts at most 65,535 bytes of clustering columns, and there must be room for the source and the epoch.
 pub(crate) const CLUSTERING_BYTES_MAX: usize = 48 << 10;
 
-/// To what cut keys are cut, together.
+/// The length to which keys are cut, together.
 const CUT_BYTES: usize = 8 << 10;
 
-/// All keys of a row together, escaped, cut or not: well below the 16 MiB that a mutation may have.
+/// The limit on all keys of a row together, escaped, cut or not: well below the 16 MiB of a mutation.
 pub(crate) const KEYS_BYTES_MAX: usize = 4 << 20;
 
-/// The source's name, escaped.
+/// The limit on the source's name, escaped.
 const SOURCE_BYTES_MAX: usize = 4 << 10;
 
-/// What the rows of one statement take, as Cassandra counts it: it warns beyond 5 KiB
-/// (`batch_size_warn_threshold`) and fails beyond 50 KiB.
+/// The size of the rows of one statement, as Cassandra counts it: it warns beyond 5 KiB (`batch_size_warn_threshold`)
+/// and fails beyond 50 KiB.
 const STATEMENT_BYTES: usize = 4_800;
 
-/// How often a statement is sent again when the nodes are too busy for it, and after how long; the pause doubles
-/// each time. What was written stays written, so a batch need not begin anew for one statement of thousands.
+/// The number of times that a statement is sent again if the nodes are too busy for it, and the first pause, which
+/// doubles each time. The rows that are written stay written, so a batch of thousands of statements need not start
+/// over for one of them.
 const RETRIES: u32 = 3;
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// How many rows wait for others of their partition, which bounds the memory that a batch takes here.
+/// The number of rows that wait for others of their partition. It bounds the memory that a batch takes here.
 const WAITING_ROWS_MAX: usize = 1 << 16;
 
 /// Refuses a batch with a value or a key that Cassandra cannot hold, before anything is written.
@@ -71,7 +72,7 @@ pub(crate) fn check(batch: &Batch) -> Result<(), SinkError> {
                 return Err(SinkError::refused(format!("{place}: {value} does not fit into the column")));
             }
         }
-        // Escaping makes a key four times as long at most.
+        // Escaping makes a key at most four times as long.
         let bytes = row.keys.iter().map(|key| key.len()).sum::<usize>();
         if bytes > KEYS_BYTES_MAX / 4
             && row.keys.iter().map(|key| escape(key).len()).sum::<usize>() > KEYS_BYTES_MAX
@@ -83,7 +84,7 @@ pub(crate) fn check(batch: &Batch) -> Result<(), SinkError> {
     Ok(())
 }
 
-/// The statement that writes a row of a statistic; its parameters are what [`Writer`] makes.
+/// The statement that writes a row of a statistic. [`Writer`] makes its parameters.
 pub(crate) fn insert(keyspace: &str, schema: &Schema) -> Arc<str> {
     let shape = Shape::of_statistic(schema);
     let columns = shape.all().map(|(name, _)| quote(name)).collect::<Vec<_>>();
@@ -102,7 +103,7 @@ pub(crate) fn select(keyspace: &str, schema: &Schema) -> Arc<str> {
     format!("SELECT {} FROM {table} WHERE {WINDOW_START} = ? AND {BUCKET} = ?", columns.join(", ")).into()
 }
 
-/// The windows of rows that are not over yet.
+/// The windows of the rows whose time to live is not over yet.
 pub(crate) fn windows(rows: &Rows, retain: Option<u64>, now: i64) -> BTreeSet<i64> {
     let mut found = BTreeSet::new();
     let mut last = None;
@@ -116,7 +117,7 @@ pub(crate) fn windows(rows: &Rows, retain: Option<u64>, now: i64) -> BTreeSet<i6
     found
 }
 
-/// Writes a batch's rows, those of a partition together, some partitions side by side.
+/// Writes a batch's rows: those of a partition together, and several partitions concurrently.
 pub(crate) struct Writer {
     session: Arc<dyn Session>,
     insert: Arc<str>,
@@ -136,7 +137,7 @@ impl Writer {
         Self { session, insert, waiting: HashMap::new(), waiting_rows: 0, tasks: Tasks::new() }
     }
 
-    /// Writes the rows, but for those whose time is over. `sequence` is the batch's.
+    /// Writes the rows, except those whose time to live is over. `sequence` is the batch's.
     pub(crate) async fn write(
         mut self,
         batch: &Batch,
@@ -162,7 +163,7 @@ impl Writer {
                 Value::Bigint(sequence),
             ]);
             let measures = schema.measures.iter().zip(row.values);
-            // Checked: every value fits.
+            // Every value fits, which was checked before.
             let column = |(measure, value): (_, &Option<i128>)| {
                 value.and_then(|value| to_column(measure, value)).unwrap_or(Value::Absent)
             };
@@ -223,17 +224,17 @@ async fn write_patiently(
     session.write(insert, rows).await
 }
 
-/// A row's size as Cassandra counts it for a batch: values, and per cell its times.
+/// A row's size as Cassandra counts it for a batch: the values, and the timestamps of each cell.
 fn row_bytes(row: &[Value]) -> usize {
     row.iter().map(|value| 16 + value.bytes()).sum()
 }
 
-/// A row's keys as its columns hold them.
+/// A row's keys in the form of its columns.
 struct Keys {
     clustering: Vec<Arc<str>>,
-    /// Empty, unless the keys are cut.
+    /// The hash of the keys. Empty unless the keys are cut.
     hash: Arc<str>,
-    /// The whole keys, if they are cut.
+    /// The complete keys, if they are cut.
     long: Value,
 }
 
@@ -249,7 +250,7 @@ impl Keys {
         let clustering = escaped.iter().map(cut).collect();
         let mut hash = String::with_capacity(64);
         for byte in digest(keys) {
-            // Cannot fail: a string takes everything.
+            // Writing to a string cannot fail.
             let _ = write!(hash, "{byte:02x}");
         }
         let long = Value::Texts(escaped.into_iter().map(Cow::into_owned).collect());
@@ -267,7 +268,7 @@ fn digest(keys: &[&[u8]]) -> [u8; 32] {
     hash.finalize().into()
 }
 
-/// The bucket of a row: part of its key for good, so never to be computed in another way.
+/// The bucket of a row. It is part of the row's key, so it must never be computed in another way.
 fn bucket(keys: &[&[u8]], buckets: i32) -> i32 {
     let [a, b, c, d, ..] = digest(keys);
     let number = u32::from_be_bytes([a, b, c, d]) % buckets.unsigned_abs().max(1);
@@ -283,7 +284,7 @@ mod tests {
     use super::*;
     use crate::driver::{Page, Paged};
 
-    /// Answers writes with these errors, the last first, and then with success.
+    /// A session that answers writes with the given errors, the last one first, and then with success.
     #[derive(Debug)]
     struct Failing(Mutex<Vec<Kind>>);
 

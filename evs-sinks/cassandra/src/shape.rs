@@ -1,4 +1,4 @@
-//! What tables look like.
+//! The shapes of tables: their columns and types.
 
 use evs_core::{MeasureColumn, MeasureKind, Schema, SinkError};
 use evs_store::{CATALOGUE, PROGRESS, WRITERS};
@@ -8,7 +8,7 @@ use crate::{
     names::{WINDOW_START, qualified, quote},
 };
 
-/// The columns of evs's own in the table of a statistic.
+/// The names of evs's own columns in the table of a statistic.
 pub(crate) const BUCKET: &str = "evs_bucket";
 pub(crate) const KEY_HASH: &str = "evs_key_hash";
 pub(crate) const SOURCE: &str = "evs_source";
@@ -34,7 +34,7 @@ fn columns(columns: &[(&str, &'static str)]) -> Vec<Column> {
 }
 
 impl Shape {
-    /// How far each stream was applied: a partition per source.
+    /// The table of progress, with a partition per source.
     pub(crate) fn progress() -> Self {
         Self {
             table: PROGRESS.to_owned(),
@@ -49,7 +49,7 @@ impl Shape {
         }
     }
 
-    /// Which process writes each source.
+    /// The table of the process that writes each source.
     pub(crate) fn writers() -> Self {
         Self {
             table: WRITERS.to_owned(),
@@ -66,7 +66,7 @@ impl Shape {
         }
     }
 
-    /// What the tables of statistics were made for.
+    /// The catalogue: the definitions that the tables of statistics were created for.
     pub(crate) fn catalogue() -> Self {
         Self {
             table: CATALOGUE.to_owned(),
@@ -76,7 +76,7 @@ impl Shape {
         }
     }
 
-    /// The windows that have rows: a partition for so many windows of a statistic.
+    /// The index of windows that have rows. A partition has a fixed number of windows of a statistic.
     pub(crate) fn windows() -> Self {
         Self {
             table: WINDOWS.to_owned(),
@@ -126,7 +126,7 @@ impl Shape {
         key.join(", ")
     }
 
-    /// Compares with the rows of `system_schema.columns`: name, type, kind, position and order.
+    /// Compares the shape with the rows of `system_schema.columns`: name, type, kind, position and order.
     pub(crate) fn check(&self, found: &[Vec<Value>], keyspace: &str) -> Result<(), SinkError> {
         let table = &self.table;
         let refused = |what: String| Err(SinkError::refused(format!("the table {table} {what}")));
@@ -165,7 +165,7 @@ impl Shape {
         }
         for column in found {
             let name = text(column, 0);
-            // Columns beside the key may stay empty.
+            // Additional columns outside of the key may stay empty.
             let in_key = matches!(text(column, 2).as_str(), "partition_key" | "clustering");
             if in_key && !self.all().any(|(known, _)| *known == name) {
                 return refused(format!(
@@ -185,7 +185,7 @@ fn measure_type(measure: &MeasureColumn) -> &'static str {
     }
 }
 
-/// A measure's value as the column holds it; `None` if it does not fit.
+/// A measure's value, as the column holds it. `None` if it does not fit.
 pub(crate) fn to_column(measure: &MeasureColumn, value: i128) -> Option<Value> {
     match measure_type(measure) {
         "bigint" => i64::try_from(value).ok().map(Value::Bigint),
@@ -194,7 +194,7 @@ pub(crate) fn to_column(measure: &MeasureColumn, value: i128) -> Option<Value> {
     }
 }
 
-/// What [`to_column`] wrote; `None` if it is anything else.
+/// The value that [`to_column`] wrote. `None` for any other value.
 pub(crate) fn from_column(measure: &MeasureColumn, value: &Value) -> Option<Option<i128>> {
     match value {
         Value::Absent => Some(None),

@@ -1,4 +1,4 @@
-//! The order of writes that makes it exactly once.
+//! The sink: the order of writes that makes a batch count exactly once.
 
 use std::{collections::HashMap, fmt, ops::Range, sync::Arc, time::Duration};
 
@@ -21,12 +21,12 @@ use crate::{
 
 /// Apache Cassandra as a [`Sink`](evs_core::Sink).
 ///
-/// Connects when it is first used, and anew after the cluster was away. Needs a tokio runtime with its timer.
+/// It connects when it is first used, and again after the cluster was down. It needs a tokio runtime with its timer.
 pub struct CassandraSink(Stored<CassandraStore>);
 
 forward_sink!(CassandraSink);
 
-/// What stores do in their own way, for Cassandra.
+/// The implementation of a store for Cassandra.
 pub(crate) struct CassandraStore {
     connector: Box<dyn Connector>,
     config: Config,
@@ -37,11 +37,11 @@ pub(crate) struct CassandraStore {
     tables: Tables<Table>,
     progress: ProgressTable,
     writers: WritersTable,
-    /// The password, unless there is none.
+    /// The password, if there is one.
     secrets: Vec<String>,
 }
 
-/// How many buckets new tables get.
+/// The number of buckets of new tables.
 #[derive(Clone, Debug)]
 pub(crate) struct Buckets {
     pub(crate) default: i32,
@@ -57,12 +57,12 @@ impl CassandraSink {
     ///
     /// # Errors
     ///
-    /// What [`CassandraBuilder::connect`] returns.
+    /// The errors of [`CassandraBuilder::connect`].
     pub async fn connect(url: &str) -> Result<Self, SinkError> {
         Self::builder(url).connect().await
     }
 
-    /// A sink that is yet to be set up.
+    /// A builder for a sink, with settings that a URL cannot have.
     pub fn builder(url: impl Into<String>) -> CassandraBuilder {
         CassandraBuilder::new(url.into())
     }
@@ -81,7 +81,7 @@ impl CassandraSink {
         }))
     }
 
-    /// Connects within that time, to find out now whether that is possible.
+    /// Connects within the given time, to find out now whether that is possible.
     pub(crate) async fn check(&self, timeout: Duration) -> Result<(), SinkError> {
         let store = self.0.store();
         let connect = async {
@@ -95,7 +95,7 @@ impl CassandraSink {
 }
 
 impl CassandraStore {
-    /// The session, made now if there is none.
+    /// The session. It is made now if there is none.
     async fn session(&self) -> Result<Arc<dyn Session>, Failure> {
         let mut slot = self.session.lock().await;
         if let Some(session) = &*slot {
@@ -154,12 +154,12 @@ impl Store for CassandraStore {
         self.tables.forget(statistic);
     }
 
-    /// After a lost connection, and a call that was given up, the next attempt looks the hosts up again, and waits for no
-    /// driver to dare another try.
+    /// Drops the session after a lost connection and after a dropped call. The next attempt then resolves the hosts
+    /// again, and does not have to wait until the driver tries them again.
     fn failed(&self, failure: Option<&Failure>) {
         let is_lost = failure
             .is_none_or(|failure| matches!(failure, Failure::Store(error) if error.kind == Kind::Lost));
-        // If someone else has the lock, then to connect.
+        // If another call has the lock, it is connecting.
         if is_lost && let Ok(mut session) = self.session.try_lock() {
             *session = None;
         }
@@ -194,8 +194,8 @@ impl Store for CassandraStore {
         };
         let next = Progress::after(batch);
         let sequence = progress::sequence(&next)?;
-        // In this order: what readers go by comes before what they find there, and the progress last.
-        // Whatever was written before an error is written once more, to the same place.
+        // The order matters: the index that readers use comes before the rows, and the progress comes last.
+        // Everything that was written before an error is written again, to the same place.
         let windows = rows::windows(&batch.rows, batch.schema.retain_seconds, now);
         table.windows.add(&session, &windows, now).await?;
         let writer = rows::Writer::new(Arc::clone(&session), Arc::clone(&table.insert));
@@ -240,7 +240,7 @@ impl Store for CassandraStore {
         let session = self.session().await?;
         let buckets = self.storage.check_known(&*session, schema).await?;
         let table = Arc::new(Table::new(&self.config.keyspace, schema, buckets));
-        // Before the rows: those of all batches that are done by now are there.
+        // The sequences are read before the rows: then the rows of all batches that are complete by now are found.
         let sequences = self.progress.sequences(&*session, &schema.statistic).await?;
         totals::read(&session, &table, sequences, windows).await
     }

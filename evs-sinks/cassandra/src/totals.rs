@@ -1,4 +1,4 @@
-//! Reading the sums.
+//! Reads totals: the sums over the rows of a window and key.
 
 use std::{collections::HashMap, ops::Range, sync::Arc};
 
@@ -12,7 +12,7 @@ use crate::{
     table::Table,
 };
 
-/// The last sequence that counts, of each source and epoch.
+/// The last sequence of each source and epoch that counts.
 type Sequences = HashMap<(Arc<str>, Arc<str>), i64>;
 
 /// The window's start, the keys' bytes and the values.
@@ -20,7 +20,7 @@ type Total = (i64, Vec<Vec<u8>>, Vec<Option<i128>>);
 
 /// Adds up the rows of the windows that start within `range`.
 ///
-/// Rows of a batch that is still being written do not count: `sequences` says which are done.
+/// Rows of a batch that is still being written do not count: `sequences` has the last complete batch of each stream.
 pub(crate) async fn read(
     session: &Arc<dyn Session>,
     table: &Arc<Table>,
@@ -73,7 +73,7 @@ struct Partition<'t> {
     schema: &'t Schema,
     window: i64,
     groups: Vec<Total>,
-    /// The key columns, with their hash, of the last group.
+    /// The key columns of the last group, with their hash.
     last: Vec<Value>,
 }
 
@@ -107,7 +107,7 @@ impl Partition<'_> {
                 ))
             })?;
             let merged = measure.kind.merge(*total, value);
-            // What a count's column could not hold is no count either.
+            // A total that a count's column could not hold is refused, too.
             let fits = |total: &Option<i128>| {
                 measure.kind != MeasureKind::Count || total.is_none_or(|total| i64::try_from(total).is_ok())
             };
@@ -122,7 +122,7 @@ impl Partition<'_> {
     }
 }
 
-/// The bytes of the keys: from their columns, or from the list of those that were cut.
+/// The bytes of the keys, from their columns or, if they were cut, from the list.
 fn whole_keys(keys: &[Value], long: &[Value]) -> Option<Vec<Vec<u8>>> {
     let (hash, columns) = keys.split_last()?;
     let bytes = |text: &str| unescape(text).map(std::borrow::Cow::into_owned);

@@ -1,4 +1,5 @@
-//! `evs_windows`: which windows have rows. Cassandra finds partitions by their whole key only.
+//! The table `evs_windows`: an index of the windows that have rows. It is needed because Cassandra only finds
+//! partitions by their complete key.
 
 use std::{
     collections::{BTreeSet, HashSet},
@@ -16,19 +17,19 @@ use crate::{
     shape::WINDOWS,
 };
 
-/// The windows that a timestamp, in milliseconds, can hold; in seconds.
+/// The range of windows, in seconds, that fit into a timestamp in milliseconds.
 pub(crate) const RANGE: RangeInclusive<i64> = i64::MIN / 1000..=i64::MAX / 1000;
 
-/// The windows in a partition of the index.
+/// The number of windows in a partition of the index.
 const SPAN_WINDOWS: i64 = 10_000;
 
-/// Up to so many partitions are asked one by one; beyond, it is found out first which there are.
+/// Up to this number of partitions are queried one by one. For more, a query first finds out which ones exist.
 const SPANS_MAX: i64 = 100;
 
-/// A window stays in the index for longer than its rows live: clocks differ.
+/// The extra time that a window stays in the index after its rows have expired, since clocks differ.
 const MARGIN_SECONDS: u64 = 86_400;
 
-/// How many windows are remembered as written; more are written again.
+/// The number of windows that are remembered as written. Any others are written again.
 const REMEMBERED_MAX: usize = 100_000;
 
 /// The index of one statistic.
@@ -40,7 +41,7 @@ pub(crate) struct Index {
     insert: Arc<str>,
     select: Arc<str>,
     spans: Arc<str>,
-    /// What is in the index already, and will not expire before the rows that this sink writes.
+    /// The windows that are in the index already, and will not expire before the rows that this sink writes.
     written: Mutex<HashSet<i64>>,
 }
 
@@ -65,7 +66,7 @@ impl Index {
         }
     }
 
-    /// Writes the windows that are not there yet. To be done before their rows are written.
+    /// Writes the windows that are not in the index yet. It must be called before their rows are written.
     pub(crate) async fn add(
         &self,
         session: &Arc<dyn Session>,

@@ -1,4 +1,4 @@
-//! `evs_writers`: which process writes each source.
+//! The table `evs_writers`: the process that has claimed each source last.
 
 use std::sync::Arc;
 
@@ -23,12 +23,13 @@ impl WritersTable {
     pub(crate) fn new(keyspace: &str) -> Self {
         let table = qualified(keyspace, WRITERS);
         Self {
-            // TOKEN is a function of CQL's.
+            // The name is quoted, because TOKEN is a function in CQL.
             of_source: format!(
                 "SELECT fence, \"token\", epoch, host, process, since FROM {table} WHERE source = ?"
             )
             .into(),
-            // Lightweight transactions, one for a start: of two that claim a source at once, one must see the other.
+            // These are lightweight transactions, one per start of a process: if two processes claim a source at the
+            // same time, one must see the other.
             insert: format!(
                 "INSERT INTO {table} (fence, \"token\", epoch, host, process, since, source) \
                  VALUES (?, ?, ?, ?, ?, ?, ?) IF NOT EXISTS"
@@ -42,7 +43,7 @@ impl WritersTable {
         }
     }
 
-    /// Who has claimed the source last.
+    /// Reads the process that has claimed the source last.
     pub(crate) async fn of_source(
         &self,
         session: &dyn Session,
@@ -52,7 +53,7 @@ impl WritersTable {
         rows.first().map(|row| read(source, row)).transpose()
     }
 
-    /// Whether `writer` has the source now.
+    /// Claims the source, and returns true if `writer` has it now.
     pub(crate) async fn claim(
         &self,
         session: &dyn Session,
@@ -76,7 +77,7 @@ impl WritersTable {
             }
         };
         query(session, statement, &values).await?;
-        // What it answers differs: whoever was first stands there now.
+        // The form of the answer differs, so the row is read: it has the process that was first.
         let found = self.of_source(session, &writer.source).await?;
         Ok(found.is_some_and(|found| found.token == writer.token))
     }

@@ -41,7 +41,7 @@ async fn find(server: &Server, filter: Document) -> Result<Vec<Document>, Failur
     Ok(found)
 }
 
-/// Moves a stream from `last`, which was read before, to `next`, the batch whose rows were added.
+/// Moves a stream from `last`, which was read before, to `batch`, whose rows were added.
 ///
 /// The guard requires `last` itself. So a request that arrives late, after later batches were applied or the database
 /// was restored, moves nothing.

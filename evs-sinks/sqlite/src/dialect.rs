@@ -22,8 +22,8 @@ impl Dialect for SqliteDialect {
 
     fn column_type(&self, column: ColumnType) -> String {
         let name = match column {
-            // Decimals are kept as integers times 10^scale: SQLite has none.
-            // Integers, too, and beyond 64 bits their digits as text. In a STRICT table ANY converts nothing.
+            // Decimals are stored as integers times 10^scale, since SQLite has none. So are sums, but beyond 64 bits
+            // they are text of their digits. In a STRICT table, ANY converts nothing.
             ColumnType::Sum(_) => "ANY",
             ColumnType::Integer | ColumnType::Time | ColumnType::Count | ColumnType::Decimal(_) => "INTEGER",
             // Text is compared byte by byte unless it is declared otherwise.

@@ -1,5 +1,5 @@
-//! Counts the newlines of a file, which is the least that anything that reads a log must do: each thread
-//! preads its own pieces of 1 MiB and looks at every byte once. `count-newlines FILE [THREADS]`
+//! Counts the newlines of a file. That is the least work that any program that reads a log must do. Each thread reads
+//! its own pieces of 1 MiB with `pread`, and looks at every byte once. `count-newlines FILE [THREADS]`
 
 use std::{
     error::Error,

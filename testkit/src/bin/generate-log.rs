@@ -1,4 +1,4 @@
-//! Writes the log of a workload to a file, and what it must add up to beside it, in `FILE.expected.json`.
+//! Writes the log of a workload to a file, and the expected totals to `FILE.expected.json`.
 
 use std::{
     error::Error,
@@ -71,7 +71,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// As JSON. All texts are plain ones, for which Rust has the same escapes.
+/// Writes a statistic as JSON. All texts are plain ones, for which Rust has the same escapes.
 fn write_statistic(out: &mut String, spec: &StatisticSpec, digest: &Digest) -> std::fmt::Result {
     let Digest { rows, lines, value, checksum } = digest;
     let measure = spec.measures.first().map(|measure| match measure {

@@ -4,11 +4,11 @@ use super::{
 };
 use crate::{Random, clock::Time};
 
-/// Campaigns 1000 to 1199, and then what odd lines have.
+/// The number of usual campaigns, 1000 to 1199. The values of odd lines come after them.
 const CAMPAIGNS: usize = 200;
 const ODD_CAMPAIGNS: [&str; 8] = ["10 0+", "upper", "first", "-", "", "1", "%zz", "-5"];
 const EVENTS: [&str; 6] = ["imp", "click", "sale", "-", "", "é"];
-/// Which of them lines have, as often as they stand here.
+/// The positions of the usual values. One that is listed more often is more frequent.
 const USUAL: [usize; 8] = [0, 0, 0, 0, 0, 0, 1, 2];
 
 /// An ad server's log: `GET /e?c=…&b=…&t=…&v=…&u=…`.

@@ -25,7 +25,7 @@ const ODD_HOSTS: [(&str, &[u8]); 6] = [
     (r"c\x5Cd e", b"c\\d e"),
     ("[2001:db8::1]", b"[2001:db8::1]"),
 ];
-/// What several upstreams have taken is added up.
+/// The times of several upstreams are added up.
 const ODD_UPSTREAM_TIMES: [(&str, Number); 4] =
     [("-", None), ("0.001, 0.002", Some(3)), ("0.000, 0.001 : 0.300", Some(301)), ("-, 0.301", Some(301))];
 
@@ -35,7 +35,7 @@ pub(crate) struct Cdn {
     keys: [Column; 17],
 }
 
-/// A column's place among the keys.
+/// The position of a column among the keys.
 const HOST: usize = 0;
 const ADDRESS: usize = 1;
 const METHOD: usize = 2;
@@ -52,7 +52,7 @@ const CIPHER: usize = 12;
 const REFERER: usize = 13;
 const AGENT: usize = 14;
 const RANGE: usize = 15;
-/// A time is a key too, for a histogram.
+/// The request time is a key, too, for a histogram.
 const REQUEST_TIME: usize = 16;
 
 impl Cdn {
@@ -96,7 +96,7 @@ impl Cdn {
         }
     }
 
-    /// Everything but the fields that odd lines have their own of.
+    /// The values of all fields for which odd lines have no values of their own.
     fn usual_keys(&self, random: &mut Random) -> [usize; 17] {
         let mut keys = [0; 17];
         keys[HOST] = random.steep(HOSTS as u64) as usize;
@@ -180,7 +180,7 @@ impl Shape for Cdn {
     fn good(&self, random: &mut Random, time: &Time, log: &mut Vec<u8>) -> Counted {
         let (keys, bytes) = (self.usual_keys(random), random.below(3_000_000));
         let took = Some(keys[REQUEST_TIME] as i64);
-        // What the cache has, no upstream was asked for.
+        // A response from the cache has no upstream.
         let (shown, upstream) = match keys[CACHE] {
             0 => (&b"-"[..], None),
             _ => (self.keys[REQUEST_TIME].text(keys[REQUEST_TIME]), took),
@@ -189,7 +189,7 @@ impl Shape for Cdn {
         Counted::new(&keys, &[Some(bytes as i64), took, upstream])
     }
 
-    /// Escaped hosts, several upstreams, sizes that are missing.
+    /// Lines with escaped hosts, several upstreams, or missing sizes.
     fn odd(&self, random: &mut Random, time: &Time, log: &mut Vec<u8>) -> Counted {
         let mut keys = self.usual_keys(random);
         keys[HOST] = HOSTS + random.below(ODD_HOSTS.len() as u64) as usize;

@@ -5,7 +5,7 @@ use super::{
 use crate::{Random, clock::Time};
 
 const STATUSES: [&str; 10] = ["200", "304", "206", "301", "404", "499", "502", "400", "408", "009"];
-/// Which of them lines have, as often as they stand here.
+/// The positions of the usual values. One that is listed more often is more frequent.
 const USUAL: [usize; 16] = [0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 2, 3, 4, 5, 6];
 const UNUSUAL: [usize; 4] = [7, 8, 9, 0];
 const PAGES: usize = 20_000;
@@ -17,9 +17,9 @@ pub(crate) enum Layout {
     Combined,
     /// The same fields in another order.
     Reordered,
-    /// With `$request_time` and `$upstream_response_time` behind.
+    /// With `$request_time` and `$upstream_response_time` at the end.
     Timed,
-    /// Nothing between `$remote_user`, which has no quotes, and a bracket.
+    /// Without a blank between `$remote_user`, which has no quotes, and the bracket of the time.
     Bracket,
 }
 
@@ -159,7 +159,7 @@ impl Shape for Combined {
     }
 }
 
-/// The parts, one behind the other in `room`.
+/// The concatenation of the parts, stored in `room`.
 fn join<'r>(room: &'r mut [u8; 64], parts: &[&[u8]]) -> &'r [u8] {
     let mut end = 0;
     for part in parts {

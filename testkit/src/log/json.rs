@@ -5,12 +5,12 @@ use super::{
 use crate::{Random, clock::Time};
 
 const STATUSES: [&str; 8] = ["200", "304", "206", "301", "404", "499", "502", "400"];
-/// Which of them lines have, as often as they stand here.
+/// The positions of the usual values. One that is listed more often is more frequent.
 const USUAL: [usize; 16] = [0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 2, 3, 4, 5, 6];
 const UNUSUAL: usize = 7;
 const PAGES: u64 = 20_000;
 
-/// What nginx writes of a `log_format` with `escape=json`.
+/// The lines that nginx writes for a `log_format` with `escape=json`.
 #[derive(Debug)]
 pub(crate) struct Json {
     keys: [Column; 1],
@@ -62,7 +62,7 @@ impl Shape for Json {
         Counted::new(&[status], &[Some(bytes as i64)])
     }
 
-    /// Escapes, and sizes that are missing or texts.
+    /// Lines with escapes, and with sizes that are missing or texts.
     fn odd(&self, random: &mut Random, time: &Time, log: &mut Vec<u8>) -> Counted {
         let bytes = random.below(1 << 40);
         let (shown, bytes) = match random.below(4) {

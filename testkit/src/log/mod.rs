@@ -1,4 +1,4 @@
-//! The lines of each kind of log, and what of each line must be counted.
+//! The lines of each kind of log, and the values that must be counted of each line.
 
 mod ads;
 mod cdn;
@@ -18,32 +18,32 @@ use crate::{Random, clock::Time};
 
 /// A kind of log.
 pub(crate) trait Shape: fmt::Debug + Send + Sync {
-    /// The log format, as evs has it.
+    /// The log format, in the syntax of evs.
     fn format(&self) -> &'static str;
 
-    /// The fields that lines can be counted by, with all the values that they take.
+    /// The fields by which lines can be counted, with all their values.
     fn keys(&self) -> &[Column];
 
-    /// The fields that are summed up.
+    /// The numeric fields.
     fn numbers(&self) -> &'static [&'static str];
 
     /// Appends an ordinary line, without its newline.
     fn good(&self, random: &mut Random, time: &Time, log: &mut Vec<u8>) -> Counted;
 
-    /// Appends a line that is unusual, and yet what a server writes.
+    /// Appends a line that is unusual but that a server does write, without its newline.
     fn odd(&self, random: &mut Random, time: &Time, log: &mut Vec<u8>) -> Counted;
 
-    /// A piece of each line's time, and one of the same length that makes it no time.
+    /// A piece of each line's time, and a text of the same length that makes the time invalid.
     fn date(&self, time: &Time) -> (Vec<u8>, &'static [u8]);
 }
 
 pub(crate) const KEYS_MAX: usize = 17;
 pub(crate) const NUMBERS_MAX: usize = 3;
 
-/// What must be counted of a line.
+/// The values of a line that must be counted.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Counted {
-    /// Which of its [`Column`]'s values each key is.
+    /// For each key, the position of its value in its [`Column`].
     pub(crate) keys: [u32; KEYS_MAX],
     pub(crate) numbers: [Number; NUMBERS_MAX],
 }
@@ -59,10 +59,10 @@ impl Counted {
     }
 }
 
-/// The number in a field, times ten to the power of its scale, if there is one.
+/// The number in a field, times 10^scale, if there is one.
 pub(crate) type Number = Option<i64>;
 
-/// A field that lines are counted by.
+/// A field by which lines are counted.
 #[derive(Clone, Debug)]
 pub(crate) struct Column {
     pub(crate) name: &'static str,
@@ -72,9 +72,9 @@ pub(crate) struct Column {
 /// A value of a field.
 #[derive(Clone, Debug)]
 pub(crate) struct Value {
-    /// As it stands in the log.
+    /// The value as it is written in the log.
     pub(crate) text: Vec<u8>,
-    /// As it must be counted.
+    /// The value as it must be counted.
     pub(crate) key: Vec<u8>,
 }
 
@@ -87,7 +87,7 @@ impl Column {
         Self { name, values: values.into_iter().map(value).collect() }
     }
 
-    /// With values behind the others that are written otherwise than they are counted.
+    /// Adds, after the others, values that are written differently from how they are counted.
     fn with_odd(mut self, odd: &[(&str, &[u8])]) -> Self {
         let value = |(text, key): &(&str, &[u8])| Value { text: text.as_bytes().to_vec(), key: key.to_vec() };
         self.values.extend(odd.iter().map(value));
@@ -98,7 +98,7 @@ impl Column {
         &self.values[at].text
     }
 
-    /// Where the value that counts as `key` is.
+    /// The position of the value that counts as `key`.
     fn place(&self, key: &str) -> usize {
         self.values.iter().position(|value| value.key == key.as_bytes()).expect("a value of the column")
     }
@@ -109,7 +109,7 @@ fn push(log: &mut Vec<u8>, parts: &[&[u8]]) {
     parts.iter().for_each(|part| log.extend_from_slice(part));
 }
 
-/// A number as text, without the machinery of formatting: lines have many.
+/// A number as text, without Rust's slower formatting: lines have many numbers.
 #[derive(Clone, Copy, Debug)]
 struct Digits {
     text: [u8; 20],
@@ -127,7 +127,7 @@ impl Digits {
         digits
     }
 
-    /// With zeros in front up to that width.
+    /// The number with leading zeros up to a width.
     fn wide(number: u64, width: usize) -> Self {
         let mut digits = Self::new(number);
         digits.start = digits.start.min(20 - width);

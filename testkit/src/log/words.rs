@@ -1,9 +1,9 @@
-//! What several kinds of log have in common.
+//! Values that several kinds of log have in common.
 
 use super::Column;
 use crate::Random;
 
-/// Clients, of which some come oftener than others.
+/// The number of clients. Some are more frequent than others.
 pub(super) const ADDRESSES: usize = 50_000;
 
 pub(super) fn addresses() -> Column {
@@ -11,7 +11,7 @@ pub(super) fn addresses() -> Column {
     Column::new("remote_addr", (0..ADDRESSES).map(address))
 }
 
-/// Browsers in fifty versions each, and robots.
+/// User agents: browsers in fifty versions each, and robots.
 pub(super) fn agents() -> Column {
     let versions = (90..140).flat_map(|version| {
         [
@@ -30,17 +30,17 @@ pub(super) fn agents() -> Column {
     Column::new("http_user_agent", versions)
 }
 
-/// One of the numbers, each as likely as it stands there often.
+/// One of the numbers. One that is listed more often is more likely.
 pub(super) fn one_of(random: &mut Random, numbers: &[usize]) -> usize {
     numbers[random.below(numbers.len() as u64) as usize]
 }
 
-/// The place of one of a column's values, each as likely as any.
+/// The position of one of a column's values; all are equally likely.
 pub(super) fn any(random: &mut Random, column: &Column) -> usize {
     random.below(column.values.len() as u64) as usize
 }
 
-/// The place of one of a column's values, the first ones more likely.
+/// The position of one of a column's values; the first ones are more likely.
 pub(super) fn popular(random: &mut Random, column: &Column) -> usize {
     random.skewed(column.values.len() as u64) as usize
 }

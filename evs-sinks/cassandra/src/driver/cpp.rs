@@ -35,7 +35,8 @@ impl Connector for Cpp {
         });
         let Some(wanted) = &config.datacenter else { return connected(config, session?) };
         match session {
-            // The driver finds no host in a datacenter that does not exist. Which there are, any host can tell.
+            // The driver finds no host in a datacenter that does not exist. Any host can tell which datacenters
+            // exist.
             Err(error) if error.kind == Kind::Lost => {
                 let Ok(session) = open(cluster(config, None)?).await else { return Err(error) };
                 let session = connected(config, session)?;
@@ -47,7 +48,7 @@ impl Connector for Cpp {
     }
 }
 
-/// What the driver says where a node closes the connection early. It has no code for it.
+/// The driver's messages for a node that closes the connection early. There is no code for that.
 const CLOSED: [&str; 2] = ["Connection closed prematurely", "Unable to write to socket"];
 
 fn connected(config: &Config, session: CppSession) -> Result<Arc<dyn Session>, StoreError> {
@@ -72,7 +73,7 @@ fn cluster(config: &Config, datacenter: Option<&str>) -> Result<Cluster, StoreEr
     cluster.set_connect_timeout(config.connect_timeout);
     cluster.set_resolve_timeout(config.connect_timeout);
     cluster.set_request_timeout(config.request_timeout);
-    // Otherwise the driver tries all hosts, and what they said is lost.
+    // Without this policy the driver tries all hosts, and their answers are lost.
     cluster.set_retry_policy(RetryPolicy::fallthrough_new());
     if let Some((user, password)) = &config.credentials {
         cluster.set_credentials(user, password).map_err(|error| sort(&error))?;
@@ -100,8 +101,8 @@ fn ssl(tls: &Tls) -> Result<Ssl, StoreError> {
     Ok(ssl)
 }
 
-/// Connects in a thread of its own, which goes on until the driver has given up: closing a session that is about
-/// to connect to a silent host would block for ever, and not only this call.
+/// Connects in a separate thread, which goes on until the driver gives up. Closing a session that is still connecting
+/// to a silent host would block for ever, and would block more than this call.
 async fn open(mut cluster: Cluster) -> Result<CppSession, StoreError> {
     let broken = |error: &dyn fmt::Display| {
         StoreError::new(Kind::Lost, format!("the driver's thread for connecting: {error}"))
@@ -110,18 +111,18 @@ async fn open(mut cluster: Cluster) -> Result<CppSession, StoreError> {
     let runtime = tokio::runtime::Builder::new_current_thread().build().map_err(|error| broken(&error))?;
     let thread = std::thread::Builder::new().name("evs-cassandra-connect".to_owned()).spawn(move || {
         let opened = runtime.block_on(cluster.connect()).map_err(|error| sort(&error));
-        // If nobody waits for it any more, it is closed here.
+        // If nobody waits for the session any more, it is closed here.
         drop(sender.send(opened));
     });
     thread.map_err(|error| broken(&error))?;
     receiver.await.unwrap_or_else(|error| Err(broken(&error)))
 }
 
-/// How often a session that is to be closed is looked at.
+/// The interval at which a session that is to be closed is checked.
 const CLOSE_POLL: Duration = Duration::from_millis(50);
 
 struct Connected {
-    /// There until it is dropped.
+    /// Present until this is dropped.
     inner: Option<Inner>,
     level: Level,
 }
@@ -131,19 +132,19 @@ struct Inner {
     prepared: RwLock<HashMap<Arc<str>, Arc<PreparedStatement>>>,
 }
 
-/// Closing a session blocks until its requests are done, which is not for a thread that others wait for.
+/// Closing a session blocks until its requests are done, so it must not happen on a thread that others wait for.
 impl Drop for Connected {
     fn drop(&mut self) {
         let Some(Inner { session, prepared }) = self.inner.take() else { return };
         drop(prepared);
-        // Requests that were given up have the session as well, until the driver is done with them: within the
-        // request timeout. They must not be the last to have it.
+        // Abandoned requests hold the session, too, until the driver is done with them, within the request timeout.
+        // They must not be the last owner.
         let close = move || {
             while Arc::strong_count(&session.0) > 1 {
                 std::thread::park_timeout(CLOSE_POLL);
             }
         };
-        // Without a thread it is closed here, if late.
+        // If no thread can be started, the session is closed here, which may take a while.
         drop(std::thread::Builder::new().name("evs-cassandra-close".to_owned()).spawn(close));
     }
 }
@@ -161,7 +162,7 @@ impl Connected {
 
     async fn prepared(&self, cql: &Arc<str>) -> Result<Arc<PreparedStatement>, StoreError> {
         let inner = self.inner()?;
-        // No panic can leave the map half changed.
+        // A panic cannot leave the map half changed, so a poisoned lock can be used.
         let known = inner.prepared.read().unwrap_or_else(PoisonError::into_inner).get(cql).cloned();
         if let Some(statement) = known {
             return Ok(statement);
@@ -240,7 +241,7 @@ impl Session for Connected {
     }
 }
 
-/// What is absent stays unbound, and is not written.
+/// An absent value stays unbound, and is not written.
 fn bind(statement: &mut Statement, at: usize, value: &Value) -> Result<(), StoreError> {
     let bound = match value {
         Value::Absent => return Ok(()),
@@ -253,7 +254,7 @@ fn bind(statement: &mut Statement, at: usize, value: &Value) -> Result<(), Store
             number::put(&mut bytes, *number);
             statement.bind_bytes(at, bytes)
         }
-        // The driver's type for it is of a crate that is not named here, but it can be parsed.
+        // The driver's type for a decimal is in a crate that is not a dependency here, but it can be parsed.
         Value::Decimal(number, scale) => match format!("{number}e-{scale}").parse() {
             Ok(decimal) => statement.bind_decimal(at, &decimal),
             Err(_) => {
@@ -272,7 +273,7 @@ fn bind(statement: &mut Statement, at: usize, value: &Value) -> Result<(), Store
     bound.map(drop).map_err(|error| sort(&error))
 }
 
-/// The rows of a page; `None` if a value is of a type that evs's tables do not have.
+/// The rows of a page. `None` if a value has a type that evs's tables do not have.
 fn rows(result: &CassResult) -> Option<Vec<Vec<Value>>> {
     let columns = usize::try_from(result.column_count()).ok()?;
     let mut rows = Vec::new();
@@ -336,7 +337,7 @@ fn sort(error: &Error) -> StoreError {
         | LIB_MESSAGE_ENCODE
         | LIB_NAME_DOES_NOT_EXIST
         | LIB_NOT_IMPLEMENTED => Kind::Permanent,
-        // A certificate does not become right by being looked at again, nor does a node learn what TLS is.
+        // Another attempt does not make a certificate valid, and does not teach a node TLS.
         SSL_IDENTITY_MISMATCH
         | SSL_INVALID_CERT
         | SSL_INVALID_PEER_CERT
@@ -344,13 +345,13 @@ fn sort(error: &Error) -> StoreError {
         | SSL_NO_PEER_CERT
         | SSL_PROTOCOL_ERROR => Kind::Permanent,
         LIB_REQUEST_QUEUE_FULL => Kind::Busy,
-        // No answer in time, no node to ask, and whatever else: a new session finds out.
+        // No answer in time, no node to ask, or anything else: a new session finds out.
         _ => Kind::Lost,
     };
     StoreError::new(kind, format!("{message} (C++ driver: {code})"))
 }
 
-/// The native protocol's code of an error that a node sent.
+/// The code, in the native protocol, of an error that a node sent.
 fn protocol_code(code: CassErrorCode) -> Option<i32> {
     Some(match code {
         CassErrorCode::SERVER_SERVER_ERROR => 0x0000,

@@ -1,8 +1,8 @@
-//! What a node's error codes mean for a batch.
+//! Sorts a node's error codes by their meaning for a batch.
 
 use evs_store::{Kind, StoreError};
 
-/// A node's error, by its code in the native protocol.
+/// Sorts a node's error by its code in the native protocol.
 ///
 /// The codes are those of section 9 of the protocol's specification.
 pub(crate) fn server_error(code: i32, message: &str) -> StoreError {
@@ -28,11 +28,11 @@ pub(crate) fn server_error(code: i32, message: &str) -> StoreError {
         _ => "error",
     };
     let permanent = match code {
-        // A node that cannot reach its own table of roles uses the same codes as for a wrong password. The C++
-        // driver puts words of its own before those of the node.
+        // A node that cannot reach its own table of roles uses the same codes as for a wrong password. The C++ driver
+        // puts its own words before those of the node.
         0x0100 | 0x2100 => !message.contains("Unable to perform auth"),
         0x000A | 0x1400 | 0x2000 | 0x2200 | 0x2300 => true,
-        // The rest will pass, or is in doubt. A table that already exists was made by another evs just now.
+        // The others are transient, or in doubt. A table that already exists was just created by another evs.
         _ => false,
     };
     let kind = if permanent { Kind::Permanent } else { Kind::Busy };

@@ -1,4 +1,4 @@
-//! What the sink needs of a driver for Cassandra.
+//! The interface between the sink and a driver for Cassandra.
 
 #[cfg(feature = "cassandra-cpp")]
 pub(crate) mod cpp;
@@ -15,43 +15,43 @@ pub(crate) use evs_store::{Kind, StoreError};
 pub(crate) use self::error::server_error;
 use crate::config::Config;
 
-/// A driver: makes sessions.
+/// A driver, which makes sessions.
 #[async_trait]
 pub(crate) trait Connector: fmt::Debug + Send + Sync + 'static {
-    /// A session with at least one connection to a node that is up.
+    /// Makes a session with at least one connection to a node that is up.
     async fn connect(&self, config: &Config) -> Result<Arc<dyn Session>, StoreError>;
 }
 
 /// A driver's session: connections to the nodes of a cluster.
 ///
-/// Each distinct statement is prepared once. A call that is dropped may or may not have had its effect.
+/// Each distinct statement is prepared once. A call that is dropped may or may not have an effect.
 #[async_trait]
 pub(crate) trait Session: fmt::Debug + Send + Sync + 'static {
     /// The datacenters of the cluster, each once, with the number of their nodes.
     async fn datacenters(&self) -> Result<Vec<(String, usize)>, StoreError>;
 
-    /// Changes the schema, and waits until the nodes agree on it.
+    /// Changes the schema, and waits until all nodes agree on it.
     async fn define(&self, cql: &str) -> Result<(), StoreError>;
 
-    /// Executes the statement for each of `rows`, which are of one partition, together.
+    /// Executes the statement for all of `rows` together. They are of one partition.
     async fn write(&self, cql: &Arc<str>, rows: &[Vec<Value>]) -> Result<(), StoreError>;
 
-    /// Executes a query and returns a page of its rows: the first, or the one behind another page.
+    /// Executes a query and returns one page of its rows: the first page, or the one after another page.
     async fn page(&self, cql: &Arc<str>, values: &[Value], behind: Option<Page>)
     -> Result<Paged, StoreError>;
 }
 
-/// Where a page of rows ended, in the driver's own terms.
+/// The end of a page of rows, in the driver's own form.
 #[derive(Debug)]
 pub(crate) struct Page(Arc<[u8]>);
 
-/// A page of rows, and where it ended if there are more.
+/// A page of rows, and its end if there are more.
 pub(crate) type Paged = (Vec<Vec<Value>>, Option<Page>);
 
-/// The rows in a page. A row has some hundred bytes.
+/// The number of rows in a page. A row has some hundred bytes.
 const PAGE_ROWS: i32 = 2_000;
 
-/// All rows of a query: for those that find few.
+/// Reads all rows of a query, which must be few.
 pub(crate) async fn query(
     session: &dyn Session,
     cql: &Arc<str>,
@@ -69,7 +69,7 @@ pub(crate) async fn query(
 /// A bound parameter, or a column of a row that was read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Value {
-    /// No value: not written (and so no tombstone either), or read where nothing was written.
+    /// No value: it is not written (so there is no tombstone), or nothing was written where it was read.
     Absent,
     Int(i32),
     Bigint(i64),
@@ -101,7 +101,7 @@ impl Value {
         if let Self::Timestamp(milliseconds) = self { Some(*milliseconds) } else { None }
     }
 
-    /// About how many bytes it takes in Cassandra.
+    /// The approximate number of bytes that the value takes in Cassandra.
     pub(crate) fn bytes(&self) -> usize {
         match self {
             Self::Absent => 0,

@@ -1,6 +1,6 @@
-//! Cassandra's `varint`: two's complement, big endian, as few bytes as will do.
+//! Cassandra's `varint`: two's complement, big endian, in as few bytes as possible.
 
-/// How many bytes `number` takes.
+/// The number of bytes that `number` takes.
 pub(crate) fn bytes(number: i128) -> usize {
     let magnitude = if number < 0 { !number } else { number };
     (128 - magnitude.leading_zeros()) as usize / 8 + 1
@@ -11,11 +11,11 @@ pub(crate) fn put(out: &mut Vec<u8>, number: i128) {
     out.extend_from_slice(&number.to_be_bytes()[16 - bytes(number)..]);
 }
 
-/// Reads a number; `None` if it is wider than 128 bits, or nothing.
+/// Reads a number. `None` if it is wider than 128 bits, or empty.
 pub(crate) fn read(bytes: &[u8]) -> Option<i128> {
     let negative = bytes.first()? & 0x80 != 0;
     let fill = if negative { 0xFF } else { 0 };
-    // Others may write more bytes than are needed.
+    // Other programs may write more bytes than necessary.
     let spare = bytes.len().saturating_sub(16);
     let (extra, low) = bytes.split_at(spare);
     let mut whole = [fill; 16];

@@ -92,7 +92,7 @@ impl Connector for Scylla {
     }
 }
 
-/// A provider of cryptography is named, since a program may have more than one compiled in.
+/// The cryptography provider is named, since a program may have more than one compiled in.
 fn tls_context(tls: &Tls) -> Result<TlsContext, StoreError> {
     let wrong = |what: &str, error: &dyn fmt::Display| {
         StoreError::new(Kind::Permanent, format!("{what} cannot be used: {error}"))
@@ -141,14 +141,14 @@ impl fmt::Debug for Connected {
 impl Connected {
     async fn prepared(&self, cql: &Arc<str>) -> Result<PreparedStatement, StoreError> {
         let known = |prepared: &HashMap<_, PreparedStatement>| prepared.get(cql).cloned();
-        // No panic can leave the map half changed.
+        // A panic cannot leave the map half changed, so a poisoned lock can be used.
         if let Some(statement) =
             known(&self.prepared.read().unwrap_or_else(std::sync::PoisonError::into_inner))
         {
             return Ok(statement);
         }
         let mut statement = self.session.prepare(&**cql).await.map_err(|error| sort_prepare(&error))?;
-        // Each write says where it goes and what is to be there: twice is once.
+        // Each write sets the same row to the same values, so a second write has no effect.
         statement.set_is_idempotent(true);
         statement.set_page_size(PAGE_ROWS);
         let mut prepared = self.prepared.write().unwrap_or_else(std::sync::PoisonError::into_inner);
@@ -220,7 +220,7 @@ impl Session for Connected {
     }
 }
 
-/// A value of another type than its column: the table was changed since it was checked.
+/// The error for a value whose type is not its column's: the table was changed after it was checked.
 #[derive(Debug, thiserror::Error)]
 #[error("{0} is not for a column of type {1}")]
 struct OtherType(String, String);
@@ -259,7 +259,7 @@ impl SerializeValue for Value {
     }
 }
 
-/// `None` for the types that evs's tables do not have.
+/// Reads a value. `None` for types that evs's tables do not have.
 fn read(value: Option<CqlValue>) -> Option<Value> {
     Some(match value {
         None => Value::Absent,
@@ -281,7 +281,7 @@ fn read(value: Option<CqlValue>) -> Option<Value> {
     })
 }
 
-/// What a node said.
+/// Sorts an error that a node sent.
 fn said(error: &DbError, message: &str) -> StoreError {
     server_error(error.code(&ProtocolFeatures::default()), message)
 }
@@ -295,7 +295,7 @@ fn sort(error: &ExecutionError) -> StoreError {
             StoreError::new(Kind::Permanent, error.to_string())
         }
         ExecutionError::SchemaAgreementError(_) => StoreError::new(Kind::Busy, error.to_string()),
-        // No answer in time, no node to ask, and whatever else: a new session finds out.
+        // No answer in time, no node to ask, or anything else: a new session finds out.
         _ => StoreError::new(Kind::Lost, error.to_string()),
     }
 }
@@ -333,7 +333,8 @@ fn sort_connection(error: &ConnectionError) -> StoreError {
                 Kind::Permanent,
                 "the cluster asks for a user and a password, and the URL has none",
             ),
-            // With TLS 1.3, a node judges a client's certificate when the client is done with its part.
+            // With TLS 1.3, a node only checks a client's certificate after the client has finished its part of the
+            // handshake.
             ConnectionSetupRequestErrorKind::BrokenConnection(broken) => sort_io(io_error(broken), error),
             _ => StoreError::new(Kind::Lost, error.to_string()),
         },
@@ -342,11 +343,11 @@ fn sort_connection(error: &ConnectionError) -> StoreError {
     }
 }
 
-/// Sorts an error by what was the cause, if that is known.
+/// Sorts an error by its cause, if that is known.
 fn sort_io(cause: Option<&io::Error>, error: &ConnectionError) -> StoreError {
     use rustls::Error::{AlertReceived, InvalidCertificate, InvalidMessage};
     match cause.and_then(io::Error::get_ref).and_then(|cause| cause.downcast_ref()) {
-        // A certificate does not become right by being looked at again, nor does a node learn what TLS is.
+        // Another attempt does not make a certificate valid, and does not teach a node TLS.
         Some(InvalidCertificate(_) | AlertReceived(_) | InvalidMessage(_)) => {
             StoreError::new(Kind::Permanent, format!("TLS: {error}"))
         }
@@ -354,7 +355,7 @@ fn sort_io(cause: Option<&io::Error>, error: &ConnectionError) -> StoreError {
     }
 }
 
-/// What broke a connection, if it was not broken by the driver.
+/// The error that broke a connection, unless the driver itself ended it.
 fn io_error(broken: &BrokenConnectionError) -> Option<&io::Error> {
     match broken.downcast_ref()? {
         BrokenConnectionErrorKind::FrameHeaderParseError(FrameHeaderParseError::HeaderIoError(error))
@@ -363,7 +364,7 @@ fn io_error(broken: &BrokenConnectionError) -> Option<&io::Error> {
     }
 }
 
-/// Whether a connection was made, and broke before the node had said anything.
+/// True if a connection was made, and broke before the node had sent anything.
 fn was_closed(error: &NewSessionError) -> bool {
     let NewSessionError::MetadataError(MetadataError::ConnectionPoolError(ConnectionPoolError::Broken {
         last_connection_error: ConnectionError::ConnectionSetupRequestError(setup),

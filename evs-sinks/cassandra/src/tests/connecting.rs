@@ -33,7 +33,8 @@ pub(super) async fn every_consistency_is_accepted_by_the_server(driver: Driver) 
         sink.apply(&batch(epoch, &schema, sequence, &[(60, &[], [Some(1); 5])])).await.unwrap();
         assert_eq!(sink.totals(&schema, 0..120).await.unwrap().len(), 1, "{consistency:?}");
     }
-    // The server is asked for it: with two replicas, of which one does not exist, none of them can be had.
+    // The keyspace has two replicas, of which one does not exist, so that the server itself reports that there are
+    // too few.
     let nodes = server.session.datacenters().await.unwrap();
     let more = format!(
         "ALTER KEYSPACE KS WITH replication = {{'class': 'NetworkTopologyStrategy', '{}': 2}}",
@@ -56,7 +57,7 @@ pub(super) async fn a_server_that_is_away_is_used_when_it_is_there(driver: Drive
     let config = Config::from_url(&keyspace.url).unwrap();
     let (host, port) = &config.hosts[0];
     let behind = tokio::net::lookup_host((host.as_str(), *port)).await.unwrap().next().unwrap();
-    // A port that was free a moment ago, and is nobody's.
+    // A port that was free a moment ago, and that nothing uses.
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     drop(listener);
@@ -79,15 +80,15 @@ pub(super) async fn a_silent_server_ends_by_the_timeout(driver: Driver) {
     let began = Instant::now();
     let sink = CassandraSink::builder(url).driver(driver).timeout(Duration::from_millis(500));
     let sink = sink.connect().await.expect("away is no error");
-    // The call is for its caller to give up.
+    // The caller has to drop the call after a while.
     if let Ok(answer) = tokio::time::timeout(Duration::from_millis(500), sink.progress("web1")).await {
         assert!(answer.unwrap_err().is_transient());
     }
-    // Half a second each; the rest is for a machine that is busy.
+    // Each call takes half a second. The rest of the limit allows for a busy machine.
     assert!(began.elapsed() < Duration::from_secs(30), "{:?}", began.elapsed());
 }
 
-/// The stub says what a node with a PasswordAuthenticator says.
+/// The stub sends the message of a node with a PasswordAuthenticator.
 pub(super) async fn a_wrong_password_is_refused_and_not_shown(driver: Driver) {
     for (says, is_transient) in [
         ("Provided username evs and/or password are incorrect (s3cr3t)", false),

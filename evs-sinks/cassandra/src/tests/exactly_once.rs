@@ -13,7 +13,7 @@ pub(super) async fn passes_the_suite(driver: Driver) {
     server.clean().await;
 }
 
-/// A request that was given up may still reach the server, when later batches have been applied.
+/// An abandoned request may still reach the server after later batches were applied.
 pub(super) async fn a_late_request_does_not_move_the_progress_back(driver: Driver) {
     let Some(server) = Server::new(driver).await else { return };
     let keyspace = server.keyspace().await;
@@ -25,7 +25,7 @@ pub(super) async fn a_late_request_does_not_move_the_progress_back(driver: Drive
     }
     let progress = ProgressTable::new(&keyspace.name);
     let late = Progress::after(&batches[1]);
-    // Some progress is known, so nothing is read back.
+    // A progress is given, so nothing is read back.
     progress.advance(&*server.session, Some(&late), &late).await.unwrap();
     assert_eq!(sink.progress("web1").await.unwrap(), [Progress::after(&batches[2])]);
     server.clean().await;
@@ -46,7 +46,7 @@ pub(super) async fn a_batch_that_is_half_written_does_not_count(driver: Driver) 
     server.clean().await;
 }
 
-/// What Cassandra notes of the deletion is younger than every progress, and hides it.
+/// The tombstone of the deletion is younger than every progress, and hides it.
 pub(super) async fn progress_that_was_deleted_by_hand_is_not_taken_for_written(driver: Driver) {
     let Some(server) = Server::new(driver).await else { return };
     let keyspace = server.keyspace().await;
@@ -62,7 +62,7 @@ pub(super) async fn progress_that_was_deleted_by_hand_is_not_taken_for_written(d
         said.contains("ad_events") && said.contains("deleted by hand") && said.contains("TRUNCATE"),
         "{said}"
     );
-    // The ways out that the error names.
+    // These are the ways out that the error names.
     keyspace.execute("TRUNCATE KS.evs_progress").await;
     assert_eq!(sink.apply(&first).await.unwrap(), Applied::Now);
     let other = batch(Epoch::random(), &schema, 1, &[(60, &[b"c1"], ONE)]);

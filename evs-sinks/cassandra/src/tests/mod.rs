@@ -1,4 +1,4 @@
-//! On a real server, with each driver that is compiled in.
+//! Tests on a real server, with each driver that is compiled in.
 
 mod connecting;
 mod exactly_once;
@@ -23,7 +23,7 @@ macro_rules! with_each_driver {
         mod cpp {
             $($(#[tokio::test(flavor = "multi_thread")]
             async fn $case() {
-                // The driver finds something to say about each connection.
+                // The driver would log something about each connection.
                 cassandra_cpp::set_level(cassandra_cpp::LogLevel::DISABLED);
                 super::$module::$case(crate::Driver::Cpp).await;
             })*)*

@@ -3,7 +3,7 @@ use evs_core::{Epoch, Sink};
 use super::support::{Keyspace, Server, batch, plain, schema};
 use crate::{Driver, driver::Value, progress::now, rows::CLUSTERING_BYTES_MAX};
 
-/// The page that people read; the queries in it are run here as they stand there.
+/// The page for users. Its queries are run here as they are written there.
 const PAGE: &str = include_str!("../../../../docs/sinks/cassandra.md");
 
 pub(super) async fn values_are_what_a_plain_query_reads(driver: Driver) {
@@ -17,7 +17,7 @@ pub(super) async fn values_are_what_a_plain_query_reads(driver: Driver) {
         [(-60, &["größe".as_bytes(), b""], wide), (1_700_000_040, &[b"a\xFF", b"\0"], zero)];
     sink.apply(&batch(Epoch::random(), &schema, 1, &rows)).await.unwrap();
     let text = |text: &str| Value::Text(text.into());
-    // As text, so that what is read is Cassandra's own reading of it.
+    // The values are read as text, so that Cassandra itself interprets them.
     let read = async |window: i64| {
         let columns =
             ["hits", "revenue", "bytes", "time_min", "time_max"].map(|name| format!("CAST({name} AS text)"));
@@ -48,7 +48,7 @@ pub(super) async fn values_are_what_a_plain_query_reads(driver: Driver) {
     server.clean().await;
 }
 
-/// The queries of the page, which are the code blocks of `cql` that begin with SELECT.
+/// The queries of the page: its `cql` code blocks that begin with SELECT.
 fn documented() -> Vec<String> {
     let blocks = PAGE.split("```cql\n").skip(1).filter_map(|rest| rest.split("```").next());
     let queries =
@@ -99,7 +99,7 @@ pub(super) async fn the_documented_queries_give_the_sums(driver: Driver) {
     server.clean().await;
 }
 
-/// Several keys that are too long for Cassandra when taken together, and differ at their end only.
+/// Several keys that together are too long for Cassandra, and that only differ at their end.
 pub(super) async fn long_keys_together_are_kept(driver: Driver) {
     let Some(server) = Server::new(driver).await else { return };
     let keyspace = server.keyspace().await;
@@ -127,7 +127,7 @@ async fn buckets_in_use(keyspace: &Keyspace) -> usize {
     keyspace.query("SELECT DISTINCT window_start, evs_bucket FROM KS.ad_events").await.len()
 }
 
-/// Whoever writes or reads later, and whatever they were told.
+/// A table's number of buckets holds for every later writer and reader, whatever their settings say.
 pub(super) async fn buckets_are_those_that_the_table_was_made_with(driver: Driver) {
     let Some(server) = Server::new(driver).await else { return };
     let keyspace = server.keyspace().await;
@@ -157,7 +157,7 @@ pub(super) async fn rows_live_as_long_as_their_window(driver: Driver) {
     schema.retain_seconds = Some(10 * day.cast_unsigned());
     sink.prepare(&schema).await.unwrap();
     let today = now() / 60 * 60;
-    // Of now, of nine days ago with one day to live, with half an hour, and one whose time is over.
+    // Windows of now, of nine days ago with one day to live, with half an hour to live, and one whose time is over.
     let windows = [today, today - 9 * day, today - 10 * day + 1_800, today - 10 * day - 60];
     let one: &[&[u8]] = &[b"c1"];
     let rows = windows.map(|window| (window, one, [Some(1); 5]));
@@ -167,7 +167,7 @@ pub(super) async fn rows_live_as_long_as_their_window(driver: Driver) {
     let mut left = windows[..3].to_vec();
     left.sort_unstable();
     assert_eq!(totals.iter().map(|row| row.0).collect::<Vec<_>>(), left, "what is over is left out");
-    // Written again, as after a lost answer, for the index and the rows.
+    // The batch is written again, as after a lost answer, to the index and the rows.
     keyspace.execute("TRUNCATE KS.evs_progress").await;
     keyspace.sink().await.apply(&batch(EPOCH, &schema, 1, &rows)).await.unwrap();
     let found = keyspace.query("SELECT window_start, TTL(hits) FROM KS.ad_events").await;
@@ -176,7 +176,7 @@ pub(super) async fn rows_live_as_long_as_their_window(driver: Driver) {
         let [Value::Timestamp(window), Value::Int(ttl)] = row[..] else { panic!("{row:?}") };
         let end = now() + i64::from(ttl);
         let off = end - (window / 1000 + 10 * day);
-        // Between the writing and this line there was less than that.
+        // Less time than that has passed between the write and this line.
         assert!((-120..=120).contains(&off), "{window}: {ttl}");
     }
     server.clean().await;

@@ -83,16 +83,16 @@ pub(super) async fn a_table_of_another_shape_is_refused_by_its_column(driver: Dr
     keyspace.execute(&format!("{right}{backwards}")).await;
     let said = refused(keyspace.sink().await.prepare(&schema).await);
     assert!(said.contains("campaign") && said.contains("ascending"), "{said}");
-    // The right one, with a column of someone else's.
+    // The right table with an additional column.
     let keyspace = server.keyspace().await;
     keyspace.execute(&right.replace("hits bigint", "hits bigint, note text")).await;
     keyspace.sink().await.prepare(&schema).await.unwrap();
-    // Changed while it is in use.
+    // The table is changed while it is in use.
     let sink = keyspace.sink().await;
     sink.apply(&batch(Epoch::random(), &schema, 1, &[(60, &[b"c1"], [Some(1); 5])])).await.unwrap();
     keyspace.execute("ALTER TABLE KS.ad_events DROP hits").await;
     let next = batch(Epoch::random(), &schema, 1, &[(60, &[b"c1"], [Some(1); 5])]);
-    // The first attempt meets it in the words of the server, or the driver; the next looks first.
+    // The first attempt fails with an error of the server or the driver. The next attempt checks the table first.
     sink.apply(&next).await.unwrap_err();
     let said = refused(sink.apply(&next).await.map(drop));
     assert!(said.contains("hits"), "{said}");
@@ -119,7 +119,7 @@ pub(super) async fn a_table_with_rows_of_others_is_not_used(driver: Driver) {
     server.clean().await;
 }
 
-/// Two services that start at once, each with a number of buckets of its own: one number holds.
+/// Two services start at the same time, each with its own number of buckets. They agree on one number.
 pub(super) async fn two_that_make_the_same_table_agree(driver: Driver) {
     let Some(server) = Server::new(driver).await else { return };
     let keyspace = server.keyspace().await;
@@ -131,7 +131,7 @@ pub(super) async fn two_that_make_the_same_table_agree(driver: Driver) {
     let start = |sink: CassandraSink| {
         let schema = schema.clone();
         tokio::spawn(async move {
-            // As a pipeline does: what will pass is tried again.
+            // Transient errors are retried, as a pipeline does.
             for _ in 0..100 {
                 match sink.prepare(&schema).await {
                     Err(error) if error.is_transient() => {}
@@ -157,7 +157,7 @@ pub(super) async fn two_that_make_the_same_table_agree(driver: Driver) {
     server.clean().await;
 }
 
-/// A session whose first write to the catalogue comes just behind another sink's.
+/// A session whose first write to the catalogue comes just after another sink's.
 #[derive(Debug)]
 struct Overtaken {
     inner: Arc<dyn Session>,

@@ -1,4 +1,4 @@
-//! As much of a node as it takes to be refused by one: the native protocol, version 4, up to the password.
+//! A stub of a node that refuses every client: it speaks the native protocol, version 4, up to the password.
 
 use std::net::SocketAddr;
 
@@ -14,7 +14,7 @@ const ERROR: u8 = 0x00;
 const AUTHENTICATE: u8 = 0x03;
 const SUPPORTED: u8 = 0x06;
 
-/// A node that has nobody in, and says why.
+/// Starts a node that refuses every client with the given message.
 pub(super) async fn refuses_credentials(says: &'static str) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -48,7 +48,7 @@ async fn refuse(mut connection: TcpStream, says: &str) -> std::io::Result<()> {
                 _ => (ERROR, error(0x0100, says)),
             }
         };
-        // In the version of the stub, which is also how it tells the client which one to speak.
+        // The frame has the stub's version. That also tells the client which version to use.
         let mut frame = vec![0x84, 0, stream[0], stream[1], opcode];
         frame.extend((body.len() as u32).to_be_bytes());
         frame.extend(body);

@@ -1,4 +1,4 @@
-//! Keyspaces on the server, and sinks that fail on demand.
+//! Helpers: keyspaces on the server, and sinks that fail on demand.
 
 use std::{
     net::SocketAddr,
@@ -37,7 +37,7 @@ pub(super) struct Server {
 }
 
 impl Server {
-    /// `None` if there is no server to test on.
+    /// Connects to the server. `None` if there is no test server.
     pub(super) async fn new(driver: Driver) -> Option<Self> {
         let url = evs_testkit::server("cassandra")?;
         let config = Config::from_url(&url_of(&url, "system")).expect("EVS_CASSANDRA_URL is a URL");
@@ -90,7 +90,7 @@ impl Keyspace {
         self.builder().connect().await.expect("the sink connects")
     }
 
-    /// All rows of a query, in which `KS` stands for the keyspace.
+    /// Reads all rows of a query, in which `KS` stands for the keyspace.
     pub(super) async fn query(&self, cql: &str) -> Vec<Vec<Value>> {
         let cql = cql.replace("KS", &self.name);
         query(&*self.session, &cql.as_str().into(), &[])
@@ -98,7 +98,7 @@ impl Keyspace {
             .unwrap_or_else(|error| panic!("{cql}: {error}"))
     }
 
-    /// Executes a statement that has no answer.
+    /// Executes a statement that returns nothing.
     pub(super) async fn execute(&self, cql: &str) {
         self.session
             .define(&cql.replace("KS", &self.name))
@@ -123,8 +123,8 @@ impl Store for Keyspace {
 impl Fixture for Server {
     type Store = Keyspace;
 
-    /// Drops the keyspace before the last one, which the suite is done with: a small node has no memory for the
-    /// tables of all its stores.
+    /// Makes a keyspace, and drops the one before the last, which the suite no longer needs: a small node does not
+    /// have enough memory for the tables of all keyspaces.
     async fn fresh(&self) -> Keyspace {
         let done = {
             let mut keyspaces = self.keyspaces.lock().unwrap();
@@ -156,7 +156,7 @@ struct Faulty {
 
 #[derive(Debug)]
 struct Faults {
-    /// What is to come, and the rows of statistics that were written.
+    /// The pending fault, and the number of rows of statistics that were written.
     state: Mutex<(Option<Fault>, usize)>,
 }
 
@@ -165,12 +165,12 @@ impl Faults {
         Self { state: Mutex::new((Some(fault), 0)) }
     }
 
-    /// Fails, and uses the fault up, if it is one of those that `due` is about.
+    /// Fails if `due` is true for the fault, and uses the fault up.
     fn fail_if(&self, due: impl FnOnce(Fault, usize) -> bool) -> Result<(), StoreError> {
         let mut state = self.state.lock().unwrap();
         if state.0.is_some_and(|fault| due(fault, state.1)) {
             state.0 = None;
-            // Not one that the sink tries again by itself.
+            // This error is not one after which the sink itself retries.
             return Err(StoreError::new(Kind::Lost, "fault on demand"));
         }
         Ok(())
@@ -250,7 +250,7 @@ pub(super) fn schema(keys: &[&str]) -> Schema {
     )
 }
 
-/// A row as tests write it down.
+/// A row as tests write it.
 pub(super) type PlainRow<'r> = (i64, &'r [&'r [u8]], [Option<i128>; 5]);
 
 /// A batch of source "web1".
@@ -265,7 +265,7 @@ pub(super) fn batch(epoch: Epoch, schema: &Schema, sequence: u64, rows: &[PlainR
 /// The window's start, the keys and the values.
 type Total = (i64, Vec<Vec<u8>>, Vec<Option<i128>>);
 
-/// The rows of totals.
+/// Converts totals to plain rows.
 pub(super) fn plain(rows: &Rows) -> Vec<Total> {
     let mut cursor = rows.cursor();
     let mut plain = Vec::new();
@@ -276,7 +276,7 @@ pub(super) fn plain(rows: &Rows) -> Vec<Total> {
     plain
 }
 
-/// A server that accepts connections and says nothing.
+/// Starts a server that accepts connections and sends nothing.
 pub(super) async fn silent() -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -289,13 +289,13 @@ pub(super) async fn silent() -> SocketAddr {
     address
 }
 
-/// Hands connections on to `to`.
+/// Forwards connections to `to`.
 pub(super) fn forward(listener: TcpListener, to: SocketAddr) {
     tokio::spawn(async move {
         while let Ok((mut client, _)) = listener.accept().await {
             tokio::spawn(async move {
                 let Ok(mut server) = TcpStream::connect(to).await else { return };
-                // Ends when either side does.
+                // The copy ends when either side closes.
                 let _ = tokio::io::copy_bidirectional(&mut client, &mut server).await;
             });
         }

@@ -1,4 +1,4 @@
-//! On nodes of the tests' own, which take no connection without TLS.
+//! Tests on separate nodes that accept no connection without TLS.
 
 use std::{
     net::{Ipv4Addr, SocketAddr},
@@ -12,17 +12,17 @@ use tokio::net::TcpListener;
 use super::support::{batch, forward, schema};
 use crate::{CassandraSink, Driver, config::Config};
 
-/// No node gets to see it: they have no passwords.
+/// No node ever gets this password, because they have none configured.
 const PASSWORD: &str = "hunter2";
 
-/// A proxy listens here, on the port of the node, whose certificate is for 127.0.0.1.
+/// The address of a proxy, on the port of the node. The node's certificate is only for 127.0.0.1.
 const ELSEWHERE: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
 
 const TRIES: usize = 10;
 
-/// `None` if there is no such server here, which has been said.
+/// Starts a node. Returns `None` if there is no such server, after reporting that the test is left out.
 fn node(tls: &Path) -> Option<Instance> {
-    // Whoever wants no server of that kind wants none of a test's own either.
+    // A run without Cassandra has no separate node either.
     evs_testkit::server("cassandra")?;
     let started = Instance::start("cassandra", &[("EVS_SERVICES_TLS", &tls.display().to_string())]);
     started
@@ -38,7 +38,7 @@ fn url(address: SocketAddr, ca: &Path, identity: Option<&(PathBuf, PathBuf)>) ->
     url
 }
 
-/// What is written can be read again.
+/// Checks that a row that is written can be read.
 async fn takes(driver: Driver, url: &str) {
     let sink = CassandraSink::builder(url).driver(driver).connect().await.unwrap();
     let (schema, epoch) = (schema(&["k"]), Epoch::random());
@@ -48,9 +48,10 @@ async fn takes(driver: Driver, url: &str) {
     assert_eq!(sink.totals(&schema, 0..120).await.unwrap(), written.rows);
 }
 
-/// What is said against that URL, and whether it will pass.
+/// The error for a URL, and whether it is transient.
 ///
-/// A driver may notice that a connection is gone before it knows why, so transient errors are given a few more chances.
+/// A driver may notice that a connection is closed before it knows the reason, so transient errors are retried a few
+/// times.
 async fn objection(driver: Driver, url: &str) -> (bool, String) {
     let error = match CassandraSink::builder(url).driver(driver).connect().await {
         Err(error) => error,
@@ -91,7 +92,7 @@ pub(super) async fn nodes_with_tls_are_known_by_their_certificates(driver: Drive
     forward(TcpListener::bind(elsewhere).await.unwrap(), address);
     assert_refused(driver, &url(elsewhere, &ca, None), "certificate").await;
 
-    // Without TLS it is not to be told from a node that is about to end.
+    // Without TLS, this cannot be told from a node that is shutting down.
     let (is_transient, said) = objection(driver, &format!("cassandra://{address}/evs")).await;
     assert!(is_transient && said.contains("the URL needs tls_ca"), "{said}");
 }
@@ -108,8 +109,8 @@ pub(super) async fn nodes_that_ask_for_a_certificate_get_it(driver: Driver) {
     ] {
         let url = url(address, &ca, identity);
         let (is_transient, said) = objection(driver, &url).await;
-        // One driver never hands on what the node says before it closes the connection; the other one most often,
-        // but it may also notice first that the connection is closed.
+        // One driver never passes on the node's message before it closes the connection. The other one does most of
+        // the time, but it may notice first that the connection is closed.
         assert!(is_transient || may_hear_alerts(driver), "{url}: {said}");
         assert!(said.contains(hint), "{url}: {said}");
     }
@@ -126,7 +127,7 @@ pub(super) async fn nodes_without_tls_are_not_taken_for_less(driver: Driver) {
     assert_refused(driver, &url(address, &certificates.ca(), None), word).await;
 }
 
-/// Whether the driver may hand on what a node says of a certificate before it closes the connection.
+/// True if the driver may pass on a node's message about a certificate before it closes the connection.
 fn may_hear_alerts(driver: Driver) -> bool {
     match driver {
         #[cfg(feature = "scylla")]
