@@ -1,3 +1,5 @@
+//! Generates logs, and keeps their exact totals.
+
 use std::sync::OnceLock;
 
 use crate::{

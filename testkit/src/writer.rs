@@ -1,3 +1,5 @@
+//! Writes and rotates a log, as a web server and logrotate do.
+
 use std::{
     fs::{self, File, OpenOptions},
     io::{self, Write},

@@ -1,3 +1,5 @@
+//! The settings of a sink.
+
 use std::{collections::HashMap, fmt, time::Duration};
 
 use evs_core::SinkError;

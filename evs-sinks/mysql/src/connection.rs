@@ -1,3 +1,5 @@
+//! A connection, and the conversion of values to and from those of the server.
+
 use std::sync::Arc;
 
 use async_trait::async_trait;

@@ -1,3 +1,5 @@
+//! Connects to a MySQL or MariaDB server, with strict and durable sessions.
+
 use std::fmt;
 
 use async_trait::async_trait;

@@ -1,3 +1,5 @@
+//! The dialect of MySQL and MariaDB.
+
 use std::borrow::Cow;
 
 use evs_core::escape;

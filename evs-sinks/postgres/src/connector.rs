@@ -1,3 +1,5 @@
+//! Connects to a PostgreSQL server, and begins transactions that are strict and durable.
+
 use std::{fmt, sync::Arc};
 
 use async_trait::async_trait;

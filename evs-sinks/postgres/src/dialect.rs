@@ -1,3 +1,5 @@
+//! The dialect of PostgreSQL.
+
 use std::fmt::Write;
 
 use evs_sql::{ColumnType, Dialect, Limits, Value, decimal};

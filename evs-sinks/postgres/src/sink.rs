@@ -1,3 +1,5 @@
+//! The public sink and its builder.
+
 use std::{fmt, time::Duration};
 
 use evs_core::SinkError;

@@ -1,3 +1,5 @@
+//! Opens the database file, and checks that it stays the same file.
+
 use std::{
     fs,
     path::{Path, PathBuf},

@@ -1,3 +1,5 @@
+//! The dialect of SQLite.
+
 use evs_sql::{ColumnType, Dialect, Limits, StoreError, Value, decimal};
 
 use crate::errors::is_integer_overflow;

@@ -1,3 +1,5 @@
+//! The public sink.
+
 use std::path::{Path, PathBuf};
 
 use evs_core::SinkError;

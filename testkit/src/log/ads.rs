@@ -1,3 +1,5 @@
+//! The log of an ad server.
+
 use super::{
     Column, Counted, Digits, Shape, hex, push,
     words::{addresses, agents, any, one_of, popular},

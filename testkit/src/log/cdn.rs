@@ -1,3 +1,5 @@
+//! The log of a content delivery network.
+
 use super::{
     Column, Counted, Digits, Number, Shape, hex, push,
     words::{addresses, agents, any, one_of, popular},

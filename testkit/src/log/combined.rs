@@ -1,3 +1,5 @@
+//! The log of a web site, in nginx's `combined` and variants of it.
+
 use super::{
     Column, Counted, Digits, Shape, push,
     words::{addresses, agents, any, one_of, popular},

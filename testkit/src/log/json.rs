@@ -1,3 +1,5 @@
+//! A log of JSON lines.
+
 use super::{
     Column, Counted, Digits, Shape, push,
     words::{addresses, agents, any, one_of, popular},

@@ -1,3 +1,5 @@
+//! Tests of connecting: wrong settings, and clusters that are down or silent.
+
 use std::time::Duration;
 
 use evs_core::{Epoch, Sink, SinkError};

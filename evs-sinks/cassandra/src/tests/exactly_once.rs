@@ -1,3 +1,5 @@
+//! Tests of late requests and deleted progress.
+
 use std::sync::Arc;
 
 use evs_core::{Applied, Epoch, Fault, Progress, Sink, SinkError, conformance::Store};

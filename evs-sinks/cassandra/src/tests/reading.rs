@@ -1,3 +1,5 @@
+//! Tests of reading: totals, the documented queries, buckets, and the time to live.
+
 use evs_core::{Epoch, Sink};
 
 use super::support::{Keyspace, Server, batch, plain, schema};

@@ -1,3 +1,5 @@
+//! Tests of tables that have another shape, change while in use, or are created twice.
+
 use std::sync::Arc;
 
 use async_trait::async_trait;

@@ -1,3 +1,5 @@
+//! Tests on a real server, each with a database of its own.
+
 mod accounts;
 mod collections;
 mod inserts;

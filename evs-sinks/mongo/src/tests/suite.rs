@@ -1,3 +1,5 @@
+//! The conformance suite, on the test server.
+
 use std::sync::Arc;
 
 use async_trait::async_trait;

@@ -1,3 +1,5 @@
+//! Tests on database files in temporary directories.
+
 mod kill;
 mod store;
 mod suite;
