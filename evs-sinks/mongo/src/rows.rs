@@ -87,7 +87,9 @@ impl Stream {
 
 /// One guarded upsert: `{q, u, upsert: true}`.
 ///
-/// It adds a row to its document, unless the document's mark says that an attempt has done so already.
+/// It adds a row to its document, unless the document's mark says that an attempt has done so already. A request of
+/// an abandoned attempt may arrive late, even after the batch and its successors were applied. That is harmless:
+/// marks only grow, so the request finds one that is not below its own.
 ///
 /// If the retention removed the document in the meantime, the request makes it again, with what it adds. The new
 /// document is as old as the removed one, and is removed in the same way.
