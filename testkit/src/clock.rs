@@ -11,6 +11,7 @@ pub(crate) struct Time {
 }
 
 impl Time {
+    /// The texts of a second since 1970.
     pub(crate) fn new(second: i64) -> Self {
         const MONTHS: [&str; 12] =
             ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
@@ -27,6 +28,7 @@ impl Time {
 pub(crate) struct Clock([Time; 8]);
 
 impl Clock {
+    /// The texts of a second since 1970, from the cache if they are there.
     pub(crate) fn time(&mut self, second: i64) -> &Time {
         let time = &mut self.0[second.rem_euclid(8) as usize];
         if time.second != second {

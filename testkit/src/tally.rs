@@ -10,6 +10,7 @@ use crate::{
     log::{Column, Counted, Shape},
 };
 
+/// The length of all windows.
 pub(crate) const WINDOW_SECONDS: i64 = 60;
 
 /// The rows of some statistics.
@@ -56,6 +57,7 @@ pub struct Digest {
 }
 
 impl Tally {
+    /// Empty totals of the given statistics.
     pub(crate) fn new(statistics: &[StatisticSpec], shape: &dyn Shape) -> Self {
         let number = |name: &str| {
             shape.numbers().iter().position(|&field| field == name).expect("a number of the log")

@@ -101,6 +101,7 @@ impl Workload {
         }
     }
 
+    /// The kind of log of this workload.
     pub(crate) fn shape(self) -> Box<dyn Shape> {
         match self {
             Self::Combined => Box::new(Combined::new(Layout::Combined)),

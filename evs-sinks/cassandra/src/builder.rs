@@ -36,6 +36,7 @@ impl Driver {
         }
     };
 
+    /// The connector of this driver.
     pub(crate) fn connector(self) -> Box<dyn Connector> {
         match self {
             #[cfg(feature = "scylla")]
@@ -63,6 +64,7 @@ pub struct CassandraBuilder {
 const BUCKETS_MAX: u32 = 1_000;
 
 impl CassandraBuilder {
+    /// The default settings for a URL, which is not parsed yet.
     pub(crate) fn new(url: String) -> Self {
         Self {
             url,

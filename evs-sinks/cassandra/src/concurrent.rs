@@ -13,6 +13,7 @@ pub(crate) struct Tasks<T, E> {
 }
 
 impl<T: Send + 'static, E: Send + 'static> Tasks<T, E> {
+    /// No tasks.
     pub(crate) fn new() -> Self {
         Self { running: JoinSet::new(), done: Vec::new() }
     }

@@ -24,6 +24,7 @@ pub(crate) struct Storage {
 }
 
 impl Storage {
+    /// The statements for a keyspace.
     pub(crate) fn new(keyspace: &str, create: bool) -> Self {
         let catalogue = qualified(keyspace, CATALOGUE);
         Self {

@@ -29,6 +29,7 @@ pub(crate) struct ProgressTable {
 }
 
 impl ProgressTable {
+    /// The statements for a keyspace.
     pub(crate) fn new(keyspace: &str) -> Self {
         const COLUMNS: &str = "epoch, statistic, sequence, position, checksum";
         let table = qualified(keyspace, PROGRESS);
@@ -47,6 +48,7 @@ impl ProgressTable {
         }
     }
 
+    /// Reads the progress of all streams of a source.
     pub(crate) async fn of_source(
         &self,
         session: &dyn Session,
@@ -56,6 +58,7 @@ impl ProgressTable {
         rows.iter().map(|row| read(source, row)).collect()
     }
 
+    /// Reads the progress of a stream.
     pub(crate) async fn of_stream(
         &self,
         session: &dyn Session,
@@ -120,6 +123,7 @@ impl ProgressTable {
     }
 }
 
+/// A name, escaped, in the form of a column.
 pub(crate) fn escaped(name: &str) -> Value {
     escape(name.as_bytes()).as_ref().into()
 }

@@ -133,6 +133,7 @@ struct Statement {
 }
 
 impl Writer {
+    /// Makes a writer that uses the statement `insert`.
     pub(crate) fn new(session: Arc<dyn Session>, insert: Arc<str>) -> Self {
         Self { session, insert, waiting: HashMap::new(), waiting_rows: 0, tasks: Tasks::new() }
     }

@@ -8,14 +8,22 @@ use crate::{
     names::{WINDOW_START, qualified, quote},
 };
 
-/// The names of evs's own columns in the table of a statistic.
+// The names of evs's own columns in the table of a statistic.
+
+/// The bucket, a part of the partition key.
 pub(crate) const BUCKET: &str = "evs_bucket";
+/// The hash of keys that are cut; empty for others.
 pub(crate) const KEY_HASH: &str = "evs_key_hash";
+/// The source's name.
 pub(crate) const SOURCE: &str = "evs_source";
+/// The source's epoch.
 pub(crate) const EPOCH: &str = "evs_epoch";
+/// The batch's sequence.
 pub(crate) const SEQUENCE: &str = "evs_sequence";
+/// The complete keys, if they are cut.
 pub(crate) const LONG_KEYS: &str = "evs_long_keys";
 
+/// The name of the table that is the index of windows.
 pub(crate) const WINDOWS: &str = "evs_windows";
 
 /// A table: its partition key, clustering columns and other columns, each a name and a type.
@@ -86,6 +94,7 @@ impl Shape {
         }
     }
 
+    /// The table of a statistic.
     pub(crate) fn of_statistic(schema: &Schema) -> Self {
         let mut clustering = schema.keys.iter().map(|key| (key.name.clone(), "text")).collect::<Vec<_>>();
         clustering.extend(columns(&[
@@ -108,10 +117,12 @@ impl Shape {
         }
     }
 
+    /// All columns: those of the partition key, the clustering columns, and the others.
     pub(crate) fn all(&self) -> impl Iterator<Item = &Column> {
         self.partition.iter().chain(&self.clustering).chain(&self.others)
     }
 
+    /// The `CREATE TABLE` statement.
     pub(crate) fn create(&self, keyspace: &str) -> String {
         let declare = |(name, kind): &Column| format!("{} {kind}", quote(name));
         let declared = self.all().map(declare).collect::<Vec<_>>().join(", ");

@@ -67,6 +67,7 @@ impl CassandraSink {
         CassandraBuilder::new(url.into())
     }
 
+    /// A store that connects when it is first used.
     pub(crate) fn new(connector: Box<dyn Connector>, config: Config, create: bool, buckets: Buckets) -> Self {
         Self(Stored::new(CassandraStore {
             connector,

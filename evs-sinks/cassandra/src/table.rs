@@ -15,6 +15,7 @@ pub(crate) struct Table {
 }
 
 impl Table {
+    /// The statements for a statistic whose table has that number of buckets.
     pub(crate) fn new(keyspace: &str, schema: &Schema, buckets: i32) -> Self {
         Self {
             schema: schema.clone(),

@@ -46,6 +46,7 @@ pub(crate) struct Index {
 }
 
 impl Index {
+    /// The index of the statistic of `schema`.
     pub(crate) fn new(keyspace: &str, schema: &Schema) -> Self {
         let table = qualified(keyspace, WINDOWS);
         Self {

@@ -20,6 +20,7 @@ pub(crate) struct WritersTable {
 }
 
 impl WritersTable {
+    /// The statements for a keyspace.
     pub(crate) fn new(keyspace: &str) -> Self {
         let table = qualified(keyspace, WRITERS);
         Self {

@@ -12,10 +12,15 @@ pub(crate) fn failed(error: mongodb::error::Error) -> Failure {
     sort(&error).into()
 }
 
+/// The user lacks a right.
 pub(crate) const UNAUTHORIZED: i32 = 13;
+/// The index does not exist.
 pub(crate) const INDEX_NOT_FOUND: i32 = 27;
+/// The collection exists already.
 pub(crate) const NAMESPACE_EXISTS: i32 = 48;
+/// The server does not know the command.
 pub(crate) const COMMAND_NOT_FOUND: i32 = 59;
+/// A unique index has the key already.
 pub(crate) const DUPLICATE_KEY: i32 = 11000;
 const UNKNOWN_REPL_WRITE_CONCERN: i32 = 79;
 

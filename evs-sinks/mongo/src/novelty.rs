@@ -19,6 +19,7 @@ pub(crate) struct Novelty {
 }
 
 impl Novelty {
+    /// A guess before the first batch.
     pub(crate) fn new() -> Self {
         Self { newest: AtomicI64::new(i64::MIN), pause: AtomicU32::new(0) }
     }

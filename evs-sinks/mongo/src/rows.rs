@@ -70,6 +70,7 @@ pub(crate) struct Stream {
 }
 
 impl Stream {
+    /// The common parts of the updates of `batch`.
     pub(crate) fn of(batch: &Batch) -> Result<Self, SinkError> {
         let Batch { source, epoch, sequence, .. } = batch;
         let refused = |what| {
@@ -266,6 +267,7 @@ pub(crate) struct Statements<'b> {
 }
 
 impl<'b> Statements<'b> {
+    /// Statements for `rows`, in commands within `limits`.
     pub(crate) fn new(fields: &'b Fields, stream: &'b Stream, limits: Limits, rows: &'b Rows) -> Self {
         Self { fields, stream, limits, cursor: rows.cursor(), left: None, newest_window: None }
     }

@@ -53,6 +53,7 @@ pub(crate) struct Limits {
 }
 
 impl Server {
+    /// A server that is connected when it is first used.
     pub(crate) fn new(url: Url, connect_timeout: Duration) -> Self {
         let (database, limits, monitor) = (OnceCell::new(), Mutex::default(), Monitor::default());
         Self { url, connect_timeout, database, limits, monitor }

@@ -42,6 +42,7 @@ impl Secrets {
         Self(secrets)
     }
 
+    /// Removes the secrets from a message.
     pub(crate) fn strike(&self, message: &str) -> String {
         strike(message, &self.0)
     }

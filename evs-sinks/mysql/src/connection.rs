@@ -28,6 +28,7 @@ pub(crate) struct MySqlSession {
 }
 
 impl MySqlSession {
+    /// Wraps a connection. `mode` is its session's `sql_mode`, and `packet_bytes_max` the server's largest packet.
     pub(crate) fn new(connection: MySqlConnection, mode: &str, packet_bytes_max: i64) -> Self {
         let is_strict = mode.split(',').any(|flag| flag == "STRICT_ALL_TABLES");
         Self { connection, is_strict, packet_bytes_max: packet_bytes_max.try_into().unwrap_or(0) }

@@ -46,6 +46,7 @@ pub(crate) struct MySqlConnector {
 }
 
 impl MySqlConnector {
+    /// Parses and checks a URL. It does not connect.
     pub(crate) fn new(url: &str) -> Result<Self, SinkError> {
         check_url(url, &["mysql", "mariadb"], &PARAMETERS)?;
         check_files(url, &FILES)?;

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use evs_core::escape;
 use evs_sql::{ColumnType, Dialect, Limits, Value, decimal};
 
+/// The SQL that MySQL and MariaDB have in common.
 #[derive(Debug)]
 pub(crate) struct MySqlDialect;
 

@@ -62,6 +62,7 @@ pub(crate) struct PostgresConnector {
 }
 
 impl PostgresConnector {
+    /// Parses and checks a URL. It does not connect.
     pub(crate) fn new(url: &str) -> Result<Self, SinkError> {
         check_url(url, &["postgres", "postgresql"], &PARAMETERS)?;
         check_files(url, &FILES)?;

@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use evs_sql::{ColumnType, Dialect, Limits, Value, decimal};
 
+/// The SQL of PostgreSQL.
 #[derive(Debug)]
 pub(crate) struct PostgresDialect;
 

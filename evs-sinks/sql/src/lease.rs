@@ -32,6 +32,7 @@ struct Kept<C: Connector> {
 }
 
 impl<C: Connector> Slot<C> {
+    /// A slot without a connection.
     pub(crate) fn empty(connect_max: Duration) -> Self {
         Self { kept: Mutex::new(None), connect_max }
     }
@@ -93,6 +94,7 @@ pub(crate) struct Lease<'s, C: Connector> {
 }
 
 impl<C: Connector> Lease<'_, C> {
+    /// Gives the connection back, so that the next call uses it.
     pub(crate) fn give_back(mut self) {
         *self.slot = Some(Kept { connection: self.connection, since: Instant::now() });
     }

@@ -15,6 +15,7 @@ use crate::{
     writers::is_writer,
 };
 
+/// The shape of the table.
 pub(crate) fn shape() -> Shape {
     let key = [("source", ColumnType::Key), ("epoch", ColumnType::Key), ("statistic", ColumnType::Key)];
     let others = [
@@ -45,6 +46,7 @@ pub(crate) struct ProgressTable {
 }
 
 impl ProgressTable {
+    /// The statements in a store's dialect.
     pub(crate) fn new(dialect: &dyn Dialect) -> Self {
         const COLUMNS: &str = "epoch, statistic, sequence, position, checksum";
         let lock = dialect.lock_rows();
@@ -71,6 +73,7 @@ impl ProgressTable {
         }
     }
 
+    /// Reads the progress of all streams of a source.
     pub(crate) async fn of_source(
         &self,
         connection: &mut impl Connection,
@@ -178,6 +181,7 @@ fn columns(progress: &Progress, dialect: &dyn Dialect) -> Result<Vec<Value>, Fai
     ])
 }
 
+/// A source's name, in the form of its column.
 pub(crate) fn key(source: &str, dialect: &dyn Dialect) -> Value {
     Value::Text(dialect.key_text(source.as_bytes()).into_owned())
 }

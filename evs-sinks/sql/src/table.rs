@@ -28,11 +28,13 @@ pub(crate) fn type_of(measure: &MeasureColumn) -> ColumnType {
 }
 
 impl Shape {
+    /// A table with the given primary key and other columns.
     pub(crate) fn new(table: &str, key: &[(&str, ColumnType)], others: &[(&str, ColumnType)]) -> Self {
         let columns = key.iter().chain(others).map(|&(name, kind)| (name.to_owned(), kind)).collect();
         Self { table: table.to_owned(), columns, key_columns: key.len() }
     }
 
+    /// The shape of a statistic's table.
     pub(crate) fn of_statistic(schema: &Schema, dialect: &dyn Dialect) -> Self {
         let keys = |kind| schema.keys.iter().map(move |key| (key.name.as_str(), kind));
         let (mut key, mut others) = (vec![(WINDOW_START, ColumnType::Time)], Vec::new());
@@ -46,6 +48,7 @@ impl Shape {
         Self::new(&schema.statistic, &key, &others)
     }
 
+    /// The `CREATE TABLE` statement.
     pub(crate) fn create(&self, dialect: &dyn Dialect) -> Arc<str> {
         let declare = |(at, (name, kind)): (usize, &(String, ColumnType))| {
             let is_key = at < self.key_columns || *kind == ColumnType::KeyText;
@@ -142,6 +145,7 @@ pub(crate) enum Upserts {
 }
 
 impl Table {
+    /// The statements for a statistic, in a store's dialect.
     pub(crate) fn new(schema: &Schema, dialect: &dyn Dialect) -> Self {
         let shape = Shape::of_statistic(schema, dialect);
         let limits = dialect.limits();

@@ -12,6 +12,7 @@ use crate::{
     table::{Shape, with_placeholders},
 };
 
+/// The shape of the table.
 pub(crate) fn shape() -> Shape {
     let others = [
         ("fence", ColumnType::Integer),
@@ -41,6 +42,7 @@ pub(crate) struct WritersTable {
 }
 
 impl WritersTable {
+    /// The statements in a store's dialect.
     pub(crate) fn new(dialect: &dyn Dialect) -> Self {
         let filled = |sql: &str| with_placeholders(sql, dialect);
         let since = dialect.selected("since", ColumnType::Time);

@@ -26,6 +26,7 @@ pub(crate) struct SqliteConnector {
 }
 
 impl SqliteConnector {
+    /// A connector for the file at `path`. It does not open the file.
     pub(crate) fn new(path: PathBuf) -> Self {
         Self { path }
     }

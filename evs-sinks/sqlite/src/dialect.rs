@@ -4,6 +4,7 @@ use evs_sql::{ColumnType, Dialect, Limits, StoreError, Value, decimal};
 
 use crate::errors::is_integer_overflow;
 
+/// The SQL of SQLite.
 #[derive(Debug)]
 pub(crate) struct SqliteDialect;
 

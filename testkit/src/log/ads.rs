@@ -22,6 +22,7 @@ pub(crate) struct Ads {
 }
 
 impl Ads {
+    /// The log with all its values.
     pub(crate) fn new() -> Self {
         let odd = ODD_CAMPAIGNS.iter().map(ToString::to_string);
         let campaigns = (1000..1000 + CAMPAIGNS).map(|campaign| campaign.to_string()).chain(odd);

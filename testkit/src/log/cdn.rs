@@ -58,6 +58,7 @@ const RANGE: usize = 15;
 const REQUEST_TIME: usize = 16;
 
 impl Cdn {
+    /// The log with all its values.
     pub(crate) fn new() -> Self {
         let uri = |at: usize| match at % 10 {
             0 => format!("/p/{at}"),

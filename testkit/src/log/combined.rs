@@ -46,6 +46,7 @@ struct Line<'l> {
 }
 
 impl Combined {
+    /// The log with all its values, and the fields in that order.
     pub(crate) fn new(layout: Layout) -> Self {
         let keys = [Column::new("status", STATUSES)];
         Self { layout, keys, addresses: addresses(), agents: agents() }

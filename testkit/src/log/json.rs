@@ -21,6 +21,7 @@ pub(crate) struct Json {
 }
 
 impl Json {
+    /// The log with all its values.
     pub(crate) fn new() -> Self {
         Self { keys: [Column::new("status", STATUSES)], addresses: addresses(), agents: agents() }
     }

@@ -37,7 +37,9 @@ pub(crate) trait Shape: fmt::Debug + Send + Sync {
     fn date(&self, time: &Time) -> (Vec<u8>, &'static [u8]);
 }
 
+/// The most keys of a kind of log.
 pub(crate) const KEYS_MAX: usize = 17;
+/// The most numeric fields of a kind of log.
 pub(crate) const NUMBERS_MAX: usize = 3;
 
 /// The values of a line that must be counted.

@@ -6,6 +6,7 @@ use crate::Random;
 /// The number of clients. Some are more frequent than others.
 pub(super) const ADDRESSES: usize = 50_000;
 
+/// The addresses of the clients.
 pub(super) fn addresses() -> Column {
     let address = |at| format!("{}.{}.{}.{}", 20 + at % 200, at / 200, at * 7 % 256, at * 13 % 256);
     Column::new("remote_addr", (0..ADDRESSES).map(address))

@@ -85,18 +85,22 @@ pub(crate) enum Value {
 }
 
 impl Value {
+    /// The text, if it is one.
     pub(crate) fn text(&self) -> Option<&str> {
         if let Self::Text(text) = self { Some(text) } else { None }
     }
 
+    /// The `bigint`, if it is one.
     pub(crate) fn bigint(&self) -> Option<i64> {
         if let Self::Bigint(number) = self { Some(*number) } else { None }
     }
 
+    /// The `int`, if it is one.
     pub(crate) fn int(&self) -> Option<i32> {
         if let Self::Int(number) = self { Some(*number) } else { None }
     }
 
+    /// The timestamp in milliseconds since 1970, if it is one.
     pub(crate) fn timestamp(&self) -> Option<i64> {
         if let Self::Timestamp(milliseconds) = self { Some(*milliseconds) } else { None }
     }
