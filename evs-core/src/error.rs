@@ -229,7 +229,11 @@ fn rights_fault(path: &Path, mode: u32, owner: u32, user: u32) -> String {
 
 /// Describes a sink's knowledge of a source; the message adds it after the epoch.
 fn known(position: Option<&Frontier>, writer: Option<&Writer>) -> String {
-    let position = position.map_or(String::new(), |position| format!(", counted up to {position}"));
+    let position = match position {
+        Some(position) if position.files.is_empty() => ", counted up to a place within a cut".to_owned(),
+        Some(position) => format!(", counted up to {position}"),
+        None => String::new(),
+    };
     let writer = writer.map_or(String::new(), |writer| format!(", claimed last by {writer}"));
     position + &writer
 }

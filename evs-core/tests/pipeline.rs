@@ -344,9 +344,20 @@ async fn a_position_within_a_cut_is_not_adopted() {
     let (place, many) = within_a_cut(&sink).await;
     fs::remove_dir_all(place.state()).unwrap();
     let adopt = |many| place.pipeline().statistic(many).sink("memory", sink.clone());
+    let error = count_all(adopt(many.clone())).await.unwrap_err();
+    assert!(error.to_string().contains("counted up to a place within a cut"), "{error}");
     let error = count_all(adopt(many.clone()).on_lost_state(LostState::Adopt)).await.unwrap_err();
-    assert!(error.to_string().contains("has a part of the last cut of statistic many"), "{error}");
-    // The way out where the state is gone for good: another name for the sink's tables, or to count again.
+    assert!(error.to_string().contains("has a part of the last cut"), "{error}");
+    // Nor after another process has claimed the source and delivered nothing.
+    let last = sink.writer("web1").await.unwrap();
+    let claimed = Writer::this_process("web1", evs_core::Epoch::from_bytes([7; 16]));
+    let claimed = Writer { fence: last.as_ref().map_or(0, |last| last.fence) + 1, ..claimed };
+    assert!(sink.claim(&claimed, last.as_ref()).await.unwrap());
+    fs::remove_dir_all(place.state()).unwrap();
+    let error = count_all(adopt(many.clone()).on_lost_state(LostState::Adopt)).await.unwrap_err();
+    assert!(error.to_string().contains("has a part of the last cut"), "{error}");
+    // The way out where the state is gone for good: to count again.
+    fs::remove_dir_all(place.state()).unwrap();
     let summary = count_all(adopt(many).on_lost_state(LostState::StartOver)).await.unwrap();
     assert_eq!(summary.lines, 140_000);
 }

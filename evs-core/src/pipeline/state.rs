@@ -134,8 +134,9 @@ impl Pipeline {
         for schema in self.schemas() {
             if let Some(within) = found.iter().find(|found| found.is_within_a_cut(&schema.statistic)) {
                 let reason = format!(
-                    "sink {} has a part of the last cut of statistic {} and lacks the rest, so it stands at no place                      of the log: restore the state directory, or restore the sinks to an earlier state and count \
-                     again from there",
+                    "sink {} does not say up to where statistic {} is counted: it has a part of the last cut and lacks \
+                     the rest, or it began after batches that were gone. Bring the state directory back, or restore the \
+                     sinks to an earlier state and adopt that",
                     within.sink, schema.statistic
                 );
                 return Err(Error::Adopt { reason });
@@ -234,11 +235,15 @@ struct Remembered<'s> {
 }
 
 impl Remembered<'_> {
-    /// Returns whether the last writing process ended between two batches of one cut of that statistic.
+    /// Returns true if the sink has batches of that statistic, but no position up to which its lines are all there.
+    ///
+    /// An empty position says that of one epoch. Only the process that claimed the source last can have gone on from
+    /// there, so its epoch must have a position of its own. It has none as long as it has delivered nothing.
     fn is_within_a_cut(&self, statistic: &str) -> bool {
-        let is_last = |epoch| self.writer.as_ref().is_none_or(|writer| writer.epoch == epoch);
-        let mut progress = self.progress.iter().filter(|progress| progress.statistic == statistic);
-        progress.any(|progress| progress.to.files.is_empty() && is_last(progress.epoch))
+        let of_statistic = || self.progress.iter().filter(|progress| progress.statistic == statistic);
+        let is_last = |epoch| self.writer.as_ref().is_some_and(|writer| writer.epoch == epoch);
+        of_statistic().any(|progress| progress.to.files.is_empty())
+            && !of_statistic().any(|progress| is_last(progress.epoch) && !progress.to.files.is_empty())
     }
 }
 
