@@ -673,6 +673,23 @@ async fn a_clone_leaves_to_the_original_what_it_was_copied_with() {
 }
 
 #[tokio::test]
+async fn a_clone_delivers_nothing_that_the_original_has_delivered() {
+    let (sink, machine) = (Shared::default(), Machine::new());
+    machine.count(&sink, 200).await;
+    machine.cut(&sink, 404).await;
+    // As if it had been killed between the batch and its acknowledgement.
+    let killed = machine.copy();
+    run_to_end(machine.builder("web1").sink("stats", sink.clone())).await.unwrap();
+    assert_eq!(sink.totals().await, of([("200", 1), ("404", 1)]));
+    killed.append(500);
+    for lines in [1, 0] {
+        let summary = run_to_end(cloned(&killed, &sink, Undelivered::Deliver)).await.unwrap();
+        assert_eq!((summary.lines, summary.is_complete), (lines, true));
+        assert_eq!(sink.totals().await, of([("200", 1), ("404", 1), ("500", 1)]));
+    }
+}
+
+#[tokio::test]
 async fn each_sink_of_a_clone_gets_what_it_lacks() {
     let (sink, other, original) = (Shared::default(), Shared::default(), Machine::new());
     let both = |builder: PipelineBuilder| builder.sink("stats", sink.clone()).sink("other", other.clone());

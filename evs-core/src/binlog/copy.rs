@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use super::{
-    Binlog, BinlogOptions, Commit, Cut, State, StatisticState,
+    Binlog, BinlogOptions, ClonedBatches, Commit, Cut, State, StatisticState,
     error::BinlogError,
     segment::{self, HEADER_BYTES_MAX, Named, Parsed, SegmentHeader},
     state::Ledger,
@@ -54,6 +54,10 @@ impl Binlog {
                 None => (Arc::clone(&known.schema), Arc::clone(&known.to)),
             };
             state.statistics.insert(name.clone(), StatisticState { schema, sequence: 0, to, checksum: 0 });
+        }
+        if undelivered {
+            let (source, epoch) = (self.state.source.clone(), self.state.epoch);
+            state.cloned = Some(ClonedBatches { source, epoch, begins: begins.clone() });
         }
         let options = BinlogOptions { segment_bytes_max: u64::MAX, ..BinlogOptions::default() };
         let mut copy = Self::create(disk, state, options)?;

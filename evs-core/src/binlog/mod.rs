@@ -33,7 +33,7 @@ pub use commit::{Commit, Cut};
 pub(crate) use copy::source_of;
 pub use error::{BinlogError, Contradiction, Damage, Recovery, Torn};
 pub use reader::BinlogReader;
-pub use state::{Ledger, RejectedLine, RejectsMark, SinkMark, State, StatisticState, Totals};
+pub use state::{ClonedBatches, Ledger, RejectedLine, RejectsMark, SinkMark, State, StatisticState, Totals};
 
 use error::io_error;
 use event::{Event, Forget, Mark, PAYLOAD_BYTES_MAX};

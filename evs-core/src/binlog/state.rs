@@ -40,6 +40,21 @@ pub struct State {
     /// binlog of version 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub files: Option<Inventory>,
+    /// The state directory whose undelivered batches became the first ones of this source, if there was one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cloned: Option<ClonedBatches>,
+}
+
+/// The batches that a source has taken over from the copied state directory of another one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClonedBatches {
+    /// The name of the other source.
+    pub source: String,
+    /// The epoch of the copied directory.
+    pub epoch: Epoch,
+    /// By statistic, the sequence there of the batch before the first that was taken over: batch n here is batch
+    /// `begin + n` there.
+    pub begins: BTreeMap<String, u64>,
 }
 
 /// The progress of a sink in the batches of one statistic.
@@ -164,6 +179,7 @@ impl State {
             statistics: BTreeMap::new(),
             sinks: BTreeMap::new(),
             files: None,
+            cloned: None,
         }
     }
 

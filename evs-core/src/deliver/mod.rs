@@ -24,7 +24,7 @@ use tokio::{sync::watch, time::Instant};
 use crate::{
     Error,
     batch::{Batch, Epoch},
-    binlog::{BinlogError, BinlogReader, SinkMark, Totals},
+    binlog::{BinlogError, BinlogReader, ClonedBatches, SinkMark, Totals},
     describe,
     pipeline::message,
     sink::{Sink, SinkError},
@@ -138,6 +138,8 @@ pub(crate) struct Delivery<M> {
     pub(crate) epoch: Epoch,
     /// The epochs that the source has taken over; a sink may know the source under one of them.
     pub(crate) predecessors: Vec<Epoch>,
+    /// The copied state directory whose undelivered batches are the first ones here, if there was one.
+    pub(crate) cloned: Option<ClonedBatches>,
     /// The claims of this process in all sinks.
     pub(crate) claims: Arc<Claims>,
     /// The number of claims of the source since the last batch was applied.
@@ -231,7 +233,11 @@ impl<M: From<Acknowledged> + Send> Delivery<M> {
     async fn begin_delivering(&mut self) -> Result<(), Ended> {
         let (sink, source) = (Arc::clone(&self.sink), Arc::clone(&self.source));
         let remembered = self.attempt(|| sink.progress(&source)).await?;
+        let skipped = self.skip_what_the_original_delivered(&remembered).await?;
         self.reconcile(remembered).await?;
+        for at in skipped {
+            self.move_to(at, self.streams[at].acknowledged, false);
+        }
         self.claim().await
     }
 

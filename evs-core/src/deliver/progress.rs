@@ -2,13 +2,55 @@
 
 use std::{cmp::Ordering, sync::Arc};
 
-use super::{Acknowledged, Delivery, Ended};
+use super::{Acknowledged, Delivery, Ended, Stream};
 use crate::{
+    batch::checksum,
     sink::{Progress, SinkError},
     tail::Frontier,
 };
 
 impl<M: From<Acknowledged> + Send> Delivery<M> {
+    /// Skips the batches of a copied state directory that the sink has from the source they were cut for. That directory
+    /// may not know that the sink has them: an acknowledgement is written after the batch was applied, and a process may
+    /// be killed in between. Returns the streams that have moved on.
+    ///
+    /// The sink's last batch there is compared by its checksum with the batch here that has its rows. A sink whose last
+    /// batch is another one has gone on without this directory, and has none of these.
+    pub(super) async fn skip_what_the_original_delivered(
+        &mut self,
+        remembered: &[Progress],
+    ) -> Result<Vec<usize>, Ended> {
+        let mut skipped = Vec::new();
+        let Some(cloned) = self.cloned.clone() else { return Ok(skipped) };
+        let is_known = |statistic: &str| {
+            remembered.iter().any(|found| found.epoch == self.epoch && found.statistic == statistic)
+        };
+        let is_new = |stream: &Stream| stream.acknowledged == stream.begin && !is_known(&stream.statistic);
+        let new: Vec<_> = (0..self.streams.len()).filter(|&at| is_new(&self.streams[at])).collect();
+        if new.is_empty() {
+            return Ok(skipped);
+        }
+        let sink = Arc::clone(&self.sink);
+        let original = self.attempt(|| sink.progress(&cloned.source)).await?;
+        for at in new {
+            let statistic = Arc::clone(&self.streams[at].statistic);
+            let found = |found: &&Progress| found.epoch == cloned.epoch && *found.statistic == *statistic;
+            let Some(found) = original.iter().find(found) else { continue };
+            let begin = cloned.begins.get(&*statistic).copied().unwrap_or_default();
+            let sequence = found.sequence.saturating_sub(begin);
+            if sequence <= self.streams[at].acknowledged {
+                continue;
+            }
+            let Some(batch) = self.read(at, sequence).await? else { continue };
+            if checksum(found.sequence, &batch.schema, &batch.to, &batch.rows) == found.checksum {
+                let stream = &mut self.streams[at];
+                (stream.begin, stream.acknowledged) = (sequence, sequence);
+                skipped.push(at);
+            }
+        }
+        Ok(skipped)
+    }
+
     /// Finds the next batch of every statistic, or an error if the sink and the state directory do not belong
     /// together.
     pub(super) async fn reconcile(&mut self, remembered: Vec<Progress>) -> Result<(), Ended> {

@@ -284,6 +284,7 @@ impl Pipeline {
             source: self.config.source.as_str().into(),
             epoch: state.epoch,
             predecessors: state.predecessors.clone(),
+            cloned: state.cloned.clone(),
             claims: Arc::clone(&self.claims),
             claimed: 0,
             name: Arc::clone(name),
