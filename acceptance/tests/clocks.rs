@@ -12,11 +12,10 @@ use std::{
     io::Write,
     path::Path,
     process::Command,
-    sync::Arc,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use evs::{SinkError, prelude::*};
+use evs::prelude::*;
 use support::{
     access_log,
     process::{Outcome, Running},
@@ -83,7 +82,7 @@ impl Place {
         let schema = schema_of("combined", statistic);
         let mut lines = BTreeMap::new();
         for (&name, url) in &self.sinks {
-            let totals = totals_of(&*open(url).await.unwrap(), &schema).await;
+            let totals = totals_of(&*evs::sink_from_url(url).await.unwrap(), &schema).await;
             lines.insert(name, totals.values().map(|total| total.0).sum());
         }
         lines
@@ -92,16 +91,6 @@ impl Place {
     fn all(&self, lines: u64) -> BTreeMap<&'static str, u64> {
         self.sinks.keys().map(|name| (*name, lines)).collect()
     }
-}
-
-async fn open(url: &str) -> Result<Arc<dyn Sink>, SinkError> {
-    Ok(match url.split_once("://").unwrap().0 {
-        "sqlite" => Arc::new(SqliteSink::connect(url).await?),
-        "mysql" => Arc::new(MySqlSink::connect(url).await?),
-        "postgres" => Arc::new(PostgresSink::connect(url).await?),
-        "mongodb" => Arc::new(MongoSink::connect(url).await?),
-        _ => Arc::new(CassandraSink::connect(url).await?),
-    })
 }
 
 fn faketime() -> Option<String> {

@@ -10,10 +10,9 @@ use std::{
     hash::{BuildHasher, RandomState},
     path::Path,
     process::Command,
-    sync::Arc,
 };
 
-use evs::{SinkError, prelude::*};
+use evs::prelude::*;
 use support::{access_log, process::Running, schema_of, totals_of};
 
 /// Of a site, and of those who send it anything but requests. `tests/samples/README.md` says what is in them.
@@ -48,7 +47,7 @@ async fn a_real_log_has_the_same_totals_in_every_store() {
     let schema = schema_of("combined", statistic.measure(count()).measure(sum("body_bytes_sent")));
     let mut expected = None;
     for url in &urls {
-        let totals = totals_of(&*open(url).await.unwrap(), &schema).await;
+        let totals = totals_of(&*evs::sink_from_url(url).await.unwrap(), &schema).await;
         let sum = totals.values().fold((0, 0), |sum, row| (sum.0 + row.0, sum.1 + row.1));
         assert_eq!(sum, (LINES, BYTES), "{url}");
         assert!(
@@ -57,14 +56,4 @@ async fn a_real_log_has_the_same_totals_in_every_store() {
             urls[0]
         );
     }
-}
-
-async fn open(url: &str) -> Result<Arc<dyn Sink>, SinkError> {
-    Ok(match url.split_once("://").unwrap().0 {
-        "sqlite" => Arc::new(SqliteSink::connect(url).await?),
-        "mysql" => Arc::new(MySqlSink::connect(url).await?),
-        "postgres" => Arc::new(PostgresSink::connect(url).await?),
-        "mongodb" => Arc::new(MongoSink::connect(url).await?),
-        _ => Arc::new(CassandraSink::connect(url).await?),
-    })
 }
