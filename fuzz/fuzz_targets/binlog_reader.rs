@@ -7,7 +7,8 @@
 
 use std::sync::Arc;
 
-use evs_core::internals::SimDisk};
+use evs_core::internals::binlog::{Binlog, BinlogOptions, reseal};
+use evs_core::internals::disk::SimDisk;
 use libfuzzer_sys::fuzz_target;
 
 /// The source of the fixture.
