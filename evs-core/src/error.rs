@@ -6,7 +6,11 @@ use std::{
 };
 
 use crate::{
-    batch::Epoch, binlog::BinlogError, format::FormatError, sink::SinkError, sink::Writer, tail::Frontier,
+    batch::Epoch,
+    binlog::BinlogError,
+    format::FormatError,
+    position::Frontier,
+    sink::{SinkError, Writer},
     tail::TailError,
 };
 

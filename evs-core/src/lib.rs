@@ -11,6 +11,7 @@
 )]
 
 // In the order of the data.
+mod position;
 mod tail;
 
 mod format;
@@ -53,6 +54,7 @@ pub use format::{FormatError, LineParser, LogFormat, Reason, Rejection};
 pub use keys::IntoKeys;
 pub use number::NumberError;
 pub use pipeline::{LostState, Pipeline, PipelineBuilder, SinkStart, Summary, Undelivered};
+pub use position::{Digest, FileMark, Frontier};
 pub use record::Record;
 pub use sink::{Applied, Cause, Fault, Limits, MemorySink, Progress, Sink, SinkError, Writer, judge};
 pub use statistic::{
@@ -60,7 +62,7 @@ pub use statistic::{
     sum,
 };
 pub use status::{Pause, Phase, SinkState, SinkStatus, Status};
-pub use tail::{Begin, Digest, FileMark, Frontier, OnChanged, OnGone, OnUnreadable, TailError};
+pub use tail::{Begin, OnChanged, OnGone, OnUnreadable, TailError};
 
 /// For the tests, benches and fuzz targets of evs itself. Outside semver: anything here may change in any release.
 #[cfg(feature = "internals")]
@@ -81,6 +83,11 @@ pub mod internals {
     /// Numbers as logs print them.
     pub mod number {
         pub use crate::number::*;
+    }
+
+    /// Where in which file a source was read.
+    pub mod position {
+        pub use crate::position::*;
     }
 
     /// The files of a log, and the ranges of them to read next.

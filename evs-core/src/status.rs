@@ -18,8 +18,8 @@ use serde::Serialize;
 use crate::{
     binlog::Totals,
     clock::{Clock, unix_now},
+    position::Frontier,
     seconds,
-    tail::Frontier,
 };
 
 /// The period over which rates are measured.

@@ -13,7 +13,10 @@ use std::{
 
 use evs_core::{
     Begin, Frontier, OnChanged, OnGone, OnUnreadable, TailError,
-    internals::tail::{ChunkKind, Inventory, TailEvent, TailOptions, Tailer},
+    internals::{
+        position::Inventory,
+        tail::{ChunkKind, TailEvent, TailOptions, Tailer},
+    },
 };
 use tail_support::{
     GRACE, Log, append, compress, lost, pack, pieces, poll, poll_later, read, set_time, text,

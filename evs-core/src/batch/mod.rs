@@ -13,7 +13,7 @@ pub use epoch::{Epoch, InvalidEpoch};
 pub use rows::{InvalidRows, Row, RowCursor, RowIter, RowRef, Rows};
 pub use text::{escape, unescape};
 
-use crate::{sink::Writer, statistic::Schema, tail::Frontier};
+use crate::{position::Frontier, sink::Writer, statistic::Schema};
 
 /// A batch, as it is offered to sinks. It is immutable: a sequence always stands for the same rows.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

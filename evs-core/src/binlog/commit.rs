@@ -17,8 +17,8 @@ use super::{
 };
 use crate::{
     batch::{Epoch, Rows, checksum},
+    position::{Frontier, InventoryChange},
     statistic::Schema,
-    tail::{Frontier, InventoryChange},
 };
 
 /// The changes that become durable together, or not at all.

@@ -12,8 +12,8 @@ use super::{
 use crate::{
     batch::{Epoch, Rows},
     codec::InvalidJson,
+    position::{Frontier, InventoryChange},
     statistic::Schema,
-    tail::{Frontier, InventoryChange},
 };
 
 /// The maximum length of the encoded rows of one batch. It is far below the limits of the compression and of a

@@ -11,8 +11,8 @@ use super::{
 };
 use crate::{
     batch::{Epoch, escape, unescape},
+    position::{Frontier, Inventory},
     statistic::Schema,
-    tail::{Frontier, Inventory},
 };
 
 /// The state of a binlog: the progress of everything that it records.
@@ -144,7 +144,7 @@ pub struct RejectsMark {
 /// A line that could not be counted.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RejectedLine {
-    /// The number of its file: [`FileMark::number`](crate::tail::FileMark).
+    /// The number of its file: [`FileMark::number`](crate::position::FileMark).
     pub file: u64,
     /// The offset in the file at which the line begins.
     pub offset: u64,

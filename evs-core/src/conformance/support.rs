@@ -12,9 +12,9 @@ use std::{
 
 use crate::{
     batch::{Batch, Epoch, Rows},
+    position::{FileMark, Frontier},
     sink::{Applied, Progress, Sink, SinkError, Writer},
     statistic::{KeyColumn, MeasureColumn, MeasureKind, Schema},
-    tail::{FileMark, Frontier},
 };
 
 /// A row as tests write it.
@@ -146,8 +146,8 @@ fn frontier(sequence: u64) -> Frontier {
         device: u64::MAX - 1,
         inode: sequence,
         modified: -1,
-        head: crate::tail::Digest::of(name.as_bytes()),
-        tail: crate::tail::Digest::of(&sequence.to_le_bytes()),
+        head: crate::position::Digest::of(name.as_bytes()),
+        tail: crate::position::Digest::of(&sequence.to_le_bytes()),
         is_rotated: true,
         path: format!("/var/log/nginx/ä'\"\\{name}"),
     };

@@ -8,8 +8,8 @@ use std::{
 use super::{Acknowledged, Delivery, Ended};
 use crate::{
     Epoch, Error,
+    position::Frontier,
     sink::{SinkError, Writer},
-    tail::Frontier,
 };
 
 /// The claims of this process, one per sink. They outlive the runs of a pipeline: a process whose source was taken

@@ -5,8 +5,8 @@ use std::{cmp::Ordering, sync::Arc};
 use super::{Acknowledged, Delivery, Ended, Stream};
 use crate::{
     batch::checksum,
+    position::Frontier,
     sink::{Progress, SinkError},
-    tail::Frontier,
 };
 
 impl<M: From<Acknowledged> + Send> Delivery<M> {

@@ -24,9 +24,9 @@ use crate::{
     binlog::{self, Binlog, BinlogError, Commit, Totals},
     deliver::Acknowledged,
     describe, disk,
+    position::{Frontier, InventoryChange},
     statistic::Schema,
     status::Board,
-    tail::{Frontier, InventoryChange},
 };
 
 /// The pause before a full disk is tried again.

@@ -18,10 +18,11 @@ use crate::{
     Error,
     aggregate::{Part, Skip, Worker},
     describe,
+    position::{Frontier, Inventory, InventoryChange},
     status::Board,
     tail::{
-        Chunk, ChunkKind, Frontier, Inventory, InventoryChange, LogHandle, OnChanged, OnGone, OnUnreadable,
-        TailError, TailEvent, TailOptions, Tailer,
+        Chunk, ChunkKind, LogHandle, OnChanged, OnGone, OnUnreadable, TailError, TailEvent, TailOptions,
+        Tailer,
     },
 };
 

@@ -12,7 +12,7 @@ use crate::{
     batch::escape,
     binlog::{RejectedLine, RejectsMark},
     disk::{Disk, RealDisk},
-    tail::Frontier,
+    position::Frontier,
 };
 
 /// The rejected lines as JSON lines, in `rejected-N.jsonl` of the state directory. When a file has reached its limit,

@@ -37,9 +37,10 @@ use crate::{
     binlog::{Binlog, State, Totals},
     deliver::{Delivery, Ended, Stop, Stream, Sweep},
     describe,
+    position::{Frontier, Inventory},
     sink::{Sink, SinkError},
     status::{Board, Phase},
-    tail::{Frontier, Inventory, TailError, Wake},
+    tail::{TailError, Wake},
 };
 
 /// The maximum number of consecutive restarts because the log was truncated while it was read, without a commit in

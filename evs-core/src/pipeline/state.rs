@@ -10,9 +10,9 @@ use crate::{
     binlog::{Binlog, Commit, Cut, State, StatisticState},
     deliver::{foreign, next_writer},
     describe,
+    position::Frontier,
     sink::{Progress, SinkError, Writer},
     statistic::Schema,
-    tail::Frontier,
 };
 
 /// The time to wait for a sink that may know whether a new state directory replaces one that was lost.

@@ -19,8 +19,8 @@ pub use writer::Writer;
 
 use crate::{
     batch::{Batch, Epoch, Rows},
+    position::Frontier,
     statistic::Schema,
-    tail::Frontier,
 };
 
 /// A store to which batches are applied.

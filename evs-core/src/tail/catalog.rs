@@ -9,7 +9,7 @@ use std::{
     sync::Arc,
 };
 
-use super::{Digest, Fingerprint, Inventory, InventoryChange, KnownFile, Standing};
+use crate::position::{Digest, Fingerprint, Inventory, InventoryChange, KnownFile, Standing};
 
 /// The number of files that stay known although their names are gone. One of them may come back, for example
 /// when it is moved to another directory and back. If there are more, those that have been known longest are

@@ -5,7 +5,8 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::{Digest, LogHandle, TailError};
+use super::{LogHandle, TailError};
+use crate::position::Digest;
 
 /// A range of one file of the log, for a worker to read.
 #[derive(Debug)]

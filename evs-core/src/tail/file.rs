@@ -14,7 +14,7 @@ use std::{
 use memchr::{memchr, memrchr};
 
 use super::{
-    Chunk, ChunkKind, Digest, FileMark, Fingerprint, LogHandle, TailError,
+    Chunk, ChunkKind, LogHandle, TailError,
     chunk::Pool,
     fs::FileId,
     options::Limits,
@@ -22,6 +22,7 @@ use super::{
     survey::{Look, Survey, changing, head_of, same_beginning, tail_before},
     unzip::Unzip,
 };
+use crate::position::{Digest, FileMark, Fingerprint};
 
 /// The number of bytes that are read at a time in search of an LF. It starts small, since most lines are
 /// short.

@@ -8,10 +8,11 @@ use std::{
 };
 
 use super::{
-    FileMark, TailError,
+    TailError,
     fs::{FileId, LogFs, LogRead, Stat},
     packing::Packing,
 };
+use crate::position::FileMark;
 
 /// An open file of a log. It stays readable after it was renamed or removed.
 #[derive(Debug)]

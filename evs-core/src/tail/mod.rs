@@ -1,12 +1,12 @@
 //! The log: the files that it consists of, and the ranges of them that are to be read next.
 //!
 //! A [`Tailer`] runs on one thread. It hands out [`Chunk`]s: ranges that end after a line, which workers then
-//! read in parallel. Its position, the sum of all that has been handed out, is a [`Frontier`]. After a restart,
+//! read in parallel. Its position, the sum of all that has been handed out, is a [`Frontier`](crate::Frontier). After a restart,
 //! [`Tailer::resume`] continues from there, wherever rotation has moved the files meanwhile.
 //!
 //! A file is identified by its bytes: by its first ones, and by those just before the offset up to which it was
 //! read. Name, inode and time do not matter, since rotation, compression and copying change all three. The
-//! frontier lists the open files; an [`Inventory`] lists all others that were ever known and may still be there.
+//! frontier lists the open files; an [`Inventory`](crate::position::Inventory) lists all others that were ever known and may still be there.
 //! A file that is in neither is unread.
 //!
 //! For example, logrotate renames `access.log` to `access.log.1` and compresses it to `access.log.1.gz` an hour
@@ -18,10 +18,8 @@ mod chunk;
 mod error;
 mod event;
 mod file;
-mod frontier;
 mod fs;
 mod handle;
-mod inventory;
 mod names;
 mod options;
 mod packing;
@@ -34,10 +32,8 @@ mod wake;
 pub use chunk::{Chunk, ChunkKind};
 pub use error::TailError;
 pub use event::TailEvent;
-pub use frontier::{Digest, FileMark, Frontier};
 pub use fs::{FileId, LogFs, LogRead, RealFs, Stat};
 pub use handle::LogHandle;
-pub use inventory::{Fingerprint, Inventory, InventoryChange, KnownFile, Standing};
 pub use options::{Begin, OnChanged, OnGone, OnUnreadable, TailOptions};
 pub use tailer::{Backlog, Tailer};
 pub use wake::Wake;

@@ -11,10 +11,11 @@ use std::{
 };
 
 use super::{
-    Digest, FileMark, Fingerprint, LogHandle, TailError,
+    LogHandle, TailError,
     fs::LogFs,
     packing::{decoder, decoder_with, unpack_error},
 };
+use crate::position::{Digest, FileMark, Fingerprint};
 
 /// A file that was opened a moment ago, with the bytes by which it is recognized.
 #[derive(Debug)]

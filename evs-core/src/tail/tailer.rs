@@ -15,8 +15,7 @@ mod survey;
 use std::{collections::HashMap, io, path::PathBuf, sync::Arc, time::Instant};
 
 use super::{
-    Chunk, FileMark, Fingerprint, Frontier, InventoryChange, LogHandle, OnUnreadable, Standing, TailError,
-    TailEvent, TailOptions,
+    Chunk, LogHandle, OnUnreadable, TailError, TailEvent, TailOptions,
     catalog::Catalog,
     chunk::Pool,
     file::{Change, Entry, LogFile, last_line_end},
@@ -25,6 +24,7 @@ use super::{
     options::Limits,
     survey::{Look, Survey, tail_before},
 };
+use crate::position::{FileMark, Fingerprint, Frontier, InventoryChange, Standing};
 pub use backlog::Backlog;
 use backlog::{Pending, Queue};
 

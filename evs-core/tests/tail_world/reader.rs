@@ -8,7 +8,10 @@ use std::{
 
 use evs_core::{
     FileMark, Frontier, OnGone, TailError,
-    internals::tail::{Chunk, ChunkKind, Inventory, InventoryChange, TailOptions, Tailer},
+    internals::{
+        position::{Inventory, InventoryChange},
+        tail::{Chunk, ChunkKind, TailOptions, Tailer},
+    },
 };
 
 use super::{Fate, Who, World};

@@ -19,7 +19,7 @@ use super::{
 use crate::{
     batch::Epoch,
     disk::{Fault, RealDisk, SimDisk},
-    tail::InventoryChange,
+    position::InventoryChange,
 };
 
 /// Makes the next commit of the binlog: `len` rows of the statistic `hits`.

@@ -8,8 +8,8 @@ use super::super::{
 use crate::{
     batch::{Batch, Epoch, Rows},
     disk::SimDisk,
+    position::{Digest, FileMark, Fingerprint, Frontier, InventoryChange, KnownFile, Standing},
     statistic::{KeyColumn, MeasureColumn, MeasureKind, Schema},
-    tail::{Digest, FileMark, Fingerprint, Frontier, InventoryChange, KnownFile, Standing},
 };
 
 pub(super) const SOURCE: &str = "ads-web1";

@@ -7,10 +7,13 @@
 use std::sync::Arc;
 
 use super::Tailer;
-use crate::tail::{
-    Digest, FileMark, KnownFile, Standing, TailError,
-    file::Relation,
-    survey::{Look, Survey, same_beginning, tail_before},
+use crate::{
+    position::{Digest, FileMark, KnownFile, Standing},
+    tail::{
+        TailError,
+        file::Relation,
+        survey::{Look, Survey, same_beginning, tail_before},
+    },
 };
 
 /// The most compressed files whose contents are remembered.
@@ -171,7 +174,7 @@ impl Tailer {
     }
 
     /// Records that a known file was found in another form, such as compressed.
-    fn know_again(&mut self, known: &KnownFile, look: &Look, content: Option<crate::tail::Fingerprint>) {
+    fn know_again(&mut self, known: &KnownFile, look: &Look, content: Option<crate::position::Fingerprint>) {
         let path = look.handle.path();
         let mut file = KnownFile { path: path.to_string_lossy().into_owned(), ..known.clone() };
         file.packed = look.packed().or(known.packed);

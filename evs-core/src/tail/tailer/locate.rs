@@ -6,11 +6,14 @@
 
 use std::{collections::BTreeMap, path::Path, sync::Arc};
 
-use crate::tail::{
-    FileMark, Fingerprint, Frontier, LogHandle, TailError,
-    file::Entry,
-    fs::FileId,
-    survey::{Look, Survey, changing},
+use crate::{
+    position::{FileMark, Fingerprint, Frontier},
+    tail::{
+        LogHandle, TailError,
+        file::Entry,
+        fs::FileId,
+        survey::{Look, Survey, changing},
+    },
 };
 
 /// A file that at least one statistic has not finished reading.

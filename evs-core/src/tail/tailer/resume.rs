@@ -17,14 +17,16 @@ use super::{
     locate::{Located, Wanted},
     survey::same_names,
 };
-use crate::tail::{
-    Begin, Digest, FileMark, Frontier, Inventory, KnownFile, OnChanged, OnGone, OnUnreadable, Standing,
-    TailError, TailEvent, TailOptions,
-    catalog::Catalog,
-    fs::FileId,
-    names::{Name, directory_of},
-    packing::Packing,
-    survey::{Look, changing},
+use crate::{
+    position::{Digest, FileMark, Frontier, Inventory, KnownFile, Standing},
+    tail::{
+        Begin, OnChanged, OnGone, OnUnreadable, TailError, TailEvent, TailOptions,
+        catalog::Catalog,
+        fs::FileId,
+        names::{Name, directory_of},
+        packing::Packing,
+        survey::{Look, changing},
+    },
 };
 
 /// The most times that the files are listed until two consecutive lists agree.

@@ -16,9 +16,9 @@ use super::{
     backlog::{Pending, Queue, Waiting},
     classify::Class,
 };
-use crate::tail::{
-    Digest, KnownFile, OnGone, OnUnreadable, Standing, TailError, TailEvent, file::LogFile, names::Name,
-    survey::Look,
+use crate::{
+    position::{Digest, KnownFile, Standing},
+    tail::{OnGone, OnUnreadable, TailError, TailEvent, file::LogFile, names::Name, survey::Look},
 };
 
 /// The longest time between two surveys, even if nothing seems to have changed.

@@ -8,16 +8,16 @@ use std::sync::Arc;
 use rpds::RedBlackTreeMapSync;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::Digest;
+use super::digest::Digest;
 
 /// The facts by which the bytes of a file are recognized: their number, the first ones and the last ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Fingerprint {
     /// The number of bytes.
     pub len: u64,
-    /// The digest of the first bytes, up to [`FileMark::HEAD_BYTES_MAX`](super::FileMark::HEAD_BYTES_MAX).
+    /// The digest of the first bytes, up to [`FileMark::HEAD_BYTES_MAX`](crate::FileMark::HEAD_BYTES_MAX).
     pub head: Digest,
-    /// The digest of the last bytes, up to [`FileMark::TAIL_BYTES_MAX`](super::FileMark::TAIL_BYTES_MAX).
+    /// The digest of the last bytes, up to [`FileMark::TAIL_BYTES_MAX`](crate::FileMark::TAIL_BYTES_MAX).
     pub tail: Digest,
 }
 

@@ -1,0 +1,12 @@
+//! Where in which file a source was read, and how the files are recognized.
+//!
+//! A [`Frontier`] is the position in the open files, and an [`Inventory`] lists all other known files. Both are durable
+//! with the batches. `tail` moves them, and batches, the binlog and the sinks carry them.
+
+mod digest;
+mod frontier;
+mod inventory;
+
+pub use digest::Digest;
+pub use frontier::{FileMark, Frontier};
+pub use inventory::{Fingerprint, Inventory, InventoryChange, KnownFile, Standing};
