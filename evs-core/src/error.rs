@@ -6,12 +6,8 @@ use std::{
 };
 
 use crate::{
-    batch::Epoch,
-    binlog::BinlogError,
-    format::FormatError,
-    position::Frontier,
-    sink::{SinkError, Writer},
-    tail::TailError,
+    batch::Epoch, binlog::BinlogError, format::FormatError, position::Frontier, sink::SinkError,
+    tail::TailError, writer::Writer,
 };
 
 /// A pipeline could not be built, or had to stop.

@@ -19,7 +19,6 @@ mod number;
 mod record;
 
 mod aggregate;
-mod keys;
 mod statistic;
 
 mod batch;
@@ -29,6 +28,7 @@ mod disk;
 
 mod deliver;
 mod sink;
+mod writer;
 
 mod clock;
 mod error;
@@ -51,18 +51,18 @@ pub use binlog::{BinlogError, Contradiction, Damage};
 pub use codec::InvalidJson;
 pub use error::{Error, describe};
 pub use format::{FormatError, LineParser, LogFormat, Reason, Rejection};
-pub use keys::IntoKeys;
 pub use number::NumberError;
 pub use pipeline::{LostState, Pipeline, PipelineBuilder, SinkStart, Summary, Undelivered};
 pub use position::{Digest, FileMark, Frontier};
 pub use record::Record;
-pub use sink::{Applied, Cause, Fault, Limits, MemorySink, Progress, Sink, SinkError, Writer, judge};
+pub use sink::{Applied, Cause, Fault, Limits, MemorySink, Progress, Sink, SinkError, judge};
 pub use statistic::{
-    Field, KeyColumn, Measure, MeasureColumn, MeasureKind, Schema, Statistic, arg, count, field, max, min,
-    sum,
+    Field, IntoKeys, KeyColumn, Measure, MeasureColumn, MeasureKind, Schema, Statistic, arg, count, field,
+    max, min, sum,
 };
 pub use status::{Pause, Phase, SinkState, SinkStatus, Status};
 pub use tail::{Begin, OnChanged, OnGone, OnUnreadable, TailError};
+pub use writer::Writer;
 
 /// For the tests, benches and fuzz targets of evs itself. Outside semver: anything here may change in any release.
 #[cfg(feature = "internals")]

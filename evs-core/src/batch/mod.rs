@@ -1,95 +1,13 @@
 //! Batches: the rows that one statistic has gathered over a part of the log. A batch is the unit of commit and
 //! delivery.
 
+mod batch;
 mod epoch;
 mod rows;
 mod text;
 
-use std::sync::Arc;
-
-use serde::Serialize;
-
+pub use batch::Batch;
+pub(crate) use batch::checksum;
 pub use epoch::{Epoch, InvalidEpoch};
 pub use rows::{InvalidRows, Row, RowCursor, RowIter, RowRef, Rows};
 pub use text::{escape, unescape};
-
-use crate::{position::Frontier, sink::Writer, statistic::Schema};
-
-/// A batch, as it is offered to sinks. It is immutable: a sequence always stands for the same rows.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[non_exhaustive]
-pub struct Batch {
-    /// The source's name.
-    pub source: Arc<str>,
-    /// The epoch of the state directory that cut the batch.
-    pub epoch: Epoch,
-    /// The schema of the rows; it contains the name of the statistic.
-    pub schema: Arc<Schema>,
-    /// The number of the batch in its stream (source, epoch, statistic): 1, 2, 3 … without gaps.
-    pub sequence: u64,
-    /// The [`checksum`](Self::checksum) of the previous batch in the stream; 0 for the first batch. It ties a batch
-    /// to one history: if a copy of the state directory was used separately, its previous batch is another one.
-    pub predecessor: u64,
-    /// The position in the log before this batch; empty if the batch continues a cut.
-    pub from: Arc<Frontier>,
-    /// The position in the log after this batch. A cut of more than 131,072 rows or 16 MiB becomes several batches.
-    /// In all but the last of them the position is empty: some rows of the cut are applied and others are not, so no
-    /// position describes the state.
-    pub to: Arc<Frontier>,
-    /// The rows. Each combination of window and keys occurs once.
-    pub rows: Rows,
-    /// The process that offers the batch; `None` if nobody has claimed the source, and then sinks do not compare it.
-    /// It is not a part of the contents: the binlog does not store it, and the checksum does not cover it.
-    #[serde(skip)]
-    pub writer: Option<Arc<Writer>>,
-}
-
-impl Batch {
-    /// Makes a batch that begins and ends at the start of the log and has no predecessor and no writer. This is for
-    /// the tests of sinks; a pipeline makes its own batches.
-    pub fn new(
-        source: impl Into<Arc<str>>,
-        epoch: Epoch,
-        schema: impl Into<Arc<Schema>>,
-        sequence: u64,
-        rows: Rows,
-    ) -> Self {
-        Self {
-            source: source.into(),
-            epoch,
-            schema: schema.into(),
-            sequence,
-            predecessor: 0,
-            from: Arc::default(),
-            to: Arc::default(),
-            rows,
-            writer: None,
-        }
-    }
-
-    /// Returns the name of the statistic.
-    pub fn statistic(&self) -> &str {
-        &self.schema.statistic
-    }
-
-    /// Returns the xxh3-64 checksum of the sequence, the schema, `to` and the rows. Sinks store it with the sequence:
-    /// if the same sequence comes with another checksum, another state directory wrote it.
-    ///
-    /// The checksum does not cover [`predecessor`](Self::predecessor), so that batches in a binlog of version 1 keep
-    /// the checksums that sinks remember.
-    pub fn checksum(&self) -> u64 {
-        checksum(self.sequence, &self.schema, &self.to, &self.rows)
-    }
-}
-
-/// Returns the [`Batch::checksum`] of a batch that is not made yet.
-pub(crate) fn checksum(sequence: u64, schema: &Schema, to: &Frontier, rows: &Rows) -> u64 {
-    let mut hash = xxhash_rust::xxh3::Xxh3Default::new();
-    hash.update(&sequence.to_le_bytes());
-    for part in [schema.to_json(), to.to_json()] {
-        hash.update(&(part.len() as u64).to_le_bytes());
-        hash.update(part.as_bytes());
-    }
-    hash.update(rows.as_bytes());
-    hash.digest()
-}

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Serialize, Serializer};
 
-use super::escape;
+use super::text::escape;
 use crate::codec::{Reader, UnexpectedEnd, put_varint};
 
 /// Marks an absent value in the encoding. A present value begins with its length, 0 to 16.

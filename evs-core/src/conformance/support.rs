@@ -13,8 +13,9 @@ use std::{
 use crate::{
     batch::{Batch, Epoch, Rows},
     position::{FileMark, Frontier},
-    sink::{Applied, Progress, Sink, SinkError, Writer},
+    sink::{Applied, Progress, Sink, SinkError},
     statistic::{KeyColumn, MeasureColumn, MeasureKind, Schema},
+    writer::Writer,
 };
 
 /// A row as tests write it.

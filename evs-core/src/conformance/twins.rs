@@ -6,7 +6,8 @@ use crate::{
         Fixture, Store,
         support::{Stream, apply_all, assert_holds, from_writer, held, progress, row, schema},
     },
-    sink::{Applied, Progress, Sink, SinkError, Writer},
+    sink::{Applied, Progress, Sink, SinkError},
+    writer::Writer,
 };
 
 /// The key to which all tests of this module add.

@@ -6,11 +6,7 @@ use std::{
 };
 
 use super::{Acknowledged, Delivery, Ended};
-use crate::{
-    Epoch, Error,
-    position::Frontier,
-    sink::{SinkError, Writer},
-};
+use crate::{batch::Epoch, error::Error, position::Frontier, sink::SinkError, writer::Writer};
 
 /// The claims of this process, one per sink. They outlive the runs of a pipeline: a process whose source was taken
 /// over stays without it until the process ends.

@@ -4,7 +4,7 @@ use std::{cmp::Ordering, sync::Arc};
 
 use super::{Acknowledged, Delivery, Ended, Stream};
 use crate::{
-    batch::checksum,
+    batch::{Epoch, checksum},
     position::Frontier,
     sink::{Progress, SinkError},
 };
@@ -147,8 +147,8 @@ impl<M: From<Acknowledged> + Send> Delivery<M> {
 /// Returns the first entry whose epoch is neither this one nor one that this one has taken over.
 pub(crate) fn foreign<'p>(
     remembered: &'p [Progress],
-    epoch: crate::Epoch,
-    predecessors: &[crate::Epoch],
+    epoch: Epoch,
+    predecessors: &[Epoch],
 ) -> Option<&'p Progress> {
     remembered.iter().find(|progress| progress.epoch != epoch && !predecessors.contains(&progress.epoch))
 }

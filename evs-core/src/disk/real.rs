@@ -18,7 +18,7 @@ use rustix::{
     process::geteuid,
 };
 
-use super::{Disk, DiskFile};
+use super::disk::{Disk, DiskFile};
 
 /// A directory of the operating system, which is held open. Its files are always those of this directory, even if its
 /// path is renamed or replaced.

@@ -7,7 +7,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use super::{Disk, DiskFile};
+use super::disk::{Disk, DiskFile};
 
 /// The unit that a disk writes as a whole or not at all.
 const SECTOR_BYTES: usize = 512;

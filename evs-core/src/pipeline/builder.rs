@@ -25,10 +25,11 @@ use crate::{
     deliver::Claims,
     disk::{self, Disk, RealDisk},
     format::LogFormat,
-    sink::{Limits, Sink, Writer},
+    sink::{Limits, Sink},
     statistic::{MeasureKind, Statistic},
     status::Board,
     tail::{Begin, OnChanged, OnGone, OnUnreadable, TailOptions},
+    writer::Writer,
 };
 
 /// The choice when a sink has counts of the source that this state directory did not make.

@@ -23,8 +23,9 @@ use crate::{
     Applied, Batch, Error, LogFormat, MemorySink, Pipeline, PipelineBuilder, Progress, Rows, Schema, Sink,
     SinkError, Statistic, count,
     disk::{Disk, DiskFile, RealDisk},
-    sink::{Limits, Writer},
+    sink::Limits,
     tail::{LogFs, LogRead, RealFs, Stat, TailOptions},
+    writer::Writer,
 };
 
 /// Replacements for the file systems of a pipeline, for tests.

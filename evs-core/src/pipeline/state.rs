@@ -11,8 +11,9 @@ use crate::{
     deliver::{foreign, next_writer},
     describe,
     position::Frontier,
-    sink::{Progress, SinkError, Writer},
+    sink::{Progress, SinkError},
     statistic::Schema,
+    writer::Writer,
 };
 
 /// The time to wait for a sink that may know whether a new state directory replaces one that was lost.

@@ -10,10 +10,17 @@ use std::{
 
 use async_trait::async_trait;
 
-use super::{Applied, Limits, Progress, Sink, SinkError, Writer};
+use super::{
+    error::SinkError,
+    judge::judge,
+    limits::Limits,
+    progress::{Applied, Progress},
+    sink::Sink,
+};
 use crate::{
     batch::{Batch, Epoch, Rows},
     statistic::{MeasureColumn, Schema},
+    writer::Writer,
 };
 
 /// A sink in memory, for tests and examples. Its contents end with the process.
@@ -187,7 +194,7 @@ impl Store {
             writer.check(self.writers.get(&*batch.source))?;
         }
         let stream = (batch.source.to_string(), batch.epoch, batch.statistic().to_owned());
-        if let Some(applied) = super::judge(self.progress.get(&stream), batch)? {
+        if let Some(applied) = judge(self.progress.get(&stream), batch)? {
             return Ok(applied);
         }
         let table = self.table(&batch.schema)?;

@@ -11,7 +11,7 @@ use crate::position::Digest;
 /// A range of one file of the log, for a worker to read.
 #[derive(Debug)]
 pub struct Chunk {
-    /// The file's [number](super::FileMark::number) within the source.
+    /// The file's [number](crate::FileMark::number) within the source.
     pub number: u64,
     /// The offset of the first byte, uncompressed.
     pub start: u64,

@@ -1,6 +1,6 @@
 //! What [`Statistic::group_by`](crate::Statistic::group_by) takes: a list of fields, or a tuple of names and fields.
 
-use crate::Field;
+use super::field::Field;
 
 /// The key fields of a statistic: any list of names or of fields, or a tuple of up to eight, in which names and fields
 /// may be mixed.
@@ -57,8 +57,10 @@ tuples!(; A B C D E F G H);
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::{arg, field};
+    use super::{
+        super::field::{arg, field},
+        *,
+    };
 
     #[test]
     fn lists_and_tuples_of_names_and_fields_are_keys() {

@@ -1,9 +1,8 @@
-//! The identity of a process that writes a source, and the check by which a store lets only the last one write.
+//! The identity of a process that writes a source.
 
 use std::fmt;
 
-use super::SinkError;
-use crate::{Epoch, clock::unix_now};
+use crate::{batch::Epoch, clock::unix_now};
 
 /// The process that writes the batches of a source to a sink. A store remembers the last one.
 ///
@@ -51,26 +50,6 @@ impl Writer {
     pub fn token_text(&self) -> String {
         format!("{:032x}", self.token)
     }
-
-    /// Checks that `self` may write. `stored` is the writer that the store remembers as the last one to claim the
-    /// source.
-    ///
-    /// A sink calls this where nobody else can claim the source meanwhile, for example in the transaction that
-    /// applies a batch.
-    ///
-    /// # Errors
-    ///
-    /// [`SinkError::TakenOver`] if another process claimed the source later. [`SinkError::Unclaimed`] if the store
-    /// remembers an earlier writer or none: then the store has lost the claim.
-    pub fn check(&self, stored: Option<&Self>) -> Result<(), SinkError> {
-        match stored {
-            Some(stored) if stored.token == self.token => Ok(()),
-            Some(stored) if stored.fence >= self.fence => {
-                Err(SinkError::TakenOver { writer: Box::new(stored.clone()) })
-            }
-            _ => Err(SinkError::Unclaimed { source_name: self.source.clone() }),
-        }
-    }
 }
 
 /// Shows the host, the process id and the time, by which a person can find the process.
@@ -116,16 +95,5 @@ mod tests {
         let shown =
             "process 12 on host web2 at 2026-11-28 20:11:05 UTC (epoch 07070707070707070707070707070707)";
         assert_eq!(writer.to_string(), shown);
-    }
-
-    #[test]
-    fn only_the_last_one_that_claimed_may_write() {
-        let claimed = |fence| Writer { fence, ..Writer::this_process("web1", Epoch::random()) };
-        let (mine, other) = (claimed(3), claimed);
-        assert!(mine.check(Some(&mine)).is_ok());
-        assert!(matches!(mine.check(Some(&other(4))), Err(SinkError::TakenOver { .. })));
-        assert!(matches!(mine.check(Some(&other(3))), Err(SinkError::TakenOver { .. })));
-        assert!(matches!(mine.check(Some(&other(2))), Err(SinkError::Unclaimed { .. })));
-        assert!(matches!(mine.check(None), Err(SinkError::Unclaimed { .. })));
     }
 }
