@@ -7,12 +7,14 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use super::{
-    Binlog, check_size,
-    error::{BinlogError, Contradiction},
+    apply::{follows, schema_hash},
+    binlog::Binlog,
+    error::{BinlogError, Contradiction, check_size},
     event::{Advance, BatchHeader, Define, Event, ROWS_BYTES_MAX, Settle},
     frame::{Frames, Place},
+    ledger::{Ledger, RejectedLine},
     reader::Entry,
-    state::{Ledger, RejectedLine, State, follows, schema_hash},
+    state::State,
     writer::Durability,
 };
 use crate::{

@@ -3,10 +3,13 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use super::{
-    Binlog, BinlogOptions, ClonedBatches, Commit, Cut, State, StatisticState,
+    binlog::Binlog,
+    commit::{Commit, Cut},
     error::BinlogError,
+    ledger::Ledger,
+    options::BinlogOptions,
     segment::{self, HEADER_BYTES_MAX, Named, Parsed, SegmentHeader},
-    state::Ledger,
+    state::{ClonedBatches, State, StatisticState},
 };
 use crate::{batch::Epoch, disk::Disk};
 

@@ -340,3 +340,11 @@ pub(super) fn room_error(
         false => BinlogError::Io { op, path, source },
     }
 }
+
+/// Returns an error if `what` has more bytes than it may have.
+pub(super) fn check_size(what: &str, bytes: u64, bytes_max: u64) -> Result<(), BinlogError> {
+    if bytes <= bytes_max {
+        return Ok(());
+    }
+    Err(BinlogError::TooLarge { what: what.to_owned(), bytes, bytes_max })
+}

@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use super::{
     error::{Contradiction, Damage},
     frame::{Frames, u32_at},
-    state::{Ledger, RejectedLine, State},
+    ledger::{Ledger, RejectedLine},
+    state::State,
 };
 use crate::{
     batch::{Epoch, Rows},
@@ -58,7 +59,7 @@ pub(super) struct Define {
 pub(super) struct BatchHeader {
     /// The name of the statistic.
     pub(super) statistic: String,
-    /// The [`schema_hash`](super::state::schema_hash) of the statistic's schema.
+    /// The [`schema_hash`](super::apply::schema_hash) of the statistic's schema.
     pub(super) schema: u64,
     /// The number of the batch in its stream.
     pub(super) sequence: u64,

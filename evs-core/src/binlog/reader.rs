@@ -7,10 +7,10 @@ use std::{
 };
 
 use super::{
-    error::{BinlogError, Damage},
+    error::{BinlogError, Damage, io_error},
     event::{BatchHeader, decode_batch, kind},
     frame::{FrameHeader, HEADER_BYTES, Place},
-    io_error, segment,
+    segment,
 };
 use crate::{
     batch::{Batch, Epoch},

@@ -3,12 +3,11 @@
 use std::{collections::VecDeque, path::PathBuf, sync::Arc};
 
 use super::{
-    Segment,
     error::{BinlogError, Damage, Torn, io_error},
     event::{BatchHeader, Event, decode_snapshot},
     frame::{FrameHeader, HEADER_BYTES, Place},
     reader::{Entry, Index, check_payload},
-    segment::{self, HEADER_BYTES_MAX, Named, Parsed, SegmentHeader},
+    segment::{self, HEADER_BYTES_MAX, Named, Parsed, Segment, SegmentHeader},
     state::State,
     writer::Writer,
 };

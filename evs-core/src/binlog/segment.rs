@@ -1,7 +1,11 @@
-//! The names and headers of segments. This file does no I/O.
+//! The segments of a binlog: their names and headers. This file does no I/O.
+
+use std::time::Instant;
 
 use xxhash_rust::xxh3::xxh3_64;
 
+#[cfg(any(test, feature = "internals"))]
+use super::frame;
 use super::frame::{u32_at, u64_at};
 use crate::batch::Epoch;
 
@@ -131,6 +135,30 @@ pub(super) fn header_bytes(bytes: &[u8]) -> Option<usize> {
     match SegmentHeader::parse(bytes) {
         Parsed::Header(header) => Some(header.len()),
         Parsed::Newer(_) | Parsed::Unreadable => None,
+    }
+}
+
+/// A segment of an open binlog.
+#[derive(Debug)]
+pub(super) struct Segment {
+    pub(super) number: u64,
+    pub(super) bytes: u64,
+    /// The time since which every registered sink is known to have all batches of the segment.
+    pub(super) acknowledged_since: Option<Instant>,
+}
+
+impl Segment {
+    pub(super) fn new(number: u64, bytes: u64) -> Self {
+        Self { number, bytes, acknowledged_since: None }
+    }
+}
+
+/// Corrects the checksums of a segment's frames after its bytes were changed, so that a test or a fuzzer gets past
+/// them. `number` is the number of the segment. If the header is not valid, nothing is changed.
+#[cfg(any(test, feature = "internals"))]
+pub fn reseal(number: u64, segment: &mut [u8]) {
+    if let Some(first) = header_bytes(segment) {
+        frame::reseal(number, first, segment);
     }
 }
 

@@ -4,8 +4,9 @@ use std::{error::Error as _, sync::Arc};
 
 use super::{
     super::{
-        Binlog, BinlogError, Contradiction, Damage, State, Writer, reseal,
+        Binlog, BinlogError, Contradiction, Damage, State, reseal,
         segment::{self, Parsed, SegmentHeader},
+        writer::Writer,
     },
     world::{FilesStep, MEDIUM, SMALL, SOURCE, Step, World, open},
 };

@@ -1,0 +1,155 @@
+//! The one function by which a frame changes the state of a binlog.
+
+use std::sync::Arc;
+
+use xxhash_rust::xxh3::xxh3_64;
+
+use super::{
+    error::Contradiction,
+    event::{Advance, BatchHeader, Define, Event, Mark, Settle},
+    state::{SinkMark, State, StatisticState},
+};
+use crate::{
+    position::{Frontier, Inventory},
+    statistic::Schema,
+};
+
+impl State {
+    /// Applies one more frame. Appending and recovery use this same code, so both always arrive at the same state.
+    /// After an error the state is unchanged.
+    pub(super) fn apply(&mut self, event: &Event) -> Result<(), Contradiction> {
+        match event {
+            Event::Define(define) => self.define(define),
+            Event::Batch(batch) => self.batch(batch),
+            Event::Advance(advance) => self.advance(advance),
+            Event::Settle(settle) => {
+                self.settle(settle);
+                Ok(())
+            }
+            Event::Acknowledge(mark) => self.acknowledge(mark),
+            Event::Register(mark) => self.register(mark),
+            Event::Forget(forget) => {
+                self.sinks.remove(&forget.sink);
+                Ok(())
+            }
+            Event::Files(change) => {
+                self.files.get_or_insert_with(Inventory::default).apply(change);
+                Ok(())
+            }
+        }
+    }
+
+    /// Gives a statistic a schema. A new one begins at `from`, and every sink needs it from its first batch on.
+    fn define(&mut self, define: &Define) -> Result<(), Contradiction> {
+        let name = &define.schema.statistic;
+        if let Some(known) = self.statistics.get_mut(name) {
+            follows(name, &known.to, &define.from)?;
+            known.schema = Arc::clone(&define.schema);
+            return Ok(());
+        }
+        let (schema, to) = (Arc::clone(&define.schema), Arc::clone(&define.from));
+        self.statistics.insert(name.clone(), StatisticState { schema, sequence: 0, to, checksum: 0 });
+        for marks in self.sinks.values_mut() {
+            marks.entry(name.clone()).or_default();
+        }
+        Ok(())
+    }
+
+    /// Applies a batch, if it follows from the last one of its statistic.
+    fn batch(&mut self, batch: &BatchHeader) -> Result<(), Contradiction> {
+        let name = &batch.statistic;
+        let known = self.known(name)?;
+        let expected = known.sequence + 1;
+        if batch.sequence != expected {
+            let (statistic, found) = (name.clone(), batch.sequence);
+            return Err(Contradiction::Sequence { statistic, expected, found });
+        }
+        if let Some(found) = batch.predecessor
+            && found != known.checksum
+        {
+            let (statistic, sequence, expected) = (name.clone(), batch.sequence, known.checksum);
+            return Err(Contradiction::Predecessor { statistic, sequence, expected, found });
+        }
+        follows(name, &known.to, &batch.from)?;
+        if schema_hash(&known.schema) != batch.schema {
+            return Err(Contradiction::Schema { statistic: name.clone() });
+        }
+        known.sequence = batch.sequence;
+        known.to = Arc::clone(&batch.to);
+        known.checksum = batch.checksum;
+        Ok(())
+    }
+
+    fn advance(&mut self, advance: &Advance) -> Result<(), Contradiction> {
+        self.known(&advance.statistic)?.to = Arc::clone(&advance.to);
+        Ok(())
+    }
+
+    /// Applies the end of a commit.
+    fn settle(&mut self, settle: &Settle) {
+        self.ledger = settle.ledger.clone();
+        self.rejected = Arc::clone(&settle.rejected);
+        self.predecessors.extend_from_slice(&settle.predecessors);
+    }
+
+    /// Moves a registered sink to a later batch.
+    fn acknowledge(&mut self, mark: &Mark) -> Result<(), Contradiction> {
+        self.not_ahead(mark)?;
+        let known = self.sinks.get_mut(&mark.sink).and_then(|marks| marks.get_mut(&mark.statistic));
+        let Some(known) = known else {
+            let (sink, statistic) = (mark.sink.clone(), mark.statistic.clone());
+            return Err(Contradiction::UnknownSink { sink, statistic });
+        };
+        known.acknowledged = mark.sequence;
+        Ok(())
+    }
+
+    /// Registers a sink, or sets one that is registered to another batch.
+    fn register(&mut self, mark: &Mark) -> Result<(), Contradiction> {
+        self.not_ahead(mark)?;
+        let acknowledged = mark.sequence;
+        let marks = self.sinks.entry(mark.sink.clone()).or_default();
+        let known =
+            marks.entry(mark.statistic.clone()).or_insert(SinkMark { begin: acknowledged, acknowledged });
+        // A sink that went back stands at the earlier batch now. Its beginning stays the earlier of the two.
+        *known = SinkMark { begin: known.begin.min(acknowledged), acknowledged };
+        Ok(())
+    }
+
+    /// Returns an error if a sink would have a batch that was never cut.
+    fn not_ahead(&self, mark: &Mark) -> Result<(), Contradiction> {
+        let last = self.statistics.get(&mark.statistic).map_or(0, |known| known.sequence);
+        if mark.sequence <= last {
+            return Ok(());
+        }
+        let (sink, statistic, found) = (mark.sink.clone(), mark.statistic.clone(), mark.sequence);
+        Err(Contradiction::Ahead { sink, statistic, found, last })
+    }
+
+    /// Returns a statistic, or an error if it was never defined.
+    pub(super) fn known(&mut self, statistic: &str) -> Result<&mut StatisticState, Contradiction> {
+        self.statistics
+            .get_mut(statistic)
+            .ok_or_else(|| Contradiction::UnknownStatistic { statistic: statistic.to_owned() })
+    }
+}
+
+/// Returns the hash by which the frame of a batch names its schema.
+pub(super) fn schema_hash(schema: &Schema) -> u64 {
+    xxh3_64(schema.to_json().as_bytes())
+}
+
+/// Returns an error if `from` has other positions than `to`. Other facts about the files may have changed.
+pub(super) fn follows(statistic: &str, to: &Frontier, from: &Frontier) -> Result<(), Contradiction> {
+    let positions = |frontier: &Frontier| -> Vec<_> {
+        frontier.files.iter().map(|mark| (mark.number, mark.offset)).collect()
+    };
+    if positions(to) == positions(from) {
+        return Ok(());
+    }
+    Err(Contradiction::From {
+        statistic: statistic.to_owned(),
+        expected: to.to_string(),
+        found: from.to_string(),
+    })
+}
