@@ -1,6 +1,7 @@
 //! The error of a pipeline, and how an error with its causes becomes one line of text.
 
 use std::{
+    any::Any,
     fmt,
     path::{Path, PathBuf},
 };
@@ -253,6 +254,12 @@ pub fn describe(error: &dyn std::error::Error) -> String {
         cause = error.source();
     }
     text
+}
+
+/// Returns the message of a panic.
+pub(crate) fn panic_message(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "no message".to_owned())
 }
 
 #[cfg(test)]

@@ -2,7 +2,11 @@
 
 use std::{cmp::Ordering, sync::Arc};
 
-use super::{Acknowledged, Delivery, Ended, Stream};
+use super::{
+    delivery::Delivery,
+    message::{Acknowledged, Ended},
+    stream::Stream,
+};
 use crate::{
     batch::{Epoch, checksum},
     position::Frontier,

@@ -40,7 +40,6 @@ use serde::Serialize;
 
 pub use builder::{LostState, PipelineBuilder, SinkStart};
 pub use clone::Undelivered;
-pub(crate) use threads::message;
 
 use crate::{
     Error,

@@ -1,7 +1,6 @@
 //! Threads of a pipeline. An error or a panic in one of them stops the pipeline and is reported.
 
 use std::{
-    any::Any,
     future::poll_fn,
     panic::{AssertUnwindSafe, catch_unwind},
     pin::pin,
@@ -12,7 +11,8 @@ use std::{
 use tokio::sync::oneshot;
 
 use super::control::Control;
-use crate::Error;
+use crate::error::Error;
+pub(super) use crate::error::panic_message as message;
 
 /// A thread of a pipeline that can be awaited. Its error or panic stops the pipeline.
 #[derive(Debug)]
@@ -61,10 +61,4 @@ pub(super) async fn catch<F: Future>(name: impl FnOnce() -> String, future: F) -
         Err(panic) => Poll::Ready(Err(panic)),
     });
     caught.await.map_err(|panic| Error::Panicked { thread: name(), message: message(&*panic) })
-}
-
-/// Returns the message of a panic.
-pub(crate) fn message(panic: &(dyn Any + Send)) -> String {
-    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
-    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "no message".to_owned())
 }

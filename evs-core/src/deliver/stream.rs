@@ -1,0 +1,41 @@
+//! The facts that a delivery keeps per statistic: the position of the sink, and the next removal of old windows.
+
+use std::sync::Arc;
+
+use tokio::time::Instant;
+
+use crate::{binlog::SinkMark, statistic::Schema};
+
+/// The delivery of one statistic's batches to one sink.
+#[derive(Debug)]
+pub(crate) struct Stream {
+    pub(crate) statistic: Arc<str>,
+    /// The sequence after which the sink began.
+    pub(super) begin: u64,
+    /// The last sequence that the sink has acknowledged.
+    pub(super) acknowledged: u64,
+    /// The schema with which the store was prepared last.
+    pub(super) prepared: Option<Arc<Schema>>,
+}
+
+impl Stream {
+    /// Makes the stream of a statistic that stands at `mark`.
+    pub(crate) fn new(statistic: Arc<str>, mark: SinkMark) -> Self {
+        let SinkMark { begin, acknowledged } = mark;
+        Self { statistic, begin, acknowledged, prepared: None }
+    }
+}
+
+/// The time of the next removal of old windows of one statistic.
+#[derive(Debug)]
+pub(crate) struct Sweep {
+    pub(super) schema: Arc<Schema>,
+    pub(super) due: Instant,
+}
+
+impl Sweep {
+    /// Makes a sweep of `schema` that is due at once.
+    pub(crate) fn new(schema: Arc<Schema>) -> Self {
+        Self { schema, due: Instant::now() }
+    }
+}
