@@ -5,7 +5,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::{LogHandle, TailError};
+use super::{error::TailError, handle::LogHandle};
 use crate::position::Digest;
 
 /// A range of one file of the log, for a worker to read.

@@ -5,33 +5,25 @@
 //! read earlier. If they differ, the descriptor has other bytes by now, and the tailer looks for a copy of the
 //! old ones.
 
+mod chunks;
+pub(super) mod compare;
+
 use std::{
     path::{Path, PathBuf},
     sync::Arc,
     time::{Duration, Instant, SystemTime},
 };
 
-use memchr::{memchr, memrchr};
-
 use super::{
-    Chunk, ChunkKind, LogHandle, TailError,
-    chunk::Pool,
+    decoder::unpack_error,
+    error::TailError,
+    excerpt::{Survey, changing, head_of, same_beginning, tail_before},
     fs::FileId,
-    options::Limits,
-    packing::unpack_error,
-    survey::{Look, Survey, changing, head_of, same_beginning, tail_before},
+    handle::LogHandle,
+    look::Look,
     unzip::Unzip,
 };
 use crate::position::{Digest, FileMark, Fingerprint};
-
-/// The number of bytes that are read at a time in search of an LF. It starts small, since most lines are
-/// short.
-const PIECE_BYTES_MIN: u64 = 4 << 10;
-/// The number to which the reads grow.
-const PIECE_BYTES_MAX: u64 = 64 << 10;
-
-/// The most offsets of a file that are remembered with a digest, to recognize a copy of its beginning.
-const TRAIL_LEN_MAX: usize = 1024;
 
 /// One open file of the log, and the position up to which it has been handed out.
 #[derive(Debug)]
@@ -188,131 +180,6 @@ impl LogFile {
         Ok(look)
     }
 
-    /// Returns the next range, if the last look found one.
-    pub(super) fn next(&mut self, limits: Limits, pool: &Pool) -> Result<Option<Chunk>, TailError> {
-        let next = match self.state {
-            State::Done | State::Truncated | State::Lost => None,
-            State::Open | State::Closing if self.packed.is_some() => self.next_unzipped(limits, pool)?,
-            State::Open | State::Closing => self.next_plain(limits)?,
-        };
-        if next.is_none() && self.state == State::Closing && self.offset == self.size {
-            self.state = State::Done;
-            // The decoder is no longer needed. The handle is kept until the next cut.
-            self.unzip = None;
-        }
-        Ok(next)
-    }
-
-    /// Returns the next range of a plain file, which the worker will read. It is handed out only if the file
-    /// is still intact after the tailer has found its end.
-    fn next_plain(&mut self, limits: Limits) -> Result<Option<Chunk>, TailError> {
-        let start = self.offset;
-        let Some((end, kind)) = self.find_end(limits)? else { return Ok(None) };
-        let tail = tail_before(&self.handle, end)?;
-        // The check comes last: if the old bytes are still there now, the bytes that were read before were the
-        // old ones too.
-        if tail.len() as u64 != end.min(FileMark::TAIL_BYTES_MAX as u64) || !self.is_intact()? {
-            self.is_suspect = true;
-            return Ok(None);
-        }
-        self.tail = tail;
-        let last = self.tail.len().min((end - start) as usize);
-        let last = Digest::of(&self.tail[self.tail.len() - last..]);
-        self.hand_out(end);
-        Ok(Some(Chunk::in_file(self.number, (start, end), kind, Arc::clone(&self.handle), last)))
-    }
-
-    /// Returns the end and the kind of the next range.
-    fn find_end(&mut self, limits: Limits) -> Result<Option<(u64, ChunkKind)>, TailError> {
-        let known = self.known_end();
-        let near = known.min(self.offset + limits.chunk_bytes);
-        if let Some(end) = self.last_line_end(near)? {
-            return Ok(Some((end, ChunkKind::Lines)));
-        }
-        self.scanned = self.scanned.max(near);
-        let kind =
-            |end, otherwise| if end > limits.line_bytes_max { ChunkKind::Oversized } else { otherwise };
-        while self.scanned < known {
-            let until = known.min(self.scanned + PIECE_BYTES_MAX);
-            let piece = self.handle.read_range(self.scanned, until)?;
-            if let Some(at) = memchr(b'\n', &piece) {
-                let end = self.scanned + at as u64 + 1;
-                return Ok(Some((end, kind(end - self.offset, ChunkKind::Lines))));
-            }
-            if piece.is_empty() {
-                // The file is shorter than at the last look.
-                self.is_suspect = true;
-                return Ok(None);
-            }
-            self.scanned += piece.len() as u64;
-        }
-        let is_final = self.state == State::Closing || self.stops.last() == Some(&known);
-        let rest = known - self.offset;
-        Ok((is_final && rest > 0).then(|| (known, kind(rest, ChunkKind::Final))))
-    }
-
-    /// Returns the end of the last line before `near`, searching backwards as far as `scanned`.
-    fn last_line_end(&self, near: u64) -> Result<Option<u64>, TailError> {
-        let mut until = near;
-        let mut piece_bytes = PIECE_BYTES_MIN;
-        while until > self.scanned {
-            let from = self.scanned.max(until.saturating_sub(piece_bytes));
-            if let Some(at) = memrchr(b'\n', &self.handle.read_range(from, until)?) {
-                return Ok(Some(from + at as u64 + 1));
-            }
-            until = from;
-            piece_bytes = (piece_bytes * 2).min(PIECE_BYTES_MAX);
-        }
-        Ok(None)
-    }
-
-    /// Returns the next range of a compressed file, with its decompressed bytes.
-    fn next_unzipped(&mut self, limits: Limits, pool: &Pool) -> Result<Option<Chunk>, TailError> {
-        let most = self.known_end() - self.offset;
-        if most == 0 {
-            return Ok(None);
-        }
-        // After an error there is no decoder, and a new one begins at the offset.
-        let mut unzip = match self.unzip.take() {
-            Some(unzip) => unzip,
-            None => {
-                let opened = Unzip::open(&self.handle, self.offset);
-                opened.map_err(|error| unpack_error(&self.path, error))?
-            }
-        };
-        let mut block = pool.take();
-        let mut tail = self.tail.clone();
-        let taken = unzip.next(&mut block.bytes, &mut tail, most, limits);
-        let taken = taken.map_err(|error| unpack_error(&self.path, error))?;
-        (self.unzip, self.tail) = (Some(unzip), tail);
-        let range = (self.offset, self.offset + taken.len);
-        self.hand_out(range.1);
-        Ok(Some(Chunk::in_memory(self.number, range, taken.kind, block)))
-    }
-
-    /// Returns the end of the file, or the next stop if that comes first.
-    fn known_end(&self) -> u64 {
-        self.stops.last().map_or(self.size, |stop| self.size.min(*stop))
-    }
-
-    /// Moves the offset to `end`, and remembers it with its digest. If too many are remembered, every second
-    /// one is dropped.
-    fn hand_out(&mut self, end: u64) {
-        self.offset = end;
-        self.scanned = self.scanned.max(end);
-        if self.trail.len() >= TRAIL_LEN_MAX {
-            let mut at = 0;
-            self.trail.retain(|_| {
-                at += 1;
-                at % 2 == 0
-            });
-        }
-        self.trail.push((end, Digest::of(&self.tail)));
-        while self.stops.last().is_some_and(|stop| *stop <= end) {
-            self.stops.pop();
-        }
-    }
-
     /// Returns true if the file still has the bytes that were read.
     fn is_intact(&self) -> Result<bool, TailError> {
         if tail_before(&self.handle, self.offset)? != self.tail {
@@ -349,55 +216,6 @@ impl LogFile {
     pub(super) fn content(&self) -> Fingerprint {
         let head = self.head.len().min(usize::try_from(self.offset).unwrap_or(usize::MAX));
         Fingerprint { len: self.offset, head: Digest::of(&self.head[..head]), tail: Digest::of(&self.tail) }
-    }
-
-    /// Compares this file with `other`, which begins in the same way.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if a file cannot be read, or changes meanwhile.
-    pub(super) fn compare(&self, other: &Look, survey: Option<&Survey>) -> Result<Relation, TailError> {
-        let (handle, len) = (&other.handle, survey.map_or(other.raw.len, |survey| survey.size));
-        let before = |offset: u64| match survey {
-            None => tail_before(handle, offset),
-            Some(survey) if offset == survey.size => Ok(survey.end.clone()),
-            Some(_) => Ok(Survey::of(handle, &[offset])?.tails.remove(0)),
-        };
-        let is_readable = self.packed.is_none() && !self.has_lost_its_bytes() && self.is_intact()?;
-        if is_readable {
-            let size = self.handle.stat()?.size;
-            let end = len.min(size);
-            let own = tail_before(&self.handle, end)?;
-            let is_same = own == before(end)?;
-            // The file is still intact, so the bytes that were read before were its own.
-            if self.is_intact()? && own.len() as u64 == end.min(FileMark::TAIL_BYTES_MAX as u64) {
-                return Ok(match (is_same, len <= size) {
-                    (true, true) => Relation::Copy,
-                    (true, false) => Relation::Longer,
-                    (false, _) => Relation::Other,
-                });
-            }
-        }
-        let is_truncated = self.packed.is_none();
-        if len >= self.offset {
-            return Ok(match before(self.offset)? == self.tail {
-                true if is_truncated => Relation::Continued,
-                true if len <= self.size => Relation::Copy,
-                true if self.offset == self.size => Relation::Longer,
-                _ => Relation::Other,
-            });
-        }
-        // The other file ends before the offset. It may be a copy that was made before more was read.
-        let at = self.trail.partition_point(|(end, _)| *end <= len);
-        let is_known = match at.checked_sub(1).map(|at| self.trail[at]) {
-            Some((end, digest)) if end > 0 => digest.matches(&before(end)?),
-            _ => true,
-        };
-        Ok(match is_known {
-            true if is_truncated => Relation::Beginning,
-            true => Relation::Copy,
-            false => Relation::Other,
-        })
     }
 
     /// Continues in another file that has the bytes of this one. Returns the number of known bytes that it
@@ -555,21 +373,6 @@ impl LogFile {
     }
 }
 
-/// The relation of another file to an open one that begins in the same way.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Relation {
-    /// They differ after the beginning.
-    Other,
-    /// It has the same bytes, perhaps not yet all of them.
-    Copy,
-    /// It has all bytes of the open file, and more.
-    Longer,
-    /// The open file was truncated. The other one has the bytes that were read of it, and perhaps more.
-    Continued,
-    /// The open file was truncated. The other one has some of the bytes that were read of it, and no others.
-    Beginning,
-}
-
 /// Opens the decoder of a compressed file at `offset`, and fingerprints its compressed bytes.
 fn unzip_of(handle: &Arc<LogHandle>, offset: u64) -> Result<(Option<Unzip>, Option<Fingerprint>), TailError> {
     if handle.packing().is_plain() {
@@ -586,17 +389,4 @@ fn unix_seconds(time: SystemTime) -> i64 {
         Ok(since) => since.as_secs() as i64,
         Err(before) => -((before.duration() + Duration::from_nanos(999_999_999)).as_secs() as i64),
     }
-}
-
-/// Returns the end of the last complete line of a plain file.
-pub(super) fn last_line_end(handle: &LogHandle, size: u64) -> Result<u64, TailError> {
-    let mut until = size;
-    while until > 0 {
-        let from = until.saturating_sub(PIECE_BYTES_MAX);
-        if let Some(at) = memrchr(b'\n', &handle.read_range(from, until)?) {
-            return Ok(from + at as u64 + 1);
-        }
-        until = from;
-    }
-    Ok(0)
 }

@@ -12,8 +12,6 @@ use std::{
 
 use rustix::fs::OFlags;
 
-use super::names::directory_of;
-
 /// The calls that the tailer makes to the file system. The directory may change between any two of them.
 pub trait LogFs: fmt::Debug + Send + Sync + 'static {
     /// Lists the names in a directory, in any order.
@@ -144,5 +142,13 @@ impl Stat {
             changed: SystemTime::UNIX_EPOCH + changed,
             is_regular: metadata.is_file(),
         }
+    }
+}
+
+/// Returns the directory of `path`.
+pub(super) fn directory_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if parent != Path::new("") => parent,
+        _ => Path::new("."),
     }
 }

@@ -8,7 +8,7 @@ use std::{
 };
 
 use super::{
-    TailError,
+    error::TailError,
     fs::{FileId, LogFs, LogRead, Stat},
     packing::Packing,
 };

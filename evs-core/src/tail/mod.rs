@@ -13,27 +13,31 @@
 //! later. The tailer finds two new names. It decompresses the second file, sees that it has the bytes that were
 //! read of the first, and counts nothing twice.
 
+mod backlog;
 mod catalog;
 mod chunk;
+mod decoder;
 mod error;
 mod event;
+mod excerpt;
 mod file;
 mod fs;
 mod handle;
+mod look;
 mod names;
 mod options;
 mod packing;
 mod pattern;
-mod survey;
 mod tailer;
 mod unzip;
 mod wake;
 
+pub use backlog::Backlog;
 pub use chunk::{Chunk, ChunkKind};
 pub use error::TailError;
 pub use event::TailEvent;
 pub use fs::{FileId, LogFs, LogRead, RealFs, Stat};
 pub use handle::LogHandle;
 pub use options::{Begin, OnChanged, OnGone, OnUnreadable, TailOptions};
-pub use tailer::{Backlog, Tailer};
+pub use tailer::Tailer;
 pub use wake::Wake;

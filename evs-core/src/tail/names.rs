@@ -10,8 +10,8 @@ use std::{
 };
 
 use super::{
-    TailOptions,
-    fs::{FileId, LogFs, Stat},
+    fs::{FileId, LogFs, Stat, directory_of},
+    options::TailOptions,
     packing::without_extension,
     pattern::Pattern,
 };
@@ -144,14 +144,6 @@ impl Names {
         }
         sort(&mut found);
         Ok(found)
-    }
-}
-
-/// Returns the directory of `path`.
-pub(super) fn directory_of(path: &Path) -> &Path {
-    match path.parent() {
-        Some(parent) if parent != Path::new("") => parent,
-        _ => Path::new("."),
     }
 }
 

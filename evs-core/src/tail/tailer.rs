@@ -3,30 +3,32 @@
 //! Each poll looks at the open files, which is cheap. Only if something seems to have changed, or some seconds
 //! have passed, does it list the directories and look at every file: that is a survey (`survey.rs`). The survey
 //! decides for each file whether it is open, already known, a copy, or unread (`classify.rs`), and queues the
-//! unread ones (`backlog.rs`). After a restart, `resume.rs` and `locate.rs` find the files again that the last
+//! unread ones, which `open.rs` opens. After a restart, `resume.rs` and `locate.rs` find the files again that the last
 //! run had open.
 
 mod backlog;
 mod classify;
 mod locate;
+mod open;
 mod resume;
 mod survey;
 
 use std::{collections::HashMap, io, path::PathBuf, sync::Arc, time::Instant};
 
 use super::{
-    Chunk, LogHandle, OnUnreadable, TailError, TailEvent, TailOptions,
+    backlog::{Pending, Queue},
     catalog::Catalog,
-    chunk::Pool,
-    file::{Change, Entry, LogFile, last_line_end},
+    chunk::{Chunk, Pool},
+    error::TailError,
+    event::TailEvent,
+    excerpt::Survey,
+    file::{Change, LogFile},
     fs::{FileId, Stat},
+    handle::LogHandle,
     names::Names,
-    options::Limits,
-    survey::{Look, Survey, tail_before},
+    options::{Limits, OnUnreadable, TailOptions},
 };
 use crate::position::{FileMark, Fingerprint, Frontier, InventoryChange, Standing};
-pub use backlog::Backlog;
-use backlog::{Pending, Queue};
 
 /// The most files that are open at once. Finished files count until they are retired.
 const FILES_MAX: usize = 64;
@@ -385,101 +387,6 @@ impl Tailer {
             }
         }
         self.files.retain(|file| file.number() > 0 || !file.is_done());
-    }
-
-    /// Opens the next unread file. Returns `false` if there is none, or if it has to wait.
-    fn open_next(&mut self) -> Result<bool, TailError> {
-        while self.files.len() < FILES_MAX {
-            let Some(next) = self.queue.pop() else { return Ok(false) };
-            let looked = Look::at(&*self.options.fs, &next.path).and_then(|look| match look {
-                Some(look) => Ok(self.classify(look)?),
-                None => Ok(classify::Class::Gone),
-            });
-            match looked {
-                Ok(classify::Class::Unread(look)) => match self.open_whole(&look) {
-                    Ok(()) => return Ok(true),
-                    Err(error) => self.set_pending(&next.path, error),
-                },
-                Ok(classify::Class::Grown { look, id, offset }) if next.grown == Some(id) => {
-                    self.open_grown(&look, id, offset)?;
-                    return Ok(true);
-                }
-                // The file has changed since it was listed. The next survey looks at it again.
-                Ok(_) => self.is_unsettled = true,
-                Err(error) => self.set_pending(&next.path, error),
-            }
-        }
-        Ok(false)
-    }
-
-    /// Opens an unread file, at its start or, for a source that begins at the end, after its last line.
-    fn open_whole(&mut self, look: &Look) -> Result<(), TailError> {
-        let handle = Arc::clone(&look.handle);
-        let survey = match self.unpack(look)? {
-            Some(survey) => survey,
-            None => Survey::of(&handle, &[])?,
-        };
-        let offset = match () {
-            () if !self.begins_at_end => 0,
-            () if handle.packing().is_plain() => last_line_end(&handle, survey.size)?,
-            () => survey.size,
-        };
-        let tail = match offset {
-            0 => Vec::new(),
-            _ if handle.packing().is_plain() => tail_before(&handle, offset)?,
-            _ => survey.end.clone(),
-        };
-        let entry = Entry { start: offset, offset, tail, stops: Vec::new() };
-        self.open(0, handle, survey, entry)
-    }
-
-    /// Opens a file that has grown since it was finished, to read the bytes after `offset`.
-    fn open_grown(&mut self, look: &Look, id: u64, offset: u64) -> Result<(), TailError> {
-        let survey = Survey::of(&look.handle, &[offset])?;
-        let tail = survey.tails[0].clone();
-        let entry = Entry { start: offset, offset, tail, stops: Vec::new() };
-        self.open(0, Arc::clone(&look.handle), survey, entry)?;
-        // From the next cut on, the frontier lists this file. If the known file is still there too, this file is
-        // a longer copy of it, and both stay known.
-        if !self.catalog.is_seen(id) {
-            self.catalog.remove(id);
-        }
-        Ok(())
-    }
-
-    /// Opens a file for reading. A `number` of 0 means that nothing of it was read; it gets its number with the
-    /// first chunk.
-    fn open(
-        &mut self,
-        number: u64,
-        handle: Arc<LogHandle>,
-        survey: Survey,
-        entry: Entry,
-    ) -> Result<(), TailError> {
-        let (path, offset) = (handle.path().to_owned(), entry.offset);
-        let content = survey.content();
-        let quiet_at = self.now + self.options.grace;
-        let mut file = LogFile::open(number, handle, survey, entry, quiet_at)?;
-        // The bytes before `offset` count as read, so the file gets its number at once and is durable with the
-        // next cut.
-        if offset > 0 && number == 0 {
-            file.set_number(self.next_number);
-            self.next_number += 1;
-        }
-        let number = file.number();
-        self.files.push(file);
-        if number > 0 {
-            self.forget_unread(self.files.len() - 1);
-        } else {
-            // Nothing of this file was read yet. It stays among the unread files until then, so that its loss is
-            // noticed if it vanishes.
-            let packed = self.files.last().and_then(LogFile::packed);
-            let id = self.catalog.add(Standing::Unread, content.head, Some(content), packed, &path);
-            self.catalog.see(id, &path);
-        }
-        (self.complaint, self.begins_at_end) = (None, false);
-        self.events.push(TailEvent::Opened { number, path, offset });
-        Ok(())
     }
 
     /// Reports that a file was truncated.

@@ -10,7 +10,13 @@ use std::{
 
 use memchr::{memchr, memrchr};
 
-use super::{Chunk, ChunkKind, LogHandle, options::Limits, packing::decoder, survey::push_tail};
+use super::{
+    chunk::{Chunk, ChunkKind},
+    decoder::decoder,
+    excerpt::push_tail,
+    handle::LogHandle,
+    options::Limits,
+};
 
 /// The number of decompressed bytes that are skipped at a time.
 const PIECE_BYTES: usize = 64 << 10;

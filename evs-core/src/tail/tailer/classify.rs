@@ -10,9 +10,10 @@ use super::Tailer;
 use crate::{
     position::{Digest, FileMark, KnownFile, Standing},
     tail::{
-        TailError,
-        file::Relation,
-        survey::{Look, Survey, same_beginning, tail_before},
+        error::TailError,
+        excerpt::{Survey, same_beginning, tail_before},
+        file::compare::Relation,
+        look::Look,
     },
 };
 

@@ -9,10 +9,12 @@ use std::{collections::BTreeMap, path::Path, sync::Arc};
 use crate::{
     position::{FileMark, Fingerprint, Frontier},
     tail::{
-        LogHandle, TailError,
+        error::TailError,
+        excerpt::{Survey, changing},
         file::Entry,
         fs::FileId,
-        survey::{Look, Survey, changing},
+        handle::LogHandle,
+        look::Look,
     },
 };
 

@@ -20,12 +20,15 @@ use super::{
 use crate::{
     position::{Digest, FileMark, Frontier, Inventory, KnownFile, Standing},
     tail::{
-        Begin, OnChanged, OnGone, OnUnreadable, TailError, TailEvent, TailOptions,
         catalog::Catalog,
-        fs::FileId,
-        names::{Name, directory_of},
+        error::TailError,
+        event::TailEvent,
+        excerpt::changing,
+        fs::{FileId, directory_of},
+        look::Look,
+        names::Name,
+        options::{Begin, OnChanged, OnGone, OnUnreadable, TailOptions},
         packing::Packing,
-        survey::{Look, changing},
     },
 };
 

@@ -11,14 +11,18 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{
-    Tailer,
-    backlog::{Pending, Queue, Waiting},
-    classify::Class,
-};
+use super::{Tailer, classify::Class};
 use crate::{
     position::{Digest, KnownFile, Standing},
-    tail::{OnGone, OnUnreadable, TailError, TailEvent, file::LogFile, names::Name, survey::Look},
+    tail::{
+        backlog::{Pending, Queue, Waiting},
+        error::TailError,
+        event::TailEvent,
+        file::LogFile,
+        look::Look,
+        names::Name,
+        options::{OnGone, OnUnreadable},
+    },
 };
 
 /// The longest time between two surveys, even if nothing seems to have changed.

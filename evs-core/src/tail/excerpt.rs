@@ -1,8 +1,8 @@
 //! The bytes of a file by which it is recognized, and how they are read.
 //!
-//! A [`Look`] is cheap: it opens a file and reads its first and last bytes. A [`Survey`] reads the bytes
-//! before any offset as well, for which a compressed file has to be decompressed to its end. The survey of
-//! all files, in `tailer/survey.rs`, uses both.
+//! A [`Look`](super::look::Look) is cheap: it reads the first and last bytes that are in the file. An [`Excerpt`] has
+//! the uncompressed bytes, and those before any offset as well, for which a compressed file has to be decompressed to
+//! its end. The survey of all files, in `tailer/survey.rs`, uses both.
 
 use std::{
     io::{self, ErrorKind, Read},
@@ -10,79 +10,17 @@ use std::{
     sync::Arc,
 };
 
+use memchr::memrchr;
+
 use super::{
-    LogHandle, TailError,
-    fs::LogFs,
-    packing::{decoder, decoder_with, unpack_error},
+    decoder::{decoder, decoder_with, unpack_error},
+    error::TailError,
+    handle::LogHandle,
 };
 use crate::position::{Digest, FileMark, Fingerprint};
 
-/// A file that was opened a moment ago, with the bytes by which it is recognized.
-#[derive(Debug)]
-pub(super) struct Look {
-    /// The open file.
-    pub(super) handle: Arc<LogHandle>,
-    /// The fingerprint of the bytes in the file, compressed or not.
-    pub(super) raw: Fingerprint,
-    /// The first bytes, uncompressed. Empty for a compressed file until [`Look::unpack_head`].
-    pub(super) head: Vec<u8>,
-}
-
-impl Look {
-    /// Opens the file at `path` and looks at it. Returns `None` if it is gone.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if the file cannot be read, is not a regular file, or has shrunk meanwhile. In the
-    /// last case, another look may succeed.
-    pub(super) fn at(fs: &dyn LogFs, path: &Path) -> Result<Option<Self>, TailError> {
-        match LogHandle::open(fs, path) {
-            Ok((handle, len, head)) => Self::with(Arc::new(handle), len, head).map(Some),
-            Err(TailError::Io { source, .. }) if source.kind() == ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(error),
-        }
-    }
-
-    /// Looks at a file that is already open.
-    pub(super) fn of(handle: Arc<LogHandle>) -> Result<Self, TailError> {
-        let len = handle.stat()?.size;
-        let head = handle.read_range(0, len.min(FileMark::HEAD_BYTES_MAX as u64))?;
-        Self::with(handle, len, head)
-    }
-
-    /// Completes a look with the last bytes. Returns an error if the file is shorter by now than `len`.
-    fn with(handle: Arc<LogHandle>, len: u64, head: Vec<u8>) -> Result<Self, TailError> {
-        // The last bytes of a short file are all of its bytes.
-        let is_short = len <= FileMark::HEAD_BYTES_MAX as u64;
-        let tail = if is_short { Digest::of(&head) } else { Digest::of(&tail_before(&handle, len)?) };
-        let is_whole = head.len() as u64 == len.min(FileMark::HEAD_BYTES_MAX as u64)
-            && u64::from(tail.len) == len.min(FileMark::TAIL_BYTES_MAX as u64);
-        if !is_whole {
-            return Err(changing(handle.path()));
-        }
-        let raw = Fingerprint { len, head: Digest::of(&head), tail };
-        let head = if handle.packing().is_plain() { head } else { Vec::new() };
-        Ok(Self { handle, raw, head })
-    }
-
-    /// Reads the first uncompressed bytes of a compressed file.
-    pub(super) fn unpack_head(&mut self) -> Result<(), TailError> {
-        if !self.handle.packing().is_plain() && self.head.is_empty() {
-            self.head = head_of(&self.handle)?;
-        }
-        Ok(())
-    }
-
-    /// Returns the fingerprint of a plain file; `None` if it is compressed.
-    pub(super) fn content(&self) -> Option<Fingerprint> {
-        self.handle.packing().is_plain().then_some(self.raw)
-    }
-
-    /// Returns the fingerprint of the compressed bytes of a compressed file; `None` if it is plain.
-    pub(super) fn packed(&self) -> Option<Fingerprint> {
-        (!self.handle.packing().is_plain()).then_some(self.raw)
-    }
-}
+/// The number of bytes that are read at a time.
+const PIECE_BYTES: u64 = 64 << 10;
 
 /// The uncompressed bytes of a file, or as much of them as is needed to compare it with others.
 #[derive(Clone, Debug)]
@@ -133,7 +71,7 @@ impl Survey {
         let tails = vec![Vec::new(); offsets.len()];
         let mut survey = Self { size: 0, head: Vec::new(), tails, end: Vec::new() };
         let mut decoder = decoder(handle).map_err(damaged)?;
-        let mut piece = vec![0; 64 << 10];
+        let mut piece = vec![0; PIECE_BYTES as usize];
         for (index, stop) in
             stops.into_iter().map(|(index, stop)| (Some(index), stop)).chain([(None, u64::MAX)])
         {
@@ -173,6 +111,19 @@ pub(super) fn head_of(handle: &Arc<LogHandle>) -> Result<Vec<u8>, TailError> {
 /// Returns the bytes of a plain file before `offset`, up to [`FileMark::TAIL_BYTES_MAX`].
 pub(super) fn tail_before(handle: &LogHandle, offset: u64) -> Result<Vec<u8>, TailError> {
     handle.read_range(offset.saturating_sub(FileMark::TAIL_BYTES_MAX as u64), offset)
+}
+
+/// Returns the end of the last complete line of a plain file.
+pub(super) fn last_line_end(handle: &LogHandle, size: u64) -> Result<u64, TailError> {
+    let mut until = size;
+    while until > 0 {
+        let from = until.saturating_sub(PIECE_BYTES);
+        if let Some(at) = memrchr(b'\n', &handle.read_range(from, until)?) {
+            return Ok(from + at as u64 + 1);
+        }
+        until = from;
+    }
+    Ok(0)
 }
 
 /// Appends `bytes` to `tail`, of which only the last ones are kept.
