@@ -7,14 +7,14 @@ use xxhash_rust::xxh3::xxh3_64;
 use super::{
     error::Contradiction,
     event::{Advance, BatchHeader, Define, Event, Mark, Settle},
-    state::{SinkMark, State, StatisticState},
+    state::{BinlogState, SinkMark, StatisticState},
 };
 use crate::{
     position::{Frontier, Inventory},
     statistic::Schema,
 };
 
-impl State {
+impl BinlogState {
     /// Applies one more frame. Appending and recovery use this same code, so both always arrive at the same state.
     /// After an error the state is unchanged.
     pub(super) fn apply(&mut self, event: &Event) -> Result<(), Contradiction> {

@@ -5,13 +5,13 @@ use std::{collections::VecDeque, sync::Arc};
 use super::{
     error::{BinlogError, Contradiction, Recovery, check_size},
     event::{Event, Forget, Mark, PAYLOAD_BYTES_MAX},
-    frame::{Frames, Place},
+    frame::{Frames, Location},
     options::BinlogOptions,
     reader::{BinlogReader, Index},
     recover::{self, Recovered},
     segment::{self, SOURCE_BYTES_MAX, Segment},
-    state::State,
-    writer::{Durability, Writer},
+    state::BinlogState,
+    writer::{Durability, SegmentWriter},
 };
 use crate::{batch::Epoch, disk::Disk};
 
@@ -22,11 +22,11 @@ use crate::{batch::Epoch, disk::Disk};
 pub struct Binlog {
     pub(super) disk: Arc<dyn Disk>,
     pub(super) options: BinlogOptions,
-    pub(super) state: State,
+    pub(super) state: BinlogState,
     pub(super) reader: BinlogReader,
     /// All segments. Frames are appended to the last one.
     pub(super) segments: VecDeque<Segment>,
-    pub(super) writer: Writer,
+    pub(super) writer: SegmentWriter,
     /// True after a failed write or fsync: the contents of the disk are unknown.
     pub(super) is_poisoned: bool,
 }
@@ -61,7 +61,7 @@ impl Binlog {
         let created = recovered.is_none();
         let mut binlog = match recovered {
             Some(recovered) => Self::of(disk, options, recovered),
-            None => Self::create(&disk, State::new(epoch(), source), options)?,
+            None => Self::create(&disk, BinlogState::new(epoch(), source), options)?,
         };
         if binlog.writer.version < segment::VERSION {
             binlog.rotate()?;
@@ -72,10 +72,10 @@ impl Binlog {
     /// Begins a binlog in a directory without one. `state` must have no batches.
     pub(super) fn create(
         disk: &Arc<dyn Disk>,
-        state: State,
+        state: BinlogState,
         options: BinlogOptions,
     ) -> Result<Self, BinlogError> {
-        let writer = Writer::create(disk, 1, &state)?;
+        let writer = SegmentWriter::create(disk, 1, &state)?;
         let segments = VecDeque::from([Segment::new(1, writer.end)]);
         let recovered = Recovered { state, index: Index::default(), segments, writer };
         Ok(Self::of(Arc::clone(disk), options, recovered))
@@ -88,7 +88,7 @@ impl Binlog {
     }
 
     /// Returns the state as of the last frame.
-    pub fn state(&self) -> &State {
+    pub fn state(&self) -> &BinlogState {
         &self.state
     }
 
@@ -186,7 +186,7 @@ impl Binlog {
         &mut self,
         frames: &mut Frames,
         durability: Durability,
-    ) -> Result<Place, BinlogError> {
+    ) -> Result<Location, BinlogError> {
         self.check_usable()?;
         for (_, bytes) in frames.spans(0) {
             check_size("a frame", bytes, PAYLOAD_BYTES_MAX)?;
@@ -195,22 +195,22 @@ impl Binlog {
         self.poison_on_error(result)
     }
 
-    fn try_append(&mut self, frames: &mut Frames, durability: Durability) -> Result<Place, BinlogError> {
+    fn try_append(&mut self, frames: &mut Frames, durability: Durability) -> Result<Location, BinlogError> {
         let is_full = self.writer.end + frames.len() > self.options.segment_bytes_max;
         if is_full && self.writer.has_appended() {
             self.rotate()?;
         }
-        let place = self.writer.append(frames, durability)?;
+        let location = self.writer.append(frames, durability)?;
         if let Some(last) = self.segments.back_mut() {
             last.bytes = self.writer.end;
         }
-        Ok(place)
+        Ok(location)
     }
 
     pub(super) fn rotate(&mut self) -> Result<(), BinlogError> {
         // The existence of the next segment proves that this one was durable as a whole, so it is synced first.
         self.writer.sync()?;
-        self.writer = Writer::create(&self.disk, self.writer.number + 1, &self.state)?;
+        self.writer = SegmentWriter::create(&self.disk, self.writer.number + 1, &self.state)?;
         self.segments.push_back(Segment::new(self.writer.number, self.writer.end));
         Ok(())
     }

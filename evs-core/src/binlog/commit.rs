@@ -11,10 +11,10 @@ use super::{
     binlog::Binlog,
     error::{BinlogError, Contradiction, check_size},
     event::{Advance, BatchHeader, Define, Event, ROWS_BYTES_MAX, Settle},
-    frame::{Frames, Place},
+    frame::{Frames, Location},
     ledger::{Ledger, RejectedLine},
-    reader::Entry,
-    state::State,
+    reader::IndexEntry,
+    state::BinlogState,
     writer::Durability,
 };
 use crate::{
@@ -30,12 +30,12 @@ pub struct Commit {
     pub ledger: Ledger,
     /// The rows that the statistics have gathered, at most one cut for each statistic.
     pub cuts: Vec<Cut>,
-    /// The lines that were rejected since the last commit. They replace [`State::rejected`](super::State::rejected).
+    /// The lines that were rejected since the last commit. They replace [`BinlogState::rejected`](super::BinlogState::rejected).
     pub rejected: Arc<[RejectedLine]>,
     /// Further epochs that this source has taken over.
     pub predecessors: Vec<Epoch>,
     /// The change in the inventory of the source's files. `None` leaves the inventory as it is. An empty change makes
-    /// [`State::files`](super::State::files) known if it was not.
+    /// [`BinlogState::files`](super::BinlogState::files) known if it was not.
     pub files: Option<InventoryChange>,
 }
 
@@ -92,7 +92,12 @@ impl Binlog {
         let mut index = self.reader.index_mut();
         for Drafted { frame, header, schema } in batches {
             let (offset, bytes) = spans[frame];
-            let entry = Entry { place: Place { offset, ..first }, bytes, schema, checksum: header.checksum };
+            let entry = IndexEntry {
+                location: Location { offset, ..first },
+                bytes,
+                schema,
+                checksum: header.checksum,
+            };
             index.push(&header, entry);
         }
         drop(index);
@@ -104,7 +109,7 @@ impl Binlog {
 /// A commit while it is turned into frames.
 struct Draft {
     /// The state after the commit.
-    next: State,
+    next: BinlogState,
     frames: Frames,
     batches: Vec<Drafted>,
 }

@@ -9,7 +9,7 @@ use super::{
     ledger::Ledger,
     options::BinlogOptions,
     segment::{self, HEADER_BYTES_MAX, Named, Parsed, SegmentHeader},
-    state::{ClonedBatches, State, StatisticState},
+    state::{BinlogState, ClonedBatches, StatisticState},
 };
 use crate::{batch::Epoch, disk::Disk};
 
@@ -42,7 +42,7 @@ impl Binlog {
         disk: &Arc<dyn Disk>,
         undelivered: bool,
     ) -> Result<(), BinlogError> {
-        let mut state = State::new(Epoch::random(), source);
+        let mut state = BinlogState::new(Epoch::random(), source);
         state.files.clone_from(&self.state.files);
         state.ledger = Ledger { frontier: Arc::clone(&self.state.ledger.frontier), ..Ledger::default() };
         let mut begins = BTreeMap::new();

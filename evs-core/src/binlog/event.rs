@@ -8,7 +8,7 @@ use super::{
     error::{Contradiction, Damage},
     frame::{Frames, u32_at},
     ledger::{Ledger, RejectedLine},
-    state::State,
+    state::BinlogState,
 };
 use crate::{
     batch::{Epoch, Rows},
@@ -172,12 +172,12 @@ impl Event {
 }
 
 /// Adds the frame of a snapshot, with which every segment begins.
-pub(super) fn push_snapshot(frames: &mut Frames, state: &State) {
+pub(super) fn push_snapshot(frames: &mut Frames, state: &BinlogState) {
     push_json(frames, kind::SNAPSHOT, state);
 }
 
 /// Decodes the payload of a snapshot.
-pub(super) fn decode_snapshot(kind: u8, payload: &[u8]) -> Result<State, Damage> {
+pub(super) fn decode_snapshot(kind: u8, payload: &[u8]) -> Result<BinlogState, Damage> {
     match kind {
         kind::SNAPSHOT => json(kind, payload),
         found => Err(Damage::Kind { found }),
@@ -279,8 +279,8 @@ mod tests {
         change(&mut header);
         let mut frames = Frames::default();
         push_batch(&mut frames, &header, rows.as_bytes());
-        let place = super::super::frame::Place { segment: 1, offset: 0 };
-        frames.seal(place, 0)[super::super::frame::HEADER_BYTES..].to_vec()
+        let location = super::super::frame::Location { segment: 1, offset: 0 };
+        frames.seal(location, 0)[super::super::frame::HEADER_BYTES..].to_vec()
     }
 
     #[test]

@@ -14,14 +14,14 @@ const _: () = assert!(HEADER_BYTES == 32, "docs/binlog-format.md, \"Frames\"");
 
 /// The place at which a frame begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Place {
+pub(super) struct Location {
     /// The number of the segment.
     pub(super) segment: u64,
     /// The offset in the segment.
     pub(super) offset: u64,
 }
 
-impl Place {
+impl Location {
     /// Returns the seed of the checksums at this place. A frame is valid only in its own place: bytes that the file
     /// system has taken from another file, or from another part of this file, have another seed.
     fn seed(self) -> u64 {
@@ -49,7 +49,7 @@ pub(super) struct FrameHeader {
 
 impl FrameHeader {
     /// Reads a header; returns `None` if the bytes are not a header that was written at `place`.
-    pub(super) fn parse(bytes: &[u8; HEADER_BYTES], place: Place) -> Option<Self> {
+    pub(super) fn parse(bytes: &[u8; HEADER_BYTES], location: Location) -> Option<Self> {
         let (fields, hash) = bytes.split_at(HEADER_HASH_AT);
         let header = Self {
             payload_bytes: u32_at(fields, 0),
@@ -57,18 +57,18 @@ impl FrameHeader {
             synced: u64_at(fields, SYNCED_AT),
             payload_hash: u64_at(fields, PAYLOAD_HASH_AT),
         };
-        let plausible = fields[RESERVED_AT..SYNCED_AT] == [0; 3] && header.synced <= place.offset;
-        (plausible && place.hash(fields) == u64_at(hash, 0)).then_some(header)
+        let plausible = fields[RESERVED_AT..SYNCED_AT] == [0; 3] && header.synced <= location.offset;
+        (plausible && location.hash(fields) == u64_at(hash, 0)).then_some(header)
     }
 
     /// Writes the header into the first bytes of its frame.
-    fn write(&self, bytes: &mut [u8], place: Place) {
+    fn write(&self, bytes: &mut [u8], location: Location) {
         bytes[..KIND_AT].copy_from_slice(&self.payload_bytes.to_le_bytes());
         bytes[KIND_AT] = self.kind;
         bytes[RESERVED_AT..SYNCED_AT].fill(0);
         bytes[SYNCED_AT..PAYLOAD_HASH_AT].copy_from_slice(&self.synced.to_le_bytes());
         bytes[PAYLOAD_HASH_AT..HEADER_HASH_AT].copy_from_slice(&self.payload_hash.to_le_bytes());
-        let hash = place.hash(&bytes[..HEADER_HASH_AT]);
+        let hash = location.hash(&bytes[..HEADER_HASH_AT]);
         bytes[HEADER_HASH_AT..HEADER_BYTES].copy_from_slice(&hash.to_le_bytes());
     }
 
@@ -114,13 +114,13 @@ impl Frames {
     }
 
     /// Fills in the headers for frames that start at `place`, and returns the bytes to write there.
-    pub(super) fn seal(&mut self, place: Place, synced: u64) -> &[u8] {
+    pub(super) fn seal(&mut self, location: Location, synced: u64) -> &[u8] {
         let bounds: Vec<_> = self.bounds().collect();
         for (start, end, kind) in bounds {
-            let place = Place { offset: place.offset + start as u64, ..place };
+            let location = Location { offset: location.offset + start as u64, ..location };
             let (header, payload) = self.bytes[start..end].split_at_mut(HEADER_BYTES);
-            let (payload_bytes, payload_hash) = (payload.len() as u32, place.hash(payload));
-            FrameHeader { payload_bytes, kind, synced, payload_hash }.write(header, place);
+            let (payload_bytes, payload_hash) = (payload.len() as u32, location.hash(payload));
+            FrameHeader { payload_bytes, kind, synced, payload_hash }.write(header, location);
         }
         &self.bytes
     }
@@ -151,12 +151,12 @@ pub(super) fn u64_at(bytes: &[u8], at: usize) -> u64 {
 pub(super) fn reseal(segment: u64, first: usize, bytes: &mut [u8]) {
     let mut offset = first;
     while let Some(frame) = bytes.get_mut(offset..).filter(|frame| frame.len() >= HEADER_BYTES) {
-        let place = Place { segment, offset: offset as u64 };
+        let location = Location { segment, offset: offset as u64 };
         let (header, rest) = frame.split_at_mut(HEADER_BYTES);
         let (payload_bytes, kind, synced) = (u32_at(header, 0), header[KIND_AT], u64_at(header, SYNCED_AT));
         let payload = &rest[..rest.len().min(payload_bytes as usize)];
-        let payload_hash = place.hash(payload);
-        FrameHeader { payload_bytes, kind, synced, payload_hash }.write(header, place);
+        let payload_hash = location.hash(payload);
+        FrameHeader { payload_bytes, kind, synced, payload_hash }.write(header, location);
         offset += HEADER_BYTES + payload_bytes as usize;
     }
 }
@@ -167,14 +167,14 @@ mod tests {
 
     use super::*;
 
-    const PLACE: Place = Place { segment: 3, offset: 100 };
+    const LOCATION: Location = Location { segment: 3, offset: 100 };
 
     fn sealed(payloads: &[Vec<u8>]) -> (Frames, Vec<u8>) {
         let mut frames = Frames::default();
         for payload in payloads {
             frames.push(7, |bytes| bytes.extend_from_slice(payload));
         }
-        let bytes = frames.seal(PLACE, 60).to_vec();
+        let bytes = frames.seal(LOCATION, 60).to_vec();
         (frames, bytes)
     }
 
@@ -184,19 +184,19 @@ mod tests {
             payloads in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..50), 1..5),
         ) {
             let (frames, bytes) = sealed(&payloads);
-            for ((offset, len), payload) in frames.spans(PLACE.offset).zip(&payloads) {
-                let frame = &bytes[(offset - PLACE.offset) as usize..][..len as usize];
-                let place = Place { offset, ..PLACE };
-                let header = FrameHeader::parse(frame.first_chunk().unwrap(), place).unwrap();
+            for ((offset, len), payload) in frames.spans(LOCATION.offset).zip(&payloads) {
+                let frame = &bytes[(offset - LOCATION.offset) as usize..][..len as usize];
+                let location = Location { offset, ..LOCATION };
+                let header = FrameHeader::parse(frame.first_chunk().unwrap(), location).unwrap();
                 prop_assert_eq!((header.kind, header.synced, header.frame_bytes()), (7, 60, len));
                 prop_assert_eq!(&frame[HEADER_BYTES..], &payload[..]);
-                prop_assert_eq!(header.payload_hash, place.hash(payload));
+                prop_assert_eq!(header.payload_hash, location.hash(payload));
             }
         }
 
         #[test]
         fn no_other_bytes_are_a_header(bytes: [u8; HEADER_BYTES]) {
-            prop_assert_eq!(FrameHeader::parse(&bytes, PLACE), None);
+            prop_assert_eq!(FrameHeader::parse(&bytes, LOCATION), None);
         }
     }
 
@@ -204,17 +204,17 @@ mod tests {
     fn a_frame_is_invalid_in_any_other_place() {
         let (_, bytes) = sealed(&[b"payload".to_vec()]);
         let header = bytes.first_chunk().unwrap();
-        assert!(FrameHeader::parse(header, PLACE).is_some());
+        assert!(FrameHeader::parse(header, LOCATION).is_some());
         for (segment, offset) in [(2, 100), (4, 100), (3, 101), (3, 612)] {
-            assert_eq!(FrameHeader::parse(header, Place { segment, offset }), None, "{segment}, {offset}");
+            assert_eq!(FrameHeader::parse(header, Location { segment, offset }), None, "{segment}, {offset}");
         }
     }
 
     #[test]
     fn zeros_are_no_frame() {
         for offset in 0..4096 {
-            let place = Place { segment: 1, offset };
-            assert_eq!(FrameHeader::parse(&[0; HEADER_BYTES], place), None);
+            let location = Location { segment: 1, offset };
+            assert_eq!(FrameHeader::parse(&[0; HEADER_BYTES], location), None);
         }
     }
 }

@@ -9,7 +9,7 @@ use std::{
 use super::{
     error::{BinlogError, Damage, io_error},
     event::{BatchHeader, decode_batch, kind},
-    frame::{FrameHeader, HEADER_BYTES, Place},
+    frame::{FrameHeader, HEADER_BYTES, Location},
     segment,
 };
 use crate::{
@@ -20,9 +20,9 @@ use crate::{
 
 /// The place and the description of a batch's frame.
 #[derive(Clone, Debug)]
-pub(super) struct Entry {
+pub(super) struct IndexEntry {
     /// The place of the frame.
-    pub(super) place: Place,
+    pub(super) location: Location,
     /// The length of the frame.
     pub(super) bytes: u64,
     /// The schema of the batch's rows. The statistic may have another schema by now.
@@ -38,7 +38,7 @@ struct Stream {
     first: u64,
     /// The checksum of the batch before the first entry; 0 if there was none.
     before: u64,
-    entries: VecDeque<Entry>,
+    entries: VecDeque<IndexEntry>,
 }
 
 impl Stream {
@@ -69,7 +69,7 @@ impl Index {
     }
 
     /// Adds the next batch of a statistic.
-    pub(super) fn push(&mut self, header: &BatchHeader, entry: Entry) {
+    pub(super) fn push(&mut self, header: &BatchHeader, entry: IndexEntry) {
         let stream = self.stream(&header.statistic, header.sequence);
         debug_assert_eq!(stream.first + stream.entries.len() as u64, header.sequence);
         stream.entries.push_back(entry);
@@ -92,7 +92,7 @@ impl Index {
     /// Returns whether `acknowledged` covers every batch up to and in `segment`.
     pub(super) fn is_acknowledged(&self, segment: u64, acknowledged: impl Fn(&str) -> u64) -> bool {
         self.streams.iter().all(|(statistic, stream)| {
-            let within = stream.entries.partition_point(|entry| entry.place.segment <= segment) as u64;
+            let within = stream.entries.partition_point(|entry| entry.location.segment <= segment) as u64;
             within == 0 || stream.first + within - 1 <= acknowledged(statistic)
         })
     }
@@ -100,7 +100,7 @@ impl Index {
     /// Removes the batches up to and in `segment` from the index.
     pub(super) fn forget_segment(&mut self, segment: u64) {
         for stream in self.streams.values_mut() {
-            let within = stream.entries.partition_point(|entry| entry.place.segment <= segment);
+            let within = stream.entries.partition_point(|entry| entry.location.segment <= segment);
             if let Some(last) = stream.entries.drain(..within).next_back() {
                 stream.before = last.checksum;
             }
@@ -108,7 +108,7 @@ impl Index {
         }
     }
 
-    fn entry(&self, statistic: &str, sequence: u64) -> Option<&Entry> {
+    fn entry(&self, statistic: &str, sequence: u64) -> Option<&IndexEntry> {
         let stream = self.streams.get(statistic)?;
         stream.entries.get(usize::try_from(sequence.checked_sub(stream.first)?).ok()?)
     }
@@ -154,7 +154,7 @@ impl BinlogReader {
         let Some((entry, predecessor)) = found else {
             return Ok(None);
         };
-        let name = segment::name(entry.place.segment);
+        let name = segment::name(entry.location.segment);
         let file = match self.disk.open(&name) {
             // The batch was removed between the look at the index and the reading.
             Err(error) if error.kind() == io::ErrorKind::NotFound && !self.has(statistic, sequence) => {
@@ -165,12 +165,16 @@ impl BinlogReader {
         // This length is not taken from the disk unchecked: the index has it from a frame that was read or written as
         // a whole.
         let mut frame = vec![0; entry.bytes as usize];
-        file.read_exact_at(&mut frame, entry.place.offset).map_err(io_error("read", &*self.disk, &name))?;
+        file.read_exact_at(&mut frame, entry.location.offset).map_err(io_error(
+            "read",
+            &*self.disk,
+            &name,
+        ))?;
         let decoded = self.decode(&frame, &entry, statistic, sequence);
         let batch = decoded.map(|batch| Some(Batch { predecessor, ..batch }));
         batch.map_err(|source| BinlogError::Damaged {
             path: self.disk.path().join(&name),
-            offset: entry.place.offset,
+            offset: entry.location.offset,
             source,
         })
     }
@@ -197,8 +201,8 @@ impl BinlogReader {
 
     /// Returns the place and the length of a batch's frame.
     #[cfg(test)]
-    pub(super) fn place(&self, statistic: &str, sequence: u64) -> Option<(Place, u64)> {
-        self.index().entry(statistic, sequence).map(|entry| (entry.place, entry.bytes))
+    pub(super) fn location(&self, statistic: &str, sequence: u64) -> Option<(Location, u64)> {
+        self.index().entry(statistic, sequence).map(|entry| (entry.location, entry.bytes))
     }
 
     /// Returns whether the index has the batch.
@@ -207,10 +211,16 @@ impl BinlogReader {
     }
 
     /// Decodes and checks the frame of a batch.
-    fn decode(&self, frame: &[u8], entry: &Entry, statistic: &str, sequence: u64) -> Result<Batch, Damage> {
+    fn decode(
+        &self,
+        frame: &[u8],
+        entry: &IndexEntry,
+        statistic: &str,
+        sequence: u64,
+    ) -> Result<Batch, Damage> {
         let (head, payload) = frame.split_first_chunk::<HEADER_BYTES>().ok_or(Damage::FrameHeader)?;
-        let frame_header = FrameHeader::parse(head, entry.place).ok_or(Damage::FrameHeader)?;
-        check_payload(&frame_header, entry.place, payload)?;
+        let frame_header = FrameHeader::parse(head, entry.location).ok_or(Damage::FrameHeader)?;
+        check_payload(&frame_header, entry.location, payload)?;
         if frame_header.kind != kind::BATCH {
             return Err(Damage::Kind { found: frame_header.kind });
         }
@@ -247,7 +257,7 @@ impl BinlogReader {
 }
 
 /// Compares a payload with its checksum.
-pub(super) fn check_payload(header: &FrameHeader, place: Place, payload: &[u8]) -> Result<(), Damage> {
-    let (expected, found) = (header.payload_hash, place.hash(payload));
+pub(super) fn check_payload(header: &FrameHeader, location: Location, payload: &[u8]) -> Result<(), Damage> {
+    let (expected, found) = (header.payload_hash, location.hash(payload));
     if expected == found { Ok(()) } else { Err(Damage::Checksum { expected, found }) }
 }

@@ -5,11 +5,11 @@ use std::{collections::VecDeque, path::PathBuf, sync::Arc};
 use super::{
     error::{BinlogError, Damage, Torn, io_error},
     event::{BatchHeader, Event, decode_snapshot},
-    frame::{FrameHeader, HEADER_BYTES, Place},
-    reader::{Entry, Index, check_payload},
+    frame::{FrameHeader, HEADER_BYTES, Location},
+    reader::{Index, IndexEntry, check_payload},
     segment::{self, HEADER_BYTES_MAX, Named, Parsed, Segment, SegmentHeader},
-    state::State,
-    writer::Writer,
+    state::BinlogState,
+    writer::SegmentWriter,
 };
 use crate::disk::{Disk, DiskFile};
 
@@ -19,13 +19,13 @@ const CHUNK_BYTES: usize = 1 << 20;
 /// The contents of the disk.
 pub(super) struct Recovered {
     /// The state after the last frame.
-    pub(super) state: State,
+    pub(super) state: BinlogState,
     /// The batches in all segments.
     pub(super) index: Index,
     /// The segments, in order.
     pub(super) segments: VecDeque<Segment>,
     /// The writer at the end of the last segment.
-    pub(super) writer: Writer,
+    pub(super) writer: SegmentWriter,
 }
 
 /// Reads the binlog, cuts off an incomplete end that a crash has left, and makes the rest durable.
@@ -68,7 +68,7 @@ pub(super) fn recover(
     disk.sync().map_err(io_error("sync", disk, ""))?;
     let Kept { version, begin, end, .. } = kept;
     let (disk, number) = (Arc::clone(shared), scan.number);
-    let writer = Writer { disk, file: scan.file, version, number, begin, end, synced: end };
+    let writer = SegmentWriter { disk, file: scan.file, version, number, begin, end, synced: end };
     let recovered = replay.state.map(|state| Recovered { state, index: replay.index, segments, writer });
     Ok((recovered, torn.map(|(torn, _)| torn)))
 }
@@ -106,7 +106,7 @@ struct Kept {
 struct Replay<'s> {
     source: &'s str,
     /// The state after the last frame that counts; `None` before the first segment.
-    state: Option<State>,
+    state: Option<BinlogState>,
     index: Index,
     /// The commit that is being read. Its frames take effect when its end is found.
     open: Option<OpenCommit>,
@@ -114,8 +114,8 @@ struct Replay<'s> {
 
 /// A commit whose end was not read yet: the state that it leads to, and its batches.
 struct OpenCommit {
-    state: State,
-    batches: Vec<(BatchHeader, Entry)>,
+    state: BinlogState,
+    batches: Vec<(BatchHeader, IndexEntry)>,
 }
 
 impl<'s> Replay<'s> {
@@ -166,10 +166,10 @@ impl<'s> Replay<'s> {
                     return Err(scan.damaged(offset, damage));
                 }
             };
-            let place = Place { segment: scan.number, offset };
+            let location = Location { segment: scan.number, offset };
             let event = Event::decode(version, frame.kind, &payload);
             event
-                .and_then(|event| self.event(event, place, frame.frame_bytes()))
+                .and_then(|event| self.event(event, location, frame.frame_bytes()))
                 .map_err(|source| scan.damaged(offset, source))?;
             offset += frame.frame_bytes();
             if self.open.is_none() {
@@ -183,7 +183,7 @@ impl<'s> Replay<'s> {
     }
 
     /// Applies one more frame of `bytes` bytes.
-    fn event(&mut self, event: Event, place: Place, bytes: u64) -> Result<(), Damage> {
+    fn event(&mut self, event: Event, location: Location, bytes: u64) -> Result<(), Damage> {
         // The state is always there, since the snapshot was read before.
         let Some(state) = &mut self.state else { return Err(Damage::Snapshot) };
         if !event.in_commit() {
@@ -198,7 +198,7 @@ impl<'s> Replay<'s> {
             Event::Batch(header) => {
                 let schema = Arc::clone(&open.state.statistics[&header.statistic].schema);
                 let checksum = header.checksum;
-                open.batches.push((header, Entry { place, bytes, schema, checksum }));
+                open.batches.push((header, IndexEntry { location, bytes, schema, checksum }));
             }
             Event::Settle(_) => {
                 if let Some(commit) = self.open.take() {
@@ -276,7 +276,7 @@ impl<'s> Replay<'s> {
 pub(super) fn check_available(
     disk: &dyn Disk,
     index: &Index,
-    state: &State,
+    state: &BinlogState,
     (sink, statistic, applied): (&str, &str, u64),
 ) -> Result<(), BinlogError> {
     let last = state.statistics.get(statistic).map_or(0, |known| known.sequence);
@@ -333,14 +333,14 @@ impl<'d> Scan<'d> {
 
     /// Reads a frame and checks that it was written at this place.
     fn frame(&self, offset: u64, payload: &mut Vec<u8>) -> Result<Result<FrameHeader, Damage>, BinlogError> {
-        let place = Place { segment: self.number, offset };
+        let location = Location { segment: self.number, offset };
         let left = self.size - offset;
         if left < HEADER_BYTES as u64 {
             return Ok(Err(Damage::FrameHeader));
         }
         let mut head = [0; HEADER_BYTES];
         self.read(&mut head, offset)?;
-        let Some(header) = FrameHeader::parse(&head, place) else {
+        let Some(header) = FrameHeader::parse(&head, location) else {
             return Ok(Err(Damage::FrameHeader));
         };
         let found = header.frame_bytes();
@@ -350,7 +350,7 @@ impl<'d> Scan<'d> {
         }
         payload.resize(header.payload_bytes as usize, 0);
         self.read(payload, offset + HEADER_BYTES as u64)?;
-        Ok(check_payload(&header, place, payload).map(|()| header))
+        Ok(check_payload(&header, location, payload).map(|()| header))
     }
 
     /// Returns whether a frame after the damage at `hole` proves that fsync once succeeded beyond `end`.
@@ -365,8 +365,8 @@ impl<'d> Scan<'d> {
             chunk.resize(len as usize, 0);
             self.read(&mut chunk, start)?;
             let proof = chunk.array_windows().zip(start..).any(|(head, offset)| {
-                let place = Place { segment: self.number, offset };
-                FrameHeader::parse(head, place).is_some_and(|header| header.synced > end)
+                let location = Location { segment: self.number, offset };
+                FrameHeader::parse(head, location).is_some_and(|header| header.synced > end)
             });
             if proof {
                 return Ok(true);

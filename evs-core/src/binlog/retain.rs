@@ -10,7 +10,7 @@ use super::{
 
 impl Binlog {
     /// Removes the oldest segments, and returns how many. A segment is removed if every registered sink acknowledged
-    /// all its batches at least [`keep_acknowledged`](BinlogOptions::keep_acknowledged) ago, or if they have
+    /// all its batches at least [`keep_acknowledged`](super::BinlogOptions::keep_acknowledged) ago, or if they have
     /// acknowledged them and the binlog is larger than `bytes_max`.
     ///
     /// The last segment stays, and so does every segment while no sink is registered. If even the last segment is not

@@ -16,7 +16,7 @@ use crate::{
 /// Every segment begins with a state (a snapshot), so that the segments before it can be removed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
-pub struct State {
+pub struct BinlogState {
     /// The epoch of the state directory.
     pub epoch: Epoch,
     /// The name of the source.
@@ -77,7 +77,7 @@ pub struct StatisticState {
     pub checksum: u64,
 }
 
-impl State {
+impl BinlogState {
     /// Makes the state of a new source.
     pub(super) fn new(epoch: Epoch, source: &str) -> Self {
         Self {

@@ -5,9 +5,9 @@ use std::{io, sync::Arc};
 use super::{
     error::{BinlogError, io_error, room_error},
     event::push_snapshot,
-    frame::{Frames, Place},
+    frame::{Frames, Location},
     segment::{self, SegmentHeader},
-    state::State,
+    state::BinlogState,
 };
 use crate::disk::{Disk, DiskFile};
 
@@ -25,7 +25,7 @@ pub(super) enum Durability {
 /// After an error that is not [`is_disk_full`](BinlogError::is_disk_full) the contents of the disk are unknown, and
 /// the writer must not be used again.
 #[derive(Debug)]
-pub(super) struct Writer {
+pub(super) struct SegmentWriter {
     /// The directory of the binlog.
     pub(super) disk: Arc<dyn Disk>,
     /// The file of the segment.
@@ -42,17 +42,21 @@ pub(super) struct Writer {
     pub(super) synced: u64,
 }
 
-impl Writer {
+impl SegmentWriter {
     /// Makes a segment that begins with the snapshot of `state`. It is durable when this returns.
-    pub(super) fn create(disk: &Arc<dyn Disk>, number: u64, state: &State) -> Result<Self, BinlogError> {
+    pub(super) fn create(
+        disk: &Arc<dyn Disk>,
+        number: u64,
+        state: &BinlogState,
+    ) -> Result<Self, BinlogError> {
         let name = segment::name(number);
         let version = segment::VERSION;
         let header = SegmentHeader { version, epoch: state.epoch, number, source: state.source.clone() };
         let mut bytes = header.to_bytes();
         let mut frames = Frames::default();
         push_snapshot(&mut frames, state);
-        let place = Place { segment: number, offset: bytes.len() as u64 };
-        bytes.extend_from_slice(frames.seal(place, 0));
+        let location = Location { segment: number, offset: bytes.len() as u64 };
+        bytes.extend_from_slice(frames.seal(location, 0));
 
         let file = disk.create(&name).map_err(room_error("create", &**disk, &name))?;
         if let Err(error) = file.write_all_at(&bytes, 0) {
@@ -78,17 +82,17 @@ impl Writer {
         &mut self,
         frames: &mut Frames,
         durability: Durability,
-    ) -> Result<Place, BinlogError> {
-        let place = Place { segment: self.number, offset: self.end };
-        let bytes = frames.seal(place, self.synced);
-        if let Err(error) = self.file.write_all_at(bytes, place.offset) {
+    ) -> Result<Location, BinlogError> {
+        let location = Location { segment: self.number, offset: self.end };
+        let bytes = frames.seal(location, self.synced);
+        if let Err(error) = self.file.write_all_at(bytes, location.offset) {
             return Err(self.cut_back(error));
         }
         self.end += frames.len();
         if durability == Durability::Synced {
             self.sync()?;
         }
-        Ok(place)
+        Ok(location)
     }
 
     /// Makes the appended bytes durable.

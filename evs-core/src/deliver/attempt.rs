@@ -21,11 +21,14 @@ const PAUSE_MAX: Duration = Duration::from_secs(15);
 const TIMEOUT_FACTOR_MAX: u32 = 16;
 
 /// The future of a call to a sink, as `async_trait` makes it.
-type Call<'a, T> = Pin<Box<dyn Future<Output = Result<T, SinkError>> + Send + 'a>>;
+type SinkCall<'a, T> = Pin<Box<dyn Future<Output = Result<T, SinkError>> + Send + 'a>>;
 
 impl<M: From<Acknowledged> + Send> Delivery<M> {
     /// Makes a call until it succeeds, fails permanently, or the pipeline stops.
-    pub(super) async fn attempt<'a, T>(&mut self, call: impl Fn() -> Call<'a, T> + Send) -> Result<T, Ended> {
+    pub(super) async fn attempt<'a, T>(
+        &mut self,
+        call: impl Fn() -> SinkCall<'a, T> + Send,
+    ) -> Result<T, Ended> {
         let mut pauses = ExponentialBuilder::default()
             .with_min_delay(PAUSE_MIN)
             .with_max_delay(PAUSE_MAX)

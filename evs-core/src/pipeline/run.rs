@@ -34,7 +34,7 @@ use super::{
 use crate::{
     Error,
     aggregate::Worker,
-    binlog::{Binlog, State, Totals},
+    binlog::{Binlog, BinlogState, Totals},
     deliver::{Delivery, Ended, Stop, Stream, Sweep},
     describe,
     position::{Frontier, Inventory},
@@ -246,7 +246,7 @@ impl Pipeline {
         control: &Arc<Control>,
     ) -> Result<Thread, Error> {
         let config = &self.config;
-        let State { ledger, rejected, .. } = binlog.state();
+        let BinlogState { ledger, rejected, .. } = binlog.state();
         let (rejected, frontier) = (Arc::clone(rejected), Arc::clone(&ledger.frontier));
         let rejects = RejectsFile::open(config.state_dir.clone(), config.rejected_bytes_max, ledger.rejects)?;
         let committer = Committer {
@@ -434,7 +434,7 @@ async fn hurry(mut stopped: Stopped, until: Option<Instant>, drain_timeout: Dura
 }
 
 /// Returns the position of each statistic, and at the end of the list the position of the totals.
-fn counted(config: &Config, state: &State) -> Vec<Frontier> {
+fn counted(config: &Config, state: &BinlogState) -> Vec<Frontier> {
     let of = |name: &String| state.statistics.get(name).map(|statistic| Frontier::clone(&statistic.to));
     let statistics = config.statistics.iter().map(|statistic| of(&statistic.schema.statistic));
     let ledger = Frontier::clone(&state.ledger.frontier);
@@ -442,7 +442,7 @@ fn counted(config: &Config, state: &State) -> Vec<Frontier> {
 }
 
 /// Returns every statistic that has or may have batches, with the progress of the sink in it.
-fn streams(config: &Config, state: &State, sink: &str) -> Vec<Stream> {
+fn streams(config: &Config, state: &BinlogState, sink: &str) -> Vec<Stream> {
     let marks = state.sinks.get(sink);
     let configured = config.statistics.iter().map(|statistic| &statistic.schema.statistic);
     // Statistics that are no longer configured may still have batches to deliver.

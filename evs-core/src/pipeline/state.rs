@@ -7,7 +7,7 @@ use super::{LostState, Pipeline, SinkStart, threads::catch};
 use crate::{
     Error,
     batch::Epoch,
-    binlog::{Binlog, Commit, Cut, State, StatisticState},
+    binlog::{Binlog, BinlogState, Commit, Cut, StatisticState},
     deliver::{foreign, next_writer},
     describe,
     position::Frontier,
@@ -29,7 +29,7 @@ impl Pipeline {
         if !binlog.state().statistics.is_empty() {
             return Ok(());
         }
-        let State { epoch, predecessors, .. } = binlog.state();
+        let BinlogState { epoch, predecessors, .. } = binlog.state();
         if self.config.lost_state == LostState::Refuse {
             return self.refuse_foreign(*epoch, predecessors).await;
         }

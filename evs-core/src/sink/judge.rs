@@ -17,7 +17,7 @@ use crate::batch::Batch;
 ///
 /// # Errors
 ///
-/// [`SinkError::Gap`], [`SinkError::Ahead`] or [`SinkError::Foreign`], by the contract of [`Sink`].
+/// [`SinkError::Gap`], [`SinkError::Ahead`] or [`SinkError::Foreign`], by the contract of [`Sink`](crate::Sink).
 pub fn judge(last: Option<&Progress>, batch: &Batch) -> Result<Option<Applied>, SinkError> {
     let (applied, checksum) = last.map_or((0, 0), |last| (last.sequence, last.checksum));
     let statistic = || batch.statistic().to_owned();

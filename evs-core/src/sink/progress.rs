@@ -7,7 +7,7 @@ use crate::{
     position::Frontier,
 };
 
-/// The effect of a call of [`Sink::apply`] that returned `Ok`.
+/// The effect of a call of [`Sink::apply`](crate::Sink::apply) that returned `Ok`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Applied {

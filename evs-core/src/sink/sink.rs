@@ -29,7 +29,8 @@ use crate::{
 ///   follow the last one applied is [`SinkError::Gap`] and changes nothing. A stream that the store does not know
 ///   begins with sequence 1, or after the progress that [`Sink::begin`] has set.
 /// * One history: if the batch is the next one, but its [`Batch::predecessor`] is not the checksum of the last batch
-///   applied, it is [`SinkError::Foreign`] and changes nothing. [`judge`] decides all the cases so far for a sink.
+///   applied, it is [`SinkError::Foreign`] and changes nothing. [`judge`](crate::judge) decides all these cases for a
+///   sink.
 /// * One writer: a batch that names a [`Batch::writer`] is applied only if that writer was the last to claim the
 ///   source with [`Sink::claim`]. Otherwise [`Writer::check`] returns the error. A store with transactions compares
 ///   the two writers in the transaction of the batch. A store without them compares before it adds anything; there, a

@@ -5,13 +5,13 @@
 /// [`field`] and [`arg`] make one. A plain string can be used wherever a field is asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Field {
-    source: String,
+    variable: String,
     name: Option<String>,
 }
 
 /// The field that nginx calls `$name`, for example `status` or `request_time`.
 pub fn field(name: impl Into<String>) -> Field {
-    Field { source: name.into(), name: None }
+    Field { variable: name.into(), name: None }
 }
 
 /// The query argument that nginx calls `$arg_name`, percent-decoded.
@@ -27,14 +27,14 @@ impl Field {
         self
     }
 
-    /// The name that nginx gives the field.
-    pub fn source(&self) -> &str {
-        &self.source
+    /// The nginx variable that holds the field, without its `$`.
+    pub fn variable(&self) -> &str {
+        &self.variable
     }
 
     /// The name of the field's column.
     pub fn name(&self) -> &str {
-        self.name.as_deref().unwrap_or(&self.source)
+        self.name.as_deref().unwrap_or(&self.variable)
     }
 }
 

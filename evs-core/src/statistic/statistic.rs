@@ -139,7 +139,7 @@ impl Statistic {
             keys: self
                 .keys
                 .iter()
-                .map(|key| KeyColumn { name: key.name().to_owned(), field: key.source().to_owned() })
+                .map(|key| KeyColumn { name: key.name().to_owned(), field: key.variable().to_owned() })
                 .collect(),
             measures: self
                 .measures
@@ -147,7 +147,7 @@ impl Statistic {
                 .map(|measure| MeasureColumn {
                     name: measure.column_name(),
                     kind: measure.kind,
-                    field: measure.field.as_ref().map_or_else(String::new, |f| f.source().to_owned()),
+                    field: measure.field.as_ref().map_or_else(String::new, |f| f.variable().to_owned()),
                     scale: measure.scale,
                 })
                 .collect(),

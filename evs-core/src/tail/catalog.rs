@@ -20,7 +20,7 @@ const GONE_MAX: usize = 4096;
 #[derive(Debug, Default)]
 pub(super) struct Catalog {
     /// By id.
-    entries: BTreeMap<u64, Entry>,
+    entries: BTreeMap<u64, CatalogEntry>,
     /// Ids by the fingerprint of all bytes of the file, compressed or not.
     prints: HashMap<Fingerprint, u64>,
     /// Ids by the digest of the first uncompressed bytes.
@@ -37,7 +37,7 @@ pub(super) struct Catalog {
 
 /// A known file, and where it was last seen.
 #[derive(Debug)]
-struct Entry {
+struct CatalogEntry {
     file: Arc<KnownFile>,
     /// The path of the file in the last survey that found it.
     path: Option<PathBuf>,
@@ -156,13 +156,14 @@ impl Catalog {
 
     /// Returns the files of a standing that the current survey has not found.
     pub(super) fn unseen(&self, standing: Standing) -> Vec<Arc<KnownFile>> {
-        let unseen = |entry: &&Entry| entry.seen != self.survey && entry.file.standing == standing;
+        let unseen = |entry: &&CatalogEntry| entry.seen != self.survey && entry.file.standing == standing;
         self.entries.values().filter(unseen).map(|entry| Arc::clone(&entry.file)).collect()
     }
 
     /// Forgets files that the current survey has not found, if there are too many of them.
     pub(super) fn forget_gone(&mut self) {
-        let gone = |entry: &&Entry| entry.seen != self.survey && entry.file.standing != Standing::Unread;
+        let gone =
+            |entry: &&CatalogEntry| entry.seen != self.survey && entry.file.standing != Standing::Unread;
         let count = self.entries.values().filter(gone).count();
         let surplus = count.saturating_sub(GONE_MAX);
         let oldest: Vec<u64> = self.entries.values().filter(gone).take(surplus).map(|e| e.file.id).collect();
@@ -191,11 +192,11 @@ impl Catalog {
             self.heads.entry(file.head).or_default().push(id);
             *self.head_lens.entry(file.head.len).or_default() += 1;
         }
-        self.entries.insert(id, Entry { file, path: None, seen: 0 });
+        self.entries.insert(id, CatalogEntry { file, path: None, seen: 0 });
     }
 
     /// Removes a record from all indexes. The fingerprints that belong to another record by now stay.
-    fn take(&mut self, id: u64) -> Option<Entry> {
+    fn take(&mut self, id: u64) -> Option<CatalogEntry> {
         let entry = self.entries.remove(&id)?;
         let file = &entry.file;
         for print in [file.content, file.packed].into_iter().flatten() {

@@ -24,7 +24,7 @@ const PIECE_BYTES: u64 = 64 << 10;
 
 /// The uncompressed bytes of a file, or as much of them as is needed to compare it with others.
 #[derive(Clone, Debug)]
-pub(super) struct Survey {
+pub(super) struct Excerpt {
     /// The length of the file.
     pub(super) size: u64,
     /// The first bytes, up to [`FileMark::HEAD_BYTES_MAX`].
@@ -35,7 +35,7 @@ pub(super) struct Survey {
     pub(super) end: Vec<u8>,
 }
 
-impl Survey {
+impl Excerpt {
     /// Reads a file. A compressed one is decompressed, and thereby verified, to its end.
     ///
     /// # Errors
@@ -69,30 +69,30 @@ impl Survey {
         let mut stops: Vec<(usize, u64)> = offsets.iter().copied().enumerate().collect();
         stops.sort_by_key(|(_, offset)| *offset);
         let tails = vec![Vec::new(); offsets.len()];
-        let mut survey = Self { size: 0, head: Vec::new(), tails, end: Vec::new() };
+        let mut excerpt = Self { size: 0, head: Vec::new(), tails, end: Vec::new() };
         let mut decoder = decoder(handle).map_err(damaged)?;
         let mut piece = vec![0; PIECE_BYTES as usize];
         for (index, stop) in
             stops.into_iter().map(|(index, stop)| (Some(index), stop)).chain([(None, u64::MAX)])
         {
-            while survey.size < stop {
-                let most = (stop - survey.size).min(piece.len() as u64) as usize;
+            while excerpt.size < stop {
+                let most = (stop - excerpt.size).min(piece.len() as u64) as usize;
                 let count = match decoder.read(&mut piece[..most]) {
                     Ok(0) => break,
                     Ok(count) => count,
                     Err(error) if error.kind() == ErrorKind::Interrupted => continue,
                     Err(error) => return Err(damaged(error)),
                 };
-                let wanted = FileMark::HEAD_BYTES_MAX.saturating_sub(survey.head.len()).min(count);
-                survey.head.extend_from_slice(&piece[..wanted]);
-                push_tail(&mut survey.end, &piece[..count]);
-                survey.size += count as u64;
+                let wanted = FileMark::HEAD_BYTES_MAX.saturating_sub(excerpt.head.len()).min(count);
+                excerpt.head.extend_from_slice(&piece[..wanted]);
+                push_tail(&mut excerpt.end, &piece[..count]);
+                excerpt.size += count as u64;
             }
             if let Some(index) = index {
-                survey.tails[index].clone_from(&survey.end);
+                excerpt.tails[index].clone_from(&excerpt.end);
             }
         }
-        Ok(survey)
+        Ok(excerpt)
     }
 }
 

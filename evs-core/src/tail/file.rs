@@ -17,7 +17,7 @@ use std::{
 use super::{
     decoder::unpack_error,
     error::TailError,
-    excerpt::{Survey, changing, head_of, same_beginning, tail_before},
+    excerpt::{Excerpt, changing, head_of, same_beginning, tail_before},
     fs::FileId,
     handle::LogHandle,
     look::Look,
@@ -55,7 +55,7 @@ pub(super) struct LogFile {
     stops: Vec<u64>,
     /// The time at which the file will not have grown for the grace time.
     quiet_at: Instant,
-    state: State,
+    state: FileState,
     /// True if it was ever the live file.
     was_live: bool,
     /// True if it is no longer the live file.
@@ -66,7 +66,7 @@ pub(super) struct LogFile {
 
 /// The state of an open file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
+enum FileState {
     /// The file may grow.
     Open,
     /// The file will not grow: the bytes after the last LF are its last line.
@@ -81,7 +81,7 @@ enum State {
 
 /// The position at which to begin in a file.
 #[derive(Debug, Default)]
-pub(super) struct Entry {
+pub(super) struct Opening {
     /// The offset at which reading once began.
     pub(super) start: u64,
     /// The offset at which it begins now.
@@ -104,17 +104,17 @@ pub(super) enum Change {
 }
 
 impl LogFile {
-    /// Opens a file of which `survey` was made just now. It counts as quiet from `quiet_at` on, unless it
+    /// Opens a file of which `excerpt` was made just now. It counts as quiet from `quiet_at` on, unless it
     /// grows.
     pub(super) fn open(
         number: u64,
         handle: Arc<LogHandle>,
-        survey: Survey,
-        entry: Entry,
+        excerpt: Excerpt,
+        opening: Opening,
         quiet_at: Instant,
     ) -> Result<Self, TailError> {
-        let Entry { start, offset, tail, mut stops } = entry;
-        stops.retain(|stop| *stop > offset && *stop <= survey.size);
+        let Opening { start, offset, tail, mut stops } = opening;
+        stops.retain(|stop| *stop > offset && *stop <= excerpt.size);
         stops.sort_unstable_by(|a, b| b.cmp(a));
         stops.dedup();
         let (unzip, packed) = unzip_of(&handle, offset)?;
@@ -126,14 +126,14 @@ impl LogFile {
             start,
             offset,
             scanned: offset,
-            size: survey.size.max(offset),
+            size: excerpt.size.max(offset),
             modified: handle.stat()?.modified,
-            head: survey.head,
+            head: excerpt.head,
             trail: vec![(offset, Digest::of(&tail))],
             tail,
             stops,
             quiet_at,
-            state: State::Open,
+            state: FileState::Open,
             was_live: false,
             is_rotated: false,
             is_suspect: false,
@@ -153,7 +153,7 @@ impl LogFile {
         let head =
             if self.head.len() < FileMark::HEAD_BYTES_MAX { head_of(&self.handle)? } else { Vec::new() };
         if !self.is_intact()? {
-            self.state = State::Truncated;
+            self.state = FileState::Truncated;
             return Ok(Change::Truncated);
         }
         // These bytes belong to the same file, since it was still intact after they were read.
@@ -167,7 +167,7 @@ impl LogFile {
             self.size = stat.size;
             self.quiet_at = now + grace;
             // This also reopens a file that was done: somebody has continued to write to it.
-            self.state = State::Open;
+            self.state = FileState::Open;
         } else if stat.size < self.size && self.handle.read_range(self.size - 1, self.size)?.is_empty() {
             // The size that a network file system reports may lag behind. So the file counts as shorter only
             // if its end cannot be read either.
@@ -221,22 +221,22 @@ impl LogFile {
     /// Continues in another file that has the bytes of this one. Returns the number of known bytes that it
     /// does not have.
     pub(super) fn move_to(&mut self, other: Arc<LogHandle>, now: Instant) -> Result<u64, TailError> {
-        let survey = Survey::of(&other, &[self.offset])?;
-        let is_same = same_beginning(&survey.head, &self.head) && survey.tails[0] == self.tail;
-        if survey.size < self.offset || !is_same {
+        let excerpt = Excerpt::of(&other, &[self.offset])?;
+        let is_same = same_beginning(&excerpt.head, &self.head) && excerpt.tails[0] == self.tail;
+        if excerpt.size < self.offset || !is_same {
             return Err(changing(other.path()));
         }
         let modified = other.stat()?.modified;
         (self.unzip, self.packed) = unzip_of(&other, self.offset)?;
-        let lost = self.size.saturating_sub(survey.size);
+        let lost = self.size.saturating_sub(excerpt.size);
         self.modified = modified;
         self.path = other.path().to_owned();
         self.was_live = false;
         self.handle = other;
-        self.size = survey.size;
+        self.size = excerpt.size;
         self.scanned = self.offset;
-        self.head = survey.head;
-        self.state = State::Open;
+        self.head = excerpt.head;
+        self.state = FileState::Open;
         self.is_suspect = false;
         self.quiet_at = self.quiet_at.max(now);
         Ok(lost)
@@ -244,14 +244,14 @@ impl LogFile {
 
     /// Abandons the bytes that were not handed out, and returns their number.
     pub(super) fn abandon(&mut self) -> u64 {
-        self.state = State::Lost;
+        self.state = FileState::Lost;
         std::mem::replace(&mut self.size, self.offset) - self.offset
     }
 
     /// Declares the file complete: the bytes after its last LF are its last line.
     pub(super) fn close(&mut self) {
-        if self.state == State::Open {
-            self.state = State::Closing;
+        if self.state == FileState::Open {
+            self.state = FileState::Closing;
         }
     }
 
@@ -267,26 +267,26 @@ impl LogFile {
 
     /// Returns true if nothing more of the file will be handed out.
     pub(super) fn is_done(&self) -> bool {
-        matches!(self.state, State::Done | State::Lost)
+        matches!(self.state, FileState::Done | FileState::Lost)
     }
 
     /// Returns true if the descriptor has other bytes by now, and the tailer looks for a copy of the old ones.
     pub(super) fn is_truncated(&self) -> bool {
-        self.state == State::Truncated
+        self.state == FileState::Truncated
     }
 
     /// Returns true if the descriptor has other bytes by now.
     pub(super) fn has_lost_its_bytes(&self) -> bool {
-        matches!(self.state, State::Truncated | State::Lost)
+        matches!(self.state, FileState::Truncated | FileState::Lost)
     }
 
     /// Returns true if there may be another chunk.
     pub(super) fn has_more(&self) -> bool {
         match self.state {
-            State::Done | State::Lost => false,
-            State::Closing | State::Truncated => true,
-            State::Open if self.packed.is_some() => self.offset < self.size,
-            State::Open => self.scanned < self.size || self.is_suspect,
+            FileState::Done | FileState::Lost => false,
+            FileState::Closing | FileState::Truncated => true,
+            FileState::Open if self.packed.is_some() => self.offset < self.size,
+            FileState::Open => self.scanned < self.size || self.is_suspect,
         }
     }
 

@@ -110,15 +110,15 @@ impl TailOptions {
 
     /// Returns both lengths, forced into their ranges. Since a chunk is not longer than the longest line, a chunk
     /// of several lines has none that is too long.
-    pub(super) fn limits(&self) -> Limits {
+    pub(super) fn limits(&self) -> ChunkLimits {
         let line_bytes_max = self.line_bytes_max.max(1);
-        Limits { line_bytes_max, chunk_bytes: self.chunk_bytes.clamp(1, line_bytes_max) }
+        ChunkLimits { line_bytes_max, chunk_bytes: self.chunk_bytes.clamp(1, line_bytes_max) }
     }
 }
 
 /// The lengths that lines and chunks may have.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Limits {
+pub(super) struct ChunkLimits {
     /// The length of the longest line that is handed out whole.
     pub(super) line_bytes_max: u64,
     /// The length of a chunk, unless a line is longer.

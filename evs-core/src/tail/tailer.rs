@@ -21,12 +21,12 @@ use super::{
     chunk::{Chunk, Pool},
     error::TailError,
     event::TailEvent,
-    excerpt::Survey,
+    excerpt::Excerpt,
     file::{Change, LogFile},
     fs::{FileId, Stat},
     handle::LogHandle,
     names::Names,
-    options::{Limits, OnUnreadable, TailOptions},
+    options::{ChunkLimits, OnUnreadable, TailOptions},
 };
 use crate::position::{FileMark, Fingerprint, Frontier, InventoryChange, Standing};
 
@@ -65,7 +65,7 @@ const FILES_MAX: usize = 64;
 /// ```
 pub struct Tailer {
     options: TailOptions,
-    limits: Limits,
+    limits: ChunkLimits,
     names: Names,
     /// The open files, in the order in which they were opened.
     files: Vec<LogFile>,
@@ -100,7 +100,7 @@ pub struct Tailer {
     empty: Vec<PathBuf>,
     /// A cache of the contents of compressed files, by their compressed bytes, so that each is decompressed only
     /// once.
-    unpacked: HashMap<Fingerprint, Survey>,
+    unpacked: HashMap<Fingerprint, Excerpt>,
     /// True once a file of the log, even an empty one, was seen.
     has_found_any: bool,
     /// True if reading begins after the last line of the source's first file.

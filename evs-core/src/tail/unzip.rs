@@ -15,7 +15,7 @@ use super::{
     decoder::decoder,
     excerpt::push_tail,
     handle::LogHandle,
-    options::Limits,
+    options::ChunkLimits,
 };
 
 /// The number of decompressed bytes that are skipped at a time.
@@ -54,7 +54,7 @@ impl Unzip {
         block: &mut Vec<u8>,
         tail: &mut Vec<u8>,
         most: u64,
-        limits: Limits,
+        limits: ChunkLimits,
     ) -> io::Result<Taken> {
         let mut searched = 0;
         let mut want = limits.chunk_bytes.min(most);

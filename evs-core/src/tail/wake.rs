@@ -12,7 +12,7 @@ use std::{
 /// Correctness rests on polling alone. If a hint of the file system is missed, lines are only read later.
 #[derive(Clone)]
 pub struct Wake {
-    state: Arc<State>,
+    state: Arc<WakeState>,
     /// The watcher lives as long as the last clone.
     #[cfg(feature = "notify")]
     watcher: Option<Arc<notify::RecommendedWatcher>>,
@@ -20,7 +20,7 @@ pub struct Wake {
 
 /// The state that all clones share.
 #[derive(Default)]
-struct State {
+struct WakeState {
     flags: Mutex<Flags>,
     changed: Condvar,
 }
@@ -107,7 +107,7 @@ impl fmt::Debug for Wake {
     }
 }
 
-impl State {
+impl WakeState {
     /// Locks the flags. A thread that panicked cannot leave them in a wrong state, so a poisoned lock is used.
     fn lock(&self) -> MutexGuard<'_, Flags> {
         self.flags.lock().unwrap_or_else(PoisonError::into_inner)
@@ -132,7 +132,7 @@ fn is_hint(event: notify::Result<notify::Event>) -> bool {
 
 /// Watches the directory of the log and, if the log is a link, the directory that it leads to.
 #[cfg(feature = "notify")]
-fn watch(path: &Path, state: &Arc<State>) -> notify::Result<notify::RecommendedWatcher> {
+fn watch(path: &Path, state: &Arc<WakeState>) -> notify::Result<notify::RecommendedWatcher> {
     use notify::Watcher;
 
     let state = Arc::clone(state);

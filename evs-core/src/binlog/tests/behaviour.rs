@@ -10,7 +10,7 @@ use super::{
     super::{
         Binlog, BinlogError, BinlogOptions, Commit, Contradiction, Cut,
         event::kind,
-        frame::{FrameHeader, Place},
+        frame::{FrameHeader, Location},
         segment,
     },
     fixture,
@@ -133,7 +133,7 @@ fn kinds(disk: &SimDisk, number: u64) -> Vec<u8> {
     let mut offset = segment::header_bytes(&bytes).unwrap() as u64;
     let mut kinds = Vec::new();
     while let Some(head) = bytes[offset as usize..].first_chunk() {
-        let header = FrameHeader::parse(head, Place { segment: number, offset }).unwrap();
+        let header = FrameHeader::parse(head, Location { segment: number, offset }).unwrap();
         kinds.push(header.kind);
         offset += header.frame_bytes();
     }

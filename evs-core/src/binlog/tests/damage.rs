@@ -4,9 +4,9 @@ use std::{error::Error as _, sync::Arc};
 
 use super::{
     super::{
-        Binlog, BinlogError, Contradiction, Damage, State, reseal,
+        Binlog, BinlogError, BinlogState, Contradiction, Damage, reseal,
         segment::{self, Parsed, SegmentHeader},
-        writer::Writer,
+        writer::SegmentWriter,
     },
     world::{FilesStep, MEDIUM, SMALL, SOURCE, Step, World, open},
 };
@@ -135,7 +135,7 @@ fn a_snapshot_that_no_binlog_can_have_is_damage() {
     for (label, state) in [("a sequence without successor", endless), ("a sink that is ahead", ahead)] {
         let disk = SimDisk::new();
         let shared: Arc<dyn Disk> = Arc::new(disk.clone());
-        Writer::create(&shared, 7, &state).unwrap();
+        SegmentWriter::create(&shared, 7, &state).unwrap();
         let error = open(&disk, SMALL).unwrap_err();
         assert!(matches!(error, BinlogError::Damaged { source: Damage::Snapshot, .. }), "{label}: {error}");
     }
@@ -193,7 +193,7 @@ fn a_segment_of_version_1_has_no_files() {
     let state = world.binlog.as_ref().unwrap().state().clone();
     let disk = SimDisk::new();
     let shared: Arc<dyn Disk> = Arc::new(disk.clone());
-    Writer::create(&shared, 1, &state).unwrap();
+    SegmentWriter::create(&shared, 1, &state).unwrap();
     let name = segment::name(1);
     let mut bytes = disk.contents(&name).unwrap();
     downgrade(&mut bytes);
@@ -226,9 +226,9 @@ fn missing_doubled_and_foreign_segments_are_refused() {
     assert!(matches!(&error, BinlogError::ForeignSource { found, .. } if found == SOURCE), "{error}");
     let mut foreign = World::new(MEDIUM);
     foreign.step(Step::Reopen).unwrap();
-    let state = State::new(Epoch::from_bytes([9; 16]), SOURCE);
+    let state = BinlogState::new(Epoch::from_bytes([9; 16]), SOURCE);
     let disk: Arc<dyn Disk> = Arc::new(foreign.disk.clone());
-    Writer::create(&disk, 2, &state).unwrap();
+    SegmentWriter::create(&disk, 2, &state).unwrap();
     let error = open(&foreign.disk, SMALL).unwrap_err();
     assert!(matches!(error, BinlogError::ForeignEpoch { .. }), "{error}");
 }
@@ -272,9 +272,9 @@ fn a_batch_that_rots_while_the_binlog_is_open_is_not_delivered() {
     let (files, ..) = sample();
     let disk = disk_of(&files);
     let (binlog, _) = open(&disk, SMALL).unwrap();
-    let (place, bytes) = binlog.reader().place("hits", 1).unwrap();
-    let (name, mut rotten) = files[place.segment as usize - 1].clone();
-    rotten[(place.offset + bytes) as usize - 3] ^= 4;
+    let (location, bytes) = binlog.reader().location("hits", 1).unwrap();
+    let (name, mut rotten) = files[location.segment as usize - 1].clone();
+    rotten[(location.offset + bytes) as usize - 3] ^= 4;
     disk.set_contents(&name, rotten);
     let results: Vec<_> = (1..=2)
         .map(|at| binlog.reader().batch("hits", at))

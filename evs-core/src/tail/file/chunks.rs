@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use memchr::{memchr, memrchr};
 
-use super::{LogFile, State};
+use super::{FileState, LogFile};
 use crate::{
     position::{Digest, FileMark},
     tail::{
@@ -12,7 +12,7 @@ use crate::{
         decoder::unpack_error,
         error::TailError,
         excerpt::tail_before,
-        options::Limits,
+        options::ChunkLimits,
         unzip::Unzip,
     },
 };
@@ -28,14 +28,20 @@ const TRAIL_LEN_MAX: usize = 1024;
 
 impl LogFile {
     /// Returns the next range, if the last look found one.
-    pub(in crate::tail) fn next(&mut self, limits: Limits, pool: &Pool) -> Result<Option<Chunk>, TailError> {
+    pub(in crate::tail) fn next(
+        &mut self,
+        limits: ChunkLimits,
+        pool: &Pool,
+    ) -> Result<Option<Chunk>, TailError> {
         let next = match self.state {
-            State::Done | State::Truncated | State::Lost => None,
-            State::Open | State::Closing if self.packed.is_some() => self.next_unzipped(limits, pool)?,
-            State::Open | State::Closing => self.next_plain(limits)?,
+            FileState::Done | FileState::Truncated | FileState::Lost => None,
+            FileState::Open | FileState::Closing if self.packed.is_some() => {
+                self.next_unzipped(limits, pool)?
+            }
+            FileState::Open | FileState::Closing => self.next_plain(limits)?,
         };
-        if next.is_none() && self.state == State::Closing && self.offset == self.size {
-            self.state = State::Done;
+        if next.is_none() && self.state == FileState::Closing && self.offset == self.size {
+            self.state = FileState::Done;
             // The decoder is no longer needed. The handle is kept until the next cut.
             self.unzip = None;
         }
@@ -44,7 +50,7 @@ impl LogFile {
 
     /// Returns the next range of a plain file, which the worker will read. It is handed out only if the file
     /// is still intact after the tailer has found its end.
-    fn next_plain(&mut self, limits: Limits) -> Result<Option<Chunk>, TailError> {
+    fn next_plain(&mut self, limits: ChunkLimits) -> Result<Option<Chunk>, TailError> {
         let start = self.offset;
         let Some((end, kind)) = self.find_end(limits)? else { return Ok(None) };
         let tail = tail_before(&self.handle, end)?;
@@ -62,7 +68,7 @@ impl LogFile {
     }
 
     /// Returns the end and the kind of the next range.
-    fn find_end(&mut self, limits: Limits) -> Result<Option<(u64, ChunkKind)>, TailError> {
+    fn find_end(&mut self, limits: ChunkLimits) -> Result<Option<(u64, ChunkKind)>, TailError> {
         let known = self.known_end();
         let near = known.min(self.offset + limits.chunk_bytes);
         if let Some(end) = self.last_line_end(near)? {
@@ -85,7 +91,7 @@ impl LogFile {
             }
             self.scanned += piece.len() as u64;
         }
-        let is_final = self.state == State::Closing || self.stops.last() == Some(&known);
+        let is_final = self.state == FileState::Closing || self.stops.last() == Some(&known);
         let rest = known - self.offset;
         Ok((is_final && rest > 0).then(|| (known, kind(rest, ChunkKind::Final))))
     }
@@ -106,7 +112,7 @@ impl LogFile {
     }
 
     /// Returns the next range of a compressed file, with its decompressed bytes.
-    fn next_unzipped(&mut self, limits: Limits, pool: &Pool) -> Result<Option<Chunk>, TailError> {
+    fn next_unzipped(&mut self, limits: ChunkLimits, pool: &Pool) -> Result<Option<Chunk>, TailError> {
         let most = self.known_end() - self.offset;
         if most == 0 {
             return Ok(None);

@@ -5,7 +5,7 @@ use crate::{
     position::FileMark,
     tail::{
         error::TailError,
-        excerpt::{Survey, tail_before},
+        excerpt::{Excerpt, tail_before},
         look::Look,
     },
 };
@@ -34,13 +34,13 @@ impl LogFile {
     pub(in crate::tail) fn compare(
         &self,
         other: &Look,
-        survey: Option<&Survey>,
+        excerpt: Option<&Excerpt>,
     ) -> Result<Relation, TailError> {
-        let (handle, len) = (&other.handle, survey.map_or(other.raw.len, |survey| survey.size));
-        let before = |offset: u64| match survey {
+        let (handle, len) = (&other.handle, excerpt.map_or(other.raw.len, |excerpt| excerpt.size));
+        let before = |offset: u64| match excerpt {
             None => tail_before(handle, offset),
-            Some(survey) if offset == survey.size => Ok(survey.end.clone()),
-            Some(_) => Ok(Survey::of(handle, &[offset])?.tails.remove(0)),
+            Some(excerpt) if offset == excerpt.size => Ok(excerpt.end.clone()),
+            Some(_) => Ok(Excerpt::of(handle, &[offset])?.tails.remove(0)),
         };
         let is_readable = self.packed.is_none() && !self.has_lost_its_bytes() && self.is_intact()?;
         if is_readable {

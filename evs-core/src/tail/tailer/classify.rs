@@ -11,7 +11,7 @@ use crate::{
     position::{Digest, FileMark, KnownFile, Standing},
     tail::{
         error::TailError,
-        excerpt::{Survey, same_beginning, tail_before},
+        excerpt::{Excerpt, same_beginning, tail_before},
         file::compare::Relation,
         look::Look,
     },
@@ -104,9 +104,9 @@ impl Tailer {
             if self.files[index].was_renamed(self.names.live()) && self.is_live(look) {
                 continue;
             }
-            let survey = self.unpack(look)?;
+            let excerpt = self.unpack(look)?;
             let file = &self.files[index];
-            match file.compare(look, survey.as_ref())? {
+            match file.compare(look, excerpt.as_ref())? {
                 Relation::Other => {}
                 Relation::Copy => return Ok(Some(Kind::Copy)),
                 Relation::Longer => {
@@ -125,7 +125,7 @@ impl Tailer {
                     }
                 }
                 Relation::Continued => {
-                    let len = survey.map_or(look.raw.len, |survey| survey.size);
+                    let len = excerpt.map_or(look.raw.len, |excerpt| excerpt.size);
                     return Ok(Some(Kind::Continued { file: index, len }));
                 }
                 Relation::Beginning => return Ok(Some(Kind::Beginning { file: index })),
@@ -146,8 +146,8 @@ impl Tailer {
         if known.is_empty() {
             return Ok(None);
         }
-        let survey = self.unpack(look)?;
-        let content = survey.as_ref().map_or(look.raw, Survey::content);
+        let excerpt = self.unpack(look)?;
+        let content = excerpt.as_ref().map_or(look.raw, Excerpt::content);
         let mut grown: Option<(u64, u64)> = None;
         for known in known {
             let Some(other) = known.content else {
@@ -164,7 +164,7 @@ impl Tailer {
                 return Ok(Some(Kind::Known));
             }
             if content.len > other.len {
-                if other.tail.matches(&tail_at(look, survey.as_ref(), other.len)?) {
+                if other.tail.matches(&tail_at(look, excerpt.as_ref(), other.len)?) {
                     grown = grown.max(Some((other.len, known.id)));
                 }
             } else if self.is_beginning_of(content.len, content.tail, &known)? {
@@ -194,19 +194,19 @@ impl Tailer {
     }
 
     /// Returns the content of a compressed file, from the cache if possible; `None` for a plain file.
-    pub(super) fn unpack(&mut self, look: &Look) -> Result<Option<Survey>, TailError> {
+    pub(super) fn unpack(&mut self, look: &Look) -> Result<Option<Excerpt>, TailError> {
         if look.handle.packing().is_plain() {
             return Ok(None);
         }
-        if let Some(survey) = self.unpacked.get(&look.raw) {
-            return Ok(Some(survey.clone()));
+        if let Some(excerpt) = self.unpacked.get(&look.raw) {
+            return Ok(Some(excerpt.clone()));
         }
         if self.unpacked.len() >= UNPACKED_LEN_MAX {
             self.unpacked.clear();
         }
-        let survey = Survey::of(&look.handle, &[])?;
-        self.unpacked.insert(look.raw, survey.clone());
-        Ok(Some(survey))
+        let excerpt = Excerpt::of(&look.handle, &[])?;
+        self.unpacked.insert(look.raw, excerpt.clone());
+        Ok(Some(excerpt))
     }
 }
 
@@ -235,15 +235,15 @@ impl Kind {
 }
 
 /// Returns the last uncompressed bytes before `offset`.
-fn tail_at(look: &Look, survey: Option<&Survey>, offset: u64) -> Result<Vec<u8>, TailError> {
-    match survey {
+fn tail_at(look: &Look, excerpt: Option<&Excerpt>, offset: u64) -> Result<Vec<u8>, TailError> {
+    match excerpt {
         _ if look.handle.packing().is_plain() => tail_before(&look.handle, offset),
-        Some(survey) if survey.size == offset => Ok(survey.end.clone()),
+        Some(excerpt) if excerpt.size == offset => Ok(excerpt.end.clone()),
         _ => {
-            let survey = Survey::of(&look.handle, &[offset])?;
-            debug_assert!(survey.tails[0].len() <= FileMark::TAIL_BYTES_MAX);
+            let excerpt = Excerpt::of(&look.handle, &[offset])?;
+            debug_assert!(excerpt.tails[0].len() <= FileMark::TAIL_BYTES_MAX);
             // A file that ends before `offset` cannot have the same bytes there.
-            Ok(if survey.size < offset { Vec::new() } else { survey.tails[0].clone() })
+            Ok(if excerpt.size < offset { Vec::new() } else { excerpt.tails[0].clone() })
         }
     }
 }

@@ -10,8 +10,8 @@ use crate::{
     position::{FileMark, Fingerprint, Frontier},
     tail::{
         error::TailError,
-        excerpt::{Survey, changing},
-        file::Entry,
+        excerpt::{Excerpt, changing},
+        file::Opening,
         fs::FileId,
         handle::LogHandle,
         look::Look,
@@ -37,9 +37,9 @@ pub(super) struct Located {
     /// The open file.
     pub(super) handle: Arc<LogHandle>,
     /// The bytes by which it was recognized.
-    pub(super) survey: Survey,
+    pub(super) excerpt: Excerpt,
     /// The position at which reading continues.
-    pub(super) entry: Entry,
+    pub(super) opening: Opening,
 }
 
 impl Wanted {
@@ -129,34 +129,34 @@ impl Wanted {
 
     /// Checks whether a file that begins like the wanted one is the wanted one, and returns it if so.
     pub(super) fn examine(&self, look: &Look) -> Result<Option<Located>, TailError> {
-        let (survey, entry) = self.survey(look)?;
+        let (excerpt, opening) = self.excerpt(look)?;
         let is_same =
-            |(mark, tail): (&FileMark, &Vec<u8>)| survey.size >= mark.offset && mark.tail.matches(tail);
-        if !self.marks.iter().zip(&survey.tails).all(is_same) {
+            |(mark, tail): (&FileMark, &Vec<u8>)| excerpt.size >= mark.offset && mark.tail.matches(tail);
+        if !self.marks.iter().zip(&excerpt.tails).all(is_same) {
             return Ok(None);
         }
         // The file was truncated while it was read.
-        if !self.matches_head(&survey.head) {
+        if !self.matches_head(&excerpt.head) {
             return Err(changing(look.handle.path()));
         }
-        Ok(Some(Located { handle: Arc::clone(&look.handle), survey, entry }))
+        Ok(Some(Located { handle: Arc::clone(&look.handle), excerpt, opening }))
     }
 
     /// Accepts a file that is known to be a copy of the beginning of the wanted one, if a statistic needs
     /// something of it.
     pub(super) fn take_beginning(&self, look: &Look) -> Result<Option<Located>, TailError> {
-        let (survey, entry) = self.survey(look)?;
-        let is_needed = survey.size > self.from;
-        Ok(is_needed.then(|| Located { handle: Arc::clone(&look.handle), survey, entry }))
+        let (excerpt, opening) = self.excerpt(look)?;
+        let is_needed = excerpt.size > self.from;
+        Ok(is_needed.then(|| Located { handle: Arc::clone(&look.handle), excerpt, opening }))
     }
 
     /// Reads the bytes before the offset of each entry, and before the offset at which reading continues.
-    fn survey(&self, look: &Look) -> Result<(Survey, Entry), TailError> {
+    fn excerpt(&self, look: &Look) -> Result<(Excerpt, Opening), TailError> {
         let mut stops: Vec<u64> = self.marks.iter().map(|mark| mark.offset).collect();
         stops.push(self.from);
-        let mut survey = Survey::of(&look.handle, &stops)?;
-        let tail = survey.tails.pop().unwrap_or_default();
-        Ok((survey, Entry { start: self.start, offset: self.from, tail, stops }))
+        let mut excerpt = Excerpt::of(&look.handle, &stops)?;
+        let tail = excerpt.tails.pop().unwrap_or_default();
+        Ok((excerpt, Opening { start: self.start, offset: self.from, tail, stops }))
     }
 
     /// Chooses the wanted file among several that all have the bytes that were read.
@@ -171,7 +171,7 @@ impl Wanted {
         // The live file, if it is among them, is listed last. Reversed, it wins among files of the same length.
         found.reverse();
         found.sort_by_key(|located| {
-            (std::cmp::Reverse(located.survey.size), !located.handle.packing().is_plain())
+            (std::cmp::Reverse(located.excerpt.size), !located.handle.packing().is_plain())
         });
         if let Some(hinted) = found.iter().position(|located| self.is_hinted(located.handle.id())) {
             return Ok(Some(found.swap_remove(hinted)));
@@ -179,9 +179,9 @@ impl Wanted {
         let Some(longest) = found.first() else { return Ok(None) };
         let mut other = None;
         for located in &found[1..] {
-            let end = located.survey.size;
-            let survey = Survey::of(&longest.handle, &[end])?;
-            if survey.tails[0] != located.survey.end {
+            let end = located.excerpt.size;
+            let excerpt = Excerpt::of(&longest.handle, &[end])?;
+            if excerpt.tails[0] != located.excerpt.end {
                 other = Some(located);
             }
         }

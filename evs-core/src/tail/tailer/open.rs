@@ -8,8 +8,8 @@ use crate::{
     tail::{
         error::TailError,
         event::TailEvent,
-        excerpt::{Survey, last_line_end, tail_before},
-        file::{Entry, LogFile},
+        excerpt::{Excerpt, last_line_end, tail_before},
+        file::{LogFile, Opening},
         handle::LogHandle,
         look::Look,
     },
@@ -44,30 +44,30 @@ impl Tailer {
     /// Opens an unread file, at its start or, for a source that begins at the end, after its last line.
     pub(super) fn open_whole(&mut self, look: &Look) -> Result<(), TailError> {
         let handle = Arc::clone(&look.handle);
-        let survey = match self.unpack(look)? {
-            Some(survey) => survey,
-            None => Survey::of(&handle, &[])?,
+        let excerpt = match self.unpack(look)? {
+            Some(excerpt) => excerpt,
+            None => Excerpt::of(&handle, &[])?,
         };
         let offset = match () {
             () if !self.begins_at_end => 0,
-            () if handle.packing().is_plain() => last_line_end(&handle, survey.size)?,
-            () => survey.size,
+            () if handle.packing().is_plain() => last_line_end(&handle, excerpt.size)?,
+            () => excerpt.size,
         };
         let tail = match offset {
             0 => Vec::new(),
             _ if handle.packing().is_plain() => tail_before(&handle, offset)?,
-            _ => survey.end.clone(),
+            _ => excerpt.end.clone(),
         };
-        let entry = Entry { start: offset, offset, tail, stops: Vec::new() };
-        self.open(0, handle, survey, entry)
+        let opening = Opening { start: offset, offset, tail, stops: Vec::new() };
+        self.open(0, handle, excerpt, opening)
     }
 
     /// Opens a file that has grown since it was finished, to read the bytes after `offset`.
     fn open_grown(&mut self, look: &Look, id: u64, offset: u64) -> Result<(), TailError> {
-        let survey = Survey::of(&look.handle, &[offset])?;
-        let tail = survey.tails[0].clone();
-        let entry = Entry { start: offset, offset, tail, stops: Vec::new() };
-        self.open(0, Arc::clone(&look.handle), survey, entry)?;
+        let excerpt = Excerpt::of(&look.handle, &[offset])?;
+        let tail = excerpt.tails[0].clone();
+        let opening = Opening { start: offset, offset, tail, stops: Vec::new() };
+        self.open(0, Arc::clone(&look.handle), excerpt, opening)?;
         // From the next cut on, the frontier lists this file. If the known file is still there too, this file is
         // a longer copy of it, and both stay known.
         if !self.catalog.is_seen(id) {
@@ -82,13 +82,13 @@ impl Tailer {
         &mut self,
         number: u64,
         handle: Arc<LogHandle>,
-        survey: Survey,
-        entry: Entry,
+        excerpt: Excerpt,
+        opening: Opening,
     ) -> Result<(), TailError> {
-        let (path, offset) = (handle.path().to_owned(), entry.offset);
-        let content = survey.content();
+        let (path, offset) = (handle.path().to_owned(), opening.offset);
+        let content = excerpt.content();
         let quiet_at = self.now + self.options.grace;
-        let mut file = LogFile::open(number, handle, survey, entry, quiet_at)?;
+        let mut file = LogFile::open(number, handle, excerpt, opening, quiet_at)?;
         // The bytes before `offset` count as read, so the file gets its number at once and is durable with the
         // next cut.
         if offset > 0 && number == 0 {

@@ -177,7 +177,7 @@ impl Tailer {
             found.retain(|located| !taken.contains(&located.handle.id()));
             if let Some(found) = one.choose(found)? {
                 // One of the files that cannot be read may be a longer version of this one.
-                if found.survey.size < one.size()
+                if found.excerpt.size < one.size()
                     && let Some(failure) = search.failure.take()
                 {
                     return Err(failure);
@@ -210,8 +210,8 @@ impl Tailer {
 
     /// Opens a file that was found again, and reports a loss if it is shorter than it was.
     fn open_found(&mut self, wanted: &Wanted, found: Located) -> Result<(), TailError> {
-        let lost = wanted.size().saturating_sub(found.survey.size);
-        self.open(wanted.number, found.handle, found.survey, found.entry)?;
+        let lost = wanted.size().saturating_sub(found.excerpt.size);
+        self.open(wanted.number, found.handle, found.excerpt, found.opening)?;
         let index = self.files.len() - 1;
         if wanted.latest().is_rotated {
             self.files[index].set_rotated();
@@ -296,7 +296,7 @@ impl Tailer {
         if known.is_empty() {
             return Ok(None);
         }
-        let content = self.unpack(look)?.map_or(look.raw, |survey| survey.content());
+        let content = self.unpack(look)?.map_or(look.raw, |excerpt| excerpt.content());
         let is_it = |known: &&Arc<KnownFile>| known.content == Some(content);
         Ok(known.iter().find(is_it).and_then(|known| known.beginning_of))
     }
