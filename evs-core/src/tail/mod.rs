@@ -31,6 +31,8 @@ mod pattern;
 mod tailer;
 mod unzip;
 mod wake;
+#[cfg(feature = "notify")]
+mod watch;
 
 pub use backlog::Backlog;
 pub use chunk::{Chunk, ChunkKind};

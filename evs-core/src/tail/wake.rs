@@ -7,15 +7,18 @@ use std::{
     time::{Duration, Instant},
 };
 
+#[cfg(feature = "notify")]
+use super::watch::{Listener, Watch};
+
 /// Lets the tailer's thread wait for the next poll, and wakes it earlier if there is a reason.
 ///
 /// Correctness rests on polling alone. If a hint of the file system is missed, lines are only read later.
 #[derive(Clone)]
 pub struct Wake {
     state: Arc<WakeState>,
-    /// The watcher lives as long as the last clone.
+    /// The watch lives as long as the last clone.
     #[cfg(feature = "notify")]
-    watcher: Option<Arc<notify::RecommendedWatcher>>,
+    watch: Option<Arc<Watch>>,
 }
 
 /// The state that all clones share.
@@ -45,7 +48,7 @@ impl Wake {
         Self {
             state: Arc::default(),
             #[cfg(feature = "notify")]
-            watcher: None,
+            watch: None,
         }
     }
 
@@ -55,9 +58,8 @@ impl Wake {
         #[allow(unused_mut, reason = "it is changed with the feature `notify`")]
         let mut wake = Self::new();
         #[cfg(feature = "notify")]
-        match watch(path, &wake.state) {
-            Ok(watcher) => wake.watcher = Some(Arc::new(watcher)),
-            Err(error) => tracing::debug!(path = %path.display(), %error, "not watched, only polled"),
+        {
+            wake.watch = Watch::new(path, &wake.state).map(Arc::new);
         }
         #[cfg(not(feature = "notify"))]
         tracing::debug!(path = %path.display(), "only polled");
@@ -112,9 +114,11 @@ impl WakeState {
     fn lock(&self) -> MutexGuard<'_, Flags> {
         self.flags.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
 
+#[cfg(any(test, feature = "notify"))]
+impl WakeState {
     /// Records that the file system has reported a change, and wakes the waiting thread for the first one.
-    #[cfg(any(test, feature = "notify"))]
     fn hint(&self) {
         let was_hinted = std::mem::replace(&mut self.lock().is_hinted, true);
         if !was_hinted {
@@ -123,33 +127,11 @@ impl WakeState {
     }
 }
 
-/// Returns true if something may have changed. An access is not a change: the tailer's own reads are accesses.
-/// An overflow of the queue or an error may hide a change, so it counts as one.
 #[cfg(feature = "notify")]
-fn is_hint(event: notify::Result<notify::Event>) -> bool {
-    !event.is_ok_and(|event| event.kind.is_access())
-}
-
-/// Watches the directory of the log and, if the log is a link, the directory that it leads to.
-#[cfg(feature = "notify")]
-fn watch(path: &Path, state: &Arc<WakeState>) -> notify::Result<notify::RecommendedWatcher> {
-    use notify::Watcher;
-
-    let state = Arc::clone(state);
-    let mut watcher = notify::recommended_watcher(move |event| {
-        if is_hint(event) {
-            state.hint();
-        }
-    })?;
-    let directory = |path: &Path| match path.parent() {
-        Some(parent) if parent != Path::new("") => parent.to_owned(),
-        _ => ".".into(),
-    };
-    watcher.watch(&directory(path), notify::RecursiveMode::NonRecursive)?;
-    if let Ok(target) = path.canonicalize() {
-        watcher.watch(&directory(&target), notify::RecursiveMode::NonRecursive)?;
+impl Listener for WakeState {
+    fn changed(&self) {
+        self.hint();
     }
-    Ok(watcher)
 }
 
 #[cfg(test)]
@@ -195,26 +177,11 @@ mod tests {
 
     #[cfg(feature = "notify")]
     #[test]
-    fn a_queue_that_overflowed_and_a_failed_watch_are_hints() {
-        use notify::{
-            Error, Event, EventKind,
-            event::{AccessKind, Flag, ModifyKind},
-        };
-
-        let overflowed = Event::new(EventKind::Other).set_flag(Flag::Rescan);
-        assert!(is_hint(Ok(overflowed)));
-        assert!(is_hint(Err(Error::generic("the watch failed"))));
-        assert!(is_hint(Ok(Event::new(EventKind::Modify(ModifyKind::Any)))));
-        assert!(!is_hint(Ok(Event::new(EventKind::Access(AccessKind::Any)))), "reading is no change");
-    }
-
-    #[cfg(feature = "notify")]
-    #[test]
     fn a_write_to_the_log_wakes() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("access.log");
         let wake = Wake::watching(&path);
-        if wake.watcher.is_none() {
+        if wake.watch.is_none() {
             eprintln!("skipped: this system cannot watch");
             return;
         }
