@@ -1,7 +1,7 @@
 //! Tests of keys: a key is a sequence of bytes, and no two keys are equal unless all their bytes are.
 
 use crate::conformance::{
-    Fixture, Store,
+    fixture::{Fixture, Store},
     support::{Stream, apply_all, assert_holds, assert_refused, held, row, schema},
 };
 

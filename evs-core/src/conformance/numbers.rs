@@ -5,7 +5,7 @@ use std::ops::RangeInclusive;
 use crate::{
     batch::Batch,
     conformance::{
-        Fixture, Overflow, Store,
+        fixture::{Fixture, Overflow, Store},
         support::{
             PlainRow, Stream, apply_all, assert_holds, assert_refused, held, held_within, plain, progress,
             row, schema,

@@ -2,7 +2,7 @@
 
 use crate::{
     conformance::{
-        Fixture, Overflow, Store,
+        fixture::{Fixture, Overflow, Store},
         support::{Stream, apply_all, assert_holds, cancelled_after, held, progress, row, schema},
     },
     sink::{Applied, Fault, Progress, SinkError},

@@ -2,7 +2,7 @@
 
 use crate::{
     conformance::{
-        Fixture, Store,
+        fixture::{Fixture, Store},
         support::{Stream, apply_all, assert_holds, held, held_within, row, schema},
     },
     sink::{Applied, Progress},

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::{
     batch::{Batch, Rows},
     conformance::{
-        Fixture, Store,
+        fixture::{Fixture, Store},
         support::{Stream, apply_all, assert_holds, held, row, schema},
     },
     sink::{Applied, Sink, SinkError},

@@ -2,7 +2,7 @@
 
 use crate::{
     conformance::{
-        Fixture, Store,
+        fixture::{Fixture, Store},
         support::{Stream, apply_all, assert_holds, assert_refused, held, progress, row, schema},
     },
     statistic::{KeyColumn, MeasureColumn, MeasureKind, Schema},

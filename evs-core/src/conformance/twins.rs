@@ -3,7 +3,7 @@
 use crate::{
     batch::Batch,
     conformance::{
-        Fixture, Store,
+        fixture::{Fixture, Store},
         support::{Stream, apply_all, assert_holds, from_writer, held, progress, row, schema},
     },
     sink::{Applied, Progress, Sink, SinkError},
