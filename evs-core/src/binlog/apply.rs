@@ -6,8 +6,8 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::{
     error::Contradiction,
-    event::{Advance, BatchHeader, Define, Event, Mark, Settle},
-    state::{BinlogState, SinkMark, StatisticState},
+    event::{Advance, BatchHeader, Define, Event, Settle, SinkPosition},
+    state::{BinlogState, SinkProgress, StatisticState},
 };
 use crate::{
     position::{Frontier, Inventory},
@@ -26,8 +26,8 @@ impl BinlogState {
                 self.settle(settle);
                 Ok(())
             }
-            Event::Acknowledge(mark) => self.acknowledge(mark),
-            Event::Register(mark) => self.register(mark),
+            Event::Acknowledge(position) => self.acknowledge(position),
+            Event::Register(position) => self.register(position),
             Event::Forget(forget) => {
                 self.sinks.remove(&forget.sink);
                 Ok(())
@@ -49,8 +49,8 @@ impl BinlogState {
         }
         let (schema, to) = (Arc::clone(&define.schema), Arc::clone(&define.from));
         self.statistics.insert(name.clone(), StatisticState { schema, sequence: 0, to, checksum: 0 });
-        for marks in self.sinks.values_mut() {
-            marks.entry(name.clone()).or_default();
+        for statistics in self.sinks.values_mut() {
+            statistics.entry(name.clone()).or_default();
         }
         Ok(())
     }
@@ -93,36 +93,38 @@ impl BinlogState {
     }
 
     /// Moves a registered sink to a later batch.
-    fn acknowledge(&mut self, mark: &Mark) -> Result<(), Contradiction> {
-        self.not_ahead(mark)?;
-        let known = self.sinks.get_mut(&mark.sink).and_then(|marks| marks.get_mut(&mark.statistic));
+    fn acknowledge(&mut self, position: &SinkPosition) -> Result<(), Contradiction> {
+        self.not_ahead(position)?;
+        let known =
+            self.sinks.get_mut(&position.sink).and_then(|statistics| statistics.get_mut(&position.statistic));
         let Some(known) = known else {
-            let (sink, statistic) = (mark.sink.clone(), mark.statistic.clone());
+            let (sink, statistic) = (position.sink.clone(), position.statistic.clone());
             return Err(Contradiction::UnknownSink { sink, statistic });
         };
-        known.acknowledged = mark.sequence;
+        known.acknowledged = position.sequence;
         Ok(())
     }
 
     /// Registers a sink, or sets one that is registered to another batch.
-    fn register(&mut self, mark: &Mark) -> Result<(), Contradiction> {
-        self.not_ahead(mark)?;
-        let acknowledged = mark.sequence;
-        let marks = self.sinks.entry(mark.sink.clone()).or_default();
-        let known =
-            marks.entry(mark.statistic.clone()).or_insert(SinkMark { begin: acknowledged, acknowledged });
+    fn register(&mut self, position: &SinkPosition) -> Result<(), Contradiction> {
+        self.not_ahead(position)?;
+        let acknowledged = position.sequence;
+        let statistics = self.sinks.entry(position.sink.clone()).or_default();
+        let known = statistics
+            .entry(position.statistic.clone())
+            .or_insert(SinkProgress { begin: acknowledged, acknowledged });
         // A sink that went back stands at the earlier batch now. Its beginning stays the earlier of the two.
-        *known = SinkMark { begin: known.begin.min(acknowledged), acknowledged };
+        *known = SinkProgress { begin: known.begin.min(acknowledged), acknowledged };
         Ok(())
     }
 
     /// Returns an error if a sink would have a batch that was never cut.
-    fn not_ahead(&self, mark: &Mark) -> Result<(), Contradiction> {
-        let last = self.statistics.get(&mark.statistic).map_or(0, |known| known.sequence);
-        if mark.sequence <= last {
+    fn not_ahead(&self, position: &SinkPosition) -> Result<(), Contradiction> {
+        let last = self.statistics.get(&position.statistic).map_or(0, |known| known.sequence);
+        if position.sequence <= last {
             return Ok(());
         }
-        let (sink, statistic, found) = (mark.sink.clone(), mark.statistic.clone(), mark.sequence);
+        let (sink, statistic, found) = (position.sink.clone(), position.statistic.clone(), position.sequence);
         Err(Contradiction::Ahead { sink, statistic, found, last })
     }
 
@@ -142,7 +144,7 @@ pub(super) fn schema_hash(schema: &Schema) -> u64 {
 /// Returns an error if `from` has other positions than `to`. Other facts about the files may have changed.
 pub(super) fn follows(statistic: &str, to: &Frontier, from: &Frontier) -> Result<(), Contradiction> {
     let positions = |frontier: &Frontier| -> Vec<_> {
-        frontier.files.iter().map(|mark| (mark.number, mark.offset)).collect()
+        frontier.files.iter().map(|file| (file.number, file.offset)).collect()
     };
     if positions(to) == positions(from) {
         return Ok(());

@@ -4,7 +4,7 @@ use std::{collections::VecDeque, sync::Arc};
 
 use super::{
     error::{BinlogError, Contradiction, Recovery, check_size},
-    event::{Event, Forget, Mark, PAYLOAD_BYTES_MAX},
+    event::{Event, Forget, PAYLOAD_BYTES_MAX, SinkPosition},
     frame::{Frames, Location},
     options::BinlogOptions,
     reader::{BinlogReader, Index},
@@ -117,11 +117,11 @@ impl Binlog {
     ///
     /// If the sink is not registered or the batch was never cut, and if writing failed.
     pub fn acknowledge(&mut self, sink: &str, statistic: &str, sequence: u64) -> Result<(), BinlogError> {
-        if self.mark(sink, statistic).is_some_and(|mark| sequence <= mark) {
+        if self.acknowledged_by(sink, statistic).is_some_and(|last| sequence <= last) {
             return self.check_usable();
         }
-        let mark = Mark { sink: sink.to_owned(), statistic: statistic.to_owned(), sequence };
-        self.record(&Event::Acknowledge(mark), Durability::Written)
+        let position = SinkPosition { sink: sink.to_owned(), statistic: statistic.to_owned(), sequence };
+        self.record(&Event::Acknowledge(position), Durability::Written)
     }
 
     /// Records durably that `sink` has the batches of `statistic` up to `applied`, which may be more or fewer than
@@ -134,11 +134,12 @@ impl Binlog {
         self.check_usable()?;
         let asked_for = (sink, statistic, applied);
         recover::check_available(&*self.disk, &self.reader.index(), &self.state, asked_for)?;
-        if self.mark(sink, statistic) == Some(applied) {
+        if self.acknowledged_by(sink, statistic) == Some(applied) {
             return Ok(());
         }
-        let mark = Mark { sink: sink.to_owned(), statistic: statistic.to_owned(), sequence: applied };
-        self.record(&Event::Register(mark), Durability::Synced)
+        let position =
+            SinkPosition { sink: sink.to_owned(), statistic: statistic.to_owned(), sequence: applied };
+        self.record(&Event::Register(position), Durability::Synced)
     }
 
     /// Removes a sink that is not configured any more, so that it does not keep segments.
@@ -164,7 +165,7 @@ impl Binlog {
         self.poison_on_error(result)
     }
 
-    pub(super) fn mark(&self, sink: &str, statistic: &str) -> Option<u64> {
+    pub(super) fn acknowledged_by(&self, sink: &str, statistic: &str) -> Option<u64> {
         Some(self.state.sinks.get(sink)?.get(statistic)?.acknowledged)
     }
 

@@ -79,9 +79,10 @@ impl Binlog {
             copy.cut(Cut { schema, from: Arc::clone(&to), to, rows: Vec::new() })?;
         }
         // Without batches, the sinks begin like those of any new source.
-        for (sink, marks) in self.state.sinks.iter().filter(|_| undelivered) {
-            for (name, mark) in marks {
-                let applied = mark.acknowledged.saturating_sub(begins.get(name).copied().unwrap_or_default());
+        for (sink, statistics) in self.state.sinks.iter().filter(|_| undelivered) {
+            for (name, progress) in statistics {
+                let applied =
+                    progress.acknowledged.saturating_sub(begins.get(name).copied().unwrap_or_default());
                 copy.register_sink(sink, name, applied)?;
             }
         }

@@ -99,7 +99,7 @@ pub(super) struct Settle {
 
 /// The position of a sink in the batches of a statistic.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Mark {
+pub(super) struct SinkPosition {
     pub(super) sink: String,
     pub(super) statistic: String,
     /// The sequence up to which the sink has the batches.
@@ -119,8 +119,8 @@ pub(super) enum Event {
     Batch(BatchHeader),
     Advance(Advance),
     Settle(Settle),
-    Acknowledge(Mark),
-    Register(Mark),
+    Acknowledge(SinkPosition),
+    Register(SinkPosition),
     Forget(Forget),
     Files(InventoryChange),
 }
@@ -142,8 +142,8 @@ impl Event {
             Self::Batch(header) => push_batch(frames, header, rows),
             Self::Advance(advance) => push_json(frames, kind::ADVANCE, advance),
             Self::Settle(settle) => push_json(frames, kind::SETTLE, settle),
-            Self::Acknowledge(mark) => push_json(frames, kind::ACKNOWLEDGE, mark),
-            Self::Register(mark) => push_json(frames, kind::REGISTER, mark),
+            Self::Acknowledge(position) => push_json(frames, kind::ACKNOWLEDGE, position),
+            Self::Register(position) => push_json(frames, kind::REGISTER, position),
             Self::Forget(forget) => push_json(frames, kind::FORGET, forget),
             Self::Files(change) => push_json(frames, kind::FILES, change),
         }

@@ -37,4 +37,4 @@ pub use options::BinlogOptions;
 pub use reader::BinlogReader;
 #[cfg(any(test, feature = "internals"))]
 pub use segment::reseal;
-pub use state::{BinlogState, ClonedBatches, SinkMark, StatisticState};
+pub use state::{BinlogState, ClonedBatches, SinkProgress, StatisticState};

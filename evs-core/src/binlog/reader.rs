@@ -33,7 +33,7 @@ pub(super) struct IndexEntry {
 
 /// The batches of one statistic that the binlog still has, by sequence.
 #[derive(Debug)]
-struct Stream {
+struct StreamIndex {
     /// The sequence of the first entry, or of the next batch if there is no entry.
     first: u64,
     /// The checksum of the batch before the first entry; 0 if there was none.
@@ -41,7 +41,7 @@ struct Stream {
     entries: VecDeque<IndexEntry>,
 }
 
-impl Stream {
+impl StreamIndex {
     /// Returns the checksum of a batch in the index, or of the one before them.
     fn checksum(&self, sequence: u64) -> Option<u64> {
         match sequence.checked_add(1)?.checked_sub(self.first)? {
@@ -54,7 +54,7 @@ impl Stream {
 /// The index of all batches.
 #[derive(Debug, Default)]
 pub(super) struct Index {
-    streams: BTreeMap<String, Stream>,
+    streams: BTreeMap<String, StreamIndex>,
 }
 
 impl Index {
@@ -63,8 +63,8 @@ impl Index {
         self.stream(statistic, sequence + 1).before = checksum;
     }
 
-    fn stream(&mut self, statistic: &str, first: u64) -> &mut Stream {
-        let new = || Stream { first, before: 0, entries: VecDeque::new() };
+    fn stream(&mut self, statistic: &str, first: u64) -> &mut StreamIndex {
+        let new = || StreamIndex { first, before: 0, entries: VecDeque::new() };
         self.streams.entry(statistic.to_owned()).or_insert_with(new)
     }
 

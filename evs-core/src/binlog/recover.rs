@@ -263,9 +263,9 @@ impl<'s> Replay<'s> {
     /// Checks that every batch that a sink still needs is there.
     fn check_sinks(&self, disk: &dyn Disk) -> Result<(), BinlogError> {
         let Some(state) = &self.state else { return Ok(()) };
-        for (sink, marks) in &state.sinks {
-            for (statistic, mark) in marks {
-                check_available(disk, &self.index, state, (sink, statistic, mark.acknowledged))?;
+        for (sink, statistics) in &state.sinks {
+            for (statistic, progress) in statistics {
+                check_available(disk, &self.index, state, (sink, statistic, progress.acknowledged))?;
             }
         }
         Ok(())

@@ -31,7 +31,7 @@ pub struct BinlogState {
     /// The statistics by name, including ones that are no longer configured.
     pub statistics: BTreeMap<String, StatisticState>,
     /// The registered sinks by name, each with its progress by the name of the statistic.
-    pub sinks: BTreeMap<String, BTreeMap<String, SinkMark>>,
+    pub sinks: BTreeMap<String, BTreeMap<String, SinkProgress>>,
     /// The known files of the source other than the open ones. `None` if no commit has listed them yet, as in a
     /// binlog of version 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -55,7 +55,7 @@ pub struct ClonedBatches {
 
 /// The progress of a sink in the batches of one statistic.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SinkMark {
+pub struct SinkProgress {
     /// The sequence after which the sink began. It never had this batch or an earlier one, and it does not know the
     /// statistic until it has a later one.
     pub begin: u64,
@@ -96,9 +96,9 @@ impl BinlogState {
     /// Returns the sequence up to which every registered sink has the batches of a statistic; 0 while no sink is
     /// registered.
     pub fn acknowledged(&self, statistic: &str) -> u64 {
-        let marks = self.sinks.values().filter_map(|marks| marks.get(statistic));
+        let progress = self.sinks.values().filter_map(|statistics| statistics.get(statistic));
         match (
-            marks.map(|mark| mark.acknowledged).min(),
+            progress.map(|progress| progress.acknowledged).min(),
             self.sinks.is_empty(),
             self.statistics.get(statistic),
         ) {
@@ -113,10 +113,10 @@ impl BinlogState {
     /// and no sink has a batch that was never cut.
     pub(super) fn is_sound(&self) -> bool {
         let last = |statistic: &String| self.statistics.get(statistic).map_or(0, |known| known.sequence);
-        let mut marks = self.sinks.values().flatten();
+        let mut progress = self.sinks.values().flatten();
         self.statistics.values().all(|known| known.sequence <= u64::MAX / 2)
-            && marks.all(|(statistic, mark)| {
-                mark.begin <= mark.acknowledged && mark.acknowledged <= last(statistic)
+            && progress.all(|(statistic, sink)| {
+                sink.begin <= sink.acknowledged && sink.acknowledged <= last(statistic)
             })
     }
 }

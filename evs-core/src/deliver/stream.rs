@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
-use crate::{binlog::SinkMark, statistic::Schema};
+use crate::{binlog::SinkProgress, statistic::Schema};
 
 /// The delivery of one statistic's batches to one sink.
 #[derive(Debug)]
@@ -19,9 +19,9 @@ pub(crate) struct Stream {
 }
 
 impl Stream {
-    /// Makes the stream of a statistic that stands at `mark`.
-    pub(crate) fn new(statistic: Arc<str>, mark: SinkMark) -> Self {
-        let SinkMark { begin, acknowledged } = mark;
+    /// Makes the stream of a statistic that stands at `progress`.
+    pub(crate) fn new(statistic: Arc<str>, progress: SinkProgress) -> Self {
+        let SinkProgress { begin, acknowledged } = progress;
         Self { statistic, begin, acknowledged, prepared: None }
     }
 }

@@ -10,4 +10,4 @@ pub use disk::{Disk, DiskFile};
 pub use real::RealDisk;
 pub(crate) use real::user;
 #[cfg(any(test, feature = "internals"))]
-pub use sim::{Call, Fault, SimDisk};
+pub use sim::{DiskCall, DiskFault, SimDisk};

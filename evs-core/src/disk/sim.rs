@@ -24,12 +24,12 @@ pub struct SimDisk {
 
 /// The way in which a call fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fault {
+pub enum DiskFault {
     /// The call has no effect and returns the error. After a failed sync, the file forgets which of its bytes
     /// are not on the disk, as Linux does.
     Error(ErrorKind),
     /// A write writes the first half of its bytes and returns the error. Any other call fails as with
-    /// [`Fault::Error`].
+    /// [`DiskFault::Error`].
     Short(ErrorKind),
     /// The process ends. A write writes the first half of its bytes, and any other call has no effect. After
     /// that, all calls fail until [`SimDisk::restart`] or [`SimDisk::power_cut`].
@@ -38,7 +38,7 @@ pub enum Fault {
 
 /// A call that was made.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Call {
+pub struct DiskCall {
     /// The name of the operation.
     pub op: &'static str,
     /// The name of the file, or the empty string for the directory.
@@ -56,9 +56,9 @@ struct Inner {
     changes: Vec<(String, Option<usize>)>,
     files: Vec<SimFile>,
     /// All calls so far.
-    log: Vec<Call>,
+    log: Vec<DiskCall>,
     /// The number of the call that is to fail, and how.
-    fault: Option<(usize, Fault)>,
+    fault: Option<(usize, DiskFault)>,
     is_crashed: bool,
     /// The most bytes that all files may have together.
     room: Option<u64>,
@@ -86,7 +86,7 @@ impl SimDisk {
     }
 
     /// Makes one call fail: the one that comes after `calls` further calls.
-    pub fn fail_call(&self, calls: usize, fault: Fault) {
+    pub fn fail_call(&self, calls: usize, fault: DiskFault) {
         let mut inner = self.lock();
         inner.fault = Some((inner.log.len() + calls, fault));
     }
@@ -97,7 +97,7 @@ impl SimDisk {
     }
 
     /// Returns all calls so far.
-    pub fn calls(&self) -> Vec<Call> {
+    pub fn calls(&self) -> Vec<DiskCall> {
         self.lock().log.clone()
     }
 
@@ -175,16 +175,16 @@ impl SimDisk {
             return Err(crashed());
         }
         let at = inner.log.len();
-        inner.log.push(Call { op, name: name.to_owned() });
+        inner.log.push(DiskCall { op, name: name.to_owned() });
         let Some((_, fault)) = inner.fault.filter(|(call, _)| *call == at) else {
             return Ok((inner, None));
         };
         inner.fault = None;
-        inner.is_crashed = fault == Fault::Crash;
+        inner.is_crashed = fault == DiskFault::Crash;
         match fault {
-            Fault::Error(kind) => Err(kind.into()),
-            Fault::Short(kind) => Ok((inner, Some(kind.into()))),
-            Fault::Crash => Ok((inner, Some(crashed()))),
+            DiskFault::Error(kind) => Err(kind.into()),
+            DiskFault::Short(kind) => Ok((inner, Some(kind.into()))),
+            DiskFault::Crash => Ok((inner, Some(crashed()))),
         }
     }
 
@@ -430,7 +430,7 @@ mod tests {
     fn a_process_that_crashes_leaves_half_of_what_it_was_writing() {
         let disk = SimDisk::new();
         let file = disk.create("a").unwrap();
-        disk.fail_call(1, Fault::Crash);
+        disk.fail_call(1, DiskFault::Crash);
         file.write_all_at(b"whole", 0).unwrap();
         assert!(file.write_all_at(b"torn", 5).is_err());
         assert!(file.size().is_err() && disk.list().is_err() && disk.has_failed());
@@ -445,7 +445,7 @@ mod tests {
             let file = disk.create("a").unwrap();
             Disk::sync(&disk).unwrap();
             file.write_all_at(b"data", 0).unwrap();
-            disk.fail_call(0, Fault::Error(ErrorKind::Other));
+            disk.fail_call(0, DiskFault::Error(ErrorKind::Other));
             assert!(file.sync().is_err());
             file.sync().unwrap();
             assert_eq!(disk.contents("a").unwrap(), b"data", "the page cache has it");

@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     batch::Epoch,
-    disk::{Fault, RealDisk, SimDisk},
+    disk::{DiskFault, RealDisk, SimDisk},
     position::InventoryChange,
 };
 
@@ -181,7 +181,7 @@ fn a_failed_fsync_is_never_retried() {
         binlog.register_sink("reports", "hits", 0).unwrap();
         commit(&mut binlog, 10);
         let again = next(&binlog, 10);
-        disk.fail_call(1, Fault::Error(kind));
+        disk.fail_call(1, DiskFault::Error(kind));
         let error = binlog.commit(&again).unwrap_err();
         assert!(matches!(error, BinlogError::Io { op: "sync", .. }), "{error}");
         assert_eq!(binlog.reader().batch("hits", 2).unwrap(), None, "it must not be delivered");
@@ -203,7 +203,7 @@ fn what_a_failed_fsync_left_in_the_page_cache_is_written_again_at_the_next_start
     for seed in 0..50 {
         let disk = SimDisk::new();
         let (mut binlog, _) = open(&disk, BinlogOptions::default()).unwrap();
-        disk.fail_call(1, Fault::Error(ErrorKind::Other));
+        disk.fail_call(1, DiskFault::Error(ErrorKind::Other));
         assert!(binlog.commit(&next(&binlog, 200)).is_err());
         drop(binlog);
         let (binlog, _) = open(&disk, BinlogOptions::default()).unwrap();

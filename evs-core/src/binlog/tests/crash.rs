@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     binlog::{BinlogOptions, segment},
-    disk::Fault,
+    disk::DiskFault,
 };
 
 use Step::{Acknowledge, ComeBack, Commit, CommitFiles, Forget, Redefine, Register, Reopen, Retain, Sync};
@@ -66,7 +66,7 @@ impl Aftermath {
 }
 
 /// Runs the script and returns whether the fault occurred. At the end everything is checked.
-fn run(mut world: World, script: &[Step], call: usize, fault: Fault, aftermath: Aftermath) -> bool {
+fn run(mut world: World, script: &[Step], call: usize, fault: DiskFault, aftermath: Aftermath) -> bool {
     world.disk.fail_call(call, fault);
     let mut failed = false;
     for step in script {
@@ -92,24 +92,24 @@ fn run(mut world: World, script: &[Step], call: usize, fault: Fault, aftermath: 
     failed
 }
 
-fn every_call(fault: Fault, aftermath: Aftermath) {
+fn every_call(fault: DiskFault, aftermath: Aftermath) {
     let calls = (0..).take_while(|call| run(world(), &SCRIPT, *call, fault, aftermath)).count();
     assert!(calls > 60, "{calls} calls");
 }
 
 #[test]
 fn a_process_that_crashes_at_any_call_loses_nothing_that_was_committed() {
-    every_call(Fault::Crash, Aftermath::Restart);
+    every_call(DiskFault::Crash, Aftermath::Restart);
 }
 
 #[test]
 fn a_power_cut_at_any_call_loses_nothing_that_was_committed() {
-    (0..4).for_each(|seed| every_call(Fault::Crash, Aftermath::PowerCut(seed)));
+    (0..4).for_each(|seed| every_call(DiskFault::Crash, Aftermath::PowerCut(seed)));
 }
 
 #[test]
 fn an_error_of_any_call_loses_nothing_that_was_committed() {
-    for fault in [Fault::Error(ErrorKind::Other), Fault::Short(ErrorKind::Other)] {
+    for fault in [DiskFault::Error(ErrorKind::Other), DiskFault::Short(ErrorKind::Other)] {
         every_call(fault, Aftermath::Restart);
         (0..2).for_each(|seed| every_call(fault, Aftermath::PowerCut(seed)));
     }
@@ -117,7 +117,7 @@ fn an_error_of_any_call_loses_nothing_that_was_committed() {
 
 #[test]
 fn a_disk_that_is_full_at_any_call_loses_nothing_that_was_committed() {
-    for fault in [Fault::Error(ErrorKind::StorageFull), Fault::Short(ErrorKind::StorageFull)] {
+    for fault in [DiskFault::Error(ErrorKind::StorageFull), DiskFault::Short(ErrorKind::StorageFull)] {
         every_call(fault, Aftermath::Restart);
     }
 }
@@ -129,7 +129,7 @@ fn a_recovery_can_crash_at_any_call_and_be_repeated() {
         let mut recovery_calls = 0;
         for crash in 0.. {
             let mut world = world();
-            world.disk.fail_call(call, Fault::Crash);
+            world.disk.fail_call(call, DiskFault::Crash);
             let failed = SCRIPT[..10].iter().any(|step| world.step(*step).is_err());
             if !failed {
                 assert!(call > 25 && torn > 200, "{call} calls, {torn} interrupted recoveries");
@@ -137,7 +137,7 @@ fn a_recovery_can_crash_at_any_call_and_be_repeated() {
             }
             world.binlog = None;
             world.disk.power_cut(call as u64);
-            world.disk.fail_call(crash, Fault::Crash);
+            world.disk.fail_call(crash, DiskFault::Crash);
             if open(&world.disk, SMALL).is_ok() {
                 break;
             }
@@ -170,7 +170,7 @@ fn a_binlog_of_version_1_can_be_opened_with_a_power_cut_at_any_call() {
             if let Some((name, bytes)) = changed {
                 world.disk.set_contents(name, bytes.clone());
             }
-            world.disk.fail_call(call, Fault::Crash);
+            world.disk.fail_call(call, DiskFault::Crash);
             let is_open = open(&world.disk, ROOMY).is_ok();
             world.disk.power_cut(seed);
             [found(2), Reopen, found(1), Reopen].iter().for_each(|step| world.step(*step).unwrap());
@@ -187,7 +187,9 @@ fn a_binlog_of_version_1_can_be_opened_with_a_power_cut_at_any_call() {
 #[test]
 fn a_binlog_of_version_1_can_be_opened_after_any_call_has_failed() {
     use ErrorKind::{Other, StorageFull};
-    for fault in [Other, StorageFull].into_iter().flat_map(|kind| [Fault::Error(kind), Fault::Short(kind)]) {
+    for fault in
+        [Other, StorageFull].into_iter().flat_map(|kind| [DiskFault::Error(kind), DiskFault::Short(kind)])
+    {
         let script = [CommitFiles([Some(1), None], FilesStep { forgotten: 0, found: 2 }), Reopen];
         for aftermath in [Aftermath::Restart, Aftermath::PowerCut(1), Aftermath::PowerCut(2)] {
             let calls =
@@ -224,11 +226,11 @@ proptest! {
         steps in prop::collection::vec(step(), 1..40),
         call in 0_usize..200,
         fault in prop_oneof![
-            Just(Fault::Crash),
-            Just(Fault::Error(ErrorKind::Other)),
-            Just(Fault::Short(ErrorKind::Other)),
-            Just(Fault::Error(ErrorKind::StorageFull)),
-            Just(Fault::Short(ErrorKind::StorageFull)),
+            Just(DiskFault::Crash),
+            Just(DiskFault::Error(ErrorKind::Other)),
+            Just(DiskFault::Short(ErrorKind::Other)),
+            Just(DiskFault::Error(ErrorKind::StorageFull)),
+            Just(DiskFault::Short(ErrorKind::StorageFull)),
         ],
         aftermath in prop_oneof![
             Just(Aftermath::Restart),

@@ -131,7 +131,7 @@ fn a_snapshot_that_no_binlog_can_have_is_damage() {
         .sinks
         .get_mut("reports")
         .unwrap()
-        .insert("hits".to_owned(), crate::binlog::SinkMark { begin: 0, acknowledged: 2 });
+        .insert("hits".to_owned(), crate::binlog::SinkProgress { begin: 0, acknowledged: 2 });
     for (label, state) in [("a sequence without successor", endless), ("a sink that is ahead", ahead)] {
         let disk = SimDisk::new();
         let shared: Arc<dyn Disk> = Arc::new(disk.clone());

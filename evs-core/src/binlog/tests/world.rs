@@ -196,7 +196,7 @@ impl World {
                 }
             }
             Step::ComeBack(sink) => {
-                let mark = binlog.mark(SINKS[sink], STATISTICS[0]);
+                let mark = binlog.acknowledged_by(SINKS[sink], STATISTICS[0]);
                 if let Some(earlier) = mark.and_then(|mark| mark.checked_sub(1)) {
                     match binlog.register_sink(SINKS[sink], STATISTICS[0], earlier) {
                         Err(BinlogError::Gone { .. }) => {}
@@ -205,7 +205,7 @@ impl World {
                 }
             }
             Step::Acknowledge(sink, statistic) => {
-                if binlog.mark(SINKS[sink], STATISTICS[statistic]).is_some() {
+                if binlog.acknowledged_by(SINKS[sink], STATISTICS[statistic]).is_some() {
                     binlog.acknowledge(SINKS[sink], STATISTICS[statistic], last[statistic])?;
                 }
             }
