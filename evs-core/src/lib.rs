@@ -14,6 +14,7 @@
 mod position;
 mod tail;
 
+mod counters;
 mod format;
 mod number;
 mod record;

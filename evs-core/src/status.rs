@@ -16,8 +16,8 @@ use std::{
 use serde::Serialize;
 
 use crate::{
-    binlog::Totals,
     clock::{Clock, unix_now},
+    counters::{AtomicCounters, Counters},
     position::Frontier,
     seconds,
 };
@@ -191,12 +191,7 @@ pub(crate) struct Board {
     source: String,
     /// The clock by which windows are removed and lines are too late.
     pub(crate) clock: Clock,
-    pub(crate) lines: AtomicU64,
-    pub(crate) bytes: AtomicU64,
-    pub(crate) rejected: AtomicU64,
-    pub(crate) lost_bytes: AtomicU64,
-    pub(crate) too_late: AtomicU64,
-    pub(crate) ahead: AtomicU64,
+    pub(crate) counters: AtomicCounters,
     pub(crate) behind_bytes: AtomicU64,
     pub(crate) behind_files: AtomicU64,
     pub(crate) is_behind_estimated: AtomicBool,
@@ -217,7 +212,7 @@ pub(crate) struct Rest {
     pub(crate) paused: Option<Pause>,
     pub(crate) last_event: Option<String>,
     pub(crate) sinks: Vec<SinkStatus>,
-    rates: VecDeque<(Instant, u64, u64)>,
+    rates: VecDeque<(Instant, Counters)>,
 }
 
 impl Board {
@@ -244,12 +239,7 @@ impl Board {
         Self {
             source,
             clock,
-            lines: AtomicU64::new(0),
-            bytes: AtomicU64::new(0),
-            rejected: AtomicU64::new(0),
-            lost_bytes: AtomicU64::new(0),
-            too_late: AtomicU64::new(0),
-            ahead: AtomicU64::new(0),
+            counters: AtomicCounters::default(),
             behind_bytes: AtomicU64::new(0),
             behind_files: AtomicU64::new(0),
             is_behind_estimated: AtomicBool::new(false),
@@ -276,13 +266,8 @@ impl Board {
 
     /// Sets the counters back to the committed totals: everything after them is read again and would be counted
     /// twice.
-    pub(crate) fn go_back(&self, totals: Totals) {
-        self.lines.store(totals.lines, Relaxed);
-        self.bytes.store(totals.bytes, Relaxed);
-        self.rejected.store(totals.rejected, Relaxed);
-        self.lost_bytes.store(totals.lost_bytes, Relaxed);
-        self.too_late.store(totals.too_late, Relaxed);
-        self.ahead.store(totals.ahead, Relaxed);
+    pub(crate) fn go_back(&self, totals: Counters) {
+        self.counters.store(totals);
         self.rows.iter().for_each(|rows| rows.store(0, Relaxed));
     }
 
@@ -305,7 +290,7 @@ impl Board {
 
     /// Records the counters for the rates. The caller does this about once a second.
     pub(crate) fn sample_rates(&self, now: Instant) {
-        let sample = (now, self.lines.load(Relaxed), self.bytes.load(Relaxed));
+        let sample = (now, self.counters.load());
         let rates = &mut self.rest().rates;
         rates.push_back(sample);
         while rates.len() > 2 && now.duration_since(rates[1].0) >= RATE_SPAN {
@@ -315,11 +300,13 @@ impl Board {
 
     /// Copies the numbers into a status, and works out the rates and ages.
     pub(crate) fn status(&self) -> Status {
-        let (lines, bytes) = (self.lines.load(Relaxed), self.bytes.load(Relaxed));
+        let now = self.counters.load();
+        let Counters { lines, bytes, rejected, lost_bytes, too_late, ahead } = now;
         let rest = self.rest();
-        let rate = |now: u64, then: fn(&(Instant, u64, u64)) -> u64| {
-            rest.rates.front().map_or(0.0, |oldest| {
-                now.saturating_sub(then(oldest)) as f64 / oldest.0.elapsed().as_secs_f64().max(0.001)
+        let rate = |of: fn(&Counters) -> u64| {
+            rest.rates.front().map_or(0.0, |(at, then)| {
+                // A run that starts again from its last commit counts less than before.
+                of(&now).saturating_sub(of(then)) as f64 / at.elapsed().as_secs_f64().max(0.001)
             })
         };
         let last_seconds = self.last_seconds.load(Relaxed);
@@ -329,12 +316,12 @@ impl Board {
             phase: rest.phase,
             lines,
             bytes,
-            rejected: self.rejected.load(Relaxed),
-            lost_bytes: self.lost_bytes.load(Relaxed),
-            too_late: self.too_late.load(Relaxed),
-            ahead: self.ahead.load(Relaxed),
-            lines_per_second: rate(lines, |sample| sample.1),
-            bytes_per_second: rate(bytes, |sample| sample.2),
+            rejected,
+            lost_bytes,
+            too_late,
+            ahead,
+            lines_per_second: rate(|counters| counters.lines),
+            bytes_per_second: rate(|counters| counters.bytes),
             position: rest.position.clone(),
             behind_bytes: self.behind_bytes.load(Relaxed),
             behind_files: self.behind_files.load(Relaxed),

@@ -161,7 +161,7 @@ proptest! {
                 bytes_seen += block.len() as u64;
             }
             last_seconds[at_worker] = plain.last_seconds;
-            prop_assert_eq!(worker.seen().last_seconds, plain.last_seconds);
+            prop_assert_eq!(worker.last_seconds(), plain.last_seconds);
             for statistic in worker.full(1) {
                 prop_assert!(all.contains(&statistic));
             }
@@ -192,11 +192,11 @@ proptest! {
         tally.samples.sort_by_key(|line| (line.file, line.offset));
         let samples: Vec<(u64, u64, Rejection)> =
             tally.samples.iter().map(|line| (line.file, line.offset, line.rejection)).collect();
-        prop_assert_eq!(tally.seen.rejected, rejected.len() as u64);
+        prop_assert_eq!(tally.counters.rejected, rejected.len() as u64);
         prop_assert_eq!(samples, rejected);
-        prop_assert_eq!((tally.seen.lines, tally.seen.bytes), (lines_seen, bytes_seen));
-        prop_assert_eq!(tally.seen.too_late, plain.too_late);
-        prop_assert_eq!(tally.seen.ahead, plain.ahead);
+        prop_assert_eq!((tally.counters.lines, tally.counters.bytes), (lines_seen, bytes_seen));
+        prop_assert_eq!(tally.counters.too_late, plain.too_late);
+        prop_assert_eq!(tally.counters.ahead, plain.ahead);
     }
 }
 
@@ -219,7 +219,7 @@ fn nuls_before_a_line_reject_that_line_and_no_other() {
             let rows = merge(&part.rows.remove(0), 1, &plan.statistics[0].kinds).unwrap();
             let counted = contents(&rows);
             assert_eq!(counted.into_values().collect::<Vec<_>>(), [[Some(2)]], "{block:?}");
-            assert_eq!((part.tally.seen.lines, part.tally.seen.rejected), (4, 2));
+            assert_eq!((part.tally.counters.lines, part.tally.counters.rejected), (4, 2));
             let rejection = Rejection { reason, column: 1 };
             let glued = format!("{damage}{line}");
             for (sample, offset) in part.tally.samples.iter().zip([7, 7 + glued.len() + line.len()]) {
@@ -245,7 +245,7 @@ fn lines_whose_window_is_past_take_no_room() {
             worker.lines(line.as_bytes(), 1, 0, None);
         }
     }
-    assert_eq!(worker.seen().too_late, 9);
+    assert_eq!(worker.counters().too_late, 9);
     assert_eq!((worker.rows(), worker.joined()), (0, 0));
 }
 

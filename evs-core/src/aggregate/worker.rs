@@ -7,6 +7,7 @@ use super::{
     windows::Windows,
 };
 use crate::{
+    counters::Counters,
     format::{BlockParser, Columns, LineParser, Reason, Rejection},
     statistic::MeasureKind,
 };
@@ -39,38 +40,21 @@ pub(crate) struct RejectedLine {
     pub(crate) sample: Vec<u8>,
 }
 
-/// The counters of a worker since the last cut, and the lines that it rejected.
+/// The counters of a worker since the last cut, and the lines that it rejected. It counts no lost bytes: the reader does.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Tally {
-    pub(crate) seen: Seen,
+    pub(crate) counters: Counters,
+    /// The time of the last accepted line.
+    pub(crate) last_seconds: Option<i64>,
     pub(crate) samples: Vec<RejectedLine>,
 }
 
 impl Tally {
-    /// Adds the tally of another worker.
+    /// Adds the tally of another worker, except its last time.
     pub(crate) fn add(&mut self, other: Self) {
-        self.seen.lines += other.seen.lines;
-        self.seen.bytes += other.seen.bytes;
-        self.seen.rejected += other.seen.rejected;
-        self.seen.too_late += other.seen.too_late;
-        self.seen.ahead += other.seen.ahead;
+        self.counters += other.counters;
         self.samples.extend(other.samples);
     }
-}
-
-/// The counters of a worker.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Seen {
-    /// All lines, including rejected ones.
-    pub(crate) lines: u64,
-    pub(crate) bytes: u64,
-    pub(crate) rejected: u64,
-    /// The lines left out of a statistic because their window is past its retention: each line once per such statistic.
-    pub(crate) too_late: u64,
-    /// The lines that were counted although their time was more than a day ahead of the clock.
-    pub(crate) ahead: u64,
-    /// The time of the last accepted line.
-    pub(crate) last_seconds: Option<i64>,
 }
 
 /// The part of a cut that one worker hands over: the rows of the statistics that are cut, and its tally.
@@ -174,8 +158,8 @@ impl Worker {
             }
         }
         if !skip.is_some_and(|skip| skip.tally) {
-            self.tally.seen.lines += lines;
-            self.tally.seen.bytes += block.len() as u64;
+            self.tally.counters.lines += lines;
+            self.tally.counters.bytes += block.len() as u64;
         }
     }
 
@@ -184,8 +168,8 @@ impl Worker {
         let rejection = Rejection { reason: Reason::LineTooLong, column: 1 };
         self.reject(rejection, file, start, head, skip);
         if !skip.is_some_and(|skip| skip.tally) {
-            self.tally.seen.lines += 1;
-            self.tally.seen.bytes += len;
+            self.tally.counters.lines += 1;
+            self.tally.counters.bytes += len;
         }
     }
 
@@ -206,8 +190,13 @@ impl Worker {
     }
 
     /// The counters since the last cut.
-    pub(crate) fn seen(&self) -> Seen {
-        self.tally.seen
+    pub(crate) fn counters(&self) -> Counters {
+        self.tally.counters
+    }
+
+    /// The time of the last line that was accepted since the last cut.
+    pub(crate) fn last_seconds(&self) -> Option<i64> {
+        self.tally.last_seconds
     }
 
     /// The number of rows held, over all statistics.
@@ -284,12 +273,12 @@ impl Worker {
             tables[at].add(windows, &keys, &numbers);
         }
         if columns.last_seconds.is_some() {
-            self.tally.seen.last_seconds = columns.last_seconds;
+            self.tally.last_seconds = columns.last_seconds;
         }
         // Lines that are read again for a statistic that is behind were tallied before.
         if !skip.is_some_and(|skip| skip.tally) {
-            self.tally.seen.too_late += too_late;
-            self.tally.seen.ahead += ahead;
+            self.tally.counters.too_late += too_late;
+            self.tally.counters.ahead += ahead;
         }
     }
 
@@ -338,7 +327,7 @@ impl Worker {
         if skip.is_some_and(|skip| skip.tally) {
             return;
         }
-        self.tally.seen.rejected += 1;
+        self.tally.counters.rejected += 1;
         if self.tally.samples.len() < SAMPLES_MAX {
             let kept = if self.keep_samples { line.len().min(SAMPLE_BYTES_MAX) } else { 0 };
             let sample = line[..kept].to_vec();

@@ -6,6 +6,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 
 use crate::{
     batch::{escape, unescape},
+    counters::Counters,
     position::Frontier,
 };
 
@@ -15,49 +16,12 @@ pub struct Ledger {
     /// The position up to which the totals count.
     pub frontier: Arc<Frontier>,
     /// The totals up to that position.
-    pub totals: Totals,
+    pub totals: Counters,
     /// The position in the file of rejected lines that was written durably before this commit.
     pub rejects: RejectsMark,
     /// The time of the pipeline's clock at this commit, in seconds since 1970. Old windows are removed by that clock.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub time: Option<i64>,
-}
-
-/// The totals of a source.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Totals {
-    /// Lines that were read, including rejected ones.
-    pub lines: u64,
-    /// Bytes of these lines, including newlines.
-    pub bytes: u64,
-    /// Lines that were rejected.
-    pub rejected: u64,
-    /// Bytes of the log that vanished before they were read.
-    pub lost_bytes: u64,
-    /// Lines left out of a statistic because their window was past its retention, once for each such statistic.
-    #[serde(default, skip_serializing_if = "is_zero")]
-    pub too_late: u64,
-    /// Lines that were counted although their time was more than a day ahead of the clock.
-    #[serde(default, skip_serializing_if = "is_zero")]
-    pub ahead: u64,
-}
-
-fn is_zero(number: &u64) -> bool {
-    *number == 0
-}
-
-impl Totals {
-    /// Returns the difference from `before` to these totals.
-    pub fn since(&self, before: &Self) -> Self {
-        Self {
-            lines: self.lines - before.lines,
-            bytes: self.bytes - before.bytes,
-            rejected: self.rejected - before.rejected,
-            lost_bytes: self.lost_bytes - before.lost_bytes,
-            too_late: self.too_late - before.too_late,
-            ahead: self.ahead - before.ahead,
-        }
-    }
 }
 
 /// A position in the files of rejected lines.

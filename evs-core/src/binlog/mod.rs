@@ -32,9 +32,11 @@ pub use binlog::Binlog;
 pub use commit::{Commit, Cut};
 pub(crate) use copy::source_of;
 pub use error::{BinlogError, Contradiction, Damage, Recovery, Torn};
-pub use ledger::{Ledger, RejectedLine, RejectsMark, Totals};
+pub use ledger::{Ledger, RejectedLine, RejectsMark};
 pub use options::BinlogOptions;
 pub use reader::BinlogReader;
 #[cfg(any(test, feature = "internals"))]
 pub use segment::reseal;
 pub use state::{BinlogState, ClonedBatches, SinkProgress, StatisticState};
+
+pub use crate::counters::Counters;

@@ -15,7 +15,8 @@ use super::{
 };
 use crate::{
     batch::{Batch, Epoch},
-    binlog::{BinlogReader, ClonedBatches, Totals},
+    binlog::{BinlogReader, ClonedBatches},
+    counters::Counters,
     error::{Error, describe, panic_message},
     sink::{Sink, SinkError},
     status::{Board, SinkState},
@@ -57,7 +58,7 @@ pub(crate) struct Delivery<M> {
     /// The committer, which records acknowledgements.
     pub(crate) committer: mpsc::Sender<M>,
     /// The totals of the last commit; they change with every commit.
-    pub(crate) commits: watch::Receiver<Totals>,
+    pub(crate) commits: watch::Receiver<Counters>,
     /// The request of the pipeline to its deliveries.
     pub(crate) stop: watch::Receiver<Stop>,
     /// The board on which the delivery shows its progress.

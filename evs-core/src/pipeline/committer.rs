@@ -21,7 +21,8 @@ use crate::{
     Error,
     aggregate::{Part, RejectedLine, TableRows, Tally, merge},
     batch::Rows,
-    binlog::{self, Binlog, BinlogError, Commit, Totals},
+    binlog::{self, Binlog, BinlogError, Commit},
+    counters::Counters,
     deliver::Acknowledged,
     describe, disk,
     position::{Frontier, InventoryChange},
@@ -69,7 +70,8 @@ pub(super) struct Gathering {
 #[derive(Debug)]
 pub(super) struct Whole {
     frontier: Arc<Frontier>,
-    totals: Totals,
+    /// The counters of the lines since the last cut.
+    counted: Counters,
     /// The schema, the position and the rows of each statistic.
     rows: Vec<(Arc<Schema>, Arc<Frontier>, Vec<Rows>)>,
     rejected: Arc<[binlog::RejectedLine]>,
@@ -99,7 +101,7 @@ pub(super) struct Committer {
     pub(super) control: Arc<Control>,
     pub(super) board: Arc<Board>,
     /// Announces each commit.
-    pub(super) commits: watch::Sender<Totals>,
+    pub(super) commits: watch::Sender<Counters>,
     /// Cuts that wait for parts, in order.
     pub(super) gathering: VecDeque<Gathering>,
     /// Complete cuts that wait for their turn, or for room on the disk.
@@ -221,16 +223,11 @@ impl Committer {
             }
         };
         let rows = statistics.zip(rows).map(merged).collect::<Result<_, _>>()?;
+        let mut counted = tally.counters;
+        counted.lost_bytes += cut.lost_bytes;
         Ok(Whole {
             frontier: cut.frontier,
-            totals: Totals {
-                lines: tally.seen.lines,
-                bytes: tally.seen.bytes,
-                rejected: tally.seen.rejected,
-                lost_bytes: cut.lost_bytes,
-                too_late: tally.seen.too_late,
-                ahead: tally.seen.ahead,
-            },
+            counted,
             rows,
             rejected: tally.samples.into_iter().map(binlog::RejectedLine::from).collect(),
             names: cut.names,
@@ -241,7 +238,7 @@ impl Committer {
 
     /// Makes the commit of a complete cut, to follow all earlier commits.
     fn commit_of(&self, whole: Whole) -> Commit {
-        let Whole { frontier, totals, mut rows, rejected, retires, files, .. } = whole;
+        let Whole { frontier, counted, mut rows, rejected, retires, files, .. } = whole;
         let state = self.binlog.state();
         // A new statistic begins at the position of its source.
         for schema in &self.statistics {
@@ -252,12 +249,7 @@ impl Committer {
         }
         let mut ledger = state.ledger.clone();
         ledger.frontier = Arc::clone(&frontier);
-        ledger.totals.lines += totals.lines;
-        ledger.totals.bytes += totals.bytes;
-        ledger.totals.rejected += totals.rejected;
-        ledger.totals.lost_bytes += totals.lost_bytes;
-        ledger.totals.too_late += totals.too_late;
-        ledger.totals.ahead += totals.ahead;
+        ledger.totals += counted;
         ledger.rejects = self.rejects.mark();
         ledger.time = Some(self.board.clock.now());
         let cut = |(schema, to, rows): (Arc<Schema>, Arc<Frontier>, Vec<Rows>)| {

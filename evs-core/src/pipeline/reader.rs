@@ -17,6 +17,7 @@ use super::{committer::Message, control::Control, pace::Pace, queue};
 use crate::{
     Error,
     aggregate::{Part, Skip, Worker},
+    counters::Counters,
     describe,
     position::{Frontier, Inventory, InventoryChange},
     status::Board,
@@ -188,7 +189,9 @@ impl Reader {
         let now = Instant::now();
         let timetable = |flush_every| Timetable { flush_every, due: now + flush_every, is_dirty: false };
         Self {
-            pace: parts.lines_per_second_max.map(|max| Pace::new(max, now, parts.board.lines.load(Relaxed))),
+            pace: parts
+                .lines_per_second_max
+                .map(|max| Pace::new(max, now, parts.board.counters.load().lines)),
             source: parts.source,
             path,
             control: parts.control,
@@ -238,7 +241,7 @@ impl Reader {
                 self.control.wake.wait(POLL_BUSY);
                 continue;
             }
-            let lines = self.board.lines.load(Relaxed);
+            let lines = self.board.counters.load().lines;
             if let Some(wait) = self.pace.as_mut().and_then(|pace| pace.wait(now, lines)) {
                 self.control.wake.wait(wait.min(POLL_BUSY));
                 continue;
@@ -346,7 +349,7 @@ impl Reader {
             _ => tracing::info!(source = self.source, "{event}"),
         }
         self.lost_bytes += lost;
-        self.board.lost_bytes.fetch_add(lost, Relaxed);
+        self.board.counters.add(Counters { lost_bytes: lost, ..Counters::default() });
         self.board.rest().last_event = Some(event.to_string());
     }
 
@@ -510,7 +513,7 @@ pub(super) fn work(
             }
         };
         let block = chunk.read(&mut buffer)?;
-        let (skip, before) = (skip.as_deref(), worker.seen());
+        let (skip, before) = (skip.as_deref(), worker.counters());
         worker.set_now(board.clock.now());
         match chunk.kind {
             ChunkKind::Lines | ChunkKind::Final => worker.lines(block, chunk.number, chunk.start, skip),
@@ -518,13 +521,8 @@ pub(super) fn work(
                 worker.oversized(block, chunk.number, chunk.start, chunk.end - chunk.start, skip);
             }
         }
-        let seen = worker.seen();
-        board.lines.fetch_add(seen.lines - before.lines, Relaxed);
-        board.bytes.fetch_add(seen.bytes - before.bytes, Relaxed);
-        board.rejected.fetch_add(seen.rejected - before.rejected, Relaxed);
-        board.too_late.fetch_add(seen.too_late - before.too_late, Relaxed);
-        board.ahead.fetch_add(seen.ahead - before.ahead, Relaxed);
-        if let Some(seconds) = seen.last_seconds {
+        board.counters.add(worker.counters() - before);
+        if let Some(seconds) = worker.last_seconds() {
             board.last_seconds.store(seconds, Relaxed);
         }
         board.rows[index].store(worker.rows() as u64, Relaxed);

@@ -34,7 +34,8 @@ use super::{
 use crate::{
     Error,
     aggregate::Worker,
-    binlog::{Binlog, BinlogState, Totals},
+    binlog::{Binlog, BinlogState},
+    counters::Counters,
     deliver::{Delivery, Ended, Stop, Stream, Sweep},
     describe,
     position::{Frontier, Inventory},
@@ -79,7 +80,7 @@ impl Pipeline {
     async fn run_and_restart(&self, mut stopped: Stopped, to_end: bool) -> Result<Summary, Error> {
         let mut binlog = Some(self.take_binlog().ok_or(Error::AlreadyRun)?);
         let started = Instant::now();
-        let before = binlog.as_ref().map_or_else(Totals::default, |binlog| binlog.state().ledger.totals);
+        let before = binlog.as_ref().map_or_else(Counters::default, |binlog| binlog.state().ledger.totals);
         let (mut lines, mut restarts) = (before.lines, RESTARTS_MAX);
         loop {
             let opened = match binlog.take() {
@@ -90,7 +91,7 @@ impl Pipeline {
             if totals.lines > lines {
                 (lines, restarts) = (totals.lines, RESTARTS_MAX);
             }
-            self.board.go_back(totals.since(&before));
+            self.board.go_back(totals - before);
             match self.run_once(opened, &mut stopped, to_end).await {
                 Err(Error::Log { source: error @ TailError::Shrunk { .. }, .. }) if restarts > 0 => {
                     let error = describe(&error);
@@ -104,8 +105,8 @@ impl Pipeline {
                         let waiting = ran.undelivered;
                         return Err(Error::SinkStopped { sink: sink.to_string(), waiting, source });
                     }
-                    let Totals { lines, bytes, rejected, lost_bytes, too_late, ahead } =
-                        ran.totals.since(&before);
+                    let Counters { lines, bytes, rejected, lost_bytes, too_late, ahead } =
+                        ran.totals - before;
                     return Ok(Summary {
                         lines,
                         rejected,
@@ -241,7 +242,7 @@ impl Pipeline {
     fn start_committing(
         &self,
         binlog: Binlog,
-        commits: watch::Sender<Totals>,
+        commits: watch::Sender<Counters>,
         messages: mpsc::Receiver<Message>,
         control: &Arc<Control>,
     ) -> Result<Thread, Error> {
@@ -276,7 +277,7 @@ impl Pipeline {
         &self,
         binlog: &Binlog,
         committer: &mpsc::Sender<Message>,
-        commits: &watch::Sender<Totals>,
+        commits: &watch::Sender<Counters>,
         control: &Control,
     ) -> Vec<Delivery<Message>> {
         let state = binlog.state();
@@ -306,7 +307,7 @@ impl Pipeline {
 
 /// The outcome of a run.
 struct Ran {
-    totals: Totals,
+    totals: Counters,
     undelivered: u64,
     is_complete: bool,
     refused: Option<(Arc<str>, SinkError)>,

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc, time::Instant};
 
 use super::super::{
-    Binlog, BinlogError, BinlogOptions, Commit, Cut, Ledger, Recovery, RejectedLine, RejectsMark, Totals,
+    Binlog, BinlogError, BinlogOptions, Commit, Counters, Cut, Ledger, Recovery, RejectedLine, RejectsMark,
 };
 use crate::{
     batch::{Batch, Epoch, Rows},
@@ -364,7 +364,7 @@ pub(super) fn ledger(commits: u64) -> Ledger {
     }
     Ledger {
         frontier: frontier(commits * 1000),
-        totals: Totals {
+        totals: Counters {
             lines: commits,
             bytes: commits * 100,
             rejected: commits,
