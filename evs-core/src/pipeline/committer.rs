@@ -16,18 +16,24 @@ use std::{
 
 use tokio::sync::{oneshot, watch};
 
-use super::{control::Control, lock::Lock, reader::Cut, rejects::RejectsFile, reserve::Reserve};
+use super::{
+    lock::Lock,
+    message::{Cut, Message},
+    rejects::RejectsFile,
+    reserve::Reserve,
+    shared::Shared,
+};
 use crate::{
     Error,
     aggregate::{Part, RejectedLine, TableRows, Tally, merge},
     batch::Rows,
-    binlog::{self, Binlog, BinlogError, Commit},
+    binlog::{self, Binlog, BinlogError, BinlogState, Commit},
     counters::Counters,
     deliver::Acknowledged,
-    describe, disk,
+    describe,
+    disk::{self, RealDisk},
     position::{Frontier, InventoryChange},
     statistic::Schema,
-    status::Board,
 };
 
 /// The pause before a full disk is tried again.
@@ -35,30 +41,9 @@ const DISK_FULL_PAUSE: Duration = Duration::from_secs(1);
 /// The interval at which segments that are no longer needed are removed.
 const RETAIN_EVERY: Duration = Duration::from_secs(1);
 
-/// A message to the committer.
-#[derive(Debug)]
-pub(super) enum Message {
-    /// A cut begins.
-    Cut(Cut),
-    /// A worker has reached a cut and hands over its rows.
-    Part { cut: u64, part: Part },
-    /// A sink has applied a batch.
-    Acknowledged(Acknowledged),
-    /// Answer when all cuts that were begun are committed.
-    Flush(oneshot::Sender<()>),
-    /// End the thread.
-    Finish,
-}
-
-impl From<Acknowledged> for Message {
-    fn from(acknowledged: Acknowledged) -> Self {
-        Self::Acknowledged(acknowledged)
-    }
-}
-
 /// A cut that waits for the parts of some workers.
 #[derive(Debug)]
-pub(super) struct Gathering {
+struct Gathering {
     cut: Cut,
     parts: usize,
     /// The rows of all workers, by statistic in the order of the cut.
@@ -68,7 +53,7 @@ pub(super) struct Gathering {
 
 /// A complete cut: all workers have reached it, and the log is durable up to it.
 #[derive(Debug)]
-pub(super) struct Whole {
+struct Whole {
     frontier: Arc<Frontier>,
     /// The counters of the lines since the last cut.
     counted: Counters,
@@ -87,40 +72,64 @@ pub(super) struct Whole {
 #[derive(Debug)]
 pub(super) struct Committer {
     /// The binlog, which only this thread changes.
-    pub(super) binlog: Binlog,
+    binlog: Binlog,
     /// The configured statistics, by index.
-    pub(super) statistics: Vec<Arc<Schema>>,
-    /// The number of workers, and so of the parts of a cut.
-    pub(super) workers: usize,
-    /// The size of the binlog at which reading pauses.
-    pub(super) spool_bytes_max: u64,
+    statistics: Vec<Arc<Schema>>,
     /// The file of rejected lines.
-    pub(super) rejects: RejectsFile,
+    rejects: RejectsFile,
     /// The room on the disk that is kept for acknowledgements.
-    pub(super) reserve: Reserve,
-    pub(super) control: Arc<Control>,
-    pub(super) board: Arc<Board>,
+    reserve: Reserve,
+    shared: Shared,
     /// Announces each commit.
-    pub(super) commits: watch::Sender<Counters>,
+    commits: watch::Sender<Counters>,
     /// Cuts that wait for parts, in order.
-    pub(super) gathering: VecDeque<Gathering>,
+    gathering: VecDeque<Gathering>,
     /// Complete cuts that wait for their turn, or for room on the disk.
-    pub(super) waiting: VecDeque<Whole>,
+    waiting: VecDeque<Whole>,
     /// The commit made from the first complete cut. It is tried until there is room, and its contents do not change.
-    pub(super) commit: Option<Commit>,
+    commit: Option<Commit>,
     /// Rejected lines of the last commit that are not written to their file yet, and the paths of the log files.
-    pub(super) rejected: Option<(Arc<[binlog::RejectedLine]>, Arc<Frontier>)>,
+    rejected: Option<(Arc<[binlog::RejectedLine]>, Arc<Frontier>)>,
     /// The paths of the files from which the last commit was read.
-    pub(super) names: Arc<Frontier>,
+    names: Arc<Frontier>,
     /// Acknowledgements that wait for room on the disk.
-    pub(super) acknowledged: VecDeque<Acknowledged>,
+    acknowledged: VecDeque<Acknowledged>,
     /// The time at which a full disk is tried again.
-    pub(super) retry_at: Option<Instant>,
+    retry_at: Option<Instant>,
     /// The lock on the state directory, held as long as this thread writes there.
-    pub(super) lock: Arc<Lock>,
+    lock: Arc<Lock>,
 }
 
 impl Committer {
+    /// Makes a committer that first writes the rejected lines of the last commit again.
+    pub(super) fn open(
+        binlog: Binlog,
+        statistics: Vec<Arc<Schema>>,
+        state_dir: RealDisk,
+        lock: Arc<Lock>,
+        commits: watch::Sender<Counters>,
+        shared: Shared,
+    ) -> Result<Self, Error> {
+        let BinlogState { ledger, rejected, .. } = binlog.state();
+        let bytes_max = shared.settings.rejected_bytes_max;
+        Ok(Self {
+            statistics,
+            rejects: RejectsFile::open(state_dir.clone(), bytes_max, ledger.rejects)?,
+            reserve: Reserve::new(state_dir),
+            shared,
+            commits,
+            gathering: VecDeque::new(),
+            waiting: VecDeque::new(),
+            commit: None,
+            rejected: Some((Arc::clone(rejected), Arc::clone(&ledger.frontier))),
+            names: Arc::clone(&ledger.frontier),
+            acknowledged: VecDeque::new(),
+            retry_at: None,
+            lock,
+            binlog,
+        })
+    }
+
     /// Serves messages until it is told to end or the pipeline fails.
     pub(super) fn run(mut self, messages: &Receiver<Message>) -> Result<(), Error> {
         let mut flushes = Vec::new();
@@ -137,7 +146,7 @@ impl Committer {
                 Err(RecvTimeoutError::Timeout) => {}
             }
             // After a failure elsewhere nothing more is committed: the rows may be wrong.
-            if self.control.has_failed() {
+            if self.shared.control.has_failed() {
                 return Ok(());
             }
             if self.retry_at.is_none_or(|retry_at| Instant::now() >= retry_at) {
@@ -159,7 +168,7 @@ impl Committer {
 
     /// Writes the last acknowledgements, so that the next start offers nothing again.
     fn finish(&mut self) -> Result<(), Error> {
-        if self.control.has_failed() {
+        if self.shared.control.has_failed() {
             return Ok(());
         }
         self.write()?;
@@ -198,7 +207,7 @@ impl Committer {
         }
         gathering.parts += 1;
         // Each worker reaches the cuts in order, so the cuts become complete in order, too.
-        if gathering.parts == self.workers
+        if gathering.parts == self.shared.settings.workers
             && let Some(gathering) = self.gathering.pop_front()
         {
             let whole = self.complete(gathering)?;
@@ -251,7 +260,7 @@ impl Committer {
         ledger.frontier = Arc::clone(&frontier);
         ledger.totals += counted;
         ledger.rejects = self.rejects.mark();
-        ledger.time = Some(self.board.clock.now());
+        ledger.time = Some(self.shared.board.clock.now());
         let cut = |(schema, to, rows): (Arc<Schema>, Arc<Frontier>, Vec<Rows>)| {
             let known = state.statistics.get(&schema.statistic);
             let from = Arc::clone(known.map_or(&frontier, |known| &known.to));
@@ -320,12 +329,12 @@ impl Committer {
             }
             self.rejected = Some((Arc::clone(&commit.rejected), Arc::clone(&self.names)));
             let batches: usize = commit.cuts.iter().map(|cut| cut.rows.len()).sum();
-            self.board.batches.fetch_add(batches as u64, Relaxed);
-            self.control.cuts_done.fetch_add(1, SeqCst);
-            self.control.wake.wake();
+            self.shared.board.batches.fetch_add(batches as u64, Relaxed);
+            self.shared.control.cuts_done.fetch_add(1, SeqCst);
+            self.shared.control.wake.wake();
             self.commits.send_replace(commit.ledger.totals);
             // Segments are removed at once: until the next regular time, the binlog could grow far beyond its limit.
-            if self.binlog.bytes() > self.spool_bytes_max {
+            if self.binlog.bytes() > self.shared.settings.spool_bytes_max {
                 self.retain()?;
             }
         }
@@ -379,18 +388,18 @@ impl Committer {
     /// Removes segments that are no longer needed, and pauses reading while the rest is too large. On a full disk
     /// this may make room; reading stays paused until there is some.
     fn retain(&mut self) -> Result<(), Error> {
-        let retained = self.binlog.retain(Instant::now(), self.spool_bytes_max).map(drop);
+        let retained = self.binlog.retain(Instant::now(), self.shared.settings.spool_bytes_max).map(drop);
         if !self.has_room(retained)? {
             return Ok(());
         }
         let bytes = self.binlog.bytes();
-        self.board.binlog_bytes.store(bytes, Relaxed);
+        self.shared.board.binlog_bytes.store(bytes, Relaxed);
         if self.retry_at.is_some() {
             return Ok(());
         }
-        let limit = self.spool_bytes_max;
+        let limit = self.shared.settings.spool_bytes_max;
         self.hold((bytes > limit).then(|| {
-            let rest = self.board.rest();
+            let rest = self.shared.board.rest();
             let behind = rest.sinks.iter().filter(|sink| sink.waiting > 0).map(|sink| &*sink.name);
             let behind = behind.collect::<Vec<_>>().join(", ");
             format!("the binlog has reached its limit of {limit} bytes, which wait for: {behind}")
@@ -401,7 +410,7 @@ impl Committer {
     /// Shows on the board how many batches wait for each sink.
     fn show_waiting(&self) {
         let state = self.binlog.state();
-        for sink in &mut self.board.rest().sinks {
+        for sink in &mut self.shared.board.rest().sinks {
             let marks = state.sinks.get(&sink.name);
             let acknowledged = |statistic: &String| {
                 // The sink has these batches, although their acknowledgements could not be written for lack of room.
@@ -419,9 +428,9 @@ impl Committer {
 
     /// Pauses reading for a reason, or continues it.
     fn hold(&self, reason: Option<String>) {
-        self.control.hold.store(reason.is_some(), SeqCst);
-        self.board.pause(reason);
-        self.control.wake.wake();
+        self.shared.control.hold.store(reason.is_some(), SeqCst);
+        self.shared.board.pause(reason);
+        self.shared.control.wake.wake();
     }
 }
 

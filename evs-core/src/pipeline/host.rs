@@ -1,14 +1,73 @@
-//! Conveniences for the service around a pipeline: building it from async code, and running it beside other tasks.
+//! A pipeline as the service around it sees it: it runs, and it answers for its status.
 
-use std::{future::Future, panic::resume_unwind, sync::Arc};
-
-use tokio::{
-    runtime::Handle,
-    task::{JoinHandle, spawn_blocking},
+use std::{
+    future::Future,
+    sync::{Arc, Mutex, PoisonError},
 };
 
-use super::{Pipeline, PipelineBuilder, Summary};
-use crate::Error;
+use tokio::{runtime::Handle, task::JoinHandle};
+
+use super::{lock::Lock, settings::Settings, summary::Summary};
+use crate::{
+    Error,
+    aggregate::Plan,
+    binlog::Binlog,
+    deliver::Claims,
+    disk::RealDisk,
+    format::LineParser,
+    statistic::Schema,
+    status::{Board, Status},
+};
+
+/// A pipeline: one source, its statistics and its sinks.
+///
+/// A pipeline keeps its state directory locked for as long as it lives.
+///
+/// ```
+/// use evs_core::{LogFormat, MemorySink, Pipeline, Sink, Statistic, count};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let directory = tempfile::tempdir()?;
+/// # let log = directory.path().join("access.log");
+/// let line = "::1 - - [21/Nov/2026:13:25:22 +0000] \"GET / HTTP/1.1\" 200 5\n";
+/// std::fs::write(&log, line.repeat(3))?;
+/// let sink = MemorySink::new();
+/// let pipeline = Pipeline::builder("web1")
+///     .tail(&log)
+///     .format(LogFormat::common())
+///     .statistic(Statistic::named("requests").group_by(["status"]).measure(count()))
+///     .sink("memory", sink.clone())
+///     .state_dir(directory.path().join("state"))
+///     .build()?;
+/// let summary = pipeline.run_to_end(std::future::pending()).await?;
+/// assert_eq!((summary.lines, summary.is_complete), (3, true));
+///
+/// let schema = pipeline.schemas().next().expect("one statistic");
+/// let rows = sink.totals(schema, i64::MIN..i64::MAX).await?;
+/// let row = rows.iter().next().expect("one window with one status");
+/// assert_eq!((row.keys[0], row.values[0]), (&b"200"[..], Some(3)));
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct Pipeline {
+    pub(super) settings: Arc<Settings>,
+    /// By statistic of the settings, its schema.
+    pub(super) schemas: Vec<Arc<Schema>>,
+    /// The plan by which workers count.
+    pub(super) plan: Plan,
+    pub(super) parser: LineParser,
+    pub(super) state_dir: RealDisk,
+    pub(super) board: Arc<Board>,
+    /// The claims of this process: the writer that it is in each sink.
+    pub(super) claims: Arc<Claims>,
+    /// The builder opens the binlog, so that damage is found there; the run takes it.
+    pub(super) binlog: Mutex<Option<Binlog>>,
+    /// The run shares the lock with the thread that writes: after a run is dropped, that thread may still finish its
+    /// last write.
+    pub(super) lock: Arc<Lock>,
+}
 
 /// Returns the caller's tokio runtime.
 pub(super) fn runtime() -> Result<Handle, Error> {
@@ -16,6 +75,40 @@ pub(super) fn runtime() -> Result<Handle, Error> {
 }
 
 impl Pipeline {
+    /// Follows the log until `shutdown` is ready. Then it stops reading, cuts the rows that it has, delivers batches
+    /// for up to the drain timeout, and returns. Batches that are not delivered by then stay in the binlog for the
+    /// next start.
+    ///
+    /// # Errors
+    ///
+    /// An error ends the run if nothing more can be counted correctly after it. Everything that was committed until
+    /// then is kept, and the next start continues from there. [`Error::NoRuntime`] if the caller is not in a tokio
+    /// runtime; [`Error::AlreadyRun`] for a second run.
+    ///
+    /// # Cancel safety
+    ///
+    /// If the future is dropped, the run ends as if the process had been killed. Nothing is lost: the next run reads
+    /// again the lines that were only in memory.
+    pub async fn run(&self, shutdown: impl Future<Output = ()>) -> Result<Summary, Error> {
+        self.run_until(shutdown, false).await
+    }
+
+    /// Reads everything from the source's position to the end of the log, delivers it all, and returns. If `shutdown`
+    /// is ready earlier, it ends as [`run`](Self::run) does.
+    ///
+    /// A last line without its newline is not read, unless its file is a rotated one.
+    ///
+    /// # Errors
+    ///
+    /// The errors of [`run`](Self::run), and [`Error::SinkStopped`] if a sink refused a batch permanently.
+    ///
+    /// # Cancel safety
+    ///
+    /// The same as for [`run`](Self::run).
+    pub async fn run_to_end(&self, shutdown: impl Future<Output = ()>) -> Result<Summary, Error> {
+        self.run_until(shutdown, true).await
+    }
+
     /// Starts [`run`](Self::run) as a task of the caller's tokio runtime. The pipeline can still be asked for its
     /// status.
     ///
@@ -57,27 +150,19 @@ impl Pipeline {
         let pipeline = Arc::clone(self);
         Ok(runtime()?.spawn(async move { pipeline.run(shutdown).await }))
     }
-}
 
-impl PipelineBuilder {
-    /// Calls [`build`](Self::build) on a thread where it may block. This is for async code.
-    ///
-    /// # Errors
-    ///
-    /// The errors of `build`, and [`Error::NoRuntime`] if the caller is not in a tokio runtime.
-    ///
-    /// # Cancel safety
-    ///
-    /// If the future is dropped, the call may still create the state directory and hold its lock for a moment.
-    pub async fn build_async(self) -> Result<Pipeline, Error> {
-        runtime()?;
-        match spawn_blocking(|| self.build()).await {
-            Ok(built) => built,
-            Err(error) => match error.try_into_panic() {
-                Ok(panic) => resume_unwind(panic),
-                // The task was cancelled, since the runtime shuts down.
-                Err(_) => Err(Error::NoRuntime),
-            },
-        }
+    /// Returns the present status. The call is cheap: a caller can make it many times a second.
+    pub fn status(&self) -> Status {
+        self.board.status()
+    }
+
+    /// Returns the schemas of the pipeline's statistics, as its sinks know them.
+    pub fn schemas(&self) -> impl Iterator<Item = &Arc<Schema>> {
+        self.schemas.iter()
+    }
+
+    /// Takes the binlog. `None` if the pipeline has run before.
+    pub(super) fn take_binlog(&self) -> Option<Binlog> {
+        self.binlog.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 }

@@ -1,10 +1,7 @@
 //! The reader: the thread that decides what is read. It hands out chunks of the log to the workers and decides when
 //! to cut.
-//!
-//! The file also holds the loop of a worker ([`work`]), since the two share the messages between them.
 
 use std::{
-    path::PathBuf,
     sync::{
         Arc,
         atomic::Ordering::{Relaxed, SeqCst},
@@ -13,18 +10,20 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{committer::Message, control::Control, pace::Pace, queue};
+use super::{
+    message::{Cut, Message, Work},
+    pace::Pace,
+    queue,
+    shared::Shared,
+};
 use crate::{
     Error,
-    aggregate::{Part, Skip, Worker},
+    aggregate::Skip,
     counters::Counters,
     describe,
-    position::{Frontier, Inventory, InventoryChange},
-    status::Board,
-    tail::{
-        Chunk, ChunkKind, LogHandle, OnChanged, OnGone, OnUnreadable, TailError, TailEvent, TailOptions,
-        Tailer,
-    },
+    position::{Frontier, Inventory},
+    statistic::Statistic,
+    tail::{Chunk, LogHandle, OnChanged, OnGone, OnUnreadable, TailError, TailEvent, TailOptions, Tailer},
 };
 
 /// The maximum number of cuts that are begun and not yet committed. With two, one is merged and written while the
@@ -46,38 +45,6 @@ const FIRST_CUT_BYTES: u64 = 64 << 20;
 /// The interval of samples for the rates.
 const RATES_EVERY: Duration = Duration::from_secs(1);
 
-/// The work of a worker: chunks, and between them cuts, which are at the same place of the log for every worker.
-#[derive(Debug)]
-pub(super) enum Work {
-    /// A chunk of whole lines, and the statistics that skip it because they have counted it before.
-    Chunk(Chunk, Option<Arc<Skip>>),
-    /// A cut of these statistics. The worker hands its rows to the committer.
-    Cut { number: u64, statistics: Arc<[usize]> },
-}
-
-/// A cut as it begins: its positions, and the files that must be durable before it is committed.
-#[derive(Debug)]
-pub(super) struct Cut {
-    /// The number of the cut in this run.
-    pub(super) number: u64,
-    /// The indices of the statistics that are cut.
-    pub(super) statistics: Arc<[usize]>,
-    /// The position of each of these statistics after the cut.
-    pub(super) to: Vec<Arc<Frontier>>,
-    /// The position of the totals after the cut.
-    pub(super) frontier: Arc<Frontier>,
-    /// The open files of the log, which are synced before the cut is committed.
-    pub(super) handles: Vec<Arc<LogHandle>>,
-    /// The files that were read, with their paths.
-    pub(super) names: Arc<Frontier>,
-    /// True if finished files leave all positions with this cut.
-    pub(super) retires: bool,
-    /// The bytes that vanished unread since the last cut.
-    pub(super) lost_bytes: u64,
-    /// The change in the inventory of known files.
-    pub(super) files: InventoryChange,
-}
-
 /// The flush timetable of one statistic.
 #[derive(Debug)]
 struct Timetable {
@@ -87,14 +54,22 @@ struct Timetable {
     is_dirty: bool,
 }
 
+/// The part of the log that a run reads: everything after what was counted before.
+pub(super) struct Range {
+    /// The position of each statistic, and at the end of the list that of the totals; empty for a new source.
+    pub(super) counted: Vec<Frontier>,
+    /// The known files that are not in these positions.
+    pub(super) inventory: Option<Inventory>,
+    /// True if the previous process was killed.
+    pub(super) was_killed: bool,
+    /// True if reading ends at the end of the log.
+    pub(super) to_end: bool,
+}
+
 /// The state of the reader.
 pub(super) struct Reader {
-    source: String,
-    path: PathBuf,
-    control: Arc<Control>,
-    board: Arc<Board>,
+    shared: Shared,
     tailer: Tailer,
-    poll_every: Duration,
     pace: Option<Pace>,
     to_end: bool,
     workers: queue::Sender<Work>,
@@ -111,112 +86,50 @@ pub(super) struct Reader {
     bytes: u64,
     /// The number of such bytes after which every statistic is cut.
     cut_bytes: u64,
-    cut_bytes_max: u64,
     /// True if everything that was in the log at the start has been handed out and cut.
     has_caught_up: bool,
     /// The time since which polling fails with an error that may pass.
     unsettled_since: Option<Instant>,
 }
 
-/// The parts from which a reader is made.
-pub(super) struct ReaderParts {
-    pub(super) source: String,
-    pub(super) control: Arc<Control>,
-    pub(super) board: Arc<Board>,
-    pub(super) poll_every: Duration,
-    pub(super) lines_per_second_max: Option<u64>,
-    pub(super) to_end: bool,
-    pub(super) workers: queue::Sender<Work>,
-    pub(super) committer: Sender<Message>,
-    pub(super) flush_every: Vec<Duration>,
-    /// The position of each statistic, and at the end of the list that of the totals; empty for a new source.
-    pub(super) counted: Vec<Frontier>,
-    /// The known files that are not in these positions.
-    pub(super) inventory: Option<Inventory>,
-    pub(super) cut_bytes_max: u64,
-    /// True if the previous process was killed.
-    pub(super) was_killed: bool,
-}
-
 impl Reader {
     /// Finds the place in the log at which reading continues.
     ///
     /// Returns `None` if the run is to stop before the place was found.
-    pub(super) fn open(parts: ReaderParts, options: &TailOptions) -> Result<Option<Self>, Error> {
-        let started = Instant::now();
-        // While a rotation may still be under way, the strict options apply: what the caller allows is done only
-        // after that time.
-        let strict = TailOptions {
-            on_gone: OnGone::Stop,
-            on_changed: OnChanged::Stop,
-            on_unreadable: OnUnreadable::Stop,
-            ..options.clone()
-        };
-        let tailer = loop {
-            // Without any position, this begins a new source.
-            let inventory = parts.inventory.as_ref();
-            let is_settling = started.elapsed() < SETTLE_TIME;
-            let options = if is_settling { &strict } else { options };
-            match Tailer::resume(options.clone(), &parts.counted, inventory, Instant::now()) {
-                Err(_) if parts.control.is_reading_stopped() => return Ok(None),
-                Err(error) if (error.may_pass() || matches!(error, TailError::Io { .. })) && is_settling => {
-                    parts.control.wake.wait(SETTLE_PAUSE);
-                }
-                // A log that cannot be opened is waited for, like one that does not exist.
-                Err(error @ TailError::Io { .. }) if !parts.to_end => {
-                    let error = describe(&error);
-                    let event = &mut parts.board.rest().last_event;
-                    if event.as_ref() != Some(&error) {
-                        tracing::error!(
-                            source = parts.source,
-                            error,
-                            "the log cannot be read and is waited for"
-                        );
-                        *event = Some(error);
-                    }
-                    parts.control.wake.wait(RATES_EVERY);
-                }
-                Err(source) => return Err(Error::Log { name: parts.source, source }),
-                Ok(tailer) => break tailer,
-            }
-        };
-        let mut tailer = tailer;
+    pub(super) fn open(
+        shared: Shared,
+        range: Range,
+        workers: queue::Sender<Work>,
+        committer: Sender<Message>,
+    ) -> Result<Option<Self>, Error> {
+        let options = &shared.settings.tail;
+        let Some(mut tailer) = resume(&shared, &range)? else { return Ok(None) };
         tailer.set_options(options);
-        Ok(Some(Self::new(parts, tailer, options.path.clone())))
-    }
-
-    fn new(parts: ReaderParts, tailer: Tailer, path: PathBuf) -> Self {
         let now = Instant::now();
-        let timetable = |flush_every| Timetable { flush_every, due: now + flush_every, is_dirty: false };
-        Self {
-            pace: parts
-                .lines_per_second_max
-                .map(|max| Pace::new(max, now, parts.board.counters.load().lines)),
-            source: parts.source,
-            path,
-            control: parts.control,
-            board: parts.board,
+        let timetable = |statistic: &Statistic| {
+            let flush_every = statistic.flush_every;
+            Timetable { flush_every, due: now + flush_every, is_dirty: false }
+        };
+        let (settings, Range { counted, was_killed, to_end, .. }) = (&shared.settings, range);
+        let lines = shared.board.counters.load().lines;
+        Ok(Some(Self {
             tailer,
-            poll_every: parts.poll_every,
-            to_end: parts.to_end,
-            workers: parts.workers,
-            committer: parts.committer,
-            timetables: parts.flush_every.into_iter().map(timetable).collect(),
-            counted: parts.counted,
+            pace: settings.lines_per_second_max.map(|max| Pace::new(max, now, lines)),
+            to_end,
+            workers,
+            committer,
+            timetables: settings.statistics.iter().map(timetable).collect(),
+            counted,
             cuts: 0,
             lost_bytes: 0,
             next_rates: now,
             next_retire: now,
             bytes: 0,
-            cut_bytes: if parts.was_killed {
-                FIRST_CUT_BYTES.min(parts.cut_bytes_max)
-            } else {
-                parts.cut_bytes_max
-            },
-            cut_bytes_max: parts.cut_bytes_max,
+            cut_bytes: settings.cut_bytes_max.min(if was_killed { FIRST_CUT_BYTES } else { u64::MAX }),
             has_caught_up: false,
             unsettled_since: None,
-        }
+            shared,
+        }))
     }
 
     /// Reads until it is told to stop, or to the end of the log. Then it cuts everything.
@@ -226,11 +139,11 @@ impl Reader {
         self.cut(Vec::new());
         let mut last_poll = Instant::now();
         self.poll(last_poll)?;
-        while !self.control.is_reading_stopped() {
+        while !self.shared.control.is_reading_stopped() {
             let now = Instant::now();
             self.cut_what_is_due(now);
             if now >= self.next_rates {
-                self.board.sample_rates(now);
+                self.shared.board.sample_rates(now);
                 self.next_rates = now + RATES_EVERY;
             }
             if now.duration_since(last_poll) >= POLL_BUSY {
@@ -238,12 +151,12 @@ impl Reader {
                 last_poll = now;
             }
             if self.must_wait() {
-                self.control.wake.wait(POLL_BUSY);
+                self.shared.control.wake.wait(POLL_BUSY);
                 continue;
             }
-            let lines = self.board.counters.load().lines;
+            let lines = self.shared.board.counters.load().lines;
             if let Some(wait) = self.pace.as_mut().and_then(|pace| pace.wait(now, lines)) {
-                self.control.wake.wait(wait.min(POLL_BUSY));
+                self.shared.control.wake.wait(wait.min(POLL_BUSY));
                 continue;
             }
             if let Some(chunk) = self.next_chunk()? {
@@ -262,13 +175,13 @@ impl Reader {
                 if !self.tailer.has_found_any() {
                     return Err(Error::Setting {
                         setting: "tail".to_owned(),
-                        value: self.path.display().to_string(),
+                        value: self.shared.settings.tail.path.display().to_string(),
                         expected: "a log that exists, for a run to its end",
                     });
                 }
                 break;
             }
-            self.control.wake.wait(self.idle_for(now));
+            self.shared.control.wake.wait(self.idle_for(now));
         }
         self.cut_everything();
         Ok(())
@@ -283,24 +196,26 @@ impl Reader {
 
     /// Returns whether nothing may be handed out now.
     fn must_wait(&self) -> bool {
-        let rows_reached = || (0..self.timetables.len()).any(|at| self.control.has_reached_rows(at));
-        self.control.hold.load(SeqCst) || (self.cuts_under_way() >= CUTS_MAX && rows_reached())
+        let rows_reached = || (0..self.timetables.len()).any(|at| self.shared.control.has_reached_rows(at));
+        self.shared.control.hold.load(SeqCst) || (self.cuts_under_way() >= CUTS_MAX && rows_reached())
     }
 
     /// Returns the number of cuts that are begun and not yet committed.
     fn cuts_under_way(&self) -> u64 {
-        self.cuts - self.control.cuts_done.load(SeqCst)
+        self.cuts - self.shared.control.cuts_done.load(SeqCst)
     }
 
     /// Returns the time for which there is nothing to do unless somebody wakes the reader.
     fn idle_for(&self, now: Instant) -> Duration {
         if self.cuts_under_way() >= CUTS_MAX {
             // Everything that is due has to wait for a commit, which wakes the reader.
-            return self.poll_every;
+            return self.shared.settings.poll_every;
         }
         let due = self.timetables.iter().filter(|timetable| timetable.is_dirty);
         let due = due.map(|timetable| timetable.due).min();
-        due.map_or(self.poll_every, |due| due.saturating_duration_since(now).min(self.poll_every))
+        due.map_or(self.shared.settings.poll_every, |due| {
+            due.saturating_duration_since(now).min(self.shared.settings.poll_every)
+        })
     }
 
     fn next_chunk(&mut self) -> Result<Option<Chunk>, Error> {
@@ -318,9 +233,9 @@ impl Reader {
             Err(error) => return Err(self.log_error(error)),
         }
         let backlog = self.tailer.backlog();
-        self.board.behind_bytes.store(backlog.bytes, Relaxed);
-        self.board.behind_files.store(backlog.files, Relaxed);
-        self.board.is_behind_estimated.store(backlog.is_estimated, Relaxed);
+        self.shared.board.behind_bytes.store(backlog.bytes, Relaxed);
+        self.shared.board.behind_files.store(backlog.files, Relaxed);
+        self.shared.board.is_behind_estimated.store(backlog.is_estimated, Relaxed);
         Ok(())
     }
 
@@ -340,22 +255,22 @@ impl Reader {
     fn note(&mut self, event: &TailEvent) {
         let lost = event.lost();
         match event {
-            _ if event.is_loss() => tracing::error!(source = self.source, lost, "{event}"),
-            TailEvent::Unreadable { .. } => tracing::error!(source = self.source, "{event}"),
+            _ if event.is_loss() => tracing::error!(source = self.shared.settings.source, lost, "{event}"),
+            TailEvent::Unreadable { .. } => tracing::error!(source = self.shared.settings.source, "{event}"),
             TailEvent::Waiting { .. }
             | TailEvent::Gone { .. }
             | TailEvent::Olddir { .. }
-            | TailEvent::Presumed { .. } => tracing::warn!(source = self.source, "{event}"),
-            _ => tracing::info!(source = self.source, "{event}"),
+            | TailEvent::Presumed { .. } => tracing::warn!(source = self.shared.settings.source, "{event}"),
+            _ => tracing::info!(source = self.shared.settings.source, "{event}"),
         }
         self.lost_bytes += lost;
-        self.board.counters.add(Counters { lost_bytes: lost, ..Counters::default() });
-        self.board.rest().last_event = Some(event.to_string());
+        self.shared.board.counters.add(Counters { lost_bytes: lost, ..Counters::default() });
+        self.shared.board.rest().last_event = Some(event.to_string());
     }
 
     /// Adds the name of the source to an error of the log.
     fn log_error(&self, source: TailError) -> Error {
-        Error::Log { name: self.source.clone(), source }
+        Error::Log { name: self.shared.settings.source.clone(), source }
     }
 
     /// Hands a chunk to a worker that has room.
@@ -399,14 +314,14 @@ impl Reader {
             return;
         }
         if self.bytes >= self.cut_bytes {
-            self.cut_bytes = self.cut_bytes.saturating_mul(4).min(self.cut_bytes_max);
+            self.cut_bytes = self.cut_bytes.saturating_mul(4).min(self.shared.settings.cut_bytes_max);
             self.cut_everything();
             return;
         }
         let due: Vec<usize> = (0..self.timetables.len())
             .filter(|&at| {
                 let timetable = &self.timetables[at];
-                timetable.is_dirty && (now >= timetable.due || self.control.has_reached_rows(at))
+                timetable.is_dirty && (now >= timetable.due || self.shared.control.has_reached_rows(at))
             })
             .collect();
         if !due.is_empty() {
@@ -459,12 +374,12 @@ impl Reader {
             let timetable = &mut self.timetables[at];
             timetable.is_dirty = false;
             timetable.due = now + timetable.flush_every;
-            self.control.clear_rows_reached(at);
+            self.shared.control.clear_rows_reached(at);
         }
         self.cuts += 1;
         let statistics: Arc<[usize]> = statistics.into();
         let frontier = Arc::new(self.tailer.frontier());
-        self.board.rest().position = Frontier::clone(&frontier);
+        self.shared.board.rest().position = Frontier::clone(&frontier);
         let cut = Cut {
             number: self.cuts,
             statistics: Arc::clone(&statistics),
@@ -488,45 +403,41 @@ impl Reader {
     }
 }
 
-/// The loop of a worker: it counts chunk after chunk and hands over its rows at each cut.
-pub(super) fn work(
-    index: usize,
-    mut worker: Worker,
-    queue: &queue::Receiver<Work>,
-    committer: &Sender<Message>,
-    control: &Control,
-    board: &Board,
-) -> Result<(), TailError> {
-    let mut buffer = Vec::new();
-    while let Some(work) = queue.receive() {
-        if control.has_failed() {
-            break;
-        }
-        let (chunk, skip) = match work {
-            Work::Chunk(chunk, skip) => (chunk, skip),
-            Work::Cut { number, statistics } => {
-                let part: Part = worker.cut(&statistics);
-                board.rows[index].store(worker.rows() as u64, Relaxed);
-                // The committer ends only after it has failed and reported the error.
-                let _ = committer.send(Message::Part { cut: number, part });
-                continue;
+/// Finds the place in the log at which reading continues. Returns `None` if the run is to stop before it was found.
+fn resume(shared: &Shared, range: &Range) -> Result<Option<Tailer>, Error> {
+    let Shared { settings, control, board } = shared;
+    let started = Instant::now();
+    // While a rotation may still be under way, the strict options apply: what the caller allows is done only after
+    // that time.
+    let strict = TailOptions {
+        on_gone: OnGone::Stop,
+        on_changed: OnChanged::Stop,
+        on_unreadable: OnUnreadable::Stop,
+        ..settings.tail.clone()
+    };
+    loop {
+        // Without any position, this begins a new source.
+        let inventory = range.inventory.as_ref();
+        let is_settling = started.elapsed() < SETTLE_TIME;
+        let options = if is_settling { &strict } else { &settings.tail };
+        match Tailer::resume(options.clone(), &range.counted, inventory, Instant::now()) {
+            Err(_) if control.is_reading_stopped() => return Ok(None),
+            Err(error) if (error.may_pass() || matches!(error, TailError::Io { .. })) && is_settling => {
+                control.wake.wait(SETTLE_PAUSE);
             }
-        };
-        let block = chunk.read(&mut buffer)?;
-        let (skip, before) = (skip.as_deref(), worker.counters());
-        worker.set_now(board.clock.now());
-        match chunk.kind {
-            ChunkKind::Lines | ChunkKind::Final => worker.lines(block, chunk.number, chunk.start, skip),
-            ChunkKind::Oversized => {
-                worker.oversized(block, chunk.number, chunk.start, chunk.end - chunk.start, skip);
+            // A log that cannot be opened is waited for, like one that does not exist.
+            Err(error @ TailError::Io { .. }) if !range.to_end => {
+                let error = describe(&error);
+                let event = &mut board.rest().last_event;
+                if event.as_ref() != Some(&error) {
+                    let source = &settings.source;
+                    tracing::error!(source, error, "the log cannot be read and is waited for");
+                    *event = Some(error);
+                }
+                control.wake.wait(RATES_EVERY);
             }
+            Err(source) => return Err(Error::Log { name: settings.source.clone(), source }),
+            Ok(tailer) => return Ok(Some(tailer)),
         }
-        board.counters.add(worker.counters() - before);
-        if let Some(seconds) = worker.last_seconds() {
-            board.last_seconds.store(seconds, Relaxed);
-        }
-        board.rows[index].store(worker.rows() as u64, Relaxed);
-        worker.full(board.rows.len()).for_each(|statistic| control.reach_rows(statistic));
     }
-    Ok(())
 }

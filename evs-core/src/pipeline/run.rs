@@ -3,7 +3,7 @@
 //! end. The committer is last, since it records their acknowledgements.
 
 use std::{
-    collections::{BTreeSet, HashMap, VecDeque},
+    collections::{BTreeSet, HashMap},
     convert::Infallible,
     future::{Future, pending},
     sync::{
@@ -21,15 +21,16 @@ use tokio::{
 };
 
 use super::{
-    Config, Pipeline, Summary,
-    committer::{Committer, Message},
+    committer::Committer,
     control::Control,
-    host,
+    host::{self, Pipeline},
+    message::Message,
     queue::queues,
-    reader::{Reader, ReaderParts, work},
-    rejects::RejectsFile,
-    reserve::Reserve,
-    threads::{Thread, message},
+    reader::{Range, Reader},
+    shared::Shared,
+    summary::Summary,
+    threads::Thread,
+    worker::work,
 };
 use crate::{
     Error,
@@ -38,8 +39,10 @@ use crate::{
     counters::Counters,
     deliver::{Delivery, Ended, Stop, Stream, Sweep},
     describe,
-    position::{Frontier, Inventory},
+    error::panic_message,
+    position::Frontier,
     sink::{Sink, SinkError},
+    statistic::Schema,
     status::{Board, Phase},
     tail::{TailError, Wake},
 };
@@ -95,7 +98,11 @@ impl Pipeline {
             match self.run_once(opened, &mut stopped, to_end).await {
                 Err(Error::Log { source: error @ TailError::Shrunk { .. }, .. }) if restarts > 0 => {
                     let error = describe(&error);
-                    tracing::warn!(source = self.config.source, error, "reading again from the last commit");
+                    tracing::warn!(
+                        source = self.settings.source,
+                        error,
+                        "reading again from the last commit"
+                    );
                     restarts -= 1;
                     tokio::time::sleep(RESTART_PAUSE).await;
                 }
@@ -126,8 +133,8 @@ impl Pipeline {
 
     /// Opens the binlog again, to read the state after the last commit.
     fn reopen(&self) -> Result<Binlog, Error> {
-        let disk = Arc::new(self.config.state_dir.clone());
-        let (binlog, _) = Binlog::open(disk, &self.config.source, self.config.binlog)?;
+        let disk = Arc::new(self.state_dir.clone());
+        let (binlog, _) = Binlog::open(disk, &self.settings.source, self.settings.binlog)?;
         Ok(binlog)
     }
 
@@ -142,8 +149,13 @@ impl Pipeline {
         self.prepare_state(&mut binlog)?;
 
         // A run to the end does not wait for new lines.
-        let wake = if to_end { Wake::new() } else { Wake::watching(&self.config.tail.path) };
-        let control = Arc::new(Control::new(wake, self.config.statistics.len()));
+        let wake = if to_end { Wake::new() } else { Wake::watching(&self.settings.tail.path) };
+        let control = Arc::new(Control::new(wake, self.schemas.len()));
+        let shared = Shared {
+            settings: Arc::clone(&self.settings),
+            control: Arc::clone(&control),
+            board: Arc::clone(&self.board),
+        };
         // If this future is dropped, its threads end as after a failure.
         let _abort = AbortOnDrop(&control);
         let commits = watch::Sender::new(binlog.state().ledger.totals);
@@ -153,17 +165,24 @@ impl Pipeline {
         for delivery in self.deliveries(&binlog, &committer, &commits, &control) {
             deliveries.start(delivery);
         }
-        let counted = counted(&self.config, binlog.state());
-        let inventory = binlog.state().files.clone();
-        let mut committing = self.start_committing(binlog, commits, messages, &control)?;
-        let mut reading = self.start_reading((counted, inventory), &committer, &control, to_end);
+        let range = Range {
+            counted: counted(&self.schemas, binlog.state()),
+            inventory: binlog.state().files.clone(),
+            was_killed: self.lock.was_killed(),
+            to_end,
+        };
+        let (state_dir, lock) = (self.state_dir.clone(), Arc::clone(&self.lock));
+        let committing =
+            Committer::open(binlog, self.schemas.clone(), state_dir, lock, commits, shared.clone())?;
+        let mut committing = Thread::start("evs-committer", &control, move || committing.run(&messages));
+        let mut reading = self.start_reading(range, &committer, &shared);
 
         deliveries.watch_while(reading.ended(stopped, &control), &control).await;
 
         self.board.rest().phase = Phase::Draining;
         // A run to the end delivers everything, however long it takes, unless it is told to stop.
-        let until = (!to_end || *stopped.borrow()).then(|| Instant::now() + self.config.drain_timeout);
-        let hurry = hurry(stopped.clone(), until, self.config.drain_timeout);
+        let until = (!to_end || *stopped.borrow()).then(|| Instant::now() + self.settings.drain_timeout);
+        let hurry = hurry(stopped.clone(), until, self.settings.drain_timeout);
         tokio::pin!(hurry);
         let (flush, flushed) = oneshot::channel();
         // Here and below: the committer ends only after it has failed and reported the error.
@@ -195,81 +214,25 @@ impl Pipeline {
     }
 
     /// Starts the threads that read, parse and aggregate.
-    fn start_reading(
-        &self,
-        (counted, inventory): (Vec<Frontier>, Option<Inventory>),
-        committer: &mpsc::Sender<Message>,
-        control: &Arc<Control>,
-        to_end: bool,
-    ) -> Reading {
-        let config = &self.config;
-        let (sender, receivers) = queues(config.workers);
+    fn start_reading(&self, range: Range, committer: &mpsc::Sender<Message>, shared: &Shared) -> Reading {
+        let Shared { settings, control, .. } = shared;
+        let (sender, receivers) = queues(settings.workers);
         let mut workers = Vec::new();
         for (index, works) in receivers.into_iter().enumerate() {
-            let worker = Worker::new(config.plan.clone(), config.parser.clone(), config.keep_samples);
-            let (committer, board) = (committer.clone(), Arc::clone(&self.board));
-            let (source, shared) = (config.source.clone(), Arc::clone(control));
+            let worker = Worker::new(self.plan.clone(), self.parser.clone(), settings.keep_samples);
+            let (committer, shared) = (committer.clone(), shared.clone());
             workers.push(Thread::start(format!("evs-worker-{index}"), control, move || {
-                work(index, worker, &works, &committer, &shared, &board)
-                    .map_err(|error| Error::Log { name: source, source: error })
+                work(index, worker, &works, &committer, &shared)
             }));
         }
-        let flush_every: Vec<_> = config.statistics.iter().map(|statistic| statistic.flush_every).collect();
-        let parts = ReaderParts {
-            source: config.source.clone(),
-            control: Arc::clone(control),
-            board: Arc::clone(&self.board),
-            poll_every: config.poll_every,
-            lines_per_second_max: config.lines_per_second_max,
-            to_end,
-            workers: sender,
-            committer: committer.clone(),
-            flush_every,
-            counted,
-            inventory,
-            cut_bytes_max: config.cut_bytes_max,
-            was_killed: self.lock.was_killed(),
-        };
-        let tail = config.tail.clone();
-        let reader = Thread::start("evs-reader", control, move || match Reader::open(parts, &tail)? {
-            Some(reader) => reader.run(),
-            None => Ok(()),
+        let (committer, reading) = (committer.clone(), shared.clone());
+        let reader = Thread::start("evs-reader", control, move || {
+            match Reader::open(reading, range, sender, committer)? {
+                Some(reader) => reader.run(),
+                None => Ok(()),
+            }
         });
         Reading { reader, workers }
-    }
-
-    /// Starts the committer, which first writes again the rejected lines of the last commit.
-    fn start_committing(
-        &self,
-        binlog: Binlog,
-        commits: watch::Sender<Counters>,
-        messages: mpsc::Receiver<Message>,
-        control: &Arc<Control>,
-    ) -> Result<Thread, Error> {
-        let config = &self.config;
-        let BinlogState { ledger, rejected, .. } = binlog.state();
-        let (rejected, frontier) = (Arc::clone(rejected), Arc::clone(&ledger.frontier));
-        let rejects = RejectsFile::open(config.state_dir.clone(), config.rejected_bytes_max, ledger.rejects)?;
-        let committer = Committer {
-            binlog,
-            statistics: self.schemas().cloned().collect(),
-            workers: config.workers,
-            spool_bytes_max: config.spool_bytes_max,
-            rejects,
-            reserve: Reserve::new(config.state_dir.clone()),
-            control: Arc::clone(control),
-            board: Arc::clone(&self.board),
-            commits,
-            gathering: VecDeque::new(),
-            waiting: VecDeque::new(),
-            commit: None,
-            rejected: Some((rejected, Arc::clone(&frontier))),
-            names: frontier,
-            acknowledged: VecDeque::new(),
-            retry_at: None,
-            lock: Arc::clone(&self.lock),
-        };
-        Ok(Thread::start("evs-committer", control, move || committer.run(&messages)))
     }
 
     /// Makes the delivery of each sink.
@@ -283,7 +246,7 @@ impl Pipeline {
         let state = binlog.state();
         let retained = || self.schemas().filter(|schema| schema.retain_seconds.is_some());
         let delivery = |(index, (name, sink)): (usize, &(Arc<str>, Arc<dyn Sink>))| Delivery {
-            source: self.config.source.as_str().into(),
+            source: self.settings.source.as_str().into(),
             epoch: state.epoch,
             predecessors: state.predecessors.clone(),
             cloned: state.cloned.clone(),
@@ -292,16 +255,16 @@ impl Pipeline {
             name: Arc::clone(name),
             index,
             sink: Arc::clone(sink),
-            streams: streams(&self.config, state, name),
+            streams: streams(&self.schemas, state, name),
             sweeps: retained().cloned().map(Sweep::new).collect(),
             binlog: binlog.reader(),
-            timeout: self.config.sink_timeout,
+            timeout: self.settings.sink_timeout,
             committer: committer.clone(),
             commits: commits.subscribe(),
             stop: control.stop(),
             board: Arc::clone(&self.board),
         };
-        self.config.sinks.iter().enumerate().map(delivery).collect()
+        self.settings.sinks.iter().enumerate().map(delivery).collect()
     }
 }
 
@@ -390,8 +353,8 @@ impl Deliveries {
             }
             Ok((_, Ended::Fatal(error))) => control.fail(*error),
             Err(error) => {
-                let panic = error.try_into_panic();
-                let message = panic.map_or_else(|error| error.to_string(), |panic| message(&*panic));
+                let caught = error.try_into_panic();
+                let message = caught.map_or_else(|error| error.to_string(), |caught| panic_message(&*caught));
                 control.fail(Error::Panicked { thread: format!("delivery to {name}"), message });
             }
         }
@@ -435,17 +398,17 @@ async fn hurry(mut stopped: Stopped, until: Option<Instant>, drain_timeout: Dura
 }
 
 /// Returns the position of each statistic, and at the end of the list the position of the totals.
-fn counted(config: &Config, state: &BinlogState) -> Vec<Frontier> {
+fn counted(schemas: &[Arc<Schema>], state: &BinlogState) -> Vec<Frontier> {
     let of = |name: &String| state.statistics.get(name).map(|statistic| Frontier::clone(&statistic.to));
-    let statistics = config.statistics.iter().map(|statistic| of(&statistic.schema.statistic));
+    let statistics = schemas.iter().map(|schema| of(&schema.statistic));
     let ledger = Frontier::clone(&state.ledger.frontier);
     statistics.map(Option::unwrap_or_default).chain([ledger]).collect()
 }
 
 /// Returns every statistic that has or may have batches, with the progress of the sink in it.
-fn streams(config: &Config, state: &BinlogState, sink: &str) -> Vec<Stream> {
+fn streams(schemas: &[Arc<Schema>], state: &BinlogState, sink: &str) -> Vec<Stream> {
     let marks = state.sinks.get(sink);
-    let configured = config.statistics.iter().map(|statistic| &statistic.schema.statistic);
+    let configured = schemas.iter().map(|schema| &schema.statistic);
     // Statistics that are no longer configured may still have batches to deliver.
     let names: BTreeSet<&String> = state.statistics.keys().chain(configured).collect();
     let stream = |statistic: &String| {

@@ -3,7 +3,11 @@
 
 use std::{future::Future, sync::Arc, time::Duration};
 
-use super::{LostState, Pipeline, SinkStart, threads::catch};
+use super::{
+    host::Pipeline,
+    settings::{LostState, SinkStart},
+    threads::catch,
+};
 use crate::{
     Error,
     batch::Epoch,
@@ -30,12 +34,12 @@ impl Pipeline {
             return Ok(());
         }
         let BinlogState { epoch, predecessors, .. } = binlog.state();
-        if self.config.lost_state == LostState::Refuse {
+        if self.settings.lost_state == LostState::Refuse {
             return self.refuse_foreign(*epoch, predecessors).await;
         }
         loop {
             let found = self.remembered().await?;
-            let cuts = match self.config.lost_state {
+            let cuts = match self.settings.lost_state {
                 LostState::Adopt => self.adopted(&found)?,
                 _ => Vec::new(),
             };
@@ -60,16 +64,16 @@ impl Pipeline {
 
     /// Returns an error if a sink knows the source under another epoch.
     async fn refuse_foreign(&self, epoch: Epoch, predecessors: &[Epoch]) -> Result<(), Error> {
-        for (name, sink) in &self.config.sinks {
-            let Ok(progress) = ask(name, sink.progress(&self.config.source)).await? else { continue };
-            let writer = ask(name, sink.writer(&self.config.source)).await?.unwrap_or_default();
+        for (name, sink) in &self.settings.sinks {
+            let Ok(progress) = ask(name, sink.progress(&self.settings.source)).await? else { continue };
+            let writer = ask(name, sink.writer(&self.settings.source)).await?.unwrap_or_default();
             let is_foreign = |epoch_of: Epoch| epoch_of != epoch && !predecessors.contains(&epoch_of);
             // A process that has claimed the source and not counted anything yet may still be alive.
             let claimed = writer.as_ref().map(|writer| writer.epoch).filter(|epoch| is_foreign(*epoch));
             let counted = foreign(&progress, epoch, predecessors);
             let Some(found) = counted.map(|progress| progress.epoch).or(claimed) else { continue };
             return Err(Error::ForeignState {
-                name: self.config.source.clone(),
+                name: self.settings.source.clone(),
                 sink: name.to_string(),
                 found,
                 epoch,
@@ -83,8 +87,8 @@ impl Pipeline {
     /// Returns the memory of all sinks about the source. It waits for all of them.
     async fn remembered(&self) -> Result<Vec<Remembered<'_>>, Error> {
         let mut found = Vec::new();
-        for (at, (name, sink)) in self.config.sinks.iter().enumerate() {
-            let source = &self.config.source;
+        for (at, (name, sink)) in self.settings.sinks.iter().enumerate() {
+            let source = &self.settings.source;
             let mut progress = self.answer(at, || sink.progress(source)).await?;
             progress.sort_by(|a, b| (a.epoch, &a.statistic).cmp(&(b.epoch, &b.statistic)));
             let writer = self.answer(at, || sink.writer(source)).await?;
@@ -97,7 +101,7 @@ impl Pipeline {
     /// it meanwhile.
     async fn take_over(&self, found: &[Remembered<'_>], epochs: &[Epoch]) -> Result<bool, Error> {
         for (at, (Remembered { writer, .. }, (name, sink))) in
-            found.iter().zip(&self.config.sinks).enumerate()
+            found.iter().zip(&self.settings.sinks).enumerate()
         {
             let own = self.claims.writer(name);
             if own.check(writer.as_ref()).is_ok() {
@@ -118,7 +122,7 @@ impl Pipeline {
         F: Future<Output = Result<T, SinkError>>,
     {
         loop {
-            let sink = &*self.config.sinks[at].0;
+            let sink = &*self.settings.sinks[at].0;
             let error = match ask(sink, question()).await? {
                 Ok(answer) => return Ok(answer),
                 Err(error) => describe(&error),
@@ -166,7 +170,7 @@ impl Pipeline {
                 );
                 return Err(Error::Adopt { reason });
             };
-            tracing::warn!(source = self.config.source, position = %to, "the sinks' position is adopted");
+            tracing::warn!(source = self.settings.source, position = %to, "the sinks' position is adopted");
             adopted.push(nothing_up_to(schema, &Arc::new(to)));
         }
         Ok(adopted)
@@ -189,14 +193,14 @@ impl Pipeline {
         let mut statistics: Vec<_> = state.statistics.keys().map(String::as_str).chain(configured).collect();
         statistics.sort_unstable();
         statistics.dedup();
-        for (name, _) in &self.config.sinks {
+        for (name, _) in &self.settings.sinks {
             let marks = state.sinks.get(&**name);
             for &statistic in &statistics {
                 if marks.is_some_and(|marks| marks.contains_key(statistic)) {
                     continue;
                 }
                 let last = state.statistics.get(statistic).map_or(0, |statistic| statistic.sequence);
-                let begin = match self.config.new_sinks {
+                let begin = match self.settings.new_sinks {
                     SinkStart::Now => last,
                     SinkStart::Oldest => {
                         binlog.reader().first_sequence(statistic).map_or(last, |oldest| oldest - 1)
@@ -206,7 +210,7 @@ impl Pipeline {
             }
         }
         let gone =
-            state.sinks.keys().filter(|known| !self.config.sinks.iter().any(|(name, _)| **name == **known));
+            state.sinks.keys().filter(|known| !self.settings.sinks.iter().any(|(name, _)| **name == **known));
         let gone: Vec<_> = gone.cloned().collect();
         for sink in gone {
             let marks = &binlog.state().sinks[&sink];

@@ -11,8 +11,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::*;
-use crate::{LogFormat, MemorySink, Statistic, Summary, clock::Wall, count};
+use super::{Pipeline, PipelineBuilder};
+use crate::{LogFormat, MemorySink, Sink, Statistic, Summary, clock::Wall, count};
 
 /// The time at which the tests begin: the start of a window. Unless a test says otherwise, windows are kept for a day.
 const START: i64 = 1_800_000_000;

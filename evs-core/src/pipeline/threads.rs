@@ -11,8 +11,7 @@ use std::{
 use tokio::sync::oneshot;
 
 use super::control::Control;
-use crate::error::Error;
-pub(super) use crate::error::panic_message as message;
+use crate::error::{Error, panic_message};
 
 /// A thread of a pipeline that can be awaited. Its error or panic stops the pipeline.
 #[derive(Debug)]
@@ -33,7 +32,9 @@ impl Thread {
                 match catch_unwind(AssertUnwindSafe(work)) {
                     Ok(Ok(())) => {}
                     Ok(Err(error)) => control.fail(error),
-                    Err(panic) => control.fail(Error::Panicked { thread: name, message: message(&*panic) }),
+                    Err(panic) => {
+                        control.fail(Error::Panicked { thread: name, message: panic_message(&*panic) })
+                    }
                 }
                 // If the run was dropped, nobody waits for the end any more.
                 let _ = ended.send(());
@@ -60,5 +61,5 @@ pub(super) async fn catch<F: Future>(name: impl FnOnce() -> String, future: F) -
         Ok(Poll::Ready(output)) => Poll::Ready(Ok(output)),
         Err(panic) => Poll::Ready(Err(panic)),
     });
-    caught.await.map_err(|panic| Error::Panicked { thread: name(), message: message(&*panic) })
+    caught.await.map_err(|panic| Error::Panicked { thread: name(), message: panic_message(&*panic) })
 }

@@ -1,0 +1,171 @@
+//! Makes a pipeline from its settings: opens the state directory, its lock and the binlog, so that an error of these is
+//! found before a run begins.
+
+use std::{
+    panic::resume_unwind,
+    path::Path,
+    sync::{Arc, Mutex},
+};
+
+use tokio::task::spawn_blocking;
+
+use super::{
+    builder::PipelineBuilder,
+    host::{Pipeline, runtime},
+    lock::Lock,
+    settings::Settings,
+    signals,
+};
+use crate::{
+    Error,
+    aggregate::Plan,
+    binlog::Binlog,
+    clock::Clock,
+    deliver::Claims,
+    disk::{self, Disk, RealDisk},
+    sink::Limits,
+    statistic::{Schema, Statistic},
+    status::Board,
+    writer::Writer,
+};
+
+impl PipelineBuilder {
+    /// Checks the settings, locks the state directory and opens the binlog in it.
+    ///
+    /// This call blocks: it reads the binlog (up to `spool_bytes_max`) and syncs files. Async code uses
+    /// [`build_async`](Self::build_async) where that matters.
+    ///
+    /// The first call in a process also installs a handler for SIGXFSZ, in addition to any that exist. The handler
+    /// does nothing, but it keeps the signal from ending the process without a message. Where the size of files is
+    /// limited (`ulimit -f`), a write over the limit then fails like a write to a full disk, and reading pauses.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Setting`] if a setting is missing or impossible, and [`Error::Format`] if the format does not have a
+    /// field. [`Error::StateDirRights`], [`Error::StateDir`], [`Error::Locked`], [`Error::Redefined`] and
+    /// [`Error::Binlog`] are about the state directory.
+    pub fn build(self) -> Result<Pipeline, Error> {
+        let settings = self.settings;
+        #[cfg(test)]
+        let settings = Settings { tail: self.seams.tail(settings.tail.clone()), ..settings };
+        let (format, state_dir) = settings.check()?;
+        let schemas: Vec<_> = settings.statistics.iter().map(Statistic::schema).collect();
+        let plan = plan(&settings, &schemas);
+        let parser = plan.parser(format)?;
+        let source = &settings.source;
+        if format.is_forgeable() {
+            tracing::warn!(source, "with escape=none, clients can forge lines and fields of this log");
+        }
+
+        signals::catch_file_size_limit();
+        let state_dir = open_state_dir(state_dir)?;
+        let lock = Lock::acquire(&state_dir)?;
+        if let Some(cloned) = &settings.cloned {
+            cloned.begin(&state_dir, source)?;
+        }
+        let disk: Arc<dyn Disk> = Arc::new(state_dir.clone());
+        #[cfg(test)]
+        let disk = self.seams.disk(disk);
+        let (binlog, recovery) = Binlog::open(disk, source, settings.binlog)?;
+        if let Some(torn) = &recovery.torn {
+            tracing::warn!(source, ?torn, "cut off what a crash left unfinished in the binlog");
+        }
+        check_definitions(&settings.statistics, &schemas, &binlog)?;
+
+        let last_time = binlog.state().ledger.time.filter(|_| !settings.trusts_clock);
+        let clock = Clock::new(settings.wall.clone(), last_time);
+        let names = settings.sinks.iter().map(|(name, _)| name.to_string());
+        let board = Board::new(source.clone(), clock, settings.workers, names);
+        let writer = Writer::this_process(source, binlog.state().epoch);
+        Ok(Pipeline {
+            settings: Arc::new(settings),
+            schemas,
+            plan,
+            parser,
+            state_dir,
+            claims: Arc::new(Claims::new(writer)),
+            board: Arc::new(board),
+            binlog: Mutex::new(Some(binlog)),
+            lock: Arc::new(lock),
+        })
+    }
+
+    /// Calls [`build`](Self::build) on a thread where it may block. This is for async code.
+    ///
+    /// # Errors
+    ///
+    /// The errors of `build`, and [`Error::NoRuntime`] if the caller is not in a tokio runtime.
+    ///
+    /// # Cancel safety
+    ///
+    /// If the future is dropped, the call may still create the state directory and hold its lock for a moment.
+    pub async fn build_async(self) -> Result<Pipeline, Error> {
+        runtime()?;
+        match spawn_blocking(|| self.build()).await {
+            Ok(built) => built,
+            Err(error) => match error.try_into_panic() {
+                Ok(panic) => resume_unwind(panic),
+                // The task was cancelled, since the runtime shuts down.
+                Err(_) => Err(Error::NoRuntime),
+            },
+        }
+    }
+}
+
+/// Makes the plan of the statistics. It is narrowed to the values that the measures and all sinks accept; a line with
+/// another value is rejected.
+fn plan(settings: &Settings, schemas: &[Arc<Schema>]) -> Plan {
+    let rows_max = settings.statistics.iter().map(|statistic| statistic.rows_max);
+    let mut plan = Plan::new(schemas.iter().map(|schema| &**schema).zip(rows_max));
+    let limits =
+        settings.sinks.iter().fold(Limits::default(), |limits, (_, sink)| limits.and(&sink.limits()));
+    plan.limit(&limits);
+    plan.rejects_ahead = settings.rejects_ahead;
+    for (statistic, schema) in settings.statistics.iter().zip(schemas) {
+        for (measure, column) in statistic.measures.iter().zip(&schema.measures) {
+            if let Some(range) = measure.range(&limits) {
+                plan.narrow(column, &range);
+            }
+        }
+    }
+    plan
+}
+
+/// Opens the state directory. It must belong to this user alone: anybody else who can write to it could change the
+/// numbers.
+fn open_state_dir(path: &Path) -> Result<RealDisk, Error> {
+    let opened = RealDisk::open(path).and_then(|disk| Ok((disk.rights()?, disk)));
+    let (rights, disk) =
+        opened.map_err(|source| Error::StateDir { op: "opening", path: path.to_owned(), source })?;
+    let user = disk::user();
+    if !rights.are_exclusive_to(user) {
+        return Err(Error::StateDirRights {
+            path: disk.path(),
+            mode: rights.mode,
+            owner: rights.owner,
+            user,
+        });
+    }
+    Ok(disk)
+}
+
+/// Compares the definitions of the statistics with the ones that the state directory knows.
+fn check_definitions(
+    statistics: &[Statistic],
+    schemas: &[Arc<Schema>],
+    binlog: &Binlog,
+) -> Result<(), Error> {
+    for (statistic, schema) in statistics.iter().zip(schemas) {
+        let name = &statistic.name;
+        let Some(known) = binlog.state().statistics.get(name) else {
+            continue;
+        };
+        if let Some(difference) = known.schema.difference(schema) {
+            if !statistic.redefine {
+                return Err(Error::Redefined { statistic: name.clone(), difference });
+            }
+            tracing::warn!(statistic = name, difference, "the statistic is defined anew");
+        }
+    }
+    Ok(())
+}

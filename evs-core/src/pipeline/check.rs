@@ -1,0 +1,192 @@
+//! The checks of the settings. They happen in one place, so that an error names the setting, its value and the accepted
+//! range.
+
+use std::{collections::HashSet, path::Path, time::Duration};
+
+use super::settings::Settings;
+use crate::{
+    Error,
+    format::LogFormat,
+    statistic::{MeasureKind, Statistic},
+};
+
+impl Settings {
+    /// Checks all settings. Returns the format and the state directory, which must be set.
+    pub(super) fn check(&self) -> Result<(&LogFormat, &Path), Error> {
+        self.check_limits()?;
+        let log = &self.tail.path;
+        if log.as_os_str().is_empty() {
+            return Err(missing("tail", "the path of a log"));
+        }
+        if log.file_name().is_some_and(|name| name.to_str().is_none()) {
+            return Err(Error::Setting {
+                setting: "tail".to_owned(),
+                value: format!("{log:?}"),
+                expected: "a path whose last part is UTF-8, as rotated files are found by their names",
+            });
+        }
+        let format = self.format.as_ref().ok_or_else(|| missing("format", "a log format"))?;
+        let state_dir = self.state_dir.as_deref().ok_or_else(|| missing("state_dir", "a directory"))?;
+        self.check_names()?;
+        self.statistics.iter().try_for_each(check_statistic)?;
+        Ok((format, state_dir))
+    }
+
+    /// Checks the numbers and durations against their ranges.
+    fn check_limits(&self) -> Result<(), Error> {
+        let check = |ok: bool, setting: &str, value: String, expected| {
+            if ok { Ok(()) } else { Err(Error::Setting { setting: setting.to_owned(), value, expected }) }
+        };
+        let millisecond = Duration::from_millis(1);
+        check((1..=256).contains(&self.workers), "workers", self.workers.to_string(), "1 to 256")?;
+        check(self.lines_per_second_max != Some(0), "lines_per_second_max", "0".to_owned(), "1 or more")?;
+        check(
+            (1 << 10..=64 << 20).contains(&self.tail.line_bytes_max),
+            "line_bytes_max",
+            self.tail.line_bytes_max.to_string(),
+            "1 KiB to 64 MiB, in bytes",
+        )?;
+        check(
+            self.cut_bytes_max >= 1 << 20,
+            "cut_bytes_max",
+            self.cut_bytes_max.to_string(),
+            "1 MiB or more, in bytes",
+        )?;
+        check(
+            self.binlog.segment_bytes_max >= 4096,
+            "segment_bytes_max",
+            self.binlog.segment_bytes_max.to_string(),
+            "4 KiB or more, in bytes",
+        )?;
+        check(
+            self.spool_bytes_max >= self.binlog.segment_bytes_max,
+            "spool_bytes_max",
+            self.spool_bytes_max.to_string(),
+            "at least segment_bytes_max, in bytes",
+        )?;
+        check(
+            self.rejected_bytes_max >= 4096,
+            "rejected_bytes_max",
+            self.rejected_bytes_max.to_string(),
+            "4 KiB or more, in bytes",
+        )?;
+        check(
+            self.poll_every >= millisecond,
+            "poll_every",
+            format!("{:?}", self.poll_every),
+            "1 ms or more",
+        )?;
+        check(
+            self.sink_timeout >= millisecond,
+            "sink_timeout",
+            format!("{:?}", self.sink_timeout),
+            "1 ms or more",
+        )
+    }
+
+    /// Checks the names of the source, the sinks and the statistics. They become keys of rows in the stores and in the
+    /// binlog. evs names no file by them, but a service may do so; every accepted name is safe for that, too.
+    fn check_names(&self) -> Result<(), Error> {
+        const EXPECTED: &str = "1 to 64 of dots, A-Z, a-z, 0-9, _ and -, the first no dot, each name once";
+        let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
+        let good = |name: &str| {
+            (1..=64).contains(&name.len()) && name.bytes().all(allowed) && !name.starts_with('.')
+        };
+        let error = |setting: &str, value: &str, expected| {
+            Err(Error::Setting { setting: setting.to_owned(), value: format!("{value:?}"), expected })
+        };
+        if !good(&self.source) {
+            return error("source", &self.source, EXPECTED);
+        }
+        let mut seen = HashSet::new();
+        for (name, _) in &self.sinks {
+            if !good(name) || !seen.insert(name) {
+                return error("sink", name, EXPECTED);
+            }
+        }
+        let mut seen = HashSet::new();
+        for statistic in &self.statistics {
+            if !is_identifier(&statistic.name, false) || !seen.insert(&statistic.name) {
+                let expected =
+                    "1 to 63 of a-z, 0-9 and _, beginning with a letter and not with evs_, each once";
+                return error("statistic", &statistic.name, expected);
+            }
+        }
+        if self.statistics.is_empty() {
+            return Err(missing("statistic", "one or more"));
+        }
+        if self.sinks.is_empty() {
+            return Err(missing("sink", "one or more"));
+        }
+        Ok(())
+    }
+}
+
+/// Makes the error for a required setting that is missing.
+fn missing(setting: &str, expected: &'static str) -> Error {
+    Error::Setting { setting: setting.to_owned(), value: "not set".to_owned(), expected }
+}
+
+/// Returns whether every store accepts the name for a table or a column.
+fn is_identifier(name: &str, upper_case: bool) -> bool {
+    let letter = |b: u8| b.is_ascii_lowercase() || (upper_case && b.is_ascii_uppercase());
+    let allowed = |b: u8| letter(b) || b.is_ascii_digit() || b == b'_';
+    (1..=63).contains(&name.len())
+        && name.bytes().next().is_some_and(letter)
+        && name.bytes().all(allowed)
+        && !name.starts_with("evs_")
+}
+
+/// The longest time to live that every store supports; Cassandra has the lowest limit.
+/// <https://cassandra.apache.org/doc/latest/cassandra/developing/cql/dml.html#time-to-live>
+const RETAIN_MAX: Duration = Duration::from_secs(20 * 365 * 86_400);
+
+/// Checks the settings of one statistic.
+fn check_statistic(statistic: &Statistic) -> Result<(), Error> {
+    let error = |setting: &str, value: String, expected| {
+        Err(Error::Setting { setting: format!("statistic {}: {setting}", statistic.name), value, expected })
+    };
+    let window = statistic.window;
+    if window.subsec_nanos() != 0 || !(1..=366 * 86_400).contains(&window.as_secs()) {
+        return error("window", format!("{window:?}"), "whole seconds, from 1 s to 366 days");
+    }
+    if statistic.flush_every < Duration::from_millis(10) {
+        return error("flush_every", format!("{:?}", statistic.flush_every), "10 ms or more");
+    }
+    if !(1..=50_000_000).contains(&statistic.rows_max) {
+        return error("rows_max", statistic.rows_max.to_string(), "1 to 50,000,000");
+    }
+    if let Some(retain) = statistic.retain
+        && (retain.subsec_nanos() != 0 || retain < window || retain > RETAIN_MAX)
+    {
+        return error("retain", format!("{retain:?}"), "whole seconds, from the window's length to 20 years");
+    }
+    if statistic.measures.is_empty() {
+        return error("measure", "not set".to_owned(), "one or more of count, sum, min and max");
+    }
+    let schema = statistic.schema();
+    let mut seen = HashSet::from(["window_start".to_owned()]);
+    let keys = schema.keys.iter().map(|key| &key.name);
+    for name in keys.chain(schema.measures.iter().map(|measure| &measure.name)) {
+        // The comparison ignores case, since SQL ignores it in the names of columns.
+        if !is_identifier(name, true) || !seen.insert(name.to_ascii_lowercase()) {
+            let expected = "1 to 63 of letters, digits and _, beginning with a letter, each once and not \
+                            window_start (give the key or measure a name with `named`)";
+            return error("column", format!("{name:?}"), expected);
+        }
+    }
+    for range in statistic.measures.iter().filter_map(|measure| measure.within.as_ref()) {
+        if range.is_empty() {
+            return error("within", format!("{range:?}"), "a range from its lowest to its highest value");
+        }
+    }
+    for measure in &schema.measures {
+        if measure.scale > 18 {
+            return error("scale", measure.scale.to_string(), "0 to 18");
+        }
+        if measure.kind != MeasureKind::Count && measure.field.is_empty() {
+            return error("measure", format!("{:?}", measure.name), "the name of a field");
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,55 @@
+//! The loop of a worker thread, which counts the chunks of the log that the reader gives it.
+
+use std::sync::{atomic::Ordering::Relaxed, mpsc::Sender};
+
+use super::{
+    message::{Message, Work},
+    queue,
+    shared::Shared,
+};
+use crate::{Error, aggregate::Worker, tail::ChunkKind};
+
+/// Counts chunk after chunk and hands over the rows at each cut, until the queue is closed or the pipeline fails.
+/// `index` is the number of the worker.
+pub(super) fn work(
+    index: usize,
+    mut worker: Worker,
+    queue: &queue::Receiver<Work>,
+    committer: &Sender<Message>,
+    shared: &Shared,
+) -> Result<(), Error> {
+    let Shared { settings, control, board } = shared;
+    let mut buffer = Vec::new();
+    while let Some(work) = queue.receive() {
+        if control.has_failed() {
+            break;
+        }
+        let (chunk, skip) = match work {
+            Work::Chunk(chunk, skip) => (chunk, skip),
+            Work::Cut { number, statistics } => {
+                let part = worker.cut(&statistics);
+                board.rows[index].store(worker.rows() as u64, Relaxed);
+                // The committer ends only after it has failed and reported the error.
+                let _ = committer.send(Message::Part { cut: number, part });
+                continue;
+            }
+        };
+        let block =
+            chunk.read(&mut buffer).map_err(|source| Error::Log { name: settings.source.clone(), source })?;
+        let (skip, before) = (skip.as_deref(), worker.counters());
+        worker.set_now(board.clock.now());
+        match chunk.kind {
+            ChunkKind::Lines | ChunkKind::Final => worker.lines(block, chunk.number, chunk.start, skip),
+            ChunkKind::Oversized => {
+                worker.oversized(block, chunk.number, chunk.start, chunk.end - chunk.start, skip);
+            }
+        }
+        board.counters.add(worker.counters() - before);
+        if let Some(seconds) = worker.last_seconds() {
+            board.last_seconds.store(seconds, Relaxed);
+        }
+        board.rows[index].store(worker.rows() as u64, Relaxed);
+        worker.full(board.rows.len()).for_each(|statistic| control.reach_rows(statistic));
+    }
+    Ok(())
+}
