@@ -292,6 +292,7 @@ impl Board {
     pub(crate) fn sample_rates(&self, now: Instant) {
         let sample = (now, self.counters.load());
         let rates = &mut self.rest().rates;
+        debug_assert!(rates.back().is_none_or(|last| last.0 <= now), "samples are in order of time");
         rates.push_back(sample);
         while rates.len() > 2 && now.duration_since(rates[1].0) >= RATE_SPAN {
             rates.pop_front();

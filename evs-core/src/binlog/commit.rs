@@ -89,6 +89,7 @@ impl Binlog {
         let Draft { next, mut frames, batches } = draft;
         let first = self.append(&mut frames, Durability::Synced)?;
         let spans: Vec<_> = frames.spans(first.offset).collect();
+        debug_assert!(spans.is_sorted_by(|one, next| one.0 + one.1 == next.0), "frames are consecutive");
         let mut index = self.reader.index_mut();
         for Drafted { frame, header, schema } in batches {
             let (offset, bytes) = spans[frame];

@@ -119,6 +119,8 @@ impl Frames {
         for (start, end, kind) in bounds {
             let location = Location { offset: location.offset + start as u64, ..location };
             let (header, payload) = self.bytes[start..end].split_at_mut(HEADER_BYTES);
+            debug_assert!(u32::try_from(payload.len()).is_ok(), "lengths have 32 bits");
+            debug_assert!(synced <= location.offset, "what is not written is not synced");
             let (payload_bytes, payload_hash) = (payload.len() as u32, location.hash(payload));
             FrameHeader { payload_bytes, kind, synced, payload_hash }.write(header, location);
         }

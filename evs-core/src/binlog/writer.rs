@@ -84,6 +84,7 @@ impl SegmentWriter {
         durability: Durability,
     ) -> Result<Location, BinlogError> {
         let location = Location { segment: self.number, offset: self.end };
+        debug_assert!(self.synced <= self.end && self.begin <= self.end, "{self:?}");
         let bytes = frames.seal(location, self.synced);
         if let Err(error) = self.file.write_all_at(bytes, location.offset) {
             return Err(self.cut_back(error));

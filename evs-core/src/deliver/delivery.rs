@@ -153,6 +153,10 @@ impl<M: From<Acknowledged> + Send> Delivery<M> {
             self.attempt(|| sink.prepare(&batch.schema)).await?;
             self.streams[at].prepared = Some(Arc::clone(&batch.schema));
         }
+        debug_assert_eq!(
+            (batch.sequence, &*batch.schema.statistic),
+            (sequence, &*self.streams[at].statistic)
+        );
         let batch = Batch { writer: Some(self.claims.writer(&self.name)), ..batch };
         match self.attempt(|| sink.apply(&batch)).await {
             Ok(_) => self.acknowledge(at, sequence, batch.rows.len() as u64),
@@ -234,6 +238,7 @@ impl<M: From<Acknowledged> + Send> Delivery<M> {
     /// Records the progress of the sink, here and in the binlog.
     pub(super) fn move_to(&mut self, at: usize, sequence: u64, went_back: bool) {
         let stream = &mut self.streams[at];
+        debug_assert_eq!(went_back, sequence < stream.acknowledged, "to {sequence}: {stream:?}");
         stream.acknowledged = sequence;
         let (sink, statistic) = (Arc::clone(&self.name), Arc::clone(&stream.statistic));
         // The committer lives as long as the deliveries do. If it has failed, the next start asks the sink again.
@@ -243,6 +248,7 @@ impl<M: From<Acknowledged> + Send> Delivery<M> {
     /// Records that the sink has applied a batch.
     fn acknowledge(&mut self, at: usize, sequence: u64, rows: u64) {
         self.claimed = 0;
+        debug_assert_eq!(self.streams[at].acknowledged + 1, sequence, "batches are applied without gaps");
         self.move_to(at, sequence, false);
         let status = &mut self.board.rest().sinks[self.index];
         status.batches += 1;

@@ -183,13 +183,22 @@ impl Committer {
     fn note(&mut self, new: Acknowledged) {
         let same = |known: &&mut Acknowledged| known.sink == new.sink && known.statistic == new.statistic;
         match self.acknowledged.iter_mut().rev().find(same) {
-            Some(known) if !known.went_back && !new.went_back => known.sequence = new.sequence,
+            Some(known) if !known.went_back && !new.went_back => {
+                debug_assert!(known.sequence <= new.sequence, "{known:?} before {new:?}");
+                known.sequence = new.sequence;
+            }
             _ => self.acknowledged.push_back(new),
         }
     }
 
     /// Begins to gather the parts of a cut.
     fn begin(&mut self, cut: Cut) {
+        debug_assert!(self.gathering.back().is_none_or(|last| last.cut.number + 1 == cut.number), "in order");
+        debug_assert!(
+            cut.statistics.iter().all(|&at| at < self.statistics.len()),
+            "only configured statistics"
+        );
+        debug_assert_eq!(cut.statistics.len(), cut.to.len());
         let rows = cut.statistics.iter().map(|_| Vec::new()).collect();
         self.gathering.push_back(Gathering { cut, parts: 0, rows, tally: Tally::default() });
     }
@@ -201,6 +210,7 @@ impl Committer {
         else {
             return Ok(());
         };
+        debug_assert_eq!(part.rows.len(), gathering.rows.len());
         gathering.tally.add(part.tally);
         for (rows, others) in gathering.rows.iter_mut().zip(part.rows) {
             rows.extend(others);
@@ -210,6 +220,7 @@ impl Committer {
         if gathering.parts == self.shared.settings.workers
             && let Some(gathering) = self.gathering.pop_front()
         {
+            debug_assert_eq!(gathering.cut.number, number, "an earlier cut is complete earlier");
             let whole = self.complete(gathering)?;
             self.waiting.push_back(whole);
         }
@@ -234,6 +245,8 @@ impl Committer {
         let rows = statistics.zip(rows).map(merged).collect::<Result<_, _>>()?;
         let mut counted = tally.counters;
         counted.lost_bytes += cut.lost_bytes;
+        debug_assert!(counted.rejected <= counted.lines, "rejected lines are lines, too: {counted:?}");
+        debug_assert!(tally.samples.len() as u64 <= counted.rejected, "a sample is a rejected line");
         Ok(Whole {
             frontier: cut.frontier,
             counted,
@@ -266,6 +279,11 @@ impl Committer {
             let from = Arc::clone(known.map_or(&frontier, |known| &known.to));
             binlog::Cut { schema, from, to, rows }
         };
+        debug_assert!(
+            is_after(&frontier, &state.ledger.frontier),
+            "{frontier} before {}",
+            state.ledger.frontier
+        );
         let mut cuts: Vec<_> = rows.into_iter().map(cut).collect();
         if retires {
             // A statistic that is no longer configured must not keep its position in a file that is removed.
@@ -277,6 +295,10 @@ impl Committer {
                 binlog::Cut { schema, from, to, rows: Vec::new() }
             }));
         }
+        debug_assert!(
+            cuts.iter().all(|cut| is_after(&cut.to, &cut.from)),
+            "no statistic goes back: {cuts:?}"
+        );
         Commit { ledger, cuts, rejected, predecessors: Vec::new(), files: Some(files) }
     }
 
@@ -432,6 +454,11 @@ impl Committer {
         self.shared.board.pause(reason);
         self.shared.control.wake.wake();
     }
+}
+
+/// Returns whether everything that lies before `earlier` also lies before `later`.
+fn is_after(later: &Frontier, earlier: &Frontier) -> bool {
+    earlier.files.iter().all(|mark| later.covers(mark.number, mark.offset))
 }
 
 impl From<RejectedLine> for binlog::RejectedLine {

@@ -61,6 +61,8 @@ impl<T> Shared<T> {
     /// Appends an item to the queue of one worker, and wakes the worker if it is waiting.
     fn push(&self, mut state: MutexGuard<'_, State<T>>, worker: usize, item: T) {
         let queue = &mut state.queues[worker];
+        debug_assert!(!queue.is_gone, "nobody would receive the item");
+        debug_assert!(!queue.waits || queue.items.is_empty(), "a worker waits only without work");
         queue.items.push_back(item);
         let waits = std::mem::take(&mut queue.waits);
         drop(state);
@@ -136,6 +138,7 @@ impl<T> Receiver<T> {
     /// Waits for work. Returns `None` when nothing more will come.
     pub(super) fn receive(&self) -> Option<T> {
         let mut state = self.shared.lock();
+        debug_assert!(!state.queues[self.worker].is_gone, "a receiver lives as long as its queue");
         loop {
             let items = &mut state.queues[self.worker].items;
             if let Some(item) = items.pop_front() {

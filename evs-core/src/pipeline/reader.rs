@@ -275,6 +275,7 @@ impl Reader {
 
     /// Hands a chunk to a worker that has room.
     fn give_out(&mut self, chunk: Chunk) {
+        debug_assert!(chunk.start < chunk.end, "a chunk has a line: {chunk:?}");
         let skip = self.skip(&chunk);
         self.bytes += chunk.end - chunk.start;
         for (at, timetable) in self.timetables.iter_mut().enumerate() {
@@ -289,7 +290,13 @@ impl Reader {
         if !self.counted.iter().any(covered) {
             return None;
         }
+        let is_whole = |of: &Frontier| covered(of) == of.covers(chunk.number, chunk.start + 1);
+        debug_assert!(
+            self.counted.iter().all(is_whole),
+            "a chunk lies before or after each position: {chunk:?}"
+        );
         let (tally, statistics) = self.counted.split_last()?;
+        debug_assert_eq!(statistics.len(), self.timetables.len());
         Some(Skip { statistics: statistics.iter().map(covered).collect(), tally: covered(tally) })
     }
 
@@ -369,6 +376,7 @@ impl Reader {
         handles: Vec<Arc<LogHandle>>,
         retired: Option<Arc<Frontier>>,
     ) {
+        debug_assert!(statistics.is_sorted_by(|one, next| one < next), "each statistic is cut once");
         let now = Instant::now();
         for &at in &statistics {
             let timetable = &mut self.timetables[at];

@@ -258,6 +258,8 @@ impl Tailer {
         let mut files: Vec<FileMark> = read.map(LogFile::mark).collect();
         files.extend(self.gone.iter().cloned());
         files.sort_by_key(|mark| mark.number);
+        debug_assert!(files.is_sorted_by(|one, next| one.number < next.number), "numbers are unique");
+        debug_assert!(files.iter().all(|mark| mark.start <= mark.offset), "reading goes on from its start");
         Frontier { files }
     }
 
