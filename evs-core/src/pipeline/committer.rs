@@ -17,22 +17,22 @@ use std::{
 use tokio::sync::{oneshot, watch};
 
 use super::{
+    gather::{Gatherer, Whole},
     lock::Lock,
-    message::{Cut, Message},
+    message::Message,
     rejects::RejectsFile,
     reserve::Reserve,
     shared::Shared,
 };
 use crate::{
     Error,
-    aggregate::{Part, RejectedLine, TableRows, Tally, merge},
     batch::Rows,
     binlog::{self, Binlog, BinlogError, BinlogState, Commit},
     counters::Counters,
     deliver::Acknowledged,
     describe,
     disk::{self, RealDisk},
-    position::{Frontier, InventoryChange},
+    position::Frontier,
     statistic::Schema,
 };
 
@@ -41,40 +41,11 @@ const DISK_FULL_PAUSE: Duration = Duration::from_secs(1);
 /// The interval at which segments that are no longer needed are removed.
 const RETAIN_EVERY: Duration = Duration::from_secs(1);
 
-/// A cut that waits for the parts of some workers.
-#[derive(Debug)]
-struct Gathering {
-    cut: Cut,
-    parts: usize,
-    /// The rows of all workers, by statistic in the order of the cut.
-    rows: Vec<Vec<TableRows>>,
-    tally: Tally,
-}
-
-/// A complete cut: all workers have reached it, and the log is durable up to it.
-#[derive(Debug)]
-struct Whole {
-    frontier: Arc<Frontier>,
-    /// The counters of the lines since the last cut.
-    counted: Counters,
-    /// The schema, the position and the rows of each statistic.
-    rows: Vec<(Arc<Schema>, Arc<Frontier>, Vec<Rows>)>,
-    rejected: Arc<[binlog::RejectedLine]>,
-    /// The files that were read, with their paths.
-    names: Arc<Frontier>,
-    /// True if finished files leave all positions with this cut.
-    retires: bool,
-    /// The change in the inventory of known files.
-    files: InventoryChange,
-}
-
 /// The state of the committer.
 #[derive(Debug)]
 pub(super) struct Committer {
     /// The binlog, which only this thread changes.
     binlog: Binlog,
-    /// The configured statistics, by index.
-    statistics: Vec<Arc<Schema>>,
     /// The file of rejected lines.
     rejects: RejectsFile,
     /// The room on the disk that is kept for acknowledgements.
@@ -82,8 +53,8 @@ pub(super) struct Committer {
     shared: Shared,
     /// Announces each commit.
     commits: watch::Sender<Counters>,
-    /// Cuts that wait for parts, in order.
-    gathering: VecDeque<Gathering>,
+    /// Cuts that wait for the parts of workers.
+    gathering: Gatherer,
     /// Complete cuts that wait for their turn, or for room on the disk.
     waiting: VecDeque<Whole>,
     /// The commit made from the first complete cut. It is tried until there is room, and its contents do not change.
@@ -113,12 +84,11 @@ impl Committer {
         let BinlogState { ledger, rejected, .. } = binlog.state();
         let bytes_max = shared.settings.rejected_bytes_max;
         Ok(Self {
-            statistics,
+            gathering: Gatherer::new(statistics, shared.settings.workers),
             rejects: RejectsFile::open(state_dir.clone(), bytes_max, ledger.rejects)?,
             reserve: Reserve::new(state_dir),
             shared,
             commits,
-            gathering: VecDeque::new(),
             waiting: VecDeque::new(),
             commit: None,
             rejected: Some((Arc::clone(rejected), Arc::clone(&ledger.frontier))),
@@ -137,8 +107,8 @@ impl Committer {
         loop {
             let next = self.retry_at.map_or(retain_at, |retry_at| retry_at.min(retain_at));
             match messages.recv_timeout(next.saturating_duration_since(Instant::now())) {
-                Ok(Message::Cut(cut)) => self.begin(cut),
-                Ok(Message::Part { cut, part }) => self.take_part(cut, part)?,
+                Ok(Message::Cut(cut)) => self.gathering.begin(cut),
+                Ok(Message::Part { cut, part }) => self.waiting.extend(self.gathering.take_part(cut, part)?),
                 Ok(Message::Acknowledged(acknowledged)) => self.note(acknowledged),
                 Ok(Message::Flush(done)) => flushes.push(done),
                 Ok(Message::Finish) => return self.finish(),
@@ -191,79 +161,12 @@ impl Committer {
         }
     }
 
-    /// Begins to gather the parts of a cut.
-    fn begin(&mut self, cut: Cut) {
-        debug_assert!(self.gathering.back().is_none_or(|last| last.cut.number + 1 == cut.number), "in order");
-        debug_assert!(
-            cut.statistics.iter().all(|&at| at < self.statistics.len()),
-            "only configured statistics"
-        );
-        debug_assert_eq!(cut.statistics.len(), cut.to.len());
-        let rows = cut.statistics.iter().map(|_| Vec::new()).collect();
-        self.gathering.push_back(Gathering { cut, parts: 0, rows, tally: Tally::default() });
-    }
-
-    /// Takes the part of one worker at a cut. The cut is complete with the last worker's part.
-    fn take_part(&mut self, number: u64, part: Part) -> Result<(), Error> {
-        // The reader sends a cut to the committer before it sends it to the workers.
-        let Some(gathering) = self.gathering.iter_mut().find(|gathering| gathering.cut.number == number)
-        else {
-            return Ok(());
-        };
-        debug_assert_eq!(part.rows.len(), gathering.rows.len());
-        gathering.tally.add(part.tally);
-        for (rows, others) in gathering.rows.iter_mut().zip(part.rows) {
-            rows.extend(others);
-        }
-        gathering.parts += 1;
-        // Each worker reaches the cuts in order, so the cuts become complete in order, too.
-        if gathering.parts == self.shared.settings.workers
-            && let Some(gathering) = self.gathering.pop_front()
-        {
-            debug_assert_eq!(gathering.cut.number, number, "an earlier cut is complete earlier");
-            let whole = self.complete(gathering)?;
-            self.waiting.push_back(whole);
-        }
-        Ok(())
-    }
-
-    /// Makes the log durable up to a cut and merges the rows of all workers.
-    fn complete(&self, gathering: Gathering) -> Result<Whole, Error> {
-        let Gathering { cut, rows, tally, .. } = gathering;
-        for handle in &cut.handles {
-            let path = handle.path().to_owned();
-            handle.sync().map_err(|source| Error::LogSync { path, source })?;
-        }
-        let statistics = cut.statistics.iter().map(|&at| Arc::clone(&self.statistics[at])).zip(cut.to);
-        let merged = |((schema, to), parts): ((Arc<Schema>, _), Vec<TableRows>)| {
-            let kinds: Vec<_> = schema.measures.iter().map(|measure| measure.kind).collect();
-            match merge(&parts, schema.keys.len(), &kinds) {
-                Ok(rows) => Ok((schema, to, rows)),
-                Err(_) => Err(Error::Overflow { statistic: schema.statistic.clone() }),
-            }
-        };
-        let rows = statistics.zip(rows).map(merged).collect::<Result<_, _>>()?;
-        let mut counted = tally.counters;
-        counted.lost_bytes += cut.lost_bytes;
-        debug_assert!(counted.rejected <= counted.lines, "rejected lines are lines, too: {counted:?}");
-        debug_assert!(tally.samples.len() as u64 <= counted.rejected, "a sample is a rejected line");
-        Ok(Whole {
-            frontier: cut.frontier,
-            counted,
-            rows,
-            rejected: tally.samples.into_iter().map(binlog::RejectedLine::from).collect(),
-            names: cut.names,
-            retires: cut.retires,
-            files: cut.files,
-        })
-    }
-
     /// Makes the commit of a complete cut, to follow all earlier commits.
     fn commit_of(&self, whole: Whole) -> Commit {
         let Whole { frontier, counted, mut rows, rejected, retires, files, .. } = whole;
         let state = self.binlog.state();
         // A new statistic begins at the position of its source.
-        for schema in &self.statistics {
+        for schema in self.gathering.statistics() {
             let is_cut = rows.iter().any(|(other, ..)| other == schema);
             if !is_cut && !state.statistics.contains_key(&schema.statistic) {
                 rows.push((Arc::clone(schema), Arc::clone(&frontier), Vec::new()));
@@ -287,7 +190,8 @@ impl Committer {
         let mut cuts: Vec<_> = rows.into_iter().map(cut).collect();
         if retires {
             // A statistic that is no longer configured must not keep its position in a file that is removed.
-            let configured = |name: &String| self.statistics.iter().any(|schema| schema.statistic == *name);
+            let configured =
+                |name: &String| self.gathering.statistics().iter().any(|schema| schema.statistic == *name);
             let others = state.statistics.iter().filter(|(name, _)| !configured(name));
             cuts.extend(others.map(|(_, known)| {
                 let schema = Arc::clone(&known.schema);
@@ -459,16 +363,4 @@ impl Committer {
 /// Returns whether everything that lies before `earlier` also lies before `later`.
 fn is_after(later: &Frontier, earlier: &Frontier) -> bool {
     earlier.files.iter().all(|mark| later.covers(mark.number, mark.offset))
-}
-
-impl From<RejectedLine> for binlog::RejectedLine {
-    fn from(line: RejectedLine) -> Self {
-        Self {
-            file: line.file,
-            offset: line.offset,
-            column: u64::from(line.rejection.column),
-            reason: line.rejection.reason.to_string(),
-            sample: line.sample,
-        }
-    }
 }

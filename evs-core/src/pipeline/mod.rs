@@ -9,7 +9,7 @@
 //! * The reader (`reader`) follows the log and hands chunks of whole lines to the workers.
 //! * The workers (`worker`) parse the lines and add them to tables of their own. At a cut, each worker hands its rows
 //!   to the committer.
-//! * The committer (`committer`) merges the rows of all workers and writes them to the binlog as batches.
+//! * The committer (`committer`, `gather`) merges the rows of all workers and writes them to the binlog as batches.
 //! * One delivery per sink, a task of tokio (`crate::deliver`), reads batches from the binlog and applies them.
 //!
 //! They send each other messages (`message`, `queue`) and signals (`control`).
@@ -39,6 +39,7 @@ mod reader;
 mod worker;
 
 mod committer;
+mod gather;
 mod rejects;
 mod reserve;
 

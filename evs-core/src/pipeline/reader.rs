@@ -1,17 +1,18 @@
 //! The reader: the thread that decides what is read. It hands out chunks of the log to the workers and decides when
-//! to cut.
+//! to cut (`cuts`).
+
+mod cuts;
+mod resume;
 
 use std::{
-    sync::{
-        Arc,
-        atomic::Ordering::{Relaxed, SeqCst},
-        mpsc::Sender,
-    },
+    sync::{Arc, atomic::Ordering::Relaxed, mpsc::Sender},
     time::{Duration, Instant},
 };
 
+use resume::{SETTLE_TIME, resume};
+
 use super::{
-    message::{Cut, Message, Work},
+    message::{Message, Work},
     pace::Pace,
     queue,
     shared::Shared,
@@ -20,23 +21,13 @@ use crate::{
     Error,
     aggregate::Skip,
     counters::Counters,
-    describe,
     position::{Frontier, Inventory},
     statistic::Statistic,
-    tail::{Chunk, LogHandle, OnChanged, OnGone, OnUnreadable, TailError, TailEvent, TailOptions, Tailer},
+    tail::{Chunk, TailError, TailEvent, Tailer},
 };
 
-/// The maximum number of cuts that are begun and not yet committed. With two, one is merged and written while the
-/// rows of the next one are gathered.
-const CUTS_MAX: u64 = 2;
 /// The interval of polling the log while there is much to read.
 const POLL_BUSY: Duration = Duration::from_millis(100);
-/// The time for which files may come and go before an error of the log is reported. No rotation takes longer.
-const SETTLE_TIME: Duration = Duration::from_secs(3);
-/// The interval of polling the log during that time.
-const SETTLE_PAUSE: Duration = Duration::from_millis(50);
-/// The interval at which finished files leave all positions, unless their room is needed earlier.
-const RETIRE_EVERY: Duration = Duration::from_secs(1);
 /// The number of bytes after which the first cut is made if the previous process was killed, unless a flush interval
 /// asks for one earlier. Each next cut comes after four times as many bytes (64 MiB, 256 MiB, 1 GiB, and so on). So a
 /// process that never lives as long as a flush interval still makes progress. Otherwise there are fewer cuts, since
@@ -102,9 +93,8 @@ impl Reader {
         workers: queue::Sender<Work>,
         committer: Sender<Message>,
     ) -> Result<Option<Self>, Error> {
-        let options = &shared.settings.tail;
-        let Some(mut tailer) = resume(&shared, &range)? else { return Ok(None) };
-        tailer.set_options(options);
+        let resumed = resume(&shared, &range.counted, range.inventory.as_ref(), range.to_end)?;
+        let Some(tailer) = resumed else { return Ok(None) };
         let now = Instant::now();
         let timetable = |statistic: &Statistic| {
             let flush_every = statistic.flush_every;
@@ -194,30 +184,6 @@ impl Reader {
         is_at_end.map_err(|error| self.log_error(error))
     }
 
-    /// Returns whether nothing may be handed out now.
-    fn must_wait(&self) -> bool {
-        let rows_reached = || (0..self.timetables.len()).any(|at| self.shared.control.has_reached_rows(at));
-        self.shared.control.hold.load(SeqCst) || (self.cuts_under_way() >= CUTS_MAX && rows_reached())
-    }
-
-    /// Returns the number of cuts that are begun and not yet committed.
-    fn cuts_under_way(&self) -> u64 {
-        self.cuts - self.shared.control.cuts_done.load(SeqCst)
-    }
-
-    /// Returns the time for which there is nothing to do unless somebody wakes the reader.
-    fn idle_for(&self, now: Instant) -> Duration {
-        if self.cuts_under_way() >= CUTS_MAX {
-            // Everything that is due has to wait for a commit, which wakes the reader.
-            return self.shared.settings.poll_every;
-        }
-        let due = self.timetables.iter().filter(|timetable| timetable.is_dirty);
-        let due = due.map(|timetable| timetable.due).min();
-        due.map_or(self.shared.settings.poll_every, |due| {
-            due.saturating_duration_since(now).min(self.shared.settings.poll_every)
-        })
-    }
-
     fn next_chunk(&mut self) -> Result<Option<Chunk>, Error> {
         self.tailer.next_chunk().map_err(|error| self.log_error(error))
     }
@@ -253,15 +219,15 @@ impl Reader {
 
     /// Logs an event, and counts the bytes that were lost by it.
     fn note(&mut self, event: &TailEvent) {
-        let lost = event.lost();
+        let (source, lost) = (&self.shared.settings.source, event.lost());
         match event {
-            _ if event.is_loss() => tracing::error!(source = self.shared.settings.source, lost, "{event}"),
-            TailEvent::Unreadable { .. } => tracing::error!(source = self.shared.settings.source, "{event}"),
+            _ if event.is_loss() => tracing::error!(source, lost, "{event}"),
+            TailEvent::Unreadable { .. } => tracing::error!(source, "{event}"),
             TailEvent::Waiting { .. }
             | TailEvent::Gone { .. }
             | TailEvent::Olddir { .. }
-            | TailEvent::Presumed { .. } => tracing::warn!(source = self.shared.settings.source, "{event}"),
-            _ => tracing::info!(source = self.shared.settings.source, "{event}"),
+            | TailEvent::Presumed { .. } => tracing::warn!(source, "{event}"),
+            _ => tracing::info!(source, "{event}"),
         }
         self.lost_bytes += lost;
         self.shared.board.counters.add(Counters { lost_bytes: lost, ..Counters::default() });
@@ -298,154 +264,5 @@ impl Reader {
         let (tally, statistics) = self.counted.split_last()?;
         debug_assert_eq!(statistics.len(), self.timetables.len());
         Some(Skip { statistics: statistics.iter().map(covered).collect(), tally: covered(tally) })
-    }
-
-    /// Returns the position of a statistic (or of the totals, for the last index) when the log has been handed out up
-    /// to `frontier`. After a restart, `frontier` may be before the position that the statistic had; then the
-    /// statistic keeps its own.
-    fn counted_to(&self, at: usize, frontier: &Arc<Frontier>) -> Arc<Frontier> {
-        match self.counted.get(at) {
-            Some(counted) => Arc::new(frontier.join(counted)),
-            None => Arc::clone(frontier),
-        }
-    }
-
-    /// Cuts the statistics that are due by time, by rows or by bytes, unless too many cuts are under way.
-    fn cut_what_is_due(&mut self, now: Instant) {
-        if self.cuts_under_way() >= CUTS_MAX {
-            return;
-        }
-        if self.tailer.has_retired() && (self.tailer.is_full() || now >= self.next_retire) {
-            self.retire();
-            self.next_retire = now + RETIRE_EVERY;
-            return;
-        }
-        if self.bytes >= self.cut_bytes {
-            self.cut_bytes = self.cut_bytes.saturating_mul(4).min(self.shared.settings.cut_bytes_max);
-            self.cut_everything();
-            return;
-        }
-        let due: Vec<usize> = (0..self.timetables.len())
-            .filter(|&at| {
-                let timetable = &self.timetables[at];
-                timetable.is_dirty && (now >= timetable.due || self.shared.control.has_reached_rows(at))
-            })
-            .collect();
-        if !due.is_empty() {
-            self.cut(due);
-        }
-    }
-
-    /// Removes finished files from all positions at once, so that no statistic looks for a file that others no longer
-    /// know.
-    fn retire(&mut self) {
-        // The bytes that were read from these files must be durable, too.
-        let (handles, names) = (self.tailer.handles(), Arc::new(self.tailer.frontier()));
-        self.tailer.retire();
-        self.cut_with((0..self.timetables.len()).collect(), handles, Some(names));
-    }
-
-    /// Cuts everything that was in the log at the start, once it has been handed out. So a process that is killed
-    /// before its statistics are due still makes progress.
-    fn cut_when_caught_up(&mut self) {
-        if !self.has_caught_up && self.tailer.is_at_end() && self.cuts_under_way() < CUTS_MAX {
-            self.has_caught_up = true;
-            self.cut_everything();
-        }
-    }
-
-    /// Cuts every statistic for which anything was read.
-    fn cut_everything(&mut self) {
-        self.bytes = 0;
-        let dirty = (0..self.timetables.len()).filter(|&at| self.timetables[at].is_dirty).collect::<Vec<_>>();
-        if !dirty.is_empty() || self.lost_bytes > 0 {
-            self.cut(dirty);
-        }
-    }
-
-    /// Cuts the given statistics here. Every worker reaches the cut between the same two chunks of the log.
-    fn cut(&mut self, statistics: Vec<usize>) {
-        let handles = self.tailer.handles();
-        self.cut_with(statistics, handles, None);
-    }
-
-    /// Makes a cut. `retired` is the frontier before finished files were removed from it, if any were.
-    fn cut_with(
-        &mut self,
-        statistics: Vec<usize>,
-        handles: Vec<Arc<LogHandle>>,
-        retired: Option<Arc<Frontier>>,
-    ) {
-        debug_assert!(statistics.is_sorted_by(|one, next| one < next), "each statistic is cut once");
-        let now = Instant::now();
-        for &at in &statistics {
-            let timetable = &mut self.timetables[at];
-            timetable.is_dirty = false;
-            timetable.due = now + timetable.flush_every;
-            self.shared.control.clear_rows_reached(at);
-        }
-        self.cuts += 1;
-        let statistics: Arc<[usize]> = statistics.into();
-        let frontier = Arc::new(self.tailer.frontier());
-        self.shared.board.rest().position = Frontier::clone(&frontier);
-        let cut = Cut {
-            number: self.cuts,
-            statistics: Arc::clone(&statistics),
-            to: statistics.iter().map(|&at| self.counted_to(at, &frontier)).collect(),
-            frontier: self.counted_to(self.timetables.len(), &frontier),
-            handles,
-            retires: retired.is_some(),
-            names: retired.unwrap_or_else(|| Arc::clone(&frontier)),
-            lost_bytes: std::mem::take(&mut self.lost_bytes),
-            files: self.tailer.take_change(),
-        };
-        if self.counted.iter().all(|counted| counted.join(&frontier) == *frontier) {
-            self.counted.clear();
-        }
-        // The committer ends only after it has failed and reported the error.
-        let _ = self.committer.send(Message::Cut(cut));
-        for worker in 0..self.workers.workers() {
-            self.workers
-                .send_to(worker, Work::Cut { number: self.cuts, statistics: Arc::clone(&statistics) });
-        }
-    }
-}
-
-/// Finds the place in the log at which reading continues. Returns `None` if the run is to stop before it was found.
-fn resume(shared: &Shared, range: &Range) -> Result<Option<Tailer>, Error> {
-    let Shared { settings, control, board } = shared;
-    let started = Instant::now();
-    // While a rotation may still be under way, the strict options apply: what the caller allows is done only after
-    // that time.
-    let strict = TailOptions {
-        on_gone: OnGone::Stop,
-        on_changed: OnChanged::Stop,
-        on_unreadable: OnUnreadable::Stop,
-        ..settings.tail.clone()
-    };
-    loop {
-        // Without any position, this begins a new source.
-        let inventory = range.inventory.as_ref();
-        let is_settling = started.elapsed() < SETTLE_TIME;
-        let options = if is_settling { &strict } else { &settings.tail };
-        match Tailer::resume(options.clone(), &range.counted, inventory, Instant::now()) {
-            Err(_) if control.is_reading_stopped() => return Ok(None),
-            Err(error) if (error.may_pass() || matches!(error, TailError::Io { .. })) && is_settling => {
-                control.wake.wait(SETTLE_PAUSE);
-            }
-            // A log that cannot be opened is waited for, like one that does not exist.
-            Err(error @ TailError::Io { .. }) if !range.to_end => {
-                let error = describe(&error);
-                let event = &mut board.rest().last_event;
-                if event.as_ref() != Some(&error) {
-                    let source = &settings.source;
-                    tracing::error!(source, error, "the log cannot be read and is waited for");
-                    *event = Some(error);
-                }
-                control.wake.wait(RATES_EVERY);
-            }
-            Err(source) => return Err(Error::Log { name: settings.source.clone(), source }),
-            Ok(tailer) => return Ok(Some(tailer)),
-        }
     }
 }

@@ -33,7 +33,8 @@ impl Thread {
                     Ok(Ok(())) => {}
                     Ok(Err(error)) => control.fail(error),
                     Err(panic) => {
-                        control.fail(Error::Panicked { thread: name, message: panic_message(&*panic) })
+                        let message = panic_message(&*panic);
+                        control.fail(Error::Panicked { thread: name, message });
                     }
                 }
                 // If the run was dropped, nobody waits for the end any more.

@@ -1,0 +1,63 @@
+//! The place in the log at which reading continues after a start.
+
+use std::time::{Duration, Instant};
+
+use crate::{
+    Error, describe,
+    pipeline::shared::Shared,
+    position::{Frontier, Inventory},
+    tail::{OnChanged, OnGone, OnUnreadable, TailError, TailOptions, Tailer},
+};
+
+/// The time for which files may come and go before an error of the log is reported. No rotation takes longer.
+pub(super) const SETTLE_TIME: Duration = Duration::from_secs(3);
+/// The interval of polling the log during that time.
+const SETTLE_PAUSE: Duration = Duration::from_millis(50);
+/// The pause before a log that cannot be opened is tried again.
+const OPEN_AGAIN: Duration = Duration::from_secs(1);
+
+/// Finds the place in the log at which reading continues. Returns `None` if the run is to stop before it was found.
+pub(super) fn resume(
+    shared: &Shared,
+    counted: &[Frontier],
+    inventory: Option<&Inventory>,
+    to_end: bool,
+) -> Result<Option<Tailer>, Error> {
+    let Shared { settings, control, board } = shared;
+    let started = Instant::now();
+    // While a rotation may still be under way, the strict options apply: what the caller allows is done only after
+    // that time.
+    let strict = TailOptions {
+        on_gone: OnGone::Stop,
+        on_changed: OnChanged::Stop,
+        on_unreadable: OnUnreadable::Stop,
+        ..settings.tail.clone()
+    };
+    loop {
+        let is_settling = started.elapsed() < SETTLE_TIME;
+        let options = if is_settling { &strict } else { &settings.tail };
+        // Without any position, this begins a new source.
+        match Tailer::resume(options.clone(), counted, inventory, Instant::now()) {
+            Err(_) if control.is_reading_stopped() => return Ok(None),
+            Err(error) if (error.may_pass() || matches!(error, TailError::Io { .. })) && is_settling => {
+                control.wake.wait(SETTLE_PAUSE);
+            }
+            // A log that cannot be opened is waited for, like one that does not exist.
+            Err(error @ TailError::Io { .. }) if !to_end => {
+                let error = describe(&error);
+                let event = &mut board.rest().last_event;
+                if event.as_ref() != Some(&error) {
+                    let source = &settings.source;
+                    tracing::error!(source, error, "the log cannot be read and is waited for");
+                    *event = Some(error);
+                }
+                control.wake.wait(OPEN_AGAIN);
+            }
+            Err(source) => return Err(Error::Log { name: settings.source.clone(), source }),
+            Ok(mut tailer) => {
+                tailer.set_options(&settings.tail);
+                return Ok(Some(tailer));
+            }
+        }
+    }
+}
