@@ -15,7 +15,7 @@
 //!     let pipeline = Pipeline::builder("ads-web1")
 //!         .tail("/var/log/nginx/access.log")
 //!         .format(LogFormat::nginx(
-//!             r#"$remote_addr - $remote_user [$time_local] "$request" $status $body_bytes_sent $request_time"#,
+//!             r#"$remote_addr [$time_local] "$request" $status $request_time"#,
 //!         )?)
 //!         .statistic(
 //!             Statistic::named("ad_events")
@@ -26,7 +26,10 @@
 //!                 .measure(max(field("request_time")).scale(3))
 //!                 .flush_every(Duration::from_secs(5)),
 //!         )
-//!         .sink("reports", evs::sink_from_url("sqlite:///var/lib/evs/reports.db").await?)
+//!         .sink(
+//!             "reports",
+//!             evs::sink_from_url("mysql://evs:secret@localhost/reports").await?,
+//!         )
 //!         .state_dir("/var/lib/evs/ads-web1")
 //!         .build()?;
 //!     pipeline.run(shutdown_signal()).await?;
@@ -34,53 +37,74 @@
 //! }
 //! ```
 //!
+//! A few seconds after its lines, a minute has its rows in the table `ad_events`:
+//!
+//! | window_start | status | campaign | count | revenue | request_time_max |
+//! | --- | --- | --- | ---: | ---: | ---: |
+//! | 2026-11-21 13:25:00 | 200 | spring sale | 1712 | 2043.50 | 0.301 |
+//! | 2026-11-21 13:25:00 | 404 | - | 3 | 0.00 | 0.002 |
+//!
 //! # The model
 //!
 //! ```text
-//!  web server                     evs, inside your service                             stores
-//!
-//!              +------------------------------------------------------------+
-//!  access.log  |  tail ---> parse ---> aggregate ---> binlog ---> deliver   |  ---> SQLite
-//!  access.log.1| source     record     a table per    batch 1      a task   |  ---> MySQL
-//!  ...         |                       statistic      batch 2 ...  per sink |  ---> ...
-//!              +------------------------------------------------------------+
+//!   access.log, access.log.1, ...
+//!       |
+//! +-----|----- your service --------+
+//! |     v                           |
+//! |  tail       chunks of lines     |
+//! |     v                           |
+//! |  parse      time and fields     |
+//! |     v                           |
+//! |  aggregate  rows, in memory     |
+//! |     v                           |
+//! |  binlog     batches, on disk    |
+//! |     v                           |
+//! |  deliver    a task per sink     |
+//! |     |                           |
+//! +-----|---------------------------+
+//!       v
+//!   SQLite, MySQL, PostgreSQL,
+//!   MongoDB, Cassandra, your own
 //! ```
 //!
 //! - A **source** is one log with all the files it was rotated through: [`PipelineBuilder::tail`]. Its name is unique
-//!   among all that write to the same sinks. [`LogFormat`] says what a line looks like, and [`Begin`], [`OnGone`],
-//!   [`OnChanged`] and [`OnUnreadable`] what to do with its files.
-//! - A **[`Statistic`]** says what to compute: a window of event time, the [`Field`]s to group by, and [`Measure`]s
-//!   ([`count`], [`sum`], [`min`], [`max`]). Its [`Schema`] says what a row means.
+//!   among all that write to the same sinks. [`LogFormat`] describes its lines. [`Begin`], [`OnGone`], [`OnChanged`]
+//!   and [`OnUnreadable`] decide about its files.
+//! - A **[`Statistic`]** defines a computation: a window of event time, the [`Field`]s to group by, and [`Measure`]s
+//!   ([`count`], [`sum`], [`min`], [`max`]). Its [`Schema`] defines the meaning of a row.
 //! - A **[`Batch`]** has the [`Rows`] that one statistic has gathered over a part of the log, from one [`Frontier`] to
 //!   another. Batches are numbered 1, 2, 3, ... per source, [`Epoch`] and statistic, and never change.
 //! - A **[`Sink`]** applies batches to a store, in order, and remembers its [`Progress`] there.
 //! - **Exactly once** follows: a batch is cut, made durable in the binlog, and only then delivered. A sink moves its
 //!   progress from one batch to the next in the transaction that adds the rows. After a crash, evs reads the log on from
-//!   the last batch in the binlog, and offers again what a sink has not acknowledged; what a sink has already, it skips.
+//!   the last batch in the binlog, and offers again every batch that a sink has not acknowledged. A sink skips a batch
+//!   that it already has.
 //!
-//! # Where to find what
+//! # Finding your way
 //!
 //! | to | see |
 //! | --- | --- |
 //! | build a pipeline | [`Pipeline`], [`PipelineBuilder`], [`prelude`] |
+//! | define a statistic | [`Statistic`], [`Field`], [`arg`], [`Measure`], [`MeasureKind`], [`IntoKeys`] |
 //! | run it | [`Pipeline::run`], [`Pipeline::spawn`], [`Pipeline::run_to_end`], [`Summary`] |
 //! | see how it is doing | [`Pipeline::status`], [`Status`], [`SinkStatus`], [`SinkState`], [`Phase`], [`Pause`] |
 //! | try out a format | [`LogFormat::parser`], [`LineParser`], [`Record`], [`Rejection`], [`Reason`] |
 //! | choose a store | [`sink_from_url`], [`SqliteSink`], [`MySqlSink`], [`PostgresSink`], [`MongoSink`], [`CassandraSink`], [`MemorySink`] |
+//! | read numbers back | [`Sink::totals`], [`Pipeline::schemas`], [`Schema`], [`Rows`], [`Row`], [`RowRef`] |
 //! | handle an error | [`Error`], [`SinkError`], [`FormatError`], [`TailError`], [`BinlogError`], [`describe`] |
 //! | bring back lost state, clone a machine, add a sink | [`LostState`], [`Undelivered`], [`SinkStart`] |
-//! | write a sink | [`Sink`], [`judge`], [`Limits`], [`Writer`], [`escape`], `conformance`, `examples/custom_sink.rs` |
+//! | write a sink | [`Sink`], [`judge`], [`Limits`], [`Writer`], [`escape`], [`conformance`] |
 //!
 //! # Features
 //!
 //! - `sqlite` (default): [`SqliteSink`], with SQLite built in.
-//! - `notify` (default): new lines are noticed by file system events, not only by polling.
+//! - `notify` (default): file system events announce new lines, in addition to polling.
 //! - `cassandra`: [`CassandraSink`], for Apache Cassandra, with a driver in pure Rust.
 //! - `cassandra-cpp`: the same with the C++ driver, which must be installed.
 //! - `mongo`: [`MongoSink`], for MongoDB.
 //! - `mysql`: [`MySqlSink`], for MySQL and MariaDB.
 //! - `postgres`: [`PostgresSink`], for PostgreSQL.
-//! - `conformance`: the suite that every sink must pass, for whoever writes one. Outside semver.
+//! - `conformance`: the suite that every sink must pass, for authors of sinks. Outside semver.
 //! - `full`: all of these but `cassandra-cpp`.
 //!
 #![cfg_attr(
@@ -103,6 +127,10 @@
     not(any(feature = "cassandra", feature = "cassandra-cpp")),
     doc = "[`CassandraSink`]: https://docs.rs/evs/latest/evs/struct.CassandraSink.html"
 )]
+#![cfg_attr(
+    not(feature = "conformance"),
+    doc = "[`conformance`]: https://docs.rs/evs/latest/evs/conformance/index.html"
+)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod url;
@@ -113,16 +141,16 @@ pub use evs_core::{
     SinkStart, Summary, TailError, Undelivered, describe,
 };
 
-// How lines are read, and what is computed from them.
+// The formats of lines, and the statistics that are computed from them.
 pub use evs_core::{
     Field, FormatError, IntoKeys, LineParser, LogFormat, Measure, MeasureKind, NumberError, Reason, Record,
     Rejection, Statistic, arg, count, field, max, min, sum,
 };
 
-// How it is doing.
+// The status of a running pipeline.
 pub use evs_core::{Pause, Phase, SinkState, SinkStatus, Status};
 
-// What sinks are offered, and what they answer.
+// The batches that sinks are offered, and their answers.
 #[doc(no_inline)]
 pub use evs_core::async_trait;
 #[cfg(feature = "conformance")]
@@ -146,7 +174,17 @@ pub use evs_postgres::{self as postgres, PostgresSink};
 pub use evs_sqlite::SqliteSink;
 pub use url::sink_from_url;
 
-/// What a service needs to count a log: `use evs::prelude::*`.
+/// The names that nearly every service needs to count a log: `use evs::prelude::*`.
+///
+/// It has the [`Pipeline`] and its [`LogFormat`], [`Statistic`] with the functions that make fields and measures, and
+/// the sinks of the enabled features. Names that only some services need, such as [`Error`] or [`MemorySink`], are at
+/// the root of the crate.
+///
+/// ```
+/// use evs::prelude::*;
+///
+/// let requests = Statistic::named("requests").group_by(["status"]).measure(count());
+/// ```
 pub mod prelude {
     pub use evs_core::{LogFormat, Pipeline, Sink, Statistic, arg, count, field, max, min, sum};
 

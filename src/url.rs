@@ -1,10 +1,13 @@
 //! From a URL to the sink that it names.
+//!
+//! One table of schemes serves both the choice and the error message, so that the message never leaves out a store. A
+//! URL holds a password, so no error shows any part of it except a scheme that is in the table.
 
 use std::sync::Arc;
 
 use evs_core::{Sink, SinkError};
 
-/// What each scheme stands for, and the feature that it needs.
+/// The schemes of each store, the feature that it needs, and the form of its URL for error messages.
 const SCHEMES: [(&[&str], &str, &str); 5] = [
     (&["sqlite"], "sqlite", "sqlite://PATH"),
     (&["mysql", "mariadb"], "mysql", "mysql://USER:PASSWORD@HOST/DATABASE"),

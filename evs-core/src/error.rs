@@ -1,4 +1,7 @@
 //! The error of a pipeline, and how an error with its causes becomes one line of text.
+//!
+//! Every module has an error type of its own, with the facts as fields. This one joins them for the user: it adds the
+//! name of the source, sink or statistic, and the way out where there is one.
 
 use std::{
     any::Any,
@@ -17,8 +20,20 @@ use crate::{
 /// prints something useful. Since the causes are part of the text, `source()` returns none; they are in the fields of
 /// the variants.
 ///
+/// After any of these errors the numbers in the sinks are exact up to the position that they have reached. Nothing
+/// that was counted is lost: once the cause is removed, a new start goes on from there.
+///
+/// | variants | returned by | remedy |
+/// | --- | --- | --- |
+/// | [`Setting`](Self::Setting), [`Format`](Self::Format), [`Redefined`](Self::Redefined), [`NoRuntime`](Self::NoRuntime), [`AlreadyRun`](Self::AlreadyRun) | `build` or the start of a run | change the program or its configuration |
+/// | [`StateDir`](Self::StateDir), [`StateDirRights`](Self::StateDirRights), [`StateDirMoved`](Self::StateDirMoved), [`Locked`](Self::Locked), [`Binlog`](Self::Binlog) | `build` or a run | look at the state directory |
+/// | [`Log`](Self::Log), [`LogSync`](Self::LogSync) | a run | look at the log's files |
+/// | [`ForeignState`](Self::ForeignState), [`Adopt`](Self::Adopt), [`SinkStopped`](Self::SinkStopped), [`Sink`](Self::Sink) | a run, or opening a sink | look at the store, and at other processes that write to it |
+/// | [`Overflow`](Self::Overflow), [`Thread`](Self::Thread), [`Panicked`](Self::Panicked) | a run | see the message |
+///
 /// ```
-/// use evs_core::{Error, LogFormat};
+/// # extern crate evs_core as evs;
+/// use evs::{Error, LogFormat};
 ///
 /// fn format() -> Result<LogFormat, Error> {
 ///     Ok(LogFormat::nginx("$status")?)
@@ -241,9 +256,16 @@ fn known(position: Option<&Frontier>, writer: Option<&Writer>) -> String {
 
 /// Returns an error's message and those of all its causes, on one line.
 ///
+/// Errors of the standard library and of drivers print only their own message, and leave the causes to the caller.
+///
 /// ```
-/// let error = evs_core::LogFormat::nginx("$status").unwrap_err();
-/// eprintln!("error: {}", evs_core::describe(&error));
+/// # extern crate evs_core as evs;
+/// use std::io;
+///
+/// let disk_full = io::Error::from(io::ErrorKind::StorageFull);
+/// let error = evs::SinkError::refused_by("writing the row", disk_full);
+/// assert_eq!(error.to_string(), "writing the row");
+/// assert_eq!(evs::describe(&error), "writing the row: no storage space");
 /// ```
 pub fn describe(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();

@@ -1,18 +1,48 @@
 //! Reads numbers as logs print them, exactly or not at all.
 //!
-//! A number is read as an integer times 10^scale: `0.301` at scale 3 is 301. Nothing is ever rounded.
+//! A number is read as an integer times 10^scale: `0.301` at scale 3 is 301. Nothing is ever rounded. Floating point
+//! has no place here: 0.1 + 0.2 must be 0.3, in every order of addition and in every store.
+//!
+//! There are two readers with one result:
+//!
+//! - [`decimal`] reads any number, digit by digit and eight at a time. It alone decides if a text is a number.
+//! - [`short_decimal`] reads nearly all numbers of a log, which have at most eight bytes, without a loop or a branch
+//!   per digit. It may give up on a valid number (a sign, surplus zeros), and then `decimal` decides. A property test
+//!   holds the two together.
+//!
+//! Eight digits become a number in three multiplications. Each one joins neighbours in all lanes of a word at once:
+//!
+//! ```text
+//! bytes    1 2 3 4 5 6 7 8      "12345678", one digit in each byte
+//! pairs     12  34  56  78      each digit times 10, plus the next
+//! fours      1234    5678       each pair times 100, plus the next
+//! whole        12345678         the first four times 10,000, plus the others
+//! ```
+//!
+//! The method is known as SWAR ("SIMD within a register"); Daniel Lemire describes it in "Quickly parsing eight
+//! digits" (lemire.me, 2018).
 
 use std::fmt;
 
 /// The reason why a text is not read as a number. No text is rounded, clipped or read as a prefix of a number.
+///
+/// A pipeline shows it as the [`Reason`](crate::Reason) of a rejected line.
+///
+/// ```
+/// # extern crate evs_core as evs;
+/// use evs::{NumberError, Reason};
+///
+/// assert_eq!(Reason::from(NumberError::TooLarge), Reason::NumberTooLarge);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum NumberError {
-    /// The text is not digits, with an optional `-` before them and an optional point between them.
+    /// The text is not digits, with an optional `-` before them and an optional point between them. Examples: `+7`,
+    /// `1e3`, `.5`, `NaN`.
     NotANumber,
-    /// The value times 10^scale does not fit a signed 64-bit integer.
+    /// The value times 10^scale does not fit a signed 64-bit integer. Example: `10` at scale 18.
     TooLarge,
-    /// The text has more decimal places than the scale, and they are not all zeros.
+    /// The text has more decimal places than the scale, and they are not all zeros. Example: `1.25` at scale 1.
     TooManyDigits,
 }
 
@@ -100,7 +130,11 @@ pub fn decimal_list(text: &[u8], scale: u8) -> Result<Option<i64>, NumberError> 
     Ok(sum)
 }
 
-/// Splits a list at its first `, ` or ` : `.
+/// Splits a list at its first `, ` or ` : `. nginx writes the first between the servers of a group, and the second
+/// where a request went on to another group.
+///
+/// `0.001, 0.002 : -` becomes `0.001` and the rest `0.002 : -`. A comma or blank that belongs to neither stays in the
+/// element, which then is no number.
 fn first_element(list: &[u8]) -> (&[u8], Option<&[u8]>) {
     match memchr::memchr2(b',', b' ', list) {
         Some(at) if list[at..].starts_with(b", ") => (&list[..at], Some(&list[at + 2..])),
@@ -114,7 +148,7 @@ fn are_digits(text: &[u8]) -> bool {
     !text.is_empty() && text.iter().all(u8::is_ascii_digit)
 }
 
-/// `value` with `digits` appended to its digits.
+/// `value` with `digits` appended to its digits: 12 and `345` make 12345. `None` if the result does not fit.
 fn append(mut value: u64, digits: &[u8]) -> Option<u64> {
     let (eights, rest) = digits.as_chunks::<8>();
     for eight in eights {
@@ -129,6 +163,9 @@ fn append(mut value: u64, digits: &[u8]) -> Option<u64> {
 /// Reads the first `len` bytes of `bytes`, 1 to 8 of them, as a number times 10^`scale`.
 ///
 /// `None` if they are not a [`ShortDecimal`], or do not fit `scale`. [`decimal`] then decides.
+///
+/// The bytes after the first `len` may be anything: they are the bytes of the line after the number. So the caller
+/// loads eight bytes at once, and copies nothing.
 #[inline]
 pub(crate) fn short_decimal(bytes: [u8; 8], len: usize, scale: u8) -> Option<i64> {
     let ShortDecimal { digits, places } = ShortDecimal::read(bytes, len)?;
@@ -137,6 +174,13 @@ pub(crate) fn short_decimal(bytes: [u8; 8], len: usize, scale: u8) -> Option<i64
 }
 
 /// A number of up to eight bytes: digits with at most one point between them, and without a sign.
+///
+/// ```text
+/// text      "0.301 GE"  (len 5: the blank and "GE" are the line's next bytes)
+/// shifted   0 0 0 '0' '.' '3' '0' '1'      the last digit in the highest byte
+/// closed up 0 0 0  0  '0' '3' '0' '1'      the point is taken out
+/// digits    0 0 0  0   0   3   0   1       places 3
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ShortDecimal {
     /// A byte for each digit, 0 to 9. The last digit is in the highest byte, and zeros are before the first.
@@ -187,16 +231,24 @@ impl ShortDecimal {
     }
 }
 
+/// The digit `0` in each byte. An exclusive-or with it turns digits into their values, and other bytes into 10 or
+/// more.
 const ZEROS: u64 = u64::from_le_bytes([b'0'; 8]);
+/// The lowest bit of each byte.
 const LOWEST: u64 = u64::from_le_bytes([1; 8]);
+/// The highest bit of each byte.
 const HIGHEST: u64 = LOWEST << 7;
 
 /// True if each of the eight bytes is below ten.
+///
+/// Adding 0x76 sets the highest bit of a byte from 10 to 0x7F. Bytes from 0x80 have the bit already; a carry out of
+/// one of these can only reach a word that fails anyway.
 #[inline(always)]
 fn are_below_ten(bytes: u64) -> bool {
     (bytes.wrapping_add(LOWEST * (0x7F - 9)) | bytes) & HIGHEST == 0
 }
 
+/// The powers of ten that an `i64` can hold, by exponent.
 const POWERS_OF_TEN: [i64; 19] = {
     let mut powers = [1; 19];
     let mut at = 1;
@@ -207,13 +259,15 @@ const POWERS_OF_TEN: [i64; 19] = {
     powers
 };
 
-/// The value of eight digits, by three multiplications. They join neighbouring digits to pairs, pairs to fours, and
-/// fours to the whole, in all lanes of the word at once.
+/// The value of eight digits, by three multiplications: see the [module](self).
 fn eight_digits(digits: [u8; 8]) -> u64 {
     join(u64::from_le_bytes(digits) & 0x0F0F_0F0F_0F0F_0F0F)
 }
 
-/// Joins eight bytes of 0 to 9 to a number. The first digit is in the lowest byte.
+/// Joins eight bytes of 0 to 9 to a number. The first digit is in the lowest byte, as a little-endian load puts it.
+///
+/// In each step the multiplication adds every lane, times its factor, to the lane above it; the shift and the mask
+/// keep the lanes that hold a sum of two.
 #[inline]
 fn join(ones: u64) -> u64 {
     let pairs = (ones.wrapping_mul(1 + (10 << 8)) >> 8) & 0x00FF_00FF_00FF_00FF;
@@ -221,7 +275,7 @@ fn join(ones: u64) -> u64 {
     fours.wrapping_mul(1 + (10_000 << 32)) >> 32
 }
 
-/// `value` times 10^`places`.
+/// `value` times 10^`places`. `None` if the result does not fit.
 fn shift(value: u64, places: usize) -> Option<u64> {
     (0..places).try_fold(value, |value, _| value.checked_mul(10))
 }

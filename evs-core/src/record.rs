@@ -1,4 +1,8 @@
-//! A parsed line: its time, and the fields that the parser was asked for.
+//! [`Record`]: a parsed line, which is its time and the fields that the parser was asked for.
+//!
+//! A record holds no copy of the line. A value is a range of one of three buffers: the line itself, a buffer of values
+//! whose escapes were undone, and a buffer of derived values. So the caller passes the line again when it reads a
+//! field, and a record can be reused for lines of any number without an allocation.
 
 use std::ops::Range;
 
@@ -7,7 +11,22 @@ use std::ops::Range;
 /// A value that stands in the line as it is, is borrowed from the line. Any other is held in a buffer of the record,
 /// which the next line reuses. So reading many lines into one record does not allocate.
 ///
-/// [`LogFormat`](crate::LogFormat) has an example.
+/// ```
+/// # extern crate evs_core as evs;
+/// use evs::{LogFormat, Record};
+///
+/// let mut parser = LogFormat::combined().parser(&["remote_addr", "arg_c"])?;
+/// let mut record = Record::new();
+/// for line in [
+///     &br#"::1 - - [21/Nov/2026:13:25:22 +0000] "GET /?c=7 HTTP/1.1" 200 5 "-" "curl""#[..],
+///     br#"::2 - - [21/Nov/2026:13:25:23 +0000] "GET / HTTP/1.1" 200 5 "-" "curl""#,
+/// ] {
+///     parser.parse(line, &mut record)?;
+///     println!("{} {:?} {:?}", record.seconds(), record.field(0, line), record.field(1, line));
+/// }
+/// assert_eq!(record.seconds(), 1_795_267_523);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, Default)]
 pub struct Record {
     seconds: i64,
@@ -18,7 +37,7 @@ pub struct Record {
     pub(crate) derived: Vec<u8>,
 }
 
-/// The location of a value.
+/// The location of a value: a range of one of the record's buffers.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Value {
     pub(crate) buffer: Buffer,
@@ -31,23 +50,30 @@ pub(crate) struct Value {
 /// The bytes in which a value's `start` and `end` count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Buffer {
+    /// The line has no such value; it reads as `-`.
     Absent,
+    /// The line itself.
     Line,
+    /// [`Record::unescaped`].
     Unescaped,
+    /// [`Record::derived`].
     Derived,
 }
 
 impl Value {
+    /// The value of a field that the line does not have.
     pub(crate) const ABSENT: Self = Self { buffer: Buffer::Absent, start: 0, end: 0, origin: 0 };
 }
 
 impl Record {
-    /// An empty record. [`LineParser::parse`](crate::format::LineParser::parse) fills it, again for each line.
+    /// An empty record. [`LineParser::parse`](crate::LineParser::parse) fills it, again for each line.
     pub fn new() -> Self {
         Self::default()
     }
 
     /// The line's time, in seconds since 1970-01-01T00:00:00Z, rounded down.
+    ///
+    /// It is in UTC, whatever offset the line had.
     pub fn seconds(&self) -> i64 {
         self.seconds
     }
@@ -79,7 +105,7 @@ impl Record {
         self.values[index].origin.saturating_add(1)
     }
 
-    /// The location of the value at `index`.
+    /// The location of the value at `index`: the buffer, and the range in it. The fast path makes spans of these.
     pub(crate) fn location(&self, index: usize) -> (Buffer, Range<usize>) {
         let Value { buffer, start, end, .. } = self.values[index];
         (buffer, start as usize..end as usize)
@@ -93,6 +119,7 @@ impl Record {
         self.derived.clear();
     }
 
+    /// Sets the line's time.
     pub(crate) fn set_seconds(&mut self, seconds: i64) {
         self.seconds = seconds;
     }

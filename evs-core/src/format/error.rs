@@ -1,8 +1,23 @@
 //! [`FormatError`]: the reason why a format is refused.
+//!
+//! A format is refused when its lines could be read in two ways. The alternative is a parser that guesses: it counts
+//! most lines correctly and some under a wrong key, and nobody notices.
 
 /// A format is refused: it cannot be parsed without guessing, or does not have a field that is asked for.
 ///
-/// Offsets are bytes of the format string, counted from 0.
+/// Offsets are bytes of the format string, counted from 0. Each message names the way out.
+///
+/// ```
+/// # extern crate evs_core as evs;
+/// use evs::{FormatError, LogFormat};
+///
+/// let refused = |format: &str| LogFormat::nginx(format).unwrap_err();
+/// assert!(matches!(refused("$msec $host$uri"), FormatError::SideBySide { offset: 11, .. }));
+/// assert!(matches!(refused("$status"), FormatError::NoTime));
+///
+/// let error = LogFormat::common().parser(&["http_referer"]).unwrap_err();
+/// assert!(error.to_string().starts_with("the format has no $http_referer"), "{error}");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum FormatError {
@@ -77,6 +92,7 @@ pub enum FormatError {
     },
 }
 
+/// The names as they stand in a format: `$a, $b`.
 fn list(names: &[String]) -> String {
     names.iter().map(|name| format!("${name}")).collect::<Vec<_>>().join(", ")
 }

@@ -1,4 +1,9 @@
-//! [`LogFormat`]: the formats that lines may have.
+//! [`LogFormat`]: the formats that lines may have, and the way from a format to a parser of its lines.
+//!
+//! A format is compiled once, when it is made; a parser is made for the fields that are wanted, and only these are
+//! taken out of a line. Both know their values by slots: a slot is the number of a captured value. An nginx format
+//! gives a slot to each of its variables that some field needs. JSON and LTSV give one to each key that some field
+//! needs, and one to each key that may hold the time.
 
 use std::{fmt, str::FromStr};
 
@@ -12,13 +17,27 @@ pub(super) const COMMON: &str =
     r#"$remote_addr - $remote_user [$time_local] "$request" $status $body_bytes_sent"#;
 pub(super) const COMBINED: &str = r#"$remote_addr - $remote_user [$time_local] "$request" $status $body_bytes_sent "$http_referer" "$http_user_agent""#;
 
-/// The keys that may hold the time if the user names none, the best one first.
+/// The keys that may hold the time if the user names none, the best one first: nginx's own names, then those of common
+/// JSON loggers.
 const TIME_KEYS: [&str; 6] = ["time_iso8601", "time_local", "msec", "time", "@timestamp", "timestamp"];
 
 /// The format of a log: an nginx `log_format` string, JSON lines or LTSV.
 ///
+/// | the log is written by | format |
+/// | --- | --- |
+/// | nginx or Apache, with their default | [`combined`](Self::combined) |
+/// | nginx with a `log_format` | [`nginx`](Self::nginx), with that string |
+/// | nginx with `escape=json`, Caddy, Traefik, a CDN | [`json`](Self::json) |
+/// | anything that writes `label:value` and tabs | [`ltsv`](Self::ltsv) |
+///
+/// A format also parses from a text, for a service that reads it from its configuration: `combined`, `common`, `json`,
+/// `ltsv`, or a `log_format` string.
+///
+/// # Examples
+///
 /// ```
-/// use evs_core::{LogFormat, Record};
+/// # extern crate evs_core as evs;
+/// use evs::{LogFormat, Record};
 ///
 /// let format = LogFormat::nginx(r#"$remote_addr [$time_local] "$request" $status"#)?;
 /// let mut parser = format.parser(&["status", "arg_c"])?;
@@ -30,6 +49,37 @@ const TIME_KEYS: [&str; 6] = ["time_iso8601", "time_local", "msec", "time", "@ti
 /// assert_eq!(record.seconds(), 1_795_246_822);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+///
+/// From a text:
+///
+/// ```
+/// # extern crate evs_core as evs;
+/// use evs::LogFormat;
+///
+/// let format: LogFormat = "combined".parse()?;
+/// assert!(format.to_string().starts_with("$remote_addr - $remote_user"));
+/// assert!("combinde".parse::<LogFormat>().is_err());
+/// # Ok::<(), evs::FormatError>(())
+/// ```
+///
+/// # Lines of a `log_format` string
+///
+/// - The text between variables must stand in each line as it is. A line with missing or additional text is rejected,
+///   and so is one with a number or a time that does not look like one. So the halves of two lines never make a third.
+///   (If a line was cut before its time, the rest may be read as part of the next line's `$remote_user`, which may be
+///   anything. That is one event, the next line's.)
+/// - In the default escaping a `"` always ends a value, and `\xHH` is undone in the fields that are asked for.
+///   Apache's `\"` is therefore not understood.
+/// - `$remote_user`, `$http_…` and other values that clients choose may have blanks and brackets in them. Such a value
+///   ends where the rest of the line goes on as the format does.
+/// - With `escape=none` a client can forge anything that the format contains, even line feeds: see
+///   [`LogFormat::is_forgeable`].
+///
+/// # Lines of every format
+///
+/// A line is rejected if it has a NUL byte in it or begins with a byte order mark: see [`Reason`](crate::Reason).
+///
+/// Some fields are derived from the request if a line does not have them: see [`Field`](crate::Field).
 #[derive(Clone, Debug)]
 pub struct LogFormat {
     kind: FormatKind,
@@ -37,6 +87,7 @@ pub struct LogFormat {
     time_key: Option<String>,
 }
 
+/// The kind of a format, with what was compiled for it.
 #[derive(Clone, Debug)]
 enum FormatKind {
     Nginx { text: String, steps: Steps },
@@ -58,28 +109,37 @@ impl LogFormat {
     /// Fails if `format` is not a `log_format` string, or if its lines cannot be parsed without guessing.
     ///
     /// ```
-    /// use evs_core::LogFormat;
+    /// # extern crate evs_core as evs;
+    /// use evs::LogFormat;
     ///
     /// let format = LogFormat::nginx(r#"escape=json {"time":"$msec","status":$status}"#)?;
     /// assert!(format.parser(&["status"]).is_ok());
     /// // A format needs a time, and a text between any two variables.
     /// assert!(LogFormat::nginx("$remote_addr $status").is_err());
     /// assert!(LogFormat::nginx("$msec $host$uri").is_err());
-    /// # Ok::<(), evs_core::FormatError>(())
+    /// # Ok::<(), evs::FormatError>(())
     /// ```
     pub fn nginx(format: &str) -> Result<Self, FormatError> {
         let steps = compile(format)?;
         Ok(Self { kind: FormatKind::Nginx { text: format.to_owned(), steps }, time_key: None })
     }
 
-    /// nginx's built-in format `combined`, which Apache has, too.
+    /// nginx's built-in format `combined`, which Apache has, too:
+    ///
+    /// ```text
+    /// $remote_addr - $remote_user [$time_local] "$request" $status $body_bytes_sent "$http_referer" "$http_user_agent"
+    /// ```
     // Cannot fail: a test compiles it.
     #[expect(clippy::missing_panics_doc, clippy::unwrap_used)]
     pub fn combined() -> Self {
         Self::nginx(COMBINED).unwrap()
     }
 
-    /// The common log format: `combined` up to `$body_bytes_sent`.
+    /// The common log format, which is `combined` up to `$body_bytes_sent`:
+    ///
+    /// ```text
+    /// $remote_addr - $remote_user [$time_local] "$request" $status $body_bytes_sent
+    /// ```
     // Cannot fail: a test compiles it.
     #[expect(clippy::missing_panics_doc, clippy::unwrap_used)]
     pub fn common() -> Self {
@@ -88,11 +148,14 @@ impl LogFormat {
 
     /// JSON lines: one object a line. Fields are keys. `a.b` is the key `b` in the object `a`, or the key `a.b`.
     ///
-    /// The value of a string has its escapes undone. A number is taken as it is written, an object or array as its JSON
-    /// text. `null` means the same as no key. If a key occurs twice, the first one counts.
+    /// The value of a string has its escapes undone. A number is taken as it is written, an object or array as its
+    /// JSON text. `null` means the same as no key. If a key occurs twice, the first one counts.
+    ///
+    /// [`time_key`](Self::time_key) says which keys hold the time.
     ///
     /// ```
-    /// use evs_core::LogFormat;
+    /// # extern crate evs_core as evs;
+    /// use evs::LogFormat;
     ///
     /// let mut parser = LogFormat::json().parser(&["request.method", "status"])?;
     /// let mut record = Default::default();
@@ -106,11 +169,14 @@ impl LogFormat {
         Self { kind: FormatKind::Json, time_key: None }
     }
 
-    /// Labelled tab-separated values. Fields are labels. Values are taken as they are. If a label occurs twice, the
-    /// first one counts.
+    /// Labelled tab-separated values (<http://ltsv.org>). Fields are labels. Values are taken as they are. If a label
+    /// occurs twice, the first one counts.
+    ///
+    /// [`time_key`](Self::time_key) says which labels hold the time.
     ///
     /// ```
-    /// use evs_core::LogFormat;
+    /// # extern crate evs_core as evs;
+    /// use evs::LogFormat;
     ///
     /// let mut parser = LogFormat::ltsv().parser(&["status", "host"])?;
     /// let mut record = Default::default();
@@ -129,6 +195,17 @@ impl LogFormat {
     /// Without it, the time is the first of these keys that a line has: `time_iso8601`, `time_local`, `msec`, `time`,
     /// `@timestamp`, `timestamp`. The time may be ISO 8601 with an offset or `Z`, look like nginx's `$time_local`, or
     /// be seconds since 1970. An nginx format names its time itself, and is not changed by this.
+    ///
+    /// ```
+    /// # extern crate evs_core as evs;
+    /// use evs::LogFormat;
+    ///
+    /// let mut parser = LogFormat::json().time_key("ts").parser(&["status"])?;
+    /// let mut record = Default::default();
+    /// parser.parse(br#"{"ts": 1795246822.5, "status": 200}"#, &mut record)?;
+    /// assert_eq!(record.seconds(), 1_795_246_822);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn time_key(mut self, key: &str) -> Self {
         self.time_key = Some(key.to_owned());
@@ -137,11 +214,24 @@ impl LogFormat {
 
     /// True if a client can write text into the log that looks like the web server's own. That is so with
     /// `escape=none`: nginx then writes quotes and line feeds as they come.
+    ///
+    /// A service that bills by its numbers should refuse such a format.
+    ///
+    /// ```
+    /// # extern crate evs_core as evs;
+    /// use evs::LogFormat;
+    ///
+    /// assert!(!LogFormat::combined().is_forgeable());
+    /// assert!(LogFormat::nginx("escape=none $msec $request $status")?.is_forgeable());
+    /// # Ok::<(), evs::FormatError>(())
+    /// ```
     pub fn is_forgeable(&self) -> bool {
         matches!(&self.kind, FormatKind::Nginx { steps, .. } if steps.escape == Escape::None)
     }
 
     /// A parser for `fields`. Its records have the fields in this order.
+    ///
+    /// A pipeline makes its own parsers. Make one to try out a format on lines of a log before a pipeline counts them.
     ///
     /// # Errors
     ///
@@ -204,6 +294,11 @@ impl FromStr for LogFormat {
     type Err = FormatError;
 
     /// Reads `combined`, `common`, `json`, `ltsv`, or a `log_format` string.
+    ///
+    /// # Errors
+    ///
+    /// A text without a `$` that is none of these names is [`FormatError::Unknown`]. For any other text, see
+    /// [`LogFormat::nginx`].
     fn from_str(text: &str) -> Result<Self, FormatError> {
         match text {
             "combined" => Ok(Self::combined()),

@@ -1,10 +1,28 @@
-//! [`Rejection`]: the reason why a line is not counted.
+//! [`Rejection`]: the reason why a line is not counted, and the column of the line where it lies.
+//!
+//! Every rejection is made by the reference or after it, never by the fast path. So the reason and the column of a
+//! line do not depend on the lines around it or on the processor.
 
 use std::fmt;
 
 use crate::number::NumberError;
 
 /// A line is not counted: the reason, and the column where the line stops matching its format.
+///
+/// [`LineParser::parse`](crate::LineParser::parse) returns it. A pipeline counts rejected lines in
+/// [`Status::rejected`](crate::Status::rejected), and writes them to a file in its state directory.
+///
+/// ```
+/// # extern crate evs_core as evs;
+/// use evs::{LogFormat, Reason, Record};
+///
+/// let mut parser = LogFormat::nginx("$remote_addr [$time_local] $status")?.parser(&["status"])?;
+/// let line = b"::1 [21/Nov/2026:13:25:22 +0000] OK";
+/// let rejection = parser.parse(line, &mut Record::new()).unwrap_err();
+/// assert_eq!((rejection.reason, rejection.column), (Reason::NotANumber, 34));
+/// assert_eq!(rejection.to_string(), "column 34: not a number");
+/// # Ok::<(), evs::FormatError>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Rejection {
@@ -30,52 +48,58 @@ impl fmt::Display for Rejection {
 impl std::error::Error for Rejection {}
 
 /// The reason why a line is rejected.
+///
+/// [`code`](Self::code) is its name in metrics and in the file of rejected lines; `Display` says it in words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Reason {
     /// The line is empty.
     Empty,
-    /// The line is longer than the limit.
+    /// The line is longer than [`line_bytes_max`](crate::PipelineBuilder::line_bytes_max).
     LineTooLong,
-    /// The line has a NUL byte in it.
+    /// The line has a NUL byte in it. A power cut leaves NULs at the end of a file, and so does `copytruncate` under a
+    /// writer that does not append.
     Nul,
-    /// The line begins with a byte order mark.
+    /// The line begins with a byte order mark, which an editor or a script wrote at the start of a file.
     ByteOrderMark,
-    /// The line has other text where the format has a literal.
+    /// The line has other text where the format has a literal. If most lines have this reason, the format is not that
+    /// of the log.
     Literal,
-    /// A field does not end.
+    /// A field does not end: the line was cut, or its quotes do not match.
     Unterminated,
-    /// A field that is never empty is empty.
+    /// A field that is never empty is empty. nginx writes `-` for a value that is not there.
     EmptyField,
     /// The elements of a list of upstream tries are not joined by `, ` and ` : `.
     List,
-    /// The line goes on after the end of the format.
+    /// The line goes on after the end of the format. The web server's format may have got another field.
     Leftover,
-    /// The line has no key for the time.
+    /// The line has no key for the time: see [`LogFormat::time_key`](crate::LogFormat::time_key).
     NoTime,
     /// The time does not look like a time.
     Time,
     /// The time looks like a time, but the date, time of day or offset does not exist.
     Date,
-    /// A configured store cannot hold the window of that time.
+    /// A configured store cannot hold the window of that time: see [`Limits::windows`](crate::Limits::windows).
     TimeOutOfRange,
-    /// The time is more than a day ahead of the clock, and the pipeline rejects such lines.
+    /// The time is more than a day ahead of the clock, and the pipeline rejects such lines: see
+    /// [`reject_ahead`](crate::PipelineBuilder::reject_ahead).
     TimeAhead,
-    /// A configured store cannot hold a key of that length.
+    /// A configured store cannot hold a key of that length: see
+    /// [`Limits::key_bytes_max`](crate::Limits::key_bytes_max).
     KeyTooLong,
-    /// A value that a measure needs is not a number.
+    /// A value that a measure needs is not a number, such as `1e3` or `0x10`.
     NotANumber,
     /// A number does not fit 64 bits at the measure's scale.
     NumberTooLarge,
-    /// A number is outside of the measure's range.
+    /// A number is outside of the measure's range: see [`Measure::within`](crate::Measure::within).
     NumberOutOfRange,
-    /// A number has more decimal places than the measure's scale.
+    /// A number has more decimal places than the measure's scale: see [`Measure::scale`](crate::Measure::scale).
     TooManyDigits,
     /// The line is not a JSON object.
     Json,
     /// A JSON string has a bad escape, half a surrogate pair or a control character.
     JsonString,
-    /// The JSON is nested too deeply.
+    /// The JSON is nested more than 128 levels deep.
     JsonDepth,
     /// A field of an LTSV line has no label.
     Label,
@@ -83,6 +107,11 @@ pub enum Reason {
 
 impl Reason {
     /// A short name for metrics, which never changes.
+    ///
+    /// ```
+    /// # extern crate evs_core as evs;
+    /// assert_eq!(evs::Reason::TimeOutOfRange.code(), "time_out_of_range");
+    /// ```
     pub fn code(self) -> &'static str {
         match self {
             Self::Empty => "empty",

@@ -1,19 +1,22 @@
-//! What [`Statistic::group_by`](crate::Statistic::group_by) takes: a list of fields, or a tuple of names and fields.
+//! [`IntoKeys`]: the argument of [`Statistic::group_by`](crate::Statistic::group_by), a list of fields or a tuple of names and fields.
 
 use super::field::Field;
 
 /// The key fields of a statistic: any list of names or of fields, or a tuple of up to eight, in which names and fields
-/// may be mixed.
+/// may be mixed. [`Statistic::group_by`](crate::Statistic::group_by) takes one.
 ///
 /// ```
-/// use evs_core::{Statistic, arg};
+/// # extern crate evs_core as evs;
+/// use evs::{Statistic, arg};
 ///
 /// let names = Statistic::named("by_status").group_by(["host", "status"]);
 /// let fields = Statistic::named("by_campaign").group_by([arg("c").named("campaign"), arg("t").named("type")]);
 /// let mixed = Statistic::named("mixed").group_by(("status", arg("c").named("campaign")));
 /// ```
 ///
-/// `Form` tells the two forms apart and is always inferred. Not to be implemented outside of evs.
+/// `Form` tells the two forms apart and is always inferred. Without it, the compiler would refuse the two
+/// implementations: a later version of the standard library could make a tuple an iterator. Not to be implemented
+/// outside of evs.
 pub trait IntoKeys<Form> {
     /// The fields, in order.
     fn into_keys(self) -> Vec<Field>;
@@ -39,6 +42,8 @@ where
     }
 }
 
+/// Implements [`IntoKeys`] for the tuples of one element, two elements and so on: each call takes one more type from
+/// the right side of the `;` to the left.
 macro_rules! tuples {
     ($($name:ident)*; $next:ident $($rest:ident)*) => {
         impl<$($name: Into<Field>,)* $next: Into<Field>> IntoKeys<Tuple> for ($($name,)* $next,) {

@@ -1,4 +1,9 @@
-//! The numbers that a statistic keeps per row: counts, sums and extremes.
+//! [`Measure`]: a number that a statistic keeps per row.
+//!
+//! All measures are numbers that can be merged: the total of two parts of the log follows from the totals of the
+//! parts. That is the condition under which batches can be added up in any store, by several sources and after any
+//! crash. An average or a median cannot be merged. A user gets the average from a sum and a count, and a distribution
+//! from a statistic that is grouped by the value.
 
 use std::ops::RangeInclusive;
 
@@ -6,6 +11,21 @@ use super::{field::Field, schema::MeasureKind};
 use crate::sink::Limits;
 
 /// A number that a statistic keeps per row. [`count`], [`sum`], [`min`] and [`max`] make one.
+///
+/// Numbers are exact. A value is read as an integer times 10^[`scale`](Self::scale), lines carry 64 bits and totals
+/// 128 bits, and nothing is ever rounded or wrapped. A value that does not fit rejects its line.
+///
+/// ```
+/// # extern crate evs_core as evs;
+/// use evs::{Statistic, arg, count, max, min, sum};
+///
+/// let statistic = Statistic::named("purchases")
+///     .group_by(["host"])
+///     .measure(count())
+///     .measure(sum(arg("price")).scale(2).named("revenue"))
+///     .measure(min("request_time").scale(3))
+///     .measure(max("request_time").scale(3));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Measure {
     pub(crate) kind: MeasureKind,
@@ -15,22 +35,27 @@ pub struct Measure {
     pub(crate) name: Option<String>,
 }
 
-/// The number of lines.
+/// The number of lines. Its column is `count`, unless [`named`](Measure::named) otherwise.
 pub fn count() -> Measure {
     Measure { kind: MeasureKind::Count, field: None, scale: 0, within: None, name: None }
 }
 
-/// The exact sum of `field`.
+/// The exact sum of `field`. Its column is `FIELD_sum`, unless [`named`](Measure::named) otherwise.
+///
+/// A line whose value is `-` or empty adds nothing. In a field that is a list of upstream servers, such as
+/// `upstream_response_time`, the elements of a line are added up: `0.001, 0.002` counts as 0.003.
 pub fn sum(field: impl Into<Field>) -> Measure {
     Measure::of(MeasureKind::Sum, field.into())
 }
 
-/// The smallest value of `field`.
+/// The smallest value of `field`. Its column is `FIELD_min`, unless [`named`](Measure::named) otherwise. It is absent
+/// (NULL) in a row whose lines all have `-` or nothing.
 pub fn min(field: impl Into<Field>) -> Measure {
     Measure::of(MeasureKind::Min, field.into())
 }
 
-/// The largest value of `field`.
+/// The largest value of `field`. Its column is `FIELD_max`, unless [`named`](Measure::named) otherwise. It is absent
+/// (NULL) in a row whose lines all have `-` or nothing.
 pub fn max(field: impl Into<Field>) -> Measure {
     Measure::of(MeasureKind::Max, field.into())
 }
@@ -42,23 +67,36 @@ impl Measure {
 
     /// The number of decimal places of the values: 0 (the default) to 18.
     ///
-    /// A line with a value of more decimal places is rejected. The value is never rounded. In a sink without exact decimals
-    /// the column holds the value times 10^scale.
+    /// A line with a value of more decimal places is rejected, unless the surplus ones are zeros. The value is never
+    /// rounded. In a sink without exact decimals the column holds the value times 10^scale.
+    ///
+    /// ```
+    /// # extern crate evs_core as evs;
+    /// # use evs::{max, sum};
+    /// // nginx prints times with three decimal places.
+    /// let slowest = max("request_time").scale(3);
+    /// // Prices in cents: 1.5 is held as 150, and 1.505 rejects the line.
+    /// let revenue = sum("arg_price").scale(2);
+    /// ```
     #[must_use]
     pub fn scale(mut self, digits: u8) -> Self {
         self.scale = digits;
         self
     }
 
-    /// The values that a line may have, in whole units (seconds, for a time with three decimal places). A line with any
-    /// other value is rejected, in all statistics.
+    /// The values that a line may have, in whole units (seconds, for a time with three decimal places). A line with
+    /// any other value is rejected, in all statistics.
     ///
-    /// By default, a value may be any number of 64 bits, since all of evs's own sinks can hold the totals. The exception is
-    /// a sink whose [`limits`](crate::Sink::limits) have narrow totals. A line may then add at most an eight thousandth of
-    /// the largest total, so that eight thousand lines with that value fit into a row.
+    /// By default, a value may be any number of 64 bits, since all of evs's own sinks can hold the totals. The
+    /// exception is a sink whose [`limits`](crate::Sink::limits) have narrow totals. A line may then add at most an
+    /// eight thousandth of the largest total, so that eight thousand lines with that value fit into a row.
+    ///
+    /// Set a range for every value that clients choose: otherwise one request with `price=9223372036854775807` makes
+    /// the sum useless.
     ///
     /// ```
-    /// # use evs_core::{arg, sum};
+    /// # extern crate evs_core as evs;
+    /// # use evs::{arg, sum};
     /// let price = sum(arg("price")).scale(2).within(0..=100_000);
     /// ```
     #[must_use]
@@ -76,14 +114,17 @@ impl Measure {
         (self.kind == MeasureKind::Sum).then(|| limits.summands())
     }
 
-    /// Names the column of the measure. By default, the column is `count` or `FIELD_sum`, `FIELD_min`,
-    /// `FIELD_max`.
+    /// Names the column of the measure. By default, the column is `count` or `FIELD_sum`, `FIELD_min`, `FIELD_max`,
+    /// where `FIELD` is the field's column name.
+    ///
+    /// Two measures of the same kind and field need names, since the columns of a statistic must differ.
     #[must_use]
     pub fn named(mut self, name: impl Into<String>) -> Self {
         self.name = Some(name.into());
         self
     }
 
+    /// The name of the column: the user's, or the default for the kind and field.
     pub(crate) fn column_name(&self) -> String {
         if let Some(name) = &self.name {
             return name.clone();

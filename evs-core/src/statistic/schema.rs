@@ -1,10 +1,15 @@
-//! The schema of a statistic: the part of its definition that its batches carry to the sinks.
+//! [`Schema`]: the definition that batches carry and stores keep.
+//!
+//! Its JSON ([`Schema::to_json`]) stands in the binlog and in the stores' own tables, so it is a file format: a field
+//! that is added later needs a default, and the text of a schema that does not use it must stay as it was.
 
 use serde::{Deserialize, Serialize};
 
 use crate::codec::InvalidJson;
 
 /// The way in which the values of a measure become one number.
+///
+/// Every kind is associative and commutative, so the order of lines, workers, batches and sources does not matter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
@@ -23,6 +28,17 @@ impl MeasureKind {
     /// Merges `other` into `value`, as a sink does with a value that it already holds.
     ///
     /// `None` means that the result does not fit. An overflow is an error: it never wraps.
+    ///
+    /// ```
+    /// # extern crate evs_core as evs;
+    /// use evs::MeasureKind;
+    ///
+    /// assert_eq!(MeasureKind::Sum.merge(Some(2), Some(3)), Some(Some(5)));
+    /// assert_eq!(MeasureKind::Min.merge(Some(2), Some(3)), Some(Some(2)));
+    /// // A value that is absent changes nothing.
+    /// assert_eq!(MeasureKind::Max.merge(None, Some(3)), Some(Some(3)));
+    /// assert_eq!(MeasureKind::Sum.merge(Some(i128::MAX), Some(1)), None);
+    /// ```
     pub fn merge(self, value: Option<i128>, other: Option<i128>) -> Option<Option<i128>> {
         let (Some(a), Some(b)) = (value, other) else {
             return Some(value.or(other));
@@ -35,7 +51,9 @@ impl MeasureKind {
     }
 }
 
-/// A key column of a statistic.
+/// A key column of a statistic: one of the values that make a row.
+///
+/// In a [`Row`](crate::Row), the key at the same index of `keys` belongs to this column.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct KeyColumn {
@@ -47,12 +65,20 @@ pub struct KeyColumn {
 
 impl KeyColumn {
     /// A column of that name for a field, by nginx's name.
+    ///
+    /// ```
+    /// # extern crate evs_core as evs;
+    /// let campaign = evs::KeyColumn::new("campaign", "arg_c");
+    /// assert_eq!((&*campaign.name, &*campaign.field), ("campaign", "arg_c"));
+    /// ```
     pub fn new(name: impl Into<String>, field: impl Into<String>) -> Self {
         Self { name: name.into(), field: field.into() }
     }
 }
 
-/// A measure column of a statistic.
+/// A measure column of a statistic: a number of each row.
+///
+/// In a [`Row`](crate::Row), the value at the same index of `values` belongs to this column.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct MeasureColumn {
@@ -69,8 +95,8 @@ pub struct MeasureColumn {
 }
 
 impl MeasureColumn {
-    /// A column of that name for a field, by nginx's name, which is empty for a count. `scale` is the number of decimal
-    /// places.
+    /// A column of that name for a field, by nginx's name, which is empty for a count. `scale` is the number of
+    /// decimal places.
     pub fn new(name: impl Into<String>, kind: MeasureKind, field: impl Into<String>, scale: u8) -> Self {
         Self { name: name.into(), kind, field: field.into(), scale }
     }
@@ -78,7 +104,10 @@ impl MeasureColumn {
 
 /// The definition of a statistic, as its batches carry it: the meaning of a row, and the time for which it is kept.
 ///
-/// Rows of one schema may be added to rows of another if there is no [`difference`](Schema::difference) between the two.
+/// A pipeline makes the schemas of its statistics, and [`Pipeline::schemas`](crate::Pipeline::schemas) returns them. A
+/// sink gets one in [`Sink::prepare`](crate::Sink::prepare), creates a table by it, and keeps it beside the table.
+/// Rows of one schema may be added to rows of another if there is no [`difference`](Schema::difference) between the
+/// two.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Schema {
@@ -99,7 +128,8 @@ impl Schema {
     /// A schema without a retention, for the tests of sinks: a pipeline makes its own.
     ///
     /// ```
-    /// use evs_core::{KeyColumn, MeasureColumn, MeasureKind, Schema};
+    /// # extern crate evs_core as evs;
+    /// use evs::{KeyColumn, MeasureColumn, MeasureKind, Schema};
     ///
     /// let keys = vec![KeyColumn::new("campaign", "arg_c")];
     /// let measures = vec![MeasureColumn::new("revenue", MeasureKind::Sum, "arg_v", 2)];
@@ -116,6 +146,24 @@ impl Schema {
     }
 
     /// The differences from `other` in the meaning of a row, in words. `None` if there are none.
+    ///
+    /// The text goes into error messages, and reads from `self` to `other`. The name of the statistic and the
+    /// retention are not compared: neither changes the meaning of a row.
+    ///
+    /// ```
+    /// # extern crate evs_core as evs;
+    /// use evs::{MeasureColumn, MeasureKind, Schema};
+    ///
+    /// let hits = vec![MeasureColumn::new("hits", MeasureKind::Count, "", 0)];
+    /// let minutes = Schema::new("requests", 60, Vec::new(), hits);
+    /// let mut hours = minutes.clone();
+    /// hours.window_seconds = 3600;
+    /// assert_eq!(minutes.difference(&hours).as_deref(), Some("window 60s -> 3600s"));
+    ///
+    /// let mut kept = minutes.clone();
+    /// kept.retain_seconds = Some(86_400);
+    /// assert_eq!(minutes.difference(&kept), None);
+    /// ```
     pub fn difference(&self, other: &Self) -> Option<String> {
         fn list<T>(items: &[T], show: impl Fn(&T) -> String) -> String {
             format!("({})", items.iter().map(show).collect::<Vec<_>>().join(", "))
@@ -141,7 +189,17 @@ impl Schema {
         (!found.is_empty()).then(|| found.join("; "))
     }
 
-    /// The schema as JSON, always the same text for the same schema.
+    /// The schema as JSON, always the same text for the same schema. A store may compare the texts.
+    ///
+    /// ```
+    /// # extern crate evs_core as evs;
+    /// use evs::{KeyColumn, MeasureColumn, MeasureKind, Schema};
+    ///
+    /// let hits = vec![MeasureColumn::new("hits", MeasureKind::Count, "", 0)];
+    /// let schema = Schema::new("requests", 60, vec![KeyColumn::new("status", "status")], hits);
+    /// assert_eq!(Schema::from_json(&schema.to_json())?, schema);
+    /// # Ok::<(), evs::InvalidJson>(())
+    /// ```
     // Cannot fail: strings, numbers and lists only.
     #[expect(clippy::missing_panics_doc, clippy::unwrap_used)]
     pub fn to_json(&self) -> String {
@@ -149,6 +207,8 @@ impl Schema {
     }
 
     /// Reads the text that [`Schema::to_json`] wrote.
+    ///
+    /// Texts of earlier versions are read, too: a part that they do not have gets its default.
     ///
     /// # Errors
     ///

@@ -11,12 +11,24 @@ use super::{
 
 /// A statistic to compute: its window, group-by keys and measures, and the interval of delivery.
 ///
+/// Each line of the log falls into one window of event time, by its own time. Per window there is one row for each
+/// combination of key values, and each measure of the row summarises the lines that fell into it. A sink keeps the
+/// rows of a statistic in a table of the same name, which has the column `window_start`, a column per key and a column
+/// per measure.
+///
+/// A line counts in all statistics of a pipeline or in none: if any measure of any statistic cannot use it, the line
+/// is [rejected](crate::Rejection) for all of them. Only a line that is too late for a [retention](Self::retain)
+/// counts in some statistics and not in others.
+///
 /// Setters only store their values. [`PipelineBuilder::build`](crate::PipelineBuilder::build) checks them.
 ///
+/// # Examples
+///
 /// ```
+/// # extern crate evs_core as evs;
 /// use std::time::Duration;
 ///
-/// use evs_core::{Statistic, arg, count, max, sum};
+/// use evs::{Statistic, arg, count, max, sum};
 ///
 /// let statistic = Statistic::named("ad_events")
 ///     .window(Duration::from_secs(60))
@@ -26,6 +38,47 @@ use super::{
 ///     .measure(max("request_time").scale(3))
 ///     .flush_every(Duration::from_secs(5))
 ///     .retain(Duration::from_secs(90 * 86_400));
+/// ```
+///
+/// From three lines to two rows:
+///
+/// ```
+/// # extern crate evs_core as evs;
+/// use evs::{LogFormat, MemorySink, Pipeline, Sink, Statistic, arg, count, sum};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let directory = tempfile::tempdir()?;
+/// # let (log, state) = (directory.path().join("access.log"), directory.path().join("state"));
+/// let lines = [
+///     r#"::1 [21/Nov/2026:13:25:22 +0000] "GET /e?c=7&v=1.50 HTTP/1.1""#,
+///     r#"::1 [21/Nov/2026:13:25:59 +0000] "GET /e?c=7&v=0.25 HTTP/1.1""#,
+///     r#"::1 [21/Nov/2026:13:26:00 +0000] "GET /e?c=7&v=3 HTTP/1.1""#,
+/// ];
+/// std::fs::write(&log, lines.map(|line| format!("{line}\n")).concat())?;
+///
+/// let sales = Statistic::named("sales")
+///     .group_by([arg("c").named("campaign")])
+///     .measure(count())
+///     .measure(sum(arg("v")).scale(2).named("revenue"));
+/// let sink = MemorySink::new();
+/// let pipeline = Pipeline::builder("web1")
+///     .tail(&log)
+///     .format(LogFormat::nginx(r#"$remote_addr [$time_local] "$request""#)?)
+///     .statistic(sales)
+///     .sink("memory", sink.clone())
+///     .state_dir(&state)
+///     .build()?;
+/// pipeline.run_to_end(std::future::pending()).await?;
+///
+/// let schema = pipeline.schemas().next().expect("one statistic");
+/// let rows = sink.totals(schema, i64::MIN..i64::MAX).await?;
+/// let rows: Vec<_> = rows.iter().map(|row| (row.window_start, row.keys, row.values)).collect();
+/// // The scale of the revenue is 2, so a store without decimals holds it in hundredths.
+/// assert_eq!(rows[0], (1_795_267_500, vec![&b"7"[..]], vec![Some(2), Some(175)]));
+/// assert_eq!(rows[1], (1_795_267_560, vec![&b"7"[..]], vec![Some(1), Some(300)]));
+/// # Ok(())
+/// # }
 /// ```
 #[derive(Clone, Debug)]
 pub struct Statistic {
@@ -40,13 +93,14 @@ pub struct Statistic {
 }
 
 impl Statistic {
-    /// The default of [`Statistic::rows_max`].
+    /// The default of [`Statistic::rows_max`]: about 50 MB of rows per worker, plus their keys.
     pub const ROWS_MAX: usize = 500_000;
 
-    /// A statistic with that name: 1 to 63 of `a-z`, `0-9` and `_`, beginning with a letter. Sinks use
-    /// it as the name of the table.
+    /// A statistic with that name: 1 to 63 of `a-z`, `0-9` and `_`, beginning with a letter and not with `evs_`. Sinks
+    /// use it as the name of the table.
     ///
-    /// By default it has windows of 60 s, no keys and no measures, and is flushed every 5 s.
+    /// By default it has windows of 60 s and no keys, is flushed every 5 s, and is kept for ever. It needs at least
+    /// one [`measure`](Self::measure).
     pub fn named(name: impl Into<String>) -> Self {
         Self {
             name: name.into(),
@@ -60,24 +114,31 @@ impl Statistic {
         }
     }
 
-    /// The length of a window of event time: whole seconds, 1 s or more. Windows are aligned to
-    /// 1970-01-01T00:00:00Z.
+    /// The length of a window of event time: whole seconds, from 1 s (60 s by default) to 366 days. Windows are
+    /// aligned to 1970-01-01T00:00:00Z.
     ///
-    /// So a window of 86 400 s is a day of UTC. A window cannot be a day of a time zone, since such a day may have 23 or 25
-    /// hours. But windows of 15 minutes add up to the days of any zone in use: a query can group them by `window_start` in
-    /// that zone. A line's own time has an offset, which decides its window even in the hour that is repeated when clocks
-    /// are set back.
+    /// So a window of 86 400 s is a day of UTC. A window cannot be a day of a time zone, since such a day may have 23
+    /// or 25 hours. But windows of 15 minutes add up to the days of any zone in use: a query can group them by
+    /// `window_start` in that zone. A line's own time has an offset, which decides its window even in the hour that is
+    /// repeated when clocks are set back.
+    ///
+    /// A line that comes late is added to the window of its own time: there is no point after which a window is
+    /// closed, except its [retention](Self::retain).
     #[must_use]
     pub fn window(mut self, length: Duration) -> Self {
         self.window = length;
         self
     }
 
-    /// Sets the fields whose values make a row, in order: a list of names or fields, or a tuple of both. It replaces those
-    /// set before.
+    /// Sets the fields whose values make a row, in order: a list of names or fields, or a tuple of both. It replaces
+    /// those set before.
+    ///
+    /// Without keys there is one row per window. A key is a sequence of bytes, and rows are different if one byte of
+    /// one key differs; a line that lacks the field has the key `-`, as nginx prints it.
     ///
     /// ```
-    /// # use evs_core::{Statistic, arg};
+    /// # extern crate evs_core as evs;
+    /// # use evs::{Statistic, arg};
     /// let statistic = Statistic::named("ad_events").group_by(("status", arg("c").named("campaign")));
     /// ```
     #[must_use]
@@ -86,7 +147,17 @@ impl Statistic {
         self
     }
 
-    /// Adds a measure.
+    /// Adds a measure, and so a column of the table. The columns have the order of the calls.
+    ///
+    /// ```
+    /// # extern crate evs_core as evs;
+    /// # use evs::{Statistic, count, max, sum};
+    /// // The columns are `count`, `body_bytes_sent_sum` and `slowest`.
+    /// let traffic = Statistic::named("traffic")
+    ///     .measure(count())
+    ///     .measure(sum("body_bytes_sent"))
+    ///     .measure(max("request_time").scale(3).named("slowest"));
+    /// ```
     #[must_use]
     pub fn measure(mut self, measure: Measure) -> Self {
         self.measures.push(measure);
@@ -94,37 +165,49 @@ impl Statistic {
     }
 
     /// The interval at which the rows gathered so far are cut and delivered: 10 ms or more, 5 s by default.
+    ///
+    /// A short interval makes the numbers in the stores fresher. A long one makes fewer batches: rows of the same
+    /// window and keys are added up in memory instead of in the store.
     #[must_use]
     pub fn flush_every(mut self, interval: Duration) -> Self {
         self.flush_every = interval;
         self
     }
 
-    /// The number of rows that are held in memory before they are cut early.
+    /// The number of rows that are held in memory before they are cut early: 1 to 50 million, 500,000 by default.
     ///
     /// It bounds memory: about 100 bytes a row, plus its keys, for each worker and for each of two cuts under way. In
-    /// addition there are the rows of lines that the workers were given by then: up to 1.5 MiB of the log for each worker.
+    /// addition there are the rows of lines that the workers were given by then: up to 1.5 MiB of the log for each
+    /// worker.
+    ///
+    /// Clients choose keys such as query arguments, so the number of rows is theirs to choose as well. The limit
+    /// changes no number: a row that is cut early is added to in a later batch.
     #[must_use]
     pub fn rows_max(mut self, rows: usize) -> Self {
         self.rows_max = rows;
         self
     }
 
-    /// The time for which sinks keep a window after its start, by their clocks: whole seconds, the window's length
-    /// or more. By default they keep it for ever.
+    /// The time for which sinks keep a window after its start, by their clocks: whole seconds, from the window's
+    /// length to 20 years. By default they keep it for ever.
     ///
-    /// It may be changed at any time. Stores that expire rows by themselves (Cassandra) apply a new value
-    /// to the rows that are written from then on.
+    /// A line whose window is past its retention is too late: it is not counted in this statistic, and
+    /// [`Status::too_late`](crate::Status::too_late) counts it. Otherwise it would bring back a window that was
+    /// removed, with a wrong total.
+    ///
+    /// It may be changed at any time. Stores that expire rows by themselves (Cassandra) apply a new value to the rows
+    /// that are written from then on.
     #[must_use]
     pub fn retain(mut self, time: Duration) -> Self {
         self.retain = Some(time);
         self
     }
 
-    /// Accepts that the definition differs from the one the state directory knows.
+    /// Accepts that the definition differs from the one the state directory knows. Without it,
+    /// [`build`](crate::PipelineBuilder::build) returns [`Error::Redefined`](crate::Error::Redefined).
     ///
-    /// From the next cut on, batches have the new definition. Batches that were cut before are delivered as they
-    /// are. The sink decides if its table can take both.
+    /// From the next cut on, batches have the new definition. Batches that were cut before are delivered as they are.
+    /// The sink decides if its table can take both; if not, give the statistic another name.
     #[must_use]
     pub fn redefine(mut self, accept: bool) -> Self {
         self.redefine = accept;
@@ -132,6 +215,9 @@ impl Statistic {
     }
 
     /// The schema of this definition, which is not checked.
+    ///
+    /// A window that does not fit 32 bits of seconds becomes the largest that does, since `build` refuses it anyway
+    /// and names the user's own value.
     pub(crate) fn schema(&self) -> Arc<Schema> {
         Arc::new(Schema {
             statistic: self.name.clone(),

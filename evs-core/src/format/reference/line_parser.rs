@@ -1,4 +1,8 @@
 //! Reads single lines of any format into records.
+//!
+//! A line goes through three steps. The reader of its format captures the values that are needed into slots, as ranges
+//! of the line. The time is read from one of them. Then the field map makes the fields: most are a captured value
+//! itself, others are cut out of one and decoded.
 
 use super::{
     fields::{self, Captures, FieldMap},
@@ -20,7 +24,26 @@ use crate::{
 /// wanted.
 ///
 /// A parser remembers the last time that it read, and the order of keys in JSON, to be faster on the next line. So it
-/// is `&mut`, and each thread has its own clone.
+/// is `&mut`, and each thread has its own clone. The result for a line never depends on the lines before it.
+///
+/// ```
+/// # extern crate evs_core as evs;
+/// use evs::{LogFormat, Record};
+///
+/// let log = b"time:1795246822\tstatus:200\ntime:1795246823\tstatus:404\nnonsense\n";
+/// let mut parser = LogFormat::ltsv().parser(&["status"])?;
+/// let (mut record, mut errors, mut rejected) = (Record::new(), 0, Vec::new());
+/// for line in log.trim_ascii_end().split(|byte| *byte == b'\n') {
+///     match parser.parse(line, &mut record) {
+///         Ok(()) if record.field(0, line) >= b"400" => errors += 1,
+///         Ok(()) => {}
+///         Err(rejection) => rejected.push(rejection.to_string()),
+///     }
+/// }
+/// assert_eq!(errors, 1);
+/// assert_eq!(rejected, ["column 1: a field without a label"]);
+/// # Ok::<(), evs::FormatError>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct LineParser {
     pub(in crate::format) reader: LineReader,
@@ -31,18 +54,21 @@ pub struct LineParser {
 }
 
 /// The reader of one kind of format. It captures the values of a line into numbered slots.
+///
+/// `times` are the slots that may hold the time, the best one first.
 #[derive(Clone, Debug)]
 pub(in crate::format) enum LineReader {
-    /// `slots` has the slot of each step, if its value is asked for.
+    /// An nginx format. `slots` has the slot of each step, if its value is asked for.
     Nginx {
         steps: Steps,
         slots: Vec<Option<usize>>,
     },
-    /// `times` are the slots that may hold the time, the best one first.
+    /// JSON lines.
     Json {
         scanner: Scanner,
         times: Vec<usize>,
     },
+    /// Labelled tab-separated values.
     Ltsv {
         keys: Keys,
         times: Vec<usize>,
@@ -59,7 +85,7 @@ impl LineParser {
     ///
     /// # Errors
     ///
-    /// Returns the reason why the line does not have the format. The record then has no fields.
+    /// Returns the reason why the line does not have the format, and the column where. The record then has no fields.
     pub fn parse(&mut self, line: &[u8], record: &mut Record) -> Result<(), Rejection> {
         self.parse_in_block(line, true, record)
     }
