@@ -39,6 +39,7 @@ pub(super) fn has_byte_order_mark(line: &[u8]) -> bool {
     line.starts_with(BYTE_ORDER_MARK)
 }
 
+/// The offset of the first NUL byte.
 #[inline]
 pub(super) fn first_nul(bytes: &[u8]) -> Option<usize> {
     memchr(0, bytes)

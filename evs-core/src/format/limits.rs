@@ -1,11 +1,17 @@
 //! The limits of a line, so that every configured store can hold what is counted.
+//!
+//! A line that one store cannot hold is rejected for all stores. Otherwise one request with a long key or a strange
+//! time would make a batch that this store refuses for ever, and the numbers of the stores would differ.
+//!
+//! The check is cheap for ordinary lines. Keys are parts of their lines, so if all lines of a block together are short
+//! enough, no key needs a check of its own.
 
 use std::ops::RangeInclusive;
 
 use super::rejection::{Reason, Rejection};
 use crate::{batch::escape, record::Record};
 
-/// Escaping makes a key at most this many times as long.
+/// Escaping makes a key at most this many times as long: one byte becomes `\xHH`.
 const ESCAPED_FACTOR: usize = 4;
 
 /// The times and keys that every configured store can hold. (The limits of numbers are in
@@ -35,6 +41,8 @@ impl Default for LineLimits {
 
 impl LineLimits {
     /// True if lines of `bytes` bytes in all cannot have keys that are too long.
+    ///
+    /// It assumes the worst: every key is as long as all lines together, and every byte of it must be escaped.
     pub(super) fn allow_keys_in(&self, bytes: usize) -> bool {
         let longest = bytes.saturating_mul(ESCAPED_FACTOR);
         let keys = self.keys.iter().map(Vec::len).max().unwrap_or(0);
@@ -54,6 +62,8 @@ impl LineLimits {
     }
 
     /// Rejects a line whose time or keys are outside of the limits.
+    ///
+    /// The column is 1: the time and the keys may be derived from any part of the line.
     pub(crate) fn check(&self, line: &[u8], record: &Record) -> Result<(), Rejection> {
         if !self.times.contains(&record.seconds()) {
             return Err(Rejection::at(0, Reason::TimeOutOfRange));

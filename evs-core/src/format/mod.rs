@@ -1,27 +1,26 @@
 //! Log formats, and the parsers of their lines.
 //!
-//! A [`LogFormat`] describes a line: by an nginx `log_format` string, as JSON or as LTSV. It makes a [`LineParser`] for
-//! the fields that are wanted, which reads lines into a [`Record`] without allocating.
+//! In goes a format (an nginx `log_format` string, JSON or LTSV) with the names of the fields that are wanted, and
+//! then the bytes of the log. Out come, per line, its time and those fields, or the reason why the line is rejected.
+//! [`LogFormat`] has the rules that a user may rely on.
 //!
-//! # Lines of a `log_format` string
+//! There are two readers of lines. The *reference* reads single lines of every format, step by step, and alone decides
+//! which lines are accepted. The *fast path* reads most lines of most formats, some hundred at a time, and leaves
+//! every line of which it is not certain to the reference. So there is one judge, and speed never changes a number. A
+//! property test and a fuzz target compare the two (`fast::agreement`).
 //!
-//! - The text between variables must stand in each line as it is. A line with missing or additional text is rejected,
-//!   and so is one with a number or a time that does not look like one. So the halves of two lines never make a third.
-//!   (If a line was cut before its time, the rest may be read as part of the next line's `$remote_user`, which may be
-//!   anything. That is one event, the next line's.)
-//! - In the default escaping a `"` always ends a value, and `\xHH` is undone in the fields that are asked for. Apache's
-//!   `\"` is therefore not understood.
-//! - `$remote_user`, `$http_…` and other values that clients choose may have blanks and brackets in them. Such a value
-//!   ends where the rest of the line goes on as the format does.
-//! - With `escape=none` a client can forge anything that the format contains, even line feeds: see
-//!   [`LogFormat::is_forgeable`].
+//! ```text
+//! log_format string --> compile --> steps --+--> reference: one line  -->  Record
+//!                                           |        ^
+//!                                           |        | every unusual line
+//!                                           +--> fast: a block of lines --> Columns
+//! ```
 //!
-//! # Lines of every format
+//! Two invariants hold throughout:
 //!
-//! A line is rejected if it has a NUL byte in it or begins with a byte order mark.
-//!
-//! Some fields are derived from the request if a line does not have them, as nginx makes them: `request_method`,
-//! `request_uri`, `uri`, `args`, `query_string`, `server_protocol`, and `arg_NAME`, which is percent-decoded.
+//! - Reading takes time linear in the length of a line, whatever a client puts into it. Tests count steps (`work`)
+//!   instead of measuring time.
+//! - No parser panics or allocates without bound on any bytes: logs are full of what strangers send.
 
 // Each room uses only those above it.
 

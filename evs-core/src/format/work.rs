@@ -16,9 +16,11 @@ mod counted {
     use std::cell::Cell;
 
     thread_local! {
+        /// The steps of this thread so far. Tests run on threads of their own, so they do not disturb each other.
         static STEPS: Cell<usize> = const { Cell::new(0) };
     }
 
+    /// Counts bytes that are looked at.
     pub(in crate::format) fn examine(bytes: usize) {
         STEPS.set(STEPS.get() + bytes);
     }

@@ -1,6 +1,11 @@
-//! The classes of nginx variables, by the values that they can have. The class decides how the end of a value is found.
+//! The classes of nginx variables, by the values that they can have. The class decides how the end of a value is
+//! found.
 //!
 //! `$status` is a number and ends after its digits, for example; `$http_user_agent` in quotes ends at the next quote.
+//!
+//! The lists of names follow nginx's documentation of its variables (<https://nginx.org/en/docs/varindex.html>) and,
+//! where that says nothing about blanks or emptiness, its source. A variable that is in no list is loose: nothing is
+//! assumed about its value, at the price of a closer look at the literal after it.
 
 use super::escape::Escape;
 use crate::format::decode::time::Shape;
@@ -25,6 +30,9 @@ pub(in crate::format) enum Class {
 
 impl Class {
     /// The class of `$name` when the literal `until` stands after it.
+    ///
+    /// A quote after a value makes it a quoted one, whatever its name, because nginx escapes quotes. That holds for
+    /// the default escaping and for JSON, but not for `escape=none`.
     pub(in crate::format) fn of(name: &str, until: &[u8], escape: Escape) -> Self {
         if let Some(shape) = Shape::of_variable(name) {
             return Self::Time(shape);

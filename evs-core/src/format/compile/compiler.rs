@@ -1,4 +1,10 @@
 //! The compiler of `log_format` strings.
+//!
+//! In goes a string as in `nginx.conf`, out come [`Steps`], or the offset and reason of the first problem. The
+//! compiler refuses a format whose lines could be read in two ways: two variables without a text between them, a list
+//! followed by a text that also joins its elements, a line feed, and a format without a time.
+//!
+//! The syntax is that of nginx's `ngx_http_log_module`: `$name` or `${name}`, and any other text for itself.
 
 use nom::{
     IResult, Parser,
@@ -15,7 +21,7 @@ use super::{
 };
 use crate::format::{decode::time::Shape, error::FormatError};
 
-/// A piece of a `log_format` string, with its offset.
+/// A piece of a `log_format` string, with its offset in that string.
 enum Piece<'f> {
     Text(usize, &'f str),
     Variable(usize, &'f str),
@@ -75,6 +81,7 @@ pub(in crate::format) fn compile(format: &str) -> Result<Steps, FormatError> {
 }
 
 impl Piece<'_> {
+    /// The offset of the piece in the format string.
     fn offset(&self) -> usize {
         match self {
             Self::Text(offset, _) | Self::Variable(offset, _) => *offset,
@@ -82,7 +89,7 @@ impl Piece<'_> {
     }
 }
 
-/// Splits off a leading `escape=…`.
+/// Splits off a leading `escape=…`. Without it, nginx escapes in its default way.
 fn escape(format: &str) -> Result<(&str, Escape), FormatError> {
     let Some(found) = format.strip_prefix("escape=") else {
         return Ok((format, Escape::Default));
@@ -97,7 +104,7 @@ fn escape(format: &str) -> Result<(&str, Escape), FormatError> {
     Ok((body.trim_start_matches([' ', '\t']), escape))
 }
 
-/// Splits the body of a format into texts and variables.
+/// Splits the body of a format into texts and variables: `[$msec] $status` becomes `[`, `$msec`, `] ` and `$status`.
 fn pieces<'f>(format: &str, body: &'f str) -> Result<Vec<Piece<'f>>, FormatError> {
     let mut pieces = Vec::new();
     let mut rest = body;

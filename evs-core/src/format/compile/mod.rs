@@ -1,7 +1,9 @@
 //! Compiles a `log_format` string into the steps that read a line of it.
 //!
 //! `$remote_addr [$msec] $status` has three steps, for example: a token up to ` [`, a time up to `] `, and a number up
-//! to the end of the line.
+//! to the end of the line. A step knows its variable's class, the literal after the value, and how many of the
+//! following steps must match for the value to end there. Both readers work by these steps: the reference walks them,
+//! and the fast path makes its template of them.
 
 mod class;
 mod compiler;

@@ -3,6 +3,13 @@
 //! A client can fill such a value with that literal, and each occurrence may be the end of the value. Each would then
 //! cost a closer look. So the pattern of the time after the literal is part of the search: it takes 26 bytes, and a
 //! value has no room for many of these.
+//!
+//! In a line `a [ [ [ [ b [21/Nov/2026:…` of the format `$remote_user [$time_local]`, for example, ` [` occurs five
+//! times, and ` [` followed by two digits, a slash, three letters and so on occurs once.
+//!
+//! A needle compares 32 bytes as four words under masks, and the first word nearly always decides. It may report a
+//! place that is not an occurrence, which is then checked in full, but it never misses one; a property test holds it
+//! to that.
 
 use crate::format::{decode::time::Shape, work};
 
@@ -12,7 +19,9 @@ const LEN: usize = 32;
 /// A literal and the pattern of a time after it, cut to `LEN` bytes: the bits that must be equal.
 #[derive(Clone, Debug, Default)]
 pub(in crate::format) struct Needle {
+    /// The bytes that are sought, as words.
     words: [u64; LEN / 8],
+    /// The bits of the words that count. After the end of a short needle there are none.
     masks: [u64; LEN / 8],
 }
 

@@ -1,12 +1,23 @@
 //! A compiled format: the steps that read a line of it.
+//!
+//! A line of the format is the prefix, then for each step a value and the literal after it:
+//!
+//! ```text
+//! format   [$msec] "$request" $status
+//! prefix   [
+//! steps    msec, until `] "`    request, until `" `    status, until the end of the line
+//! ```
 
 use super::{class::Class, escape::Escape, needle::Needle};
 
 /// A compiled format: a prefix, then variables with a literal after each.
 #[derive(Clone, Debug)]
 pub(in crate::format) struct Steps {
+    /// The text before the first variable. It may be empty.
     pub(in crate::format) prefix: Literal,
+    /// The variables in the order of the format, each with the literal after it.
     pub(in crate::format) steps: Vec<Step>,
+    /// The escaping of all values.
     pub(in crate::format) escape: Escape,
     /// The index of the step that is the line's time.
     pub(in crate::format) time: usize,
@@ -22,8 +33,11 @@ impl Steps {
 /// A variable, and the literal after it.
 #[derive(Clone, Debug)]
 pub(in crate::format) struct Step {
+    /// The variable's name, without the `$`.
     pub(in crate::format) name: Box<str>,
+    /// The class of the variable, by which the end of its value is found.
     pub(in crate::format) class: Class,
+    /// True if the value may be empty. Otherwise the line was cut.
     pub(in crate::format) may_be_empty: bool,
     /// The literal after the value, up to the next variable or to the end of the line.
     pub(in crate::format) until: Literal,
@@ -38,6 +52,7 @@ pub(in crate::format) struct Step {
 /// A literal: text of the format between variables.
 #[derive(Clone, Debug, Default)]
 pub(in crate::format) struct Literal {
+    /// The whole text.
     bytes: Box<[u8]>,
     /// The first eight bytes, as one word: nearly every literal takes a single comparison.
     word: u64,
@@ -46,6 +61,7 @@ pub(in crate::format) struct Literal {
 }
 
 impl Literal {
+    /// The literal with that text.
     pub(super) fn new(bytes: &[u8]) -> Self {
         let mut word = [0; 8];
         let mut mask = [0; 8];

@@ -1,4 +1,8 @@
 //! Compares the fast path with the reference. The property tests and the fuzz target `fast_path` use it.
+//!
+//! Both read the same blocks. The columns of the fast path, sorted, must have the times, fields and numbers that the
+//! reference finds line by line; the rejected lines must be the same, with their reasons and columns. The comparison
+//! covers the limits of stores and the ranges of numbers, too, since the fast path checks these by block.
 
 use super::{
     block::BlockParser,
@@ -26,6 +30,8 @@ struct Content {
 }
 
 /// Reads a block, and collects the columns of all its lines.
+///
+/// It also checks that an absent number has the value 0, on which sums rely.
 fn content(parser: &mut BlockParser, fields: usize, numbers: usize, block: &[u8]) -> Content {
     let mut content = Content::default();
     let mut columns = Columns::new(fields, numbers);

@@ -1,7 +1,16 @@
 //! Reads the lines of a block into columns, some hundred at a time.
 //!
-//! Lines that the template confirms are read by the index of the block. All others are read by the
-//! reference, which alone decides if they are accepted.
+//! Lines that the template confirms are read by the index of the block. All others are read by the reference, which
+//! alone decides if they are accepted.
+//!
+//! A line goes one way from candidate to confirmed to accepted, or drops out to the reference:
+//!
+//! ```text
+//! all lines --separators, quotes, damage--> candidates --template--> confirmed
+//!                 |                             |                       |
+//!                 v                             v                       v numbers, times and keys
+//!             reference                     reference               accepted, or reference
+//! ```
 
 use std::ops::BitAnd;
 
@@ -35,9 +44,13 @@ const BLOCK_BYTES_MAX: usize = (1 << 31) - 2;
 /// Call [`begin`](Self::begin) with a block, then [`read`](Self::read) with the same block until it returns `false`.
 #[derive(Clone, Debug)]
 pub(crate) struct BlockParser {
+    /// The reader of all lines that the fast path leaves.
     reference: LineParser,
+    /// The line that the reference has read last.
     record: Record,
+    /// The fields that are read as numbers, too.
     numbers: Vec<Number>,
+    /// The times and keys that every store can hold.
     limits: LineLimits,
     /// The latest time that is accepted, in seconds since 1970.
     latest: i64,
@@ -52,7 +65,9 @@ pub(crate) struct BlockParser {
 /// The fast path of a format.
 #[derive(Clone, Debug)]
 struct Fast {
+    /// The template of the format.
     template: Template,
+    /// The index of the block.
     index: Index,
     /// True if the index is of the block that is being read. (A block may be too large for it.)
     is_indexed: bool,
@@ -76,7 +91,9 @@ struct Fast {
 /// A field that is a value of the line, and not a part of one.
 #[derive(Clone, Debug)]
 struct DirectField {
+    /// The number of the field, which is that of its column.
     field: usize,
+    /// The positions between which the value stands.
     extent: Extent,
     /// True if it is an argument of a query, and so percent-encoded.
     is_arg: bool,
@@ -283,6 +300,9 @@ impl Fast {
     }
 
     /// Selects the candidates among the lines, and leaves the others to the reference.
+    ///
+    /// Nearly always all lines are candidates. Then the separators of the index are used in place; only otherwise are
+    /// those of the candidates copied.
     fn select_candidates(&mut self, lines: std::ops::Range<usize>) {
         self.lines.clear();
         self.separators.clear();
@@ -450,6 +470,7 @@ fn find_escapes(
     }
 }
 
+/// The range of two offsets.
 fn span_of((start, end): (usize, usize)) -> std::ops::Range<usize> {
     start..end
 }

@@ -1,6 +1,11 @@
 //! The columns that some lines of a block are read into: times, fields, numbers, and the rejected lines.
 //!
-//! A column has one element per accepted line, so that later steps are loops over plain arrays.
+//! A column has one element per accepted line, so that later steps are loops over plain arrays. All columns have the
+//! same length, and the elements at one index belong to one line. The lines are in no order: those of the fast path
+//! come first, and those of the reference after them.
+//!
+//! Values are not copied. A [`Span`] names the bytes of the block, or of a buffer for the few values that had to be
+//! decoded.
 
 use std::ops::RangeInclusive;
 
@@ -21,6 +26,8 @@ pub(crate) struct Number {
 
 /// The location of a value's bytes: in the block, or in [`Columns::decoded`] if they do not stand in the block as they
 /// are.
+///
+/// One bit of the offset tells the two apart, so a span has eight bytes, and a column of 256 of them two KiB.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Span {
     start: u32,
@@ -51,13 +58,16 @@ impl Span {
 /// One number per line. An absent number has the value 0, so that sums need not look at `are_absent`.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct NumberColumn {
+    /// By line, the value times 10^scale; 0 if it is absent.
     pub(crate) values: Vec<i64>,
+    /// By line, true if the line has no value: `-` or nothing.
     pub(crate) are_absent: Vec<bool>,
     /// True if any of `are_absent` is.
     pub(crate) some_absent: bool,
 }
 
 impl NumberColumn {
+    /// Forgets the numbers, and keeps the memory.
     fn clear(&mut self) {
         self.values.clear();
         self.are_absent.clear();
@@ -65,6 +75,8 @@ impl NumberColumn {
     }
 
     /// Reads the value of each line. A line whose value `read` cannot tell is no longer confirmed.
+    ///
+    /// `read` returns `None` if it cannot tell, and `Some(None)` if the line has no value.
     #[inline]
     pub(super) fn fill(
         &mut self,
@@ -87,6 +99,8 @@ impl NumberColumn {
     }
 
     /// Takes the confirmation from lines whose value is outside of `range`.
+    ///
+    /// The lowest and the highest value of the column nearly always show that there is no such line.
     pub(super) fn limit(&self, range: &RangeInclusive<i64>, confirmed: &mut [bool]) {
         let (low, high) =
             self.values.iter().fold((0, 0), |(low, high), value| (*value.min(&low), *value.max(&high)));
@@ -110,8 +124,11 @@ impl NumberColumn {
 /// A rejected line, by its offsets in the block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Rejected {
+    /// The first byte.
     pub(crate) start: usize,
+    /// The end, without the newline.
     pub(crate) end: usize,
+    /// The reason, and the column in the line.
     pub(crate) rejection: Rejection,
 }
 
@@ -136,6 +153,7 @@ pub(crate) struct Columns {
 }
 
 impl Columns {
+    /// Empty columns for the given numbers of fields and of number columns.
     pub(crate) fn new(fields: usize, numbers: usize) -> Self {
         Self {
             lines: 0,
@@ -165,6 +183,8 @@ impl Columns {
 
     /// The 16 bytes of the block from the start of a value on, and the value's length. The bytes after a shorter value
     /// are those of the block. `None` for a decoded value, and near the end of the block.
+    ///
+    /// A dictionary compares short texts as words, and so needs no copy of them.
     #[inline(always)]
     pub(crate) fn head(&self, block: &[u8], span: Span) -> Option<([u8; 16], usize)> {
         // The offset of a decoded value has its highest bit set, so it lies after the end of any block.
@@ -217,6 +237,7 @@ impl Columns {
     }
 }
 
+/// Keeps the elements whose line is `confirmed`.
 fn retain<T>(column: &mut Vec<T>, confirmed: &[bool]) {
     let mut confirmed = confirmed.iter();
     column.retain(|_| *confirmed.next().unwrap_or(&false));

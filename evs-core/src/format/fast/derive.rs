@@ -2,6 +2,20 @@
 //!
 //! A typical request (`GET /path?query HTTP/1.1`) is cut at the bits of masks. Any other is cut as the reference does
 //! it.
+//!
+//! ```text
+//! request    GET /ad?c=7&v=1.50 HTTP/1.1
+//! method     ^^^
+//! target         ^^^^^^^^^^^^^^
+//! path           ^^^
+//! args               ^^^^^^^^^^
+//! protocol                      ^^^^^^^^
+//! arg_c                ^                   asked for c and v: two words are compared
+//! arg_v                    ^^^^            with eight bytes at the start of each pair
+//! ```
+//!
+//! All fields of one source are derived together, so a request is cut once, however many of its arguments the
+//! statistics use.
 
 use std::ops::Range;
 
@@ -36,24 +50,33 @@ type Masks = fn(&[u8; 64]) -> RequestMasks<u64>;
 #[derive(Clone, Debug)]
 pub(super) struct Derivation {
     pub(super) extent: Extent,
+    /// The kind of the value: a request, a target or a query.
     kind: SourceKind,
     /// The fields that are parts of the value, other than arguments.
     parts: Vec<(usize, Part)>,
     /// The fields that are arguments in the value, each with the number of its name in `names`.
     args: Vec<(usize, usize)>,
+    /// The names of the arguments.
     names: ArgNames,
     /// The names once more, if all of them are short and there are few of them, as in most statistics. They are then
     /// compared as words.
     short_names: Vec<ArgName>,
+    /// The fastest function of the processor that finds the masks of a request.
     masks: Masks,
+    /// The ranges of the arguments of one line, by the number of the name.
     // Used again for every line:
     found: Vec<(usize, usize)>,
+    /// The value of one line once its escapes are undone.
     unescaped: Vec<u8>,
 }
 
 /// The name of an argument, as a word that is compared with eight bytes at once.
+///
+/// For `c`, the word is `c=` and the mask covers two bytes; a letter is compared without the bit 0x20, so `C=` is
+/// equal.
 #[derive(Clone, Debug)]
 struct ArgName {
+    /// The length of the name, without the `=`.
     len: usize,
     /// The name and the `=` after it.
     word: u64,
@@ -85,6 +108,7 @@ impl ArgName {
 }
 
 impl Derivation {
+    /// A derivation from the value at `extent`, without fields yet.
     pub(super) fn new(extent: Extent, kind: SourceKind) -> Self {
         Self {
             extent,
@@ -268,11 +292,17 @@ fn path(text: &[u8], range: Range<usize>, location: Location, columns: &mut Colu
 ///
 /// The ranges are those of [`Parts`]. Only where a request has no query, `args` is an empty range.
 struct TypicalRequest {
+    /// `GET`. Empty in a target.
     method: Range<usize>,
+    /// The path, and the query with its `?`.
     target: Range<usize>,
+    /// The target up to the `?`.
     path: Range<usize>,
+    /// The query, without its `?`.
     args: Range<usize>,
+    /// `HTTP/1.1`. Empty in a target.
     protocol: Range<usize>,
+    /// The masks of the text from the start of the request on.
     masks: RequestMasks<u128>,
     /// True if the target has a `%` or a `+`.
     has_encoded: bool,
@@ -298,7 +328,8 @@ impl TypicalRequest {
         Self::new(block.get(start..)?, masks, text.len(), 0..method, method + 1..target_end)
     }
 
-    /// Cuts a target between two offsets of the block. `None` if it is not typical.
+    /// Cuts a target between two offsets of the block. `None` if it is not typical: it does not begin with a slash,
+    /// has a `#`, or is longer than [`MASKED_BYTES_MAX`].
     #[inline(always)]
     fn target(block: &[u8], start: usize, end: usize, masks: Masks) -> Option<Self> {
         let text = block.get(start..end)?;
@@ -307,6 +338,9 @@ impl TypicalRequest {
     }
 
     /// Cuts the first `len` bytes of `text`.
+    ///
+    /// The first `?` of the target is the lowest bit of its mask. The `&` are left in the masks, for the search for
+    /// arguments.
     #[inline(always)]
     fn new(
         text: &[u8],
@@ -344,6 +378,9 @@ impl TypicalRequest {
     }
 
     /// True if nginx leaves the path as it is. False if in doubt.
+    ///
+    /// A path needs work if it has a `%`, or a slash followed by a slash or a point. Shifting the slashes by one bit
+    /// puts each on the byte after it, so all pairs are found in two operations.
     #[inline]
     fn is_path_normal(&self) -> bool {
         let after_slash = self.masks.slash << 1;
@@ -358,6 +395,10 @@ impl TypicalRequest {
     }
 
     /// Finds the value of the first argument of each name. `text` begins with the request.
+    ///
+    /// For each pair, the eight bytes at its start are compared with the word of each name. In `c=7&v=1.50`, asked for
+    /// `c` and `v`, the ends of the pairs are the bits of `&` (3) and the end of the query (10). The search stops once
+    /// every name is found.
     #[inline]
     fn find_by_words(&self, text: &[u8], names: &[ArgName], found: &mut Vec<(usize, usize)>) {
         found.clear();
@@ -401,7 +442,7 @@ fn masks_of(text: &[u8], len: usize, masks: Masks) -> RequestMasks<u128> {
     if len <= 64 { at(0).widened() } else { at(0).widened().with_high(at(64)) }
 }
 
-/// The bits of a range within 128.
+/// The bits of a range within 128: `bits(&(2..4))` is `0b1100`.
 #[inline]
 fn bits(range: &Range<usize>) -> u128 {
     debug_assert!(range.end <= MASKED_BYTES_MAX);

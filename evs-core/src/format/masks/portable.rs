@@ -1,16 +1,31 @@
 //! Finds masks on any machine, eight bytes at a time.
+//!
+//! This is the definition of the masks; the vector instructions must find the same.
 
 use super::request::RequestMasks;
 
+/// The masks of the bytes at which a request is cut.
 pub(super) fn request_masks(chunk: &[u8; 64]) -> RequestMasks<u64> {
     RequestMasks::new(|byte| equal(chunk, byte))
 }
 
+/// The masks of `&` and of `=`.
 pub(super) fn pair_masks(chunk: &[u8; 64]) -> [u64; 2] {
     [b'&', b'='].map(|byte| equal(chunk, byte))
 }
 
 /// The mask of `byte` in 64 bytes.
+///
+/// An exclusive-or makes the sought byte zero. Adding 0x7F to the low seven bits of a byte carries into its highest
+/// bit unless they are zero, so the complement has the highest bit exactly where the byte is zero. For `&` (0x26) in
+/// `a&b`:
+///
+/// ```text
+/// word         61 26 62
+/// differences  47 00 44
+/// zeros        00 80 00
+/// mask          0  1  0
+/// ```
 pub(in crate::format) fn equal(chunk: &[u8; 64], byte: u8) -> u64 {
     const LOW: u64 = 0x7F7F_7F7F_7F7F_7F7F;
     let pattern = u64::from_le_bytes([byte; 8]);

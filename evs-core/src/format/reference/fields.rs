@@ -2,6 +2,13 @@
 //!
 //! Some fields are captured values themselves, others are derived from one. For example, `arg_c` is derived from
 //! `$args` if the format has it, else from `$request_uri`, else from `$request`.
+//!
+//! The rules are found once, when a parser is made. In an nginx format each field then has one source, since every
+//! line has every variable. In JSON and LTSV a key may be in one line and not in the next, so all possible sources are
+//! kept, the best one first.
+//!
+//! A value that is derived by cutting stays a range of the line. Only a value that is decoded or normalised is written
+//! to a buffer of the record.
 
 use crate::{
     format::{
@@ -18,8 +25,11 @@ use crate::{
 /// A captured value: its range in the line.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::format) struct Capture {
+    /// The first byte, as an offset in the line.
     start: u32,
+    /// The end, as an offset in the line.
     end: u32,
+    /// The form in which the value is logged.
     form: Form,
 }
 
@@ -35,12 +45,15 @@ enum Form {
 }
 
 impl Capture {
+    /// The capture of a slot that the line has no value for.
     const MISSING: Self = Self { start: 0, end: 0, form: Form::Missing };
 
+    /// A value that stands in the line as it is.
     pub(in crate::format) fn raw(start: usize, end: usize) -> Self {
         Self::new(start, end, Form::Raw)
     }
 
+    /// A value that may have escapes.
     pub(in crate::format) fn escaped(start: usize, end: usize) -> Self {
         Self::new(start, end, Form::Escaped)
     }
@@ -57,15 +70,18 @@ impl Capture {
 pub(in crate::format) struct Captures(Vec<Capture>);
 
 impl Captures {
+    /// Forgets all values, and makes room for `slots` of them.
     pub(in crate::format) fn clear(&mut self, slots: usize) {
         self.0.clear();
         self.0.resize(slots, Capture::MISSING);
     }
 
+    /// Captures the value of a slot.
     pub(in crate::format) fn set(&mut self, slot: usize, capture: Capture) {
         self.0[slot] = capture;
     }
 
+    /// The value of a slot, unless the line does not have it.
     pub(in crate::format) fn get(&self, slot: usize) -> Option<Capture> {
         self.0.get(slot).copied().filter(|capture| capture.form != Form::Missing)
     }
@@ -93,11 +109,17 @@ pub(in crate::format) struct FieldRule {
 /// A part of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::format) enum Part {
+    /// `$request_method`: `GET`.
     Method,
+    /// `$request_uri`: the path and the query, as they were sent.
     Target,
+    /// `$uri`: the path, decoded and normalised.
     Path,
+    /// `$args`: the query, without its `?`.
     Args,
+    /// `$server_protocol`: `HTTP/1.1`.
     Protocol,
+    /// `$arg_NAME`: the value of one argument.
     Arg(Box<[u8]>),
 }
 
@@ -117,8 +139,11 @@ struct RequestSource {
 /// The kind of a value from which fields are derived.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::format) enum SourceKind {
+    /// A request line: `GET /path?query HTTP/1.1`.
     Request,
+    /// A target: `/path?query`.
     Target,
+    /// A query: `c=1&v=2`.
     Args,
 }
 
@@ -187,6 +212,7 @@ impl FieldMap {
         (source, number)
     }
 
+    /// The rules of all fields, in the order in which they were asked for.
     pub(in crate::format) fn fields(&self) -> &[FieldRule] {
         &self.fields
     }

@@ -5,6 +5,15 @@
 //!
 //! Lines of one log have the same keys in the same order. So the scanner remembers the keys of the line before, and
 //! compares their bytes instead of reading them.
+//!
+//! ```text
+//! line      {"time": 1795246822, "request": {"method": "GET"}, "status": 200}
+//! paths      time                 request     request.method    status
+//! captured   slot 0                           slot 1            slot 2
+//! ```
+//!
+//! The grammar is RFC 8259, with one exception: bytes of a string that are not UTF-8 are kept, since servers write
+//! what clients send.
 
 use std::ops::Range;
 
@@ -65,7 +74,9 @@ const RECENT_BYTES_MAX: usize = 256;
 /// An open object or array.
 #[derive(Clone, Copy, Debug)]
 struct Container {
+    /// Its kind, which decides about the closing bracket.
     kind: ContainerKind,
+    /// The offset of the opening bracket.
     start: usize,
     /// The slot of the container itself, if it is asked for.
     slot: Option<usize>,
@@ -82,14 +93,20 @@ enum ContainerKind {
 /// The tokens that may come next.
 #[derive(Clone, Copy, Debug)]
 enum Next {
+    /// A value, for the slot if it is asked for.
     Value { slot: Option<usize> },
+    /// The first element of an array, or `]`.
     FirstElement,
+    /// The first key of an object, or `}`.
     FirstKey,
+    /// A key, after a comma.
     Key,
+    /// A comma, a closing bracket, or the end of the line.
     AfterValue,
 }
 
 impl Scanner {
+    /// A scanner for the values of `keys`.
     pub(in crate::format) fn new(keys: Keys) -> Self {
         Self { keys, path: Vec::new(), recalled: None, open: Vec::new(), read: 0, recent: Vec::new() }
     }

@@ -1,4 +1,7 @@
 //! The keys of formats whose lines name their fields: JSON and LTSV.
+//!
+//! Such lines have many keys that nobody asked for, so a look-up must be cheap above all when it finds nothing: see
+//! [`Names`].
 
 use crate::format::decode::names::Names;
 
@@ -24,6 +27,7 @@ impl Keys {
         self.0.find(name, 0, name.len())
     }
 
+    /// The number of keys, which is the number of slots.
     pub(in crate::format) fn len(&self) -> usize {
         self.0.len()
     }

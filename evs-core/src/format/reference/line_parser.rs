@@ -59,20 +59,11 @@ pub struct LineParser {
 #[derive(Clone, Debug)]
 pub(in crate::format) enum LineReader {
     /// An nginx format. `slots` has the slot of each step, if its value is asked for.
-    Nginx {
-        steps: Steps,
-        slots: Vec<Option<usize>>,
-    },
+    Nginx { steps: Steps, slots: Vec<Option<usize>> },
     /// JSON lines.
-    Json {
-        scanner: Scanner,
-        times: Vec<usize>,
-    },
+    Json { scanner: Scanner, times: Vec<usize> },
     /// Labelled tab-separated values.
-    Ltsv {
-        keys: Keys,
-        times: Vec<usize>,
-    },
+    Ltsv { keys: Keys, times: Vec<usize> },
 }
 
 impl LineParser {

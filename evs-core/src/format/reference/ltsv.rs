@@ -1,4 +1,11 @@
-//! Reads labelled tab-separated values: pairs `label:value`, joined by tabs (ltsv.org).
+//! Reads labelled tab-separated values: pairs `label:value`, joined by tabs (<http://ltsv.org>).
+//!
+//! ```text
+//! time:1795246822 <TAB> status:200 <TAB> ua:curl/8.5
+//! ```
+//!
+//! A value may have colons in it, but no tab, and LTSV has no escapes. A field without a colon, or with nothing before
+//! it, rejects the line: a cut line would otherwise count with a wrong value.
 
 use memchr::memchr;
 use nom::{

@@ -1,6 +1,13 @@
 //! The reference: it reads single lines of every format, and alone decides which lines are accepted.
 //!
-//! The fast path must agree with it, and leaves every line to it that is unusual.
+//! It is written to be right rather than fast: small parsers that take one value off the front of the rest of the
+//! line, with the crate `nom` where that is clearer. The fast path must agree with it, and leaves every line to it
+//! that is unusual. It also serves the formats that have no fast path: JSON, LTSV, and log formats that separators
+//! cannot delimit.
+//!
+//! - `line_parser` puts the parts together.
+//! - `nginx`, `json` and `ltsv` capture the values of a line into slots.
+//! - `fields` makes the fields of the captured values.
 
 mod fields;
 mod json;

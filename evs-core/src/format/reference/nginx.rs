@@ -4,6 +4,17 @@
 //! back. A value that may hold anything (`Loose`) ends at the first occurrence of its literal after which the next
 //! values look as they must. This lookahead reads a bounded number of bytes, so reading is linear in the length of the
 //! line, whatever is in it.
+//!
+//! For `$remote_user [$time_local] "$request"`, the user in this line could end at either ` [`. After the first one
+//! there is no time, so the user is `a [b`:
+//!
+//! ```text
+//! a [b [21/Nov/2026:13:25:22 +0545] "GET / HTTP/1.1"
+//!  ^  ^
+//! ```
+//!
+//! A regular expression would find the same end by trying, but backtracking takes quadratic time on a line full of `
+//! [`.
 
 use memchr::{memchr, memchr2, memchr3};
 use nom::{
@@ -27,6 +38,8 @@ use crate::format::{
 pub(in crate::format) const LOOKAHEAD_BYTES_MAX: usize = 1024;
 
 /// The reason why a step does not match, and the number of bytes from there to the end of the line.
+///
+/// Parsers see the rest of the line only, so they count from its end; `read` turns that into a column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Mismatch {
     left: usize,
@@ -46,6 +59,7 @@ impl ParseError<&[u8]> for Mismatch {
 /// The rest of the line, and the value that was taken off its front.
 type Taken<'l> = IResult<&'l [u8], &'l [u8], Mismatch>;
 
+/// A mismatch at the start of `rest`.
 fn mismatch<T>(rest: &[u8], reason: Reason) -> Result<T, nom::Err<Mismatch>> {
     Err(nom::Err::Error(Mismatch { left: rest.len(), reason }))
 }
@@ -141,6 +155,9 @@ impl Steps {
     }
 
     /// True if the rest of the line looks like the steps after `index`, as far as these can be recognised.
+    ///
+    /// Numbers, tokens and times can be recognised; a loose value cannot, since anything is one. The steps that are
+    /// looked at were counted when the format was compiled.
     fn goes_on(&self, index: usize, mut rest: &[u8], last_time: &LastTime) -> bool {
         let before = &self.steps[index];
         let following = &self.steps[index + 1..];
@@ -196,7 +213,8 @@ fn quoted(rest: &[u8]) -> Taken<'_> {
     split(rest, memchr(b'"', rest), Reason::Unterminated)
 }
 
-/// The value up to the next `"` that is not escaped by a backslash.
+/// The value up to the next `"` that is not escaped by a backslash. For `escape=json`: `a\"b"` ends at the second
+/// quote.
 fn json_quoted(rest: &[u8]) -> Taken<'_> {
     let (mut from, mut near_max) = (0, 0);
     while from < rest.len() {

@@ -1,11 +1,18 @@
 //! Separators by the parity of quotes, 64 bytes at a time, whatever instructions find the bit masks.
+//!
+//! The parity of the quotes up to a byte tells if the byte is inside quotes. From one chunk to the next, a single bit
+//! of state is carried. It is kept as a word of all ones or all zeros, which is combined with a mask without a branch.
 
 /// Bit masks of 64 bytes: a bit is set where the byte is.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Masks {
+    /// `"`, or no bit at all if the format has no quotes.
     pub(super) quote: u64,
+    /// The byte between fields.
     pub(super) delimiter: u64,
+    /// The line feed.
     pub(super) newline: u64,
+    /// The backslash, which begins an escape.
     pub(super) backslash: u64,
 }
 
@@ -15,6 +22,9 @@ pub(super) struct Carry(u64);
 
 impl Carry {
     /// The separators among 64 bytes. Bit n of `parity` is the parity of the quotes up to byte n.
+    ///
+    /// A newline is a separator even inside quotes: it ends the line. Such a line has an odd number of quotes, which
+    /// is rare, so the loop that resets the parity is out of the way.
     #[inline(always)]
     pub(super) fn separators(&mut self, masks: Masks, parity: u64) -> u64 {
         let mut inside = parity ^ self.0;
@@ -27,6 +37,12 @@ impl Carry {
 }
 
 /// Resets the parity after each newline that is inside quotes, by turning over all bits from the newline on.
+///
+/// ```text
+/// bytes    a " b \n c " d " e      the first line has one quote
+/// inside   0 1 1 1  1 0 0 1 1      before: the second line is the wrong way round
+/// inside   0 1 1 0  0 1 1 0 0      after
+/// ```
 #[cold]
 fn restart_parity(mut inside: u64, newlines: u64) -> u64 {
     loop {
@@ -38,7 +54,8 @@ fn restart_parity(mut inside: u64, newlines: u64) -> u64 {
     }
 }
 
-/// Pads the last bytes of a block, fewer than 64, with letters, which no mask looks for.
+/// Pads the last bytes of a block, fewer than 64, with letters, which no mask looks for: a delimiter is neither a
+/// letter nor a digit.
 pub(super) fn padded(rest: &[u8]) -> [u8; 64] {
     let mut chunk = [b'x'; 64];
     chunk[..rest.len()].copy_from_slice(rest);

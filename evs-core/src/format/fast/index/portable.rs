@@ -1,4 +1,6 @@
 //! Builds the index on any machine, eight bytes at a time.
+//!
+//! It is used on processors other than x86-64 and on old ones, and in tests as the definition of the index.
 
 use super::{
     parity::{Carry, Masks, padded},
@@ -6,7 +8,7 @@ use super::{
 };
 use crate::format::masks::equal;
 
-/// Indexes `block`.
+/// Indexes `block`. The bytes after the last whole chunk are padded.
 pub(super) fn scan(block: &[u8], delimiters: Delimiters, index: &mut Index) {
     let mut carry = Carry::default();
     let mut extremes = Extremes { lowest: [u8::MAX; 64], highest: [0; 64] };
@@ -24,6 +26,9 @@ pub(super) fn scan(block: &[u8], delimiters: Delimiters, index: &mut Index) {
 }
 
 /// Adds the separators of 64 bytes that begin at `start`.
+///
+/// Each round of the loop takes the lowest bit of the mask: `trailing_zeros` is its offset, and `x & (x - 1)` clears
+/// it.
 fn step(chunk: &[u8; 64], start: usize, delimiters: Delimiters, carry: &mut Carry, index: &mut Index) {
     let masks = Masks {
         quote: if delimiters.are_quoted { equal(chunk, b'"') } else { 0 },
@@ -63,6 +68,7 @@ impl Extremes {
         }
     }
 
+    /// The presence of NULs and of high bytes in all chunks so far.
     fn suspects(&self) -> Suspects {
         Suspects {
             has_nul: self.lowest.contains(&0),
@@ -71,7 +77,8 @@ impl Extremes {
     }
 }
 
-/// Sets bit n to the parity of the bits up to n.
+/// Sets bit n to the parity of the bits up to n. Each step doubles the distance over which bits are combined, as in a
+/// prefix sum: `0b0100_0100` becomes `0b0011_1100`.
 fn running_parity(mut mask: u64) -> u64 {
     for shift in [1, 2, 4, 8, 16, 32] {
         mask ^= mask << shift;

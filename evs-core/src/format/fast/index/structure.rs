@@ -19,13 +19,14 @@ pub(in crate::format::fast) struct Index {
     /// The offsets of all separators in the block, in ascending order. The first element stands for a newline before
     /// the block, at offset -1 (it wraps around), so that every line has a newline before it.
     pub(super) separators: Vec<u32>,
-    /// The newlines among them.
+    /// The newlines among them, the one before the block first. So line n lies between newlines n and n + 1.
     pub(super) newlines: Vec<Newline>,
     /// The number of quotes in the block.
     pub(super) quotes: u32,
     /// The backslashes: for each 64 bytes that have any, the offset of the first byte and a bit mask. In ascending
     /// order.
     pub(super) backslashes: Vec<(u32, u64)>,
+    /// The bytes of the block that may be damage.
     pub(super) suspects: Suspects,
     /// The numbers of the damaged lines, in ascending order.
     pub(super) damaged: Vec<u32>,
@@ -34,6 +35,7 @@ pub(in crate::format::fast) struct Index {
 /// The presence of bytes that may be damage. Only a block that has any is searched for damaged lines.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Suspects {
+    /// True if some byte is NUL.
     pub(super) has_nul: bool,
     /// True if some byte is at least `BYTE_ORDER_MARK_HEAD`, and so could begin a byte order mark.
     pub(super) has_high: bool,
@@ -70,7 +72,8 @@ impl Index {
     /// The offset of the first backslash at or after `from`.
     ///
     /// `hint` is the index in `backslashes` at which the last search ended. A caller begins with 0 and searches in
-    /// ascending order.
+    /// ascending order. Lines are short and most have no backslash, so the hint is nearly always right; after a gap, a
+    /// binary search finds the place, because a client can fill a line with backslashes.
     #[inline]
     pub(in crate::format::fast) fn next_backslash(&self, from: u32, hint: &mut usize) -> Option<u32> {
         let left = self.backslashes.get(*hint..)?;
@@ -99,6 +102,7 @@ impl Index {
         (at(line).wrapping_add(1) as usize, at(line + 1) as usize)
     }
 
+    /// Appends the backslashes of 64 bytes that begin at `start`.
     #[cold]
     pub(super) fn push_backslashes(&mut self, mask: u64, start: usize) {
         self.backslashes.push((start as u32, mask));

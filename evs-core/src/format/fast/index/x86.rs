@@ -1,7 +1,17 @@
 //! Builds the index by the vector instructions of x86-64. Beside `masks`, this is the only `unsafe` code of the crate.
 //!
-//! Two things need `unsafe`. The functions may only be called on a processor that has their instructions: [`scan`] asks
-//! the processor first. And they write separators through pointers: [`Room`] keeps the invariant of these.
+//! Two things need `unsafe`. The functions may only be called on a processor that has their instructions: [`scan`]
+//! asks the processor first. And they write separators through pointers: [`Room`] keeps the invariant of these.
+//!
+//! A chunk of 64 bytes takes these steps, all of them without a branch that depends on the data:
+//!
+//! 1. Compare the chunk with the quote, the delimiter, the newline and the backslash: four masks of 64 bits.
+//! 2. Multiply the quote mask by all ones without carries (`pclmulqdq`): that is the running parity, in one
+//!    instruction.
+//! 3. Combine masks and parity to the mask of separators.
+//! 4. Write the offsets of its bits. AVX2 writes eight at a time, whether there are eight or not; the next chunk
+//!    overwrites the surplus. AVX-512 compresses the offsets 0 to 63 by the mask (`vpcompressb`), and widens sixteen
+//!    of them at a time.
 
 use std::arch::{is_x86_feature_detected, x86_64::*};
 
@@ -29,24 +39,32 @@ pub(super) fn scan(block: &[u8], delimiters: Delimiters, index: &mut Index) -> b
     has_avx2
 }
 
-/// The spare capacity of an index's vectors, to which the separators of a block are written. The lengths are kept here,
-/// in registers, until [`finish`](Self::finish) sets those of the vectors.
+/// The spare capacity of an index's vectors, to which the separators of a block are written. The lengths are kept
+/// here, in registers, until [`finish`](Self::finish) sets those of the vectors.
 ///
 /// Invariant: `separators` and `newlines` point to the vectors' memory, whose capacity is at least `len` (or `lines`),
 /// plus one for each byte of the block that is still to be scanned, plus 64.
+///
+/// The extra 64 are for the surplus of the last write.
 struct Room {
+    /// The first element of [`Index::separators`].
     separators: *mut u32,
+    /// The number of separators written.
     len: usize,
+    /// The first element of [`Index::newlines`].
     newlines: *mut Newline,
+    /// The number of newlines written.
     lines: usize,
     /// The number of quotes in the bytes scanned so far.
     quotes: u32,
+    /// The parity at the end of the bytes scanned so far.
     carry: Carry,
     /// The suspects among the bytes scanned so far.
     suspects: Suspects,
 }
 
 impl Room {
+    /// Reserves room for a separator and a newline per byte of the block.
     fn new(index: &mut Index, block: &[u8]) -> Self {
         // This reserves far more than most blocks need. The system gives pages only when they are written to.
         index.separators.reserve(block.len() + 64);
@@ -90,6 +108,8 @@ impl Room {
         self.quotes += masks.quote.count_ones();
     }
 
+    /// Sets the lengths of the index's vectors.
+    ///
     /// # Safety
     ///
     /// The first `len` separators and `lines` newlines have been written, and nothing of the index but its backslashes
@@ -106,6 +126,7 @@ impl Room {
     }
 }
 
+/// Indexes `block`, 32 bytes per instruction.
 #[target_feature(enable = "avx2,bmi1,popcnt,pclmulqdq")]
 pub(super) fn scan_avx2(block: &[u8], delimiters: Delimiters, index: &mut Index) {
     let (chunks, rest) = block.as_chunks::<64>();
@@ -189,6 +210,7 @@ unsafe fn chunks_avx2(
     room
 }
 
+/// Indexes `block`, 64 bytes per instruction.
 #[target_feature(enable = "avx2,bmi1,popcnt,pclmulqdq,avx512f,avx512bw,avx512vbmi2")]
 pub(super) fn scan_avx512(block: &[u8], delimiters: Delimiters, index: &mut Index) {
     let (chunks, rest) = block.as_chunks::<64>();

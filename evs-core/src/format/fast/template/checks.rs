@@ -1,4 +1,8 @@
 //! The conditions of a template that separators, distances and the heads of literals do not cover.
+//!
+//! Most formats need few of them. `combined` has three: the status and the size are numbers, unless a measure reads
+//! them anyway, and the reference's lookahead after the user's name sees the same text. Each check corresponds to a
+//! decision that the reference makes while it reads the value.
 
 use super::{
     super::index::Delimiters,
@@ -14,6 +18,8 @@ use crate::{
 };
 
 /// A condition that separators, distances and the heads of literals do not cover.
+///
+/// A line that fails one is not rejected: the reference reads it.
 #[derive(Clone, Debug)]
 pub(super) enum Check {
     /// The whole literal stands at the position. It is longer than its head.
@@ -112,6 +118,9 @@ fn is_short_number_at(block: &[u8], start: usize, end: usize) -> bool {
 
 /// Adds the checks that the class of a step demands of its value. `None` if separators cannot tell where such a value
 /// ends.
+///
+/// A value in quotes needs none: it ends at the quote. A loose one needs none here, since its end is decided by the
+/// literals after it.
 pub(super) fn class_checks(
     step: &Step,
     extent: Extent,

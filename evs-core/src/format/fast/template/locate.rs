@@ -1,4 +1,9 @@
 //! Finds the literals of a format among the separators of a line.
+//!
+//! The method is to write a line of the format, with a simple value for each variable, and to index it like a line of
+//! a log. Each literal must contain a separator, end the line, or stand at a fixed distance from a literal that does;
+//! then its position is known in every line. A separator that is in neither a literal nor a time cannot be relied
+//! upon, and there is no template.
 
 use super::{
     super::index::{Delimiters, Index},
@@ -16,7 +21,9 @@ pub(super) struct Located {
     /// The values that end before a literal without a separator, each with the first byte of that literal. If the value
     /// had that byte in it, the literal might stand earlier.
     pub(super) searched: Vec<(usize, u8)>,
+    /// The number of separators in a line, its newline included.
     pub(super) separators: u32,
+    /// The number of quotes in a line.
     pub(super) quotes: u32,
 }
 

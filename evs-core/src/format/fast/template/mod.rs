@@ -37,11 +37,23 @@ use crate::format::{
     decode::time::RecentTimes,
 };
 
-/// A template of a format's lines: it finds the values by the separators of a line, and knows what to check before
-/// the reference can be left out.
+/// A template of a format's lines: it finds the values by the separators of a line, and knows what to check before the
+/// reference can be left out.
+///
+/// For `$remote_addr [$time_local] $status`, delimited by blanks, a line has these separators (¶ is a newline):
+///
+/// ```text
+/// separator   0       1                     2      3   4
+/// line        ¶1.2.3.4 [21/Nov/2026:13:25:22 +0545] 200¶
+/// ```
+///
+/// So the address begins one byte after separator 0 and ends at separator 1; the time begins two bytes after separator
+/// 1 and ends one byte before separator 3; the status begins one byte after separator 3 and ends at separator 4.
 #[derive(Clone, Debug)]
 pub(super) struct Template {
+    /// The bytes by which a block is indexed.
     pub(super) delimiters: Delimiters,
+    /// The escaping of the format. It decides about lines with backslashes.
     pub(super) escape: Escape,
     /// The number of separators in a line, its newline included.
     pub(super) separators: u32,
@@ -51,9 +63,11 @@ pub(super) struct Template {
     pub(super) values: Vec<Extent>,
     /// By separator, the minimum distance to the next one: the value between them is then as long as its class demands.
     distances_min: Vec<i32>,
+    /// The literals to compare, except those that are a separator and so were seen by the index.
     literal_heads: Vec<LiteralHead>,
     /// The conditions that separators, distances and literals do not cover.
     checks: Vec<Check>,
+    /// The last times of the line's time, which are compared instead of parsed.
     time: RecentTimes,
     /// The extent of the line's time.
     time_extent: Extent,
@@ -63,6 +77,7 @@ pub(super) struct Template {
 /// word; [`Check::Literal`] compares the whole of a longer one.
 #[derive(Clone, Copy, Debug)]
 struct LiteralHead {
+    /// The position at which the literal begins.
     at: Position,
     /// The first eight bytes.
     word: u64,
@@ -75,6 +90,10 @@ impl Template {
     ///
     /// The values of `trusted` steps need no check that they are numbers: they are read as numbers later, which checks
     /// it.
+    ///
+    /// The delimiter is found by trying: first the blank, then each byte of the literals in order. A tab, `|` or `,`
+    /// works as well as a blank. With `escape=none` there is no template, since any value may have quotes and
+    /// delimiters in it.
     pub(super) fn new(steps: &Steps, trusted: &[usize]) -> Option<Self> {
         if steps.escape == Escape::None {
             return None;
@@ -198,6 +217,10 @@ impl Template {
     }
 
     /// True if the line with these separators has every literal in its place, and room for every value.
+    ///
+    /// All differences are collected with *or*, and looked at once, at the end. A distance that is too short makes its
+    /// difference negative, so the sign bit of the collected ones tells if there was any. A literal that is there
+    /// makes its difference zero.
     #[inline(always)]
     fn has_literals_and_widths(&self, block: &[u8], separators: &[u32]) -> bool {
         // No branches, so that nothing can be mispredicted: lines that fail are rare, and may as well fail at the end.

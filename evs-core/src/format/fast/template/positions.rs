@@ -9,8 +9,9 @@
 /// Separator 0 is the newline before the line, so that every position has a separator to count from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::format::fast) struct Position {
+    /// The number of the separator.
     pub(super) separator: u32,
-    /// Wraps around: a position before its separator has an offset just below 2^32.
+    /// The number of bytes from there. It wraps around: a position before its separator has an offset just below 2^32.
     pub(super) offset: u32,
 }
 
@@ -21,6 +22,7 @@ impl Position {
         separators[self.separator as usize].wrapping_add(self.offset)
     }
 
+    /// The position `bytes` bytes further on.
     pub(super) fn plus(self, bytes: usize) -> Self {
         Self { offset: self.offset.wrapping_add(bytes as u32), ..self }
     }
@@ -29,7 +31,9 @@ impl Position {
 /// The positions between which a value stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::format::fast) struct Extent {
+    /// The first byte of the value.
     pub(in crate::format::fast) start: Position,
+    /// The end of the value, which is the start of the literal after it.
     pub(in crate::format::fast) end: Position,
 }
 
@@ -42,14 +46,18 @@ impl Extent {
 }
 
 /// Lines of a block that have as many separators and quotes as the format.
+///
+/// Their separators are one array, so the separators of line n are found by a multiplication, without a search.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::format::fast) struct Candidates<'b> {
+    /// The block.
     pub(in crate::format::fast) block: &'b [u8],
     /// The separators of all these lines, and the newline before each line.
     pub(in crate::format::fast) separators: &'b [u32],
     /// The distance in `separators` from one line to the next. Consecutive lines share a newline; lines that were
     /// picked from a block do not, so their stride is larger by one.
     pub(in crate::format::fast) stride: usize,
+    /// The number of lines.
     pub(in crate::format::fast) len: usize,
 }
 
