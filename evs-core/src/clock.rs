@@ -2,6 +2,15 @@
 //!
 //! A jump ahead is dangerous: windows that should be kept would be past their retention at once, and removing them
 //! cannot be undone. A clock that goes back removes nothing.
+//!
+//! A machine whose hardware clock is wrong until NTP corrects it jumps at every boot, and an administrator can mistype
+//! a year. evs cannot tell which of two times is right. It can wait: the monotonic clock shows how much time has
+//! really passed since the last look, and a difference that lasts an hour is taken for real.
+//!
+//! ```text
+//! system's clock    12:00   12:01   2027    2027 + 59 min   2027 + 1 h
+//! this clock        12:00   12:01   12:01   13:00           2027 + 1 h
+//! ```
 
 use std::{
     fmt,
@@ -47,7 +56,9 @@ impl fmt::Debug for Wall {
 /// the jump is still there then, it follows.
 #[derive(Debug)]
 pub(crate) struct Clock {
+    /// The clocks of the system, or those of a test.
     wall: Wall,
+    /// The time that is believed. Workers and deliveries ask for it at the same time.
     belief: Mutex<Belief>,
 }
 
@@ -83,13 +94,16 @@ pub(crate) fn unix_now() -> i64 {
 struct Belief {
     /// The time at the instant `at`, in seconds since 1970.
     seconds: i64,
+    /// The instant at which the time was last believed.
     at: Instant,
+    /// The jump that is waited out, if there is one.
     doubt: Option<Doubt>,
 }
 
 /// A jump ahead that is not trusted yet.
 #[derive(Debug)]
 struct Doubt {
+    /// The instant at which the jump was noticed.
     since: Instant,
     /// The length of the jump, in seconds.
     ahead: i64,
@@ -97,6 +111,9 @@ struct Doubt {
 
 impl Belief {
     /// Returns the time when the system's clock says `wall` at the instant `at`.
+    ///
+    /// The time is `wall`, unless that is more than [`JUMP`] ahead of the last believed time plus the time that has
+    /// passed. A jump by another distance is a new doubt, and the hour starts over.
     fn update(&mut self, at: Instant, wall: i64) -> i64 {
         let elapsed = at.saturating_duration_since(self.at);
         let expected = self.seconds.saturating_add_unsigned(elapsed.as_secs());

@@ -1,7 +1,27 @@
 //! Reads and writes the variable-length integers of the binlog's rows, and defines the error for invalid JSON in the
 //! binlog.
+//!
+//! Integers are LEB128, as in Protocol Buffers and WebAssembly: seven bits per byte, the lowest first, and the highest
+//! bit set in all bytes but the last. Most numbers of a row are lengths and counts below 128, which take one byte.
+//!
+//! ```text
+//! 300 = 0b10_0101100  ->  1_0101100  0_0000010  =  AC 02
+//! ```
+//!
+//! Reading never trusts a length: [`Reader::take`] compares it with the bytes that are there before anything is
+//! allocated.
 
 /// A text is not the JSON of the expected value.
+///
+/// [`Schema::from_json`](crate::Schema::from_json) and [`Frontier::from_json`](crate::Frontier::from_json) return it,
+/// for what a store has kept. The cause (`source`) names the line and column.
+///
+/// ```
+/// # extern crate evs_core as evs;
+/// let error = evs::Schema::from_json("{}").unwrap_err();
+/// assert_eq!(error.to_string(), "not the JSON of a schema");
+/// assert!(evs::describe(&error).starts_with("not the JSON of a schema: missing field"));
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[error("not the JSON of {what}")]
 pub struct InvalidJson {
@@ -48,6 +68,10 @@ impl<'b> Reader<'b> {
     }
 
     /// Returns the next `len` bytes.
+    ///
+    /// # Errors
+    ///
+    /// Fails if there are fewer.
     pub(crate) fn take(&mut self, len: usize) -> Result<&'b [u8], UnexpectedEnd> {
         let end = self.at.checked_add(len).ok_or(UnexpectedEnd)?;
         let taken = self.bytes.get(self.at..end).ok_or(UnexpectedEnd)?;
@@ -56,6 +80,10 @@ impl<'b> Reader<'b> {
     }
 
     /// Returns the next number, as [`put_varint`] has written it.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the bytes end within the number, or if it does not fit 64 bits.
     pub(crate) fn varint(&mut self) -> Result<u64, UnexpectedEnd> {
         let mut value = 0;
         for shift in (0..64).step_by(7) {

@@ -1,4 +1,8 @@
 //! Durations and times as numbers of seconds, for whoever serializes a status.
+//!
+//! serde writes a `Duration` as an object of seconds and nanoseconds, and a `SystemTime` likewise. A status goes to
+//! dashboards, which expect a number: 1.5, or 1795246822.25 for a time. The functions are used with
+//! `#[serde(serialize_with = "…")]`.
 
 use std::time::{Duration, SystemTime};
 
@@ -36,6 +40,7 @@ pub(crate) fn since_1970_option<S: Serializer>(
     }
 }
 
+/// The seconds since 1970, negative for a time before.
 fn unix_seconds(time: SystemTime) -> f64 {
     match time.duration_since(SystemTime::UNIX_EPOCH) {
         Ok(since) => since.as_secs_f64(),

@@ -1,7 +1,19 @@
 //! A dictionary gives each text of a field a small number: its id.
 //!
-//! The texts `200`, `404`, `200`, for example, get the ids 0, 1, 0. Everything after that compares and hashes integers,
-//! and a field is looked up once, however many statistics use it.
+//! The texts `200`, `404`, `200`, for example, get the ids 0, 1, 0. Everything after that compares and hashes
+//! integers, and a field is looked up once, however many statistics use it.
+//!
+//! It is a hash table with open addressing and linear probing, at most half full. An entry of 24 bytes holds a text of
+//! up to 16 bytes itself, as two words padded with zeros, so that a short text is mostly found with one cache line and two
+//! comparisons. A longer text has its hash in the entry, and is compared in the list of texts only if the hashes are
+//! equal.
+//!
+//! ```text
+//! text   "404"   words (0x343034, 0)   len 3   -> entry { words, len, number 2 }   -> id 1
+//! ```
+//!
+//! A dictionary only grows. Old texts are not evicted one by one: rows hold ids, and an id must keep its text until
+//! the row is handed over. A full dictionary is reset as a whole instead.
 
 use std::sync::Arc;
 
@@ -18,12 +30,14 @@ const LARGE_BYTES: usize = 2 << 20;
 /// Texts by id. Ids count from 0.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Texts {
+    /// All texts, one after the other.
     bytes: Vec<u8>,
     /// By id, the end of its text in `bytes`. It is the start of the next text.
     ends: Vec<u32>,
 }
 
 impl Texts {
+    /// The text of an id.
     #[inline]
     pub(super) fn get(&self, id: u32) -> &[u8] {
         let at = id as usize;
@@ -31,6 +45,7 @@ impl Texts {
         &self.bytes[start as usize..self.ends[at] as usize]
     }
 
+    /// The number of texts.
     pub(super) fn len(&self) -> usize {
         self.ends.len()
     }
@@ -48,13 +63,17 @@ impl Texts {
 /// The dictionary of a field. It only grows, until it is reset as a whole.
 #[derive(Clone, Debug)]
 pub(super) struct Dictionary {
+    /// The random numbers that hashes depend on.
     keys: HashKeys,
     /// A hash table with open addressing. At least half of its entries are free. Its length is a power of two.
     entries: Vec<KnownText>,
+    /// The texts by id.
     texts: Texts,
+    /// The number of texts with which the dictionary is full.
     texts_max: usize,
     /// The texts as they were last shared.
     shared: Option<Arc<Texts>>,
+    /// By line, the hash of its value.
     // Used again for every block of lines:
     hashes: Vec<u64>,
 }
@@ -62,13 +81,16 @@ pub(super) struct Dictionary {
 /// An entry of the hash table: a short text has its bytes here, a longer one its hash.
 #[derive(Clone, Copy, Debug)]
 struct KnownText {
+    /// The bytes of a short text, padded with zeros; the hash of a longer one, and 0.
     words: (u64, u64),
+    /// The length of the text.
     len: u32,
     /// The id plus one, or 0 if the entry is free.
     number: u32,
 }
 
 impl KnownText {
+    /// A free entry.
     const NONE: Self = Self { words: (0, 0), len: 0, number: 0 };
 }
 
@@ -103,15 +125,18 @@ impl Dictionary {
         *self = Self::new(self.texts_max);
     }
 
+    /// The number of texts, which is the next id.
     pub(super) fn len(&self) -> usize {
         self.texts.len()
     }
 
+    /// The text of an id.
     pub(super) fn text(&self, id: u32) -> &[u8] {
         self.texts.get(id)
     }
 
-    /// A copy of all texts so far, for the rows that are handed over.
+    /// A copy of all texts so far, for the rows that are handed over. Statistics that use the same field share one
+    /// copy.
     pub(super) fn share(&mut self) -> Arc<Texts> {
         match &self.shared {
             Some(shared) if shared.len() == self.texts.len() => Arc::clone(shared),
@@ -274,7 +299,8 @@ fn are_equal(one: &[u8], other: &[u8]) -> bool {
         && one.last_chunk().map(word) == other.last_chunk().map(word)
 }
 
-/// By length, the bits of two words that belong to a text of that length.
+/// By length, the bits of two words that belong to a text of that length. A load from a table takes one step; shifting
+/// by a variable number of bits takes several, and a shift by 64 is not allowed.
 const MASKS: [[u64; 2]; SHORT_BYTES + 1] = {
     let mut masks = [[0; 2]; SHORT_BYTES + 1];
     let mut len = 1;

@@ -38,7 +38,7 @@ impl HashKeys {
         Self(numbers)
     }
 
-    /// The hash of two words.
+    /// The hash of two words: the folded product of both, each mixed with a hash key first.
     #[inline(always)]
     pub(super) fn words(&self, a: u64, b: u64) -> u64 {
         folded(a ^ self.0[0], b ^ self.0[1])
@@ -79,10 +79,12 @@ fn folded(a: u64, b: u64) -> u64 {
 /// Most lookups find their entry at the first index that they try, and so take one cache line.
 #[derive(Clone, Debug)]
 pub(super) struct PairIndex {
+    /// The random numbers that hashes depend on.
     keys: HashKeys,
     /// Each entry is the pair, the slot and the number. At least half of the entries are free. The length is a power of
     /// two.
     entries: Vec<(u64, u32, u32)>,
+    /// The number of entries that are used.
     len: usize,
 }
 
@@ -98,6 +100,7 @@ impl PairIndex {
     /// The number of entries of an empty table.
     const ENTRIES_MIN: usize = 16;
 
+    /// An empty table with hash keys of its own.
     pub(super) fn new() -> Self {
         Self { keys: HashKeys::random(), entries: vec![FREE; Self::ENTRIES_MIN], len: 0 }
     }

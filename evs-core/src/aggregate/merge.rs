@@ -1,12 +1,20 @@
 //! Merges the rows of one statistic at a cut. Each worker has its own ids, so rows are merged by the texts of their
 //! keys.
 //!
-//! Rows are not compared by text, though. First the texts that some row uses are sorted, each of them once. Their order
-//! gives every id a *rank* that means the same for all workers. Then the rows are sorted by window and ranks, which are
-//! two integers. Equal rows of several workers are then adjacent.
+//! Rows are not compared by text, though. First the texts that some row uses are sorted, each of them once. Their
+//! order gives every id a *rank* that means the same for all workers. Then the rows are sorted by window and ranks,
+//! which are two integers. Equal rows of several workers are then adjacent.
 //!
-//! If one worker has `b` as id 0 and another has `a` as id 0 and `b` as id 1, for example, `a` has rank 0 and `b` rank
-//! 1.
+//! ```text
+//! worker 1   ids of "b" = 0              rows (b, 5)
+//! worker 2   ids of "a" = 0, "b" = 1     rows (a, 1), (b, 2)
+//! ranks      "a" = 0, "b" = 1            so (worker 1, id 0) and (worker 2, id 1) have rank 1
+//! sorted     (rank 0: 1)  (rank 1: 5, 2)
+//! merged     a 1, b 7
+//! ```
+//!
+//! Sorting also makes batches equal that hold the same rows, whatever worker had them: a batch has a checksum, and
+//! stores insert fastest in the order of their keys.
 
 use std::mem;
 
@@ -32,15 +40,25 @@ pub(crate) struct Overflow;
 /// A row of one of the parts, with its sort key.
 #[derive(Clone, Copy, Debug)]
 struct Item {
+    /// The start of the window.
     window: i64,
     /// The ranks of the keys: the last one in the lower half, and in the higher half the joint rank of all before it.
     ranks: u64,
+    /// The index of the row's part.
     part: u32,
+    /// The number of the row in its part.
     row: u32,
 }
 
 /// Merges the rows of all parts, sorted by window and keys, into the rows of batches: pieces of [`ROWS_MAX`] rows or
 /// [`BYTES_MAX`] bytes.
+///
+/// Every row of the result has another window or other keys than all rows before it, across all pieces. `keys` is the
+/// number of keys of the statistic, and `kinds` the kinds of its measures.
+///
+/// # Errors
+///
+/// Fails if a sum does not fit 128 bits.
 pub(crate) fn merge(parts: &[TableRows], keys: usize, kinds: &[MeasureKind]) -> Result<Vec<Rows>, Overflow> {
     let items = sorted(parts, keys);
     let mut pieces = Vec::new();
@@ -93,6 +111,9 @@ fn prefetch_rows(parts: &[TableRows], items: &[Item], keys: usize, kinds: &[Meas
 }
 
 /// The rows of all parts, sorted by window and keys.
+///
+/// With up to two keys, the ranks of a row fit one word. With more, the ranks so far are made one rank before each
+/// further key: the sort then always compares a window and one word.
 fn sorted(parts: &[TableRows], keys: usize) -> Vec<Item> {
     let mut items = Vec::with_capacity(parts.iter().map(TableRows::len).sum());
     for (at, part) in parts.iter().enumerate() {
@@ -144,6 +165,8 @@ fn ranks(parts: &[TableRows], items: &[Item], key: usize, keys: usize) -> Vec<Ve
 }
 
 /// Replaces the ranks of two keys by the rank of the pair among all such pairs.
+///
+/// The pairs (0, 3), (2, 1) and (2, 5), for example, become 0, 1 and 2. Their order is kept.
 fn join_ranks(items: &mut [Item]) {
     let mut pairs: Vec<u64> = items.iter().map(|item| item.ranks).collect();
     pairs.sort_unstable();

@@ -1,4 +1,7 @@
 //! Aggregation line by line, as simple as possible. The tests compare the columns with it.
+//!
+//! It reads each line by the reference, builds the row's key as one byte string, and looks that up in a hash table. It
+//! is also the baseline against which the columns were measured when they were written.
 
 use std::sync::Arc;
 

@@ -1,4 +1,12 @@
 //! The plan of a pipeline's statistics: the fields that the parser finds for all of them.
+//!
+//! Statistics ask for fields by name, and often for the same ones. The plan numbers each field once, and each number
+//! (a field at a scale) once. Everything after that uses indices.
+//!
+//! ```text
+//! one: by status,  sum of arg_v at scale 2       fields   status, arg_v
+//! two: by arg_v,   max of arg_v at scale 2       numbers  (arg_v, 2)
+//! ```
 
 use std::{ops::RangeInclusive, sync::Arc};
 
@@ -20,18 +28,22 @@ pub(crate) struct Plan {
     pub(crate) limits: LineLimits,
     /// True if lines whose time is more than a day ahead of the clock are rejected.
     pub(crate) rejects_ahead: bool,
+    /// The statistics, in the order in which the user named them.
     pub(crate) statistics: Vec<StatisticPlan>,
 }
 
 /// The part of a plan that belongs to one statistic.
 #[derive(Debug, Clone)]
 pub(crate) struct StatisticPlan {
+    /// The length of a window.
     pub(crate) window_seconds: i64,
     /// By key, its index in [`Plan::fields`].
     pub(crate) keys: Vec<usize>,
+    /// By measure, its kind.
     pub(crate) kinds: Arc<[MeasureKind]>,
     /// By measure, its index in [`Plan::numbers`]. It means nothing for a count.
     pub(crate) numbers: Vec<usize>,
+    /// The number of rows at which the statistic is cut early.
     pub(crate) rows_max: usize,
     /// The time for which a window is kept after its start.
     pub(crate) retain_seconds: Option<i64>,
@@ -105,11 +117,16 @@ impl Plan {
     }
 
     /// The parser that finds the fields of the plan.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the format does not have one of the fields.
     pub(crate) fn parser(&self, format: &LogFormat) -> Result<LineParser, FormatError> {
         format.parser(&self.fields)
     }
 }
 
+/// The index of an item in a list. A new item is appended.
 fn index_of_or_push<T: PartialEq>(items: &mut Vec<T>, item: T) -> usize {
     items.iter().position(|other| *other == item).unwrap_or_else(|| {
         items.push(item);

@@ -1,8 +1,21 @@
 //! The table of one statistic: the rows gathered since the last cut.
 //!
 //! Lines are added in two passes. The first finds the row of each line by its window and the ids of its keys. The
-//! second adds one measure after the other, in 64 bits; the rare sum that does not fit is carried into a map of 128-bit
-//! numbers.
+//! second adds one measure after the other, in 64 bits; the rare sum that does not fit is carried into a map of
+//! 128-bit numbers.
+//!
+//! All rows of a table are in a few arrays. With a count and a sum, for example, row r has its window in `slots[r]`,
+//! its keys in `ids[r]`, and its totals in `totals[2 * r]` and `totals[2 * r + 1]`:
+//!
+//! ```text
+//! row      0 (discarded)   1              2
+//! slots    -               0 (13:25)      0 (13:25)
+//! ids      -               (0, 3)         (1, 3)
+//! totals   -  -            2  175         1  300
+//! ```
+//!
+//! Row 0 takes the lines whose window is past its retention. So every line has a row, and the second pass needs no
+//! branch.
 
 use std::sync::Arc;
 
@@ -40,6 +53,7 @@ pub(super) struct Table {
     cache: Vec<(u32, u32)>,
     /// The number of cache entries for each id of the first key.
     width: usize,
+    /// By ids and slot, the row.
     index: PairIndex,
     /// The joined ids: of the first two keys, then of that id and the third key, and so on.
     joined: Vec<PairIndex>,
@@ -48,6 +62,7 @@ pub(super) struct Table {
     rows: TableRows,
     // Used again for every block of lines:
     slot_of: Vec<u32>,
+    /// By line, the joined id of all keys but the last.
     joined_ids: Vec<u32>,
     row_of: Vec<u32>,
 }
@@ -190,6 +205,7 @@ impl Table {
         *self = Self::new(self.keys, Arc::clone(&self.kinds));
     }
 
+    /// The number of rows, without the discarded one.
     pub(super) fn len(&self) -> usize {
         self.rows.len()
     }
@@ -254,7 +270,7 @@ impl Table {
         }));
     }
 
-    /// Finds the row of each line.
+    /// Finds the row of each line. The loop for one window is compiled by itself, with the slot as a constant.
     fn find_rows(&mut self, windows: &[u32], keys: &KeyIds<'_>, row_of: &mut Vec<u32>) {
         let slot_of = std::mem::take(&mut self.slot_of);
         match *slot_of {
@@ -266,6 +282,11 @@ impl Table {
     }
 
     /// Finds the rows of lines. `slots` has the slot of each line's window.
+    ///
+    /// - No key: one row per window, which the cache has at index 0.
+    /// - One key: the cache is indexed by the id.
+    /// - Two keys with few values: the cache is a matrix, indexed by both ids.
+    /// - Otherwise: the hash table. If it is large, its entries are prefetched for all lines first.
     fn find_rows_in(
         &mut self,
         slots: impl Iterator<Item = u32> + Clone,
@@ -443,6 +464,8 @@ fn carry(carried: &mut HashMap<usize, i128>, cell: usize, total: &mut i64, value
 }
 
 /// Chooses between the values of the lines and of their rows. `none` is the total without a value.
+///
+/// A value that happens to be `none` itself is noted in a set, so that the row is not taken for one without values.
 fn extreme(
     rows: &mut TableRows,
     row_of: &[u32],

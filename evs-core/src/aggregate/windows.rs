@@ -1,6 +1,11 @@
 //! Finds the windows that lines belong to.
 //!
-//! With windows of 60 s, for example, a line of 13:25:22 belongs to the window that starts at 13:25:00.
+//! With windows of 60 s, for example, a line of 13:25:22 belongs to the window that starts at 13:25:00. Windows are
+//! aligned to 1970-01-01T00:00:00Z, so the start is the time minus its remainder; the remainder is never negative,
+//! even before 1970.
+//!
+//! Lines of a block are close to each other in time. If the lowest and the highest time are in one window, all lines are,
+//! and no line is looked at by itself.
 
 use super::plan::StatisticPlan;
 
@@ -9,6 +14,7 @@ use super::plan::StatisticPlan;
 pub(super) struct Windows {
     /// The length of a window.
     pub(super) seconds: i64,
+    /// The time for which a window is kept after its start. `None` keeps it for ever.
     retain_seconds: Option<i64>,
     /// The starts of the windows, in seconds since 1970.
     pub(super) starts: Vec<i64>,
@@ -22,6 +28,7 @@ pub(super) struct Windows {
 }
 
 impl Windows {
+    /// No windows yet, for the length and retention of a statistic.
     pub(super) fn new(statistic: &StatisticPlan) -> Self {
         Self {
             seconds: statistic.window_seconds,

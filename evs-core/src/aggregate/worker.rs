@@ -1,4 +1,13 @@
 //! The worker: it parses chunks of the log and counts their lines into tables of its own.
+//!
+//! A pipeline has one worker per thread. The reader gives each chunk to one of them, and tells it which statistics
+//! have counted the chunk before ([`Skip`]). At a cut the worker hands over its rows ([`Part`]) and goes on with empty
+//! tables.
+//!
+//! Three bounds keep memory in hand, since clients choose keys: the row limit of a statistic, the bytes of its keys,
+//! and the size of a dictionary. The first two ask for an early cut ([`Worker::full`]). A full dictionary is reset at
+//! once; the rows that have its ids are put aside together with its texts, and count towards the row limit until the
+//! next cut.
 
 use super::{
     dictionary::Dictionary,
@@ -35,6 +44,7 @@ pub(crate) struct RejectedLine {
     pub(crate) file: u64,
     /// The offset of the line in the file.
     pub(crate) offset: u64,
+    /// The reason and the column.
     pub(crate) rejection: Rejection,
     /// The first bytes of the line.
     pub(crate) sample: Vec<u8>,
@@ -43,9 +53,11 @@ pub(crate) struct RejectedLine {
 /// The counters of a worker since the last cut, and the lines that it rejected. It counts no lost bytes: the reader does.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Tally {
+    /// The counters.
     pub(crate) counters: Counters,
     /// The time of the last accepted line.
     pub(crate) last_seconds: Option<i64>,
+    /// The first rejected lines, at most [`SAMPLES_MAX`] of each worker.
     pub(crate) samples: Vec<RejectedLine>,
 }
 
@@ -62,12 +74,14 @@ impl Tally {
 pub(crate) struct Part {
     /// The rows of each statistic, in the order in which the cut named the statistics. They may be several tables.
     pub(crate) rows: Vec<Vec<TableRows>>,
+    /// The counters since the cut before.
     pub(crate) tally: Tally,
 }
 
 /// The statistics that have counted a chunk before. After a restart, some are ahead of others.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Skip {
+    /// By statistic, true if it has counted the chunk.
     pub(crate) statistics: Vec<bool>,
     /// True if the tally has counted the chunk before, too: its lines, bytes and rejected lines.
     pub(crate) tally: bool,
@@ -83,8 +97,11 @@ pub(crate) struct Skip {
 /// 4. Each statistic adds its measures to these rows.
 #[derive(Debug)]
 pub(crate) struct Worker {
+    /// The fields, numbers and statistics.
     plan: Plan,
+    /// The parser of blocks.
     parser: BlockParser,
+    /// True if the first bytes of rejected lines are kept.
     keep_samples: bool,
     /// The current time in seconds since 1970, which decides what is past its retention.
     now: i64,
@@ -94,17 +111,21 @@ pub(crate) struct Worker {
     rows_aside: Vec<Vec<TableRows>>,
     /// By field, its dictionary. It stays empty if the field is not a key.
     dictionaries: Vec<Dictionary>,
+    /// The counters since the last cut.
     tally: Tally,
     /// By statistic, the index of its windows in `windows`. Statistics with the same length and retention share them.
     windows_of: Vec<usize>,
+    /// The lines that are being counted, by column.
     // Used again for every block of lines:
     columns: Columns,
+    /// The windows of these lines, for each length and retention.
     windows: Vec<Windows>,
     /// By field, the ids of its values.
     ids: Vec<Vec<u32>>,
 }
 
 impl Worker {
+    /// A worker with empty tables. Statistics of the same window length and retention share their windows.
     pub(crate) fn new(plan: Plan, parser: LineParser, keep_samples: bool) -> Self {
         let table = |statistic: &StatisticPlan| Table::new(statistic.keys.len(), statistic.kinds.clone());
         let mut windows: Vec<Windows> = Vec::new();
@@ -138,6 +159,9 @@ impl Worker {
     }
 
     /// Sets the current time, in seconds since 1970.
+    ///
+    /// It decides which windows are past their retention and which lines are ahead of the clock, so it is set before
+    /// each chunk.
     pub(crate) fn set_now(&mut self, now: i64) {
         self.now = now;
         if self.plan.rejects_ahead {
@@ -229,6 +253,9 @@ impl Worker {
     }
 
     /// Adds the lines of the columns to all statistics that have not counted them before.
+    ///
+    /// The order matters: a full dictionary is reset before ids are found, never between finding ids and rows, because
+    /// a reset makes all ids meaningless.
     fn add(&mut self, block: &[u8], skip: Option<&Skip>) {
         let columns = &self.columns;
         for windows in &mut self.windows {
@@ -289,6 +316,9 @@ impl Worker {
     }
 
     /// Puts the rows of a statistic aside, with the texts of their keys.
+    ///
+    /// The texts are shared, not copied per row: all statistics that use a field put aside the same copy of its
+    /// dictionary.
     fn put_rows_aside(&mut self, statistic: usize) {
         if self.tables[statistic].len() == 0 {
             return;

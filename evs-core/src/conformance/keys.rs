@@ -1,11 +1,15 @@
 //! Tests of keys: a key is a sequence of bytes, and no two keys are equal unless all their bytes are.
+//!
+//! Stores compare texts by collations, cut trailing blanks, normalise Unicode, or read texts as numbers, and each of
+//! these merges rows that must stay apart. Clients choose keys, so every such pair occurs sooner or later.
 
 use crate::conformance::{
     fixture::{Fixture, Store},
     support::{Stream, apply_all, assert_holds, assert_refused, held, row, schema},
 };
 
-/// Keys that stores tend to confuse with each other, or to take for something other than data.
+/// Keys that stores tend to confuse with each other, or to take for something other than data: blanks, capitals,
+/// accents, equal characters of Unicode, numbers, invalid UTF-8, and text with a meaning in a query language.
 const KEYS: &[&[u8]] = &[
     b"",
     b" ",

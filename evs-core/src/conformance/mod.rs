@@ -1,12 +1,25 @@
 //! The tests that every sink must pass, for authors of sinks. This module is not covered by semantic versioning.
 //!
-//! The test of a sink is a [`Fixture`] and one call of [`run`]. For each promise of [`Sink`](crate::Sink) there is also
-//! a function with the promise as its name, which can be called alone in the search for a fault.
+//! The test of a sink is a [`Fixture`] and one call of [`run`]. For each promise of [`Sink`](crate::Sink) there is also a function
+//! with the promise as its name, which can be called alone to search for a fault.
+//!
+//! | module | promise |
+//! | --- | --- |
+//! | [`once`] | a batch counts once, whatever fails and whoever offers it again |
+//! | [`twins`] | copies of a state directory, and several processes under one source name, add nothing twice |
+//! | [`schemas`] | a table takes rows of its own definition and no others |
+//! | [`keys`] | keys are bytes: no two are equal unless all their bytes are |
+//! | [`numbers`] | values and totals are exact or refused |
+//! | [`retention`] | old windows are removed, and nothing else |
+//! | [`scale`] | large batches and several writers at once |
+//!
+//! The suite compares a store with a simple model, a map from window and keys to values, after each step. It looks at
+//! a store only through [`Sink`](crate::Sink), mostly by [`Sink::totals`](crate::Sink::totals), so it needs to know nothing about tables or drivers.
 //!
 //! ```
+//! # extern crate evs_core as evs;
 //! # use std::sync::Arc;
-//! # use async_trait::async_trait;
-//! # use evs_core::{MemorySink, Sink, conformance::{self, Fixture, Store}};
+//! # use evs::{async_trait, MemorySink, Sink, conformance::{self, Fixture, Store}};
 //! struct Memory(MemorySink);
 //!
 //! #[async_trait]
@@ -31,6 +44,10 @@
 //! conformance::once::the_same_batch_again_changes_nothing(&Memories).await;
 //! # });
 //! ```
+//!
+//! A whole sink with its fixture is `examples/custom_sink.rs` in the repository.
+//!
+//! # Panics
 //!
 //! The functions panic when a promise is broken. They need a tokio runtime with its timer.
 

@@ -1,4 +1,7 @@
 //! Tests of values, totals and windows: they are exact or refused.
+//!
+//! The suite uses the limits that the fixture states and tries both sides of each, and the neighbours of powers of
+//! two, where a store that computes in floating point or in fewer bits goes wrong.
 
 use std::ops::RangeInclusive;
 
@@ -14,6 +17,7 @@ use crate::{
     sink::{Applied, Progress},
 };
 
+/// The key to which all tests of this module add.
 const KEY: &[&[u8]] = &[b"c1"];
 
 /// Makes the stream of this module's tests.

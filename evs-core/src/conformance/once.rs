@@ -1,4 +1,8 @@
 //! Tests of exactly-once: sequences, progress, and failures between them.
+//!
+//! A sink that adds the rows and moves its progress in one transaction passes all of them. The usual faults are a
+//! progress that is committed separately, an answer that is lost after the commit and taken for a failure, and a call
+//! that is dropped while it waits.
 
 use crate::{
     conformance::{

@@ -1,4 +1,8 @@
 //! Tests of retention: windows are kept for as long as the statistic says.
+//!
+//! A store either removes old windows when it is asked ([`Sink::sweep`](crate::Sink::sweep)), piece by piece, or lets
+//! them expire by itself. In both cases the progress stays: a batch that was applied is never applied again, even if
+//! none of its rows is left.
 
 use crate::{
     conformance::{

@@ -1,4 +1,7 @@
 //! Tests of large batches and of several writers.
+//!
+//! A batch may have a hundred thousand rows, more than the parameters of a statement and more than some stores take in
+//! a transaction. It still counts as one.
 
 use std::sync::Arc;
 
@@ -63,7 +66,8 @@ pub async fn two_sources_at_once_lose_nothing(fixture: &impl Fixture) {
     }
 }
 
-/// Applies batches as a pipeline does: after `Unavailable` it offers the batch again.
+/// Applies batches as a pipeline does: after `Unavailable` it offers the batch again. A store may give up a
+/// transaction that is in another one's way.
 async fn apply_in_turn(sink: Arc<dyn Sink>, batches: Vec<Batch>) {
     for batch in &batches {
         let mut attempts = 0;

@@ -1,4 +1,7 @@
 //! Tests of definitions: a table takes the rows of its own definition and no others.
+//!
+//! A statistic whose definition has changed must never be added to the rows of the old one, even if the columns happen
+//! to fit. The error names the difference, since an operator has to decide what to do.
 
 use crate::{
     conformance::{

@@ -3,6 +3,10 @@
 use super::{fixture::Fixture, keys, numbers, once, retention, scale, schemas, twins};
 
 /// Runs the whole suite, with a new store for each test.
+///
+/// # Panics
+///
+/// Panics at the first promise that is broken. The message has the values that differ.
 pub async fn run(fixture: &impl Fixture) {
     once::an_unused_store_has_no_progress(fixture).await;
     once::the_first_batch_is_applied(fixture).await;

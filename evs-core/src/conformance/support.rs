@@ -1,4 +1,7 @@
 //! Helpers with which the tests build batches, and the simple model with which they compare stores.
+//!
+//! A test reads like its promise: a [`Stream`] makes batches of [`row`]s, [`apply_all`] applies them, and
+//! [`assert_holds`] compares the store with the sum of the batches, which [`Model`] computes in a map.
 
 use std::{
     cell::RefCell,
@@ -72,6 +75,7 @@ impl Stream {
         Self { history: Arc::new(Mutex::new(history)), ..self.clone() }
     }
 
+    /// Returns the checksums of the stream's batches.
     fn history(&self) -> std::sync::MutexGuard<'_, BTreeMap<(String, u64), u64>> {
         self.history.lock().expect("no test panics here")
     }
@@ -174,6 +178,7 @@ impl Model {
         model
     }
 
+    /// Adds a batch, as a store must.
     fn add(&mut self, batch: &Batch) {
         for (window, keys, values) in plain(&batch.rows) {
             let held = self.rows.entry((window, keys)).or_insert_with(|| vec![None; values.len()]);

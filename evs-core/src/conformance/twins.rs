@@ -1,4 +1,9 @@
 //! Tests of copies of a state directory, and of several processes under one source name.
+//!
+//! Two things tell copies apart. A batch names its predecessor's checksum, so a store notices when the histories
+//! differ. A process claims its source before its first batch, so a store notices when another process has taken over
+//! since. The tests use a stream and a copy of it: both have the batches made before the copy, and batches of their
+//! own after it.
 
 use crate::{
     batch::Batch,

@@ -19,15 +19,17 @@ use crate::format::{masks::pair_masks, work};
 /// The range of an argument that the query does not have.
 pub(in crate::format) const NOT_FOUND: (usize, usize) = (usize::MAX, 0);
 
-/// The names of arguments, compared without regard to case.
+/// The names of arguments, compared without regard to case, as nginx compares them.
 #[derive(Clone, Debug)]
 pub(in crate::format) struct ArgNames {
+    /// The names in a perfect hash table.
     names: Names,
     /// The names with a `=` in them, each with its number. nginx has no such names, but a user may ask
     /// for one. The first `=` of a pair does not end it, so it is searched alone.
     names_with_equal: Vec<(usize, Box<[u8]>)>,
     /// True if the empty name is asked for.
     has_empty: bool,
+    /// The fastest function of the processor that finds the `&` and `=` of 64 bytes.
     masks: fn(&[u8; 64]) -> [u64; 2],
 }
 
@@ -48,6 +50,7 @@ impl ArgNames {
         number
     }
 
+    /// The number of names.
     pub(in crate::format) fn len(&self) -> usize {
         self.names.len()
     }
@@ -85,11 +88,14 @@ impl ArgNames {
 
 /// The state of a pass over a query.
 struct Search<'s> {
+    /// The names that are sought.
     names: &'s Names,
     has_empty: bool,
     /// The names that have not been found yet.
     pending: Pending,
+    /// The text in which the query stands.
     text: &'s [u8],
+    /// By name, the range of its value in `text`, or [`NOT_FOUND`].
     found: &'s mut [(usize, usize)],
     /// The number of names that have not been found yet.
     sought: usize,
@@ -104,6 +110,7 @@ struct Search<'s> {
 }
 
 impl<'s> Search<'s> {
+    /// A pass over the query at `args`, before its first byte.
     #[inline]
     fn new(
         names: &'s ArgNames,
@@ -136,6 +143,14 @@ impl<'s> Search<'s> {
     ///
     /// Only the first `=` of each pair ends a name. One addition finds all of these: from the start of each pair, a
     /// carry runs through the bytes that are neither `&` nor `=`, and stops at the first that is.
+    ///
+    /// ```text
+    /// bytes    c = 1 & v a = 2 = 3        bit 0 is the leftmost byte
+    /// begins   1 0 0 0 1 0 0 0 0 0        the start of each pair
+    /// others   1 0 1 0 1 1 0 1 0 1        neither `&` nor `=`
+    /// sum      0 1 1 0 0 0 1 1 0 1        begins + others: carries have run to the right
+    /// firsts   0 1 0 0 0 0 1 0 0 0        sum and `=`: the second `=` of the last pair is not one
+    /// ```
     #[inline(always)]
     fn chunk(&mut self, ampersands: u64, equals: u64, base: usize) {
         if let Some(number) = self.open

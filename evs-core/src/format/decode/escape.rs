@@ -1,7 +1,14 @@
 //! Undoes the escapes of a value.
 //!
+//! | escaping | escape | example |
+//! | --- | --- | --- |
+//! | nginx's default | `\xHH` | `\x22` is `"` |
+//! | JSON string | `\n`, `\"`, `\uHHHH` and others | `\u00e9` is `é` |
+//! | query | `%HH`, and `+` for a blank | `a+%2B` is `a +` |
+//! | path | `%HH` | `%2f` is `/` |
+//!
 //! Clients choose how many escapes a value has, so a value of nothing but escapes must cost little more than one with
-//! few: see `undo`.
+//! few: see `undo`. The output is never longer than the input, so one resize makes room for all of it.
 
 use crate::format::work;
 
@@ -68,13 +75,16 @@ fn made(byte: Option<u8>, length: usize, escape_character: u8) -> (usize, u64, u
 
 /// Copies `text` and replaces its escapes, which begin with the byte `ESCAPE`.
 ///
-/// `escape` reads the escape at the start of a text. It returns the number of bytes that it read, and the bytes made of
-/// them: no more than were read, and at most eight. With `BLANKS`, each `+` becomes a blank. With `PAIRS`, two
+/// `escape` reads the escape at the start of a text. It returns the number of bytes that it read, and the bytes made
+/// of them: no more than were read, and at most eight. With `BLANKS`, each `+` becomes a blank. With `PAIRS`, two
 /// consecutive escape characters may be an escape.
 ///
-/// After an escape, up to eight bytes are copied one by one while the next escape is searched. After these, eight bytes
-/// are copied at a time. So a text of nothing but escapes costs little more than one with few: no search starts over
-/// after each escape, and no load waits for a result except where a branch is mispredicted.
+/// After an escape, up to eight bytes are copied one by one while the next escape is searched. After these, eight
+/// bytes are copied at a time. So a text of nothing but escapes costs little more than one with few: no search starts
+/// over after each escape, and no load waits for a result except where a branch is mispredicted.
+///
+/// Eight bytes are always written, even if fewer count: the next write overwrites the surplus. That is why the output
+/// has eight bytes more room than the text needs.
 #[inline(always)]
 fn undo<const ESCAPE: u8, const PAIRS: bool, const BLANKS: bool>(
     text: &[u8],

@@ -3,12 +3,25 @@
 //! Clients choose the texts, and may know the names. So the table's seeds are chosen such that no two names share a
 //! slot: the hash of any text points to one name or to none, and no search follows. A text that is longer than all
 //! names is not even hashed.
+//!
+//! The look-up of a text of up to eight bytes takes these steps, and nearly all texts that are not a name end at the
+//! second:
+//!
+//! 1. Load the first byte.
+//! 2. Test its bit in the row of the text's length ([`Pending`]).
+//! 3. Load the text as one word, padded with zeros, in small letters if case does not matter.
+//! 4. Multiply it by the seed. The highest bits are the slot.
+//! 5. Compare word and length with those of the slot.
+//!
+//! The set of names is known when a parser is made, and is small. So there is time to try seeds until the table is
+//! perfect, and to double it if sixty-four of them fail.
 
 use crate::format::work;
 
 /// Names, numbered in the order in which they were added.
 #[derive(Clone, Debug)]
 pub(in crate::format) struct Names {
+    /// True if capitals and small letters of ASCII are equal.
     ignores_case: bool,
     /// By number. In small letters if case does not matter.
     names: Vec<Box<[u8]>>,
@@ -16,14 +29,17 @@ pub(in crate::format) struct Names {
     short: Vec<Short>,
     /// The seeds with which no two of these share a slot.
     short_seeds: [u64; 2],
+    /// The filter with the bits of all names.
     pending: Pending,
     /// By number, the bits in `pending` that no other name has, by row.
     own_bits: Vec<Bits>,
     /// The table of the longer names: the number plus one, or 0 in a free slot. Its length is a power of two.
     long: Vec<u32>,
+    /// The seed with which no two of these share a slot.
     long_seed: u64,
     /// Bit n is set if a longer name has n bytes. The highest bit stands for all lengths from 63 on.
     long_lengths: u64,
+    /// The length of the longest name.
     long_max: usize,
 }
 
@@ -45,6 +61,7 @@ impl Pending {
         self.0[Self::row(first, len)] >> (first & 31) & 1 == 1
     }
 
+    /// The row of a text with this first byte and length.
     #[inline(always)]
     fn row(first: u8, len: usize) -> usize {
         if len == 1 { 9 + usize::from(first >> 5) } else { len }
@@ -73,10 +90,12 @@ struct Short {
     word: u64,
     /// `u32::MAX` in a free slot.
     len: u32,
+    /// The number of the name.
     number: u32,
 }
 
 impl Short {
+    /// A free slot.
     const NONE: Self = Self { word: 0, len: u32::MAX, number: 0 };
 }
 
@@ -84,6 +103,7 @@ impl Short {
 const TRIES: u64 = 64;
 
 impl Names {
+    /// An empty set.
     pub(in crate::format) fn new(ignores_case: bool) -> Self {
         Self {
             ignores_case,
@@ -99,6 +119,7 @@ impl Names {
         }
     }
 
+    /// The number of names.
     pub(in crate::format) fn len(&self) -> usize {
         self.names.len()
     }
@@ -266,7 +287,10 @@ fn head(text: &[u8], start: usize, len: usize) -> u64 {
     }
 }
 
-/// Makes the ASCII capitals among eight bytes small.
+/// Makes the ASCII capitals among eight bytes small, all at once.
+///
+/// A capital has its highest bit set by adding `0x80 - 'A'`, but not by adding `0x7F - 'Z'`. That bit, shifted to
+/// 0x20, is the difference between a capital and its small letter.
 #[inline(always)]
 fn with_small_letters(word: u64) -> u64 {
     const EACH: u64 = u64::from_le_bytes([1; 8]);

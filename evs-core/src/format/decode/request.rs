@@ -1,7 +1,11 @@
 //! Reads nginx's request variables from a request line, a target or a query.
 //!
-//! From `GET /a/../b?c=1 HTTP/1.1`, for example, `$request_method` is `GET`, `$request_uri` is `/a/../b?c=1`, `$uri` is
-//! `/b`, `$args` is `c=1` and `$server_protocol` is `HTTP/1.1`.
+//! From `GET /a/../b?c=1 HTTP/1.1`, for example, `$request_method` is `GET`, `$request_uri` is `/a/../b?c=1`, `$uri`
+//! is `/b`, `$args` is `c=1` and `$server_protocol` is `HTTP/1.1`.
+//!
+//! The rules are those of nginx's own parser (`ngx_http_parse.c`), not of an RFC: the numbers must be those that nginx
+//! would have logged if the variable were in the format. That includes requests that nginx accepts against the
+//! standard, and those that it refuses but logs all the same.
 
 use std::ops::Range;
 
@@ -20,11 +24,15 @@ use crate::format::work;
 /// The parts of a request, as ranges of its text. nginx prints `-` for a part that is `None`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(in crate::format) struct Parts {
+    /// `$request_method`
     pub(in crate::format) method: Option<Range<usize>>,
+    /// `$request_uri`, without a scheme and host.
     pub(in crate::format) target: Option<Range<usize>>,
     /// As it was sent: [`normalise`] makes it `$uri`.
     pub(in crate::format) path: Option<Range<usize>>,
+    /// `$args`, without the `?`.
     pub(in crate::format) args: Option<Range<usize>>,
+    /// `$server_protocol`
     pub(in crate::format) protocol: Option<Range<usize>>,
 }
 
@@ -162,10 +170,16 @@ pub(in crate::format) fn normalise(path: &[u8], out: &mut Vec<u8>) -> Option<()>
     done
 }
 
-/// Resolves the segments after `base` in place: the write position never passes the read position.
+/// Resolves the segments after `base` in place: the write position never passes the read position. `None` for a `..`
+/// above the root.
 ///
 /// Segments may be short and many, so each is copied while its end is searched. A byte is written over only after a
 /// `..` removed it, so the whole takes at most two steps a byte.
+///
+/// ```text
+/// /a/./b//../c    read      /a/  /./  /b/  //  /../  /c
+/// /a/c            written   /a/       /a/b/    /a/   /a/c
+/// ```
 fn resolve(out: &mut Vec<u8>, base: usize) -> Option<()> {
     if out.len() == base {
         out.push(b'/');

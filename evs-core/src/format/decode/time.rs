@@ -2,6 +2,18 @@
 //!
 //! `21/Nov/2026:13:25:22 +0545`, for example, is 1,795,246,822. Lines of one second have the same text, so the last
 //! times are remembered and compared, not parsed again.
+//!
+//! Three shapes come from nginx, and JSON and LTSV logs have variants of them:
+//!
+//! | shape | nginx | others |
+//! | --- | --- | --- |
+//! | [`Local`](Shape::Local) | `$time_local` | Apache's `%t` |
+//! | [`Iso8601`](Shape::Iso8601) | `$time_iso8601` | RFC 3339, with a fraction or `Z` |
+//! | [`Msec`](Shape::Msec) | `$msec` | seconds since 1970, with or without a fraction |
+//!
+//! A shape is checked before its numbers: a text of the wrong shape is [`Reason::Time`], and one of the right shape
+//! whose date does not exist is [`Reason::Date`]. Fractions of a second are dropped, since windows are whole seconds
+//! long.
 
 use nom::{
     IResult, Parser,
@@ -27,8 +39,10 @@ pub(in crate::format) enum Shape {
     Local,
 }
 
-/// A pattern: `0` stands for a digit, `a` for a letter, `+` for a sign, and any other byte for itself.
+/// The pattern of `$time_local`. `0` stands for a digit, `a` for a letter, `+` for a sign, and any other byte for
+/// itself.
 const LOCAL: &[u8] = b"00/aaa/0000:00:00:00 +0000";
+/// The pattern of `$time_iso8601`.
 const ISO8601: &[u8] = b"0000-00-00T00:00:00+00:00";
 /// The number of digits in the last second of the year 9999.
 const MSEC_DIGITS_MAX: usize = 12;
@@ -105,7 +119,9 @@ fn looks_like(pattern: &[u8], text: &[u8]) -> bool {
 /// The last time that was read, with its text. Lines of one second have the same text, which is compared, not parsed.
 #[derive(Clone, Debug, Default)]
 pub(in crate::format) struct LastTime {
+    /// The text of the time, as the line had it.
     text: Vec<u8>,
+    /// The time in seconds since 1970.
     seconds: i64,
 }
 
@@ -148,11 +164,17 @@ impl LastTime {
 }
 
 /// The last times of one column, by the last digit of their seconds. Lines of ten seconds may so come in any order.
+///
+/// A server writes a line when the request ends, and several workers write at once, so consecutive lines differ by a
+/// second or two all the time. A cache of a single time would miss at every change.
 #[derive(Clone, Debug)]
 pub(in crate::format) struct RecentTimes {
+    /// The shape of the column's times.
     shape: Shape,
     /// True if this column is the lines' time. If not, its texts must only look like times.
     is_the_time: bool,
+    /// By the low four bits of the last digit of the seconds, a time. Digits take ten of the sixteen places; the index
+    /// needs no check.
     times: [RecentTime; 16],
 }
 
@@ -162,6 +184,7 @@ struct RecentTime {
     /// The first and the last 16 bytes of the text. They overlap, so together they are the whole text.
     head: [u8; 16],
     tail: [u8; 16],
+    /// The time in seconds since 1970.
     seconds: i64,
 }
 
@@ -171,6 +194,7 @@ impl RecentTime {
 }
 
 impl RecentTimes {
+    /// A cache without times.
     pub(in crate::format) fn new(shape: Shape, is_the_time: bool) -> Self {
         Self { shape, is_the_time, times: [RecentTime::NONE; 16] }
     }
@@ -259,6 +283,7 @@ fn epoch(text: &[u8]) -> Seconds<'_> {
     Ok((rest, (SECONDS_MIN..=SECONDS_MAX).contains(&seconds).then_some(seconds)))
 }
 
+/// True for `0` to `9`.
 fn is_digit(byte: u8) -> bool {
     byte.is_ascii_digit()
 }
@@ -306,6 +331,9 @@ fn instant(year: u16, month: u8, day: u8, seconds: Option<i64>, offset: Option<i
 }
 
 /// The days since 1970 in the Gregorian calendar, even before its introduction. `None` if the date does not exist.
+///
+/// The formula counts years from March, as in Howard Hinnant's "chrono-Compatible Low-Level Date Algorithms"
+/// (`days_from_civil`): the leap day is then the last of its year, and no month needs a table.
 fn days_since_1970(year: u16, month: u8, day: u8) -> Option<i64> {
     let leap = year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
     let days_in_month = match month {

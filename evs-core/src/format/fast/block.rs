@@ -48,9 +48,7 @@ pub(crate) struct BlockParser {
     reference: LineParser,
     /// The line that the reference has read last.
     record: Record,
-    /// The fields that are read as numbers, too.
     numbers: Vec<Number>,
-    /// The times and keys that every store can hold.
     limits: LineLimits,
     /// The latest time that is accepted, in seconds since 1970.
     latest: i64,
@@ -65,9 +63,7 @@ pub(crate) struct BlockParser {
 /// The fast path of a format.
 #[derive(Clone, Debug)]
 struct Fast {
-    /// The template of the format.
     template: Template,
-    /// The index of the block.
     index: Index,
     /// True if the index is of the block that is being read. (A block may be too large for it.)
     is_indexed: bool,
@@ -91,9 +87,7 @@ struct Fast {
 /// A field that is a value of the line, and not a part of one.
 #[derive(Clone, Debug)]
 struct DirectField {
-    /// The number of the field, which is that of its column.
     field: usize,
-    /// The positions between which the value stands.
     extent: Extent,
     /// True if it is an argument of a query, and so percent-encoded.
     is_arg: bool,
@@ -470,7 +464,6 @@ fn find_escapes(
     }
 }
 
-/// The range of two offsets.
 fn span_of((start, end): (usize, usize)) -> std::ops::Range<usize> {
     start..end
 }
