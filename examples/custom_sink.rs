@@ -143,7 +143,7 @@ impl Sink for MapSink {
     }
 }
 
-/// Where the suite gets a store that was never used, and how it opens one again.
+/// The source of the suite's stores: each is new, and can be opened again and again.
 struct Stores;
 
 #[async_trait]

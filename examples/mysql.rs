@@ -1,4 +1,4 @@
-//! Counts an nginx log into MySQL or MariaDB, and says what to ask there.
+//! Counts an nginx log into MySQL or MariaDB, and prints a query for the result.
 //!
 //!     cargo run --example mysql --features mysql -- \
 //!         /var/log/nginx/access.log mysql://evs:secret@localhost/stats /tmp/evs-state

@@ -1,4 +1,4 @@
-//! What only real servers show: the outages that evs survives (`tests/outages`), and how fast each store is fed
-//! (`benches/sinks`).
+//! Tests and benches that need real servers: the outages that evs survives (`tests/outages`), and the rows per second
+//! into each store (`benches/sinks`).
 //!
 //! A crate of its own, so that nobody builds the drivers of all databases for an example of `evs`.

@@ -22,7 +22,7 @@ use support::{
     schema_of, totals_of,
 };
 
-/// Where Debian's package `libfaketime` puts the variant for programs with threads, on any architecture.
+/// The path at which Debian's package `libfaketime` puts the variant for programs with threads, on any architecture.
 const FAKETIME: &str = "/usr/lib/*/faketime/libfaketimeMT.so.1";
 const YEARS: u64 = 2 * 365 * 86_400;
 
@@ -75,7 +75,7 @@ impl Place {
         outcome
     }
 
-    /// How many lines each store has.
+    /// The number of lines that each store has.
     async fn lines(&self) -> BTreeMap<&'static str, u64> {
         let statistic = Statistic::named(&self.name).group_by(["status"]).measure(count());
         let statistic = statistic.measure(sum("body_bytes_sent")).retain(Duration::from_secs(3600));

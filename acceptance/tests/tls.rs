@@ -35,7 +35,7 @@ enum Engine {
     Mongo,
 }
 
-/// How much of a server's certificate is looked at.
+/// The strictness with which a server's certificate is checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Check {
     Nothing,
@@ -45,7 +45,7 @@ enum Check {
 
 use Check::{Authority, AuthorityAndName, Nothing};
 
-/// What a URL says of certificates.
+/// The part of a URL that is about certificates.
 #[derive(Clone, Copy)]
 struct Tls<'c> {
     check: Check,
@@ -64,7 +64,8 @@ impl Engine {
         }
     }
 
-    /// What it can be asked for. MongoDB's URLs have no way to leave out the name alone, with this driver.
+    /// The checks that the store can be asked for. MongoDB's URLs have no way to leave out the name alone, with this
+    /// driver.
     fn checks(self) -> &'static [Check] {
         match self {
             Self::MySql | Self::Postgres => &[Nothing, Authority, AuthorityAndName],
@@ -197,7 +198,7 @@ fn with_another_password(url: &str) -> String {
     url.replace("//evs:evs@", &format!("//evs:{PASSWORD}@"))
 }
 
-/// What is said by an error that will not pass, and shows no password.
+/// The text of a permanent error, which shows no password.
 fn refused(url: &str, error: &SinkError) -> String {
     let SinkError::Refused { what, source: Some(source) } = error else { panic!("{url}: {error:?}") };
     assert!(!format!("{error} {error:?}").contains(PASSWORD), "{error:?}");
@@ -272,7 +273,7 @@ async fn shows_its_own_certificate(engine: Engine) {
     }
 }
 
-/// What was delivered above was delivered with TLS, for otherwise this is what comes of it.
+/// The deliveries above used TLS: without it, they fail like this.
 async fn is_told_without_tls(engine: Engine) {
     let folder = tempfile::tempdir().unwrap();
     let certificates = Certificates::write(folder.path()).unwrap();

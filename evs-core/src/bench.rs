@@ -1,4 +1,7 @@
-//! What the benches measure that is otherwise private. Outside semver.
+//! Private parts of evs that the benches measure. Outside semver.
+//!
+//! A bench of the public face alone would measure the whole pipeline, whose time is mostly that of the store. These
+//! types run the parser by itself ([`Parsing`]), and the parser with the aggregation ([`Aggregation`]), on blocks in memory.
 
 use crate::{
     aggregate::{Plan, TableRows, Worker, merge},
@@ -17,11 +20,11 @@ pub struct Parsing {
 }
 
 impl Parsing {
-    /// For these fields of lines of that format.
+    /// A parser of these fields of lines of that format.
     ///
     /// # Errors
     ///
-    /// If the format has not the fields.
+    /// Fails if the format does not have the fields.
     pub fn new(format: &LogFormat, fields: &[&str]) -> Result<Self, FormatError> {
         let parser = BlockParser::new(format.parser(fields)?, Vec::new(), LineLimits::default());
         Ok(Self { parser, columns: Columns::new(fields.len(), 0) })
@@ -31,14 +34,14 @@ impl Parsing {
     ///
     /// # Errors
     ///
-    /// If the format has not the fields.
+    /// Fails if the format does not have the fields.
     pub fn plain(format: &LogFormat, fields: &[&str]) -> Result<Self, FormatError> {
         let parser =
             BlockParser::without_fast_path(format.parser(fields)?, Vec::new(), LineLimits::default());
         Ok(Self { parser, columns: Columns::new(fields.len(), 0) })
     }
 
-    /// Reads whole lines: how many were good.
+    /// Reads whole lines. Returns the number of accepted ones.
     pub fn lines(&mut self, block: &[u8]) -> usize {
         let mut good = 0;
         self.parser.begin(block);
@@ -53,26 +56,26 @@ impl Parsing {
 #[derive(Debug)]
 pub struct Aggregation {
     worker: Worker,
-    /// By statistic.
+    /// By statistic, its shape.
     shapes: Vec<Shape>,
 }
 
-/// What a worker hands over at a cut.
+/// The rows that a worker hands over at a cut.
 #[derive(Debug)]
 pub struct Gathered {
     shapes: Vec<Shape>,
     rows: Vec<Vec<TableRows>>,
 }
 
-/// How many keys a statistic has, and which measures.
+/// The number of keys of a statistic, and the kinds of its measures.
 type Shape = (usize, Vec<MeasureKind>);
 
 impl Gathered {
-    /// Makes it into the rows of batches, as the committer does.
+    /// Merges the rows into those of batches, as the committer does.
     ///
     /// # Panics
     ///
-    /// If a sum overflows.
+    /// Panics if a sum does not fit 128 bits.
     pub fn merge(self) -> Vec<Rows> {
         let merged = |((keys, kinds), parts): (&Shape, &Vec<TableRows>)| {
             merge(parts, *keys, kinds).expect("sums of 128 bits")
@@ -82,11 +85,11 @@ impl Gathered {
 }
 
 impl Aggregation {
-    /// For lines of that format.
+    /// A worker that computes these statistics of lines of that format.
     ///
     /// # Errors
     ///
-    /// If the format has not the fields that the statistics use.
+    /// Fails if the format does not have the fields that the statistics use.
     pub fn new(format: &LogFormat, statistics: &[Statistic]) -> Result<Self, FormatError> {
         let schemas: Vec<_> =
             statistics.iter().map(|statistic| (statistic.schema(), statistic.rows_max)).collect();
@@ -102,13 +105,13 @@ impl Aggregation {
         self.worker.lines(block, 1, 0, None);
     }
 
-    /// Takes what was gathered so far, as at a cut.
+    /// Takes the rows gathered so far, as at a cut.
     pub fn cut(&mut self) -> Gathered {
         let all: Vec<usize> = (0..self.shapes.len()).collect();
         Gathered { shapes: self.shapes.clone(), rows: self.worker.cut(&all).rows }
     }
 
-    /// The rows gathered so far.
+    /// The number of rows gathered so far.
     pub fn rows(&self) -> usize {
         self.worker.rows()
     }

@@ -17,11 +17,11 @@ pub(crate) struct Arguments {
     /// combined, common, json, ltsv, or a log_format string of nginx's
     #[arg(long, value_name = "FORMAT", default_value = "combined")]
     pub(crate) format: String,
-    /// What to count: 'NAME; window=60s; flush=5s; retain=90d; by=FIELD,FIELD; count; sum=FIELD[:SCALE]; min=FIELD[:SCALE];
-    /// max=FIELD[:SCALE]; rows=N'. Behind a FIELD, ' within LOWEST..HIGHEST' rejects lines with other values [default: 'requests; window=60s; by=status; count; sum=body_bytes_sent']
+    /// A statistic: 'NAME; window=60s; flush=5s; retain=90d; by=FIELD,FIELD; count; sum=FIELD[:SCALE]; min=FIELD[:SCALE];
+    /// max=FIELD[:SCALE]; rows=N'. After a FIELD, ' within LOWEST..HIGHEST' rejects lines with other values [default: 'requests; window=60s; by=status; count; sum=body_bytes_sent']
     #[arg(long = "stat", value_name = "SPEC")]
     pub(crate) stats: Vec<String>,
-    /// Where to: sqlite://PATH; with the feature of the store mysql://, mariadb://, postgres://, mongodb:// or cassandra://,
+    /// A sink: sqlite://PATH; with the feature of the store mysql://, mariadb://, postgres://, mongodb:// or cassandra://,
     /// each followed by USER:PASSWORD@HOST/DATABASE; discard:// to measure all but the store; or @FILE, for a file with a
     /// URL on each line, so that a password is not in the list of processes. Without any, the variable EVS_SINK is read in
     /// the same way as such a file [default: sqlite://access_log.db]
@@ -39,7 +39,7 @@ pub(crate) struct Arguments {
     /// Lines read a second at most, so that catching up leaves the processor to others
     #[arg(long, value_name = "N")]
     pub(crate) lines_per_second: Option<u64>,
-    /// Where a new source begins: at the oldest rotated file, or at the start or the end of the live one
+    /// The beginning of a new source: at the oldest rotated file, or at the start or the end of the live one
     #[arg(long, value_name = "WHERE", value_enum, default_value = "start")]
     pub(crate) from: Begin,
     /// A further directory with rotated files, relative to that of the log
@@ -76,7 +76,7 @@ pub(crate) struct Arguments {
     pub(crate) once: bool,
 }
 
-/// What to do when a sink has counts of the source that this state directory has not made.
+/// The reaction to a sink that has counts of the source that this state directory has not made.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub(crate) enum OnLostState {
     Stop,
@@ -94,7 +94,7 @@ impl From<OnLostState> for evs::LostState {
     }
 }
 
-/// What becomes of the batches in a copied state directory that a sink lacks.
+/// The fate of the batches in a copied state directory that a sink lacks.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub(crate) enum Undelivered {
     Deliver,
@@ -110,7 +110,7 @@ impl From<Undelivered> for evs::Undelivered {
     }
 }
 
-/// Where a new source begins.
+/// The beginning of a new source.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub(crate) enum Begin {
     Oldest,
@@ -128,7 +128,7 @@ impl From<Begin> for evs::Begin {
     }
 }
 
-/// What to do when a file is gone of which not everything was read.
+/// The reaction to a file that is gone before all of it was read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum OnGone {
     Stop,
@@ -144,7 +144,7 @@ impl From<OnGone> for evs::OnGone {
     }
 }
 
-/// What to do when a file does not have the bytes that were read of it.
+/// The reaction to a file that no longer has the bytes that were read of it.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub(crate) enum OnChanged {
     Stop,
@@ -162,7 +162,7 @@ impl From<OnChanged> for evs::OnChanged {
     }
 }
 
-/// What to do when a rotated file cannot be decompressed.
+/// The reaction to a rotated file that cannot be decompressed.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub(crate) enum OnUnreadable {
     Stop,

@@ -3,7 +3,7 @@ use std::ops::Range;
 use async_trait::async_trait;
 use evs::{Applied, Batch, Limits, Progress, Rows, Schema, Sink, SinkError, Writer};
 
-/// Acknowledges every batch and discards it: what is left to measure is everything up to the durable binlog.
+/// A sink that acknowledges every batch and discards it, to measure a pipeline up to the durable binlog.
 ///
 /// It remembers nothing. A state directory that has delivered batches to it refuses to go on with it, as with
 /// any store that has lost what it had.

@@ -66,7 +66,7 @@ fn say(text: &str) {
     let _ = writeln!(io::stderr(), "{text}");
 }
 
-/// How a run has ended.
+/// The end of a run, from which the exit code follows.
 enum Outcome {
     Complete,
     /// Batches wait in the binlog.
@@ -87,7 +87,7 @@ impl Outcome {
     }
 }
 
-/// Counts, and says how that has ended.
+/// Counts the log that the arguments name, or the sample.
 async fn run(arguments: &Arguments) -> Result<Outcome, Failure> {
     let Some(log) = &arguments.log else {
         return run_sample(arguments).await;
@@ -190,7 +190,7 @@ async fn shutdown_signal() {
     }
 }
 
-/// The last line of the output: what the run has done, as JSON.
+/// Prints the last line of the output, a JSON object with the counts of the run.
 fn print_summary(summary: &Summary) -> io::Result<()> {
     let seconds = summary.duration.as_secs_f64();
     let rate = if seconds > 0.0 { summary.lines as f64 / seconds } else { 0.0 };
@@ -206,7 +206,8 @@ fn print_summary(summary: &Summary) -> io::Result<()> {
     unless_unread(writeln!(out, "{line}").and_then(|()| out.flush()))
 }
 
-/// What became of writing to standard output. That nobody reads it is no failure: the lines are counted.
+/// The result of writing to standard output, without the error that nobody reads it: the lines are counted all the
+/// same.
 fn unless_unread(written: io::Result<()>) -> io::Result<()> {
     match written {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),

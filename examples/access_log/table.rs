@@ -2,7 +2,7 @@ use std::io::{self, Write};
 
 use evs::{Rows, Schema, escape};
 
-/// How many rows are shown at the most.
+/// The maximum number of rows that are shown.
 const ROWS_MAX: usize = 20;
 
 /// Prints a statistic's rows as a table.

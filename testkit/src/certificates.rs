@@ -1,4 +1,12 @@
 //! Certificates for servers with TLS, created for each test.
+//!
+//! ```text
+//! evs authority ----+--- server.pem    localhost, 127.0.0.1
+//!                   +--- client.pem
+//! evs stranger  --------- stranger-client.pem
+//! ```
+//!
+//! Files that are made anew never expire, and no key has to be in the repository.
 
 use std::{
     fs, io,
@@ -80,11 +88,14 @@ impl Certificates {
 
 /// An authority, which issues certificates.
 struct Authority {
+    /// The key and name with which it signs.
     issuer: Issuer<'static, KeyPair>,
+    /// Its own certificate.
     pem: String,
 }
 
 impl Authority {
+    /// Makes an authority of that name.
     fn new(name: &str) -> Self {
         let mut params = named(&[], name);
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -94,6 +105,7 @@ impl Authority {
         Self { issuer: Issuer::new(params, key), pem }
     }
 
+    /// Issues a certificate for these names and that purpose.
     fn issue(&self, names: &[&str], usage: ExtendedKeyUsagePurpose) -> Identity {
         let mut params = named(names, "evs");
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
@@ -105,6 +117,7 @@ impl Authority {
     }
 }
 
+/// The parameters of a certificate for these names.
 fn named(names: &[&str], common_name: &str) -> CertificateParams {
     let names = names.iter().map(|&name| name.to_owned()).collect::<Vec<_>>();
     let mut params = CertificateParams::new(names).expect("names of hosts, and addresses");
@@ -119,6 +132,7 @@ struct Identity {
 }
 
 impl Identity {
+    /// Writes the certificate to `NAME.pem` and the key to `NAME.key`.
     fn write(&self, folder: &Path, name: &str) -> io::Result<()> {
         fs::write(folder.join(format!("{name}.pem")), &self.certificate)?;
         fs::write(folder.join(format!("{name}.key")), &self.key)

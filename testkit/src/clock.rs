@@ -1,8 +1,12 @@
 //! Times in the forms that nginx writes.
+//!
+//! The conversion counts days one by one. It shares nothing with the parser under test, which computes with a formula;
+//! an error in one of them shows as a difference.
 
 /// A second, as text.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Time {
+    /// The second since 1970.
     pub(crate) second: i64,
     /// `$time_local`, in UTC.
     pub(crate) local: Vec<u8>,
@@ -23,7 +27,8 @@ impl Time {
     }
 }
 
-/// A cache of the seconds that were used last: a second has a thousand lines.
+/// A cache of the seconds that were used last: a second has a thousand lines. Its eight places are indexed by the
+/// second, so a log whose lines are up to five seconds late stays within it.
 #[derive(Debug, Default)]
 pub(crate) struct Clock([Time; 8]);
 

@@ -1,4 +1,7 @@
 //! Full disks, for tests.
+//!
+//! A disk that is full makes a write fail in the middle, which no permission and no limit of a process imitates. So
+//! tests mount a small file system in memory, in a mount namespace of its own, and run evs in it.
 
 // A failure here fails the test.
 #![allow(clippy::unwrap_used, clippy::missing_panics_doc)]
@@ -34,14 +37,20 @@ pub fn fill_up(path: &Path) -> io::Result<()> {
 /// the namespace see it. It is unmounted when this is dropped.
 #[derive(Debug)]
 pub struct SmallDisk {
+    /// The process that keeps the namespace alive.
     holder: Child,
     // Closing it ends the process that holds the namespace.
     _stdin: ChildStdin,
+    /// The path to the disk through `/proc`, for other processes.
     outside: PathBuf,
 }
 
 impl SmallDisk {
     /// Mounts a disk of the given size. `None` if this process may not mount anything.
+    ///
+    /// # Panics
+    ///
+    /// Panics if the directory `at` cannot be created.
     pub fn mount(at: &Path, bytes: u64) -> Option<Self> {
         fs::create_dir_all(at).unwrap();
         let script = r#"mount -t tmpfs -o size="$1",mode=0700 tmpfs "$2" && echo mounted && exec cat"#;
@@ -64,7 +73,7 @@ impl SmallDisk {
         &self.outside
     }
 
-    /// The command prefix that runs a program in the namespace.
+    /// The command prefix that runs a program in the namespace: `nsenter --mount=… --`.
     pub fn wrapper(&self) -> [String; 3] {
         ["nsenter".into(), format!("--mount=/proc/{}/ns/mnt", self.holder.id()), "--".into()]
     }

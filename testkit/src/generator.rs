@@ -1,4 +1,7 @@
 //! Generates logs, and keeps their exact totals.
+//!
+//! A generator knows the totals because it chooses the values first and writes the line from them. It never reads a
+//! line.
 
 use std::sync::OnceLock;
 
@@ -10,18 +13,37 @@ use crate::{
 };
 
 /// Generates the lines of a log and keeps their totals. The same seed gives the same lines.
+///
+/// With [`new`](Self::new) it keeps every row of one statistic ([`totals`](Self::totals)), with [`of`](Self::of) a
+/// digest of each statistic of a workload ([`digests`](Self::digests)).
+///
+/// ```
+/// use evs_testkit::{Generator, Options, Workload};
+///
+/// let mut generator = Generator::of(Workload::Cdn10, Options { seed: 7, ..Options::default() });
+/// let mut log = Vec::new();
+/// generator.lines(500, &mut log);
+/// let digests = generator.digests();
+/// assert_eq!(digests.len(), 10);
+/// assert!(digests.iter().all(|digest| digest.lines == 500));
+/// ```
 #[derive(Debug)]
 pub struct Generator {
+    /// The kind of lines.
     shape: Box<dyn Shape>,
     options: Options,
+    /// The number of lines that have the same time.
     lines_per_second: u64,
     /// True if windows that have ended are only kept as digests.
     closes_windows: bool,
     random: Random,
     clock: Clock,
+    /// The number of lines so far.
     lines: u64,
+    /// The number of malformed lines so far.
     rejected: u64,
     tally: Tally,
+    /// The totals, once somebody has asked for them; a further line forgets them.
     totals: OnceLock<Totals>,
 }
 
@@ -38,6 +60,7 @@ pub struct Options {
 
 /// 2026-11-21T13:25:00Z.
 const FIRST_SECOND: i64 = 1_795_267_500;
+/// The number of seconds by which a line of a shuffled log may be late.
 const SHUFFLED_SECONDS: u64 = 5;
 
 impl Generator {
@@ -55,6 +78,7 @@ impl Generator {
         Self::with(workload, workload.statistics(), options)
     }
 
+    /// A generator of a workload's lines that computes `statistics`.
     fn with(workload: Workload, statistics: &[StatisticSpec], options: Options) -> Self {
         let shape = workload.shape();
         Self {
@@ -72,6 +96,10 @@ impl Generator {
     }
 
     /// Appends the next line, with its newline.
+    ///
+    /// # Panics
+    ///
+    /// Panics if the line has another newline in it: the generator would then have miscounted.
     pub fn line(&mut self, log: &mut Vec<u8>) {
         self.totals.take();
         let mut second = FIRST_SECOND + (self.lines / self.lines_per_second) as i64;
@@ -107,6 +135,10 @@ impl Generator {
     }
 
     /// The totals of all lines so far, for a kind of log.
+    ///
+    /// # Panics
+    ///
+    /// Panics for a generator that was made by [`of`](Self::of): it has digests.
     pub fn totals(&self) -> &Totals {
         assert!(!self.closes_windows, "a workload has digests");
         self.totals.get_or_init(|| self.tally.totals(self.shape.keys()))
@@ -122,10 +154,12 @@ impl Generator {
         (self.lines, self.rejected)
     }
 
+    /// Appends an ordinary line of that second.
     fn good_line(&mut self, second: i64, log: &mut Vec<u8>) -> Counted {
         self.shape.good(&mut self.random, self.clock.time(second), log)
     }
 
+    /// Appends an unusual but valid line of that second.
     fn odd_line(&mut self, second: i64, log: &mut Vec<u8>) -> Counted {
         self.shape.odd(&mut self.random, self.clock.time(second), log)
     }
@@ -156,6 +190,7 @@ impl Generator {
     }
 }
 
+/// Replaces the first occurrence of `from` in the line.
 fn replace(line: &mut Vec<u8>, from: &[u8], to: &[u8]) {
     let at = line.windows(from.len()).position(|window| window == from).expect("the line has a date");
     line.splice(at..at + from.len(), to.iter().copied());

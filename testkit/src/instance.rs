@@ -1,4 +1,7 @@
 //! Separate servers for a test, which can kill and restart them.
+//!
+//! The servers of [`services`](crate::services) are shared by all tests, so nobody may kill one. A test of outages
+//! starts a server of its own.
 
 use std::{
     hash::{BuildHasher, RandomState},
@@ -8,12 +11,25 @@ use std::{
 };
 
 /// A server that nobody else uses. When this is dropped, the server is removed with its data.
+///
+/// ```no_run
+/// use evs_testkit::Instance;
+///
+/// let server = Instance::start("postgres", &[])?;
+/// server.kill();
+/// // ... evs notices, and keeps its batches ...
+/// server.start_again();
+/// # Ok::<(), String>(())
+/// ```
 #[derive(Debug)]
 pub struct Instance {
     /// The name for `scripts/services`: `mysql@outage-…`.
     name: String,
+    /// The address on which the server listens.
     address: SocketAddr,
+    /// The URL for clients.
     url: String,
+    /// The folder of its data.
     folder: PathBuf,
 }
 
@@ -57,6 +73,10 @@ impl Instance {
     }
 
     /// Ends it with SIGKILL, all of its processes at once.
+    ///
+    /// # Panics
+    ///
+    /// Panics if `scripts/services` fails, as the methods below do.
     pub fn kill(&self) {
         self.must("kill");
     }
@@ -71,6 +91,7 @@ impl Instance {
         self.must("start");
     }
 
+    /// Runs a command for this server, and panics if it fails.
     fn must(&self, command: &str) {
         if let Err(error) = services(command, &self.name, &[]) {
             panic!("{command} {}: {error}", self.name);

@@ -1,4 +1,8 @@
 //! The servers for tests, which `scripts/services` starts.
+//!
+//! A test that needs a server asks for its URL and leaves itself out if there is none, aloud: on standard error and in
+//! a file. In CI the variable `EVS_REQUIRE` turns a missing server into a failure, so that a test cannot be left out
+//! unnoticed.
 
 use std::{env, fs::OpenOptions, io::Write};
 
@@ -6,6 +10,14 @@ use std::{env, fs::OpenOptions, io::Write};
 ///
 /// Returns `None` if the variable is not set: the caller leaves the test out. This has been reported by then, on
 /// standard error and, if `EVS_SKIPPED` names a file, in that file.
+///
+/// ```no_run
+/// # fn connect(url: &str) {}
+/// fn a_batch_counts_once() {
+///     let Some(url) = evs_testkit::server("mysql") else { return };
+///     connect(&url);
+/// }
+/// ```
 ///
 /// # Panics
 ///

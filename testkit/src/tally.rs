@@ -1,4 +1,12 @@
 //! Exact totals of statistics, by the simplest means: for each, a map from numbers to numbers.
+//!
+//! A key is not a text here but the position of its value in the list of all values of its field ([`Column`]). So a
+//! row's key is one number, and the totals do not depend on any parsing, hashing or comparing of texts.
+//!
+//! ```text
+//! bits   63 ............ 32   31 .... 16   15 ..... 0
+//!        minute since 1970    first key    second key
+//! ```
 
 use std::{
     collections::HashMap,
@@ -13,27 +21,35 @@ use crate::{
 /// The length of all windows.
 pub(crate) const WINDOW_SECONDS: i64 = 60;
 
-/// The rows of some statistics.
+/// The rows of some statistics. [`Tally::add`] counts a line, [`Tally::close_before`] turns ended windows into
+/// digests, so that a log of any length takes bounded memory.
 #[derive(Debug)]
 pub(crate) struct Tally {
+    /// The statistics, in the order of the workload.
     statistics: Vec<Statistic>,
 }
 
+/// A statistic: its keys and its measure by their positions in a line, and its rows.
 #[derive(Debug)]
 struct Statistic {
     /// The positions of the keys among the columns; one or two.
     keys: Vec<usize>,
+    /// The measure and the position of its field among the numbers.
     measure: Option<(Kind, usize)>,
+    /// The rows of the open windows.
     rows: HashMap<u64, Row, BuildHasherDefault<Mixer>>,
+    /// The digest of the closed windows.
     closed: Digest,
 }
 
+/// The way in which the values of a measure become one number.
 #[derive(Clone, Copy, Debug)]
 enum Kind {
     Sum,
     Max,
 }
 
+/// The total of a row.
 #[derive(Clone, Copy, Debug, Default)]
 struct Row {
     lines: u64,
@@ -144,6 +160,7 @@ impl Tally {
 }
 
 impl Statistic {
+    /// Adds a row to a digest.
     fn digest(&self, packed: u64, row: &Row, columns: &[Column], digest: &mut Digest) {
         let (window, places) = unpack(packed, self.keys.len());
         let keys = self.keys.iter().zip(places).map(|(&key, at)| &columns[key].values[at].key[..]);

@@ -1,10 +1,22 @@
 //! Workloads of the benches: a log, and the statistics that are computed from it.
+//!
+//! The names W1 to W3 are those of the measurements in `docs/`. Each workload stands for a kind of user: W1 for a web
+//! site with one simple statistic, W2 for an ad server whose keys are query arguments, W3 for a CDN that computes many
+//! statistics of long lines at once.
 
 use std::fmt;
 
 use crate::log::{Ads, Cdn, Combined, Json, Layout, Shape};
 
 /// A log and its statistics.
+///
+/// ```
+/// use evs_testkit::Workload;
+///
+/// let workload = Workload::named("w2").unwrap();
+/// assert_eq!(workload, Workload::Ads);
+/// assert_eq!(workload.statistics()[0].to_string(), "events; by=arg_c,arg_t; count; sum=arg_v");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Workload {
     /// W1: `combined`, 246 bytes a line, by (minute, status).
@@ -25,7 +37,8 @@ pub enum Workload {
     Bracket,
 }
 
-/// A statistic over windows of a minute.
+/// A statistic over windows of a minute, independent of evs's own types. `Display` writes it as the example
+/// `access_log` reads it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StatisticSpec {
     /// Its name.
@@ -115,12 +128,15 @@ impl Workload {
     }
 }
 
+/// A statistic that sums `body_bytes_sent` by the given fields.
 const fn statistic(name: &'static str, by: &'static [&'static str]) -> StatisticSpec {
     StatisticSpec { name, by, measures: &[Measure::Sum("body_bytes_sent", 0)] }
 }
 
+/// The statistic of W1 and its variants.
 const STATUS: [StatisticSpec; 1] = [statistic("status", &["status"])];
 
+/// The statistic of W2.
 const EVENTS: [StatisticSpec; 1] =
     [StatisticSpec { name: "events", by: &["arg_c", "arg_t"], measures: &[Measure::Sum("arg_v", 0)] }];
 

@@ -1,4 +1,7 @@
 //! Writes and rotates a log, as a web server and logrotate do.
+//!
+//! Tests follow such a log while it changes: lines arrive in pieces that end anywhere, the file is renamed under the
+//! reader, and older files are compressed.
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -22,7 +25,11 @@ pub struct RotatingLog {
 }
 
 impl RotatingLog {
-    /// Creates the log at `path`.
+    /// Creates the log at `path`. The seed decides about the pieces; the generator has its own.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the file cannot be created.
     pub fn create(path: impl AsRef<Path>, generator: Generator, seed: u64) -> io::Result<Self> {
         let path = path.as_ref().to_owned();
         let file = open(&path)?;
@@ -31,6 +38,10 @@ impl RotatingLog {
 
     /// Generates `lines` lines, and writes them and earlier unwritten bytes in pieces of any length. The last piece
     /// may end in the middle of a line.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the file cannot be written.
     pub fn write(&mut self, lines: u64) -> io::Result<()> {
         self.generator.lines(lines, &mut self.pending);
         let keep = self.random.below(self.pending.len() as u64 / 4 + 1) as usize;
@@ -43,7 +54,12 @@ impl RotatingLog {
         Ok(())
     }
 
-    /// Writes the remaining bytes, so that the log ends with a complete line.
+    /// Writes the remaining bytes, so that the log ends with a complete line. Returns the generator, which has the
+    /// totals.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the file cannot be written.
     pub fn finish(&mut self) -> io::Result<&Generator> {
         self.file.write_all(&self.pending)?;
         self.pending.clear();
@@ -53,6 +69,14 @@ impl RotatingLog {
     /// Rotates as logrotate does with `delaycompress`: every older file gets the next number, the log becomes number
     /// 1, and the file that becomes number 2 is compressed. An unfinished line is finished first, in the old file, as
     /// nginx does.
+    ///
+    /// # Errors
+    ///
+    /// Fails if a file cannot be renamed, or `gzip` cannot be started.
+    ///
+    /// # Panics
+    ///
+    /// Panics if `gzip` fails.
     pub fn rotate(&mut self) -> io::Result<()> {
         if let Some(end) = self.pending.iter().position(|&b| b == b'\n') {
             self.file.write_all(&self.pending[..=end])?;
@@ -74,16 +98,22 @@ impl RotatingLog {
         Ok(())
     }
 
+    /// The path of the rotated file of that number: `access.log.3.gz`.
     fn numbered(&self, generation: u64, suffix: &str) -> PathBuf {
         PathBuf::from(format!("{}.{generation}{suffix}", self.path.display()))
     }
 }
 
+/// Opens a log for appending, as nginx does.
 fn open(path: &Path) -> io::Result<File> {
     OpenOptions::new().append(true).create(true).open(path)
 }
 
 /// The rotated files of a log, `access.log.3.gz` and the like, each with its number.
+///
+/// # Errors
+///
+/// Fails if the directory cannot be read.
 pub fn rotated_files(log: &Path) -> io::Result<Vec<(u64, PathBuf)>> {
     let name = log.file_name().and_then(|name| name.to_str()).unwrap_or_default();
     let mut files = Vec::new();

@@ -1,4 +1,4 @@
-//! What evs's sink is compared with: prepared INSERTs, side by side.
+//! The competitor of evs's sink: prepared INSERTs, many at a time.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 
 use super::HandRow;
 
-/// How many INSERTs are on their way at a time: the best of 16 to 512.
+/// The number of INSERTs in flight: the best of 16 to 512.
 const AT_ONCE: usize = 128;
 
 /// A table with a row for each window and keys, which is written over.

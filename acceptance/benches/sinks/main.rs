@@ -24,9 +24,9 @@ use evs::{
     PostgresSink, Rows, Schema, Sink, SqliteSink, Writer,
 };
 
-/// How often each way is measured, if it does not take long.
+/// The number of times that each way is measured, if it does not take long.
 const TURNS: usize = 5;
-/// After that, no further turn begins.
+/// No further turn begins after this time.
 const LONG: Duration = Duration::from_secs(60);
 /// Rows in a batch, and how many batches are measured together.
 const SIZES: [(usize, usize); 2] = [(1_000, 30), (100_000, 1)];
@@ -38,7 +38,7 @@ struct HandRow {
     campaign: String,
     kind: String,
     count: i64,
-    /// With two digits behind the point.
+    /// Times 100: it has two decimal places.
     revenue: i128,
 }
 
@@ -111,7 +111,7 @@ impl Stream {
     }
 }
 
-/// What a store is fed with when evs is not there.
+/// The way in which a program without evs adds rows to a store.
 trait ByHand {
     /// Empties the table.
     async fn fresh(&mut self);
@@ -122,7 +122,7 @@ trait ByHand {
 async fn compare(name: &str, sink: &dyn Sink, mut by_hand: impl ByHand) {
     for (size, batches) in SIZES {
         let all = (0..batches).map(|at| rows((at * size) as i64 / 1000, size)).collect::<Vec<_>>();
-        // What is done once, such as preparing statements, is done before; windows are new in all batches.
+        // The first batch does what is done once, such as preparing statements. Windows are new in all batches.
         let before = rows(-10_000, size);
         let (mut of_sink, mut of_hand) = (Vec::new(), Vec::new());
         let begun = Instant::now();

@@ -7,7 +7,7 @@ use mongodb::{
 
 use super::HandRow;
 
-/// What a command may hold, with room for the rest of it.
+/// The documents of a command, with room for the rest of it.
 const COMMAND_ROWS_MAX: usize = 40_000;
 
 pub(crate) struct ByHand {

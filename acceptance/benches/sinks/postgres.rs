@@ -1,4 +1,4 @@
-//! What evs's sink is compared with: prepared upserts of many rows, a transaction for each batch.
+//! The competitor of evs's sink: prepared upserts of many rows, with a transaction for each batch.
 
 use sqlx::{Connection, PgConnection};
 

@@ -1,4 +1,5 @@
-//! What SQL stores have in common when they are fed by hand: prepared upserts of many rows, a transaction for each batch.
+//! The part that SQL stores have in common without evs: prepared upserts of many rows, with a transaction for each
+//! batch.
 
 /// A `ByHand` over that type of connection, in a module that has `ROWS`, `CREATE` and `upsert`, with a row's window and
 /// revenue as its statement takes them.

@@ -65,7 +65,7 @@ pub(crate) async fn of_500_batches(store: Arc<Store>) {
     pages.assert_exact(counting, &database).await;
 }
 
-/// What this process has in memory, in bytes.
+/// The memory of this process, in bytes.
 fn memory() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();

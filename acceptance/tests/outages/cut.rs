@@ -8,9 +8,9 @@ use crate::{
     support::process::Place,
 };
 
-/// How often an answer is lost after the server has done what it was asked.
+/// The number of answers that are lost after the server has done its work.
 const LOST_ANSWERS: u64 = 50;
-/// How often a connection ends somewhere else.
+/// The number of connections that end somewhere else.
 const CUTS: u64 = 20;
 
 /// The connection is cut between the server's commit and its answer, again and again, and anywhere else as well.

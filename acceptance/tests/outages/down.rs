@@ -22,7 +22,7 @@ pub(crate) async fn at_start(store: Arc<Store>) {
     let since = Instant::now();
     while since.elapsed() < Duration::from_secs(5) {
         place.write(20);
-        // What is written meanwhile waits for the sink, and is shown to wait.
+        // The lines that are written meanwhile wait for the sink, and the status says so.
         let status = counting.until_cut(&place).await;
         let waits = |status: &evs::Status| status.sinks[0].waiting == status.batches;
         let status = if waits(&status) { status } else { counting.until("all of it waits", waits).await };

@@ -6,7 +6,7 @@
 //!
 //!     EVS_OUTAGES=cut,silent cargo test --workspace --features evs/full --test outages mysql
 
-// What fails in a helper fails the test.
+// A failure in a helper fails the test.
 #![allow(clippy::unwrap_used)]
 
 #[path = "../../../tests/support/mod.rs"]

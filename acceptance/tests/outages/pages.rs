@@ -19,9 +19,9 @@ use crate::{
 };
 
 const ROWS_PER_BATCH: usize = 8;
-/// Long, so that hundreds of batches in memory, or on a disk, are seen.
+/// Long keys, so that hundreds of batches show in memory or on a disk.
 const KEY_BYTES: usize = 8 << 10;
-/// What [`Pages::write`] logs.
+/// The bytes of the pages that [`Pages::write`] logs.
 pub(crate) const BATCH_BYTES: u64 = (ROWS_PER_BATCH * KEY_BYTES) as u64;
 
 /// Requests for pages that are never asked for again: each is a row of its own, and a long one.
@@ -39,7 +39,7 @@ impl<'a> Pages<'a> {
         Self { place, random, hasher, bytes: BTreeMap::new() }
     }
 
-    /// Logs what becomes a batch of some [`BATCH_BYTES`].
+    /// Logs the lines of a batch of some [`BATCH_BYTES`].
     pub(crate) fn write(&mut self) {
         const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
         let mut lines = Vec::new();

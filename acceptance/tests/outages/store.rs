@@ -1,4 +1,4 @@
-//! The stores, and what can be done to them from outside.
+//! The stores, and the faults that can be inflicted on them from outside.
 
 use std::{
     net::{Ipv4Addr, SocketAddr},
@@ -69,7 +69,7 @@ impl Engine {
         self.service().is_some()
     }
 
-    /// Whether a batch is one transaction, so that a write whose answer was lost is the whole batch.
+    /// True if a batch is one transaction, so that a write whose answer was lost is the whole batch.
     pub(crate) fn is_transactional(self) -> bool {
         matches!(self, Self::MySql | Self::Postgres)
     }
@@ -92,7 +92,7 @@ impl Engine {
 }
 
 impl Store {
-    /// `None` if there is no such server here, which has been said.
+    /// Starts a server for the store, if it has servers. `None` if that is not possible here, which has been reported.
     pub(crate) fn start(engine: Engine) -> Option<Self> {
         let mut server = None;
         if let Some(service) = engine.service() {
@@ -119,7 +119,7 @@ impl Store {
         &self.server.as_ref().expect("a store with servers").instance
     }
 
-    /// A scenario may have failed while the server was down.
+    /// Starts the server if it is down: a scenario may have failed meanwhile.
     pub(crate) fn bring_up(&self) {
         if let Some(server) = &self.server {
             server.instance.start_again();
@@ -143,7 +143,7 @@ impl Store {
         database
     }
 
-    /// Says something to an SQL server.
+    /// Executes a statement on an SQL server.
     pub(crate) async fn sql(&self, statement: &str) {
         let (url, statement) = (self.server().url(), sqlx::raw_sql(AssertSqlSafe(statement)));
         if self.engine == Engine::MySql {
@@ -181,11 +181,11 @@ impl Database {
         self.store.engine
     }
 
-    /// Where evs is told to deliver to: through the proxy, if there is one.
+    /// The URL that evs delivers to: through the proxy, if there is one.
     pub(crate) fn url(&self) -> String {
         match self.store.engine {
             Engine::Sqlite => format!("sqlite://{}", self.dir.path().join("stats.db").display()),
-            // What TLS hides the proxy cannot read.
+            // The proxy cannot read what TLS hides.
             Engine::MySql => self.server_url("?ssl-mode=DISABLED"),
             Engine::Postgres => self.server_url("?sslmode=disable"),
             Engine::Mongo | Engine::Cassandra => self.server_url(""),
@@ -272,7 +272,7 @@ impl Database {
         }
     }
 
-    /// It is there again.
+    /// Starts the server again, or lets go of the store without one.
     pub(crate) async fn up(&mut self) {
         if let Some(server) = &self.store.server {
             tokio::task::block_in_place(|| server.instance.start_again());

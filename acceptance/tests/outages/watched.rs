@@ -1,4 +1,4 @@
-//! A sink that keeps account of what another one is asked and answers.
+//! A sink that keeps account of the calls of another sink, and of its answers.
 
 use std::{
     ops::Range,
@@ -11,21 +11,21 @@ use std::{
 use async_trait::async_trait;
 use evs::{Applied, Batch, Limits, Progress, Rows, Schema, SinkError, Writer, prelude::*};
 
-/// Hands everything on.
+/// Passes every call on to `inner`, and enters it into the account.
 #[derive(Debug)]
 pub(crate) struct Watched {
     inner: Arc<dyn Sink>,
     account: Arc<Account>,
 }
 
-/// What a sink was asked, and answered.
+/// The calls of a sink, and its answers.
 #[derive(Debug, Default)]
 pub(crate) struct Account {
-    /// The batches that it says it has, in that order.
+    /// The batches that the sink has acknowledged, in that order.
     acknowledged: Mutex<Vec<(u64, Applied)>>,
     /// The lines counted in them: the sum of the first measure.
     lines: AtomicU64,
-    /// Calls of `apply` that have not returned, nor been given up.
+    /// The number of calls of `apply` that have neither returned nor been dropped.
     applying: AtomicU64,
 }
 
@@ -41,12 +41,12 @@ impl Account {
         self.applying.load(Ordering::SeqCst) > 0
     }
 
-    /// How many lines are counted in what it has.
+    /// The number of lines in the acknowledged batches.
     pub(crate) fn lines(&self) -> u64 {
         self.lines.load(Ordering::SeqCst)
     }
 
-    /// How many batches it said it had before they were offered for the last time.
+    /// The number of batches that the sink had already when it acknowledged them.
     pub(crate) fn before(&self) -> u64 {
         let acknowledged = self.acknowledged.lock().unwrap();
         acknowledged.iter().filter(|(_, applied)| *applied == Applied::Before).count() as u64

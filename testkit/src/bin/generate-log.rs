@@ -1,4 +1,10 @@
 //! Writes the log of a workload to a file, and the expected totals to `FILE.expected.json`.
+//!
+//!     generate-log w1 5000000 /tmp/access.log --mixed --seed 7
+//!
+//! The JSON file has the format of the log, the numbers of lines, bytes and rejected lines, and for each statistic its
+//! definition and a digest of its rows. A program in any language can compute the same digest from a store: see
+//! [`Digest`].
 
 use std::{
     error::Error,
@@ -17,6 +23,7 @@ WORKLOAD is w1, w2, w3-10, w3-30, json, w1-reordered, w1-timed or w1-bracket
 --shuffled  every second line is up to five seconds older than the one before
 --seed N    another log; 1 if not set";
 
+/// The arguments of the command line.
 struct Arguments {
     workload: Workload,
     lines: u64,
@@ -24,6 +31,7 @@ struct Arguments {
     options: Options,
 }
 
+/// Reads the arguments. `None` if they cannot be used.
 fn arguments() -> Option<Arguments> {
     let mut words = std::env::args().skip(1);
     let workload = Workload::named(&words.next()?)?;

@@ -1,4 +1,10 @@
-//! The log of an ad server.
+//! The log of an ad server: events whose campaign, type and value are query arguments.
+//!
+//! ```text
+//! 20.0.0.0 - - [21/Nov/2026:13:25:00 +0000] "GET /e?c=1007&b=42&t=imp&v=125&u=… HTTP/1.1" 204 0 "https://…" "Mozilla/5.0 …"
+//! ```
+//!
+//! Odd lines have arguments in any order and case, encoded, missing, empty, twice, or after a `#`.
 
 use super::{
     Column, Counted, Digits, Shape, hex, push,
@@ -8,7 +14,9 @@ use crate::{Random, clock::Time};
 
 /// The number of usual campaigns, 1000 to 1199. The values of odd lines come after them.
 const CAMPAIGNS: usize = 200;
+/// The campaigns of odd lines, as they must be counted.
 const ODD_CAMPAIGNS: [&str; 8] = ["10 0+", "upper", "first", "-", "", "1", "%zz", "-5"];
+/// The types of events, as they must be counted. `-` stands for a missing one.
 const EVENTS: [&str; 6] = ["imp", "click", "sale", "-", "", "é"];
 /// The positions of the usual values. One that is listed more often is more frequent.
 const USUAL: [usize; 8] = [0, 0, 0, 0, 0, 0, 1, 2];
@@ -16,6 +24,7 @@ const USUAL: [usize; 8] = [0, 0, 0, 0, 0, 0, 1, 2];
 /// An ad server's log: `GET /e?c=…&b=…&t=…&v=…&u=…`.
 #[derive(Debug)]
 pub(crate) struct Ads {
+    /// The campaigns, then the types of events.
     keys: [Column; 2],
     addresses: Column,
     agents: Column,
@@ -30,6 +39,7 @@ impl Ads {
         Self { keys, addresses: addresses(), agents: agents() }
     }
 
+    /// Appends a line with that query.
     fn write(&self, random: &mut Random, time: &Time, query: &[&[u8]], log: &mut Vec<u8>) {
         let address = self.addresses.text(popular(random, &self.addresses));
         let agent = self.agents.text(any(random, &self.agents));

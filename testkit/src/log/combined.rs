@@ -1,4 +1,7 @@
 //! The log of a web site, in nginx's `combined` and variants of it.
+//!
+//! The variants have the same content in another order or with more fields, to show that the speed of parsing does not
+//! hang on one format.
 
 use super::{
     Column, Counted, Digits, Shape, push,
@@ -6,10 +9,13 @@ use super::{
 };
 use crate::{Random, clock::Time};
 
+/// The statuses, the usual ones first.
 const STATUSES: [&str; 10] = ["200", "304", "206", "301", "404", "499", "502", "400", "408", "009"];
 /// The positions of the usual values. One that is listed more often is more frequent.
 const USUAL: [usize; 16] = [0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 2, 3, 4, 5, 6];
+/// The positions of the statuses of odd lines.
 const UNUSUAL: [usize; 4] = [7, 8, 9, 0];
+/// The number of pages.
 const PAGES: usize = 20_000;
 
 /// The order of a line's fields.
@@ -52,6 +58,7 @@ impl Combined {
         Self { layout, keys, addresses: addresses(), agents: agents() }
     }
 
+    /// Appends a line in the layout of this log.
     #[rustfmt::skip]
     fn write(&self, random: &mut Random, time: &Time, line: &Line<'_>, log: &mut Vec<u8>) {
         let Line { address, user, request, status, bytes, referer, agent } = line;

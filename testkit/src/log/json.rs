@@ -1,4 +1,7 @@
-//! A log of JSON lines.
+//! A log of JSON lines, as nginx writes them for a `log_format` with `escape=json`.
+//!
+//! Odd lines have quotes and control characters in the path, one of them an attempt to forge a second `status`, and
+//! sizes that are missing, `null` or a text.
 
 use super::{
     Column, Counted, Digits, Shape, push,
@@ -9,7 +12,9 @@ use crate::{Random, clock::Time};
 const STATUSES: [&str; 8] = ["200", "304", "206", "301", "404", "499", "502", "400"];
 /// The positions of the usual values. One that is listed more often is more frequent.
 const USUAL: [usize; 16] = [0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 2, 3, 4, 5, 6];
+/// The position of the status of odd lines.
 const UNUSUAL: usize = 7;
+/// The number of pages.
 const PAGES: u64 = 20_000;
 
 /// The lines that nginx writes for a `log_format` with `escape=json`.
@@ -26,6 +31,7 @@ impl Json {
         Self { keys: [Column::new("status", STATUSES)], addresses: addresses(), agents: agents() }
     }
 
+    /// Appends a line with those values.
     #[rustfmt::skip]
     fn write(
         &self, random: &mut Random, time: &Time, status: usize, bytes: &[u8], path: &[u8], log: &mut Vec<u8>,

@@ -1,4 +1,9 @@
 //! The lines of each kind of log, and the values that must be counted of each line.
+//!
+//! A kind of log is a [`Shape`]. It has a [`Column`] of all values for each field that may be a key, chooses a
+//! position in each column for a line, writes the texts of these values, and returns the positions. Ordinary lines
+//! have values as they are; odd lines have values that are written differently from how they must be counted, such as
+//! `a\x22b` for `a"b`.
 
 mod ads;
 mod cdn;
@@ -47,10 +52,12 @@ pub(crate) const NUMBERS_MAX: usize = 3;
 pub(crate) struct Counted {
     /// For each key, the position of its value in its [`Column`].
     pub(crate) keys: [u32; KEYS_MAX],
+    /// For each numeric field, its value.
     pub(crate) numbers: [Number; NUMBERS_MAX],
 }
 
 impl Counted {
+    /// The positions of a line's keys, and its numbers.
     fn new(keys: &[usize], numbers: &[Number]) -> Self {
         let mut counted = Self { keys: [0; KEYS_MAX], numbers: [None; NUMBERS_MAX] };
         for (place, &key) in counted.keys.iter_mut().zip(keys) {
@@ -67,7 +74,9 @@ pub(crate) type Number = Option<i64>;
 /// A field by which lines are counted.
 #[derive(Clone, Debug)]
 pub(crate) struct Column {
+    /// The name of the field.
     pub(crate) name: &'static str,
+    /// All values that lines may have.
     pub(crate) values: Vec<Value>,
 }
 
@@ -81,6 +90,7 @@ pub(crate) struct Value {
 }
 
 impl Column {
+    /// A column whose values are written as they are counted.
     fn new<T: Into<Vec<u8>>>(name: &'static str, values: impl IntoIterator<Item = T>) -> Self {
         let value = |text: T| {
             let text = text.into();
@@ -96,6 +106,7 @@ impl Column {
         self
     }
 
+    /// The value at a position, as it is written in the log.
     fn text(&self, at: usize) -> &[u8] {
         &self.values[at].text
     }
@@ -114,11 +125,14 @@ fn push(log: &mut Vec<u8>, parts: &[&[u8]]) {
 /// A number as text, without Rust's slower formatting: lines have many numbers.
 #[derive(Clone, Copy, Debug)]
 struct Digits {
+    /// The digits, right-aligned. The largest number of 64 bits has twenty.
     text: [u8; 20],
+    /// The index of the first digit.
     start: usize,
 }
 
 impl Digits {
+    /// The digits of a number, without leading zeros.
     fn new(mut number: u64) -> Self {
         let mut digits = Self { text: [b'0'; 20], start: 20 };
         while number > 0 || digits.start == 20 {

@@ -1,4 +1,4 @@
-//! Values that several kinds of log have in common.
+//! Values that several kinds of log have in common, and the ways to choose one.
 
 use super::Column;
 use crate::Random;
