@@ -23,6 +23,7 @@ const BLOCK_BYTES: usize = 256 << 10;
 /// The number of times that each case is measured for the table. The shortest time counts.
 const ROUNDS: usize = 15;
 
+/// A block of whole lines that are all the same.
 fn block(line: &str) -> Vec<u8> {
     let mut block = Vec::new();
     while block.len() < BLOCK_BYTES {
@@ -32,6 +33,7 @@ fn block(line: &str) -> Vec<u8> {
     block
 }
 
+/// The parser of a case, with the fast path or without.
 fn parsing(case: &Case, by_reference: bool) -> Parsing {
     let format: LogFormat = case.format.parse().expect("a format");
     let make = if by_reference { Parsing::plain } else { Parsing::new };
@@ -68,6 +70,7 @@ fn measure(cases: &[Case], by_reference: bool) -> Vec<f64> {
     states.into_iter().map(|(_, _, best)| best).collect()
 }
 
+/// Measures all cases and prints them as a table in Markdown, which `docs/hostile-lines.md` has.
 fn table(by_reference: bool) {
     println!("| lines | bytes | ns/line | ns/byte | of an ordinary one |");
     println!("| --- | ---: | ---: | ---: | ---: |");

@@ -15,8 +15,10 @@ use evs_testkit::Workload;
 use gungraun::{library_benchmark, library_benchmark_group, main};
 use support::{blocks, fields, format, log, statistics};
 
+/// The number of lines of each log: few, since valgrind is slow.
 const LINES: u64 = 20_000;
 
+/// A parser and a log for it.
 fn to_parse(workload: Workload) -> (LineParser, Vec<u8>) {
     let parser = format(workload).parser(&fields(workload)).expect("the fields are there");
     (parser, log(workload, LINES))

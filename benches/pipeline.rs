@@ -3,6 +3,9 @@
 //!
 //!     cargo bench --bench pipeline
 //!     cargo bench --bench pipeline -- 'parse/w1'
+//!
+//! The three stages show where the time goes. Parsing alone uses the reference, which users call through `LineParser`;
+//! the pipeline uses the fast path.
 
 mod support;
 
@@ -35,6 +38,7 @@ fn on_threads<S: Send>(states: &mut [S], blocks: &[&[u8]], work: impl Fn(&mut S,
     });
 }
 
+/// Measures `work` on the blocks of each workload, with a state per worker.
 fn in_memory<S: Send>(
     criterion: &mut Criterion,
     name: &str,
@@ -55,6 +59,7 @@ fn in_memory<S: Send>(
     }
 }
 
+/// Reads single lines by the reference.
 fn parse(criterion: &mut Criterion) {
     let state = |workload| {
         let parser = format(workload).parser(&fields(workload)).expect("the fields are there");
@@ -72,12 +77,14 @@ fn parse_lines(parser: &mut LineParser, record: &mut Record, block: &[u8]) {
     }
 }
 
+/// Reads blocks by the fast path and aggregates them, as a worker does.
 fn aggregate(criterion: &mut Criterion) {
     let state =
         |workload| Aggregation::new(&format(workload), &statistics(workload)).expect("the fields are there");
     in_memory(criterion, "parse and aggregate", state, |aggregation, block| aggregation.lines(block));
 }
 
+/// Counts a log from its start to its end, with a new state directory and a new database.
 async fn count_log(log: &Path, lines: u64, workload: Workload, workers: usize) {
     let dir = tempfile::tempdir().expect("a directory");
     let sink = SqliteSink::open(dir.path().join("stats.db")).await.expect("a database");
@@ -95,6 +102,7 @@ async fn count_log(log: &Path, lines: u64, workload: Workload, workers: usize) {
     assert_eq!((summary.lines, summary.rejected, summary.is_complete), (lines, 0, true));
 }
 
+/// Measures a run to the end of a log.
 fn whole_pipeline(criterion: &mut Criterion) {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)

@@ -1,8 +1,18 @@
-//! A sink of one's own: what a store has to do, the suite that proves it, and a pipeline into it.
+//! A sink of one's own: the duties of a store, the suite that proves them, and a pipeline into it.
 //!
 //!     cargo run --example custom_sink --features conformance
 //!
-//! The store is a map behind a mutex. In a store of yours, whatever happens while the mutex is held is one transaction.
+//! The store is a map behind a mutex. In your store, everything that happens while the mutex is held is one
+//! transaction.
+//!
+//! To write a sink for a store, in this order:
+//!
+//! 1. `prepare` creates a table by a schema, and refuses a table of another one.
+//! 2. `apply` adds the rows of a batch and moves the progress, both in one transaction. `judge` and `Writer::check`
+//!    decide if the batch is the next one; you store what they compare.
+//! 3. `progress`, `begin`, `writer` and `claim` read and write two small tables.
+//! 4. `totals` reads rows back, and `sweep` removes old ones.
+//! 5. `conformance::run` tells which promises are still broken.
 
 use std::{
     collections::BTreeMap,
@@ -17,12 +27,15 @@ use evs::{
     prelude::*,
 };
 
-/// Source, epoch and statistic: batches of one stream come in order.
+/// The key of a stream: source, epoch and statistic. The batches of a stream come in order.
 type Stream = (String, Epoch, String);
-/// The window's start and the keys. Keys are bytes: those that differ in one are different rows.
+/// The key of a row: the window's start and the keys. Keys are bytes, and keys that differ in one byte are different
+/// rows.
 type Key = (i64, Vec<Vec<u8>>);
+/// A table: the definition of its rows, and the values by key.
 type Table = (Schema, BTreeMap<Key, Vec<Option<i128>>>);
 
+/// The contents of the store.
 #[derive(Debug, Default)]
 struct Store {
     tables: BTreeMap<String, Table>,
@@ -31,7 +44,7 @@ struct Store {
 }
 
 impl Store {
-    /// The table of a statistic, if its rows mean the same.
+    /// Returns the table of a statistic, if its rows have the same meaning.
     fn table(&mut self, schema: &Schema) -> Result<&mut Table, SinkError> {
         let name = &schema.statistic;
         let table =
@@ -45,10 +58,12 @@ impl Store {
     }
 }
 
+/// The sink: a handle to the store, of which clones share the contents.
 #[derive(Clone, Debug, Default)]
 struct MapSink(Arc<Mutex<Store>>);
 
 impl MapSink {
+    /// Begins a transaction, which ends when the guard is dropped.
     fn begin_transaction(&self) -> MutexGuard<'_, Store> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

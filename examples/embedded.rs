@@ -1,6 +1,9 @@
 //! evs inside a service: counts an nginx log into SQLite while the service does its own work.
 //!
 //!     cargo run --example embedded -- /var/log/nginx/access.log /tmp/stats.db /tmp/evs-state
+//!
+//! The pipeline reads and aggregates on threads of its own, and delivers on the service's tokio runtime. Ctrl-C ends
+//! it in good order; even without that, the next start continues where this one ended.
 
 use std::time::Duration;
 

@@ -4,6 +4,8 @@
 //!         /var/log/nginx/access.log mongodb://localhost:27017/stats /tmp/evs-state
 //!
 //! Then, in mongosh: `db.requests.find().sort({window_start: -1}).limit(5)`
+//!
+//! A statistic is a collection, and a row is a document. With a retention, MongoDB removes old documents by an index.
 
 use std::time::Duration;
 

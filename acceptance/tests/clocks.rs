@@ -1,4 +1,7 @@
 //! A machine whose clock is two years ahead, and stores with a retention whose clocks are right.
+//!
+//! The clock is that of the process alone, by `libfaketime`. The monotonic clock stays right, as it does when a real
+//! clock jumps.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
@@ -24,8 +27,10 @@ use support::{
 
 /// The path at which Debian's package `libfaketime` puts the variant for programs with threads, on any architecture.
 const FAKETIME: &str = "/usr/lib/*/faketime/libfaketimeMT.so.1";
+/// The jump of the clock, in seconds.
 const YEARS: u64 = 2 * 365 * 86_400;
 
+/// A log, and the stores that it is counted into.
 struct Place {
     dir: tempfile::TempDir,
     /// The source and its statistic: others count into these servers as well.
@@ -45,7 +50,7 @@ impl Place {
         Self { dir, name, sinks }
     }
 
-    /// Logs a request of then.
+    /// Logs a request of that time.
     fn log(&self, then: SystemTime) {
         let seconds = then.duration_since(UNIX_EPOCH).unwrap().as_secs();
         let mut date = Command::new("date");
@@ -60,7 +65,7 @@ impl Place {
         self.dir.path().join(name)
     }
 
-    /// Counts what is there into all stores.
+    /// Counts the log into all stores, by a process that `prepare` may give another clock.
     fn run(&self, prepare: impl FnOnce(&mut Command)) -> Outcome {
         let mut command = Command::new(access_log());
         command.arg("--log").arg(self.path("access.log")).arg("--state").arg(self.path("state"));
@@ -88,11 +93,13 @@ impl Place {
         lines
     }
 
+    /// The result if every store has that number of lines.
     fn all(&self, lines: u64) -> BTreeMap<&'static str, u64> {
         self.sinks.keys().map(|name| (*name, lines)).collect()
     }
 }
 
+/// The path of the library, if it is installed.
 fn faketime() -> Option<String> {
     let found = Command::new("sh").args(["-c", &format!("ls {FAKETIME}")]).output().unwrap();
     let found = String::from_utf8(found.stdout).unwrap();

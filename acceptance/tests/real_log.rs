@@ -15,9 +15,12 @@ use std::{
 use evs::prelude::*;
 use support::{access_log, process::Running, schema_of, totals_of};
 
-/// Of a site, and of those who send it anything but requests. `tests/samples/README.md` says what is in them.
+/// The log of a web site, and that of a server that gets anything but requests. `tests/samples/README.md` describes
+/// them.
 const LOGS: [&str; 2] = ["apache-combined.log", "nginx-malformed-requests.log"];
+/// The number of lines in both.
 const LINES: u64 = 150 + 11;
+/// The sum of `$body_bytes_sent` over both.
 const BYTES: i128 = 6_357_034 + 1_727;
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,5 +1,12 @@
-//! TLS to real servers that take no connection without it: what is delivered arrives, and nobody else's
-//! certificate is taken for the server's. Cassandra's tests are beside its sink, for both of its drivers.
+//! TLS to real servers that accept no connection without it: deliveries arrive, and no certificate of anybody else is
+//! taken for the server's. Cassandra's tests are beside its sink, for both of its drivers.
+//!
+//! | test | the server has | evs must |
+//! | --- | --- | --- |
+//! | `knows_the_server` | a certificate of the authority | accept it by that authority, and by no other |
+//! | `looks_at_the_name` | another address | refuse it if the name counts |
+//! | `shows_its_own_certificate` | a demand for client certificates | show its own |
+//! | `is_told_without_tls` | a demand for TLS | report it if the URL has none |
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
@@ -19,13 +26,13 @@ use support::{process::Place, statistic};
 
 const KIND: Kind = Kind::Ads;
 
-/// Not the user's. A server that is asked for TLS never gets to see it, unless its certificate was accepted.
+/// A wrong password. A server that is asked for TLS never gets to see it, unless its certificate was accepted.
 const PASSWORD: &str = "hunter2";
 
 /// Longer than anything here takes, on a busy machine too.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// Proxies listen here, on the port of their server, whose certificate is for 127.0.0.1.
+/// The address of the proxies, on the port of their server, whose certificate is for 127.0.0.1.
 const ELSEWHERE: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,6 +80,7 @@ impl Engine {
         }
     }
 
+    /// The options of a URL for a connection without TLS.
     fn without_tls(self) -> &'static str {
         match self {
             Self::MySql => "?ssl-mode=DISABLED",
@@ -81,6 +89,7 @@ impl Engine {
         }
     }
 
+    /// The options of a URL for a connection with TLS.
     fn with_tls(self, Tls { check, ca, client }: Tls<'_>) -> String {
         let check = match (self, check) {
             (Self::MySql, Nothing) => "?ssl-mode=REQUIRED",
@@ -122,6 +131,7 @@ impl Engine {
     }
 }
 
+/// A file with the certificate and its key, as MongoDB's driver expects it.
 fn in_one_file(certificate: &Path, key: &Path) -> PathBuf {
     let both = certificate.with_extension("both.pem");
     let text = [certificate, key].map(|path| std::fs::read_to_string(path).unwrap()).concat();
@@ -137,9 +147,10 @@ struct Server {
 }
 
 impl Server {
-    /// A server that takes no connection without TLS, by what is in that folder, or one that has no TLS.
+    /// Starts a server that accepts no connection without TLS, with the certificates of that folder, or a server
+    /// without TLS.
     ///
-    /// `None` if there is no such server here, which has been said.
+    /// `None` if there is no such server here, which has been reported.
     fn start(engine: Engine, tls: Option<&Path>) -> Option<Self> {
         let service = engine.service();
         // Whoever wants no server of that kind wants none of a test's own either.
@@ -158,6 +169,7 @@ impl Server {
         format!("{}{options}", self.instance.url())
     }
 
+    /// The address of the proxy, for which the server's certificate is not valid.
     fn elsewhere(&self) -> SocketAddr {
         SocketAddr::from((ELSEWHERE, self.instance.address().port()))
     }
@@ -170,7 +182,7 @@ impl Server {
         self.url(options).replacen(&self.instance.address().to_string(), &self.elsewhere().to_string(), 1)
     }
 
-    /// More of the log is counted, and all of it is there, to the last digit.
+    /// Counts more of the log through that URL, and checks that all of it is there, to the last digit.
     async fn takes(&mut self, url: &str) {
         self.place.write(200);
         let pipeline = Pipeline::builder("tls")
@@ -187,13 +199,14 @@ impl Server {
         self.place.assert_exact_in(&*self.engine.open(url).await.unwrap(), url).await;
     }
 
-    /// Returns why that URL cannot be used, for as long as nobody does something.
+    /// Returns the reason why that URL is refused permanently.
     async fn refusal(&self, url: &str) -> String {
         let url = with_another_password(url);
         refused(&url, &self.engine.open(&url).await.expect_err(&url))
     }
 }
 
+/// The same URL with a wrong password.
 fn with_another_password(url: &str) -> String {
     url.replace("//evs:evs@", &format!("//evs:{PASSWORD}@"))
 }
@@ -205,7 +218,7 @@ fn refused(url: &str, error: &SinkError) -> String {
     format!("{what}: {source}")
 }
 
-/// As the server's certificate is looked at, so it is taken.
+/// The certificate is accepted if it passes the checks that the URL asks for, and only then.
 async fn knows_the_server(engine: Engine) {
     let folder = tempfile::tempdir().unwrap();
     let certificates = Certificates::write(folder.path()).unwrap();
@@ -229,7 +242,7 @@ async fn knows_the_server(engine: Engine) {
     }
 }
 
-/// The server is there, with the right authority's certificate, but at another address.
+/// The server has the right authority's certificate, but is at another address.
 async fn looks_at_the_name(engine: Engine) {
     let folder = tempfile::tempdir().unwrap();
     let certificates = Certificates::write(folder.path()).unwrap();
@@ -253,6 +266,7 @@ async fn looks_at_the_name(engine: Engine) {
     server.takes(&server.url(&tls(AuthorityAndName)).replacen("127.0.0.1", "localhost", 1)).await;
 }
 
+/// The server asks for a client certificate, and accepts only the right authority's.
 async fn shows_its_own_certificate(engine: Engine) {
     let folder = tempfile::tempdir().unwrap();
     let certificates = Certificates::write(folder.path()).unwrap();

@@ -1,12 +1,20 @@
 //! The most expensive lines that clients can make.
+//!
+//! A client chooses the request, the user, and most headers. Each case fills one of them with the text that costs a
+//! reader most: separators, escapes, names that are nearly those asked for. The bench `hostile` shows the cost per
+//! byte, which must stay within a small factor of that of an ordinary line.
 
 /// A kind of lines.
 pub(crate) struct Case {
     /// The group of the case. Its lines are compared with the case `ordinary` of the group, which comes first.
     pub(crate) group: &'static str,
+    /// The name of the case within its group.
     pub(crate) name: &'static str,
+    /// The log format of the line.
     pub(crate) format: &'static str,
+    /// The fields that the parser is asked for.
     pub(crate) fields: &'static [&'static str],
+    /// The line, which is repeated to fill a block.
     pub(crate) line: String,
 }
 
@@ -40,14 +48,19 @@ const MANY: &[&str] = &[
 ];
 /// The fields that an ad server's statistics use.
 const FEW: &[&str] = &["status", "arg_c", "arg_t", "arg_v", "http_user_agent"];
+/// The fields of the JSON cases: some are keys, others are derived from the request.
 const JSON: &[&str] =
     &["status", "request_uri", "ua", "arg_c", "arg_t", "arg_v", "arg_utm_source", "a.b", "region", "bytes"];
+/// The fields of the LTSV cases.
 const LTSV: &[&str] = JSON;
 
+/// An ordinary user agent.
 const AGENT: &str =
     "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0.0.0 Safari/537.36";
+/// An ordinary query.
 const QUERY: &str = "c=spring_sale&t=click&v=125&id=81a7c9e2&utm_source=newsletter&page=4&lang=de";
 
+/// A line of `combined` with that user, target and user agent.
 fn combined(user: &str, target: &str, agent: &str) -> String {
     format!(
         "203.0.113.77 - {user} [21/Nov/2026:13:25:22 +0545] \"GET {target} HTTP/1.1\" 200 5120 \
@@ -55,6 +68,7 @@ fn combined(user: &str, target: &str, agent: &str) -> String {
     )
 }
 
+/// A line of JSON with that target, user agent, and further keys.
 fn json(uri: &str, agent: &str, more: &str) -> String {
     format!(
         "{{\"time\":\"2026-11-21T13:25:22+05:45\",\"status\":200,\"request_uri\":\"{uri}\",\"ua\":\"{agent}\",\

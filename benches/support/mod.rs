@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use evs::prelude::*;
 use evs_testkit::{Generator, Measure, Options, StatisticSpec, Workload};
 
-/// The bytes that a worker reads at a time, about.
+/// The number of bytes that a worker reads at a time, about.
 const BLOCK_BYTES: usize = 256 << 10;
 
 /// The statistics of a workload.
@@ -18,6 +18,7 @@ pub(crate) fn statistics(workload: Workload) -> Vec<Statistic> {
     workload.statistics().iter().map(statistic).collect()
 }
 
+/// The statistic of a specification.
 fn statistic(spec: &StatisticSpec) -> Statistic {
     let statistic = Statistic::named(spec.name).group_by(spec.by.iter().copied()).measure(count());
     spec.measures.iter().fold(statistic, |statistic, measure| match *measure {

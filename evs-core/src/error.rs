@@ -23,13 +23,16 @@ use crate::{
 /// After any of these errors the numbers in the sinks are exact up to the position that they have reached. Nothing
 /// that was counted is lost: once the cause is removed, a new start goes on from there.
 ///
-/// | variants | returned by | remedy |
-/// | --- | --- | --- |
-/// | [`Setting`](Self::Setting), [`Format`](Self::Format), [`Redefined`](Self::Redefined), [`NoRuntime`](Self::NoRuntime), [`AlreadyRun`](Self::AlreadyRun) | `build` or the start of a run | change the program or its configuration |
-/// | [`StateDir`](Self::StateDir), [`StateDirRights`](Self::StateDirRights), [`StateDirMoved`](Self::StateDirMoved), [`Locked`](Self::Locked), [`Binlog`](Self::Binlog) | `build` or a run | look at the state directory |
-/// | [`Log`](Self::Log), [`LogSync`](Self::LogSync) | a run | look at the log's files |
-/// | [`ForeignState`](Self::ForeignState), [`Adopt`](Self::Adopt), [`SinkStopped`](Self::SinkStopped), [`Sink`](Self::Sink) | a run, or opening a sink | look at the store, and at other processes that write to it |
-/// | [`Overflow`](Self::Overflow), [`Thread`](Self::Thread), [`Panicked`](Self::Panicked) | a run | see the message |
+/// - Change the program or its configuration after [`Setting`](Self::Setting), [`Format`](Self::Format),
+///   [`Redefined`](Self::Redefined), [`NoRuntime`](Self::NoRuntime) and [`AlreadyRun`](Self::AlreadyRun), which `build`
+///   or the start of a run returns.
+/// - Look at the state directory after [`StateDir`](Self::StateDir), [`StateDirRights`](Self::StateDirRights),
+///   [`StateDirMoved`](Self::StateDirMoved), [`Locked`](Self::Locked) and [`Binlog`](Self::Binlog).
+/// - Look at the log's files after [`Log`](Self::Log) and [`LogSync`](Self::LogSync).
+/// - Look at the store, and at other processes that write to it, after [`ForeignState`](Self::ForeignState),
+///   [`Adopt`](Self::Adopt), [`SinkStopped`](Self::SinkStopped) and [`Sink`](Self::Sink).
+/// - Read the message of [`Overflow`](Self::Overflow), [`Thread`](Self::Thread) and [`Panicked`](Self::Panicked), which
+///   are rare.
 ///
 /// ```
 /// # extern crate evs_core as evs;

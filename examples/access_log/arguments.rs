@@ -1,3 +1,7 @@
+//! The arguments of the command line. Their docs are the text of `--help`.
+//!
+//! Each choice of evs has an enum of its own here, since clap needs a trait that the library's enums do not have.
+
 use std::path::PathBuf;
 
 use clap::{Parser, ValueEnum};

@@ -1,3 +1,5 @@
+//! The sink of `discard://`, which measures a pipeline without a store.
+
 use std::ops::Range;
 
 use async_trait::async_trait;

@@ -3,6 +3,9 @@
 //!     cargo run --release --example access_log
 //!     cargo run --release --example access_log -- --log /var/log/nginx/access.log --sink sqlite://stats.db \
 //!         --stat 'pages; window=60s; by=status,request_method; count; sum=body_bytes_sent'
+//!
+//! The exit code is 0 if everything was delivered, 3 if batches still wait for a sink, 4 if bytes of the log were
+//! lost, and 1 for an error.
 
 mod arguments;
 mod discard;
@@ -23,7 +26,7 @@ use evs::{Pipeline, Summary, prelude::LogFormat};
 
 use crate::arguments::Arguments;
 
-/// The sample lines that the repository carries: 150 requests of `combined`.
+/// The sample lines in the repository: 150 requests of `combined`.
 const SAMPLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/samples/apache-combined.log");
 
 type Failure = Box<dyn Error>;
@@ -123,6 +126,7 @@ async fn run_sample(arguments: &Arguments) -> Result<Outcome, Failure> {
     Ok(Outcome::of(&summary, arguments))
 }
 
+/// Builds the pipeline that the arguments describe.
 async fn build(
     arguments: &Arguments,
     log: &Path,
@@ -181,6 +185,7 @@ async fn follow(pipeline: &Pipeline, once: bool) -> Result<Summary, evs::Error> 
     }
 }
 
+/// Waits for SIGINT or SIGTERM.
 async fn shutdown_signal() {
     let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())
         .expect("a handler for SIGTERM can be set");
@@ -215,7 +220,7 @@ fn unless_unread(written: io::Result<()>) -> io::Result<()> {
     }
 }
 
-/// An argument that cannot be used, and why.
+/// An argument that cannot be used: its name, and the reason.
 #[derive(Debug)]
 struct Invalid(&'static str, Failure);
 

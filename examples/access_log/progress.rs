@@ -1,9 +1,11 @@
+//! The progress bar of a run to the end of the log.
+
 use std::{convert::Infallible, time::Duration};
 
 use evs::Pipeline;
 use indicatif::{ProgressBar, ProgressStyle};
 
-/// Shows how far a run to the end has come, for as long as it is polled.
+/// Shows the progress of a run to the end, for as long as it is polled: bytes, lines, speed, and a sink that is down.
 pub(crate) async fn show(pipeline: &Pipeline) -> Infallible {
     let bar = ProgressBar::new(0).with_style(
         ProgressStyle::with_template("{bar:40} {bytes}/{total_bytes} {msg}")

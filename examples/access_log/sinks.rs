@@ -1,10 +1,12 @@
+//! The sinks that the arguments name, by their URLs.
+
 use std::sync::Arc;
 
 use evs::{PipelineBuilder, Rows, Schema, prelude::*};
 
 use crate::{Failure, Invalid, discard::DiscardSink};
 
-/// The variable for URLs that are not to be seen in the list of processes.
+/// The variable for URLs that must not show in the list of processes.
 const VARIABLE: &str = "EVS_SINK";
 
 /// The URLs that the arguments name, or, without any, those of the variable.
@@ -29,7 +31,7 @@ pub(crate) fn urls(arguments: &[String]) -> Result<Vec<String>, Failure> {
     Ok(urls)
 }
 
-/// One URL on each line; lines that are empty or begin with # are left out.
+/// The lines of a text that are URLs: one on each line. Lines that are empty or begin with `#` are left out.
 fn lines(text: &str) -> Vec<String> {
     let lines = text.lines().map(str::trim);
     lines.filter(|line| !line.is_empty() && !line.starts_with('#')).map(str::to_owned).collect()
@@ -45,6 +47,7 @@ pub(crate) async fn totals(url: &str, schema: &Schema) -> Result<Rows, Failure> 
     Ok(open(url).await?.totals(schema, i64::MIN..i64::MAX).await?)
 }
 
+/// Opens the sink of that URL.
 async fn open(url: &str) -> Result<Arc<dyn Sink>, Failure> {
     if url == "discard://" {
         return Ok(Arc::new(DiscardSink));
@@ -53,7 +56,8 @@ async fn open(url: &str) -> Result<Arc<dyn Sink>, Failure> {
     evs::sink_from_url(url).await.map_err(|error| Invalid("--sink", error.into()).into())
 }
 
-/// A name for the state directory to know the sink by, the same at every start: the URL without its password.
+/// The sink's name in the state directory, the same at every start: the URL without its password, in the characters
+/// that a name may have.
 fn name(url: &str) -> String {
     let (scheme, rest) = url.split_once("://").unwrap_or(("sink", url));
     let place = rest.rsplit_once('@').map_or(rest, |(_, place)| place);

@@ -1,3 +1,7 @@
+//! Statistics as text, for the command line.
+//!
+//!     ad_events; window=60s; by=status,arg_c; count; sum=arg_v:2 within 0..100000; retain=90d
+
 use std::{ops::RangeInclusive, str::FromStr, time::Duration};
 
 use evs::prelude::{Statistic, count, field, max, min, sum};
@@ -51,12 +55,13 @@ pub(crate) fn parse(spec: &str) -> Result<Statistic, String> {
     Ok(statistic)
 }
 
-/// Reads `LOWEST..HIGHEST`, both of which may be.
+/// Reads `LOWEST..HIGHEST`. Both are included.
 fn within(text: &str) -> Option<RangeInclusive<i64>> {
     let (lowest, highest) = text.split_once("..")?;
     Some(lowest.trim().parse().ok()?..=highest.trim().parse().ok()?)
 }
 
+/// Reads a number with a unit: `250ms`, `5s`, `1m`, `2h`, `90d`. A number alone is in seconds.
 fn duration(text: &str) -> Option<Duration> {
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
     let number: u64 = digits.parse().ok()?;

@@ -1,3 +1,5 @@
+//! Prints rows as a table, right-aligned.
+
 use std::io::{self, Write};
 
 use evs::{Rows, Schema, escape};

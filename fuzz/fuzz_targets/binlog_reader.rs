@@ -21,6 +21,7 @@ fuzz_target!(|bytes: &[u8]| {
     open_and_read(sealed);
 });
 
+/// Opens a segment of those bytes, reads every batch of it, and opens it again.
 fn open_and_read(segment: Vec<u8>) {
     let disk = SimDisk::new();
     disk.set_contents("binlog-0000000000000001.evs", segment);

@@ -1,9 +1,13 @@
 //! The fast path and the reference read the same from any log in any format.
+//!
+//! A difference is a wrong number that no user would notice, so this is the most important target of all. It runs the
+//! fastest instructions of the machine; the property tests compare all of them.
 #![no_main]
 
 use evs_core::internals::assert_agreement;
 use libfuzzer_sys::fuzz_target;
 
+/// Fields of every kind: whole values, derived ones, lists, and at the end two that are read as numbers.
 const FIELDS: &[&str] = &[
     "remote_addr",
     "remote_user",
@@ -20,6 +24,7 @@ const FIELDS: &[&str] = &[
     "request_time",
 ];
 
+/// Formats with different delimiters, escapings and classes of values.
 const FORMATS: &[&str] = &[
     "combined",
     "common",

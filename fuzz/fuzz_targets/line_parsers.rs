@@ -7,8 +7,10 @@ use std::sync::LazyLock;
 use evs_core::{LineParser, LogFormat, Record, Rejection};
 use libfuzzer_sys::fuzz_target;
 
+/// Whole values and derived ones.
 const FIELDS: &[&str] = &["request", "status", "uri", "args", "arg_a", "request_method", "remote_user"];
 
+/// A parser of each kind of format.
 static PARSERS: LazyLock<Vec<LineParser>> = LazyLock::new(|| {
     let formats = [
         "combined",
@@ -22,8 +24,10 @@ static PARSERS: LazyLock<Vec<LineParser>> = LazyLock::new(|| {
     formats.map(|format| parser(format).expect("a good format")).into()
 });
 
+/// The time and fields of a line, or its rejection.
 type Seen = Result<(i64, Vec<Vec<u8>>), Rejection>;
 
+/// Reads a line, and copies everything that was found.
 fn read(parser: &mut LineParser, line: &[u8]) -> Seen {
     let mut record = Record::new();
     parser.parse(line, &mut record)?;

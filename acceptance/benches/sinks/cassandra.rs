@@ -22,7 +22,7 @@ pub(crate) struct ByHand {
 }
 
 impl ByHand {
-    /// On the keyspace of `cassandra://HOST:PORT/KEYSPACE`.
+    /// Connects to the keyspace of `cassandra://HOST:PORT/KEYSPACE`.
     pub(crate) async fn open(url: &str) -> Self {
         let place = url.strip_prefix("cassandra://").expect("a URL of Cassandra");
         let (host, keyspace) = place.split_once('/').expect("a keyspace");

@@ -4,8 +4,11 @@
 //!     cargo bench -p evs-acceptance
 //!
 //! Without a server's URL (`EVS_MYSQL_URL` and so on) its store is left out. `EVS_SINKS=mysql,mongo` picks stores.
-//! Both ways are durable and merge with what is there; by hand there is nothing that makes it once. They take turns,
-//! and the median counts. Tables named `bench_…` and `by_hand` stay behind.
+//! Both ways are durable and merge with the rows that are there; only evs makes it exactly once. They take turns, and
+//! the median counts. Tables named `bench_…` and `by_hand` stay in the stores.
+//!
+//! The ratio is the price of exactly once, progress and checks. It is above 1 where evs's statements are better than
+//! the obvious ones.
 
 mod cassandra;
 mod mongo;
@@ -28,7 +31,7 @@ use evs::{
 const TURNS: usize = 5;
 /// No further turn begins after this time.
 const LONG: Duration = Duration::from_secs(60);
-/// Rows in a batch, and how many batches are measured together.
+/// The rows of a batch, and the number of batches that are measured together.
 const SIZES: [(usize, usize); 2] = [(1_000, 30), (100_000, 1)];
 
 /// A row as a program without evs would have it.
@@ -61,6 +64,7 @@ fn rows(minute: i64, rows: usize) -> Vec<HandRow> {
     (0..rows).map(row).collect()
 }
 
+/// A new definition of those rows, so that each run has a table of its own.
 fn schema() -> Schema {
     let key = |name: &str| KeyColumn::new(name, name);
     let measure = |name: &str, kind, scale| {
@@ -96,6 +100,7 @@ impl Stream {
         Self { epoch, schema, sequence: 0, checksum: 0, writer }
     }
 
+    /// The next batch of the stream, with those rows.
     fn batch(&mut self, rows: &[HandRow]) -> Batch {
         let mut encoded = Rows::new(2, 2);
         for row in rows {
@@ -119,6 +124,7 @@ trait ByHand {
     async fn insert(&mut self, rows: &[HandRow]);
 }
 
+/// Measures both ways in turns, and prints a line of the table for each size.
 async fn compare(name: &str, sink: &dyn Sink, mut by_hand: impl ByHand) {
     for (size, batches) in SIZES {
         let all = (0..batches).map(|at| rows((at * size) as i64 / 1000, size)).collect::<Vec<_>>();

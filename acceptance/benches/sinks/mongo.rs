@@ -1,4 +1,4 @@
-//! MongoDB fed by hand: one `update` command a batch, as durable as the sink's and without its guards.
+//! The competitor of evs's sink: one `update` command per batch, as durable as the sink's and without its guards.
 
 use mongodb::{
     Client, Database,
@@ -46,6 +46,7 @@ impl super::ByHand for ByHand {
     }
 }
 
+/// The upsert of a row.
 fn update(row: &HandRow) -> Document {
     let HandRow { window_start, campaign, kind, count, revenue } = row;
     let revenue = format!("{revenue}E-2").parse::<Decimal128>().expect("a decimal");

@@ -1,8 +1,8 @@
 //! The part that SQL stores have in common without evs: prepared upserts of many rows, with a transaction for each
 //! batch.
 
-/// A `ByHand` over that type of connection, in a module that has `ROWS`, `CREATE` and `upsert`, with a row's window and
-/// revenue as its statement takes them.
+/// Defines a `ByHand` over that type of connection, in a module that has `ROWS`, `CREATE` and `upsert`. The closure
+/// gives a row's window and revenue as the statement takes them.
 macro_rules! sql_by_hand {
     ($connection:ty, |$row:ident| $window:expr, $revenue:expr) => {
         /// A table with a row for each window and keys.

@@ -1,3 +1,5 @@
+//! A long outage: hundreds of batches wait on the disk, and are delivered in order and in bounded memory.
+
 use std::{sync::Arc, time::Instant};
 
 use crate::{
@@ -7,8 +9,9 @@ use crate::{
     support::process::Place,
 };
 
+/// The number of batches of the outage.
 const BATCHES: u64 = 500;
-/// Of memory, while 32 MiB of batches go to the disk and come back.
+/// The growth of memory that is allowed while 32 MiB of batches go to the disk and come back.
 const GROWTH_MAX: u64 = 16 << 20;
 
 /// An outage of 500 batches, and then everything is delivered without anybody's help, in order and in bounded memory.

@@ -1,4 +1,7 @@
-//! A pipeline at work within the test, and what its status says.
+//! A pipeline at work within the test, and its status.
+//!
+//! Scenarios wait for a state of the pipeline instead of for a time: [`Counting::until`] looks at the status every 5
+//! ms, and fails with all of it if the state does not come.
 
 use std::{
     sync::Arc,
@@ -16,7 +19,7 @@ use crate::{
     watched::{Account, Watched},
 };
 
-/// The log that is counted where nothing else is said: with keys of all sorts.
+/// The log that is counted unless a scenario has one of its own: it has keys of all sorts.
 pub(crate) const KIND: Kind = Kind::Ads;
 const STATISTIC: &str = "totals";
 
@@ -25,6 +28,7 @@ pub(crate) fn builder(place: &Place) -> PipelineBuilder {
     builder_for(place, statistic(KIND, STATISTIC), log_format(KIND))
 }
 
+/// A pipeline with many small batches, for that statistic and format.
 pub(crate) fn builder_for(place: &Place, statistic: Statistic, format: &str) -> PipelineBuilder {
     Pipeline::builder("outages")
         .tail(place.log())
@@ -75,7 +79,11 @@ impl Counting {
         self.status().sinks[0].clone()
     }
 
-    /// Waits until the status says so.
+    /// Waits until `is_so` holds for the status. `what` names the state in the message of a failure.
+    ///
+    /// # Panics
+    ///
+    /// Panics if the pipeline ends before, or if it takes longer than [`PATIENCE`].
     pub(crate) async fn until(&self, what: &str, mut is_so: impl FnMut(&Status) -> bool) -> Status {
         let deadline = Instant::now() + PATIENCE;
         loop {

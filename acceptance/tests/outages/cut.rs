@@ -1,3 +1,7 @@
+//! A connection that is cut between a commit and its answer.
+//!
+//! The client cannot know whether its batch was applied. It offers the batch again, and the store must recognise it.
+
 use std::sync::Arc;
 
 use evs_testkit::{Random, proxy::Sender};

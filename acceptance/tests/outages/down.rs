@@ -1,3 +1,5 @@
+//! A database that is not there when evs starts.
+
 use std::{
     sync::Arc,
     time::{Duration, Instant},

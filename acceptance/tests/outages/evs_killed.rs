@@ -1,3 +1,8 @@
+//! evs that is killed while it delivers.
+//!
+//! The proxy holds a random message of the process, which is killed at that moment. The message may still take effect
+//! in the server after the next process has started.
+
 use std::{
     sync::Arc,
     time::{Duration, Instant},
@@ -12,7 +17,7 @@ use crate::{
     support::process::{Place, Running},
 };
 
-/// Up to that many messages from its start the process is killed: a start takes a dozen or more.
+/// The range of messages from its start at which the process is killed: a start takes a dozen or more.
 const MESSAGES: u64 = 100;
 
 /// evs itself is killed while it delivers, again and again.

@@ -1,3 +1,7 @@
+//! A database whose disk is full.
+//!
+//! The pages that are counted have long keys that cannot be compressed, so that a small disk fills in seconds.
+
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -8,7 +12,8 @@ use evs_testkit::{disk::fill_up, services::skip};
 
 use crate::{counting::KIND, pages::Pages, store::Store, support::process::Place};
 
-/// More than any server has room for in files that it has made already.
+/// The number of batches after which the disk must be full. Servers have some room in files that they have made
+/// already.
 const STEPS_MAX: usize = 2000;
 
 /// The database's disk is full: its sink is down and says why, for as long as it is.
@@ -52,6 +57,7 @@ pub(crate) async fn disk(store: Arc<Store>) {
 struct Full(PathBuf);
 
 impl Full {
+    /// Fills the disk.
     fn new(disk: &Path) -> Self {
         let full = Self(disk.join("ballast"));
         fill_up(&full.0).unwrap();

@@ -1,3 +1,8 @@
+//! A server that is killed while it applies a batch.
+//!
+//! The proxy holds the server's answer at a random message of a batch. The test kills the server at that moment: it
+//! may have committed or not.
+
 use std::sync::Arc;
 
 use evs_testkit::Random;
@@ -8,8 +13,10 @@ use crate::{
     support::process::Place,
 };
 
+/// The number of times that the server is killed.
 const KILLS: u64 = 4;
-/// A batch of SQL's takes about six messages; others take more.
+/// The range of messages at which the server is killed. A batch of SQL takes about six messages; other stores take
+/// more.
 const MESSAGES: u64 = 12;
 
 /// The server is killed while it is at a batch, and started again, several times.

@@ -1,10 +1,15 @@
 //! The databases fail in every way that real ones do, on real servers: down, killed, cut off, silent, full, unwilling.
 //! Whatever happens, the numbers in them are exact in the end, and the status has told the truth meanwhile.
 //!
-//! Each store has a server of its own, which `scripts/services` starts, with a proxy before it. `EVS_OUTAGES` picks
-//! scenarios by parts of their names; `EVS_KILLS` says how often evs itself is killed.
+//! Each store has a server of its own, which `scripts/services` starts, with a proxy in front of it. `EVS_OUTAGES`
+//! picks scenarios by parts of their names; `EVS_KILLS` is the number of times that evs itself is killed.
 //!
 //!     EVS_OUTAGES=cut,silent cargo test --workspace --features evs/full --test outages mysql
+//!
+//! A scenario is an async function of a store. It writes to a log with exact totals (`Place`), counts it with a
+//! pipeline inside of the test (`Counting`) through a sink that keeps account (`Watched`), causes its fault, and ends
+//! with three checks: all batches came in order, everything was delivered, and the totals in the database are those of
+//! the generator.
 
 // A failure in a helper fails the test.
 #![allow(clippy::unwrap_used)]
@@ -36,15 +41,16 @@ use tokio::sync::RwLock;
 
 use crate::store::{Engine, Store};
 
-/// Longer than anything here takes, on a busy machine too. Between two tries of a sink there are up to 20 s.
+/// Longer than anything here takes, on a busy machine too. Between two attempts of a sink there are up to 20 s.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// One scenario watches this process's memory, which those of other stores use as well: it has it alone.
+/// One scenario measures this process's memory, which those of other stores use as well: it has it alone.
 static MEMORY: RwLock<()> = RwLock::const_new(());
 
+/// A scenario, which panics if the store or evs fails it.
 type Scenario = fn(Arc<Store>) -> Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// The outages, with what they are called on the command line.
+/// The outages, with their names on the command line.
 const SCENARIOS: [(&str, Scenario); 9] = [
     ("down_at_start", |store| Box::pin(down::at_start(store))),
     ("server_killed_while_it_applies", |store| Box::pin(killed::while_it_applies(store))),
@@ -57,7 +63,7 @@ const SCENARIOS: [(&str, Scenario); 9] = [
     ("unwilling", |store| Box::pin(unwilling::to_be_written(store))),
 ];
 
-/// Goes through all scenarios on one server, one after the other, and says at the end which of them failed.
+/// Runs all scenarios on one server, one after the other, and reports at the end which of them failed.
 async fn survives(engine: Engine) {
     let wanted = std::env::var("EVS_OUTAGES").unwrap_or_default();
     let Some(store) = Store::start(engine) else { return };

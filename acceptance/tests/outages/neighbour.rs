@@ -1,3 +1,8 @@
+//! Two sinks, one of which is dead.
+//!
+//! Each sink has a task and an acknowledgement of its own, so an outage of one store must not delay another by a
+//! single batch.
+
 use std::{sync::Arc, time::Duration};
 
 use evs::{MemorySink, SinkState, prelude::*};
@@ -9,8 +14,9 @@ use crate::{
     watched::{Account, Watched},
 };
 
+/// The number of times that the log grows while one sink is dead.
 const STEPS: u64 = 25;
-/// Short, so that there are many calls that end in vain.
+/// A short deadline, so that many calls end in vain.
 const TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Of two sinks one is dead: the other is not one batch later than without it.
@@ -50,6 +56,7 @@ async fn fall_silent(database: &mut Database) {
     }
 }
 
+/// Writes to the log step by step, and waits after each until the sink that lives has all of it.
 async fn steps(counting: &Counting, place: &mut Place, lively: &Account) {
     for step in 0..STEPS {
         place.write(100);

@@ -18,13 +18,14 @@ use crate::{
     watched::{Account, Watched},
 };
 
+/// The number of lines, and of rows, per batch.
 const ROWS_PER_BATCH: usize = 8;
 /// Long keys, so that hundreds of batches show in memory or on a disk.
 const KEY_BYTES: usize = 8 << 10;
 /// The bytes of the pages that [`Pages::write`] logs.
 pub(crate) const BATCH_BYTES: u64 = (ROWS_PER_BATCH * KEY_BYTES) as u64;
 
-/// Requests for pages that are never asked for again: each is a row of its own, and a long one.
+/// Requests for pages that are never asked for again: each is a row of its own, with a long key.
 pub(crate) struct Pages<'a> {
     place: &'a Place,
     random: Random,

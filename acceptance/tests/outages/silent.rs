@@ -1,3 +1,8 @@
+//! A server that no longer answers, while its connections stay open.
+//!
+//! No error arrives, so only the deadline of a call ends it. That is the behaviour of a firewall that has forgotten a
+//! connection, and of a machine that has lost its network.
+
 use std::{sync::Arc, time::Duration};
 
 use crate::{
@@ -7,7 +12,7 @@ use crate::{
     watched::Watched,
 };
 
-/// Short, since it is waited for.
+/// A short deadline, since the test waits for it.
 const TIMEOUT: Duration = Duration::from_secs(3);
 
 /// The server answers nothing any more, neither on the connections that it has nor on new ones, which it accepts.

@@ -24,15 +24,17 @@ pub(crate) enum Engine {
     Cassandra,
 }
 
-/// Proxies listen here, on the port that their server has on 127.0.0.1. A Cassandra node says where clients are to
-/// reach it: here.
+/// The address of the proxies, on the port that their server has on 127.0.0.1. A Cassandra node announces the address
+/// at which clients reach it: this one.
 const PROXIES: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
 
 /// The size of a server's own disk.
 const DISK: &str = "1g";
 
+/// A server of this test's own.
 struct Server {
     instance: Instance,
+    /// True if its data is on a small disk of its own, which can be filled.
     has_disk: bool,
 }
 
@@ -40,6 +42,7 @@ struct Server {
 pub(crate) struct Store {
     pub(crate) engine: Engine,
     server: Option<Server>,
+    /// The number of databases made so far.
     databases: AtomicU64,
 }
 
@@ -65,6 +68,7 @@ impl Engine {
         }
     }
 
+    /// True if the store is a server, and not a file.
     pub(crate) fn has_server(self) -> bool {
         self.service().is_some()
     }
@@ -155,6 +159,7 @@ impl Store {
         }
     }
 
+    /// Executes a statement on a Cassandra node.
     fn cql(&self, statement: &str) {
         let script = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../scripts/servers/cql.py");
         let address = self.server().address();
@@ -165,7 +170,7 @@ impl Store {
     }
 }
 
-/// A database of a scenario's own, on the store's server, with a proxy before it.
+/// A database of a scenario's own, on the store's server, with a proxy in front of it.
 pub(crate) struct Database {
     store: Arc<Store>,
     name: String,
@@ -232,10 +237,16 @@ impl Database {
         user
     }
 
+    /// The proxy in front of the server.
+    ///
+    /// # Panics
+    ///
+    /// Panics while the database is down, and for a store without a server.
     pub(crate) fn proxy(&self) -> &Proxy {
         self.proxy.as_ref().expect("the database is up, and has a server")
     }
 
+    /// Starts the proxy, if the store has a server.
     fn open_proxy(&mut self) {
         if let Some(server) = &self.store.server {
             let listen = SocketAddr::from((PROXIES, server.instance.address().port()));

@@ -1,3 +1,8 @@
+//! A store that refuses: missing tables, missing rights, a wrong password.
+//!
+//! These errors are permanent, so the sink stops and says why. Reading goes on, and the batches wait for a start at
+//! which the cause is removed.
+
 use std::sync::Arc;
 
 use evs::SinkState;
@@ -8,10 +13,11 @@ use crate::{
     support::process::Place,
 };
 
+/// The password of the user without rights. It must be in no message.
 const PASSWORD: &str = "hunter2";
 
-/// What does not pass by itself stops the sink, and its status says what is to be done. Once it is done and evs is
-/// started again, nothing is missing.
+/// A permanent error stops the sink, and its status names the remedy. After the remedy and a new start, nothing is
+/// missing.
 pub(crate) async fn to_be_written(store: Arc<Store>) {
     let mut database = store.database().await;
     let mut place = Place::new(KIND, 9);

@@ -18,8 +18,13 @@
 //!
 //! ```
 //! # extern crate evs_core as evs;
-//! # use std::sync::Arc;
-//! # use evs::{async_trait, MemorySink, Sink, conformance::{self, Fixture, Store}};
+//! use std::sync::Arc;
+//!
+//! use evs::{
+//!     MemorySink, Sink, async_trait,
+//!     conformance::{self, Fixture, Store},
+//! };
+//!
 //! struct Memory(MemorySink);
 //!
 //! #[async_trait]
@@ -41,6 +46,7 @@
 //! }
 //!
 //! # tokio::runtime::Runtime::new().unwrap().block_on(async {
+//! // The whole suite is `conformance::run(&Memories).await`; this is one of its tests.
 //! conformance::once::the_same_batch_again_changes_nothing(&Memories).await;
 //! # });
 //! ```

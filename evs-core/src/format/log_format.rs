@@ -124,22 +124,15 @@ impl LogFormat {
         Ok(Self { kind: FormatKind::Nginx { text: format.to_owned(), steps }, time_key: None })
     }
 
-    /// nginx's built-in format `combined`, which Apache has, too:
-    ///
-    /// ```text
-    /// $remote_addr - $remote_user [$time_local] "$request" $status $body_bytes_sent "$http_referer" "$http_user_agent"
-    /// ```
+    /// nginx's built-in format `combined`, which Apache has, too: `$remote_addr - $remote_user [$time_local]
+    /// "$request" $status $body_bytes_sent "$http_referer" "$http_user_agent"`.
     // Cannot fail: a test compiles it.
     #[expect(clippy::missing_panics_doc, clippy::unwrap_used)]
     pub fn combined() -> Self {
         Self::nginx(COMBINED).unwrap()
     }
 
-    /// The common log format, which is `combined` up to `$body_bytes_sent`:
-    ///
-    /// ```text
-    /// $remote_addr - $remote_user [$time_local] "$request" $status $body_bytes_sent
-    /// ```
+    /// The common log format, which is `combined` up to `$body_bytes_sent`.
     // Cannot fail: a test compiles it.
     #[expect(clippy::missing_panics_doc, clippy::unwrap_used)]
     pub fn common() -> Self {

@@ -1,4 +1,5 @@
-//! [`IntoKeys`]: the argument of [`Statistic::group_by`](crate::Statistic::group_by), a list of fields or a tuple of names and fields.
+//! [`IntoKeys`]: the argument of [`Statistic::group_by`](crate::Statistic::group_by), a list of fields or a tuple of
+//! names and fields.
 
 use super::field::Field;
 
