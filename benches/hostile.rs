@@ -40,6 +40,7 @@ fn parsing(case: &Case, by_reference: bool) -> Parsing {
     make(&format, case.fields).expect("the fields are there")
 }
 
+/// Measures each case by criterion, in bytes per second.
 fn hostile(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("hostile");
     group.sample_size(20).measurement_time(Duration::from_secs(2));

@@ -24,6 +24,7 @@ fn to_parse(workload: Workload) -> (LineParser, Vec<u8>) {
     (parser, log(workload, LINES))
 }
 
+/// Reads single lines by the reference.
 #[library_benchmark(setup = to_parse)]
 #[bench::w1(Workload::Combined)]
 #[bench::w2(Workload::Ads)]
@@ -50,6 +51,7 @@ fn to_aggregate(workload: Workload) -> (Aggregation, Vec<u8>) {
     (aggregation, log)
 }
 
+/// Reads blocks by the fast path, and aggregates them.
 #[library_benchmark(setup = to_aggregate)]
 #[bench::w1(Workload::Combined)]
 #[bench::w2(Workload::Ads)]

@@ -24,6 +24,7 @@ const PIPELINE_LINES: u64 = 2_000_000;
 /// The number of lines of a log that makes as many rows as it has lines.
 const ROWS_LINES: u64 = 500_000;
 
+/// The workloads that differ in kind; the variants of W1 are left out.
 const WORKLOADS: [Workload; 5] =
     [Workload::Combined, Workload::Ads, Workload::Cdn10, Workload::Cdn30, Workload::Json];
 const WORKERS: [usize; 2] = [1, 2];
@@ -68,6 +69,7 @@ fn parse(criterion: &mut Criterion) {
     in_memory(criterion, "parse", state, |(parser, record), block| parse_lines(parser, record, block));
 }
 
+/// Reads each line of a block into the same record.
 fn parse_lines(parser: &mut LineParser, record: &mut Record, block: &[u8]) {
     let mut rest = block;
     while let Some(end) = memchr::memchr(b'\n', rest) {

@@ -38,8 +38,11 @@ type Table = (Schema, BTreeMap<Key, Vec<Option<i128>>>);
 /// The contents of the store.
 #[derive(Debug, Default)]
 struct Store {
+    /// By the name of a statistic, its table.
     tables: BTreeMap<String, Table>,
+    /// By stream, its last batch: the sequence and the checksum.
     progress: BTreeMap<Stream, Progress>,
+    /// By source, the process that has claimed it last.
     writers: BTreeMap<String, Writer>,
 }
 

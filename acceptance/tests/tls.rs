@@ -24,6 +24,7 @@ use evs::{SinkError, prelude::*};
 use evs_testkit::{Certificates, Instance, Kind, Proxy, log_format, proxy::Protocol, server, services::skip};
 use support::{process::Place, statistic};
 
+/// The log that is counted.
 const KIND: Kind = Kind::Ads;
 
 /// A wrong password. A server that is asked for TLS never gets to see it, unless its certificate was accepted.
@@ -174,10 +175,12 @@ impl Server {
         SocketAddr::from((ELSEWHERE, self.instance.address().port()))
     }
 
+    /// Starts a proxy at the other address.
     fn proxy(&self) -> Proxy {
         Proxy::start(self.elsewhere(), self.instance.address(), Protocol::Bytes).unwrap()
     }
 
+    /// The URL of the server through the proxy.
     fn url_elsewhere(&self, options: &str) -> String {
         self.url(options).replacen(&self.instance.address().to_string(), &self.elsewhere().to_string(), 1)
     }

@@ -1,7 +1,8 @@
 //! Private parts of evs that the benches measure. Outside semver.
 //!
 //! A bench of the public face alone would measure the whole pipeline, whose time is mostly that of the store. These
-//! types run the parser by itself ([`Parsing`]), and the parser with the aggregation ([`Aggregation`]), on blocks in memory.
+//! types run the parser by itself ([`Parsing`]), and the parser with the aggregation ([`Aggregation`]), on blocks in
+//! memory.
 
 use crate::{
     aggregate::{Plan, TableRows, Worker, merge},

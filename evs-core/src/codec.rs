@@ -25,6 +25,7 @@
 #[derive(Debug, thiserror::Error)]
 #[error("not the JSON of {what}")]
 pub struct InvalidJson {
+    /// The name of the expected value, with its article: `a schema`.
     what: &'static str,
     source: serde_json::Error,
 }
@@ -53,6 +54,7 @@ pub(crate) fn put_varint(bytes: &mut Vec<u8>, mut value: u64) {
 #[derive(Debug, Clone)]
 pub(crate) struct Reader<'b> {
     bytes: &'b [u8],
+    /// The offset of the next byte to read.
     at: usize,
 }
 

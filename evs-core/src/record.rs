@@ -29,7 +29,9 @@ use std::ops::Range;
 /// ```
 #[derive(Clone, Debug, Default)]
 pub struct Record {
+    /// The line's time, in seconds since 1970.
     seconds: i64,
+    /// By field, the location of its value.
     values: Vec<Value>,
     /// Values whose escapes were undone. Derived values are cut from these.
     pub(crate) unescaped: Vec<u8>,
@@ -41,7 +43,9 @@ pub struct Record {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Value {
     pub(crate) buffer: Buffer,
+    /// The first byte in the buffer.
     pub(crate) start: u32,
+    /// The end in the buffer.
     pub(crate) end: u32,
     /// The offset in the line of the value that this one was made of, for error messages.
     pub(crate) origin: u32,

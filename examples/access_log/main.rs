@@ -29,6 +29,7 @@ use crate::arguments::Arguments;
 /// The sample lines in the repository: 150 requests of `combined`.
 const SAMPLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/samples/apache-combined.log");
 
+/// Any error of the program, which is printed with all its causes.
 type Failure = Box<dyn Error>;
 
 fn main() -> ExitCode {
@@ -81,6 +82,7 @@ enum Outcome {
 }
 
 impl Outcome {
+    /// The outcome of a run. A loss that `--on-gone continue` allows is no failure.
     fn of(summary: &Summary, arguments: &Arguments) -> Self {
         match (summary.is_complete, summary.lost_bytes) {
             (false, _) => Self::Undelivered,

@@ -127,7 +127,9 @@ fn named(names: &[&str], common_name: &str) -> CertificateParams {
 
 /// A certificate and its key.
 struct Identity {
+    /// The certificate, in PEM.
     certificate: String,
+    /// The key, in PEM.
     key: String,
 }
 

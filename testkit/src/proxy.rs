@@ -58,7 +58,9 @@ enum Fault {
 
 /// A pending fault: it happens at the first message for which `matches` is true, after `pass` others.
 struct Trigger {
+    /// The number of matching messages that pass first.
     pass: u64,
+    /// True for the messages that count.
     matches: fn(Sender, &[u8]) -> bool,
     fault: Fault,
 }
@@ -91,6 +93,7 @@ pub struct Proxy {
 struct Shared {
     /// The address that connections are forwarded to.
     server: SocketAddr,
+    /// The protocol by which messages are separated.
     protocol: Protocol,
     state: Mutex<State>,
     /// Notified when `happened` grows.

@@ -19,6 +19,7 @@ pub struct RotatingLog {
     path: PathBuf,
     file: File,
     generator: Generator,
+    /// The source of the lengths of pieces.
     random: Random,
     /// Lines that were generated but not written yet.
     pending: Vec<u8>,

@@ -85,11 +85,13 @@ struct Stream {
     epoch: Epoch,
     schema: Arc<Schema>,
     sequence: u64,
+    /// The checksum of the last batch, which the next one names as its predecessor.
     checksum: u64,
     writer: Arc<Writer>,
 }
 
 impl Stream {
+    /// Claims the source of the bench and prepares a new table.
     async fn new(sink: &dyn Sink) -> Self {
         let (epoch, last) = (Epoch::random(), sink.writer("bench").await.expect("the writer"));
         let fence = last.as_ref().map_or(1, |last| last.fence + 1);

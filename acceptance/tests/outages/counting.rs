@@ -42,8 +42,11 @@ pub(crate) fn builder_for(place: &Place, statistic: Statistic, format: &str) -> 
 /// A pipeline that runs.
 pub(crate) struct Counting {
     pipeline: Arc<Pipeline>,
+    /// The run, as a task.
     run: JoinHandle<Result<Summary, Error>>,
+    /// Ends the run in good order when something is sent, or when it is dropped.
     stop: oneshot::Sender<()>,
+    /// The accounts of the sinks.
     accounts: Vec<Arc<Account>>,
 }
 

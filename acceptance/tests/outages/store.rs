@@ -58,6 +58,7 @@ impl Engine {
         }
     }
 
+    /// The protocol by which a proxy separates its messages.
     fn protocol(self) -> Protocol {
         match self {
             Self::Sqlite => Protocol::Bytes,

@@ -30,6 +30,7 @@ pub(crate) struct Account {
 }
 
 impl Watched {
+    /// Watches a sink. The account outlives it.
     pub(crate) fn new(inner: Arc<dyn Sink>) -> (Self, Arc<Account>) {
         let account = Arc::new(Account::default());
         (Self { inner, account: Arc::clone(&account) }, account)
@@ -65,6 +66,7 @@ impl Account {
 struct Applying<'a>(&'a AtomicU64);
 
 impl<'a> Applying<'a> {
+    /// Counts a call that begins.
     fn begin(calls: &'a AtomicU64) -> Self {
         calls.fetch_add(1, Ordering::SeqCst);
         Self(calls)

@@ -4,9 +4,9 @@
 //! integers, and a field is looked up once, however many statistics use it.
 //!
 //! It is a hash table with open addressing and linear probing, at most half full. An entry of 24 bytes holds a text of
-//! up to 16 bytes itself, as two words padded with zeros, so that a short text is mostly found with one cache line and two
-//! comparisons. A longer text has its hash in the entry, and is compared in the list of texts only if the hashes are
-//! equal.
+//! up to 16 bytes itself, as two words padded with zeros, so that a short text is mostly found with one cache line and
+//! two comparisons. A longer text has its hash in the entry, and is compared in the list of texts only if the hashes
+//! are equal.
 //!
 //! ```text
 //! text   "404"   words (0x343034, 0)   len 3   -> entry { words, len, number 2 }   -> id 1

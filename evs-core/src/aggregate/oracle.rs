@@ -31,9 +31,13 @@ pub(crate) struct Table {
     kinds: Arc<[MeasureKind]>,
     keys: usize,
     hasher: RandomState,
+    /// By the hash of a row's key, the row.
     index: HashTable<u32>,
+    /// The keys of all rows, one after the other.
     key_bytes: Vec<u8>,
+    /// By row, the end of its key in `key_bytes`.
     key_ends: Vec<usize>,
+    /// The values of all rows, row by row. They have 128 bits, so that no line can overflow one.
     accumulators: Vec<i128>,
 }
 
@@ -82,6 +86,7 @@ impl Table {
         &mut self.accumulators[row * stride..][..stride]
     }
 
+    /// Makes the row of a new key.
     #[cold]
     fn insert(&mut self, hash: u64, key: &[u8]) -> usize {
         let row = self.key_ends.len();
@@ -142,6 +147,7 @@ impl Table {
     }
 }
 
+/// The key of a row.
 #[inline]
 fn key_of<'t>(key_bytes: &'t [u8], key_ends: &[usize], row: usize) -> &'t [u8] {
     let start = if row == 0 { 0 } else { key_ends[row - 1] };
@@ -158,12 +164,14 @@ pub(crate) struct RowKey {
 }
 
 impl RowKey {
+    /// Begins a key with its window.
     #[inline]
     pub(crate) fn begin(&mut self, window_start: i64) {
         self.bytes.clear();
         self.bytes.extend_from_slice(&(window_start ^ i64::MIN).to_be_bytes());
     }
 
+    /// Appends the next key. The length of the last one need not be written.
     #[inline]
     pub(crate) fn push(&mut self, key: &[u8], is_last: bool) {
         if !is_last {
@@ -197,8 +205,11 @@ impl RowKey {
 pub(super) struct PlainWorker {
     plan: Plan,
     parser: LineParser,
+    /// By statistic, its rows.
     pub(super) tables: Vec<Table>,
+    /// The lines that were too late, once per statistic.
     pub(super) too_late: u64,
+    /// The lines that were more than a day ahead of the clock.
     pub(super) ahead: u64,
     pub(super) last_seconds: Option<i64>,
 }
@@ -211,6 +222,7 @@ impl PlainWorker {
         Self { plan, parser, tables, too_late: 0, ahead: 0, last_seconds: None }
     }
 
+    /// Counts a line in all statistics that are not skipped.
     pub(super) fn line(&mut self, line: &[u8], now: i64, skip: &[bool]) -> Result<(), Rejection> {
         let mut record = Record::new();
         self.parser.parse(line, &mut record)?;

@@ -4,8 +4,8 @@
 //! aligned to 1970-01-01T00:00:00Z, so the start is the time minus its remainder; the remainder is never negative,
 //! even before 1970.
 //!
-//! Lines of a block are close to each other in time. If the lowest and the highest time are in one window, all lines are,
-//! and no line is looked at by itself.
+//! Lines of a block are close to each other in time. If the lowest and the highest time are in one window, all lines
+//! are, and no line is looked at by itself.
 
 use super::plan::StatisticPlan;
 

@@ -8,7 +8,8 @@ use std::borrow::Cow;
 /// `\xHH` as nginx writes them. Different bytes therefore always give different texts.
 ///
 /// ```
-/// use evs_core::{escape, unescape};
+/// # extern crate evs_core as evs;
+/// use evs::{escape, unescape};
 /// assert_eq!(escape("größe".as_bytes()), "größe");
 /// assert_eq!(escape(b"a\\b\0\xff"), r"a\x5Cb\x00\xFF");
 /// assert_eq!(unescape(r"a\x5Cb\x00\xFF").unwrap().as_ref(), b"a\\b\0\xff");

@@ -125,6 +125,8 @@ pub async fn keys_that_differ_in_a_byte_stay_apart(fixture: &impl Fixture) {
 }
 
 /// A key belongs to its column: `("a", "b")`, `("ab", "")` and `("b", "a")` are three rows.
+///
+/// A sink that joins keys to one text, or hashes them so, must make their lengths part of it.
 pub async fn the_same_key_in_different_columns_stays_apart(fixture: &impl Fixture) {
     let store = fixture.fresh().await;
     let stream = Stream::new("web1", schema("ad_events", &["campaign", "kind", "site"]));
@@ -145,6 +147,8 @@ pub async fn the_same_key_in_different_columns_stays_apart(fixture: &impl Fixtur
 
 /// Keys up to the store's limit, or 10 KiB, are kept and differ in their last byte. Longer keys are refused and not
 /// cut.
+///
+/// An index over the first bytes of a column takes such keys for the same.
 pub async fn long_keys_are_kept_or_refused(fixture: &impl Fixture) {
     const KEY_BYTES: usize = 10 * 1024;
     let limit = fixture.limits().key_bytes_max;

@@ -87,6 +87,8 @@ pub async fn values_at_the_limits_are_exact(fixture: &impl Fixture) {
 }
 
 /// A value just outside the store's range is refused with the whole batch, in every measure.
+///
+/// Some stores clip a value to the range of its column, and only warn.
 pub async fn values_beyond_the_limits_are_refused(fixture: &impl Fixture) {
     for (measure, limits) in fixture.limits().of_measures().into_iter().enumerate() {
         let beyond = [limits.end().checked_add(1), limits.start().checked_sub(1)];
@@ -99,6 +101,9 @@ pub async fn values_beyond_the_limits_are_refused(fixture: &impl Fixture) {
 }
 
 /// A total just outside the store's range is refused, with the whole batch if the store can do that.
+///
+/// Each value fits by itself; only the addition in the store does not. Some stores then wrap, and some turn to
+/// floating point.
 pub async fn totals_beyond_the_limits_are_refused(fixture: &impl Fixture) {
     let limits = fixture.limits();
     for (measure, limit) in limits.of_measures().into_iter().take(2).enumerate() {
@@ -167,6 +172,8 @@ async fn assert_nothing_is_applied(
 }
 
 /// Windows before 1970, in the years 0000 and 9999, after 2038 and 2106, and at the limits of the store are kept.
+///
+/// A column with a time zone, or with 32 bits of seconds, loses some of them.
 pub async fn windows_of_all_times_are_kept(fixture: &impl Fixture) {
     let limits = fixture.limits().windows;
     let mut windows = vec![

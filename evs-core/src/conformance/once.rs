@@ -21,6 +21,9 @@ fn stream() -> Stream {
 }
 
 /// A new store can be asked for its progress: that is no error and changes nothing.
+///
+/// A store whose table of progress does not exist yet has no progress; the error for a missing table must not come
+/// out.
 pub async fn an_unused_store_has_no_progress(fixture: &impl Fixture) {
     let store = fixture.fresh().await;
     let sink = store.open().await;
@@ -30,6 +33,8 @@ pub async fn an_unused_store_has_no_progress(fixture: &impl Fixture) {
 }
 
 /// A first batch is there after `Ok`, also for a sink that opens the store again.
+///
+/// The sink is dropped before the store is read again, so rows that wait in a buffer of the sink are missing.
 pub async fn the_first_batch_is_applied(fixture: &impl Fixture) {
     let store = fixture.fresh().await;
     let stream = stream();
@@ -42,6 +47,8 @@ pub async fn the_first_batch_is_applied(fixture: &impl Fixture) {
 }
 
 /// The same batch again, before and after a restart, returns [`Applied::Before`].
+///
+/// A sink that remembers its progress in memory alone passes before the restart and fails after it.
 pub async fn the_same_batch_again_changes_nothing(fixture: &impl Fixture) {
     let store = fixture.fresh().await;
     let stream = stream();
@@ -57,6 +64,8 @@ pub async fn the_same_batch_again_changes_nothing(fixture: &impl Fixture) {
 
 /// A batch from before the last one is [`SinkError::Ahead`], which names the store's progress. The progress does not
 /// go back.
+///
+/// [`judge`](crate::judge) makes the error. A statement that writes the progress unconditionally fails this test.
 pub async fn an_older_batch_again_changes_nothing(fixture: &impl Fixture) {
     let store = fixture.fresh().await;
     let stream = stream();
@@ -78,6 +87,9 @@ pub async fn an_older_batch_again_changes_nothing(fixture: &impl Fixture) {
 }
 
 /// The rows of a batch count once, no matter at which point it fails and through which sink it is offered again.
+///
+/// It needs [`Store::open_failing`] and is left out without it. The fault after the commit ([`Fault::Answer`]) is the
+/// one that breaks sinks which take an error for a batch that was not applied.
 pub async fn a_batch_that_fails_midway_is_applied_once(fixture: &impl Fixture) {
     let faults = [Fault::Rows(1), Fault::Rows(700), Fault::Rows(1999), Fault::Commit, Fault::Answer];
     // Without transactions, a reader may see some rows before the batch is complete.
@@ -110,6 +122,9 @@ pub async fn a_batch_that_fails_midway_is_applied_once(fixture: &impl Fixture) {
 }
 
 /// A call of `apply` is dropped at each await in turn. The store and the sink still apply the batch once.
+///
+/// The pipeline drops a call at its deadline. A sink that keeps a connection in the middle of a transaction, and uses
+/// it for the next call, fails here.
 pub async fn a_batch_that_is_cancelled_anywhere_is_applied_once(fixture: &impl Fixture) {
     /// The limit of polls: a batch of ten rows should not need more awaits.
     const POLLS_MAX: usize = 1000;
@@ -135,6 +150,8 @@ pub async fn a_batch_that_is_cancelled_anywhere_is_applied_once(fixture: &impl F
 }
 
 /// A batch that is not the next one is [`SinkError::Gap`], which names the store's progress.
+///
+/// The sequences 0 and 2^64 - 1 are tried, too: an addition must not wrap.
 pub async fn a_gap_is_refused(fixture: &impl Fixture) {
     let store = fixture.fresh().await;
     let stream = stream();
@@ -155,6 +172,8 @@ pub async fn a_gap_is_refused(fixture: &impl Fixture) {
 }
 
 /// The last sequence with another checksum is [`SinkError::Foreign`].
+///
+/// A sink that compares sequences alone takes the batch of a copied state directory for one that it has.
 pub async fn other_contents_under_the_same_sequence_are_foreign(fixture: &impl Fixture) {
     let store = fixture.fresh().await;
     let stream = stream();
@@ -173,6 +192,9 @@ pub async fn other_contents_under_the_same_sequence_are_foreign(fixture: &impl F
 }
 
 /// After [`Sink::begin`](crate::Sink::begin), the next batch is the first one.
+///
+/// A pipeline calls `begin` for a store that is added to a source with a history, so the stream begins at some
+/// sequence that is not 1.
 pub async fn a_stream_goes_on_behind_its_beginning(fixture: &impl Fixture) {
     let store = fixture.fresh().await;
     let stream = stream();
@@ -205,6 +227,9 @@ pub async fn a_known_stream_is_not_begun_again(fixture: &impl Fixture) {
 }
 
 /// Progress is read back as it was written, for each epoch and statistic, and only for the requested source.
+///
+/// The sources differ in case, in a trailing blank and in an accent: a column with a lenient collation takes some of
+/// them for the same.
 pub async fn progress_is_what_was_applied(fixture: &impl Fixture) {
     let store = fixture.fresh().await;
     let schemas = [schema("ad_events", &["campaign"]), schema("errors", &["status"])];
@@ -231,6 +256,8 @@ pub async fn progress_is_what_was_applied(fixture: &impl Fixture) {
 }
 
 /// Sources and epochs have sequences of their own and add to the same rows.
+///
+/// So the source is no part of a row's key: several machines make one total.
 pub async fn streams_side_by_side_add_to_the_same_rows(fixture: &impl Fixture) {
     let store = fixture.fresh().await;
     let sink = store.open().await;
@@ -252,7 +279,8 @@ pub async fn streams_side_by_side_add_to_the_same_rows(fixture: &impl Fixture) {
     assert_eq!(progress(&*sink, "web2").await.len(), 1);
 }
 
-/// A batch may be empty: then only the position moves.
+/// A batch may be empty: then only the position moves. A quiet log has such batches, and its position must reach the
+/// store.
 pub async fn a_batch_without_rows_moves_the_progress(fixture: &impl Fixture) {
     let store = fixture.fresh().await;
     let stream = stream();

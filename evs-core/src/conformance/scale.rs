@@ -16,6 +16,8 @@ use crate::{
 
 /// A batch of [`Limits::batch_rows`](super::Limits::batch_rows) rows in no order is applied as one: first with all
 /// rows new, then with all rows present.
+///
+/// It finds limits of parameters, of statements and of transactions, and a sink that inserts row by row.
 pub async fn many_rows_are_applied_as_one(fixture: &impl Fixture) {
     let rows_max = fixture.limits().batch_rows;
     let store = fixture.fresh().await;
@@ -37,6 +39,9 @@ pub async fn many_rows_are_applied_as_one(fixture: &impl Fixture) {
 }
 
 /// Two sources add to the same rows at the same time, through one sink and through two.
+///
+/// Both write rows of the same keys, so stores with row locks may run into deadlocks, which the sink must report as
+/// [`SinkError::Unavailable`]. A sink that reads a total, adds to it and writes it back loses additions here.
 pub async fn two_sources_at_once_lose_nothing(fixture: &impl Fixture) {
     for shared in [true, false] {
         let store = fixture.fresh().await;

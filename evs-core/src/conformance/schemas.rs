@@ -11,7 +11,7 @@ use crate::{
     statistic::{KeyColumn, MeasureColumn, MeasureKind, Schema},
 };
 
-/// [`Sink::prepare`](crate::Sink::prepare) may be called at any time.
+/// [`Sink::prepare`](crate::Sink::prepare) may be called at any time, and does nothing if the table is there.
 pub async fn preparing_twice_changes_nothing(fixture: &impl Fixture) {
     let store = fixture.fresh().await;
     let stream = Stream::new("web1", schema("ad_events", &["campaign"]));
@@ -96,6 +96,8 @@ pub async fn a_batch_of_another_definition_is_refused(fixture: &impl Fixture) {
 }
 
 /// Statistics of one source have rows and sequences of their own.
+///
+/// Their batches are applied alternately, so a progress per source instead of per statistic is noticed.
 pub async fn statistics_are_kept_apart(fixture: &impl Fixture) {
     let store = fixture.fresh().await;
     let first = Stream::new("web1", schema("ad_events", &["campaign"]));
@@ -110,7 +112,8 @@ pub async fn statistics_are_kept_apart(fixture: &impl Fixture) {
     assert_holds(&held(&*sink, &second.schema).await, &others);
 }
 
-/// A statistic without keys has one row per window.
+/// A statistic without keys has one row per window. Its primary key is the window alone, which statements that join
+/// lists of columns tend to forget.
 pub async fn a_statistic_without_keys_has_a_row_per_window(fixture: &impl Fixture) {
     let store = fixture.fresh().await;
     let stream = Stream::new("web1", schema("requests", &[]));

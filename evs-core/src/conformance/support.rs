@@ -54,8 +54,11 @@ pub(super) fn schema(statistic: &str, keys: &[&str]) -> Schema {
 /// A stream (source, epoch and statistic) from which tests cut batches.
 #[derive(Clone)]
 pub(super) struct Stream {
+    /// The name of the source.
     pub(super) source: &'static str,
+    /// The epoch of the state directory that cuts the batches.
     pub(super) epoch: Epoch,
+    /// The definition that the batches carry.
     pub(super) schema: Arc<Schema>,
     /// The checksum of the first batch that was made under each statistic and sequence. It is the predecessor of the
     /// next batch.

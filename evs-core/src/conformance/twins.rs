@@ -66,6 +66,9 @@ pub async fn a_successor_of_another_history_is_foreign(fixture: &impl Fixture) {
 }
 
 /// A copy that is behind gets the store's progress, by sequence and checksum, and changes nothing.
+///
+/// The pipeline looks the checksum up in its binlog. If it is there, the store has failed over and is legitimate; if
+/// not, two processes share a name.
 pub async fn a_copy_that_is_behind_changes_nothing(fixture: &impl Fixture) {
     let store = fixture.fresh().await;
     let stream = stream();
@@ -131,6 +134,8 @@ pub async fn a_stream_of_which_only_the_number_is_known_goes_on(fixture: &impl F
 }
 
 /// After `Ok` a claim is there with all its parts, for every sink that opens the store, and only for its own source.
+///
+/// The token has 128 bits, the process number 32, and the host may have any characters.
 pub async fn a_claim_is_remembered(fixture: &impl Fixture) {
     let store = fixture.fresh().await;
     let sink = store.open().await;
@@ -153,6 +158,8 @@ pub async fn a_claim_is_remembered(fixture: &impl Fixture) {
 }
 
 /// A claim that does not name the last writer changes nothing. A claim whose answer was lost is still made.
+///
+/// That is a compare-and-set of one row. The second half means that a claim by the present writer succeeds.
 pub async fn a_claim_names_the_one_before_it(fixture: &impl Fixture) {
     let store = fixture.fresh().await;
     let stream = stream();
@@ -170,6 +177,8 @@ pub async fn a_claim_names_the_one_before_it(fixture: &impl Fixture) {
 }
 
 /// If several processes claim a source at the same time, one of them gets it.
+///
+/// A sink that reads the writer and then writes it, without a condition or a lock, lets two of them win.
 pub async fn one_of_several_claims_at_once_wins(fixture: &impl Fixture) {
     let store = fixture.fresh().await;
     let stream = stream();

@@ -13,8 +13,10 @@ use super::{
     reference::{FieldMap, Keys, LineParser, LineReader, Naming, Scanner},
 };
 
+/// The common log format.
 pub(super) const COMMON: &str =
     r#"$remote_addr - $remote_user [$time_local] "$request" $status $body_bytes_sent"#;
+/// nginx's built-in format `combined` (<https://nginx.org/en/docs/http/ngx_http_log_module.html>).
 pub(super) const COMBINED: &str = r#"$remote_addr - $remote_user [$time_local] "$request" $status $body_bytes_sent "$http_referer" "$http_user_agent""#;
 
 /// The keys that may hold the time if the user names none, the best one first: nginx's own names, then those of common

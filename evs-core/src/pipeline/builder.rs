@@ -21,7 +21,8 @@ use crate::{
 /// The settings of a [`Pipeline`]. Setters only store a value; [`build`](Self::build) checks all of them.
 ///
 /// ```
-/// use evs_core::{Error, LogFormat, MemorySink, Pipeline, Statistic, count};
+/// # extern crate evs_core as evs;
+/// use evs::{Error, LogFormat, MemorySink, Pipeline, Statistic, count};
 ///
 /// let built = Pipeline::builder("web1")
 ///     .tail("/var/log/nginx/access.log")

@@ -24,7 +24,8 @@ use crate::{
 /// A pipeline keeps its state directory locked for as long as it lives.
 ///
 /// ```
-/// use evs_core::{LogFormat, MemorySink, Pipeline, Sink, Statistic, count};
+/// # extern crate evs_core as evs;
+/// use evs::{LogFormat, MemorySink, Pipeline, Sink, Statistic, count};
 ///
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {

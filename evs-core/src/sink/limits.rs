@@ -11,7 +11,8 @@ use std::ops::RangeInclusive;
 /// can send a line from which a batch is made that a store refuses.
 ///
 /// ```
-/// use evs_core::Limits;
+/// # extern crate evs_core as evs;
+/// use evs::Limits;
 ///
 /// let limits = Limits::default().windows(0..=253_402_300_799).key_bytes_max(65_535);
 /// assert!(!limits.windows.contains(&-1));

@@ -46,7 +46,8 @@ use crate::{
 /// the repository shows a whole sink and how it runs those tests.
 ///
 /// ```
-/// use evs_core::{Applied, Batch, Epoch, MeasureColumn, MeasureKind, MemorySink, Rows, Schema, Sink};
+/// # extern crate evs_core as evs;
+/// use evs::{Applied, Batch, Epoch, MeasureColumn, MeasureKind, MemorySink, Rows, Schema, Sink};
 ///
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), evs_core::SinkError> {

@@ -29,9 +29,13 @@ use crate::sink::Limits;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Measure {
     pub(crate) kind: MeasureKind,
+    /// The field; none for a count.
     pub(crate) field: Option<Field>,
+    /// The number of decimal places.
     pub(crate) scale: u8,
+    /// The values that a line may have, in whole units.
     pub(crate) within: Option<RangeInclusive<i64>>,
+    /// The user's name for the column.
     pub(crate) name: Option<String>,
 }
 

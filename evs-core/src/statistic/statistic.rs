@@ -83,12 +83,15 @@ use super::{
 #[derive(Clone, Debug)]
 pub struct Statistic {
     pub(crate) name: String,
+    /// The length of a window.
     pub(crate) window: Duration,
     pub(crate) keys: Vec<Field>,
     pub(crate) measures: Vec<Measure>,
     pub(crate) flush_every: Duration,
     pub(crate) rows_max: usize,
+    /// The time for which sinks keep a window after its start. `None` keeps it for ever.
     pub(crate) retain: Option<Duration>,
+    /// True if another definition than that of the last start is accepted.
     pub(crate) redefine: bool,
 }
 

@@ -1,7 +1,7 @@
 //! The log of an ad server: events whose campaign, type and value are query arguments.
 //!
 //! ```text
-//! 20.0.0.0 - - [21/Nov/2026:13:25:00 +0000] "GET /e?c=1007&b=42&t=imp&v=125&u=… HTTP/1.1" 204 0 "https://…" "Mozilla/5.0 …"
+//! 20.0.0.0 - - [21/Nov/2026:13:25:00 +0000] "GET /e?c=1007&b=42&t=imp&v=125&u=… HTTP/1.1" 204 0 "https://…" "…"
 //! ```
 //!
 //! Odd lines have arguments in any order and case, encoded, missing, empty, twice, or after a `#`.

@@ -24,6 +24,7 @@ const POPS: [&str; 16] = [
     "fra1", "ams2", "iad3", "nrt1", "lhr1", "cdg2", "sin1", "syd1", "gru1", "ord2", "sjc1", "waw1", "mad1",
     "mil2", "sto1", "jnb1",
 ];
+/// The number of servers in each of them.
 const NODES_OF_POP: usize = 10;
 /// Hosts are escaped in the log.
 const ODD_HOSTS: [(&str, &[u8]); 6] = [
@@ -41,6 +42,7 @@ const ODD_UPSTREAM_TIMES: [(&str, Number); 4] =
 /// 22 fields, as a content delivery network logs them.
 #[derive(Debug)]
 pub(crate) struct Cdn {
+    /// All columns, in the order of the positions below.
     keys: [Column; 17],
 }
 

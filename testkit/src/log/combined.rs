@@ -45,7 +45,9 @@ struct Line<'l> {
     address: &'l [u8],
     user: &'l [u8],
     request: &'l [u8],
+    /// The position of the status in its column.
     status: usize,
+    /// The size of the response, or `-`.
     bytes: &'l [u8],
     referer: &'l [u8],
     agent: &'l [u8],

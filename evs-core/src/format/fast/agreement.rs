@@ -22,10 +22,12 @@ type Row = (i64, Vec<Vec<u8>>, Vec<Option<i64>>);
 /// All content that was read from a block.
 #[derive(Debug, Default, PartialEq)]
 struct Content {
+    /// The number of lines, accepted or rejected.
     lines: usize,
     /// Sorted, since the fast path does not keep the order of lines.
     rows: Vec<Row>,
     rejected: Vec<Rejected>,
+    /// The time of the last accepted line.
     last_seconds: Option<i64>,
 }
 

@@ -30,7 +30,9 @@ pub(crate) struct Number {
 /// One bit of the offset tells the two apart, so a span has eight bytes, and a column of 256 of them two KiB.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Span {
+    /// The first byte, as an offset with the bit [`DECODED`] in it.
     start: u32,
+    /// The end, with the same bit.
     end: u32,
 }
 

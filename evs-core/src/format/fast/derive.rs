@@ -49,6 +49,7 @@ type Masks = fn(&[u8; 64]) -> RequestMasks<u64>;
 /// A value of the line, and the fields that are derived from it.
 #[derive(Clone, Debug)]
 pub(super) struct Derivation {
+    /// The positions between which the value stands.
     pub(super) extent: Extent,
     /// The kind of the value: a request, a target or a query.
     kind: SourceKind,

@@ -90,7 +90,9 @@ impl Captures {
 /// The rules by which each field is made of captured values.
 #[derive(Clone, Debug)]
 pub(in crate::format) struct FieldMap {
+    /// The rule of each field.
     fields: Vec<FieldRule>,
+    /// The values from which fields are derived. Several fields share one.
     sources: Vec<RequestSource>,
     escape: Escape,
 }
@@ -126,6 +128,7 @@ pub(in crate::format) enum Part {
 /// A captured value from which fields are derived. It is cut into parts once per line, however many fields need it.
 #[derive(Clone, Debug)]
 struct RequestSource {
+    /// The slot of the value.
     slot: usize,
     kind: SourceKind,
     /// The names of the arguments that are asked for.

@@ -42,6 +42,7 @@ const DEPTH_MAX: usize = 128;
 /// Scans lines. It is reused from line to line, so that scanning does not allocate.
 #[derive(Clone, Debug)]
 pub(in crate::format) struct Scanner {
+    /// The keys that are asked for.
     keys: Keys,
     /// The path of the current value: the keys from the outermost object down, joined by points.
     path: Vec<u8>,
@@ -84,6 +85,7 @@ struct Container {
     path: Option<usize>,
 }
 
+/// The kind of a container. Only the members of objects have keys, and so paths.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum ContainerKind {
     Object,
@@ -323,6 +325,7 @@ fn blanks(line: &[u8], at: usize) -> usize {
 
 /// A string: the range between its quotes.
 struct JsonString {
+    /// The bytes between the quotes, as offsets in the line.
     range: Range<usize>,
     /// True if it has escapes.
     is_escaped: bool,

@@ -47,9 +47,13 @@ use crate::{
 #[derive(Clone, Debug)]
 pub struct LineParser {
     pub(in crate::format) reader: LineReader,
+    /// The number of slots of a line.
     slots: usize,
+    /// The rules by which the slots become fields.
     pub(in crate::format) fields: FieldMap,
+    /// The captured values of the line that is being read.
     captures: Captures,
+    /// The last time that was read, with its text.
     last_time: LastTime,
 }
 

@@ -42,6 +42,7 @@ pub(in crate::format) const LOOKAHEAD_BYTES_MAX: usize = 1024;
 /// Parsers see the rest of the line only, so they count from its end; `read` turns that into a column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Mismatch {
+    /// The number of bytes from the mismatch to the end of the line.
     left: usize,
     reason: Reason,
 }
