@@ -18,7 +18,8 @@ use std::{
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
-/// The system's clock is still trusted if it is ahead of the expected time by no more than this.
+/// The system's clock is still trusted if it is ahead of the expected time by no more than this. Corrections by NTP
+/// are smaller; the jump of a machine that wakes up after hours is not.
 const JUMP: Duration = Duration::from_secs(600);
 /// A jump ahead is trusted after it has lasted this long: a clock that was set by mistake is corrected sooner.
 const PATIENCE: Duration = Duration::from_secs(3600);

@@ -51,6 +51,8 @@ use crate::{
 #[non_exhaustive]
 pub enum Error {
     /// A setting is missing or has an impossible value.
+    ///
+    /// The text names all three: `workers: 1000, expected 1 to 256`.
     #[error("{setting}: {value}, expected {expected}")]
     Setting {
         /// The setting, and the statistic or sink that it belongs to.
@@ -72,6 +74,9 @@ pub enum Error {
         r#source: TailError,
     },
     /// The log could not be made durable, so nothing can be counted from it permanently.
+    ///
+    /// A batch must not count lines that a power cut can still take back. So evs syncs the log before it makes a batch
+    /// durable.
     #[error("syncing the log {}: {}", path.display(), r#source)]
     LogSync {
         /// The log file.
@@ -114,7 +119,7 @@ pub enum Error {
         /// The path at which it was.
         path: PathBuf,
     },
-    /// Another process uses the state directory.
+    /// Another process uses the state directory, or another pipeline of this process.
     #[error("state directory {} is in use by {holder}; each needs a pipeline, and each pipeline a directory, of its own", path.display())]
     Locked {
         /// The state directory.
@@ -123,6 +128,9 @@ pub enum Error {
         holder: String,
     },
     /// The definition of a statistic is not the one that the state directory knows.
+    ///
+    /// A table cannot hold rows of both. Give the statistic another name, or accept the change with
+    /// [`Statistic::redefine`](crate::Statistic::redefine).
     #[error(
         "statistic {statistic} was defined otherwise at the last start: {difference}; give it another name, \
          or accept the change with `redefine(true)`"
@@ -134,6 +142,9 @@ pub enum Error {
         difference: String,
     },
     /// A sink knows the source under an epoch that is not this state directory's.
+    ///
+    /// Either another machine uses the same source name, or the state directory was lost and made again. evs cannot
+    /// tell the two apart, so it stops before it counts anything twice: see [`LostState`](crate::LostState).
     #[error(
         "sink {sink} knows source {name} under epoch {found}{}, but the state directory is of epoch {epoch}. If \
          another machine uses this source name, give this one a name and an empty state directory of its own. If the \
@@ -164,6 +175,8 @@ pub enum Error {
         reason: String,
     },
     /// A sink refused a batch permanently before everything was delivered.
+    ///
+    /// The batches stay in the binlog. Remove the cause in the store, and start again.
     #[error("sink {sink} stopped with {waiting} batches undelivered: {}", describe(r#source))]
     SinkStopped {
         /// The sink's name.

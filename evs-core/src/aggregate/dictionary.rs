@@ -111,6 +111,10 @@ impl Dictionary {
     }
 
     /// True if it has grown so large that it should be reset.
+    ///
+    /// It is full with about twice as many texts as its statistics may have rows: at least half of them are then those
+    /// of old rows. Without a reset, a client that sends a new value with each request would fill memory, although its
+    /// rows are cut all the time.
     pub(super) fn is_full(&self) -> bool {
         self.texts.len() >= self.texts_max || self.texts.bytes.len() >= BYTES_MAX
     }
@@ -188,6 +192,9 @@ impl Dictionary {
     }
 
     /// The id of a text with that hash. A new text gets the next id.
+    ///
+    /// The search begins at the low bits of the hash and goes on to the next entry until it finds the text or a free
+    /// entry. At least half of the entries are free, so it is short.
     fn id_of_hash(&mut self, text: &[u8], hash: u64) -> u32 {
         if text.len() <= SHORT_BYTES {
             return self.short_id(words_of(text), text.len(), hash);

@@ -16,6 +16,9 @@ pub(super) const LARGE_ENTRIES: usize = if cfg!(test) { 16 } else { 1 << 14 };
 
 /// Prefetches: makes loads whose values are not needed yet. These loads do not depend on each other, so their cache
 /// misses overlap. The cache misses of consecutive lookups do not.
+///
+/// The sum of all loaded values goes through `black_box`, so that the compiler cannot leave the loads out. A prefetch
+/// instruction would need `unsafe`, and a processor may ignore it.
 #[inline(always)]
 pub(super) fn prefetch(loads: impl Iterator<Item: Into<u64>>) {
     std::hint::black_box(loads.fold(0_u64, |sum, load| sum.wrapping_add(load.into())));
@@ -77,6 +80,14 @@ fn folded(a: u64, b: u64) -> u64 {
 /// A hash table from (a pair of ids, a slot) to a number, with open addressing.
 ///
 /// Most lookups find their entry at the first index that they try, and so take one cache line.
+///
+/// The first pair gets the number that the caller offers, and the same pair always returns it:
+///
+/// ```text
+/// number((0, 3), slot 0, next 1)  ->  (1, new)
+/// number((1, 3), slot 0, next 2)  ->  (2, new)
+/// number((0, 3), slot 0, next 3)  ->  (1, known)
+/// ```
 #[derive(Clone, Debug)]
 pub(super) struct PairIndex {
     /// The random numbers that hashes depend on.

@@ -23,6 +23,13 @@
 //!
 //! Clients choose keys. So hashes are keyed at random, dictionaries and tables are bounded, and reaching a bound never
 //! changes a number: rows are cut early, or put aside and merged later.
+//!
+//! # Adding a kind of measure
+//!
+//! A kind must be mergeable in any order: [`MeasureKind::merge`](crate::statistic::MeasureKind::merge) defines it. In
+//! `table` it needs a first total (`push_row`), a loop that adds a column of values (`add`), and the way back to a
+//! value (`value`); in `oracle` the same for single lines. Every store merges by an expression of its own, so each
+//! sink needs one, too. The name of the kind goes into the binlog and never changes.
 
 mod dictionary;
 mod hash;

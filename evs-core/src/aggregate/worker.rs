@@ -70,6 +70,9 @@ impl Tally {
 }
 
 /// The part of a cut that one worker hands over: the rows of the statistics that are cut, and its tally.
+///
+/// All workers hand over their parts at the same position of the log. The committer merges the rows when it has them
+/// all.
 #[derive(Debug)]
 pub(crate) struct Part {
     /// The rows of each statistic, in the order in which the cut named the statistics. They may be several tables.
@@ -79,6 +82,10 @@ pub(crate) struct Part {
 }
 
 /// The statistics that have counted a chunk before. After a restart, some are ahead of others.
+///
+/// If `requests` was cut at offset 5000 and `clients` at 3000, for example, reading starts at 3000, and chunks up to
+/// 5000 are counted in `clients` alone. The tailer ends a chunk at each of these offsets, so a statistic has counted
+/// all of a chunk or nothing of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Skip {
     /// By statistic, true if it has counted the chunk.

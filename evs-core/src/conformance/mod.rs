@@ -56,6 +56,12 @@
 //! # Panics
 //!
 //! The functions panic when a promise is broken. They need a tokio runtime with its timer.
+//!
+//! # Adding a promise
+//!
+//! A promise is a sentence in the contract of [`Sink`] and a function here whose name says it. Write it against
+//! [`MemorySink`](crate::MemorySink), which follows the contract step by step, add it to [`run`], and see it fail for
+//! a sink that breaks it.
 
 mod fixture;
 pub mod keys;

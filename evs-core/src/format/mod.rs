@@ -21,6 +21,18 @@
 //! - Reading takes time linear in the length of a line, whatever a client puts into it. Tests count steps (`work`)
 //!   instead of measuring time.
 //! - No parser panics or allocates without bound on any bytes: logs are full of what strangers send.
+//!
+//! # Adding a format
+//!
+//! JSON and LTSV show the way: a module in `reference` captures the values of a line into slots, `LogFormat` and
+//! `LineReader` get a variant, and `FromStr` and `Display` a name. The formats of the tests and of the fuzz target
+//! `line_parsers` get a line each. A fast path is optional; without one, `BlockParser` reads all lines by the
+//! reference.
+//!
+//! # Adding a reason
+//!
+//! A line is rejected for a [`Reason`]. A new one needs a text, and a code, which appears in metrics and in the file
+//! of rejected lines and so never changes.
 
 // Each room uses only those above it.
 

@@ -13,6 +13,8 @@
 use crate::format::work;
 
 /// Undoes `\xHH`, nginx's only escape in its default mode. Any other backslash stays as it is.
+///
+/// `say\x22hi\x22` becomes `say"hi"`, and `\n` stays `\n`: nginx never writes it.
 #[inline(never)]
 pub(in crate::format) fn undo_default(text: &[u8], out: &mut Vec<u8>) {
     undo::<b'\\', false, false>(text, out, |rest| match rest.first_chunk() {
@@ -22,6 +24,9 @@ pub(in crate::format) fn undo_default(text: &[u8], out: &mut Vec<u8>) {
 }
 
 /// Undoes the escapes of a JSON string. A bad escape, or half a surrogate pair, stays as it is.
+///
+/// The scanner has rejected lines with such escapes before; this function serves nginx's `escape=json` formats, too,
+/// whose lines are not parsed as JSON.
 #[inline(never)]
 pub(in crate::format) fn undo_json(text: &[u8], out: &mut Vec<u8>) {
     undo::<b'\\', true, false>(text, out, |rest| match json_escape(&rest[1..]) {
@@ -35,6 +40,8 @@ pub(in crate::format) fn undo_json(text: &[u8], out: &mut Vec<u8>) {
 }
 
 /// Undoes the percent-encoding of a query: `+` becomes a blank, and a bad escape stays as it is.
+///
+/// `10%25+off%zz` becomes `10% off%zz`.
 #[inline(never)]
 pub(in crate::format) fn undo_query(text: &[u8], out: &mut Vec<u8>) {
     undo::<b'%', false, true>(text, out, |rest| made(percent(rest), 3, b'%'));
@@ -167,7 +174,7 @@ pub(in crate::format) fn json_escape(rest: &[u8]) -> Option<(usize, char)> {
 }
 
 /// The character of a `\u` escape whose digits begin `rest`, and its length. Two escapes of surrogates are one
-/// character.
+/// character: `\ud83d\ude00` is U+1F600.
 fn unicode_escape(rest: &[u8]) -> Option<(usize, char)> {
     let unit = hex_unit(rest)?;
     if let Some(c) = char::from_u32(unit) {

@@ -202,6 +202,9 @@ impl Names {
     }
 
     /// The number of the name that is the text from `start` to `end`.
+    ///
+    /// Text and range are separate so that eight bytes can be loaded from `start` on, even for a shorter name, as long
+    /// as the text goes on.
     #[inline]
     pub(in crate::format) fn find(&self, text: &[u8], start: usize, end: usize) -> Option<usize> {
         self.find_pending(text, start, end, &self.pending)
@@ -249,6 +252,9 @@ impl Names {
     }
 
     /// The slot of a longer name. All of its bytes are hashed, the last ones perhaps twice.
+    ///
+    /// A hash of only some bytes would let two names share a slot whatever the seed, and the search for seeds would
+    /// not end.
     fn long_slot(&self, name: &[u8]) -> usize {
         let mixed = |hash: u64, bytes: &[u8; 8]| {
             let word = self.folded(u64::from_le_bytes(*bytes));

@@ -41,6 +41,13 @@ impl Parts {
     ///
     /// The target is the text between the first word and the last one, since nginx before 1.21.1 accepted blanks in a
     /// target. A line without a protocol at the end is a request of HTTP/0.9.
+    ///
+    /// | request line | method | target | protocol |
+    /// | --- | --- | --- | --- |
+    /// | `GET /a?b HTTP/1.1` | `GET` | `/a?b` | `HTTP/1.1` |
+    /// | `GET /a b HTTP/1.1` | `GET` | `/a b` | `HTTP/1.1` |
+    /// | `GET /a` | `GET` | `/a` | |
+    /// | `get /a HTTP/1.1` | | | |
     pub(in crate::format) fn of_request(line: &[u8]) -> Self {
         let line = line.trim_ascii_end();
         let Ok((rest, method)) = method(line) else { return Self::default() };
@@ -55,12 +62,13 @@ impl Parts {
         Self { method: Some(0..method.len()), protocol, ..parts }
     }
 
-    /// Cuts a target: `/path?query`, with or without scheme and host before it.
+    /// Cuts a target: `/path?query`, with or without scheme and host before it. A target that nginx refuses has no
+    /// parts.
     pub(in crate::format) fn of_target(target: &[u8]) -> Self {
         Self::of_target_at(target, 0).unwrap_or_default()
     }
 
-    /// Takes the whole text as a query.
+    /// Takes the whole text as a query: for logs that have `$args` and no request.
     pub(in crate::format) fn of_args(args: &[u8]) -> Self {
         Self { args: Some(0..args.len()), ..Self::default() }
     }
@@ -123,6 +131,8 @@ fn host(rest: &[u8]) -> IResult<&[u8], &[u8]> {
 
 /// The value of the first argument of that name, without regard to case. A pair without a `=` is not an argument.
 ///
+/// In `a&A=1&a=2`, the range of `a` is that of `1`.
+///
 /// This is for a single name; [`ArgNames`](super::args::ArgNames) finds the arguments of many.
 pub(in crate::format) fn arg(args: &[u8], name: &[u8]) -> Option<Range<usize>> {
     let mut start = 0;
@@ -140,7 +150,7 @@ pub(in crate::format) fn arg(args: &[u8], name: &[u8]) -> Option<Range<usize>> {
     }
 }
 
-/// True if [`decode`] would change the value.
+/// True if [`decode`] would change the value: it has a `%` or a `+`.
 pub(in crate::format) fn is_encoded(value: &[u8]) -> bool {
     memchr2(b'%', b'+', value).is_some()
 }
@@ -150,7 +160,7 @@ pub(in crate::format) fn decode(value: &[u8], out: &mut Vec<u8>) {
     undo_query(value, out);
 }
 
-/// True only if [`normalise`] would leave the path as it is.
+/// True only if [`normalise`] would leave the path as it is. Nearly all paths are like that, and then need no copy.
 pub(in crate::format) fn is_normal(path: &[u8]) -> bool {
     path.first() == Some(&b'/')
         && memchr(b'%', path).is_none()
@@ -161,6 +171,12 @@ pub(in crate::format) fn is_normal(path: &[u8]) -> bool {
 /// Appends the path as in `$uri`: decoded, with `//`, `/./` and `/../` resolved.
 ///
 /// Appends nothing and returns `None` if nginx refuses the path: for a bad escape, a NUL, or a `..` above the root.
+///
+/// | path | `$uri` |
+/// | --- | --- |
+/// | `/a//b/./c` | `/a/b/c` |
+/// | `/a/../%62` | `/b` |
+/// | `/%2e%2e/a` | none |
 pub(in crate::format) fn normalise(path: &[u8], out: &mut Vec<u8>) -> Option<()> {
     let base = out.len();
     let done = if undo_path(path, out) { resolve(out, base) } else { None };

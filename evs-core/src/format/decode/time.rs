@@ -63,6 +63,9 @@ impl Shape {
     }
 
     /// The number of bytes that a time of this shape takes at the start of `rest`. `None` if `rest` is too short.
+    ///
+    /// The two shapes with a date have a fixed length. `$msec` has as many digits as it needs before the point, and
+    /// three after it.
     pub(in crate::format) fn length(self, rest: &[u8]) -> Option<usize> {
         let length = match self {
             Self::Local => LOCAL.len(),
@@ -247,6 +250,8 @@ fn ten_digits_and_millis(text: &[u8]) -> Option<i64> {
 type Seconds<'t> = IResult<&'t [u8], Option<i64>>;
 
 /// Reads a whole text. A text of another shape is not a time; one of the right shape without seconds is not a date.
+///
+/// `31/Feb/2026:00:00:00 +0000` is no date, and `31-Feb-2026` is no time.
 fn finish(parser: fn(&[u8]) -> Seconds<'_>, text: &[u8]) -> Result<i64, Reason> {
     match all_consuming(parser).parse(text) {
         Ok((_, Some(seconds))) => Ok(seconds),
@@ -273,6 +278,8 @@ fn iso8601(text: &[u8]) -> Seconds<'_> {
 }
 
 /// Seconds since 1970, with or without a fraction: `1795246765.707`, `1795246765`, `-1.5`
+///
+/// Fractions are rounded down, so -1.5 is the second -2.
 fn epoch(text: &[u8]) -> Seconds<'_> {
     let whole = take_while_m_n(1, MSEC_DIGITS_MAX + 1, is_digit);
     let fraction = opt(preceded(tag("."), take_while1(is_digit)));

@@ -163,6 +163,9 @@ impl FieldMap {
     /// Finds the rules for `fields`. `slot` tells the slot of a variable or key, or `None` if the format cannot have
     /// it.
     ///
+    /// In the format `$msec "$request" $args`, for example, `arg_c` is derived from `$args` alone: it is the best
+    /// source, and every line has it. In JSON, `arg_c` has a slot of its own and five sources, and each line decides.
+    ///
     /// # Errors
     ///
     /// Returns the name of the first field that cannot be made.
@@ -251,7 +254,7 @@ impl FieldMap {
     }
 }
 
-/// Another name for the same variable.
+/// Another name for the same variable: nginx has two for the query and for the path.
 fn alias(name: &str) -> Option<&'static str> {
     match name {
         "args" => Some("query_string"),
@@ -329,7 +332,8 @@ fn derive(
     }
 }
 
-/// The part of `value` at `range`.
+/// The part of `value` at `range`. In an undone value, the origin stays that of the whole, since escapes have shifted
+/// the bytes.
 // As for captures, no value is longer than its line.
 #[expect(clippy::cast_possible_truncation)]
 fn cut(value: Value, range: &std::ops::Range<usize>) -> Value {

@@ -117,6 +117,13 @@ impl Scanner {
     ///
     /// A key is found by its path, such as `a.b`. This is the key `b` in the object `a`, or the key `a.b`. If a path
     /// occurs twice, the first one counts.
+    ///
+    /// The loop is a state machine: `next` names the tokens that may come, and one byte decides which of them it is.
+    /// There is no recursion and no backtracking.
+    ///
+    /// # Errors
+    ///
+    /// Rejects a line that is not JSON, at the byte where it stops being JSON.
     pub(in crate::format) fn read(&mut self, line: &[u8], captures: &mut Captures) -> Result<(), Rejection> {
         self.path.clear();
         self.recalled = None;

@@ -138,6 +138,9 @@ impl Steps {
 
     /// The end of a value that may hold any byte: the first occurrence of the literal after it, up to `limit`, after
     /// which the line goes on as the format does.
+    ///
+    /// The first occurrence is found by its first byte alone. Only if that is not the end, the needle is searched,
+    /// which includes the shape of a following time.
     fn end(&self, index: usize, rest: &[u8], limit: usize, last_time: &LastTime) -> Option<usize> {
         let until = &self.steps[index].until;
         let Some(first) = until.as_bytes().first() else {
@@ -240,7 +243,7 @@ fn json_quoted(rest: &[u8]) -> Taken<'_> {
 /// The number of bytes after an escape that are looked at one by one.
 const NEAR: usize = 16;
 
-/// `12`, `0.301`, `-`
+/// A number, or the `-` for none: `12`, `0.301`, `-`
 #[inline]
 fn number(rest: &[u8]) -> Taken<'_> {
     alt((recognize((opt(tag("-")), digit1, opt((tag("."), digit1)))), tag("-"))).parse(rest)
