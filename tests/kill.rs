@@ -24,7 +24,7 @@ const STATISTICS: [(&str, &str); 3] =
     [("often", "flush=50ms"), ("seldom", "flush=700ms"), ("early", "flush=5s; rows=4")];
 const MIX: Mix = Mix { malformed_every: 97, odd_every: 101 };
 
-/// What the process is told.
+/// The arguments of the process, and the pace of the writer.
 struct Job {
     format: &'static str,
     statistics: Vec<String>,

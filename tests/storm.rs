@@ -39,11 +39,11 @@ const PAUSE_MAX: Duration = Duration::from_millis(4);
 /// A slice has up to that many lines.
 const SLICE_MAX: u64 = 10_000;
 
-/// How the log is rotated.
+/// The way in which the log is rotated.
 #[derive(Clone, Copy, Debug)]
 enum Way {
     Rename,
-    /// What becomes the second file is compressed, and its time is that of the compression.
+    /// The second file is compressed, and its time is that of the compression.
     Gzip,
     /// The live file is copied and truncated. Nobody writes between the two.
     CopyTruncate,

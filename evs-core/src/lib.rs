@@ -86,7 +86,7 @@ pub mod internals {
         pub use crate::number::*;
     }
 
-    /// Where in which file a source was read.
+    /// The positions in the files of a log up to which a source was read.
     pub mod position {
         pub use crate::position::*;
     }

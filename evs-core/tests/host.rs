@@ -1,4 +1,4 @@
-//! What a service does with a pipeline beside running it: it spawns it, shows its status, and names things as it likes.
+//! The life of a service beside its pipeline: it spawns it, shows its status, and names things as it likes.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 

@@ -22,8 +22,8 @@ use evs_core::{
     SinkError, Statistic, Writer, count,
 };
 
-/// What a worker may be given before the reader notices that it has enough: one chunk in its hands, four in its queue,
-/// and one that the reader has for it.
+/// The chunks that a worker may be given before the reader notices that it has enough: one chunk in its hands, four in
+/// its queue, and one that the reader has for it.
 const CHUNKS_AHEAD: u64 = 6;
 /// The lines of a chunk: the shortest has more than 60 bytes.
 const CHUNK_LINES: u64 = (256 << 10) / 60;
@@ -88,7 +88,7 @@ impl Sink for Gate {
     }
 }
 
-/// How many lines the log has for each address.
+/// By address, the number of its lines in the log.
 type Counts = BTreeMap<String, i128>;
 
 struct Place(tempfile::TempDir);
@@ -111,7 +111,7 @@ impl Place {
         self.0.path().join("access.log")
     }
 
-    /// What the binlog has on the disk, which the status need not have noticed yet.
+    /// The bytes of the binlog on the disk, which the status need not have noticed yet.
     fn binlog_bytes(&self) -> u64 {
         let files = fs::read_dir(self.0.path().join("state")).unwrap().map(Result::unwrap);
         let binlogs = files.filter(|file| file.file_name().to_string_lossy().ends_with(".evs"));

@@ -1,4 +1,4 @@
-//! What a line may carry: whatever is counted can be stored, so that no client can make a batch that a store refuses.
+//! The limits of a line: whatever is counted can be stored, so that no client can make a batch that a store refuses.
 
 #![allow(clippy::unwrap_used, reason = "a test")]
 

@@ -1,9 +1,9 @@
 //! The real process with something wrong around it: full disks, failing system calls, signals, limits of memory,
 //! arguments that make no sense. Whatever happens, the numbers in the database are exact in the end.
 //!
-//! What the machine does not permit is left out, and says so on standard error.
+//! A test that the machine does not permit is left out, and says so on standard error.
 
-// What fails in a helper fails the test.
+// A failure in a helper fails the test.
 #![allow(clippy::unwrap_used)]
 
 #[path = "../support/mod.rs"]

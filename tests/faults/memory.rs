@@ -1,4 +1,4 @@
-//! How much memory the process takes, however many keys the log has.
+//! The memory of the process is bounded, however many keys the log has.
 
 use std::{fs::File, io::Write, path::Path, process::Command};
 

@@ -34,13 +34,13 @@ const CALLS_MAX: u64 = 60;
 /// The least calls that a run makes: each file of the log is opened and looked into again when it is read.
 const CALLS_MIN: u64 = 5;
 
-/// How a log is rotated.
+/// The way in which a log is rotated.
 #[derive(Clone, Copy, Debug)]
 enum Way {
     Rename,
     /// The live file is copied and truncated. Nobody writes between the two.
     CopyTruncate,
-    /// What becomes the second file is compressed, as logrotate's `delaycompress` does.
+    /// The second file is compressed, as logrotate's `delaycompress` does.
     Gzip,
 }
 
@@ -71,7 +71,7 @@ impl Way {
     }
 }
 
-/// What the trace of a run says of the n-th call of a thread.
+/// The state of the n-th call of a thread, in the trace of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Call {
     Ahead,

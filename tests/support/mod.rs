@@ -1,8 +1,11 @@
-//! What the whole-pipeline tests share.
+//! The part that the tests of whole pipelines share: the statistic of each kind of log, and the totals that a store
+//! has of it.
+//!
+//! `acceptance/tests` and `tests/*.rs` include this file as a module.
 
 // Each test file is a program of its own and uses a part of this.
 #![allow(dead_code)]
-// What fails here fails the test.
+// A failure here fails the test.
 #![allow(clippy::unwrap_used)]
 
 pub(crate) mod process;
@@ -16,6 +19,7 @@ use std::{
 use evs::{Schema, prelude::*};
 use evs_testkit::{Digest, Kind, Totals};
 
+/// The fields that a kind of log is counted by, and the field that is added up.
 fn fields(kind: Kind) -> (&'static [&'static str], &'static str) {
     match kind {
         Kind::Combined => (&["status"], "body_bytes_sent"),
@@ -30,18 +34,18 @@ pub(crate) fn statistic(kind: Kind, name: &str) -> Statistic {
     Statistic::named(name).group_by(keys.iter().copied()).measure(count()).measure(sum(value))
 }
 
-/// The same as an argument of the example, with more settings behind it.
+/// The same as an argument of the example, followed by more settings.
 pub(crate) fn spec(kind: Kind, name: &str, settings: &str) -> String {
     let (keys, value) = fields(kind);
     format!("{name}; by={}; count; sum={value}; {settings}", keys.join(","))
 }
 
-/// What the database has of a statistic of [`spec`]'s.
+/// The totals that the database has of the statistic of [`spec`].
 pub(crate) async fn sqlite_totals(database: &Path, kind: Kind, name: &str) -> Totals {
     sqlite_totals_of(database, evs_testkit::log_format(kind), statistic(kind, name)).await
 }
 
-/// What the database has of a statistic of a count and a sum.
+/// The totals that the database has of a statistic of a count and a sum.
 pub(crate) async fn sqlite_totals_of(database: &Path, format: &str, statistic: Statistic) -> Totals {
     totals_of(&SqliteSink::open(database).await.unwrap(), &schema_of(format, statistic)).await
 }
@@ -62,7 +66,7 @@ pub(crate) fn schema_of(format: &str, statistic: Statistic) -> Arc<Schema> {
     Arc::clone(schema)
 }
 
-/// What a sink has of a statistic of a count and a sum.
+/// The totals that a sink has of a statistic of a count and a sum.
 pub(crate) async fn totals_of(sink: &dyn Sink, schema: &Schema) -> Totals {
     let rows = sink.totals(schema, i64::MIN..i64::MAX).await.unwrap();
     let mut totals = Totals::new();
@@ -75,7 +79,7 @@ pub(crate) async fn totals_of(sink: &dyn Sink, schema: &Schema) -> Totals {
     totals
 }
 
-/// What a sink has of a workload's statistic, as its generator knows it.
+/// The digest of the totals that a sink has of a workload's statistic, as its generator computes it.
 pub(crate) async fn digest_of(sink: &dyn Sink, schema: &Schema) -> Digest {
     let rows = sink.totals(schema, i64::MIN..i64::MAX).await.unwrap();
     let (mut digest, mut cursor) = (Digest::default(), rows.cursor());
@@ -87,7 +91,7 @@ pub(crate) async fn digest_of(sink: &dyn Sink, schema: &Schema) -> Digest {
     digest
 }
 
-/// The example that anyone can point at a log, built from the sources as they are.
+/// The path of the example `access_log`, which is built from the present sources first.
 pub(crate) fn access_log() -> &'static Path {
     static PATH: OnceLock<PathBuf> = OnceLock::new();
     PATH.get_or_init(|| {

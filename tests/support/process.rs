@@ -1,4 +1,7 @@
 //! The example as a process, with a log, a state directory and a database of its own.
+//!
+//! A [`Place`] has the files and the generator of the log, a [`Running`] is a process that can be killed, and an
+//! [`Outcome`] is the end of one.
 
 use std::{
     fs::{File, OpenOptions},
@@ -21,11 +24,14 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(180);
 pub(crate) struct Place {
     dir: tempfile::TempDir,
     kind: Kind,
+    /// The number of rotations so far, for the names of rotated files.
     rotations: u32,
+    /// The writer of the log's lines. It has their exact totals.
     pub(crate) generator: Generator,
 }
 
 impl Place {
+    /// A place without a log. Some lines will be malformed, and some odd.
     pub(crate) fn new(kind: Kind, seed: u64) -> Self {
         let mix = Mix { malformed_every: 97, odd_every: 101 };
         let dir = tempfile::tempdir().unwrap();
@@ -45,6 +51,7 @@ impl Place {
         self.path("state")
     }
 
+    /// The path of the database, in a directory of its own.
     pub(crate) fn database(&self) -> PathBuf {
         self.path("database").join("stats.db")
     }
@@ -99,21 +106,23 @@ impl Place {
         outcome
     }
 
+    /// The totals in the database.
     pub(crate) async fn counted(&self) -> Totals {
         sqlite_totals(&self.database(), self.kind, "totals").await
     }
 
-    /// What is in the database is what was written, line by line.
+    /// Checks that the totals in the database are those of the log, row by row.
     pub(crate) async fn assert_exact(&self, when: &str) {
         self.assert_counted(&self.counted().await, when);
     }
 
-    /// The same of another database.
+    /// Checks the same in the database of another sink.
     pub(crate) async fn assert_exact_in(&self, sink: &dyn evs::Sink, when: &str) {
         let schema = schema_of(evs_testkit::log_format(self.kind), statistic(self.kind, "totals"));
         self.assert_counted(&totals_of(sink, &schema).await, when);
     }
 
+    /// Compares totals with those of the generator. `when` begins the message.
     fn assert_counted(&self, counted: &Totals, when: &str) {
         let lines = |totals: &Totals| totals.values().map(|total| total.0).sum::<u64>();
         let expected = self.generator.totals();
@@ -121,7 +130,7 @@ impl Place {
         assert!(counted == expected, "{when}: the totals differ");
     }
 
-    /// Whether the database has everything that was written, by now.
+    /// True if the database has the totals of the log by now.
     pub(crate) async fn has_counted_all(&self) -> bool {
         if !self.database().exists() {
             return false;
@@ -135,7 +144,7 @@ impl Place {
         }
     }
 
-    /// Waits for that.
+    /// Waits until the database has the totals of the log.
     pub(crate) async fn until_counted(&self, running: &mut Running) {
         let deadline = Instant::now() + PATIENCE;
         while !self.has_counted_all().await {
@@ -155,12 +164,14 @@ impl Place {
 
 /// A process that is running. Dropped, it is killed.
 pub(crate) struct Running {
+    /// The process.
     child: Child,
+    /// Its error output so far.
     stderr: Arc<Mutex<String>>,
     readers: Option<(JoinHandle<String>, JoinHandle<()>)>,
 }
 
-/// How a process has ended.
+/// The end of a process: its exit status and its output.
 #[derive(Debug)]
 pub(crate) struct Outcome {
     pub(crate) status: ExitStatus,

@@ -23,7 +23,6 @@ use crate::{
 /// ```
 /// # extern crate evs_core as evs;
 /// use evs::{Error, LogFormat, MemorySink, Pipeline, Statistic, count};
-///
 /// let built = Pipeline::builder("web1")
 ///     .tail("/var/log/nginx/access.log")
 ///     .format(LogFormat::combined())

@@ -1,7 +1,7 @@
-//! Where in which file a source was read, and how the files are recognized.
+//! The positions in a log's files up to which a source was read, and the facts by which the files are recognized.
 //!
-//! A [`Frontier`] is the position in the open files, and an [`Inventory`] lists all other known files. Both are durable
-//! with the batches. `tail` moves them, and batches, the binlog and the sinks carry them.
+//! A [`Frontier`] is the position in the open files, and an [`Inventory`] lists all other known files. Both are
+//! durable with the batches. `tail` moves them, and batches, the binlog and the sinks carry them.
 
 mod digest;
 mod frontier;
