@@ -1,7 +1,7 @@
 //! A set of names in a perfect hash table: a text is compared with at most one name, however many there are.
 //!
 //! Clients choose the texts, and may know the names. So the table's seeds are chosen such that no two names share a
-//! slot: the hash of any text points to one name or to none, and no search follows. A text that is longer than all
+//! bucket: the hash of any text points to one name or to none, and no search follows. A text that is longer than all
 //! names is not even hashed.
 //!
 //! The look-up of a text of up to eight bytes takes these steps, and nearly all texts that are not a name end at the
@@ -10,8 +10,8 @@
 //! 1. Load the first byte.
 //! 2. Test its bit in the row of the text's length ([`Pending`]).
 //! 3. Load the text as one word, padded with zeros, in small letters if case does not matter.
-//! 4. Multiply it by the seed. The highest bits are the slot.
-//! 5. Compare word and length with those of the slot.
+//! 4. Multiply it by the seed. The highest bits are the bucket.
+//! 5. Compare word and length with those of the bucket.
 //!
 //! The set of names is known when a parser is made, and is small. So there is time to try seeds until the table is
 //! perfect, and to double it if sixty-four of them fail.
@@ -27,15 +27,15 @@ pub(in crate::format) struct Names {
     names: Vec<Box<[u8]>>,
     /// The table of the names of up to eight bytes. Its length is a power of two.
     short: Vec<Short>,
-    /// The seeds with which no two of these share a slot.
+    /// The seeds with which no two of these share a bucket.
     short_seeds: [u64; 2],
     /// The filter with the bits of all names.
     pending: Pending,
     /// By number, the bits in `pending` that no other name has, by row.
     own_bits: Vec<Bits>,
-    /// The table of the longer names: the number plus one, or 0 in a free slot. Its length is a power of two.
+    /// The table of the longer names: the number plus one, or 0 in a free bucket. Its length is a power of two.
     long: Vec<u32>,
-    /// The seed with which no two of these share a slot.
+    /// The seed with which no two of these share a bucket.
     long_seed: u64,
     /// Bit n is set if a longer name has n bytes. The highest bit stands for all lengths from 63 on.
     long_lengths: u64,
@@ -83,19 +83,19 @@ impl Pending {
 /// The bits of a name in [`Pending`], by row. One bit may be there twice.
 type Bits = [(usize, u32); 2];
 
-/// A slot of the table of short names.
+/// A bucket of the table of short names.
 #[derive(Clone, Copy, Debug)]
 struct Short {
     /// The bytes, padded with zeros.
     word: u64,
-    /// `u32::MAX` in a free slot.
+    /// `u32::MAX` in a free bucket.
     len: u32,
     /// The number of the name.
     number: u32,
 }
 
 impl Short {
-    /// A free slot.
+    /// A free bucket.
     const NONE: Self = Self { word: 0, len: u32::MAX, number: 0 };
 }
 
@@ -142,13 +142,13 @@ impl Names {
             self.pending.0[row] |= bit;
         }
         let seeds = |at: u64| [2 * at + 1, 2 * at + 2].map(|at| at.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1);
-        let mut slots = (self.names.len() * 2).next_power_of_two();
-        while !(0..TRIES).any(|at| self.arrange_short(slots, seeds(at))) {
-            slots *= 2;
+        let mut buckets = (self.names.len() * 2).next_power_of_two();
+        while !(0..TRIES).any(|at| self.arrange_short(buckets, seeds(at))) {
+            buckets *= 2;
         }
-        let mut slots = (self.names.len() * 2).next_power_of_two();
-        while !(0..TRIES).any(|at| self.arrange_long(slots, seeds(at)[0])) {
-            slots *= 2;
+        let mut buckets = (self.names.len() * 2).next_power_of_two();
+        while !(0..TRIES).any(|at| self.arrange_long(buckets, seeds(at)[0])) {
+            buckets *= 2;
         }
         debug_assert!(self.short.len().is_power_of_two() && self.long.len().is_power_of_two());
         debug_assert!(
@@ -169,34 +169,34 @@ impl Names {
         }
     }
 
-    /// Fills the table of the short names. Returns `false` if two of them share a slot.
-    fn arrange_short(&mut self, slots: usize, seeds: [u64; 2]) -> bool {
+    /// Fills the table of the short names. Returns `false` if two of them share a bucket.
+    fn arrange_short(&mut self, buckets: usize, seeds: [u64; 2]) -> bool {
         self.short_seeds = seeds;
-        let mut table = vec![Short::NONE; slots];
+        let mut table = vec![Short::NONE; buckets];
         std::mem::swap(&mut self.short, &mut table);
         let short = (0..).zip(&self.names).filter(|(_, name)| name.len() <= 8);
         for (number, name) in short {
             let (word, len) = (head(name, 0, name.len()), name.len() as u32);
-            let slot = self.short_slot(word, name.len());
-            if self.short[slot].len != Short::NONE.len {
+            let bucket = self.short_bucket(word, name.len());
+            if self.short[bucket].len != Short::NONE.len {
                 return false;
             }
-            self.short[slot] = Short { word, len, number };
+            self.short[bucket] = Short { word, len, number };
         }
         true
     }
 
-    /// Fills the table of the longer names. Returns `false` if two of them share a slot.
-    fn arrange_long(&mut self, slots: usize, seed: u64) -> bool {
+    /// Fills the table of the longer names. Returns `false` if two of them share a bucket.
+    fn arrange_long(&mut self, buckets: usize, seed: u64) -> bool {
         self.long_seed = seed;
-        self.long = vec![0; slots];
+        self.long = vec![0; buckets];
         let long = (1..).zip(&self.names).filter(|(_, name)| name.len() > 8);
         for (number, name) in long {
-            let slot = self.long_slot(name);
-            if self.long[slot] != 0 {
+            let bucket = self.long_bucket(name);
+            if self.long[bucket] != 0 {
                 return false;
             }
-            self.long[slot] = number;
+            self.long[bucket] = number;
         }
         true
     }
@@ -230,32 +230,32 @@ impl Names {
         }
         work::examine(len);
         let word = self.folded(head(text, start, len));
-        let known = self.short[self.short_slot(word, len)];
+        let known = self.short[self.short_bucket(word, len)];
         (known.word == word && known.len == len as u32).then_some(known.number as usize)
     }
 
     /// The number of a longer name.
     fn find_long(&self, name: &[u8]) -> Option<usize> {
         work::examine(name.len() + 1);
-        let number = (self.long[self.long_slot(name)] as usize).checked_sub(1)?;
+        let number = (self.long[self.long_bucket(name)] as usize).checked_sub(1)?;
         let known = &self.names[number];
         (known.len() == name.len() && self.equals(name, known)).then_some(number)
     }
 
-    /// The slot of a short name.
+    /// The bucket of a short name.
     #[inline(always)]
-    fn short_slot(&self, word: u64, len: usize) -> usize {
+    fn short_bucket(&self, word: u64, len: usize) -> usize {
         let [one, other] = self.short_seeds;
         let hash = (word ^ (len as u64).wrapping_mul(other)).wrapping_mul(one);
-        // The highest bits depend on all bits of the word. There are at least two slots, so the shift is at most 63.
+        // The highest bits depend on all bits of the word. There are at least two buckets, so the shift is at most 63.
         (hash >> (64 - self.short.len().trailing_zeros())) as usize
     }
 
-    /// The slot of a longer name. All of its bytes are hashed, the last ones perhaps twice.
+    /// The bucket of a longer name. All of its bytes are hashed, the last ones perhaps twice.
     ///
-    /// A hash of only some bytes would let two names share a slot whatever the seed, and the search for seeds would
+    /// A hash of only some bytes would let two names share a bucket whatever the seed, and the search for seeds would
     /// not end.
-    fn long_slot(&self, name: &[u8]) -> usize {
+    fn long_bucket(&self, name: &[u8]) -> usize {
         let mixed = |hash: u64, bytes: &[u8; 8]| {
             let word = self.folded(u64::from_le_bytes(*bytes));
             let product = u128::from(hash ^ word) * 0xD6E8_FEB8_6659_FD93;
