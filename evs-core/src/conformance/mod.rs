@@ -1,7 +1,7 @@
 //! The tests that every sink must pass, for authors of sinks. This module is not covered by semantic versioning.
 //!
-//! The test of a sink is a [`Fixture`] and one call of [`run`]. For each promise of [`Sink`](crate::Sink) there is also a function
-//! with the promise as its name, which can be called alone to search for a fault.
+//! The test of a sink is a [`Fixture`] and one call of [`run`]. For each promise of [`Sink`](crate::Sink) there is also
+//! a function with the promise as its name, which can be called alone to search for a fault.
 //!
 //! | module | promise |
 //! | --- | --- |
@@ -14,7 +14,8 @@
 //! | [`scale`] | large batches and several writers at once |
 //!
 //! The suite compares a store with a simple model, a map from window and keys to values, after each step. It looks at
-//! a store only through [`Sink`](crate::Sink), mostly by [`Sink::totals`](crate::Sink::totals), so it needs to know nothing about tables or drivers.
+//! a store only through [`Sink`](crate::Sink), mostly by [`Sink::totals`](crate::Sink::totals), so it needs to know
+//! nothing about tables or drivers.
 //!
 //! ```
 //! # extern crate evs_core as evs;
