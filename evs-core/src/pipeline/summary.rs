@@ -26,7 +26,7 @@ pub struct Summary {
     pub batches: u64,
     /// Batches that stayed in the binlog for the next start, over all sinks.
     pub undelivered: u64,
-    /// True if every sink has everything that was read. After [`run_to_end`](Pipeline::run_to_end) it also means that
+    /// True if every sink has everything that was read. After [`run_to_end`](crate::Pipeline::run_to_end) it also means that
     /// the end of the log was reached.
     pub is_complete: bool,
     /// The duration of the run.
