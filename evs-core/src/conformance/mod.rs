@@ -60,7 +60,7 @@
 //!
 //! # Adding a promise
 //!
-//! A promise is a sentence in the contract of [`Sink`] and a function here whose name says it. Write it against
+//! A promise is a sentence in the contract of [`Sink`](crate::Sink) and a function here whose name says it. Write it against
 //! [`MemorySink`](crate::MemorySink), which follows the contract step by step, add it to [`run`], and see it fail for
 //! a sink that breaks it.
 
