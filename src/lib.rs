@@ -89,6 +89,7 @@
 //! | run it | [`Pipeline::run`], [`Pipeline::spawn`], [`Pipeline::run_to_end`], [`Summary`] |
 //! | see how it is doing | [`Pipeline::status`], [`Status`], [`SinkStatus`], [`SinkState`], [`Phase`], [`Pause`] |
 //! | try out a format | [`LogFormat::parser`], [`LineParser`], [`Record`], [`Rejection`], [`Reason`] |
+//! | set up a store | `builder` of each sink, with `create`, `timeout` and `pool`; `from_options`, `from_pool`, `from_client`, `from_session` for the driver's own |
 //! | choose a store | [`sink_from_url`], [`SqliteSink`], [`MySqlSink`], [`PostgresSink`], [`MongoSink`], [`CassandraSink`], [`MemorySink`] |
 //! | read numbers back | [`Sink::totals`], [`Pipeline::schemas`], [`Schema`], [`Rows`], [`Row`], [`RowRef`] |
 //! | handle an error | [`Error`], [`SinkError`], [`FormatError`], [`TailError`], [`BinlogError`], [`describe`] |
@@ -171,7 +172,7 @@ pub use evs_mysql::{self as mysql, MySqlSink};
 #[cfg(feature = "postgres")]
 pub use evs_postgres::{self as postgres, PostgresSink};
 #[cfg(feature = "sqlite")]
-pub use evs_sqlite::SqliteSink;
+pub use evs_sqlite::{self as sqlite, SqliteSink};
 pub use url::sink_from_url;
 
 /// The names that nearly every service needs to count a log: `use evs::prelude::*`.

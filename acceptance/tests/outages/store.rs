@@ -87,7 +87,7 @@ impl Engine {
             };
         }
         Ok(match self {
-            Self::Sqlite => Arc::new(SqliteSink::connect(url).await?.create(create)),
+            Self::Sqlite => build!(SqliteSink),
             Self::MySql => build!(MySqlSink),
             Self::Postgres => build!(PostgresSink),
             Self::Mongo => build!(MongoSink),

@@ -1,21 +1,18 @@
-//! Concurrent requests, as many as are good for the server.
+//! Concurrent requests, at most a given number.
 
 use tokio::task::JoinSet;
-
-/// The number of requests of one call that are sent concurrently. Measured: with fewer, a node is idle at times; more
-/// are no faster, and an overloaded node answers them too late.
-const AT_ONCE: usize = 32;
 
 /// Concurrent tasks. When this is dropped, they are aborted.
 pub(crate) struct Tasks<T, E> {
     running: JoinSet<Result<T, E>>,
     done: Vec<T>,
+    at_once: usize,
 }
 
 impl<T: Send + 'static, E: Send + 'static> Tasks<T, E> {
-    /// No tasks.
-    pub(crate) fn new() -> Self {
-        Self { running: JoinSet::new(), done: Vec::new() }
+    /// No tasks, of which at most `at_once` will run at the same time.
+    pub(crate) fn new(at_once: usize) -> Self {
+        Self { running: JoinSet::new(), done: Vec::new(), at_once }
     }
 
     /// Starts a task as soon as there is room for it.
@@ -27,7 +24,7 @@ impl<T: Send + 'static, E: Send + 'static> Tasks<T, E> {
         &mut self,
         task: impl Future<Output = Result<T, E>> + Send + 'static,
     ) -> Result<(), E> {
-        while self.running.len() >= AT_ONCE {
+        while self.running.len() >= self.at_once {
             self.join().await?;
         }
         self.running.spawn(task);

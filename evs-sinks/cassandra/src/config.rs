@@ -49,10 +49,14 @@ pub(crate) struct Config {
     pub(crate) consistency: Consistency,
     pub(crate) datacenter: Option<String>,
     pub(crate) tls: Option<Tls>,
-    /// The time limit for making a connection.
+    /// The time limit for making a session.
+    pub(crate) timeout: Duration,
+    /// The time limit for making a connection to a node.
     pub(crate) connect_timeout: Duration,
     /// The time limit for one request.
     pub(crate) request_timeout: Duration,
+    /// The number of requests that are sent at the same time.
+    pub(crate) pool: usize,
 }
 
 /// Shows no password and no key.
@@ -68,6 +72,13 @@ impl fmt::Debug for Config {
             .finish_non_exhaustive()
     }
 }
+
+/// The default time limit for making a session.
+pub(crate) const TIMEOUT: Duration = Duration::from_secs(30);
+
+/// The default number of requests at the same time. Measured: with fewer, a node is idle at times; more are no faster,
+/// and an overloaded node answers them too late.
+pub(crate) const POOL: usize = 32;
 
 const PORT: u16 = 9042;
 const FORM: &str = "cassandra://USER:PASSWORD@HOST:PORT,HOST:PORT/KEYSPACE?consistency=local_quorum&dc=NAME";
@@ -91,18 +102,36 @@ impl Config {
         let credentials = user.map(credentials).transpose().map_err(refused)?;
         let hosts = hosts.split(',').map(host).collect::<Result<_, _>>().map_err(refused)?;
         let keyspace = keyspace_name(keyspace).map_err(refused)?;
-        let mut config = Self {
-            hosts,
-            credentials,
+        let mut config = Self { hosts, credentials, ..Self::defaults(keyspace) };
+        config.read_options(options, refused)?;
+        Ok(config)
+    }
+
+    /// The settings for a keyspace of a session that has its own hosts and credentials.
+    #[cfg(feature = "scylla")]
+    pub(crate) fn of_keyspace(keyspace: &str) -> Result<Self, SinkError> {
+        if is_name(keyspace) {
+            return Ok(Self::defaults(keyspace.to_owned()));
+        }
+        let what = format!(
+            "{keyspace:?} is not a keyspace: 1 to {NAME_BYTES_MAX} of A-Z, a-z, 0-9 and _ are accepted"
+        );
+        Err(SinkError::refused(what))
+    }
+
+    fn defaults(keyspace: String) -> Self {
+        Self {
+            hosts: Vec::new(),
+            credentials: None,
             keyspace,
             consistency: Consistency::default(),
             datacenter: None,
             tls: None,
+            timeout: TIMEOUT,
             connect_timeout: Duration::from_secs(5),
             request_timeout: Duration::from_secs(15),
-        };
-        config.read_options(options, refused)?;
-        Ok(config)
+            pool: POOL,
+        }
     }
 
     fn read_options(

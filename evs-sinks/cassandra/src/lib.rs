@@ -33,7 +33,7 @@
 //! - `scylla` (default): the driver in pure Rust.
 //! - `cassandra-cpp`: the C++ driver, which must be installed: `libcassandra` 2.16 or later.
 //!
-//! If both are on, [`CassandraBuilder::driver`] chooses.
+//! If both are on, [`CassandraSinkBuilder::driver`] chooses.
 
 #[cfg(not(any(feature = "scylla", feature = "cassandra-cpp")))]
 compile_error!("evs-cassandra needs a driver: the feature `scylla` or `cassandra-cpp`");
@@ -56,6 +56,9 @@ mod totals;
 mod windows;
 mod writers;
 
-pub use builder::{CassandraBuilder, Driver};
+pub use builder::{CassandraSinkBuilder, Driver};
 pub use config::Consistency;
+/// The driver, for its sessions.
+#[cfg(feature = "scylla")]
+pub use scylla;
 pub use sink::CassandraSink;

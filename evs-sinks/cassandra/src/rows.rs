@@ -133,9 +133,9 @@ struct Statement {
 }
 
 impl Writer {
-    /// Makes a writer that uses the statement `insert`.
-    pub(crate) fn new(session: Arc<dyn Session>, insert: Arc<str>) -> Self {
-        Self { session, insert, waiting: HashMap::new(), waiting_rows: 0, tasks: Tasks::new() }
+    /// Makes a writer that uses the statement `insert`, at most `pool` times at once.
+    pub(crate) fn new(session: Arc<dyn Session>, insert: Arc<str>, pool: usize) -> Self {
+        Self { session, insert, waiting: HashMap::new(), waiting_rows: 0, tasks: Tasks::new(pool) }
     }
 
     /// Writes the rows, except those whose time to live is over. `sequence` is the batch's.

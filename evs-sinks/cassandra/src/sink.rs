@@ -7,8 +7,8 @@ use evs_core::{Applied, Batch, Limits, Progress, Rows, Schema, SinkError, Writer
 use evs_store::{Failure, Kind, Store, StoreError, Stored, Tables, Words, forward_sink};
 
 use crate::{
-    builder::CassandraBuilder,
-    config::{Config, Consistency},
+    builder::{CassandraSinkBuilder, Target},
+    config::{self, Config, Consistency},
     driver::{Connector, Session},
     prepare::{self, Storage},
     progress::{self, ProgressTable, now},
@@ -22,6 +22,23 @@ use crate::{
 /// Apache Cassandra as a [`Sink`](evs_core::Sink).
 ///
 /// It connects when it is first used, and again after the cluster was down. It needs a tokio runtime with its timer.
+///
+/// ```no_run
+/// # async fn example() -> Result<(), evs_core::SinkError> {
+/// use std::time::Duration;
+///
+/// use evs_cassandra::CassandraSink;
+///
+/// let sink = CassandraSink::builder("cassandra://evs:secret@db1,db2/stats?dc=dc1")
+///     .create(false)                          // somebody else creates the tables
+///     .timeout(Duration::from_secs(10))       // for making a connection
+///     .pool(16)                               // requests at once
+///     .buckets_of("clicks_by_url", 16)
+///     .connect()
+///     .await?;
+/// # Ok(())
+/// # }
+/// ```
 pub struct CassandraSink(Stored<CassandraStore>);
 
 forward_sink!(CassandraSink);
@@ -49,22 +66,49 @@ pub(crate) struct Buckets {
 }
 
 impl CassandraSink {
-    /// The default of [`CassandraBuilder::timeout`].
-    pub const TIMEOUT: Duration = Duration::from_secs(10);
+    /// The default of [`CassandraSinkBuilder::timeout`].
+    pub const TIMEOUT: Duration = config::TIMEOUT;
 
-    /// A sink on the keyspace that `url` names, with the defaults of [`CassandraBuilder`]:
+    /// A sink on the keyspace that `url` names, with the defaults of [`CassandraSinkBuilder`]:
     /// `cassandra://user:password@host:port,host:port/keyspace?consistency=local_quorum&dc=name`.
     ///
     /// # Errors
     ///
-    /// The errors of [`CassandraBuilder::connect`].
+    /// The errors of [`CassandraSinkBuilder::connect`].
     pub async fn connect(url: &str) -> Result<Self, SinkError> {
         Self::builder(url).connect().await
     }
 
-    /// A builder for a sink, with settings that a URL cannot have.
-    pub fn builder(url: impl Into<String>) -> CassandraBuilder {
-        CassandraBuilder::new(url.into())
+    /// A builder for a sink on the keyspace that `url` names, with settings that a URL cannot have.
+    pub fn builder(url: impl Into<String>) -> CassandraSinkBuilder {
+        CassandraSinkBuilder::new(Target::Url(url.into()))
+    }
+
+    /// A builder for a sink on a keyspace of a session of the Rust driver, whose connections the sink shares with the
+    /// host: a session is the driver's pool.
+    ///
+    /// evs sends each statement with an execution profile of its own, whatever the session's default is: the
+    /// consistency and the datacenter of the builder, serial consistency for lightweight transactions, and a time
+    /// limit of 15 s. The session's own profile stays as it is for other users. Statements name the keyspace, so the
+    /// session may use another one.
+    ///
+    /// ```no_run
+    /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+    /// use std::sync::Arc;
+    ///
+    /// use evs_cassandra::{CassandraSink, scylla::client::session_builder::SessionBuilder};
+    ///
+    /// let session = Arc::new(SessionBuilder::new().known_node("db1:9042").build().await?);
+    /// let sink = CassandraSink::from_session(&session, "stats").datacenter("dc1").connect().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[cfg(feature = "scylla")]
+    pub fn from_session(
+        session: &Arc<scylla::client::session::Session>,
+        keyspace: impl Into<String>,
+    ) -> CassandraSinkBuilder {
+        CassandraSinkBuilder::new(Target::Session(Arc::clone(session), keyspace.into()))
     }
 
     /// A store that connects when it is first used.
@@ -82,15 +126,10 @@ impl CassandraSink {
         }))
     }
 
-    /// Connects within the given time, to find out now whether that is possible.
-    pub(crate) async fn check(&self, timeout: Duration) -> Result<(), SinkError> {
+    /// Connects, to find out now whether that is possible.
+    pub(crate) async fn check(&self) -> Result<(), SinkError> {
         let store = self.0.store();
-        let connect = async {
-            tokio::time::timeout(timeout, store.session()).await.map_or_else(
-                |_| Err(StoreError::new(Kind::Lost, format!("no answer within {timeout:?}")).into()),
-                |session| session.map(drop),
-            )
-        };
+        let connect = async { store.session().await.map(drop) };
         self.0.attempt(|| format!("cannot use the keyspace {}", store.config.keyspace), connect).await
     }
 }
@@ -102,12 +141,20 @@ impl CassandraStore {
         if let Some(session) = &*slot {
             return Ok(Arc::clone(session));
         }
+        let most = self.config.timeout;
+        let session = tokio::time::timeout(most, self.new_session()).await.unwrap_or_else(|_| {
+            Err(StoreError::new(Kind::Lost, format!("no connection within {most:?}")).into())
+        })?;
+        *slot = Some(Arc::clone(&session));
+        Ok(session)
+    }
+
+    async fn new_session(&self) -> Result<Arc<dyn Session>, Failure> {
         let session = self.connector.connect(&self.config).await?;
         let nodes = session.datacenters().await?;
         let is_local = self.config.consistency == Consistency::LocalQuorum;
         prepare::datacenter(self.config.datacenter.as_deref(), is_local, &nodes)?;
         prepare::keyspace(&*session, &self.config.keyspace, &nodes).await?;
-        *slot = Some(Arc::clone(&session));
         Ok(session)
     }
 
@@ -115,7 +162,7 @@ impl CassandraStore {
     async fn table(&self, session: &dyn Session, schema: &Schema) -> Result<Arc<Table>, Failure> {
         let check = async {
             let buckets = self.storage.check_known(session, schema).await?;
-            Ok(Table::new(&self.config.keyspace, schema, buckets))
+            Ok(Table::new(&self.config, schema, buckets))
         };
         self.tables.checked(schema, check).await
     }
@@ -199,7 +246,7 @@ impl Store for CassandraStore {
         // Everything that was written before an error is written again, to the same place.
         let windows = rows::windows(&batch.rows, batch.schema.retain_seconds, now);
         table.windows.add(&session, &windows, now).await?;
-        let writer = rows::Writer::new(Arc::clone(&session), Arc::clone(&table.insert));
+        let writer = rows::Writer::new(Arc::clone(&session), Arc::clone(&table.insert), table.pool);
         writer.write(batch, sequence, table.buckets, now).await?;
         self.progress.advance(&*session, last.as_ref(), &next).await?;
         Ok(Applied::Now)
@@ -240,7 +287,7 @@ impl Store for CassandraStore {
     async fn totals_once(&self, schema: &Schema, windows: Range<i64>) -> Result<Rows, Failure> {
         let session = self.session().await?;
         let buckets = self.storage.check_known(&*session, schema).await?;
-        let table = Arc::new(Table::new(&self.config.keyspace, schema, buckets));
+        let table = Arc::new(Table::new(&self.config, schema, buckets));
         // The sequences are read before the rows: then the rows of all batches that are complete by now are found.
         let sequences = self.progress.sequences(&*session, &schema.statistic).await?;
         totals::read(&session, &table, sequences, windows).await

@@ -29,7 +29,7 @@ pub(crate) async fn read(
 ) -> Result<Rows, Failure> {
     let windows = table.windows.find(session, range).await?;
     let sequences = Arc::new(sequences);
-    let mut tasks = Tasks::new();
+    let mut tasks = Tasks::new(table.pool);
     for window in windows {
         for bucket in 0..table.buckets {
             let (session, table) = (Arc::clone(session), Arc::clone(table));

@@ -43,11 +43,13 @@ pub(crate) struct Index {
     spans: Arc<str>,
     /// The windows that are in the index already, and will not expire before the rows that this sink writes.
     written: Mutex<HashSet<i64>>,
+    /// The number of requests that are sent at the same time.
+    pool: usize,
 }
 
 impl Index {
     /// The index of the statistic of `schema`.
-    pub(crate) fn new(keyspace: &str, schema: &Schema) -> Self {
+    pub(crate) fn new(keyspace: &str, schema: &Schema, pool: usize) -> Self {
         let table = qualified(keyspace, WINDOWS);
         Self {
             statistic: schema.statistic.as_str().into(),
@@ -64,6 +66,7 @@ impl Index {
             .into(),
             spans: format!("SELECT DISTINCT statistic, span FROM {table}").into(),
             written: Mutex::default(),
+            pool,
         }
     }
 
@@ -76,7 +79,7 @@ impl Index {
     ) -> Result<(), StoreError> {
         let missing = windows.iter().copied().filter(|window| !self.written().contains(window));
         let missing = missing.collect::<Vec<_>>();
-        let mut tasks = Tasks::new();
+        let mut tasks = Tasks::new(self.pool);
         for &window in &missing {
             let Some(ttl) = time_to_live(window, self.retain, now) else { continue };
             let mut row = self.partition(window.div_euclid(self.span_seconds)).to_vec();
@@ -103,7 +106,7 @@ impl Index {
         if range.is_empty() || first > last {
             return Ok(BTreeSet::new());
         }
-        let mut tasks = Tasks::new();
+        let mut tasks = Tasks::new(self.pool);
         for span in self.spans(session, first, last).await? {
             let mut values = self.partition(span).to_vec();
             values.extend([Value::Timestamp(first * 1000), Value::Timestamp(last * 1000)]);

@@ -10,16 +10,18 @@ use std::{
 
 use evs_core::{Batch, SinkError};
 use evs_store::{Failure, StoreError};
+use futures_util::future::try_join_all;
 use mongodb::bson::{Document, RawDocumentBuf, doc, raw::RawDocument};
 
 use crate::{
+    checkpoint::{Checkpoint, Checkpoints},
     errors::{self, DUPLICATE_KEY, failed, integer},
     fields::Fields,
+    known::Known,
     names::MARKS,
     novelty::Novelty,
     rows::{self, Statement, Statements, Stream},
     server::Server,
-    sink::{Checkpoint, Checkpoints, Known},
 };
 
 /// The number of rounds after which an attempt gives up. Each round but the first means that another writer, or the
@@ -84,10 +86,9 @@ impl<'b> Bulk<'b> {
     pub(crate) async fn apply(&self, batch: &Batch) -> Result<(), Failure> {
         let limits = self.server.limits().await?;
         let statements = Mutex::new(Statements::new(self.fields, self.stream, limits, &batch.rows));
-        let worker = || self.work(&statements);
-        // There are `IN_FLIGHT` workers. The first error drops the others, whose requests may still be carried out:
-        // the next attempt finds out.
-        tokio::try_join!(worker(), worker(), worker(), worker())?;
+        // The first error drops the other workers, whose requests may still be carried out: the next attempt finds
+        // out.
+        try_join_all((0..self.server.pool()).map(|_| self.work(&statements))).await?;
         if let Some(window) = statements.into_inner().unwrap_or_else(PoisonError::into_inner).newest_window()
         {
             self.novelty.reached(window);

@@ -33,11 +33,14 @@
 //!
 //! `docs/sinks/mongo.md` has queries, rights, retention and errors.
 
+mod builder;
 mod bulk;
+mod checkpoint;
 mod decimal;
 mod errors;
 mod fields;
 mod identity;
+mod known;
 mod monitor;
 mod names;
 mod novelty;
@@ -46,10 +49,14 @@ mod progress;
 mod rows;
 mod server;
 mod sink;
+mod target;
 mod url;
 mod writers;
 
-pub use sink::{MongoSink, MongoSinkBuilder};
+pub use builder::MongoSinkBuilder;
+/// The driver, for its options and clients.
+pub use mongodb;
+pub use sink::MongoSink;
 
 #[cfg(test)]
 mod tests;

@@ -10,7 +10,8 @@ use mongodb::{
     Client, Database,
     bson::{Document, RawDocumentBuf, doc},
     options::{
-        Acknowledgment, ClientOptions, HostInfo, ReadPreference, SelectionCriteria, Tls, WriteConcern,
+        Acknowledgment, ClientOptions, DatabaseOptions, ReadConcern, ReadPreference, SelectionCriteria,
+        WriteConcern,
     },
 };
 use tokio::sync::OnceCell;
@@ -18,12 +19,8 @@ use tokio::sync::OnceCell;
 use crate::{
     errors::{self, failed, integer},
     monitor::Monitor,
-    url::Url,
+    target::{Place, Source},
 };
-
-/// The number of commands of a batch that run at once: while one waits for the journal and the majority, the server
-/// works on others. More are no faster.
-pub(crate) const IN_FLIGHT: usize = 4;
 
 /// The time limit, unless the URL has one, for the confirmation of the majority. If it takes longer, members are
 /// down, and the batch is offered again.
@@ -34,8 +31,10 @@ const COMMAND_OVERHEAD_BYTES: usize = 64 * 1024;
 
 /// A database on a server, or on several servers that replace each other.
 pub(crate) struct Server {
-    url: Url,
-    /// The time limit, unless the URL has one, for finding a server and for the first answer on a new connection.
+    place: Place,
+    /// The number of commands of a batch that run at the same time.
+    pool: usize,
+    /// The time limit, unless the URL or the options have one, for finding a server and for the first answer on a new connection.
     connect_timeout: Duration,
     /// Made when it is needed, because names of servers may have to be resolved.
     database: OnceCell<Database>,
@@ -54,19 +53,24 @@ pub(crate) struct Limits {
 
 impl Server {
     /// A server that is connected when it is first used.
-    pub(crate) fn new(url: Url, connect_timeout: Duration) -> Self {
+    pub(crate) fn new(place: Place, connect_timeout: Duration, pool: usize) -> Self {
         let (database, limits, monitor) = (OnceCell::new(), Mutex::default(), Monitor::default());
-        Self { url, connect_timeout, database, limits, monitor }
+        Self { place, pool, connect_timeout, database, limits, monitor }
     }
 
     /// The name of the database.
     pub(crate) fn database_name(&self) -> &str {
-        &self.url.database
+        &self.place.database
+    }
+
+    /// The number of commands of a batch that run at the same time.
+    pub(crate) fn pool(&self) -> usize {
+        self.pool
     }
 
     /// The secrets, which must not be shown.
     pub(crate) fn secrets(&self) -> &[String] {
-        self.url.secrets.all()
+        self.place.secrets.all()
     }
 
     /// The database. The driver connects, and connects again, by itself.
@@ -75,20 +79,36 @@ impl Server {
     }
 
     async fn open(&self) -> Result<Database, Failure> {
-        let mut options = ClientOptions::parse(self.url.parsed.clone()).await.map_err(failed)?;
-        options.server_selection_timeout.get_or_insert(self.connect_timeout);
-        options.connect_timeout.get_or_insert(self.connect_timeout);
-        options.max_pool_size.get_or_insert(IN_FLIGHT as u32);
-        options.app_name.get_or_insert_with(|| "evs".to_owned());
-        // Reads go to the primary: only the member that applies a batch knows whether it was applied.
-        options.selection_criteria = Some(SelectionCriteria::ReadPreference(ReadPreference::Primary));
-        options.read_concern = None;
-        options.sdam_event_handler = Some(self.monitor.handler());
-        let client = Client::with_options(options).map_err(|error| {
+        let options = match &self.place.source {
+            Source::Client(client) => return Ok(self.database_of(client)),
+            Source::Options(options) => (**options).clone(),
+            Source::Url(parsed) => ClientOptions::parse((**parsed).clone()).await.map_err(failed)?,
+        };
+        let client = Client::with_options(self.completed(options)).map_err(|error| {
             // The files of certificates are read here, and may be missing or invalid.
             StoreError::permanent(errors::sort(&error).message)
         })?;
-        Ok(client.database(&self.url.database))
+        Ok(self.database_of(&client))
+    }
+
+    /// The options of a client of evs's own.
+    fn completed(&self, mut options: ClientOptions) -> ClientOptions {
+        options.server_selection_timeout.get_or_insert(self.connect_timeout);
+        options.connect_timeout.get_or_insert(self.connect_timeout);
+        options.max_pool_size.get_or_insert(u32::try_from(self.pool).unwrap_or(u32::MAX));
+        options.app_name.get_or_insert_with(|| "evs".to_owned());
+        options.sdam_event_handler.get_or_insert_with(|| self.monitor.handler());
+        options
+    }
+
+    /// The database with what evs relies on, whatever the settings of the client are. Reads go to the primary: only
+    /// the member that applies a batch knows whether it was applied. They are local there: a write that is not yet
+    /// confirmed by the majority counts, too, since it must not be repeated.
+    fn database_of(&self, client: &Client) -> Database {
+        let primary = SelectionCriteria::ReadPreference(ReadPreference::Primary);
+        let options =
+            DatabaseOptions::builder().selection_criteria(primary).read_concern(ReadConcern::local()).build();
+        client.database_with_options(&self.place.database, options)
     }
 
     /// Looks for the server for at most `patience`. A server that is down is no error; a permanent error is.
@@ -105,13 +125,7 @@ impl Server {
 
     /// Adds to an error what the monitors have observed.
     pub(crate) fn explain(&self, error: StoreError) -> StoreError {
-        let parsed = &self.url.parsed;
-        // TLS is on by default if the servers are found through DNS.
-        let has_tls = matches!(
-            (&parsed.tls, &parsed.host_info),
-            (Some(Tls::Enabled(_)), _) | (None, HostInfo::DnsRecord(_))
-        );
-        self.monitor.explain(error, has_tls)
+        self.monitor.explain(error, self.place.has_tls)
     }
 
     /// Runs a command on the primary, once.
@@ -128,8 +142,7 @@ impl Server {
     ///
     /// It has a time limit, since a server would wait for members that are down for longer than any caller waits.
     pub(crate) fn write_concern(&self) -> Document {
-        let given = self.url.parsed.write_concern.clone().unwrap_or_default();
-        let WriteConcern { w, w_timeout, .. } = given;
+        let WriteConcern { w, w_timeout, .. } = self.place.write_concern.clone();
         let w = match w {
             Some(Acknowledgment::Custom(name)) => name,
             _ => "majority".to_owned(),
@@ -182,7 +195,7 @@ impl Limits {
 
 impl std::fmt::Debug for Server {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let hosts = &self.url.parsed.host_info;
-        f.debug_struct("Server").field("hosts", hosts).field("database", &self.url.database).finish()
+        let Place { hosts, database, .. } = &self.place;
+        f.debug_struct("Server").field("hosts", hosts).field("database", database).finish()
     }
 }

@@ -5,26 +5,47 @@ use std::{ops::Range, sync::Arc, time::Duration};
 use async_trait::async_trait;
 use evs_core::{Applied, Batch, Limits, Progress, Rows, Schema, SinkError, Writer, judge};
 use evs_store::{Failure, Store, StoreError, Stored, Tables, Words, forward_sink};
-use mongodb::bson::{RawDocumentBuf, doc};
+use mongodb::{
+    Client,
+    bson::{RawDocumentBuf, doc},
+    options::ClientOptions,
+};
 
 use crate::{
+    builder::MongoSinkBuilder,
     bulk::Bulk,
+    checkpoint::{Checkpoint, Checkpoints},
     errors::failed,
     fields::Fields,
+    known::Known,
     names::MARKS,
     novelty::Novelty,
     prepare, progress,
     rows::{self, Stream},
     server::Server,
-    url, writers,
+    target::Target,
+    writers,
 };
-
-/// The time for which [`MongoSinkBuilder::connect`] looks for a server, which may be down.
-const PATIENCE: Duration = Duration::from_secs(3);
 
 /// A MongoDB database as a [`Sink`](evs_core::Sink).
 ///
 /// Needs a tokio runtime with its timer and network.
+///
+/// ```no_run
+/// # async fn example() -> Result<(), evs_core::SinkError> {
+/// use std::time::Duration;
+///
+/// use evs_mongo::MongoSink;
+///
+/// let sink = MongoSink::builder("mongodb+srv://evs:password@cluster.example.com/stats")
+///     .create(false)                          // somebody else creates collections and indexes
+///     .timeout(Duration::from_secs(5))        // for finding a server
+///     .pool(8)                                // commands of a batch at once
+///     .connect()
+///     .await?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct MongoSink(pub(crate) Stored<MongoStore>);
 
@@ -33,27 +54,11 @@ forward_sink!(MongoSink);
 /// The implementation of a store for MongoDB.
 #[derive(Debug)]
 pub(crate) struct MongoStore {
-    server: Server,
+    pub(crate) server: Server,
     create: bool,
     /// The statistics whose collections have been checked.
     known: Tables<Known>,
     pub(crate) checkpoints: Checkpoints,
-}
-
-/// A statistic whose collection has been checked.
-#[derive(Debug)]
-pub(crate) struct Known {
-    pub(crate) fields: Fields,
-    pub(crate) novelty: Novelty,
-}
-
-/// Settings that a connection string cannot have. Made by [`MongoSink::builder`].
-#[derive(Clone)]
-#[must_use]
-pub struct MongoSinkBuilder {
-    url: String,
-    create: bool,
-    timeout: Duration,
 }
 
 impl MongoSink {
@@ -71,13 +76,60 @@ impl MongoSink {
         Self::builder(url).connect().await
     }
 
-    /// A sink for the database that `url` names, with settings that a URL cannot have.
+    /// A builder for a sink on the database that `url` names, with settings that a URL cannot have.
     pub fn builder(url: impl Into<String>) -> MongoSinkBuilder {
-        MongoSinkBuilder { url: url.into(), create: true, timeout: Self::TIMEOUT }
+        MongoSinkBuilder::new(Target::Url(url.into()))
+    }
+
+    /// A builder for a sink on the default database of the driver's options, `default_database`.
+    ///
+    /// evs overrides what it relies on: all reads go to the primary, and all writes wait until the journals of a
+    /// majority have them. A name as the write concern (a custom one of the replica set) and a `w_timeout` are kept;
+    /// [`connect`](MongoSinkBuilder::connect) refuses a number and `journal: false`. Everything else is as the options
+    /// say. A handler of SDAM events is kept, too; evs then knows less about why no server is found.
+    ///
+    /// ```no_run
+    /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+    /// use evs_mongo::{MongoSink, mongodb::options::ClientOptions};
+    ///
+    /// let mut options = ClientOptions::parse("mongodb://localhost:27017/stats").await?;
+    /// options.app_name = Some("reports".to_owned());
+    /// let sink = MongoSink::from_options(options).connect().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn from_options(options: ClientOptions) -> MongoSinkBuilder {
+        MongoSinkBuilder::new(Target::Options(Box::new(options)))
+    }
+
+    /// A builder for a sink on a database of a client, whose connections the sink shares with the host: a client is
+    /// the driver's pool.
+    ///
+    /// Nothing that evs relies on belongs to a connection: it asks for the primary and for the confirmation of the
+    /// majority with each command, so the client keeps its settings for other users. A write concern of the client is
+    /// treated as in [`from_options`](Self::from_options). The client's own time limits apply in the place of
+    /// [`timeout`](MongoSinkBuilder::timeout), and its `max_pool_size` besides [`pool`](MongoSinkBuilder::pool).
+    ///
+    /// ```no_run
+    /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+    /// use evs_mongo::{MongoSink, mongodb::Client};
+    ///
+    /// let client = Client::with_uri_str("mongodb://localhost:27017").await?;
+    /// let sink = MongoSink::from_client(&client, "stats").connect().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn from_client(client: &Client, database: impl Into<String>) -> MongoSinkBuilder {
+        MongoSinkBuilder::new(Target::Client(client.clone(), database.into()))
     }
 }
 
 impl MongoStore {
+    /// A store that connects when it is first used.
+    pub(crate) fn new(server: Server, create: bool) -> Self {
+        Self { server, create, known: Tables::new(), checkpoints: Checkpoints::default() }
+    }
+
     /// The data about a statistic whose collection has been checked.
     async fn statistic(&self, schema: &Schema) -> Result<Arc<Known>, Failure> {
         let check = async {
@@ -85,53 +137,6 @@ impl MongoStore {
             Ok(Known { fields: Fields::new(schema)?, novelty: Novelty::new() })
         };
         self.known.checked(schema, check).await
-    }
-}
-
-impl MongoSinkBuilder {
-    /// Sets whether evs creates collections and indexes (the default), or only checks that they exist.
-    pub fn create(mut self, create: bool) -> Self {
-        self.create = create;
-        self
-    }
-
-    /// Sets the time limit for finding a server and for the first answer on a new connection, unless the URL has one:
-    /// 10 seconds by default. [`MongoSinkBuilder::connect`] looks for 3 seconds at most. The caller limits the
-    /// duration of a call; in a pipeline that is `sink_timeout`.
-    pub fn timeout(mut self, timeout: Duration) -> Self {
-        self.timeout = timeout;
-        self
-    }
-
-    /// Makes the sink, and looks for the server for a moment. A server that is down is no error: the sink connects
-    /// when it is used.
-    ///
-    /// # Errors
-    ///
-    /// [`SinkError::Refused`] if the URL cannot be read, names no database, or asks for less than the
-    /// confirmation of the majority; if a file of certificates cannot be read; and if a server was found that
-    /// does not accept the user, or whose certificate is not accepted.
-    pub async fn connect(self) -> Result<MongoSink, SinkError> {
-        let Self { url, create, timeout } = self;
-        let server = Server::new(url::parse(&url)?, timeout);
-        let (known, checkpoints) = (Tables::new(), Checkpoints::default());
-        let sink = Stored::new(MongoStore { server, create, known, checkpoints });
-        let server = &sink.store().server;
-        let what = || format!("cannot connect to the database {}", server.database_name());
-        let check = async { Ok(server.check(PATIENCE.min(timeout)).await?) };
-        sink.attempt(what, check).await?;
-        Ok(MongoSink(sink))
-    }
-}
-
-/// Omits the URL, which may contain a password.
-impl std::fmt::Debug for MongoSinkBuilder {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { create, timeout, .. } = self;
-        f.debug_struct("MongoSinkBuilder")
-            .field("create", create)
-            .field("timeout", timeout)
-            .finish_non_exhaustive()
     }
 }
 
@@ -221,52 +226,5 @@ impl Store for MongoStore {
             found.push(cursor.current().to_owned());
         }
         Ok(rows::read(fields, &found)?)
-    }
-}
-
-/// The points at which tests make an attempt to apply a batch fail.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Checkpoint {
-    /// The given number of rows was added.
-    #[cfg_attr(not(test), expect(dead_code))]
-    Rows(usize),
-    /// All rows were added.
-    AllRows,
-    /// The progress was moved.
-    Progress,
-}
-
-/// The fault that happens at a checkpoint. Outside of tests there is none.
-#[derive(Debug, Default)]
-pub(crate) struct Checkpoints {
-    #[cfg(test)]
-    pub(crate) fault: std::sync::Mutex<Option<evs_core::Fault>>,
-}
-
-impl Checkpoints {
-    #[cfg(not(test))]
-    #[expect(clippy::unused_self, clippy::unnecessary_wraps)]
-    pub(crate) fn reached(&self, _: Checkpoint) -> Result<(), Failure> {
-        Ok(())
-    }
-
-    /// Fails once if the fault is for this point.
-    #[cfg(test)]
-    pub(crate) fn reached(&self, checkpoint: Checkpoint) -> Result<(), Failure> {
-        use std::sync::PoisonError;
-
-        use evs_core::Fault;
-
-        let mut fault = self.fault.lock().unwrap_or_else(PoisonError::into_inner);
-        let due = match (*fault, checkpoint) {
-            (Some(Fault::Rows(after)), Checkpoint::Rows(written)) => written >= after,
-            (Some(Fault::Commit), Checkpoint::AllRows) | (Some(Fault::Answer), Checkpoint::Progress) => true,
-            _ => false,
-        };
-        if due {
-            *fault = None;
-            return Err(StoreError::transient("fault on demand").into());
-        }
-        Ok(())
     }
 }

@@ -3,7 +3,7 @@
 
 use evs_core::SinkError;
 use evs_store::{percent_decoded, strike};
-use mongodb::options::{Acknowledgment, ConnectionString};
+use mongodb::options::{Acknowledgment, ConnectionString, Credential, WriteConcern};
 
 use crate::errors::sort;
 
@@ -39,6 +39,16 @@ impl Secrets {
         // The longest first: one may be part of another.
         secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
         secrets.dedup();
+        Self(secrets)
+    }
+
+    /// The secrets of a login, as they are.
+    pub(crate) fn of_credential(credential: &Credential) -> Self {
+        let properties = credential.mechanism_properties.iter().flat_map(|properties| properties.values());
+        let mut secrets = credential.password.iter().cloned().collect::<Vec<_>>();
+        secrets.extend(properties.filter_map(|value| value.as_str().map(str::to_owned)));
+        secrets.retain(|secret| !secret.is_empty());
+        secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
         Self(secrets)
     }
 
@@ -84,17 +94,23 @@ pub(crate) fn parse(url: &str) -> Result<Url, SinkError> {
              the user is not of that database)",
         );
     };
-    if let Some(concern) = &parsed.write_concern {
-        // A weaker write concern would lose acknowledged batches. A number that is a majority today may be less
-        // tomorrow.
-        if matches!(concern.w, Some(Acknowledgment::Nodes(_))) {
-            return refused("the URL asks for a write concern w that is a number: evs needs w=majority");
-        }
-        if concern.journal == Some(false) {
-            return refused("the URL asks for writes without a journal: evs needs journal=true");
-        }
-    }
+    check_concern("URL asks", parsed.write_concern.as_ref())?;
     Ok(Url { parsed, database, secrets })
+}
+
+/// Refuses a write concern with which acknowledged batches could be lost. `whose` says where it is from: `URL asks`, for example.
+pub(crate) fn check_concern(whose: &str, concern: Option<&WriteConcern>) -> Result<(), SinkError> {
+    let Some(concern) = concern else { return Ok(()) };
+    // A number that is a majority today may be less tomorrow.
+    if matches!(concern.w, Some(Acknowledgment::Nodes(_))) {
+        let what = format!("the {whose} for a write concern w that is a number: evs needs w=majority");
+        return Err(SinkError::refused(what));
+    }
+    if concern.journal == Some(false) {
+        let what = format!("the {whose} for writes without a journal: evs needs journal=true");
+        return Err(SinkError::refused(what));
+    }
+    Ok(())
 }
 
 /// The URL with a user that can certainly be parsed, if it has a user.

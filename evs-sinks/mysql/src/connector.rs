@@ -4,9 +4,12 @@ use std::fmt;
 
 use async_trait::async_trait;
 use evs_core::SinkError;
-use evs_sql::{Connector, Dialect, StoreError, check_files, check_url, passwords, provide_cryptography};
+use evs_sql::{
+    Connector, Dialect, StoreError, Target, check_files, check_url, passwords, passwords_of_options,
+    provide_cryptography, strike,
+};
 use sqlx::{
-    ConnectOptions, MySqlConnection, Row,
+    ConnectOptions, MySqlConnection, MySqlPool, Row,
     mysql::{MySqlConnectOptions, MySqlSslMode},
 };
 
@@ -39,13 +42,39 @@ const DENIED: &str = "28000";
 /// The number of statements that stay prepared per connection: those of some forty statistics.
 const PREPARED_MAX: usize = 512;
 
+/// What a sink is made of.
+pub(crate) type Server = Target<MySqlConnectOptions, MySqlPool>;
+
 /// Connects to a server.
 pub(crate) struct MySqlConnector {
-    options: MySqlConnectOptions,
+    options: Options,
     secrets: Vec<String>,
 }
 
+/// The options of the next connection.
+enum Options {
+    Fixed(Box<MySqlConnectOptions>),
+    /// Those of a pool, which its owner may change at any time.
+    Pool(MySqlPool),
+}
+
 impl MySqlConnector {
+    /// Checks a URL or options. It does not connect.
+    pub(crate) fn of(server: Server) -> Result<Self, SinkError> {
+        match server {
+            Target::Url(url) => Self::new(&url),
+            Target::Options(options) => {
+                let secrets = secrets(&options);
+                Ok(Self { options: Options::Fixed(Box::new(checked(OPTIONS, options)?)), secrets })
+            }
+            Target::Pool(pool) => {
+                let options = pool.connect_options();
+                checked(OPTIONS, (*options).clone())?;
+                Ok(Self { secrets: secrets(&options), options: Options::Pool(pool) })
+            }
+        }
+    }
+
     /// Parses and checks a URL. It does not connect.
     pub(crate) fn new(url: &str) -> Result<Self, SinkError> {
         check_url(url, &["mysql", "mariadb"], &PARAMETERS)?;
@@ -53,45 +82,70 @@ impl MySqlConnector {
         let options = url
             .parse::<MySqlConnectOptions>()
             .map_err(|error| SinkError::refused_by("the URL of the server cannot be used", error))?;
-        if options.get_database().is_none() {
-            return Err(SinkError::refused(
-                "the URL of the server names no database; expected mysql://USER:PASSWORD@HOST:PORT/DATABASE",
-            ));
-        }
-        if matches!(options.get_ssl_mode(), MySqlSslMode::VerifyCa) {
-            provide_cryptography();
-        }
-        let options = options
-            .statement_cache_capacity(PREPARED_MAX)
-            // All of these options are among the settings, or not wanted.
-            .pipes_as_concat(false)
-            .no_engine_substitution(false)
-            .timezone(None)
-            // Statements have thousands of parameters, and the batch's size and duration are logged elsewhere.
-            .disable_statement_logging();
         let secrets = passwords(url, options.to_url_lossy().password());
-        Ok(Self { options, secrets })
+        Ok(Self { options: Options::Fixed(Box::new(checked(URL, options)?)), secrets })
+    }
+
+    /// The options of the next connection, with what evs needs.
+    fn options(&self) -> Result<MySqlConnectOptions, SinkError> {
+        match &self.options {
+            Options::Fixed(options) => Ok((**options).clone()),
+            Options::Pool(pool) => checked(OPTIONS, (*pool.connect_options()).clone()),
+        }
     }
 
     /// Adds a hint: a MariaDB server that requires TLS gives a client without TLS the same error as for a wrong
     /// password.
-    fn explain(&self, error: &sqlx::Error) -> StoreError {
+    fn explain(options: &MySqlConnectOptions, error: &sqlx::Error) -> StoreError {
         let mut explained = sort(error);
         let is_denied = error.as_database_error().is_some_and(|said| said.code().as_deref() == Some(DENIED));
-        if is_denied && matches!(self.options.get_ssl_mode(), MySqlSslMode::Disabled) {
+        if is_denied && matches!(options.get_ssl_mode(), MySqlSslMode::Disabled) {
             explained.message += "; or the server asks for TLS, which ssl-mode=DISABLED turns off";
         }
         explained
     }
 
-    async fn begin_session(&self) -> Result<MySqlSession, sqlx::Error> {
-        let mut connection = self.options.connect().await?;
+    async fn begin_session(options: &MySqlConnectOptions) -> Result<MySqlSession, sqlx::Error> {
+        let mut connection = options.connect().await?;
         for settings in [SETTINGS, ISOLATION] {
             sqlx::raw_sql(settings).execute(&mut connection).await?;
         }
         let (mode, packet_bytes_max) = ask(&mut connection).await?;
         Ok(MySqlSession::new(connection, &mode, packet_bytes_max))
     }
+}
+
+const URL: &str = "URL of the server names";
+const OPTIONS: &str = "options of the server name";
+
+/// Refuses options without a database, and adds what evs needs. `names` says whose they are.
+fn checked(names: &str, options: MySqlConnectOptions) -> Result<MySqlConnectOptions, SinkError> {
+    if options.get_database().is_none() {
+        return Err(SinkError::refused(format!(
+            "the {names} no database; expected mysql://USER:PASSWORD@HOST:PORT/DATABASE"
+        )));
+    }
+    if matches!(options.get_ssl_mode(), MySqlSslMode::VerifyCa) {
+        provide_cryptography();
+    }
+    // A collation of another character set would be refused.
+    let has_collation = options.get_collation().is_some();
+    let options = if has_collation { options.collation("utf8mb4_bin") } else { options };
+    Ok(options
+        .charset("utf8mb4")
+        .set_names(true)
+        .statement_cache_capacity(PREPARED_MAX)
+        // All of these options are among the settings, or not wanted.
+        .pipes_as_concat(false)
+        .no_engine_substitution(false)
+        .timezone(None)
+        // Statements have thousands of parameters, and the batch's size and duration are logged elsewhere.
+        .disable_statement_logging())
+}
+
+fn secrets(options: &MySqlConnectOptions) -> Vec<String> {
+    let password = || options.to_url_lossy().password().map(str::to_owned);
+    passwords_of_options(options.get_username(), options.get_host(), password)
 }
 
 /// Asks for the session's mode, and for the size of the largest statement.
@@ -103,10 +157,11 @@ async fn ask(connection: &mut MySqlConnection) -> Result<(String, i64), sqlx::Er
 /// Shows the server and the user, and no password.
 impl fmt::Debug for MySqlConnector {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (user, database) = (self.options.get_username(), self.options.get_database().unwrap_or_default());
-        match self.options.get_socket() {
+        let Ok(options) = self.options() else { return f.write_str("a pool without a database") };
+        let (user, database) = (options.get_username(), options.get_database().unwrap_or_default());
+        match options.get_socket() {
             Some(socket) => write!(f, "{user}@{}/{database}", socket.display()),
-            None => write!(f, "{user}@{}:{}/{database}", self.options.get_host(), self.options.get_port()),
+            None => write!(f, "{user}@{}:{}/{database}", options.get_host(), options.get_port()),
         }
     }
 }
@@ -120,11 +175,14 @@ impl Connector for MySqlConnector {
     }
 
     async fn connect(&self) -> Result<MySqlSession, StoreError> {
+        let options = self.options().map_err(|error| StoreError::permanent(error.to_string()))?;
         let explained = |mut error: StoreError| {
-            error.message = format!("{self:?}: {}", error.message);
+            // The owner of a pool may have changed the password.
+            error.message = strike(&format!("{self:?}: {}", error.message), &secrets(&options));
             error
         };
-        let session = self.begin_session().await.map_err(|error| explained(self.explain(&error)))?;
+        let session = Self::begin_session(&options).await;
+        let session = session.map_err(|error| explained(Self::explain(&options, &error)))?;
         session.check().map_err(explained)?;
         Ok(session)
     }

@@ -24,6 +24,8 @@ mod errors;
 mod sink;
 
 pub use sink::{MySqlSink, MySqlSinkBuilder};
+/// The driver, for its options and pools.
+pub use sqlx;
 
 #[cfg(test)]
 mod tests;

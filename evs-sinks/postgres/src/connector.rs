@@ -4,9 +4,12 @@ use std::{fmt, sync::Arc};
 
 use async_trait::async_trait;
 use evs_core::SinkError;
-use evs_sql::{Connector, Dialect, StoreError, check_files, check_url, passwords, provide_cryptography};
+use evs_sql::{
+    Connector, Dialect, StoreError, Target, check_files, check_url, passwords, passwords_of_options,
+    provide_cryptography, strike,
+};
 use sqlx::{
-    ConnectOptions, Row,
+    ConnectOptions, PgPool, Row,
     postgres::{PgConnectOptions, PgSslMode},
 };
 
@@ -53,15 +56,41 @@ const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL lock_timeou
 const CHECK: &str = "SELECT current_setting('server_encoding'), current_setting('server_version_num')::bigint, \
     current_setting('server_version')";
 
+/// What a sink is made of.
+pub(crate) type Server = Target<PgConnectOptions, PgPool>;
+
 /// Connects to a server.
 pub(crate) struct PostgresConnector {
-    options: PgConnectOptions,
-    database: String,
+    options: Options,
     begin: Arc<str>,
     secrets: Vec<String>,
 }
 
+/// The options of the next connection.
+enum Options {
+    Fixed(Box<PgConnectOptions>),
+    /// Those of a pool, which its owner may change at any time.
+    Pool(PgPool),
+}
+
 impl PostgresConnector {
+    /// Checks a URL or options. It does not connect.
+    pub(crate) fn of(server: Server) -> Result<Self, SinkError> {
+        let begin = BEGIN.into();
+        match server {
+            Target::Url(url) => Self::new(&url),
+            Target::Options(options) => {
+                let secrets = secrets(&options);
+                Ok(Self { options: Options::Fixed(Box::new(checked(OPTIONS, options)?)), begin, secrets })
+            }
+            Target::Pool(pool) => {
+                let options = pool.connect_options();
+                checked(OPTIONS, (*options).clone())?;
+                Ok(Self { secrets: secrets(&options), begin, options: Options::Pool(pool) })
+            }
+        }
+    }
+
     /// Parses and checks a URL. It does not connect.
     pub(crate) fn new(url: &str) -> Result<Self, SinkError> {
         check_url(url, &["postgres", "postgresql"], &PARAMETERS)?;
@@ -69,24 +98,21 @@ impl PostgresConnector {
         let options = url
             .parse::<PgConnectOptions>()
             .map_err(|error| SinkError::refused_by("the URL of the server cannot be used", error))?;
-        let Some(database) = options.get_database().map(str::to_owned) else {
-            return Err(SinkError::refused(
-                "the URL of the server names no database; expected postgres://USER:PASSWORD@HOST:PORT/DATABASE",
-            ));
-        };
-        if matches!(options.get_ssl_mode(), PgSslMode::VerifyCa) {
-            provide_cryptography();
-        }
-        let options = options
-            .statement_cache_capacity(PREPARED_MAX)
-            // Statements have many values, and the batch's size and duration are logged elsewhere.
-            .disable_statement_logging();
+        let options = checked(URL, options)?;
         let secrets = passwords(url, options.to_url_lossy().password());
-        Ok(Self { options, database, begin: BEGIN.into(), secrets })
+        Ok(Self { options: Options::Fixed(Box::new(options)), begin: BEGIN.into(), secrets })
     }
 
-    async fn begin_session(&self) -> Result<PostgresSession, StoreError> {
-        let mut connection = self.options.connect().await.map_err(|error| sort(&error))?;
+    /// The options of the next connection, with what evs needs.
+    fn options(&self) -> Result<PgConnectOptions, SinkError> {
+        match &self.options {
+            Options::Fixed(options) => Ok((**options).clone()),
+            Options::Pool(pool) => checked(OPTIONS, (*pool.connect_options()).clone()),
+        }
+    }
+
+    async fn begin_session(&self, options: &PgConnectOptions) -> Result<PostgresSession, StoreError> {
+        let mut connection = options.connect().await.map_err(|error| sort(&error))?;
         let found = sqlx::query(CHECK).fetch_one(&mut connection).await.map_err(|error| sort(&error))?;
         let text = |at| found.try_get::<String, usize>(at).map_err(|error| sort(&error));
         let (encoding, number) = (text(0)?, found.try_get::<i64, _>(1).map_err(|error| sort(&error))?);
@@ -103,13 +129,38 @@ impl PostgresConnector {
     }
 }
 
+const URL: &str = "URL of the server names";
+const OPTIONS: &str = "options of the server name";
+
+/// Refuses options without a database, and adds what evs needs. `names` says whose they are.
+fn checked(names: &str, options: PgConnectOptions) -> Result<PgConnectOptions, SinkError> {
+    if options.get_database().is_none() {
+        return Err(SinkError::refused(format!(
+            "the {names} no database; expected postgres://USER:PASSWORD@HOST:PORT/DATABASE"
+        )));
+    }
+    if matches!(options.get_ssl_mode(), PgSslMode::VerifyCa) {
+        provide_cryptography();
+    }
+    Ok(options
+        .statement_cache_capacity(PREPARED_MAX)
+        // Statements have many values, and the batch's size and duration are logged elsewhere.
+        .disable_statement_logging())
+}
+
+fn secrets(options: &PgConnectOptions) -> Vec<String> {
+    let password = || options.to_url_lossy().password().map(str::to_owned);
+    passwords_of_options(options.get_username(), options.get_host(), password)
+}
+
 /// Shows the server and the user, and no password.
 impl fmt::Debug for PostgresConnector {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (user, database) = (self.options.get_username(), &self.database);
-        match self.options.get_socket() {
+        let Ok(options) = self.options() else { return f.write_str("a pool without a database") };
+        let (user, database) = (options.get_username(), options.get_database().unwrap_or_default());
+        match options.get_socket() {
             Some(socket) => write!(f, "{user}@{}/{database}", socket.display()),
-            None => write!(f, "{user}@{}:{}/{database}", self.options.get_host(), self.options.get_port()),
+            None => write!(f, "{user}@{}:{}/{database}", options.get_host(), options.get_port()),
         }
     }
 }
@@ -123,8 +174,10 @@ impl Connector for PostgresConnector {
     }
 
     async fn connect(&self) -> Result<PostgresSession, StoreError> {
-        self.begin_session().await.map_err(|mut error| {
-            error.message = format!("{self:?}: {}", error.message);
+        let options = self.options().map_err(|error| StoreError::permanent(error.to_string()))?;
+        self.begin_session(&options).await.map_err(|mut error| {
+            // The owner of a pool may have changed the password.
+            error.message = strike(&format!("{self:?}: {}", error.message), &secrets(&options));
             error
         })
     }

@@ -24,6 +24,8 @@ mod numeric;
 mod sink;
 
 pub use sink::{PostgresSink, PostgresSinkBuilder};
+/// The driver, for its options and pools.
+pub use sqlx;
 
 #[cfg(test)]
 mod tests;

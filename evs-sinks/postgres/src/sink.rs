@@ -1,16 +1,30 @@
-//! The public sink and its builder.
-
-use std::{fmt, time::Duration};
+//! The public sink.
 
 use evs_core::SinkError;
-use evs_sql::{SqlSink, SqlStore, forward_sink};
+use evs_sql::{SqlSink, Target, forward_sink};
+use sqlx::{PgPool, postgres::PgConnectOptions};
 
-use crate::connector::PostgresConnector;
+use crate::connector::{PostgresConnector, Server};
 
 /// A database of a PostgreSQL server as a [`Sink`](evs_core::Sink).
 ///
 /// It uses at most two connections: one writes, the other reads and deletes old windows. It needs a tokio runtime
 /// with its timer.
+///
+/// ```no_run
+/// # async fn example() -> Result<(), evs_core::SinkError> {
+/// use std::time::Duration;
+///
+/// use evs_postgres::PostgresSink;
+///
+/// let sink = PostgresSink::builder("postgres://evs:secret@db.example/stats")
+///     .create(false)                          // somebody else creates the tables
+///     .timeout(Duration::from_secs(10))       // for making a connection
+///     .connect()
+///     .await?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct PostgresSink(SqlSink<PostgresConnector>);
 
@@ -37,56 +51,40 @@ impl PostgresSink {
         Self::builder(url).connect().await
     }
 
-    /// A builder for a sink, with settings that a URL cannot have.
-    pub fn builder(url: &str) -> PostgresSinkBuilder {
-        PostgresSinkBuilder { url: url.to_owned(), may_create: true, timeout: None }
-    }
-}
-
-/// Settings of a [`PostgresSink`].
-#[derive(Clone)]
-pub struct PostgresSinkBuilder {
-    url: String,
-    may_create: bool,
-    timeout: Option<Duration>,
-}
-
-impl PostgresSinkBuilder {
-    /// Sets whether evs creates missing tables (the default), or fails with an error that contains the statements to
-    /// create them.
-    #[must_use]
-    pub fn create(mut self, may_create: bool) -> Self {
-        self.may_create = may_create;
-        self
+    /// A builder for a sink on the server that `url` names, with settings that a URL cannot have.
+    pub fn builder(url: impl Into<String>) -> PostgresSinkBuilder {
+        PostgresSinkBuilder::new(Target::Url(url.into()))
     }
 
-    /// Sets the time limit for making a connection, here and whenever a new one is needed: 30 seconds by default. The
-    /// caller limits the duration of a call; in a pipeline that is `sink_timeout`.
-    #[must_use]
-    pub fn timeout(mut self, timeout: Duration) -> Self {
-        self.timeout = Some(timeout);
-        self
-    }
-
-    /// Connects.
+    /// A builder for a sink on the server of the driver's options, which must name a database.
     ///
-    /// # Errors
+    /// evs overrides what it relies on, in its own transactions only: the isolation level, `synchronous_commit` and the
+    /// limits of waiting; and the number of prepared statements. The driver sets the encoding and the time zone.
+    /// Everything else is as the options say: hosts, TLS, the user, the search path.
     ///
-    /// The errors of [`PostgresSink::connect`].
-    pub async fn connect(self) -> Result<PostgresSink, SinkError> {
-        let mut store = SqlStore::new(PostgresConnector::new(&self.url)?).create(self.may_create);
-        if let Some(timeout) = self.timeout {
-            store = store.connect_timeout(timeout);
-        }
-        Ok(PostgresSink(store.connect().await?))
+    /// ```no_run
+    /// # async fn example() -> Result<(), evs_core::SinkError> {
+    /// use evs_postgres::{PostgresSink, sqlx::postgres::PgConnectOptions};
+    ///
+    /// let options = PgConnectOptions::new().host("db.example").username("evs").password("secret").database("stats");
+    /// let sink = PostgresSink::from_options(options).connect().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn from_options(options: PgConnectOptions) -> PostgresSinkBuilder {
+        PostgresSinkBuilder::new(Target::Options(options))
+    }
+
+    /// A builder for a sink on the server of a pool, as [`from_options`](Self::from_options) with the options of the
+    /// pool.
+    ///
+    /// evs makes its own connections, at most two, and takes none from the pool: other users may have left anything in
+    /// the session of a pooled connection (temporary tables, settings, locks), and would find evs's settings there. So
+    /// the pool's limits and hooks (`max_connections`, `after_connect`) do not apply to evs. Each new connection uses
+    /// the options that the pool has by then, so a password that the host changes with `set_connect_options` is followed.
+    pub fn from_pool(pool: &PgPool) -> PostgresSinkBuilder {
+        PostgresSinkBuilder::new(Target::Pool(pool.clone()))
     }
 }
 
-/// Omits the URL, which may contain a password.
-impl fmt::Debug for PostgresSinkBuilder {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { url: _, may_create, timeout } = self;
-        let mut shown = f.debug_struct("PostgresSinkBuilder");
-        shown.field("may_create", may_create).field("timeout", timeout).finish_non_exhaustive()
-    }
-}
+evs_sql::remote_builder! { PostgresSink, PostgresSinkBuilder, PostgresConnector, Server }

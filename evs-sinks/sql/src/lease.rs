@@ -11,7 +11,7 @@ use tokio::{
 use crate::connection::{Connection, Connector};
 
 /// The default time limit for making a connection.
-pub(crate) const CONNECT_MAX: Duration = Duration::from_secs(30);
+pub const CONNECT_MAX: Duration = Duration::from_secs(30);
 /// The time limit for beginning a transaction on a connection that was kept. After that, the connection counts as
 /// dead.
 const BEGIN_MAX: Duration = Duration::from_secs(10);

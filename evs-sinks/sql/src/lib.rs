@@ -16,6 +16,7 @@
 //!
 //! This crate is for people who write a sink. It is outside semver.
 
+mod builder;
 #[cfg(feature = "cases")]
 pub mod cases;
 mod connection;
@@ -38,13 +39,17 @@ mod url;
 mod wide;
 mod writers;
 
+pub use builder::Target;
 pub use connection::{Connection, Connector, Value};
 pub use decimal::decimal;
 pub use dialect::{ColumnType, Dialect, Limits};
-pub use evs_store::{StoreError, forward_sink};
+#[doc(hidden)]
+pub use evs_core::SinkError;
+pub use evs_store::{StoreError, forward_sink, strike};
 #[cfg(feature = "faults")]
 pub use faults::{Faulty, Gate, Held};
+pub use lease::CONNECT_MAX;
 pub use sink::{SqlSink, SqlStore};
 #[cfg(feature = "tls")]
 pub use tls::provide_cryptography;
-pub use url::{check_files, check_url, passwords};
+pub use url::{check_files, check_url, passwords, passwords_of_options};

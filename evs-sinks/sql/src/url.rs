@@ -90,6 +90,23 @@ fn encoded(text: &str) -> String {
     text.bytes().map(escape).collect()
 }
 
+/// The forms of the password of a driver's options, for a user and a host. `password` reads it from a URL that the
+/// driver makes of the options, percent-encoded: there is no other way.
+///
+/// The drivers panic if a user or a host cannot be written into a URL as it is (an IPv6 address without brackets, for
+/// example), so `password` is not called then. No driver shows the password anyway.
+pub fn passwords_of_options(
+    user: &str,
+    host: &str,
+    password: impl FnOnce() -> Option<String>,
+) -> Vec<String> {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+    if host.is_empty() || ![user, host].iter().all(|text| text.chars().all(is_plain)) {
+        return Vec::new();
+    }
+    passwords("", password().as_deref())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

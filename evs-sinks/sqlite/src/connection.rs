@@ -1,7 +1,7 @@
 //! Opens the database file, and checks that it stays the same file.
 
 use std::{
-    fs,
+    fmt, fs,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -11,7 +11,7 @@ use async_trait::async_trait;
 use evs_sql::{Connection, Connector, Dialect, StoreError, Value};
 use sqlx::{
     AssertSqlSafe, ConnectOptions, Connection as _, Row, SqliteConnection, TypeInfo, ValueRef,
-    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteRow, SqliteSynchronous},
+    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteLockingMode, SqliteRow, SqliteSynchronous},
 };
 
 use crate::{dialect::SqliteDialect, errors::sort};
@@ -19,28 +19,44 @@ use crate::{dialect::SqliteDialect, errors::sort};
 /// The time limit for waiting for another writer.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// The pragmas that keep rows from being lost, and the values with which they do: `EXTRA` (3) is stricter than `FULL`
+/// (2), and a file system that cannot have a write-ahead log keeps another journal on the disk.
+const PRAGMAS: [(&str, &[&str]); 3] = [
+    ("PRAGMA journal_mode", &["wal", "delete", "truncate", "persist"]),
+    ("PRAGMA synchronous", &["2", "3"]),
+    ("PRAGMA locking_mode", &["normal"]),
+];
+
 /// Opens a database file.
-#[derive(Debug)]
 pub(crate) struct SqliteConnector {
     path: PathBuf,
+    options: SqliteConnectOptions,
 }
 
 impl SqliteConnector {
     /// A connector for the file at `path`. It does not open the file.
     pub(crate) fn new(path: PathBuf) -> Self {
-        Self { path }
+        let options = SqliteConnectOptions::new().filename(&path);
+        Self { path, options }
     }
 
-    /// Creates the database file if it is missing.
-    pub(crate) async fn create(&self) -> Result<(), StoreError> {
-        self.open(true).await.map(drop)
+    /// A connector for the file that the driver's options name. It does not open the file.
+    pub(crate) fn with_options(options: SqliteConnectOptions) -> Self {
+        Self { path: options.get_filename().to_owned(), options }
+    }
+
+    /// Opens the database file. Creates it before if it is missing and `create` is true.
+    pub(crate) async fn create(&self, create: bool) -> Result<(), StoreError> {
+        self.open(create).await.map(drop)
     }
 
     async fn open(&self, create: bool) -> Result<SqliteSession, StoreError> {
         check_path(&self.path)?;
-        let session = SqliteConnectOptions::new()
-            .filename(&self.path)
+        let options = self.options.clone();
+        let session = options
             .create_if_missing(create)
+            .shared_cache(false)
+            .locking_mode(SqliteLockingMode::Normal)
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
             .busy_timeout(BUSY_TIMEOUT)
@@ -48,9 +64,31 @@ impl SqliteConnector {
             .disable_statement_logging()
             .connect()
             .await;
-        let connection = session.map_err(|error| self.explain(&error))?;
+        let mut connection = session.map_err(|error| self.explain(&error))?;
+        self.check_pragmas(&mut connection).await?;
         let file = FileId::of(&self.path)?;
         Ok(SqliteSession { connection, path: self.path.clone(), file })
+    }
+
+    /// Checks that the settings of the connection are those that were asked for: a pragma among the driver's options
+    /// may undo them.
+    async fn check_pragmas(&self, connection: &mut SqliteConnection) -> Result<(), StoreError> {
+        for (pragma, expected) in PRAGMAS {
+            let row = sqlx::query(pragma).fetch_one(&mut *connection).await;
+            let found = row.and_then(|row| match row.try_get_unchecked::<i64, _>(0) {
+                Ok(number) if row.try_get_raw(0)?.type_info().name() == "INTEGER" => Ok(number.to_string()),
+                _ => row.try_get_unchecked::<String, _>(0),
+            });
+            let found = found.map_err(|error| self.explain(&error))?;
+            if !expected.contains(&found.as_str()) {
+                let path = self.path.display();
+                return Err(StoreError::permanent(format!(
+                    "{path}: {pragma} is {found} although evs has set it to {}: a pragma of the options undoes that",
+                    expected[0]
+                )));
+            }
+        }
+        Ok(())
     }
 
     fn explain(&self, error: &sqlx::Error) -> StoreError {
@@ -78,6 +116,13 @@ fn check_path(path: &Path) -> Result<(), StoreError> {
     match fs::metadata(path) {
         Ok(found) if found.is_dir() => refused(path, "is a directory, not a database".to_owned()),
         _ => Ok(()),
+    }
+}
+
+/// Shows the path alone: the options may contain a key.
+impl fmt::Debug for SqliteConnector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SqliteConnector").field("path", &self.path).finish_non_exhaustive()
     }
 }
 

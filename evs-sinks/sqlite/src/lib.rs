@@ -18,12 +18,16 @@
 //! readers neither wait nor make anybody wait. A writer that holds its lock for more than five seconds makes the sink
 //! [`Unavailable`](evs_core::SinkError::Unavailable) for as long.
 
+mod builder;
 mod connection;
 mod dialect;
 mod errors;
 mod sink;
 
+pub use builder::SqliteSinkBuilder;
 pub use sink::SqliteSink;
+/// The driver, for its options and pools.
+pub use sqlx;
 
 #[cfg(test)]
 mod tests;

@@ -1,17 +1,36 @@
 //! The public sink.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use evs_core::SinkError;
-use evs_sql::{SqlSink, SqlStore, forward_sink};
+use evs_sql::{SqlSink, forward_sink};
+use sqlx::{SqlitePool, sqlite::SqliteConnectOptions};
 
-use crate::connection::SqliteConnector;
+use crate::{
+    builder::{SqliteSinkBuilder, Target},
+    connection::SqliteConnector,
+};
 
 /// A SQLite database as a [`Sink`](evs_core::Sink).
 ///
 /// Needs a tokio runtime with its timer.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), evs_core::SinkError> {
+/// use evs_core::Sink;
+/// use evs_sqlite::SqliteSink;
+///
+/// # let directory = tempfile::tempdir().unwrap();
+/// # let url = format!("sqlite://{}", directory.path().join("reports.db").display());
+/// // let url = "sqlite:///var/lib/evs/reports.db";
+/// let sink = SqliteSink::builder(url).create(true).connect().await?;
+/// assert!(sink.progress("ads-web1").await?.is_empty());
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
-pub struct SqliteSink(SqlSink<SqliteConnector>);
+pub struct SqliteSink(pub(crate) SqlSink<SqliteConnector>);
 
 forward_sink!(SqliteSink);
 
@@ -23,7 +42,7 @@ impl SqliteSink {
     ///
     /// [`SinkError::Refused`] if `url` is anything else, and the errors of [`SqliteSink::open`].
     pub async fn connect(url: &str) -> Result<Self, SinkError> {
-        Self::open(path_of(url)?).await
+        Self::builder(url).connect().await
     }
 
     /// Opens the database at `path`, and creates the file if it is missing. Its directory must exist.
@@ -32,29 +51,47 @@ impl SqliteSink {
     ///
     /// An error if the file cannot be created or opened, or is not a database.
     pub async fn open(path: impl AsRef<Path>) -> Result<Self, SinkError> {
-        let connector = SqliteConnector::new(path.as_ref().to_owned());
-        connector.create().await.map_err(|error| error.into_sink_error("the database cannot be opened"))?;
-        Ok(Self(SqlStore::new(connector).connect().await?))
+        SqliteSinkBuilder::new(Target::Path(path.as_ref().to_owned())).connect().await
     }
 
-    /// Sets whether evs creates missing tables (the default), or fails with an error that contains the statements to
-    /// create them.
-    #[must_use]
-    pub fn create(self, may_create: bool) -> Self {
-        Self(self.0.into_store().create(may_create).into_sink())
+    /// A builder for a sink on the database that `url` names, with settings that a URL cannot have.
+    pub fn builder(url: impl Into<String>) -> SqliteSinkBuilder {
+        SqliteSinkBuilder::new(Target::Url(url.into()))
     }
-}
 
-fn path_of(url: &str) -> Result<PathBuf, SinkError> {
-    let refused = |what| Err(SinkError::refused(format!("{url:?} {what}")));
-    match url.strip_prefix("sqlite://") {
-        None => refused("is no URL of a SQLite database: sqlite://relative.db or sqlite:///absolute.db"),
-        Some("") => refused("has no path"),
-        Some(":memory:") => refused("would be gone with its connection: a file is needed"),
-        // These characters would have another meaning in a URL than in a path.
-        Some(path) if path.contains(['?', '#', '%']) => {
-            refused("has options or escapes, which evs does not read: use SqliteSink::open for such paths")
-        }
-        Some(path) => Ok(path.into()),
+    /// A builder for a sink on the database of the driver's options.
+    ///
+    /// The file is created if the options say so (`create_if_missing`). evs overrides what it relies on: the journal
+    /// mode (WAL), `synchronous` (FULL), the locking mode, a private cache, and the time for which it waits for
+    /// another writer (5 s). Other pragmas and extensions are kept.
+    ///
+    /// [`connect`](SqliteSinkBuilder::connect) refuses options with which the rows would be lost or could not be
+    /// written: a database in memory, read-only or immutable files, another VFS, and pragmas that undo what evs has
+    /// set.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), evs_core::SinkError> {
+    /// use evs_sqlite::{SqliteSink, sqlx::sqlite::SqliteConnectOptions};
+    ///
+    /// # let directory = tempfile::tempdir().unwrap();
+    /// # let path = directory.path().join("reports.db");
+    /// let options = SqliteConnectOptions::new().filename(path).create_if_missing(true).page_size(8192);
+    /// let sink = SqliteSink::from_options(options).connect().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn from_options(options: SqliteConnectOptions) -> SqliteSinkBuilder {
+        SqliteSinkBuilder::new(Target::Options(Box::new(options)))
+    }
+
+    /// A builder for a sink on the database of a pool, as [`from_options`](Self::from_options) with the options that
+    /// the pool has now.
+    ///
+    /// evs makes its own connections, at most two, and takes none from the pool: others may have left anything in a
+    /// pooled connection (temporary tables, pragmas, attached databases). So the pool's limits and hooks
+    /// (`max_connections`, `after_connect`) do not apply to evs.
+    pub fn from_pool(pool: &SqlitePool) -> SqliteSinkBuilder {
+        Self::from_options((*pool.connect_options()).clone())
     }
 }

@@ -91,11 +91,6 @@ impl<S: Store> Stored<S> {
         &self.0
     }
 
-    /// Takes the store out of the sink, to change its settings.
-    pub fn into_store(self) -> S {
-        self.0
-    }
-
     /// Runs `work` and turns its failure into the error of a sink; `what` describes the attempt. Every error of the
     /// database passes through here, so secrets are removed in one place.
     ///

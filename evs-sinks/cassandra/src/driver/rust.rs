@@ -13,7 +13,9 @@ use rustls::{
 };
 use scylla::{
     client::{
-        execution_profile::ExecutionProfile, session::Session as ScyllaSession, session::TlsContext,
+        execution_profile::{ExecutionProfile, ExecutionProfileHandle},
+        session::Session as ScyllaSession,
+        session::TlsContext,
         session_builder::SessionBuilder,
     },
     cluster::metadata::{ColumnType, NativeType},
@@ -46,25 +48,48 @@ use crate::config::{Config, Consistency, Tls};
 #[derive(Debug)]
 pub(crate) struct Scylla;
 
+/// Uses a session of the host's. A new session is the same one: the driver replaces its connections itself.
+pub(crate) struct Shared(pub(crate) Arc<ScyllaSession>);
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a session of the crate scylla")
+    }
+}
+
+#[async_trait]
+impl Connector for Shared {
+    async fn connect(&self, config: &Config) -> Result<Arc<dyn Session>, StoreError> {
+        Ok(Connected::with(Arc::clone(&self.0), profile(config)))
+    }
+}
+
+/// The profile with which evs sends all of its statements.
+fn profile(config: &Config) -> ExecutionProfileHandle {
+    let mut policy = DefaultPolicy::builder().token_aware(true);
+    if let Some(datacenter) = &config.datacenter {
+        policy = policy.prefer_datacenter(datacenter.clone()).permit_dc_failover(false);
+    }
+    let level = match config.consistency {
+        Consistency::LocalQuorum => Level::LocalQuorum,
+        Consistency::Quorum => Level::Quorum,
+        Consistency::All => Level::All,
+    };
+    ExecutionProfile::builder()
+        .consistency(level)
+        .serial_consistency(Some(SerialConsistency::Serial))
+        .request_timeout(Some(config.request_timeout))
+        .load_balancing_policy(policy.build())
+        .build()
+        .into_handle()
+}
+
 #[async_trait]
 impl Connector for Scylla {
     async fn connect(&self, config: &Config) -> Result<Arc<dyn Session>, StoreError> {
-        let mut policy = DefaultPolicy::builder().token_aware(true);
-        if let Some(datacenter) = &config.datacenter {
-            policy = policy.prefer_datacenter(datacenter.clone()).permit_dc_failover(false);
-        }
-        let level = match config.consistency {
-            Consistency::LocalQuorum => Level::LocalQuorum,
-            Consistency::Quorum => Level::Quorum,
-            Consistency::All => Level::All,
-        };
-        let profile = ExecutionProfile::builder()
-            .consistency(level)
-            .serial_consistency(Some(SerialConsistency::Serial))
-            .request_timeout(Some(config.request_timeout))
-            .load_balancing_policy(policy.build());
+        let profile = profile(config);
         let mut builder = SessionBuilder::new()
-            .default_execution_profile_handle(profile.build().into_handle())
+            .default_execution_profile_handle(profile.clone())
             .connection_timeout(config.connect_timeout)
             .metadata_request_clientside_timeout(config.request_timeout)
             .hostname_resolution_timeout(Some(config.connect_timeout))
@@ -88,7 +113,7 @@ impl Connector for Scylla {
             }
             sorted
         })?;
-        Ok(Arc::new(Connected { session, prepared: RwLock::default() }))
+        Ok(Connected::with(Arc::new(session), profile))
     }
 }
 
@@ -128,7 +153,9 @@ fn tls_context(tls: &Tls) -> Result<TlsContext, StoreError> {
 }
 
 struct Connected {
-    session: ScyllaSession,
+    session: Arc<ScyllaSession>,
+    /// Set for each statement, since a session of the host's has another one.
+    profile: ExecutionProfileHandle,
     prepared: RwLock<HashMap<Arc<str>, PreparedStatement>>,
 }
 
@@ -139,6 +166,10 @@ impl fmt::Debug for Connected {
 }
 
 impl Connected {
+    fn with(session: Arc<ScyllaSession>, profile: ExecutionProfileHandle) -> Arc<dyn Session> {
+        Arc::new(Self { session, profile, prepared: RwLock::default() })
+    }
+
     async fn prepared(&self, cql: &Arc<str>) -> Result<PreparedStatement, StoreError> {
         let known = |prepared: &HashMap<_, PreparedStatement>| prepared.get(cql).cloned();
         // A panic cannot leave the map half changed, so a poisoned lock can be used.
@@ -151,6 +182,7 @@ impl Connected {
         // Each write sets the same row to the same values, so a second write has no effect.
         statement.set_is_idempotent(true);
         statement.set_page_size(PAGE_ROWS);
+        statement.set_execution_profile_handle(Some(self.profile.clone()));
         let mut prepared = self.prepared.write().unwrap_or_else(std::sync::PoisonError::into_inner);
         prepared.insert(Arc::clone(cql), statement.clone());
         Ok(statement)
@@ -171,8 +203,11 @@ impl Session for Connected {
     async fn define(&self, cql: &str) -> Result<(), StoreError> {
         let mut statement = Statement::new(cql);
         statement.set_is_idempotent(true);
-        let answer = self.session.query_unpaged(statement, ()).await;
-        answer.map(drop).map_err(|error| sort(&error))
+        statement.set_execution_profile_handle(Some(self.profile.clone()));
+        self.session.query_unpaged(statement, ()).await.map_err(|error| sort(&error))?;
+        // A session of the host's may not wait by itself.
+        let agreed = self.session.await_schema_agreement().await;
+        agreed.map(drop).map_err(|error| sort(&ExecutionError::SchemaAgreementError(error)))
     }
 
     async fn write(&self, cql: &Arc<str>, rows: &[Vec<Value>]) -> Result<(), StoreError> {
@@ -182,6 +217,7 @@ impl Session for Connected {
         } else {
             let mut batch = Batch::new(BatchType::Unlogged);
             batch.set_is_idempotent(true);
+            batch.set_execution_profile_handle(Some(self.profile.clone()));
             for _ in rows {
                 batch.append_statement(statement.clone());
             }

@@ -3,6 +3,8 @@
 mod connecting;
 mod exactly_once;
 mod reading;
+#[cfg(feature = "scylla")]
+mod sessions;
 mod storage;
 mod stub;
 mod support;

@@ -14,7 +14,7 @@ use evs_core::{
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::{
-    CassandraBuilder, CassandraSink, Driver,
+    CassandraSink, CassandraSinkBuilder, Driver,
     config::Config,
     driver::{Connector, Kind, Page, Paged, Session, StoreError, Value, query},
     windows,
@@ -82,7 +82,7 @@ pub(super) struct Keyspace {
 }
 
 impl Keyspace {
-    pub(super) fn builder(&self) -> CassandraBuilder {
+    pub(super) fn builder(&self) -> CassandraSinkBuilder {
         CassandraSink::builder(&self.url).driver(self.driver)
     }
 

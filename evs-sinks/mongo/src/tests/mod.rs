@@ -1,6 +1,7 @@
 //! Tests on a real server, each with a database of its own.
 
 mod accounts;
+mod clients;
 mod collections;
 mod inserts;
 mod lost;
@@ -18,14 +19,8 @@ use mongodb::{
 };
 
 use crate::{
-    MongoSink,
-    bulk::Bulk,
-    fields::Fields,
-    novelty::Novelty,
-    rows::Stream,
-    server::Server,
-    sink::{Checkpoints, Known},
-    url,
+    MongoSink, bulk::Bulk, checkpoint::Checkpoints, fields::Fields, known::Known, novelty::Novelty,
+    rows::Stream, server::Server, url,
 };
 
 /// A database of a test's own on the test server, dropped at the end.
@@ -115,7 +110,7 @@ async fn totals(sink: &MongoSink) -> Vec<(i64, String, i128, i128)> {
 
 /// The same server without a sink.
 fn server(scratch: &Scratch) -> Server {
-    Server::new(url::parse(&scratch.url).unwrap(), MongoSink::TIMEOUT)
+    Server::new(url::parse(&scratch.url).unwrap().into(), MongoSink::TIMEOUT, 4)
 }
 
 /// Sends the rows of a batch without looking at its progress.

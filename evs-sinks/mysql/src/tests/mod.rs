@@ -1,5 +1,6 @@
 //! Tests on a real server, each with a database of its own. Most cases are those of `evs_sql::cases`.
 
+mod pools;
 mod store;
 mod suite;
 mod tables;

@@ -1,6 +1,7 @@
 //! Tests on database files in temporary directories.
 
 mod kill;
+mod pools;
 mod store;
 mod suite;
 mod tables;
@@ -23,6 +24,10 @@ impl File {
 
     fn path(&self) -> PathBuf {
         self.directory.path().join("stats.db")
+    }
+
+    fn url(&self) -> String {
+        format!("sqlite://{}", self.path().display())
     }
 
     /// Opens the database as any other program would.

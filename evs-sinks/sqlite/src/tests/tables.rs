@@ -111,7 +111,7 @@ async fn what_cannot_hold_exact_rows_is_refused() {
 #[tokio::test]
 async fn what_is_not_to_be_created_is_refused_with_what_would_create_it() {
     let file = File::new();
-    let sink = SqliteSink::open(file.path()).await.unwrap().create(false);
+    let sink = SqliteSink::builder(file.url()).create(false).connect().await.unwrap();
     assert_eq!(sink.progress("web1").await.unwrap(), []);
     let what = sink.prepare(&schema()).await.unwrap_err().to_string();
     assert!(what.contains("these are missing: evs_progress, evs_writers, evs_statistics, ads; "), "{what}");

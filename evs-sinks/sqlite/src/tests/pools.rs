@@ -1,0 +1,88 @@
+//! Sinks that are made of the driver's options, or of a pool.
+
+use std::sync::Arc;
+
+use evs_core::{Sink, SinkError};
+use evs_sql::{Connection as _, Connector as _, Value};
+use sqlx::{
+    SqlitePool,
+    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteLockingMode, SqliteSynchronous},
+};
+
+use super::{File, batch, schema};
+use crate::{SqliteSink, connection::SqliteConnector};
+
+/// Options that differ from evs's own wherever they can.
+fn options(file: &File) -> SqliteConnectOptions {
+    SqliteConnectOptions::new()
+        .filename(file.path())
+        .create_if_missing(true)
+        .journal_mode(SqliteJournalMode::Off)
+        .synchronous(SqliteSynchronous::Off)
+        .locking_mode(SqliteLockingMode::Exclusive)
+        .shared_cache(true)
+        .page_size(8192)
+}
+
+#[tokio::test]
+async fn options_and_pools_of_another_mind_make_the_same_sink() {
+    let file = File::new();
+    let pool = SqlitePool::connect_lazy_with(options(&file));
+    for (sequence, builder) in
+        (1..).zip([SqliteSink::from_options(options(&file)), SqliteSink::from_pool(&pool)])
+    {
+        let sink = builder.connect().await.unwrap();
+        sink.prepare(&schema()).await.unwrap();
+        sink.apply(&batch(sequence, &[(60, b"c1", 5)])).await.unwrap();
+        // The second connection finds no lock of the first one.
+        assert_eq!(sink.totals(&schema(), 0..100).await.unwrap().len(), 1);
+    }
+    let mut session = SqliteConnector::with_options(options(&file)).connect().await.unwrap();
+    for (pragma, value) in [
+        ("synchronous", Value::Integer(2)),
+        ("journal_mode", "wal".into()),
+        ("page_size", Value::Integer(8192)),
+    ] {
+        let query = Arc::from(format!("PRAGMA {pragma}"));
+        assert_eq!(session.query(&query, Vec::new()).await.unwrap(), [[value]], "{pragma}");
+    }
+}
+
+#[tokio::test]
+async fn options_that_would_lose_rows_are_refused() {
+    let file = File::new();
+    let plain = || SqliteConnectOptions::new().filename(file.path());
+    for (options, said) in [
+        (SqliteConnectOptions::new(), "name no file"),
+        (SqliteConnectOptions::new().filename(":memory:"), "name no file"),
+        (plain().in_memory(true), "in memory"),
+        (plain().read_only(true), "reading only"),
+        (plain().immutable(true).create_if_missing(true), "reading only"),
+        (plain().vfs("unix-none"), "name a VFS"),
+    ] {
+        let error = SqliteSink::from_options(options).connect().await.unwrap_err();
+        assert!(matches!(error, SinkError::Refused { .. }), "{error:?}");
+        assert!(error.to_string().contains(said), "{said}: {error}");
+    }
+    assert!(!file.path().exists());
+    // The name of the pragma differs from the one that evs sets, so that both are sent.
+    for (pragma, value) in [("SYNCHRONOUS", "OFF"), ("JOURNAL_MODE", "MEMORY"), ("LOCKING_MODE", "EXCLUSIVE")]
+    {
+        let options = plain().create_if_missing(true).pragma(pragma, value);
+        let error = SqliteSink::from_options(options).connect().await.unwrap_err();
+        assert!(matches!(error, SinkError::Refused { .. }), "{error:?}");
+        let cause = std::error::Error::source(&error).unwrap().to_string();
+        assert!(cause.contains(&pragma.to_lowercase()) && cause.contains("undoes"), "{cause}");
+    }
+}
+
+#[tokio::test]
+async fn the_file_is_only_created_if_the_options_say_so() {
+    let file = File::new();
+    let options = SqliteConnectOptions::new().filename(file.path());
+    let error = SqliteSink::from_options(options.clone()).connect().await.unwrap_err();
+    assert!(error.to_string().contains("cannot be opened"), "{error}");
+    assert!(!file.path().exists());
+    SqliteSink::open(file.path()).await.unwrap();
+    SqliteSink::from_options(options).connect().await.unwrap();
+}
