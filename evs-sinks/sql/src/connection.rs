@@ -5,7 +5,7 @@ use std::{fmt, sync::Arc};
 use async_trait::async_trait;
 use evs_store::StoreError;
 
-use crate::dialect::{ColumnType, Dialect};
+use crate::{dialect::Dialect, value::Value};
 
 /// Makes connections to a store. Its `Debug` output shows no secret.
 #[async_trait]
@@ -63,49 +63,4 @@ pub trait Connection: Send + 'static {
 
     /// The size in bytes of the largest statement that the store accepts, with its parameters.
     fn statement_bytes_max(&self) -> usize;
-}
-
-/// A bound parameter, or a column of a row that a query returned.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Value {
-    /// NULL.
-    Null,
-    /// An integer.
-    Integer(i64),
-    /// A point in time, in seconds since 1970.
-    Time(i64),
-    /// A text. Exact decimals that are wider than an integer are also written and read as text.
-    Text(String),
-    /// The hash of a row's keys.
-    Hash([u8; 16]),
-    /// The values of a column of the given type, for many rows. It is only bound where [`Dialect::rows_of_lists`]
-    /// asks for it.
-    List(ColumnType, Vec<Value>),
-}
-
-impl Value {
-    /// The integer, if it is one.
-    pub(crate) fn integer(&self) -> Option<i64> {
-        if let Self::Integer(number) = self { Some(*number) } else { None }
-    }
-
-    /// The text, if it is one.
-    pub(crate) fn text(&self) -> Option<&str> {
-        if let Self::Text(text) = self { Some(text) } else { None }
-    }
-
-    /// An upper bound for the bytes that the value takes in a statement.
-    pub fn bytes(&self) -> usize {
-        match self {
-            Self::Null | Self::Integer(_) | Self::Time(_) | Self::Hash(_) => 32,
-            Self::Text(text) => text.len() + 16,
-            Self::List(_, values) => 32 + values.iter().map(Self::bytes).sum::<usize>(),
-        }
-    }
-}
-
-impl From<&str> for Value {
-    fn from(text: &str) -> Self {
-        Self::Text(text.to_owned())
-    }
 }

@@ -6,7 +6,7 @@ use evs_core::escape;
 
 use evs_store::StoreError;
 
-use crate::connection::Value;
+use crate::value::{ColumnType, Value};
 
 /// The SQL of one kind of store. The defaults are standard SQL, as PostgreSQL and SQLite have it.
 pub trait Dialect: fmt::Debug + Send + Sync + 'static {
@@ -165,29 +165,6 @@ pub trait Dialect: fmt::Debug + Send + Sync + 'static {
     /// position in the primary key from 1, or 0; a text that says what is wrong with how it compares as a key, or
     /// NULL; and 1 if a row can do without it, else 0.
     fn columns_query(&self) -> &'static str;
-}
-
-/// The purpose of a column.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum ColumnType {
-    /// Integers of 64 bits.
-    Integer,
-    /// A point in time in UTC, to the second.
-    Time,
-    /// The value of a count.
-    Count,
-    /// The exact numbers of a minimum or maximum, with the given number of decimal places.
-    Decimal(u8),
-    /// The exact totals of a sum, with the given number of decimal places.
-    Sum(u8),
-    /// Text that is part of a primary key and compares byte by byte.
-    Key,
-    /// The hash of a row's keys, in the primary key.
-    KeyHash,
-    /// A key's text, in a table whose primary key has the hash. It compares byte by byte, too.
-    KeyText,
-    /// Any other text, of any length.
-    Text,
 }
 
 /// The limits on the size of a statement and of a column's value.

@@ -8,8 +8,9 @@ use evs_store::StoreError;
 use tokio::sync::Semaphore;
 
 use crate::{
-    connection::{Connection, Connector, Value},
+    connection::{Connection, Connector},
     dialect::Dialect,
+    value::Value,
 };
 
 /// A connector whose connections fail once, in a transaction that adds rows, as the fault says.

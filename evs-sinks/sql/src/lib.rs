@@ -36,13 +36,14 @@ mod tests;
 #[cfg(feature = "tls")]
 mod tls;
 mod url;
+mod value;
 mod wide;
 mod writers;
 
 pub use builder::Target;
-pub use connection::{Connection, Connector, Value};
+pub use connection::{Connection, Connector};
 pub use decimal::decimal;
-pub use dialect::{ColumnType, Dialect, Limits};
+pub use dialect::{Dialect, Limits};
 #[doc(hidden)]
 pub use evs_core::SinkError;
 pub use evs_store::{StoreError, forward_sink, strike};
@@ -53,3 +54,4 @@ pub use sink::{SqlSink, SqlStore};
 #[cfg(feature = "tls")]
 pub use tls::provide_cryptography;
 pub use url::{check_files, check_url, passwords, passwords_of_options};
+pub use value::{ColumnType, Value};

@@ -6,10 +6,11 @@ use evs_core::{Schema, SinkError};
 use evs_store::{CATALOGUE, Failure, PROGRESS, Words};
 
 use crate::{
-    connection::{Connection, Value},
-    dialect::{ColumnType, Dialect},
+    connection::Connection,
+    dialect::Dialect,
     names, progress,
     table::{Shape, with_placeholders},
+    value::{ColumnType, Value},
     writers,
 };
 

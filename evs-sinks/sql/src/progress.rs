@@ -9,9 +9,10 @@ use evs_core::{Epoch, Progress, Writer, unescape};
 use evs_store::{Failure, PROGRESS as TABLE, ProgressRow, StoreError, Words};
 
 use crate::{
-    connection::{Connection, Value},
-    dialect::{ColumnType, Dialect},
-    table::{Shape, with_placeholders},
+    connection::Connection,
+    dialect::Dialect,
+    table::{Shape, source_key, with_placeholders},
+    value::{ColumnType, Value},
     writers::is_writer,
 };
 
@@ -81,7 +82,7 @@ impl ProgressTable {
         source: &str,
     ) -> Result<Vec<Progress>, Failure> {
         self.hold(connection, dialect, source).await?;
-        let rows = connection.query(&self.all, vec![key(source, dialect)]).await?;
+        let rows = connection.query(&self.all, vec![source_key(source, dialect)]).await?;
         rows.iter().map(|row| read(source, row)).collect()
     }
 
@@ -94,7 +95,7 @@ impl ProgressTable {
         epoch: Epoch,
         statistic: &str,
     ) -> Result<Option<Progress>, Failure> {
-        let stream = vec![key(source, dialect), Value::Text(epoch.to_string()), statistic.into()];
+        let stream = vec![source_key(source, dialect), Value::Text(epoch.to_string()), statistic.into()];
         let mut rows = connection.query(&self.locked, stream.clone()).await?;
         if rows.is_empty() && self.hold(connection, dialect, source).await? {
             // A transaction that was about to insert the row has done so by now, or has failed.
@@ -112,7 +113,7 @@ impl ProgressTable {
         source: &str,
     ) -> Result<bool, Failure> {
         let Some(hold) = &self.hold else { return Ok(false) };
-        connection.query(hold, vec![key(source, dialect)]).await?;
+        connection.query(hold, vec![source_key(source, dialect)]).await?;
         Ok(true)
     }
 
@@ -136,7 +137,7 @@ impl ProgressTable {
         let statement = match writer {
             None => &self.follow,
             Some(writer) => {
-                values.push(key(&writer.source, dialect));
+                values.push(source_key(&writer.source, dialect));
                 values.push(Value::Text(writer.token_text()));
                 &self.follow_as_writer
             }
@@ -175,15 +176,10 @@ fn columns(progress: &Progress, dialect: &dyn Dialect) -> Result<Vec<Value>, Fai
         Value::Text(progress.to.to_json()),
         checksum(progress.checksum),
         now(),
-        key(&progress.source, dialect),
+        source_key(&progress.source, dialect),
         Value::Text(progress.epoch.to_string()),
         Value::Text(progress.statistic.clone()),
     ])
-}
-
-/// A source's name, in the form of its column.
-pub(crate) fn key(source: &str, dialect: &dyn Dialect) -> Value {
-    Value::Text(dialect.key_text(source.as_bytes()).into_owned())
 }
 
 fn checksum(checksum: u64) -> Value {

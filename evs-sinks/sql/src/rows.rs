@@ -6,10 +6,10 @@ use evs_core::{Row, RowCursor, Rows, Schema, SinkError, escape, unescape};
 use sha2::{Digest, Sha256};
 
 use crate::{
-    connection::Value,
     decimal,
-    dialect::{ColumnType, Dialect},
+    dialect::Dialect,
     table::{Table, Upserts, type_of},
+    value::{ColumnType, Value},
 };
 
 /// The number of rows that are held as parameters at a time. It bounds the memory that a batch takes here.

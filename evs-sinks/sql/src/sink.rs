@@ -12,13 +12,14 @@ use evs_core::{Applied, Batch, Limits, Progress, Rows, Schema, SinkError, Writer
 use evs_store::{Failure, Store, StoreError, Stored, Tables, Words};
 
 use crate::{
-    connection::{Connection, Connector, Value},
+    connection::{Connection, Connector},
     dialect::Dialect,
     lease::{CONNECT_MAX, Slot},
     prepare,
     progress::{self, ProgressTable},
     rows::{self, Statements},
     table::{SWEEP_ROWS, Table, sweep, totals},
+    value::Value,
     wide,
     writers::{self, WritersTable},
 };

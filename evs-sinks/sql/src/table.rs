@@ -5,9 +5,9 @@ use std::sync::Arc;
 use evs_core::{MeasureColumn, MeasureKind, Schema, SinkError};
 
 use crate::{
-    connection::Value,
-    dialect::{ColumnType, Dialect},
+    dialect::Dialect,
     names::{KEY_HASH, WINDOW_START},
+    value::{ColumnType, Value},
 };
 
 /// The columns of a table. The first ones are its primary key.
@@ -218,6 +218,11 @@ pub(crate) fn sweep(schema: &Schema, dialect: &dyn Dialect) -> Arc<str> {
     let mut old = format!("{} <= ", dialect.quote(WINDOW_START));
     dialect.placeholder(&mut old, 1);
     dialect.delete_some(&dialect.quote(&shape.table), &shape.key(dialect), &old, SWEEP_ROWS).into()
+}
+
+/// A source's name, in the form of its column.
+pub(crate) fn source_key(source: &str, dialect: &dyn Dialect) -> Value {
+    Value::Text(dialect.key_text(source.as_bytes()).into_owned())
 }
 
 /// Replaces each `?` of a statement by the store's placeholder. The statement has no other question marks.

@@ -8,10 +8,11 @@ use evs_core::SinkError;
 use evs_store::Failure;
 
 use crate::{
-    connection::{Connection, Value},
+    connection::Connection,
     dialect::Dialect,
     rows,
     table::{Shape, Table, Upserts, type_of, with_placeholders},
+    value::Value,
 };
 
 /// Adds, in order, the rows of an upsert of several rows that failed and changed nothing.

@@ -6,10 +6,10 @@ use evs_core::Writer;
 use evs_store::{Failure, WRITERS as TABLE, Words, WriterRow, fence};
 
 use crate::{
-    connection::{Connection, Value},
-    dialect::{ColumnType, Dialect},
-    progress::key,
-    table::{Shape, with_placeholders},
+    connection::Connection,
+    dialect::Dialect,
+    table::{Shape, source_key, with_placeholders},
+    value::{ColumnType, Value},
 };
 
 /// The shape of the table.
@@ -69,7 +69,7 @@ impl WritersTable {
         dialect: &dyn Dialect,
         source: &str,
     ) -> Result<Option<Writer>, Failure> {
-        let rows = connection.query(&self.locked, vec![key(source, dialect)]).await?;
+        let rows = connection.query(&self.locked, vec![source_key(source, dialect)]).await?;
         rows.first().map(|row| read(source, row)).transpose()
     }
 
@@ -80,7 +80,7 @@ impl WritersTable {
         dialect: &dyn Dialect,
         writer: &Writer,
     ) -> Result<(), Failure> {
-        let rows = connection.query(&self.shared, vec![key(&writer.source, dialect)]).await?;
+        let rows = connection.query(&self.shared, vec![source_key(&writer.source, dialect)]).await?;
         let stored = rows.first().map(|row| read(&writer.source, row)).transpose()?;
         Ok(writer.check(stored.as_ref())?)
     }
@@ -105,7 +105,7 @@ impl WritersTable {
             Value::Text(writer.host.clone()),
             Value::Integer(writer.process.into()),
             Value::Time(writer.since),
-            key(&writer.source, dialect),
+            source_key(&writer.source, dialect),
         ];
         let changed = match last {
             None => connection.execute(&self.insert, values).await?,

@@ -5,7 +5,7 @@ use std::time::Duration;
 use evs_core::{Applied, Epoch, SinkError, conformance::chained};
 use tokio::task::JoinHandle;
 
-use super::{Database, Plain, Settings, User, batch, in_full, refused, schema};
+use super::database::{Database, Plain, Settings, User, batch, in_full, refused, schema};
 use crate::{Gate, Held, SqlStore};
 
 /// Each URL is refused with the given words. `builder` is the `Debug` output of a builder whose URL has a password.

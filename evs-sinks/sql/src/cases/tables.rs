@@ -2,7 +2,7 @@
 
 use evs_core::{MeasureColumn, MeasureKind, Rows, SinkError, conformance::chained};
 
-use super::{Database, Plain, Settings, batch, schema};
+use super::database::{Database, Plain, Settings, batch, schema};
 
 /// The error of `prepare` after `sql` has run; `None` if `prepare` accepts the table.
 async fn refusal<D: Database>(sql: &str) -> Option<String> {
