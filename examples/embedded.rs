@@ -2,12 +2,13 @@
 //!
 //!     cargo run --example embedded -- /var/log/nginx/access.log /tmp/stats.db /tmp/evs-state
 //!
-//! The pipeline reads and aggregates on threads of its own, and delivers on the service's tokio runtime. Ctrl-C ends
-//! it in good order; even without that, the next start continues where this one ended.
+//! The pipeline reads and aggregates on threads of its own, and delivers on the service's tokio runtime. Ctrl-C and
+//! SIGTERM end it in good order; even without that, the next start continues where this one ended.
 
 use std::time::Duration;
 
 use evs::prelude::*;
+use tokio::signal::unix::{SignalKind, signal};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -27,7 +28,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         )
         .sink("reports", SqliteSink::connect(&format!("sqlite://{database}")).await?)
         .state_dir(state)
-        .build()?;
+        .build_async()
+        .await?;
 
     // The service's own work goes on beside it, and can look at how evs is doing.
     let service = async {
@@ -37,8 +39,12 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
             println!("{} lines, {} bytes behind", status.lines, status.behind_bytes);
         }
     };
+    let mut terminated = signal(SignalKind::terminate())?;
     let shutdown = async {
-        let _ = tokio::signal::ctrl_c().await;
+        tokio::select! {
+            _ = tokio::signal::ctrl_c() => {}
+            _ = terminated.recv() => {}
+        }
     };
     tokio::select! {
         summary = pipeline.run(shutdown) => println!("{} lines counted", summary?.lines),

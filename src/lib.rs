@@ -9,7 +9,6 @@
 //!
 //! use evs::prelude::*;
 //!
-//! # async fn shutdown_signal() {}
 //! #[tokio::main]
 //! async fn main() -> Result<(), evs::Error> {
 //!     let pipeline = Pipeline::builder("ads-web1")
@@ -32,7 +31,8 @@
 //!         )
 //!         .state_dir("/var/lib/evs/ads-web1")
 //!         .build()?;
-//!     pipeline.run(shutdown_signal()).await?;
+//!     // Ctrl-C ends it in good order.
+//!     pipeline.run(async { tokio::signal::ctrl_c().await.unwrap() }).await?;
 //!     Ok(())
 //! }
 //! ```
@@ -164,15 +164,15 @@ pub use evs_core::{
 
 // The stores.
 #[cfg(any(feature = "cassandra", feature = "cassandra-cpp"))]
-pub use evs_cassandra::{self as cassandra, CassandraSink};
+pub use evs_cassandra::{self as cassandra, CassandraSink, CassandraSinkBuilder};
 #[cfg(feature = "mongo")]
-pub use evs_mongo::{self as mongo, MongoSink};
+pub use evs_mongo::{self as mongo, MongoSink, MongoSinkBuilder};
 #[cfg(feature = "mysql")]
-pub use evs_mysql::{self as mysql, MySqlSink};
+pub use evs_mysql::{self as mysql, MySqlSink, MySqlSinkBuilder};
 #[cfg(feature = "postgres")]
-pub use evs_postgres::{self as postgres, PostgresSink};
+pub use evs_postgres::{self as postgres, PostgresSink, PostgresSinkBuilder};
 #[cfg(feature = "sqlite")]
-pub use evs_sqlite::{self as sqlite, SqliteSink};
+pub use evs_sqlite::{self as sqlite, SqliteSink, SqliteSinkBuilder};
 pub use url::sink_from_url;
 
 /// The names that nearly every service needs to count a log: `use evs::prelude::*`.

@@ -24,6 +24,14 @@ const JUMP: Duration = Duration::from_secs(600);
 /// A jump ahead is trusted after it has lasted this long: a clock that was set by mistake is corrected sooner.
 const PATIENCE: Duration = Duration::from_secs(3600);
 
+/// The longest duration of a setting: a hundred years. A time that far away can still be computed.
+const LONGEST: Duration = Duration::from_secs(100 * 365 * 86_400);
+
+/// Returns the duration of a setting, or a hundred years if it is longer, as is `Duration::MAX`.
+pub(crate) fn bounded(setting: Duration) -> Duration {
+    setting.min(LONGEST)
+}
+
 /// The source of the two system clocks: the monotonic one, and the seconds since 1970.
 #[derive(Clone)]
 pub(crate) struct Wall(Arc<dyn Fn() -> (Instant, i64) + Send + Sync>);

@@ -245,9 +245,18 @@ impl From<SinkError> for Error {
     }
 }
 
+/// The bit in the mode of a directory in which several users keep files, such as `/tmp`.
+const STICKY: u32 = 0o1000;
+
 /// Describes the fault in the rights of a state directory, and the way out.
 fn rights_fault(path: &Path, mode: u32, owner: u32, user: u32) -> String {
     let path = path.display();
+    if mode & STICKY != 0 {
+        return format!(
+            "is shared by several users (mode {mode:04o}), and these could change the numbers: give evs a directory of \
+             its own, such as {path}/evs"
+        );
+    }
     if owner == user {
         return format!(
             "has mode {mode:04o}, so that others can write to it and change the numbers: `chmod 700 {path}`"
@@ -272,14 +281,19 @@ fn known(position: Option<&Frontier>, writer: Option<&Writer>) -> String {
 
 /// Returns an error's message and those of all its causes, on one line.
 ///
-/// Errors of the standard library and of drivers print only their own message, and leave the causes to the caller.
+/// Errors of the standard library and of drivers print only their own message, and leave the causes to the caller. A
+/// store's message may have any characters: line feeds and other control characters become spaces, so that nobody can
+/// forge lines of a log or send commands to a terminal.
 ///
 /// ```
 /// # extern crate evs_core as evs;
 /// use std::io;
 ///
-/// let disk_full = io::Error::from(io::ErrorKind::StorageFull);
-/// let error = evs::SinkError::refused_by("writing the row", disk_full);
+/// #[derive(Debug, thiserror::Error)]
+/// #[error("writing the row")]
+/// struct WriteError(#[source] io::Error);
+///
+/// let error = WriteError(io::ErrorKind::StorageFull.into());
 /// assert_eq!(error.to_string(), "writing the row");
 /// assert_eq!(evs::describe(&error), "writing the row: no storage space");
 /// ```
@@ -291,13 +305,19 @@ pub fn describe(error: &dyn std::error::Error) -> String {
         text.push_str(&error.to_string());
         cause = error.source();
     }
-    text
+    one_line(&text)
+}
+
+/// Replaces control characters with spaces.
+fn one_line(text: &str) -> String {
+    text.replace(char::is_control, " ")
 }
 
 /// Returns the message of a panic.
 pub(crate) fn panic_message(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
-    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "no message".to_owned())
+    let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
+    text.map_or_else(|| "no message".to_owned(), |text| one_line(&text))
 }
 
 #[cfg(test)]
@@ -316,6 +336,10 @@ mod tests {
         for (error, story) in [
             (stopped, "sink reports stopped with 3 batches undelivered: opening the table: no such user"),
             (refused().into(), "opening the table: no such user"),
+            (
+                SinkError::unavailable("adding", io::Error::other("no\r\nroom\x1b[2J")).into(),
+                "adding: no  room [2J",
+            ),
             (
                 Error::Log { name: "web1".to_owned(), source: log },
                 "source web1: open failed on /var/log/access.log: entity not found",

@@ -5,6 +5,7 @@
 use std::{
     fs,
     future::{Future, pending},
+    os::unix::fs::PermissionsExt,
     path::Path,
     pin::pin,
     sync::Arc,
@@ -93,6 +94,64 @@ fn sources_and_sinks_may_be_named_like_hosts() {
         let built = builder(directory.path(), source, sink, &MemorySink::new()).build();
         assert_eq!(built.is_ok(), is_good, "{source} {sink}: {built:?}");
     }
+}
+
+#[tokio::test]
+async fn the_longest_durations_are_as_good_as_for_ever() {
+    let directory = tempfile::tempdir().unwrap();
+    fs::write(directory.path().join("access.log"), LINE.repeat(3)).unwrap();
+    let statistic = Statistic::named("seldom").measure(count()).flush_every(Duration::MAX);
+    let pipeline = builder(directory.path(), "web1", "memory", &MemorySink::new())
+        .statistic(statistic)
+        .grace(Duration::MAX)
+        .poll_every(Duration::MAX)
+        .sink_timeout(Duration::MAX)
+        .drain_timeout(Duration::MAX)
+        .build()
+        .unwrap();
+    let pipeline = Arc::new(pipeline);
+    let (stop, stopped) = oneshot::channel::<()>();
+    let run = pipeline.spawn(async { drop(stopped.await) }).unwrap();
+    while pipeline.status().lines < 3 {
+        tokio::task::yield_now().await;
+    }
+    drop(stop);
+    let summary = run.await.unwrap().unwrap();
+    assert_eq!((summary.lines, summary.is_complete), (3, true));
+}
+
+#[test]
+fn impossible_statistics_and_directories_are_named_with_what_they_may_be() {
+    let error = |statistic: Statistic| {
+        let directory = tempfile::tempdir().unwrap();
+        let store = MemorySink::new();
+        let built = builder(directory.path(), "web1", "memory", &store).statistic(statistic).build();
+        built.unwrap_err().to_string()
+    };
+    let named = || Statistic::named("requests");
+    for (statistic, words) in [
+        (named().measure(count().scale(3)), "scale: 3 of a count, expected 0"),
+        (named().measure(count().within(0..=1)), "within: on a count, expected sum, min or max"),
+        (named().measure(count()).measure(count()), "column: \"count\", expected a name that no other"),
+        (
+            Statistic::named("ad_events").measure(count()),
+            "statistic: \"ad_events\", expected a name that no other",
+        ),
+    ] {
+        let text = error(statistic);
+        assert!(text.contains(words), "{text}");
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let root = builder(directory.path(), "web1", "memory", &MemorySink::new()).state_dir("/").build();
+    assert!(
+        root.unwrap_err().to_string().starts_with("state_dir: \"/\", expected a directory for evs alone")
+    );
+    let shared = directory.path().join("shared");
+    fs::create_dir(&shared).unwrap();
+    fs::set_permissions(&shared, fs::Permissions::from_mode(0o1777)).unwrap();
+    let built = builder(directory.path(), "web1", "memory", &MemorySink::new()).state_dir(&shared).build();
+    let text = built.unwrap_err().to_string();
+    assert!(text.contains("a directory of its own") && !text.contains("chmod"), "{text}");
 }
 
 #[tokio::test]

@@ -55,7 +55,7 @@ fn impossible_arguments_are_named_with_what_they_may_be() {
         (&["--stat", "r; by=nothing_like_it; count"], &["nothing_like_it"]),
         (&["--stat", "r; by=status"], &["measure", "not set"]),
         (&["--stat", "R!; count"], &["statistic", "a-z"]),
-        (&["--stat", "r; count", "--stat", "r; count"], &["statistic", "each once"]),
+        (&["--stat", "r; count", "--stat", "r; count"], &["statistic", "a name that no other has"]),
         (&["--sink", "foo://somewhere"], &["--sink", "sqlite://PATH"]),
         (&["--sink", "somewhere"], &["--sink", "sqlite://PATH"]),
         (&["--sink", "@%/missing"], &["--sink", "missing"]),

@@ -12,6 +12,7 @@ use super::{
 #[cfg(test)]
 use crate::clock::Wall;
 use crate::{
+    clock::bounded,
     format::LogFormat,
     sink::Sink,
     statistic::Statistic,
@@ -138,7 +139,7 @@ impl PipelineBuilder {
     /// Sets the time for which a rotated file must not grow before it is closed: 10 s by default. It should be longer
     /// than the `flush=` of nginx's `access_log`, and longer than nginx's workers take to reopen the log.
     pub fn grace(mut self, grace: Duration) -> Self {
-        self.settings.tail.grace = grace;
+        self.settings.tail.grace = bounded(grace);
         self
     }
 
@@ -166,13 +167,14 @@ impl PipelineBuilder {
     /// Sets the interval at which the log is checked for new lines: 250 ms by default, 1 ms or more. With the feature
     /// `notify` new lines are noticed earlier.
     pub fn poll_every(mut self, interval: Duration) -> Self {
-        self.settings.poll_every = interval;
+        self.settings.poll_every = bounded(interval);
         self
     }
 
     /// Sets the time that a shutdown waits for the sinks to apply the batches that are left: 10 s by default.
+    /// `Duration::MAX` waits for all of them, however long it takes.
     pub fn drain_timeout(mut self, timeout: Duration) -> Self {
-        self.settings.drain_timeout = timeout;
+        self.settings.drain_timeout = bounded(timeout);
         self
     }
 
@@ -180,7 +182,7 @@ impl PipelineBuilder {
     /// abandoned and made again. Each attempt gets twice the time of the one before, up to 16 times this setting, so
     /// that a slow store can apply a large batch in the end.
     pub fn sink_timeout(mut self, timeout: Duration) -> Self {
-        self.settings.sink_timeout = timeout;
+        self.settings.sink_timeout = bounded(timeout);
         self
     }
 

@@ -27,6 +27,13 @@ impl Settings {
         }
         let format = self.format.as_ref().ok_or_else(|| missing("format", "a log format"))?;
         let state_dir = self.state_dir.as_deref().ok_or_else(|| missing("state_dir", "a directory"))?;
+        if state_dir.canonicalize().is_ok_and(|real| real.parent().is_none()) {
+            return Err(Error::Setting {
+                setting: "state_dir".to_owned(),
+                value: format!("{state_dir:?}"),
+                expected: "a directory for evs alone, such as /var/lib/evs/SOURCE",
+            });
+        }
         self.check_names()?;
         self.statistics.iter().try_for_each(check_statistic)?;
         Ok((format, state_dir))
@@ -87,7 +94,7 @@ impl Settings {
     /// Checks the names of the source, the sinks and the statistics. They become keys of rows in the stores and in the
     /// binlog. evs names no file by them, but a service may do so; every accepted name is safe for that, too.
     fn check_names(&self) -> Result<(), Error> {
-        const EXPECTED: &str = "1 to 64 of dots, A-Z, a-z, 0-9, _ and -, the first no dot, each name once";
+        const EXPECTED: &str = "1 to 64 of dots, A-Z, a-z, 0-9, _ and -, the first no dot";
         let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
         let good = |name: &str| {
             (1..=64).contains(&name.len()) && name.bytes().all(allowed) && !name.starts_with('.')
@@ -100,16 +107,21 @@ impl Settings {
         }
         let mut seen = HashSet::new();
         for (name, _) in &self.sinks {
-            if !good(name) || !seen.insert(name) {
+            if !good(name) {
                 return error("sink", name, EXPECTED);
+            }
+            if !seen.insert(name) {
+                return error("sink", name, ONCE);
             }
         }
         let mut seen = HashSet::new();
         for statistic in &self.statistics {
-            if !is_identifier(&statistic.name, false) || !seen.insert(&statistic.name) {
-                let expected =
-                    "1 to 63 of a-z, 0-9 and _, beginning with a letter and not with evs_, each once";
+            if !is_identifier(&statistic.name, false) {
+                let expected = "1 to 63 of a-z, 0-9 and _, beginning with a letter and not with evs_";
                 return error("statistic", &statistic.name, expected);
+            }
+            if !seen.insert(&statistic.name) {
+                return error("statistic", &statistic.name, ONCE);
             }
         }
         if self.statistics.is_empty() {
@@ -121,6 +133,9 @@ impl Settings {
         Ok(())
     }
 }
+
+/// The expectation of a name that is there twice.
+const ONCE: &str = "a name that no other has";
 
 /// Makes the error for a required setting that is missing.
 fn missing(setting: &str, expected: &'static str) -> Error {
@@ -169,11 +184,20 @@ fn check_statistic(statistic: &Statistic) -> Result<(), Error> {
     let keys = schema.keys.iter().map(|key| &key.name);
     for name in keys.chain(schema.measures.iter().map(|measure| &measure.name)) {
         // The comparison ignores case, since SQL ignores it in the names of columns.
-        if !is_identifier(name, true) || !seen.insert(name.to_ascii_lowercase()) {
-            let expected = "1 to 63 of letters, digits and _, beginning with a letter, each once and not \
-                            window_start (give the key or measure a name with `named`)";
+        if !is_identifier(name, true) {
+            let expected = "1 to 63 of letters, digits and _, beginning with a letter (`named` gives a key or \
+                            measure another name)";
             return error("column", format!("{name:?}"), expected);
         }
+        if !seen.insert(name.to_ascii_lowercase()) {
+            let expected = "a name that no other column has, nor window_start (`named` gives a key or measure \
+                            another name)";
+            return error("column", format!("{name:?}"), expected);
+        }
+    }
+    if statistic.measures.iter().any(|measure| measure.kind == MeasureKind::Count && measure.within.is_some())
+    {
+        return error("within", "on a count".to_owned(), "sum, min or max: a count has no values");
     }
     for range in statistic.measures.iter().filter_map(|measure| measure.within.as_ref()) {
         if range.is_empty() {
@@ -181,6 +205,9 @@ fn check_statistic(statistic: &Statistic) -> Result<(), Error> {
         }
     }
     for measure in &schema.measures {
+        if measure.kind == MeasureKind::Count && measure.scale != 0 {
+            return error("scale", format!("{} of a count", measure.scale), "0: a count is a whole number");
+        }
         if measure.scale > 18 {
             return error("scale", measure.scale.to_string(), "0 to 18");
         }

@@ -1,35 +1,37 @@
 //! The errors of a sink. Each variant is a case that the pipeline or the operator treats differently.
 
-use std::error::Error as StdError;
+use std::{error::Error as StdError, fmt};
 
-use crate::writer::Writer;
+use crate::{error::describe, writer::Writer};
 
 /// The cause of a [`SinkError`].
 pub type Cause = Box<dyn StdError + Send + Sync>;
 
 /// A sink could not do what the pipeline asked for.
 ///
-/// Messages and causes never contain a password.
-#[derive(Debug, thiserror::Error)]
+/// Both `{}` and `{:?}` print the error with all its causes on one line. Since the causes are part of the text,
+/// `source()` returns none; they are in the fields of the variants. Messages and causes never contain a password.
+// A field is named `r#source` so that thiserror does not take it for the cause.
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum SinkError {
     /// A failure that passes: the store is away or busy, or a transaction was lost. The pipeline makes the same call
     /// again later.
-    #[error("{what}")]
+    #[error("{what}: {}", describe(&**r#source))]
     Unavailable {
         /// The action that failed.
         what: String,
         /// The error of the store, unchanged.
-        source: Cause,
+        r#source: Cause,
     },
     /// A failure that does not pass by itself: missing access, a table of another shape, or a value that does not
     /// fit.
-    #[error("{what}")]
+    #[error("{what}{}", after_colon(r#source.as_ref()))]
     Refused {
         /// The action that failed and the way out.
         what: String,
         /// The error of the store, if the store refused and not evs.
-        source: Option<Cause>,
+        r#source: Option<Cause>,
     },
     /// The batch is not the next one: the store has applied the batches up to `applied`.
     #[error("statistic {statistic}: batch {offered} was offered, but the store is at {applied}")]
@@ -143,6 +145,18 @@ pub enum SinkError {
 const WAYS_OUT: &str = "If this machine is a copy of another one, give it a source name and a state \
     directory of its own, begun with `cloned_from`. If the state directory was restored from a backup, remove it and \
     go on where the sink stands with `LostState::Adopt`. Otherwise stop the other process, and start this one again";
+
+/// Returns the text of a cause, if there is one, to follow that of its effect.
+fn after_colon(cause: Option<&Cause>) -> String {
+    cause.map_or(String::new(), |cause| format!(": {}", describe(&**cause)))
+}
+
+/// Prints what [`Display`](fmt::Display) prints.
+impl fmt::Debug for SinkError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
 
 impl SinkError {
     /// Makes an error that passes: [`SinkError::Unavailable`].

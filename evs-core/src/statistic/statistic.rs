@@ -8,6 +8,7 @@ use super::{
     measure::Measure,
     schema::{KeyColumn, MeasureColumn, Schema},
 };
+use crate::clock::bounded;
 
 /// A statistic to compute: its window, group-by keys and measures, and the interval of delivery.
 ///
@@ -173,7 +174,7 @@ impl Statistic {
     /// window and keys are added up in memory instead of in the store.
     #[must_use]
     pub fn flush_every(mut self, interval: Duration) -> Self {
-        self.flush_every = interval;
+        self.flush_every = bounded(interval);
         self
     }
 
