@@ -1,5 +1,7 @@
 //! The proxy before a small server, which answers every message with the same text in capitals.
 
+use std::io::{Read, Write};
+
 use super::*;
 
 const PATIENCE: Duration = Duration::from_secs(60);
