@@ -1,22 +1,15 @@
 //! A sink that keeps account of the calls of another sink, and of its answers.
 
-use std::{
-    ops::Range,
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicU64, Ordering},
-    },
+use std::sync::{
+    Arc, Mutex,
+    atomic::{AtomicU64, Ordering},
 };
 
-use async_trait::async_trait;
-use evs::{Applied, Batch, Limits, Progress, Rows, Schema, SinkError, Writer, prelude::*};
+use evs::{Applied, Rows, prelude::*};
 
-/// Passes every call on to `inner`, and enters it into the account.
+/// Passes every call on to the sink, and enters batches into the account.
 #[derive(Debug)]
-pub(crate) struct Watched {
-    inner: Arc<dyn Sink>,
-    account: Arc<Account>,
-}
+pub(crate) struct Watched(Arc<dyn Sink>, Arc<Account>);
 
 /// The calls of a sink, and its answers.
 #[derive(Debug, Default)]
@@ -33,7 +26,7 @@ impl Watched {
     /// Watches a sink. The account outlives it.
     pub(crate) fn new(inner: Arc<dyn Sink>) -> (Self, Arc<Account>) {
         let account = Arc::new(Account::default());
-        (Self { inner, account: Arc::clone(&account) }, account)
+        (Self(inner, Arc::clone(&account)), account)
     }
 }
 
@@ -79,53 +72,14 @@ impl Drop for Applying<'_> {
     }
 }
 
-#[async_trait]
-#[deny(clippy::missing_trait_methods)]
-impl Sink for Watched {
-    fn limits(&self) -> Limits {
-        self.inner.limits()
-    }
-
-    async fn prepare(&self, schema: &Schema) -> Result<(), SinkError> {
-        self.inner.prepare(schema).await
-    }
-
-    async fn progress(&self, source: &str) -> Result<Vec<Progress>, SinkError> {
-        self.inner.progress(source).await
-    }
-
-    async fn begin(&self, progress: &Progress) -> Result<(), SinkError> {
-        self.inner.begin(progress).await
-    }
-
-    async fn writer(&self, source: &str) -> Result<Option<Writer>, SinkError> {
-        self.inner.writer(source).await
-    }
-
-    async fn claim(&self, writer: &Writer, last: Option<&Writer>) -> Result<bool, SinkError> {
-        self.inner.claim(writer, last).await
-    }
-
-    async fn apply(&self, batch: &Batch) -> Result<Applied, SinkError> {
-        let _applying = Applying::begin(&self.account.applying);
-        let applied = self.inner.apply(batch).await?;
-        self.account.acknowledged.lock().unwrap().push((batch.sequence, applied));
-        self.account.lines.fetch_add(lines(&batch.rows), Ordering::SeqCst);
-        Ok(applied)
-    }
-
-    async fn sweep(&self, schema: &Schema, before: i64) -> Result<bool, SinkError> {
-        self.inner.sweep(schema, before).await
-    }
-
-    async fn close(&self) -> Result<(), SinkError> {
-        self.inner.close().await
-    }
-
-    async fn totals(&self, schema: &Schema, windows: Range<i64>) -> Result<Rows, SinkError> {
-        self.inner.totals(schema, windows).await
-    }
-}
+evs_store::forward_sink!(Watched, |watched, batch| {
+    let account = &watched.1;
+    let _applying = Applying::begin(&account.applying);
+    let applied = watched.0.apply(batch).await?;
+    account.acknowledged.lock().unwrap().push((batch.sequence, applied));
+    account.lines.fetch_add(lines(&batch.rows), Ordering::SeqCst);
+    Ok(applied)
+});
 
 /// The sum of the first measure, which is a count.
 fn lines(rows: &Rows) -> u64 {

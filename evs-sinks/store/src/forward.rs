@@ -8,9 +8,14 @@
 /// `clippy::missing_trait_methods` is denied, so that no method can be forgotten: a wrapper without `sweep`, for
 /// example, would silently keep old windows for ever. Clippy does not check macros of other crates, but the tests of
 /// this crate expand the macro, too. A missing method is an error there.
+///
+/// `forward_sink!(Watched, |watched, batch| { ... })` has an `apply` of its own.
 #[macro_export]
 macro_rules! forward_sink {
     ($sink:ty) => {
+        $crate::forward_sink!($sink, |sink, batch| sink.0.apply(batch).await);
+    };
+    ($sink:ty, |$this:ident, $batch:ident| $apply:expr) => {
         #[$crate::async_trait]
         #[deny(clippy::missing_trait_methods)]
         impl $crate::evs_core::Sink for $sink {
@@ -62,9 +67,10 @@ macro_rules! forward_sink {
 
             async fn apply(
                 &self,
-                batch: &$crate::evs_core::Batch,
+                $batch: &$crate::evs_core::Batch,
             ) -> ::std::result::Result<$crate::evs_core::Applied, $crate::evs_core::SinkError> {
-                self.0.apply(batch).await
+                let $this = self;
+                $apply
             }
 
             async fn sweep(
