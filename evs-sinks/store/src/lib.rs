@@ -10,12 +10,14 @@
 //! Nothing here has a deadline: the caller of a sink sets one by dropping the call.
 //!
 //! The crate also has the parts that every store reads and writes in the same way: the row of a writer
-//! ([`WriterRow`]), the row of a stream's progress ([`ProgressRow`]), and the catalogue of definitions ([`Words`]).
+//! ([`WriterRow`]), the row of a stream's progress ([`ProgressRow`]), the catalogue of definitions ([`Words`]), and
+//! the rules for names ([`Names`]).
 //!
 //! This crate is for evs's own stores; it is outside semver.
 
 mod error;
 mod forward;
+mod names;
 mod rows;
 mod secrets;
 mod store;
@@ -30,6 +32,7 @@ pub use async_trait::async_trait;
 pub use evs_core;
 
 pub use error::{Failure, Kind, StoreError};
+pub use names::Names;
 pub use rows::{ProgressRow, WriterRow, fence, sequence};
 pub use secrets::{percent_decoded, strike};
 pub use store::{Store, Stored};
