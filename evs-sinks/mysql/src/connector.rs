@@ -1,25 +1,13 @@
 //! Connects to a MySQL or MariaDB server, with strict and durable sessions.
 
-use std::fmt;
-
 use async_trait::async_trait;
-use evs_core::SinkError;
-use evs_sql::{
-    Connector, Dialect, StoreError, Target, check_files, check_url, passwords, passwords_of_options,
-    provide_cryptography, strike,
-};
+use evs_sql::{Address, Dialect, Driver, Remote, StoreError, Target, provide_cryptography};
 use sqlx::{
     ConnectOptions, MySqlConnection, MySqlPool, Row,
     mysql::{MySqlConnectOptions, MySqlSslMode},
 };
 
 use crate::{connection::MySqlSession, dialect::MySqlDialect, errors::sort};
-
-/// The parameters that a URL may have after its question mark.
-const PARAMETERS: [&str; 9] =
-    ["ssl-mode", "ssl-ca", "ssl-cert", "ssl-key", "sslmode", "sslca", "sslcert", "sslkey", "socket"];
-/// The parameters that name files.
-const FILES: [&str; 6] = ["ssl-ca", "ssl-cert", "ssl-key", "sslca", "sslcert", "sslkey"];
 
 /// The settings of a session. Some of these are the defaults, but the server's administrator may have changed them:
 /// - values that do not fit are refused, in tables of all engines;
@@ -46,152 +34,89 @@ const PREPARED_MAX: usize = 512;
 pub(crate) type Server = Target<MySqlConnectOptions, MySqlPool>;
 
 /// Connects to a server.
-pub(crate) struct MySqlConnector {
-    options: Options,
-    secrets: Vec<String>,
-}
+pub(crate) type MySqlConnector = Remote<MySqlDriver>;
 
-/// The options of the next connection.
-enum Options {
-    Fixed(Box<MySqlConnectOptions>),
-    /// Those of a pool, which its owner may change at any time.
-    Pool(MySqlPool),
-}
+/// The driver for MySQL and MariaDB.
+pub(crate) struct MySqlDriver;
 
-impl MySqlConnector {
-    /// Checks a URL or options. It does not connect.
-    pub(crate) fn of(server: Server) -> Result<Self, SinkError> {
-        match server {
-            Target::Url(url) => Self::new(&url),
-            Target::Options(options) => {
-                let secrets = secrets(&options);
-                Ok(Self { options: Options::Fixed(Box::new(checked(OPTIONS, options)?)), secrets })
-            }
-            Target::Pool(pool) => {
-                let options = pool.connect_options();
-                checked(OPTIONS, (*options).clone())?;
-                Ok(Self { secrets: secrets(&options), options: Options::Pool(pool) })
-            }
+#[async_trait]
+impl Driver for MySqlDriver {
+    type Options = MySqlConnectOptions;
+    type Pool = MySqlPool;
+    type Connection = MySqlSession;
+
+    const DIALECT: &'static dyn Dialect = &MySqlDialect;
+    const SCHEMES: &'static [&'static str] = &["mysql", "mariadb"];
+    const PARAMETERS: &'static [&'static str] =
+        &["ssl-mode", "ssl-ca", "ssl-cert", "ssl-key", "sslmode", "sslca", "sslcert", "sslkey", "socket"];
+    const FILES: &'static [&'static str] = &["ssl-ca", "ssl-cert", "ssl-key", "sslca", "sslcert", "sslkey"];
+
+    fn options_of(pool: &MySqlPool) -> MySqlConnectOptions {
+        (*pool.connect_options()).clone()
+    }
+
+    fn address(options: &MySqlConnectOptions) -> Address<'_> {
+        Address {
+            user: options.get_username(),
+            host: options.get_host(),
+            port: options.get_port(),
+            socket: options.get_socket().map(AsRef::as_ref),
+            database: options.get_database(),
         }
     }
 
-    /// Parses and checks a URL. It does not connect.
-    pub(crate) fn new(url: &str) -> Result<Self, SinkError> {
-        check_url(url, &["mysql", "mariadb"], &PARAMETERS)?;
-        check_files(url, &FILES)?;
-        let options = url
-            .parse::<MySqlConnectOptions>()
-            .map_err(|error| SinkError::refused_by("the URL of the server cannot be used", error))?;
-        let secrets = passwords(url, options.to_url_lossy().password());
-        Ok(Self { options: Options::Fixed(Box::new(checked(URL, options)?)), secrets })
+    fn password(options: &MySqlConnectOptions) -> Option<String> {
+        options.to_url_lossy().password().map(str::to_owned)
     }
 
-    /// The options of the next connection, with what evs needs.
-    fn options(&self) -> Result<MySqlConnectOptions, SinkError> {
-        match &self.options {
-            Options::Fixed(options) => Ok((**options).clone()),
-            Options::Pool(pool) => checked(OPTIONS, (*pool.connect_options()).clone()),
+    fn complete(options: MySqlConnectOptions) -> MySqlConnectOptions {
+        if matches!(options.get_ssl_mode(), MySqlSslMode::VerifyCa) {
+            provide_cryptography();
         }
+        // A collation of another character set would be refused.
+        let has_collation = options.get_collation().is_some();
+        let options = if has_collation { options.collation("utf8mb4_bin") } else { options };
+        options
+            .charset("utf8mb4")
+            .set_names(true)
+            .statement_cache_capacity(PREPARED_MAX)
+            // All of these options are among the settings, or not wanted.
+            .pipes_as_concat(false)
+            .no_engine_substitution(false)
+            .timezone(None)
+            // Statements have thousands of parameters, and the batch's size and duration are logged elsewhere.
+            .disable_statement_logging()
     }
 
-    /// Adds a hint: a MariaDB server that requires TLS gives a client without TLS the same error as for a wrong
-    /// password.
-    fn explain(options: &MySqlConnectOptions, error: &sqlx::Error) -> StoreError {
-        let mut explained = sort(error);
-        let is_denied = error.as_database_error().is_some_and(|said| said.code().as_deref() == Some(DENIED));
-        if is_denied && matches!(options.get_ssl_mode(), MySqlSslMode::Disabled) {
-            explained.message += "; or the server asks for TLS, which ssl-mode=DISABLED turns off";
-        }
-        explained
-    }
-
-    async fn begin_session(options: &MySqlConnectOptions) -> Result<MySqlSession, sqlx::Error> {
-        let mut connection = options.connect().await?;
-        for settings in [SETTINGS, ISOLATION] {
-            sqlx::raw_sql(settings).execute(&mut connection).await?;
-        }
-        let (mode, packet_bytes_max) = ask(&mut connection).await?;
-        Ok(MySqlSession::new(connection, &mode, packet_bytes_max))
+    async fn connect(options: &MySqlConnectOptions) -> Result<MySqlSession, StoreError> {
+        let session = begin_session(options).await.map_err(|error| explain(options, &error))?;
+        session.check()?;
+        Ok(session)
     }
 }
 
-const URL: &str = "URL of the server names";
-const OPTIONS: &str = "options of the server name";
-
-/// Refuses options without a database, and adds what evs needs. `names` says whose they are.
-fn checked(names: &str, options: MySqlConnectOptions) -> Result<MySqlConnectOptions, SinkError> {
-    if options.get_database().is_none() {
-        return Err(SinkError::refused(format!(
-            "the {names} no database; expected mysql://USER:PASSWORD@HOST:PORT/DATABASE"
-        )));
+/// Adds a hint: a MariaDB server that requires TLS gives a client without TLS the same error as for a wrong
+/// password.
+fn explain(options: &MySqlConnectOptions, error: &sqlx::Error) -> StoreError {
+    let mut explained = sort(error);
+    let is_denied = error.as_database_error().is_some_and(|said| said.code().as_deref() == Some(DENIED));
+    if is_denied && matches!(options.get_ssl_mode(), MySqlSslMode::Disabled) {
+        explained.message += "; or the server asks for TLS, which ssl-mode=DISABLED turns off";
     }
-    if matches!(options.get_ssl_mode(), MySqlSslMode::VerifyCa) {
-        provide_cryptography();
-    }
-    // A collation of another character set would be refused.
-    let has_collation = options.get_collation().is_some();
-    let options = if has_collation { options.collation("utf8mb4_bin") } else { options };
-    Ok(options
-        .charset("utf8mb4")
-        .set_names(true)
-        .statement_cache_capacity(PREPARED_MAX)
-        // All of these options are among the settings, or not wanted.
-        .pipes_as_concat(false)
-        .no_engine_substitution(false)
-        .timezone(None)
-        // Statements have thousands of parameters, and the batch's size and duration are logged elsewhere.
-        .disable_statement_logging())
+    explained
 }
 
-fn secrets(options: &MySqlConnectOptions) -> Vec<String> {
-    let password = || options.to_url_lossy().password().map(str::to_owned);
-    passwords_of_options(options.get_username(), options.get_host(), password)
+async fn begin_session(options: &MySqlConnectOptions) -> Result<MySqlSession, sqlx::Error> {
+    let mut connection = options.connect().await?;
+    for settings in [SETTINGS, ISOLATION] {
+        sqlx::raw_sql(settings).execute(&mut connection).await?;
+    }
+    let (mode, packet_bytes_max) = ask(&mut connection).await?;
+    Ok(MySqlSession::new(connection, &mode, packet_bytes_max))
 }
 
 /// Asks for the session's mode, and for the size of the largest statement.
 async fn ask(connection: &mut MySqlConnection) -> Result<(String, i64), sqlx::Error> {
     let row = sqlx::query(CHECK).fetch_one(connection).await?;
     Ok((row.try_get_unchecked(0)?, row.try_get_unchecked(1)?))
-}
-
-/// Shows the server and the user, and no password.
-impl fmt::Debug for MySqlConnector {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Ok(options) = self.options() else { return f.write_str("a pool without a database") };
-        let (user, database) = (options.get_username(), options.get_database().unwrap_or_default());
-        match options.get_socket() {
-            Some(socket) => write!(f, "{user}@{}/{database}", socket.display()),
-            None => write!(f, "{user}@{}:{}/{database}", options.get_host(), options.get_port()),
-        }
-    }
-}
-
-#[async_trait]
-impl Connector for MySqlConnector {
-    type Connection = MySqlSession;
-
-    fn dialect(&self) -> &dyn Dialect {
-        &MySqlDialect
-    }
-
-    async fn connect(&self) -> Result<MySqlSession, StoreError> {
-        let options = self.options().map_err(|error| StoreError::permanent(error.to_string()))?;
-        let explained = |mut error: StoreError| {
-            // The owner of a pool may have changed the password.
-            error.message = strike(&format!("{self:?}: {}", error.message), &secrets(&options));
-            error
-        };
-        let session = Self::begin_session(&options).await;
-        let session = session.map_err(|error| explained(Self::explain(&options, &error)))?;
-        session.check().map_err(explained)?;
-        Ok(session)
-    }
-
-    fn is_remote(&self) -> bool {
-        true
-    }
-
-    fn secrets(&self) -> &[String] {
-        &self.secrets
-    }
 }

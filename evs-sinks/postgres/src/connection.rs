@@ -32,8 +32,8 @@ pub(crate) struct PostgresSession {
 
 impl PostgresSession {
     /// Wraps a connection whose transactions begin with the statement `begin`.
-    pub(crate) fn new(connection: PgConnection, begin: &Arc<str>) -> Self {
-        Self { connection, begin: Arc::clone(begin) }
+    pub(crate) fn new(connection: PgConnection, begin: &str) -> Self {
+        Self { connection, begin: begin.into() }
     }
 
     async fn run(&mut self, sql: Arc<str>) -> Result<(), StoreError> {

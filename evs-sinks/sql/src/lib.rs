@@ -1,8 +1,8 @@
 //! The common part of evs's SQL sinks: it builds the statements, and has the exactly-once transaction.
 //!
-//! A store is a [`Connector`], its [`Connection`]s and a [`Dialect`]; [`SqlStore`] makes a [`Sink`](evs_core::Sink)
-//! of them. Each batch is one transaction. It moves the stream's row in `evs_progress` from sequence n-1 to n and
-//! adds the rows to the statistic's table:
+//! A store is a [`Connector`], its [`Connection`]s and a [`Dialect`]. The connector of a server is [`Remote`] with the
+//! [`Driver`] of that server. [`SqlStore`] makes a [`Sink`](evs_core::Sink) of them. Each batch is one transaction. It
+//! moves the stream's row in `evs_progress` from sequence n-1 to n and adds the rows to the statistic's table:
 //!
 //! | table | a row | columns |
 //! | --- | --- | --- |
@@ -28,6 +28,7 @@ mod lease;
 mod names;
 mod prepare;
 mod progress;
+mod remote;
 mod rows;
 mod sink;
 mod table;
@@ -40,18 +41,20 @@ mod value;
 mod wide;
 mod writers;
 
+#[doc(hidden)]
+pub use async_trait::async_trait;
 pub use builder::Target;
 pub use connection::{Connection, Connector};
 pub use decimal::decimal;
 pub use dialect::{Dialect, Limits};
 #[doc(hidden)]
 pub use evs_core::SinkError;
-pub use evs_store::{StoreError, forward_sink, strike};
+pub use evs_store::{StoreError, forward_sink};
 #[cfg(feature = "faults")]
 pub use faults::{Faulty, Gate, Held};
 pub use lease::CONNECT_MAX;
+pub use remote::{Address, Driver, Remote};
 pub use sink::{SqlSink, SqlStore};
 #[cfg(feature = "tls")]
 pub use tls::provide_cryptography;
-pub use url::{check_files, check_url, passwords, passwords_of_options};
 pub use value::{ColumnType, Value};

@@ -12,7 +12,7 @@ use evs_store::percent_decoded as decoded;
 /// # Errors
 ///
 /// [`SinkError::Refused`].
-pub fn check_url(url: &str, schemes: &[&str], parameters: &[&str]) -> Result<(), SinkError> {
+pub(crate) fn check_url(url: &str, schemes: &[&str], parameters: &[&str]) -> Result<(), SinkError> {
     let expected = format!("expected {}://USER:PASSWORD@HOST:PORT/DATABASE", schemes[0]);
     let refused = |what: &str| Err(SinkError::refused(format!("the URL of the server {what}; {expected}")));
     let Some((_, rest)) = url.split_once("://").filter(|(scheme, _)| schemes.contains(scheme)) else {
@@ -47,7 +47,7 @@ pub fn check_url(url: &str, schemes: &[&str], parameters: &[&str]) -> Result<(),
 /// # Errors
 ///
 /// [`SinkError::Refused`].
-pub fn check_files(url: &str, parameters: &[&str]) -> Result<(), SinkError> {
+pub(crate) fn check_files(url: &str, parameters: &[&str]) -> Result<(), SinkError> {
     let (_, query) = url.split_once('?').unwrap_or((url, ""));
     for (name, path) in query.split('&').filter_map(|parameter| parameter.split_once('=')) {
         if parameters.contains(&name) {
@@ -62,7 +62,7 @@ pub fn check_files(url: &str, parameters: &[&str]) -> Result<(), SinkError> {
 
 /// The passwords in a URL as they are written there, and `effective`, the password that the driver uses, plain and
 /// percent-encoded. The longest comes first.
-pub fn passwords(url: &str, effective: Option<&str>) -> Vec<String> {
+pub(crate) fn passwords(url: &str, effective: Option<&str>) -> Vec<String> {
     let (place, query) = url.split_once('?').unwrap_or((url, ""));
     let place = place.split_once("://").map_or(place, |(_, place)| place);
     let user = place.rsplit_once('@').map_or("", |(user, _)| user);
@@ -95,7 +95,7 @@ fn encoded(text: &str) -> String {
 ///
 /// The drivers panic if a user or a host cannot be written into a URL as it is (an IPv6 address without brackets, for
 /// example), so `password` is not called then. No driver shows the password anyway.
-pub fn passwords_of_options(
+pub(crate) fn passwords_of_options(
     user: &str,
     host: &str,
     password: impl FnOnce() -> Option<String>,

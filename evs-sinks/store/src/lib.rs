@@ -15,6 +15,8 @@
 //!
 //! This crate is for evs's own stores; it is outside semver.
 
+#[cfg(feature = "cases")]
+pub mod cases;
 mod error;
 mod forward;
 mod names;

@@ -43,7 +43,7 @@ async fn a_value_that_is_absent_is_a_field_that_is_not_there() {
     let Some(scratch) = Scratch::new().await else { return };
     let sink = scratch.sink().await;
     sink.prepare(&schema()).await.unwrap();
-    let mut without = batch("web1", 1, &[]);
+    let mut without = batch::<&str>("web1", 1, &[]);
     without.rows = Rows::new(1, 2);
     without.rows.push(60, [&b"c1"[..]], &[Some(1), None]);
     sink.apply(&without).await.unwrap();
@@ -128,7 +128,9 @@ async fn a_collection_that_was_dropped_is_not_made_again_in_silence() {
     let sink = scratch.sink().await;
     sink.prepare(&schema()).await.unwrap();
     scratch.database.collection::<Document>("ads").drop().await.unwrap();
-    for told in [refused(sink.prepare(&schema()).await), refused(sink.apply(&batch("web1", 1, &[])).await)] {
+    for told in
+        [refused(sink.prepare(&schema()).await), refused(sink.apply(&batch::<&str>("web1", 1, &[])).await)]
+    {
         assert!(told.contains("is gone"), "{told}");
     }
 }

@@ -111,7 +111,7 @@ async fn an_inserted_document_is_the_one_that_an_upsert_makes() {
             rows.push(window, [key.as_bytes()], values);
         }
         let (schema, source) = (Arc::clone(&schema), "web1".into());
-        let mut batch = batch("nobody", sequence, &[]);
+        let mut batch = batch::<&str>("nobody", sequence, &[]);
         batch.source = source;
         batch.schema = schema;
         batch.rows = rows;

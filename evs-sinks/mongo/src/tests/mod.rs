@@ -10,9 +10,8 @@ mod race;
 mod retention;
 mod suite;
 
-use evs_core::{
-    Batch, Epoch, KeyColumn, MeasureColumn, MeasureKind, Rows, Schema, Sink, SinkError, conformance::chained,
-};
+use evs_core::{Batch, Epoch, Sink, SinkError};
+use evs_store::cases::{batch, schema};
 use mongodb::{
     Client, Database,
     bson::{Document, doc},
@@ -74,27 +73,8 @@ impl Scratch {
     }
 }
 
-/// A statistic with a key, a count and a sum in hundredths.
-fn schema() -> Schema {
-    let measure = |name: &str, kind, scale| MeasureColumn::new(name, kind, "", scale);
-    Schema::new(
-        "ads",
-        60,
-        vec![KeyColumn::new("campaign", "arg_c")],
-        vec![measure("hits", MeasureKind::Count, 0), measure("revenue", MeasureKind::Sum, 2)],
-    )
-}
-
-/// A row: the window, the key, and the revenue of one hit.
+/// A row of a batch: the window, the key, and the revenue of one hit.
 type Row<'r> = (i64, &'r str, i128);
-
-fn batch(source: &str, sequence: u64, rows: &[Row<'_>]) -> Batch {
-    let mut encoded = Rows::new(1, 2);
-    for (window, key, value) in rows {
-        encoded.push(*window, [key.as_bytes()], &[Some(1), Some(*value)]);
-    }
-    chained(Batch::new(source, Epoch::from_bytes([7; 16]), schema(), sequence, encoded))
-}
 
 /// Window, key, hits and revenue of all rows.
 async fn totals(sink: &MongoSink) -> Vec<(i64, String, i128, i128)> {

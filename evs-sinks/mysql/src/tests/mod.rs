@@ -7,8 +7,10 @@ mod tables;
 
 use async_trait::async_trait;
 use evs_core::{Epoch, Sink, SinkError};
-use evs_sql::cases::{self, ENCODED_PASSWORD, PASSWORD, Plain as _, Settings, in_a_thread, url_of};
-use sqlx::{AssertSqlSafe, Connection, MySqlConnection, Row};
+use evs_sql::cases::{
+    self, Database as _, ENCODED_PASSWORD, PASSWORD, Plain as _, Settings, in_a_thread, url_of,
+};
+use sqlx::MySqlConnection;
 
 use crate::{MySqlSink, connector::MySqlConnector};
 
@@ -23,9 +25,6 @@ struct Database {
 impl cases::Database for Database {
     type Connector = MySqlConnector;
     type Plain = Plain;
-    type User = User;
-
-    const SCHEME: &'static str = "mysql";
 
     async fn fresh() -> Option<Self> {
         let server = evs_testkit::server("mysql")?;
@@ -44,16 +43,27 @@ impl cases::Database for Database {
         Ok(Box::new(builder.connect().await?))
     }
 
-    fn url(&self, user: Option<&str>) -> String {
-        url_of(&self.server, &self.name, user)
+    fn url(&self) -> String {
+        url_of(&self.server, &self.name, None)
     }
 
     fn connector(&self) -> MySqlConnector {
-        MySqlConnector::new(&self.url(None)).unwrap()
+        MySqlConnector::new(&self.url()).unwrap()
     }
 
     async fn plain(&self) -> Plain {
-        Plain::open(&self.url(None)).await
+        Plain::open(&self.url()).await
+    }
+}
+
+#[async_trait]
+impl cases::Server for Database {
+    type User = User;
+
+    const SCHEME: &'static str = "mysql";
+
+    fn url_as(&self, login: &str) -> String {
+        url_of(&self.server, &self.name, Some(login))
     }
 
     async fn user(&self, rights: &str) -> User {
@@ -122,28 +132,4 @@ impl Drop for User {
     }
 }
 
-/// A connection as any other program would make it.
-struct Plain(MySqlConnection);
-
-impl Plain {
-    async fn open(url: &str) -> Self {
-        Self(MySqlConnection::connect(url).await.unwrap())
-    }
-}
-
-#[async_trait]
-impl cases::Plain for Plain {
-    async fn run(&mut self, sql: &str) {
-        sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut self.0).await.unwrap();
-    }
-
-    async fn texts(&mut self, sql: &str) -> Vec<Vec<String>> {
-        let rows = sqlx::raw_sql(AssertSqlSafe(sql)).fetch_all(&mut self.0).await.unwrap();
-        // Without a prepared statement, the server sends all values as text.
-        let text = |row: &sqlx::mysql::MySqlRow, at| {
-            let bytes: Option<Vec<u8>> = row.try_get_unchecked(at).unwrap();
-            bytes.map_or("NULL".to_owned(), |bytes| String::from_utf8(bytes).unwrap())
-        };
-        rows.iter().map(|row| (0..row.len()).map(|at| text(row, at)).collect()).collect()
-    }
-}
+evs_sql::plain! { MySqlConnection }

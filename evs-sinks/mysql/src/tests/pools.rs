@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
-use evs_core::{Sink, SinkError};
+use evs_core::Sink;
 use evs_sql::{
     Connection as _, Connector as _, Target, Value,
-    cases::{Database as _, Plain as _, batch, in_full, schema},
+    cases::{
+        Database as _, later_options_are_used, no_database_is_refused, sinks_of_another_mind_are_the_same,
+    },
 };
 use sqlx::{
     MySqlPool,
@@ -13,11 +15,11 @@ use sqlx::{
 };
 
 use super::Database;
-use crate::{MySqlSink, connector::MySqlConnector};
+use crate::{MySqlSink, MySqlSinkBuilder, connector::MySqlConnector};
 
 /// Options that differ from evs's own wherever they can.
 fn options(database: &Database) -> MySqlConnectOptions {
-    let options = database.url(None).parse::<MySqlConnectOptions>().unwrap();
+    let options = database.url().parse::<MySqlConnectOptions>().unwrap();
     options.charset("latin1").collation("latin1_swedish_ci").timezone(Some("+05:00".to_owned()))
 }
 
@@ -42,18 +44,10 @@ async fn options_and_pools_of_another_mind_make_the_same_sink() {
     let pool = pool(options(&database));
     // The host uses the only connection of the pool all the time.
     let mut theirs = pool.acquire().await.unwrap();
-    let key = "größe €".as_bytes();
-    for (sequence, builder) in
-        (1..).zip([MySqlSink::from_options(options(&database)), MySqlSink::from_pool(&pool)])
-    {
-        let sink = builder.connect().await.unwrap();
-        sink.prepare(&schema()).await.unwrap();
-        sink.apply(&batch(sequence, &[(60, key, 5)])).await.unwrap();
-        let totals = sink.totals(&schema(), 0..100).await.unwrap();
-        assert_eq!(totals.cursor().next_row().unwrap().keys, [key]);
-    }
-    let rows = database.plain().await.texts("SELECT window_start, campaign, hits FROM ads").await;
-    assert_eq!(rows, [["1970-01-01 00:01:00", "größe €", "2"]]);
+    let builders = [MySqlSink::from_options(options(&database)), MySqlSink::from_pool(&pool)];
+    let [of_options, of_pool] = builders.map(MySqlSinkBuilder::connect);
+    let sinks: [Box<dyn Sink>; 2] = [Box::new(of_options.await.unwrap()), Box::new(of_pool.await.unwrap())];
+    sinks_of_another_mind_are_the_same(&database, sinks, "1970-01-01 00:01:00").await;
     let theirs: (String, String) =
         sqlx::query_as("SELECT @@sql_mode, @@time_zone").fetch_one(&mut *theirs).await.unwrap();
     assert_eq!(theirs, (String::new(), "+05:00".to_owned()), "the host's sessions stay as they are");
@@ -80,15 +74,9 @@ async fn a_password_that_the_pool_gets_later_is_used_and_never_shown() {
     let right = options(&database);
     let pool = pool(right.clone());
     let sink = MySqlSink::from_pool(&pool).connect().await.unwrap();
-    sink.prepare(&schema()).await.unwrap();
-    pool.set_connect_options(right.clone().password("hunter2"));
-    sink.close().await.unwrap();
-    let error = sink.apply(&batch(1, &[(60, b"c1", 5)])).await.unwrap_err();
-    assert!(matches!(error, SinkError::Refused { .. }), "{error:?}");
-    let shown = format!("{error:?} {}", in_full(&error));
-    assert!(shown.contains("error 1045") && !shown.contains("hunter2"), "{shown}");
-    pool.set_connect_options(right);
-    sink.apply(&batch(1, &[(60, b"c1", 5)])).await.unwrap();
+    let wrong = right.clone().password("hunter2");
+    let set = |is_right| pool.set_connect_options(if is_right { right.clone() } else { wrong.clone() });
+    later_options_are_used(&sink, set, "error 1045").await;
 }
 
 #[tokio::test]
@@ -97,9 +85,6 @@ async fn options_without_a_database_are_refused() {
     let options = MySqlConnectOptions::new().host("::1").username("evs").password("hunter2");
     let pool = MySqlPool::connect_lazy_with(options.clone());
     for builder in [MySqlSink::from_options(options), MySqlSink::from_pool(&pool)] {
-        assert!(!format!("{builder:?}").contains("hunter2"));
-        let error = builder.connect().await.unwrap_err();
-        assert!(matches!(error, SinkError::Refused { .. }), "{error:?}");
-        assert!(error.to_string().contains("name no database"), "{error}");
+        no_database_is_refused(&format!("{builder:?}"), builder.connect().await);
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use evs_core::{Sink, SinkError};
 use evs_sql::{
     Connection, Connector, Gate, Held, SqlStore, Value,
-    cases::{Database as _, Plain as _, Rights, User as _, batch, refused, schema},
+    cases::{Database as _, Plain as _, Rights, Server as _, User as _, batch, refused, schema},
 };
 
 use super::Database;
@@ -48,7 +48,7 @@ evs_sql::cases! { Database:
     a_connection_that_was_cut_is_made_anew(),
     the_next_attempt_waits_for_the_one_before(),
     progress_waits_for_a_first_batch_that_is_under_way(),
-    two_writers_of_the_same_rows_lose_nothing(),
+    two_writers_of_the_same_rows_lose_nothing("500.00"),
     many_may_prepare_at_once(),
     a_sum_out_of_range_is_refused_by_the_server(&["error 1264"], "error 1690"),
 }
@@ -57,14 +57,12 @@ evs_sql::cases! { Database:
 async fn what_will_not_pass_is_said_when_connecting() {
     let Some(database) = Database::fresh().await else { return };
     let user = database.user("SELECT").await;
-    let wrong =
-        refused::<Database>(&database.url(Some(&format!("{}:hunter2wrong", user.plain_name())))).await;
+    let wrong = refused::<Database>(&database.url_as(&format!("{}:hunter2wrong", user.plain_name()))).await;
     assert!(wrong.contains("Access denied for user") && wrong.contains("error 1045"), "{wrong}");
-    let unknown = database.url(Some(&user.login())).replace(&database.name, "evs_no_such_database");
+    let unknown = database.url_as(&user.login()).replace(&database.name, "evs_no_such_database");
     let unknown = refused::<Database>(&unknown).await;
     assert!(unknown.contains("error 1044") || unknown.contains("error 1049"), "{unknown}");
-    let missing =
-        refused::<Database>(&database.url(None).replace(&database.name, "evs_no_such_database")).await;
+    let missing = refused::<Database>(&database.url().replace(&database.name, "evs_no_such_database")).await;
     assert!(missing.contains("Unknown database") && missing.contains("error 1049"), "{missing}");
 }
 

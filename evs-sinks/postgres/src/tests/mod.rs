@@ -9,8 +9,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use evs_core::{Epoch, Sink, SinkError};
-use evs_sql::cases::{self, ENCODED_PASSWORD, PASSWORD, Plain as _, Settings, in_a_thread, url_of};
-use sqlx::{AssertSqlSafe, Connection, PgConnection, Row, ValueRef, postgres::PgRow};
+use evs_sql::cases::{
+    self, Database as _, ENCODED_PASSWORD, PASSWORD, Plain as _, Settings, in_a_thread, url_of,
+};
+use sqlx::PgConnection;
 
 use crate::{PostgresSink, connector::PostgresConnector};
 
@@ -36,9 +38,6 @@ impl Database {
 impl cases::Database for Database {
     type Connector = PostgresConnector;
     type Plain = Plain;
-    type User = User;
-
-    const SCHEME: &'static str = "postgres";
 
     async fn fresh() -> Option<Self> {
         Self::with("ENCODING 'UTF8'").await
@@ -52,16 +51,27 @@ impl cases::Database for Database {
         Ok(Box::new(builder.connect().await?))
     }
 
-    fn url(&self, user: Option<&str>) -> String {
-        url_of(&self.server, &self.name, user)
+    fn url(&self) -> String {
+        url_of(&self.server, &self.name, None)
     }
 
     fn connector(&self) -> PostgresConnector {
-        PostgresConnector::new(&self.url(None)).unwrap()
+        PostgresConnector::new(&self.url()).unwrap()
     }
 
     async fn plain(&self) -> Plain {
-        Plain::open(&self.url(None)).await
+        Plain::open(&self.url()).await
+    }
+}
+
+#[async_trait]
+impl cases::Server for Database {
+    type User = User;
+
+    const SCHEME: &'static str = "postgres";
+
+    fn url_as(&self, login: &str) -> String {
+        url_of(&self.server, &self.name, Some(login))
     }
 
     async fn user(&self, rights: &str) -> User {
@@ -69,7 +79,7 @@ impl cases::Database for Database {
         let name = format!("evs_{}", &Epoch::random().to_string()[..16]);
         plain.run(&format!("CREATE ROLE {name} LOGIN PASSWORD '{PASSWORD}'")).await;
         plain.run(&format!("GRANT {rights} ON SCHEMA public TO {name}")).await;
-        User { database: self.url(None), name }
+        User { database: self.url(), name }
     }
 
     async fn cut_others(&self, plain: &mut Plain) {
@@ -113,28 +123,4 @@ impl Drop for User {
     }
 }
 
-/// A connection as any other program would make it.
-struct Plain(PgConnection);
-
-impl Plain {
-    async fn open(url: &str) -> Self {
-        Self(PgConnection::connect(url).await.unwrap())
-    }
-}
-
-#[async_trait]
-impl cases::Plain for Plain {
-    async fn run(&mut self, sql: &str) {
-        sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut self.0).await.unwrap();
-    }
-
-    async fn texts(&mut self, sql: &str) -> Vec<Vec<String>> {
-        let rows = sqlx::raw_sql(AssertSqlSafe(sql)).fetch_all(&mut self.0).await.unwrap();
-        // Without a prepared statement, the server sends all values as text.
-        let text = |row: &PgRow, at| {
-            let value = row.try_get_raw(at).unwrap();
-            if value.is_null() { "NULL".to_owned() } else { value.as_str().unwrap().to_owned() }
-        };
-        rows.iter().map(|row| (0..row.len()).map(|at| text(row, at)).collect()).collect()
-    }
-}
+evs_sql::plain! { PgConnection }

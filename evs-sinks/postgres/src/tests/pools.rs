@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
-use evs_core::{Sink, SinkError};
+use evs_core::Sink;
 use evs_sql::{
     Connection as _, Connector as _, Target,
-    cases::{Database as _, Plain as _, batch, in_full, schema},
+    cases::{
+        Database as _, later_options_are_used, no_database_is_refused, sinks_of_another_mind_are_the_same,
+    },
 };
 use sqlx::{
     PgPool,
@@ -13,11 +15,11 @@ use sqlx::{
 };
 
 use super::Database;
-use crate::{PostgresSink, connector::PostgresConnector};
+use crate::{PostgresSink, PostgresSinkBuilder, connector::PostgresConnector};
 
 /// Options that differ from evs's own wherever they can.
 fn options(database: &Database) -> PgConnectOptions {
-    database.url(None).parse::<PgConnectOptions>().unwrap().statement_cache_capacity(1).options([
+    database.url().parse::<PgConnectOptions>().unwrap().statement_cache_capacity(1).options([
         ("default_transaction_isolation", "serializable"),
         ("synchronous_commit", "off"),
         ("client_encoding", "LATIN1"),
@@ -36,18 +38,10 @@ async fn options_and_pools_of_another_mind_make_the_same_sink() {
     let pool = pool(options(&database));
     // The host uses the only connection of the pool all the time.
     let mut theirs = pool.acquire().await.unwrap();
-    let key = "größe €".as_bytes();
-    for (sequence, builder) in
-        (1..).zip([PostgresSink::from_options(options(&database)), PostgresSink::from_pool(&pool)])
-    {
-        let sink = builder.connect().await.unwrap();
-        sink.prepare(&schema()).await.unwrap();
-        sink.apply(&batch(sequence, &[(60, key, 5)])).await.unwrap();
-        let totals = sink.totals(&schema(), 0..100).await.unwrap();
-        assert_eq!(totals.cursor().next_row().unwrap().keys, [key]);
-    }
-    let rows = database.plain().await.texts("SELECT window_start, campaign, hits FROM ads").await;
-    assert_eq!(rows, [["1970-01-01 00:01:00+00", "größe €", "2"]]);
+    let builders = [PostgresSink::from_options(options(&database)), PostgresSink::from_pool(&pool)];
+    let [of_options, of_pool] = builders.map(PostgresSinkBuilder::connect);
+    let sinks: [Box<dyn Sink>; 2] = [Box::new(of_options.await.unwrap()), Box::new(of_pool.await.unwrap())];
+    sinks_of_another_mind_are_the_same(&database, sinks, "1970-01-01 00:01:00+00").await;
     let theirs: (String,) = sqlx::query_as("SELECT current_setting('default_transaction_isolation')")
         .fetch_one(&mut *theirs)
         .await
@@ -80,15 +74,9 @@ async fn options_that_the_pool_gets_later_are_used() {
     let right = options(&database);
     let pool = pool(right.clone());
     let sink = PostgresSink::from_pool(&pool).connect().await.unwrap();
-    sink.prepare(&schema()).await.unwrap();
-    pool.set_connect_options(right.clone().username("no_such_role").password("hunter2"));
-    sink.close().await.unwrap();
-    let error = sink.apply(&batch(1, &[(60, b"c1", 5)])).await.unwrap_err();
-    assert!(matches!(error, SinkError::Refused { .. }), "{error:?}");
-    let shown = format!("{error:?} {}", in_full(&error));
-    assert!(shown.contains("no_such_role") && !shown.contains("hunter2"), "{shown}");
-    pool.set_connect_options(right);
-    sink.apply(&batch(1, &[(60, b"c1", 5)])).await.unwrap();
+    let wrong = right.clone().username("no_such_role").password("hunter2");
+    let set = |is_right| pool.set_connect_options(if is_right { right.clone() } else { wrong.clone() });
+    later_options_are_used(&sink, set, "no_such_role").await;
 }
 
 #[tokio::test]
@@ -97,9 +85,6 @@ async fn options_without_a_database_are_refused() {
     let options = PgConnectOptions::new_without_pgpass().host("::1").username("evs").password("hunter2");
     let pool = PgPool::connect_lazy_with(options.clone());
     for builder in [PostgresSink::from_options(options), PostgresSink::from_pool(&pool)] {
-        assert!(!format!("{builder:?}").contains("hunter2"));
-        let error = builder.connect().await.unwrap_err();
-        assert!(matches!(error, SinkError::Refused { .. }), "{error:?}");
-        assert!(error.to_string().contains("name no database"), "{error}");
+        no_database_is_refused(&format!("{builder:?}"), builder.connect().await);
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use evs_core::{Applied, Sink, SinkError};
 use evs_sql::{
     Connection, Connector, Value,
-    cases::{Database as _, Plain as _, Rights, User as _, batch, in_full, refused, schema},
+    cases::{Database as _, Plain as _, Rights, Server as _, User as _, batch, in_full, refused, schema},
 };
 
 use super::Database;
@@ -47,7 +47,7 @@ evs_sql::cases! { Database:
     a_connection_that_was_cut_is_made_anew(),
     the_next_attempt_waits_for_the_one_before(),
     progress_waits_for_a_first_batch_that_is_under_way(),
-    two_writers_of_the_same_rows_lose_nothing(),
+    two_writers_of_the_same_rows_lose_nothing("500.00"),
     many_may_prepare_at_once(),
     a_sum_out_of_range_is_refused_by_the_server(&["numeric field overflow", "22003"], "bigint out of range"),
 }
@@ -56,21 +56,21 @@ evs_sql::cases! { Database:
 async fn what_will_not_pass_is_said_when_connecting() {
     let Some(database) = Database::fresh().await else { return };
     let user = database.user("USAGE").await;
-    let wrong = refused::<Database>(&database.url(Some(&format!("{}:hunter2wrong", user.name)))).await;
+    let wrong = refused::<Database>(&database.url_as(&format!("{}:hunter2wrong", user.name))).await;
     assert!(wrong.contains("password authentication failed") && wrong.contains("28P01"), "{wrong}");
-    let missing = database.url(Some(&user.login())).replace(&database.name, "evs_no_such_database");
+    let missing = database.url_as(&user.login()).replace(&database.name, "evs_no_such_database");
     let missing = refused::<Database>(&missing).await;
     assert!(missing.contains("evs_no_such_database") && missing.contains("3D000"), "{missing}");
     let sql = format!("REVOKE CONNECT ON DATABASE {} FROM PUBLIC", database.name);
     database.plain().await.run(&sql).await;
-    let denied = refused::<Database>(&database.url(Some(&user.login()))).await;
+    let denied = refused::<Database>(&database.url_as(&user.login())).await;
     assert!(denied.contains("permission denied for database") && denied.contains("42501"), "{denied}");
 }
 
 #[tokio::test]
 async fn a_database_that_cannot_hold_all_keys_is_refused() {
     let Some(database) = Database::with("ENCODING 'LATIN1' LOCALE 'C'").await else { return };
-    let refusal = refused::<Database>(&database.url(None)).await;
+    let refusal = refused::<Database>(&database.url()).await;
     assert!(refusal.contains("encoding is LATIN1") && refusal.contains("ENCODING 'UTF8'"), "{refusal}");
 }
 
@@ -81,7 +81,7 @@ async fn rights_to_the_tables_are_all_that_is_needed() {
     let user = database.user("USAGE").await;
     database.sink().await.prepare(&schema()).await.unwrap();
     let mut plain = database.plain().await;
-    let url = database.url(Some(&user.login()));
+    let url = database.url_as(&user.login());
     let sink = PostgresSink::builder(&url).create(false).connect().await.unwrap();
     let error = sink.apply(&batch(1, &[(60, b"c1", 5)])).await.unwrap_err();
     assert!(matches!(error, SinkError::Refused { .. }), "{error:?}");
@@ -191,7 +191,7 @@ async fn the_url_may_name_a_schema() {
     let Some(database) = Database::fresh().await else { return };
     let mut plain = database.plain().await;
     plain.run("CREATE SCHEMA counted").await;
-    let url = database.url(None);
+    let url = database.url();
     let separator = if url.contains('?') { '&' } else { '?' };
     let sink = PostgresSink::connect(&format!("{url}{separator}options[search_path]=counted")).await.unwrap();
     sink.prepare(&schema()).await.unwrap();

@@ -3,24 +3,18 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use evs_core::{
-    Batch, Epoch, KeyColumn, MeasureColumn, MeasureKind, Rows, Schema, Sink, SinkError, conformance::chained,
-};
+use evs_core::{Batch, Sink, SinkError};
+pub use evs_store::cases::schema;
 
 use crate::Connector;
 
-/// A database for one test, on the test server. It is dropped at the end.
+/// A database for one test. It is dropped at the end.
 #[async_trait]
 pub trait Database: Send + Sync + Sized + 'static {
     /// The sink's connector.
     type Connector: Connector;
     /// A connection without evs.
     type Plain: Plain;
-    /// An account of the server.
-    type User: User;
-
-    /// The scheme of the sink's URLs.
-    const SCHEME: &'static str;
 
     /// Makes a new database. Returns `None` if there is no test server, after reporting that the test is left out.
     async fn fresh() -> Option<Self>;
@@ -28,14 +22,32 @@ pub trait Database: Send + Sync + Sized + 'static {
     /// Makes a sink with the sink's builder.
     async fn connect(url: &str, settings: Settings) -> Result<Box<dyn Sink>, SinkError>;
 
-    /// The URL of this database; `user` is `NAME:PASSWORD`.
-    fn url(&self, user: Option<&str>) -> String;
+    /// The URL of this database.
+    fn url(&self) -> String;
 
     /// The sink's connector for this database.
     fn connector(&self) -> Self::Connector;
 
     /// The database as anybody else would open it.
     async fn plain(&self) -> Self::Plain;
+
+    /// A sink with the defaults.
+    async fn sink(&self) -> Box<dyn Sink> {
+        Self::connect(&self.url(), Settings::default()).await.unwrap()
+    }
+}
+
+/// A database on a server.
+#[async_trait]
+pub trait Server: Database {
+    /// An account of the server.
+    type User: User;
+
+    /// The scheme of the sink's URLs.
+    const SCHEME: &'static str;
+
+    /// The URL of this database for another user; `login` is `NAME:PASSWORD`.
+    fn url_as(&self, login: &str) -> String;
 
     /// Makes an account with the given rights to this database.
     async fn user(&self, rights: &str) -> Self::User;
@@ -45,14 +57,9 @@ pub trait Database: Send + Sync + Sized + 'static {
 
     /// True if a session in the database is waiting for a lock.
     async fn is_lock_waited_for(&self, plain: &mut Self::Plain) -> bool;
-
-    /// A sink with the defaults.
-    async fn sink(&self) -> Box<dyn Sink> {
-        Self::connect(&self.url(None), Settings::default()).await.unwrap()
-    }
 }
 
-/// A connection without evs, as any other program would make it.
+/// A connection without evs, as any other program would make it. [`plain!`](crate::plain!) implements it.
 #[async_trait]
 pub trait Plain: Send {
     /// Executes statements.
@@ -107,25 +114,9 @@ pub fn in_a_thread(work: impl Future<Output = ()> + Send + 'static) {
     let _ = std::thread::spawn(move || runtime.block_on(work)).join();
 }
 
-/// The statistic `ads`: a key, a count, and a sum in hundredths.
-pub fn schema() -> Schema {
-    let measure = |name: &str, kind, scale| MeasureColumn::new(name, kind, "", scale);
-    Schema::new(
-        "ads",
-        60,
-        vec![KeyColumn::new("campaign", "arg_c")],
-        vec![measure("hits", MeasureKind::Count, 0), measure("revenue", MeasureKind::Sum, 2)],
-    )
-}
-
 /// A batch of source `web1`. A row is the window, the key, and the revenue of one hit.
 pub fn batch(sequence: u64, rows: &[(i64, &[u8], i128)]) -> Batch {
-    let mut encoded = Rows::new(1, 2);
-    for (window, key, value) in rows {
-        encoded.push(*window, [*key], &[Some(1), Some(*value)]);
-    }
-    let (schema, epoch) = (schema(), Epoch::from_bytes([7; 16]));
-    chained(Batch::new("web1", epoch, schema, sequence, encoded))
+    evs_store::cases::batch("web1", sequence, rows)
 }
 
 /// The error with its causes, as the status shows it.

@@ -9,8 +9,9 @@ use std::{
 };
 
 use evs_core::{Applied, Batch, Sink};
+use evs_sql::cases::{batch, schema};
 
-use super::{File, batch, schema};
+use super::File;
 use crate::SqliteSink;
 
 /// The variable with the path of the database. It is set in the process that is to be killed.

@@ -1,4 +1,4 @@
-//! Tests on database files in temporary directories.
+//! Tests on database files in temporary directories. Most cases are those of `evs_sql::cases`.
 
 mod kill;
 mod pools;
@@ -9,8 +9,12 @@ mod wide;
 
 use std::path::PathBuf;
 
-use evs_core::{Batch, Epoch, KeyColumn, MeasureColumn, MeasureKind, Rows, Schema, conformance::chained};
-use sqlx::{AssertSqlSafe, ConnectOptions, SqliteConnection, sqlite::SqliteConnectOptions};
+use async_trait::async_trait;
+use evs_core::{Sink, SinkError};
+use evs_sql::cases::{Database, Settings};
+use sqlx::SqliteConnection;
+
+use crate::{SqliteSink, connection::SqliteConnector};
 
 /// A directory for a database.
 struct File {
@@ -25,36 +29,32 @@ impl File {
     fn path(&self) -> PathBuf {
         self.directory.path().join("stats.db")
     }
+}
+
+#[async_trait]
+impl Database for File {
+    type Connector = SqliteConnector;
+    type Plain = Plain;
+
+    async fn fresh() -> Option<Self> {
+        Some(Self::new())
+    }
+
+    async fn connect(url: &str, settings: Settings) -> Result<Box<dyn Sink>, SinkError> {
+        Ok(Box::new(SqliteSink::builder(url).create(settings.create).connect().await?))
+    }
 
     fn url(&self) -> String {
         format!("sqlite://{}", self.path().display())
     }
 
-    /// Opens the database as any other program would.
-    async fn plain(&self) -> SqliteConnection {
-        SqliteConnectOptions::new().filename(self.path()).create_if_missing(true).connect().await.unwrap()
+    fn connector(&self) -> SqliteConnector {
+        SqliteConnector::new(self.path())
+    }
+
+    async fn plain(&self) -> Plain {
+        Plain::open(&format!("{}?mode=rwc", self.url())).await
     }
 }
 
-async fn run(connection: &mut SqliteConnection, sql: &str) {
-    sqlx::raw_sql(AssertSqlSafe(sql)).execute(connection).await.unwrap();
-}
-
-fn schema() -> Schema {
-    let measure = |name: &str, kind, scale| MeasureColumn::new(name, kind, "", scale);
-    Schema::new(
-        "ads",
-        60,
-        vec![KeyColumn::new("campaign", "arg_c")],
-        vec![measure("hits", MeasureKind::Count, 0), measure("revenue", MeasureKind::Sum, 2)],
-    )
-}
-
-fn batch(sequence: u64, rows: &[(i64, &[u8], i128)]) -> Batch {
-    let mut encoded = Rows::new(1, 2);
-    for (window, key, value) in rows {
-        encoded.push(*window, [*key], &[Some(1), Some(*value)]);
-    }
-    let (schema, epoch) = (schema(), Epoch::from_bytes([7; 16]));
-    chained(Batch::new("web1", epoch, schema, sequence, encoded))
-}
+evs_sql::plain! { SqliteConnection }

@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use evs_core::{Sink, SinkError};
-use evs_sql::{Connection as _, Connector as _, Value};
+use evs_sql::{Connection as _, Connector as _, Value, cases::sinks_of_another_mind_are_the_same};
 use sqlx::{
     SqlitePool,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteLockingMode, SqliteSynchronous},
 };
 
-use super::{File, batch, schema};
-use crate::{SqliteSink, connection::SqliteConnector};
+use super::File;
+use crate::{SqliteSink, SqliteSinkBuilder, connection::SqliteConnector};
 
 /// Options that differ from evs's own wherever they can.
 fn options(file: &File) -> SqliteConnectOptions {
@@ -28,15 +28,11 @@ fn options(file: &File) -> SqliteConnectOptions {
 async fn options_and_pools_of_another_mind_make_the_same_sink() {
     let file = File::new();
     let pool = SqlitePool::connect_lazy_with(options(&file));
-    for (sequence, builder) in
-        (1..).zip([SqliteSink::from_options(options(&file)), SqliteSink::from_pool(&pool)])
-    {
-        let sink = builder.connect().await.unwrap();
-        sink.prepare(&schema()).await.unwrap();
-        sink.apply(&batch(sequence, &[(60, b"c1", 5)])).await.unwrap();
-        // The second connection finds no lock of the first one.
-        assert_eq!(sink.totals(&schema(), 0..100).await.unwrap().len(), 1);
-    }
+    let builders = [SqliteSink::from_options(options(&file)), SqliteSink::from_pool(&pool)];
+    let [of_options, of_pool] = builders.map(SqliteSinkBuilder::connect);
+    // Neither finds a lock of the other one.
+    let sinks: [Box<dyn Sink>; 2] = [Box::new(of_options.await.unwrap()), Box::new(of_pool.await.unwrap())];
+    sinks_of_another_mind_are_the_same(&file, sinks, "60").await;
     let mut session = SqliteConnector::with_options(options(&file)).connect().await.unwrap();
     for (pragma, value) in [
         ("synchronous", Value::Integer(2)),

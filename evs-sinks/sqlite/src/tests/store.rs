@@ -4,18 +4,36 @@ use std::fs;
 
 use async_trait::async_trait;
 use evs_core::{Applied, Sink, SinkError};
-use evs_sql::{Connection, Connector, Dialect, SqlStore, StoreError};
+use evs_sql::{
+    Connection, Connector, Dialect, SqlStore, StoreError,
+    cases::{Database as _, Plain as _, batch, in_full, schema},
+};
+use sqlx::sqlite::SqliteConnectOptions;
 
-use super::{File, batch, run, schema};
+use super::File;
 use crate::{
     SqliteSink,
     connection::{SqliteConnector, SqliteSession},
 };
 
-/// The error with its cause, as the status shows it.
-fn in_full(error: &SinkError) -> String {
-    let cause = std::error::Error::source(error).map(|cause| cause.to_string());
-    format!("{error}: {}", cause.unwrap_or_default())
+const URLS: [(&str, &str); 8] = [
+    ("", "is no URL of a SQLite database"),
+    ("stats.db", "is no URL of a SQLite database"),
+    ("mysql://evs@localhost/stats", "is no URL of a SQLite database"),
+    ("sqlite://", "has no path"),
+    ("sqlite::memory:", "is no URL of a SQLite database"),
+    ("sqlite://:memory:", "gone with its connection"),
+    ("sqlite:///tmp/stats.db?mode=ro", "has options or escapes"),
+    ("sqlite:///tmp/%20.db", "has options or escapes"),
+];
+
+evs_sql::cases! { File:
+    urls_that_say_too_little_or_too_much_are_refused(
+        &URLS,
+        format!("{:?}", SqliteSink::from_options(SqliteConnectOptions::new().pragma("key", "hunter2"))),
+    ),
+    two_writers_of_the_same_rows_lose_nothing("50000"),
+    many_may_prepare_at_once(),
 }
 
 #[tokio::test]
@@ -41,24 +59,10 @@ async fn what_is_no_database_is_refused() {
 }
 
 #[tokio::test]
-async fn a_url_names_a_file_or_is_refused() {
+async fn a_url_names_a_file() {
     let file = File::new();
-    let url = format!("sqlite://{}", file.path().display());
-    SqliteSink::connect(&url).await.unwrap();
+    SqliteSink::connect(&file.url()).await.unwrap();
     assert!(file.path().exists());
-    for url in [
-        "",
-        "stats.db",
-        "mysql://evs@localhost/stats",
-        "sqlite://",
-        "sqlite::memory:",
-        "sqlite://:memory:",
-        "sqlite:///tmp/stats.db?mode=ro",
-        "sqlite:///tmp/%20.db",
-    ] {
-        let error = SqliteSink::connect(url).await.unwrap_err();
-        assert!(matches!(error, SinkError::Refused { .. }), "{url}: {error:?}");
-    }
 }
 
 #[tokio::test]
@@ -78,13 +82,13 @@ async fn another_writer_makes_it_unavailable_until_it_is_done() {
     let sink = SqliteSink::open(file.path()).await.unwrap();
     sink.prepare(&schema()).await.unwrap();
     let mut other = file.plain().await;
-    run(&mut other, "BEGIN IMMEDIATE").await;
+    other.run("BEGIN IMMEDIATE").await;
     let batch = batch(1, &[(60, b"c1", 5)]);
     let error = sink.apply(&batch).await.unwrap_err();
     assert!(matches!(error, SinkError::Unavailable { .. }), "{error:?}");
     assert!(in_full(&error).contains("database is locked (SQLite code 5)"), "{}", in_full(&error));
     sink.totals(&schema(), 0..100).await.expect("readers do not wait");
-    run(&mut other, "ROLLBACK").await;
+    other.run("ROLLBACK").await;
     assert_eq!(sink.apply(&batch).await.unwrap(), Applied::Now);
 }
 
@@ -94,7 +98,7 @@ async fn a_reader_holds_nothing_back() {
     let sink = SqliteSink::open(file.path()).await.unwrap();
     sink.prepare(&schema()).await.unwrap();
     let mut reader = file.plain().await;
-    run(&mut reader, "BEGIN; SELECT * FROM ads").await;
+    reader.run("BEGIN; SELECT * FROM ads").await;
     assert_eq!(sink.apply(&batch(1, &[(60, b"c1", 5)])).await.unwrap(), Applied::Now);
 }
 
@@ -124,7 +128,7 @@ async fn a_file_that_was_replaced_stops_the_sink() {
     let sink = SqliteSink::open(file.path()).await.unwrap();
     sink.prepare(&schema()).await.unwrap();
     sink.apply(&batch(1, &[(60, b"c1", 5)])).await.unwrap();
-    run(&mut other.plain().await, "CREATE TABLE replacement (id)").await;
+    other.plain().await.run("CREATE TABLE replacement (id)").await;
     fs::rename(other.path(), file.path()).unwrap();
     let error = sink.apply(&batch(2, &[(60, b"c1", 5)])).await.unwrap_err();
     assert!(matches!(error, SinkError::Refused { .. }), "{error:?}");
@@ -201,11 +205,11 @@ async fn a_database_that_others_read_keeps_its_write_ahead_log_and_says_so() {
     let sink = SqliteSink::open(file.path()).await.unwrap();
     sink.prepare(&schema()).await.unwrap();
     let mut reader = file.plain().await;
-    run(&mut reader, "BEGIN; SELECT * FROM ads").await;
+    reader.run("BEGIN; SELECT * FROM ads").await;
     sink.apply(&batch(1, &[(60, b"c1", 5)])).await.unwrap();
     let error = in_full(&sink.close().await.unwrap_err());
     assert!(error.contains("somebody else uses the database"), "{error}");
-    run(&mut reader, "COMMIT").await;
+    reader.run("COMMIT").await;
     drop(reader);
     sink.totals(&schema(), 0..100).await.unwrap();
     assert_eq!(sink.apply(&batch(1, &[(60, b"c1", 5)])).await.unwrap(), Applied::Before);

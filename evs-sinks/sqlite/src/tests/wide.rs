@@ -1,10 +1,12 @@
 //! Sums beyond 64 bits.
 
 use evs_core::{Applied, Batch, Fault, Rows, Sink, SinkError};
-use evs_sql::{Faulty, SqlStore};
-use sqlx::{AssertSqlSafe, Row};
+use evs_sql::{
+    Faulty, SqlStore,
+    cases::{Database as _, Plain as _, batch, schema},
+};
 
-use super::{File, batch, run, schema};
+use super::File;
 use crate::{SqliteSink, connection::SqliteConnector};
 
 const MAX: i128 = i64::MAX as i128;
@@ -47,8 +49,7 @@ async fn values(sink: &dyn Sink) -> Vec<[Option<i128>; 2]> {
 /// The values of a column, as another program reads them.
 async fn read(file: &File, column: &str) -> Vec<String> {
     let query = format!("SELECT {column} FROM ads ORDER BY window_start, campaign");
-    let rows = sqlx::query(AssertSqlSafe(query)).fetch_all(&mut file.plain().await).await.unwrap();
-    rows.iter().map(|row| row.get(0)).collect()
+    file.plain().await.texts(&query).await.concat()
 }
 
 #[tokio::test]
@@ -88,7 +89,7 @@ async fn rows_beside_one_that_overflows_are_added_once() {
     ] {
         let file = File::new();
         if let Some(table) = table {
-            run(&mut file.plain().await, table).await;
+            file.plain().await.run(table).await;
         }
         let sink = prepared(&file).await;
         let keys = (0..ROWS).map(|row| format!("{row:03}")).collect::<Vec<_>>();
@@ -153,9 +154,9 @@ async fn columns_of_others_keep_what_they_have() {
     let file = File::new();
     let sink = prepared(&file).await;
     let mut plain = file.plain().await;
-    run(&mut plain, "ALTER TABLE ads ADD COLUMN note TEXT NOT NULL DEFAULT 'none'").await;
+    plain.run("ALTER TABLE ads ADD COLUMN note TEXT NOT NULL DEFAULT 'none'").await;
     apply(&sink, batch(1, &[(60, b"c1", MAX), (60, b"c2", MAX)])).await.unwrap();
-    run(&mut plain, "UPDATE ads SET note = 'mine' WHERE campaign = 'c1'").await;
+    plain.run("UPDATE ads SET note = 'mine' WHERE campaign = 'c1'").await;
     for sequence in [2, 3] {
         apply(&sink, batch(sequence, &[(60, b"c1", MAX), (60, b"c2", MAX)])).await.unwrap();
     }
@@ -168,7 +169,7 @@ async fn a_table_from_before_is_used_and_refuses_wide_totals_until_it_is_rebuilt
     let file = File::new();
     let old = "CREATE TABLE ads (window_start INTEGER NOT NULL, campaign TEXT NOT NULL, hits INTEGER, \
                revenue INTEGER, PRIMARY KEY (window_start, campaign)) STRICT, WITHOUT ROWID";
-    run(&mut file.plain().await, old).await;
+    file.plain().await.run(old).await;
     let sink = prepared(&file).await;
     apply(&sink, batch(1, &[(60, b"c1", MAX)])).await.unwrap();
     for rows in [[(60, &b"c1"[..], 1)], [(60, b"c2", MAX + 1)]] {
@@ -185,7 +186,7 @@ async fn a_table_from_before_is_used_and_refuses_wide_totals_until_it_is_rebuilt
                    CREATE TABLE ads (window_start INTEGER NOT NULL, campaign TEXT NOT NULL, hits INTEGER, \
                    revenue ANY, PRIMARY KEY (window_start, campaign)) STRICT, WITHOUT ROWID; \
                    INSERT INTO ads SELECT * FROM ads_old; DROP TABLE ads_old; COMMIT";
-    run(&mut file.plain().await, rebuild).await;
+    file.plain().await.run(rebuild).await;
     apply(&sink, batch(3, &[(60, b"c1", MAX)])).await.unwrap();
     assert_eq!(values(&sink).await, [[Some(3), Some(2 * MAX - 5)]]);
 }
@@ -195,7 +196,7 @@ async fn a_number_that_somebody_rounded_is_refused_and_not_added_to() {
     let file = File::new();
     let sink = prepared(&file).await;
     apply(&sink, batch(1, &[(60, b"c1", MAX)])).await.unwrap();
-    run(&mut file.plain().await, "UPDATE ads SET revenue = revenue + 1").await;
+    file.plain().await.run("UPDATE ads SET revenue = revenue + 1").await;
     let error = apply(&sink, batch(2, &[(60, b"c1", 1)])).await.unwrap_err();
     assert!(matches!(error, SinkError::Refused { .. }), "{error:?}");
     sink.totals(&schema(), 0..100).await.unwrap_err();
