@@ -6,7 +6,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::{
     error::Contradiction,
-    event::{Advance, BatchHeader, Define, Event, Settle, SinkPosition},
+    event::{Advance, BatchHeader, Define, Event, Rename, Settle, SinkPosition},
     state::{BinlogState, SinkProgress, StatisticState},
 };
 use crate::{
@@ -36,6 +36,7 @@ impl BinlogState {
                 self.files.get_or_insert_with(Inventory::default).apply(change);
                 Ok(())
             }
+            Event::Rename(rename) => self.rename(rename),
         }
     }
 
@@ -116,6 +117,21 @@ impl BinlogState {
         // A sink that went back stands at the earlier batch now. Its beginning stays the earlier of the two.
         *known = SinkProgress { begin: known.begin.min(acknowledged), acknowledged };
         Ok(())
+    }
+
+    /// Moves the progress of a sink to another name, as it is: both where the sink began and what it has.
+    fn rename(&mut self, rename: &Rename) -> Result<(), Contradiction> {
+        let Rename { sink, to } = rename;
+        match self.sinks.remove(sink) {
+            Some(statistics) if !self.sinks.contains_key(to) && sink != to => {
+                self.sinks.insert(to.clone(), statistics);
+                Ok(())
+            }
+            found => {
+                self.sinks.extend(found.map(|statistics| (sink.clone(), statistics)));
+                Err(Contradiction::Rename { sink: sink.clone(), to: to.clone() })
+            }
+        }
     }
 
     /// Returns an error if a sink would have a batch that was never cut.

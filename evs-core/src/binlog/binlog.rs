@@ -4,7 +4,7 @@ use std::{collections::VecDeque, sync::Arc};
 
 use super::{
     error::{BinlogError, Contradiction, Recovery, check_size},
-    event::{Event, Forget, PAYLOAD_BYTES_MAX, SinkPosition},
+    event::{Event, Forget, PAYLOAD_BYTES_MAX, Rename, SinkPosition},
     frame::{Frames, Location},
     options::BinlogOptions,
     reader::{BinlogReader, Index},
@@ -152,6 +152,16 @@ impl Binlog {
             return self.check_usable();
         }
         self.record(&Event::Forget(Forget { sink: sink.to_owned() }), Durability::Written)
+    }
+
+    /// Gives a sink another name, durably. Its progress goes on under that name, and the old one is unknown.
+    ///
+    /// # Errors
+    ///
+    /// If the sink is not registered or a sink with the new name is, and if writing failed.
+    pub fn rename_sink(&mut self, sink: &str, to: &str) -> Result<(), BinlogError> {
+        let rename = Rename { sink: sink.to_owned(), to: to.to_owned() };
+        self.record(&Event::Rename(rename), Durability::Synced)
     }
 
     /// Makes everything durable that was appended, including acknowledgements.

@@ -98,6 +98,8 @@ impl Binlog {
                 bytes,
                 schema,
                 checksum: header.checksum,
+                rows: header.rows,
+                time: commit.ledger.time,
             };
             index.push(&header, entry);
         }

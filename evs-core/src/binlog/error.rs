@@ -275,6 +275,14 @@ pub enum Contradiction {
         /// The statistic.
         statistic: String,
     },
+    /// The sink is not registered, or another one has its new name.
+    #[error("sink {sink} cannot become {to}: it is not registered, or {to} is")]
+    Rename {
+        /// The sink.
+        sink: String,
+        /// The new name.
+        to: String,
+    },
     /// The sink has a batch that was never cut.
     #[error("sink {sink} is at batch {found} of {statistic}, of which {last} is the last")]
     Ahead {

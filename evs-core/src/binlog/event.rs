@@ -44,6 +44,8 @@ pub(super) mod kind {
     pub(crate) const FORGET: u8 = 8;
     /// The change of the inventory; it exists since version 2.
     pub(crate) const FILES: u8 = 9;
+    /// Another name for a sink; it exists since version 2.
+    pub(crate) const RENAME: u8 = 10;
 }
 
 /// Defines a statistic, or gives it another schema.
@@ -112,6 +114,15 @@ pub(super) struct Forget {
     pub(super) sink: String,
 }
 
+/// Gives a sink another name, under which its progress goes on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Rename {
+    /// The name so far.
+    pub(super) sink: String,
+    /// The new name, which no sink has.
+    pub(super) to: String,
+}
+
 /// A frame that changes the state: every kind except the snapshot.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Event {
@@ -123,6 +134,7 @@ pub(super) enum Event {
     Register(SinkPosition),
     Forget(Forget),
     Files(InventoryChange),
+    Rename(Rename),
 }
 
 impl Event {
@@ -130,7 +142,7 @@ impl Event {
     pub(super) fn in_commit(&self) -> bool {
         match self {
             Self::Define(_) | Self::Batch(_) | Self::Advance(_) | Self::Files(_) | Self::Settle(_) => true,
-            Self::Acknowledge(_) | Self::Register(_) | Self::Forget(_) => false,
+            Self::Acknowledge(_) | Self::Register(_) | Self::Forget(_) | Self::Rename(_) => false,
         }
     }
 
@@ -146,6 +158,7 @@ impl Event {
             Self::Register(position) => push_json(frames, kind::REGISTER, position),
             Self::Forget(forget) => push_json(frames, kind::FORGET, forget),
             Self::Files(change) => push_json(frames, kind::FILES, change),
+            Self::Rename(rename) => push_json(frames, kind::RENAME, rename),
         }
     }
 
@@ -166,6 +179,7 @@ impl Event {
             kind::REGISTER => Self::Register(json(kind, payload)?),
             kind::FORGET => Self::Forget(json(kind, payload)?),
             kind::FILES if version >= 2 => Self::Files(json(kind, payload)?),
+            kind::RENAME if version >= 2 => Self::Rename(json(kind, payload)?),
             found => return Err(Damage::Kind { found }),
         })
     }
@@ -298,6 +312,18 @@ mod tests {
             let decoded = Event::decode(version, kind::BATCH, payload);
             assert_eq!(decoded.is_ok(), is_sound, "version {version}: {decoded:?}");
         }
+    }
+
+    #[test]
+    fn a_rename_is_read_as_it_was_written_and_is_damage_in_version_1() {
+        let rename = Event::Rename(Rename { sink: "reports".to_owned(), to: "pg".to_owned() });
+        let mut frames = Frames::default();
+        rename.push(&[], &mut frames);
+        let location = super::super::frame::Location { segment: 1, offset: 0 };
+        let payload = frames.seal(location, 0)[super::super::frame::HEADER_BYTES..].to_vec();
+        assert_eq!(Event::decode(2, kind::RENAME, &payload).unwrap(), rename);
+        let damage = Event::decode(1, kind::RENAME, &payload).unwrap_err();
+        assert!(matches!(damage, Damage::Kind { found: kind::RENAME }), "{damage:?}");
     }
 
     #[test]

@@ -34,7 +34,7 @@ pub(crate) use copy::source_of;
 pub use error::{BinlogError, Contradiction, Damage, Recovery, Torn};
 pub use ledger::{Ledger, RejectedLine, RejectsMark};
 pub use options::BinlogOptions;
-pub use reader::BinlogReader;
+pub use reader::{BinlogReader, Waiting};
 #[cfg(any(test, feature = "internals"))]
 pub use segment::reseal;
 pub use state::{BinlogState, ClonedBatches, SinkProgress, StatisticState};

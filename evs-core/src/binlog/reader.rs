@@ -11,6 +11,7 @@ use super::{
     event::{BatchHeader, decode_batch, kind},
     frame::{FrameHeader, HEADER_BYTES, Location},
     segment,
+    state::SinkProgress,
 };
 use crate::{
     batch::{Batch, Epoch},
@@ -29,6 +30,21 @@ pub(super) struct IndexEntry {
     pub(super) schema: Arc<Schema>,
     /// The [`Batch::checksum`] of the batch.
     pub(super) checksum: u64,
+    /// The number of rows.
+    pub(super) rows: u64,
+    /// The time of the commit, as its [`Ledger`](super::Ledger) has it.
+    pub(super) time: Option<i64>,
+}
+
+/// The batches that wait for a sink.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Waiting {
+    /// The number of batches.
+    pub batches: u64,
+    /// The number of their rows.
+    pub rows: u64,
+    /// The time of the oldest commit among theirs, in seconds since 1970; `None` if no commit noted its time.
+    pub since: Option<i64>,
 }
 
 /// The batches of one statistic that the binlog still has, by sequence.
@@ -87,6 +103,19 @@ impl Index {
         };
         let skip = usize::try_from((sequence + 1).saturating_sub(stream.first)).unwrap_or(usize::MAX);
         stream.entries.iter().skip(skip).map(|entry| entry.bytes).sum()
+    }
+
+    /// Adds the batches of `statistic` after `sequence` to `waiting`.
+    fn add_waiting(&self, statistic: &str, sequence: u64, waiting: &mut Waiting) {
+        let Some(stream) = self.streams.get(statistic) else {
+            return;
+        };
+        let skip = usize::try_from((sequence + 1).saturating_sub(stream.first)).unwrap_or(usize::MAX);
+        for entry in stream.entries.iter().skip(skip) {
+            waiting.batches += 1;
+            waiting.rows += entry.rows;
+            waiting.since = waiting.since.into_iter().chain(entry.time).min();
+        }
     }
 
     /// Returns whether `acknowledged` covers every batch up to and in `segment`.
@@ -197,6 +226,16 @@ impl BinlogReader {
     /// Returns the sequence of the oldest batch of `statistic` that can be read; `None` if there is none.
     pub fn first_sequence(&self, statistic: &str) -> Option<u64> {
         self.index().first(statistic)
+    }
+
+    /// Returns the batches after the given progress of a sink, by statistic.
+    pub fn waiting(&self, progress: &BTreeMap<String, SinkProgress>) -> Waiting {
+        let index = self.index();
+        let mut waiting = Waiting::default();
+        for (statistic, progress) in progress {
+            index.add_waiting(statistic, progress.acknowledged, &mut waiting);
+        }
+        waiting
     }
 
     /// Returns the place and the length of a batch's frame.

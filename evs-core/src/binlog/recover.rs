@@ -197,12 +197,16 @@ impl<'s> Replay<'s> {
         match event {
             Event::Batch(header) => {
                 let schema = Arc::clone(&open.state.statistics[&header.statistic].schema);
-                let checksum = header.checksum;
-                open.batches.push((header, IndexEntry { location, bytes, schema, checksum }));
+                let (checksum, rows) = (header.checksum, header.rows);
+                let entry = IndexEntry { location, bytes, schema, checksum, rows, time: None };
+                open.batches.push((header, entry));
             }
-            Event::Settle(_) => {
+            Event::Settle(settle) => {
                 if let Some(commit) = self.open.take() {
-                    commit.batches.into_iter().for_each(|(header, entry)| self.index.push(&header, entry));
+                    let time = settle.ledger.time;
+                    for (header, entry) in commit.batches {
+                        self.index.push(&header, IndexEntry { time, ..entry });
+                    }
                     self.state = Some(commit.state);
                 }
             }

@@ -8,13 +8,13 @@ use std::{
 
 use super::{
     super::{
-        Binlog, BinlogError, BinlogOptions, Commit, Contradiction, Cut,
+        Binlog, BinlogError, BinlogOptions, Commit, Contradiction, Cut, Waiting,
         event::kind,
         frame::{FrameHeader, Location},
         segment,
     },
     fixture,
-    world::{SMALL, frontier, known_file, ledger, open, pieces, rows, schema},
+    world::{SMALL, Step, World, frontier, known_file, ledger, open, pieces, rows, schema},
 };
 use crate::{
     batch::Epoch,
@@ -323,4 +323,47 @@ fn a_source_name_that_is_too_long_is_refused() {
     let name = "x".repeat(256);
     let error = Binlog::open(Arc::new(SimDisk::new()), &name, SMALL).unwrap_err();
     assert!(matches!(error, BinlogError::TooLarge { bytes: 256, bytes_max: 255, .. }), "{error}");
+}
+
+#[test]
+fn a_renamed_sink_keeps_where_it_began_and_what_it_has() {
+    let mut world = World::new(SMALL);
+    for step in [Step::Commit([Some(2), None]), Step::Register(0), Step::Commit([Some(2), Some(1)])] {
+        world.step(step).unwrap();
+    }
+    let binlog = world.binlog.as_mut().unwrap();
+    let progress = binlog.state().sinks["reports"].clone();
+    binlog.rename_sink("reports", "pg").unwrap();
+    assert_eq!(binlog.state().sinks, [("pg".to_owned(), progress.clone())].into());
+    // The refused ones change nothing.
+    binlog.register_sink("archive", "hits", 0).unwrap();
+    for (sink, to) in [("reports", "new"), ("pg", "archive"), ("pg", "pg"), ("none", "none")] {
+        let before = binlog.state().clone();
+        let error = binlog.rename_sink(sink, to).unwrap_err();
+        let BinlogError::Refused { source, .. } = &error else { panic!("{error:?}") };
+        assert_eq!(source, &Contradiction::Rename { sink: sink.to_owned(), to: to.to_owned() });
+        assert_eq!(binlog.state(), &before);
+    }
+    assert_eq!(binlog.state().sinks["pg"], progress);
+}
+
+#[test]
+fn what_waits_for_a_sink_is_known_after_opening_again_too() {
+    let mut world = World::new(SMALL);
+    let rows = [Step::Register(0), Step::Commit([Some(2), Some(1)]), Step::Commit([Some(30), None])];
+    rows.iter().for_each(|step| world.step(*step).unwrap());
+    for reopens in [false, true] {
+        if reopens {
+            world.step(Step::Reopen).unwrap();
+        }
+        let binlog = world.binlog.as_ref().unwrap();
+        let waiting = |sink: &str| binlog.reader().waiting(&binlog.state().sinks[sink]);
+        // The first commit of the test's ledger notes no time.
+        let since = ledger(2).time;
+        assert_eq!(waiting("reports"), Waiting { batches: 3, rows: 33, since });
+    }
+    world.step(Step::Acknowledge(0, 0)).unwrap();
+    let binlog = world.binlog.as_ref().unwrap();
+    let waiting = binlog.reader().waiting(&binlog.state().sinks["reports"]);
+    assert_eq!(waiting, Waiting { batches: 1, rows: 1, since: None });
 }

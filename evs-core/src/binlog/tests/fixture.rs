@@ -25,7 +25,7 @@ const SCRIPT_1: [Step; 9] = [
 ];
 
 /// The same, and everything that version 2 adds. One segment begins with a snapshot that has files.
-const SCRIPT_2: [Step; 13] = [
+const SCRIPT_2: [Step; 15] = [
     Step::Register(0),
     Step::Register(1),
     Step::CommitFiles([Some(90), Some(1)], FilesStep { forgotten: 0, found: 0 }),
@@ -39,6 +39,8 @@ const SCRIPT_2: [Step; 13] = [
     Step::Commit([Some(10), Some(0)]),
     Step::CommitFiles([None, Some(1)], FilesStep { forgotten: 1, found: 0 }),
     Step::Acknowledge(0, 0),
+    Step::Rename(0),
+    Step::Acknowledge(1, 1),
 ];
 
 fn written(script: &[Step]) -> World {

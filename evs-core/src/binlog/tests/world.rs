@@ -117,6 +117,8 @@ pub(super) enum Step {
     /// A sink acknowledges all batches of one statistic.
     Acknowledge(usize, usize),
     Forget(usize),
+    /// Gives a sink the name of the other one, if only the first is registered.
+    Rename(usize),
     Retain,
     Sync,
     Reopen,
@@ -210,6 +212,12 @@ impl World {
                 }
             }
             Step::Forget(sink) => binlog.forget_sink(SINKS[sink])?,
+            Step::Rename(sink) => {
+                let is_registered = |name: &str| binlog.state().sinks.contains_key(name);
+                if is_registered(SINKS[sink]) && !is_registered(SINKS[1 - sink]) {
+                    binlog.rename_sink(SINKS[sink], SINKS[1 - sink])?;
+                }
+            }
             Step::Retain => {
                 // This comes before the call, which may fail after some segments are removed.
                 for statistic in STATISTICS {
