@@ -10,8 +10,13 @@ use std::{
 };
 
 use crate::{
-    batch::Epoch, binlog::BinlogError, format::FormatError, position::Frontier, sink::SinkError,
-    tail::TailError, writer::Writer,
+    batch::Epoch,
+    binlog::BinlogError,
+    format::FormatError,
+    position::Frontier,
+    sink::SinkError,
+    tail::TailError,
+    writer::{Utc, Writer},
 };
 
 /// A pipeline could not be built, or had to stop.
@@ -141,6 +146,20 @@ pub enum Error {
         /// The change, from the old definition to the new one.
         difference: String,
     },
+    /// Batches wait for a sink that is not configured. Nothing was changed.
+    #[error("{}", undelivered(sink, renamed_to.as_deref(), *batches, *rows, *since))]
+    UndeliveredSink {
+        /// The sink's name.
+        sink: String,
+        /// The sink that has this name as its former one, if the state directory knows both.
+        renamed_to: Option<String>,
+        /// The number of batches that wait for it in the binlog.
+        batches: u64,
+        /// The number of their rows.
+        rows: u64,
+        /// The time of the oldest commit among those of the batches, in seconds since 1970, if it was noted.
+        since: Option<i64>,
+    },
     /// A sink knows the source under an epoch that is not this state directory's.
     ///
     /// Either another machine uses the same source name, or the state directory was lost and made again. evs cannot
@@ -266,6 +285,23 @@ fn rights_fault(path: &Path, mode: u32, owner: u32, user: u32) -> String {
         "belongs to user {owner} (mode {mode:04o}), but this process runs as user {user}: run it as user {owner}, or \
          give the directory to user {user} with `chown -R {user} {path} && chmod 700 {path}`"
     )
+}
+
+/// Describes the batches that wait for a sink which is not configured, and the ways out.
+fn undelivered(sink: &str, renamed_to: Option<&str>, batches: u64, rows: u64, since: Option<i64>) -> String {
+    let since = since.map_or(String::new(), |since| format!(" since {}", Utc(since)));
+    let waiting = format!("{batches} batches with {rows} rows wait for sink {sink}{since}");
+    match renamed_to {
+        None => format!(
+            "{waiting}, which is not configured: if the sink has another name now, such as pg, add \
+             `.sink(\"pg\", s).formerly(\"{sink}\")`; to give the batches up, add `.forget_sink(\"{sink}\")`"
+        ),
+        Some(to) => format!(
+            "{waiting}, and sink {to} cannot take its place, since the state directory knows both: configure {sink} \
+             beside {to} until its batches are delivered; to give them up, replace `formerly` with \
+             `.forget_sink(\"{sink}\")`"
+        ),
+    }
 }
 
 /// Describes a sink's knowledge of a source; the message adds it after the epoch.

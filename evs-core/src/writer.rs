@@ -61,7 +61,7 @@ impl fmt::Display for Writer {
 }
 
 /// Displays seconds since 1970 as `2026-11-28 20:11:05 UTC`.
-struct Utc(i64);
+pub(crate) struct Utc(pub(crate) i64);
 
 impl fmt::Display for Utc {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

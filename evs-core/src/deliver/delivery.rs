@@ -195,10 +195,11 @@ impl<M: From<Acknowledged> + Send> Delivery<M> {
         })??)
     }
 
-    /// Handles a sink that lost batches: they are offered again if the binlog still has them.
+    /// Handles a sink that lost batches, or was away under another name or none while batches were cut: these are
+    /// offered if the binlog still has them.
     pub(super) fn go_back(&mut self, at: usize, applied: u64) -> Result<(), Ended> {
-        let Stream { statistic, acknowledged, begin, .. } = &self.streams[at];
-        if applied == 0 || applied < *begin {
+        let Stream { statistic, acknowledged, .. } = &self.streams[at];
+        if applied == 0 {
             return Err(self.emptied(at));
         }
         if self.binlog.first_sequence(statistic).is_none_or(|first| first > applied + 1) {
@@ -212,6 +213,8 @@ impl<M: From<Acknowledged> + Send> Delivery<M> {
             "the sink went back"
         );
         self.move_to(at, applied, true);
+        let stream = &mut self.streams[at];
+        stream.begin = stream.begin.min(applied);
         Ok(())
     }
 

@@ -42,8 +42,8 @@ impl PipelineBuilder {
     /// # Errors
     ///
     /// [`Error::Setting`] if a setting is missing or impossible, and [`Error::Format`] if the format does not have a
-    /// field. [`Error::StateDirRights`], [`Error::StateDir`], [`Error::Locked`], [`Error::Redefined`] and
-    /// [`Error::Binlog`] are about the state directory.
+    /// field. [`Error::StateDirRights`], [`Error::StateDir`], [`Error::Locked`], [`Error::Redefined`],
+    /// [`Error::UndeliveredSink`] and [`Error::Binlog`] are about the state directory.
     pub fn build(self) -> Result<Pipeline, Error> {
         let settings = self.settings;
         #[cfg(test)]
@@ -71,6 +71,7 @@ impl PipelineBuilder {
             tracing::warn!(source, ?torn, "cut off what a crash left unfinished in the binlog");
         }
         check_definitions(&settings.statistics, &schemas, &binlog)?;
+        settings.check_sinks(&binlog)?;
 
         let last_time = binlog.state().ledger.time.filter(|_| !settings.trusts_clock);
         let clock = Clock::new(settings.wall.clone(), last_time);

@@ -86,8 +86,65 @@ impl PipelineBuilder {
 
     /// Adds a sink. The state directory knows it by `name`: 1 to 64 of `A-Z`, `a-z`, `0-9`, `.`, `_` and `-`, the
     /// first not a dot. At least one sink is required.
+    ///
+    /// Give the sink a name for what it is for, such as `reports`, and keep it when its address changes: batches that
+    /// wait are delivered to the sink with their name. To change a name, use [`formerly`](Self::formerly). To take a
+    /// sink out for which batches wait, use [`forget_sink`](Self::forget_sink).
     pub fn sink(mut self, name: impl Into<String>, sink: impl Sink) -> Self {
         self.settings.sinks.push((name.into().into(), Arc::new(sink)));
+        self
+    }
+
+    /// Says that the sink which was added last had another name: the sink goes on where that name stands, and gets the
+    /// batches that wait for it. The call may stay in the code for as long as you like: it has an effect at the first
+    /// run only, or none if the state directory does not know `name`. A sink may have several former names.
+    ///
+    /// ```
+    /// use evs_core::{Error, LogFormat, MemorySink, Pipeline, PipelineBuilder, Statistic, count};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let directory = tempfile::tempdir()?;
+    /// # let log = directory.path().join("access.log");
+    /// # std::fs::write(&log, "::1 - - [21/Nov/2026:13:25:22 +0000] \"GET / HTTP/1.1\" 200 5\n")?;
+    /// # let builder = || Pipeline::builder("web1")
+    /// #     .tail(&log)
+    /// #     .format(LogFormat::common())
+    /// #     .statistic(Statistic::named("requests").measure(count()))
+    /// #     .state_dir(directory.path().join("state"));
+    /// let sink = MemorySink::new();
+    /// let pipeline = builder().sink("reports", sink.clone()).build()?;
+    /// pipeline.run_to_end(std::future::pending()).await?;
+    /// drop(pipeline);
+    ///
+    /// let pipeline = builder().sink("pg", sink).formerly("reports").build()?;
+    /// let summary = pipeline.run_to_end(std::future::pending()).await?;
+    /// assert_eq!((summary.lines, summary.is_complete), (0, true));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`build`](Self::build) returns [`Error::Setting`](crate::Error::Setting) if no sink was added before this call,
+    /// or if a sink that is configured has that name, and
+    /// [`Error::UndeliveredSink`](crate::Error::UndeliveredSink) if the state directory knows both names and batches
+    /// wait for the former one.
+    pub fn formerly(mut self, name: impl Into<String>) -> Self {
+        let sink = self.settings.sinks.last().map(|(sink, _)| Arc::clone(sink));
+        self.settings.names.former.push((sink, name.into()));
+        self
+    }
+
+    /// Gives up the batches that wait for a sink which is no longer configured: this sink never gets their rows. A
+    /// warning has their number. If the state directory does not know the name, nothing happens, so the call may stay
+    /// in the code.
+    ///
+    /// # Errors
+    ///
+    /// [`build`](Self::build) returns [`Error::Setting`](crate::Error::Setting) if a sink with that name is configured.
+    pub fn forget_sink(mut self, name: impl Into<String>) -> Self {
+        self.settings.names.forgotten.push(name.into());
         self
     }
 

@@ -114,6 +114,7 @@ impl Settings {
                 return error("sink", name, ONCE);
             }
         }
+        self.names.check(|name| self.sinks.iter().any(|(sink, _)| **sink == *name), good)?;
         let mut seen = HashSet::new();
         for statistic in &self.statistics {
             if !is_identifier(&statistic.name, false) {

@@ -2,7 +2,7 @@
 //! answers for its status at any time.
 //!
 //! [`Pipeline`] (`host`) is made by [`PipelineBuilder`] (`builder`) from its settings (`settings`, `check`, `assembly`).
-//! Before anything is read, a run agrees with the sinks where the source stands (`state`, `clone`).
+//! Before anything is read, a run agrees with the sinks where the source stands (`state`, `names`, `clone`).
 //!
 //! The threads and tasks of a run (`run`), in the order of the data:
 //!
@@ -24,6 +24,7 @@ mod settings;
 
 mod clone;
 mod lock;
+mod names;
 mod signals;
 mod state;
 

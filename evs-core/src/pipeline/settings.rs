@@ -5,7 +5,7 @@
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
-use super::clone::Cloned;
+use super::{clone::Cloned, names::Names};
 use crate::{
     binlog::BinlogOptions, clock::Wall, format::LogFormat, sink::Sink, statistic::Statistic,
     tail::TailOptions,
@@ -27,6 +27,10 @@ pub enum LostState {
 }
 
 /// The first batch of a sink that is added to a source which has been counted before.
+///
+/// This is for a store that knows nothing of the source. A store that has batches of this state directory, since its
+/// sink was configured before, goes on after the last of them, provided that the binlog still has the next one. If it
+/// does not, the sink stops with [`SinkError::TooOld`](crate::SinkError::TooOld).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SinkStart {
@@ -46,6 +50,8 @@ pub(super) struct Settings {
     pub(super) format: Option<LogFormat>,
     pub(super) statistics: Vec<Statistic>,
     pub(super) sinks: Vec<(Arc<str>, Arc<dyn Sink>)>,
+    /// The names of sinks that are not the present ones.
+    pub(super) names: Names,
     pub(super) state_dir: Option<PathBuf>,
     pub(super) binlog: BinlogOptions,
     pub(super) workers: usize,
@@ -76,6 +82,7 @@ impl Settings {
             format: None,
             statistics: Vec::new(),
             sinks: Vec::new(),
+            names: Names::default(),
             state_dir: None,
             binlog: BinlogOptions::default(),
             workers: 1,

@@ -11,7 +11,7 @@ use super::{
 use crate::{
     Error,
     batch::Epoch,
-    binlog::{Binlog, BinlogState, Commit, Cut, StatisticState},
+    binlog::{Binlog, BinlogState, Commit, Cut},
     deliver::{foreign, next_writer},
     describe,
     position::Frontier,
@@ -176,9 +176,10 @@ impl Pipeline {
         Ok(adopted)
     }
 
-    /// Begins the new parts of the configuration: statistics at the position of the source, and sinks as
-    /// [`SinkStart`](super::SinkStart) says.
+    /// Brings the names of sinks up to date, and begins the new parts of the configuration: statistics at the position
+    /// of the source, and sinks as [`SinkStart`](super::SinkStart) says.
     pub(super) fn prepare_state(&self, binlog: &mut Binlog) -> Result<(), Error> {
+        self.settle_names(binlog)?;
         let state = binlog.state();
         let ledger = &state.ledger.frontier;
         let new = self.schemas().filter(|schema| !state.statistics.contains_key(&schema.statistic));
@@ -208,22 +209,6 @@ impl Pipeline {
                 };
                 registrations.push((name.to_string(), statistic.to_owned(), begin));
             }
-        }
-        let gone =
-            state.sinks.keys().filter(|known| !self.settings.sinks.iter().any(|(name, _)| **name == **known));
-        let gone: Vec<_> = gone.cloned().collect();
-        for sink in gone {
-            let marks = &binlog.state().sinks[&sink];
-            let waiting = |(name, known): (&String, &StatisticState)| {
-                known.sequence - marks.get(name).map_or(known.sequence, |mark| mark.acknowledged)
-            };
-            let waiting: u64 = binlog.state().statistics.iter().map(waiting).sum();
-            tracing::warn!(
-                sink,
-                waiting,
-                "the sink is no longer configured: batches that wait for it are let go"
-            );
-            binlog.forget_sink(&sink)?;
         }
         for (sink, statistic, begin) in registrations {
             binlog.register_sink(&sink, &statistic, begin)?;

@@ -73,10 +73,11 @@ pub enum SinkError {
         found: u64,
     },
     /// The store stands at a batch, but the binlog no longer has the batches after it: the store was restored from an
-    /// old backup.
+    /// old backup, or its sink was not configured for a while.
     #[error(
         "statistic {statistic}: the sink is at batch {applied}, but the binlog no longer has the batches after it; \
-         restore the sink or the state directory to a later state"
+         restore the sink or the state directory to a later state, or go on without these batches under another source \
+         name, with `cloned_from`"
     )]
     TooOld {
         /// The statistic.
@@ -102,7 +103,8 @@ pub enum SinkError {
     /// The store does not know a stream although it has acknowledged batches of it.
     #[error(
         "statistic {statistic}: the sink acknowledged batch {acknowledged}, but remembers nothing of source \
-         {source_name}: its tables were emptied or replaced; restore them, or give the sink another name to start over"
+         {source_name}: its tables were emptied or replaced; restore them, or begin again under another \
+         name of the sink, with `forget_sink` for the present one"
     )]
     Emptied {
         /// The source.

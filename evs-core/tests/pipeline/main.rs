@@ -5,6 +5,7 @@
 mod cuts;
 mod definitions;
 mod lines;
+mod names;
 mod outages;
 #[path = "../pipeline_support/mod.rs"]
 mod pipeline_support;
