@@ -28,9 +28,16 @@ pub(crate) struct Arguments {
     /// A sink: sqlite://PATH; with the feature of the store mysql://, mariadb://, postgres://, mongodb:// or cassandra://,
     /// each followed by USER:PASSWORD@HOST/DATABASE; discard:// to measure all but the store; or @FILE, for a file with a
     /// URL on each line, so that a password is not in the list of processes. Without any, the variable EVS_SINK is read in
-    /// the same way as such a file [default: sqlite://access_log.db]
-    #[arg(long = "sink", value_name = "URL")]
+    /// the same way as such a file. The state directory knows the sink by NAME, by default its kind of store (sqlite, mysql,
+    /// ...), so that another address is the same sink [default: sqlite://access_log.db]
+    #[arg(long = "sink", value_name = "[NAME=]URL")]
     pub(crate) sinks: Vec<String>,
+    /// A sink that had another name: its name now, and the former one, whose waiting batches it gets
+    #[arg(long, value_name = "NEW=OLD")]
+    pub(crate) formerly: Vec<String>,
+    /// Give up the batches that wait for a sink which is gone
+    #[arg(long, value_name = "NAME")]
+    pub(crate) forget_sink: Vec<String>,
     /// The state directory, of this source alone [default: .evs/SOURCE]
     #[arg(long, value_name = "DIR")]
     pub(crate) state: Option<PathBuf>,

@@ -24,7 +24,7 @@ use std::{
 use clap::Parser;
 use evs::{Pipeline, Summary, prelude::LogFormat};
 
-use crate::arguments::Arguments;
+use crate::{arguments::Arguments, sinks::Target};
 
 /// The sample lines in the repository: 150 requests of `combined`.
 const SAMPLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/samples/apache-combined.log");
@@ -97,10 +97,7 @@ async fn run(arguments: &Arguments) -> Result<Outcome, Failure> {
     let Some(log) = &arguments.log else {
         return run_sample(arguments).await;
     };
-    let mut sinks = sinks::urls(&arguments.sinks)?;
-    if sinks.is_empty() {
-        sinks.push("sqlite://access_log.db".to_owned());
-    }
+    let sinks = sinks::targets(&arguments.sinks, "sqlite://access_log.db")?;
     let state = arguments.state.clone().unwrap_or_else(|| PathBuf::from(".evs").join(&arguments.source));
     let pipeline = build(arguments, log, &sinks, &state).await?;
     let summary = follow(&pipeline, arguments.once).await.map_err(|error| match &error {
@@ -114,15 +111,13 @@ async fn run(arguments: &Arguments) -> Result<Outcome, Failure> {
 /// Counts the sample lines into a database of their own, and shows what is in it.
 async fn run_sample(arguments: &Arguments) -> Result<Outcome, Failure> {
     let scratch = tempfile::tempdir()?;
-    let mut sinks = sinks::urls(&arguments.sinks)?;
-    if sinks.is_empty() {
-        sinks.push(format!("sqlite://{}", scratch.path().join("sample.db").display()));
-    }
+    let sample = format!("sqlite://{}", scratch.path().join("sample.db").display());
+    let sinks = sinks::targets(&arguments.sinks, &sample)?;
     let state = arguments.state.clone().unwrap_or_else(|| scratch.path().join("state"));
     let pipeline = build(arguments, Path::new(SAMPLE), &sinks, &state).await?;
     let summary = follow(&pipeline, true).await?;
     for schema in pipeline.schemas() {
-        unless_unread(table::print(schema, &sinks::totals(&sinks[0], schema).await?))?;
+        unless_unread(table::print(schema, &sinks[0].totals(schema).await?))?;
     }
     print_summary(&summary)?;
     Ok(Outcome::of(&summary, arguments))
@@ -132,7 +127,7 @@ async fn run_sample(arguments: &Arguments) -> Result<Outcome, Failure> {
 async fn build(
     arguments: &Arguments,
     log: &Path,
-    sinks: &[String],
+    sinks: &[Target],
     state: &Path,
 ) -> Result<Pipeline, Failure> {
     let format: LogFormat = arguments.format.parse().map_err(|error| Invalid("--format", Box::new(error)))?;
@@ -166,10 +161,8 @@ async fn build(
         let statistic = statistic::parse(spec).map_err(|error| Invalid("--stat", error.into()))?;
         builder = builder.statistic(statistic);
     }
-    for url in sinks {
-        builder = sinks::add(builder, url).await?;
-    }
-    Ok(builder.build()?)
+    builder = sinks::add(builder, sinks, arguments).await?;
+    sinks::build(builder, sinks)
 }
 
 /// Runs the pipeline until a signal, or to the end, with a progress bar on a terminal.

@@ -15,6 +15,7 @@ mod calls;
 mod disk;
 mod limits;
 mod memory;
+mod names;
 mod rotations;
 mod signals;
 mod state_dir;

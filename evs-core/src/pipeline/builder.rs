@@ -78,7 +78,8 @@ impl PipelineBuilder {
     ///
     /// A statistic that is added to a source which has been counted before begins at the source's position. A
     /// statistic that was removed and comes back continues where it ended; if the log was rotated meanwhile, it
-    /// continues where the source closed the last file.
+    /// continues where the source closed the last file. The batches of a statistic that was removed are still delivered,
+    /// with the definition under which they were cut.
     pub fn statistic(mut self, statistic: Statistic) -> Self {
         self.settings.statistics.push(statistic);
         self
