@@ -230,9 +230,9 @@ pub enum Error {
         /// The message of the panic.
         message: String,
     },
-    /// The pipeline was run before; a pipeline is built for one run.
-    #[error("the pipeline was run before; build another one")]
-    AlreadyRun,
+    /// The pipeline is running: it has one run at a time.
+    #[error("the pipeline is running; wait for the end of that run, or stop it, before it is run again")]
+    AlreadyRunning,
     /// The caller is not in a tokio runtime, and a pipeline runs on tokio.
     #[error(
         "there is no tokio runtime here; call this from async code that tokio runs, such as `#[tokio::main]`"

@@ -1,7 +1,9 @@
 //! The status of a pipeline: a snapshot that is cheap to take.
 //!
 //! Threads and tasks count into a [`Board`] of atomics; a [`Status`] is a copy of it with the rates and ages worked
-//! out.
+//! out. A [`StatusHandle`] (`handle`) gives a service access to the board.
+
+mod handle;
 
 use std::{
     collections::VecDeque,
@@ -21,6 +23,8 @@ use crate::{
     position::Frontier,
     seconds,
 };
+
+pub use handle::StatusHandle;
 
 /// The period over which rates are measured.
 const RATE_SPAN: Duration = Duration::from_secs(10);
@@ -59,18 +63,18 @@ pub struct Status {
     pub source: String,
     /// The phase of the pipeline.
     pub phase: Phase,
-    /// Lines read since the pipeline was started, including rejected ones.
+    /// Lines read since the run was started, including rejected ones.
     pub lines: u64,
     /// Bytes of those lines.
     pub bytes: u64,
-    /// Lines that were not counted, since the pipeline was started.
+    /// Lines that were not counted, since the run was started.
     pub rejected: u64,
-    /// Bytes of the log that vanished before they were read, since the pipeline was started.
+    /// Bytes of the log that vanished before they were read, since the run was started.
     pub lost_bytes: u64,
-    /// Lines left out of a statistic because their window was past its retention, since the pipeline was
+    /// Lines left out of a statistic because their window was past its retention, since the run was
     /// started; a line counts once for each such statistic.
     pub too_late: u64,
-    /// Lines that were counted although their time was more than a day ahead of the clock, since the pipeline was
+    /// Lines that were counted although their time was more than a day ahead of the clock, since the run was
     /// started. Either this clock or the web server's is wrong, or a client controls the times in the log.
     pub ahead: u64,
     /// Lines per second, over the last ten seconds.
@@ -94,11 +98,12 @@ pub struct Status {
     pub clock_ahead: Option<Duration>,
     /// Rows held in memory, over all statistics and workers.
     pub rows: u64,
-    /// Batches cut since the pipeline was started.
+    /// Batches cut since the run was started.
     pub batches: u64,
     /// The size of the binlog on disk, in bytes.
     pub binlog_bytes: u64,
-    /// The reason for a pause in reading, if there is one.
+    /// The reason for a pause in reading, if there is one: the pipeline's own (the binlog has reached its limit, or
+    /// its disk is full), or else the one that was given to [`StatusHandle::pause`].
     pub paused: Option<Pause>,
     /// The last event of the log that an operator may want to know.
     pub last_event: Option<String>,
@@ -147,7 +152,7 @@ pub struct SinkStatus {
     pub last_error: Option<String>,
     /// The number of calls that failed and were made again or will be.
     pub retries: u64,
-    /// Batches acknowledged since the pipeline was started.
+    /// Batches acknowledged since the run was started.
     pub batches: u64,
     /// Rows of those batches.
     pub rows: u64,
@@ -156,6 +161,23 @@ pub struct SinkStatus {
     /// The time at which the last batch was acknowledged.
     #[serde(serialize_with = "seconds::since_1970_option")]
     pub last_acknowledged: Option<SystemTime>,
+}
+
+impl SinkStatus {
+    /// Makes the status of a sink that has not answered yet.
+    fn new(name: String) -> Self {
+        Self {
+            name,
+            state: SinkState::Connecting,
+            since: SystemTime::now(),
+            last_error: None,
+            retries: 0,
+            batches: 0,
+            rows: 0,
+            waiting: 0,
+            last_acknowledged: None,
+        }
+    }
 }
 
 /// The state of a sink: whether it answers.
@@ -201,6 +223,8 @@ pub(crate) struct Board {
     pub(crate) binlog_bytes: AtomicU64,
     /// The number of rows in memory, by worker.
     pub(crate) rows: Vec<AtomicU64>,
+    /// True while the service has paused reading.
+    is_pause_requested: AtomicBool,
     rest: Mutex<Rest>,
 }
 
@@ -210,6 +234,8 @@ pub(crate) struct Rest {
     pub(crate) phase: Phase,
     pub(crate) position: Frontier,
     pub(crate) paused: Option<Pause>,
+    /// The pause that the service has requested.
+    requested: Option<Pause>,
     pub(crate) last_event: Option<String>,
     pub(crate) sinks: Vec<SinkStatus>,
     rates: VecDeque<(Instant, Counters)>,
@@ -223,19 +249,7 @@ impl Board {
         workers: usize,
         sinks: impl Iterator<Item = String>,
     ) -> Self {
-        let sinks = sinks
-            .map(|name| SinkStatus {
-                name,
-                state: SinkState::Connecting,
-                since: SystemTime::now(),
-                last_error: None,
-                retries: 0,
-                batches: 0,
-                rows: 0,
-                waiting: 0,
-                last_acknowledged: None,
-            })
-            .collect();
+        let sinks = sinks.map(SinkStatus::new).collect();
         Self {
             source,
             clock,
@@ -247,10 +261,12 @@ impl Board {
             batches: AtomicU64::new(0),
             binlog_bytes: AtomicU64::new(0),
             rows: (0..workers).map(|_| AtomicU64::new(0)).collect(),
+            is_pause_requested: AtomicBool::new(false),
             rest: Mutex::new(Rest {
                 phase: Phase::Built,
                 position: Frontier::default(),
                 paused: None,
+                requested: None,
                 last_event: None,
                 sinks,
                 rates: VecDeque::new(),
@@ -271,21 +287,60 @@ impl Board {
         self.rows.iter().for_each(|rows| rows.store(0, Relaxed));
     }
 
-    /// Sets the reason for a pause in reading, or `None` when reading goes on.
+    /// Sets the pipeline's own reason for a pause in reading, or `None` when it has none.
     pub(crate) fn pause(&self, reason: Option<String>) {
-        let paused = &mut self.rest().paused;
-        match (&*paused, reason) {
+        self.change_pause(&mut self.rest().paused, reason);
+    }
+
+    /// Sets the service's reason for a pause in reading, or `None` when it has none.
+    pub(crate) fn request_pause(&self, reason: Option<String>) {
+        let mut rest = self.rest();
+        // Set under the lock, so that of two calls the last one counts for both.
+        self.is_pause_requested.store(reason.is_some(), Relaxed);
+        self.change_pause(&mut rest.requested, reason);
+    }
+
+    /// Returns whether the service has paused reading.
+    pub(crate) fn is_pause_requested(&self) -> bool {
+        self.is_pause_requested.load(Relaxed)
+    }
+
+    /// Begins a pause, gives it another reason, or ends it.
+    fn change_pause(&self, pause: &mut Option<Pause>, reason: Option<String>) {
+        match (&*pause, reason) {
             (Some(pause), Some(reason)) if pause.reason == reason => {}
             (None, None) => {}
             (_, Some(reason)) => {
                 tracing::warn!(source = self.source, reason, "reading waits");
-                *paused = Some(Pause { reason, since: SystemTime::now() });
+                *pause = Some(Pause { reason, since: SystemTime::now() });
             }
             (Some(_), None) => {
                 tracing::info!(source = self.source, "reading goes on");
-                *paused = None;
+                *pause = None;
             }
         }
+    }
+
+    /// Shows that a run begins. Its numbers begin with zero.
+    pub(crate) fn begin(&self) {
+        self.go_back(Counters::default());
+        self.last_seconds.store(i64::MIN, Relaxed);
+        self.batches.store(0, Relaxed);
+        let mut rest = self.rest();
+        rest.phase = Phase::Running;
+        rest.paused = None;
+        rest.rates.clear();
+        for sink in &mut rest.sinks {
+            *sink = SinkStatus::new(std::mem::take(&mut sink.name));
+        }
+    }
+
+    /// Shows that the run has ended, and with it a pause that the service requested.
+    pub(crate) fn end(&self) {
+        let mut rest = self.rest();
+        rest.phase = Phase::Ended;
+        rest.requested = None;
+        self.is_pause_requested.store(false, Relaxed);
     }
 
     /// Records the counters for the rates. The caller does this about once a second.
@@ -332,7 +387,7 @@ impl Board {
             rows: self.rows.iter().map(|rows| rows.load(Relaxed)).sum(),
             batches: self.batches.load(Relaxed),
             binlog_bytes: self.binlog_bytes.load(Relaxed),
-            paused: rest.paused.clone(),
+            paused: rest.paused.as_ref().or(rest.requested.as_ref()).cloned(),
             last_event: rest.last_event.clone(),
             sinks: rest.sinks.clone(),
         }

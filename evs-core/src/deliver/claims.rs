@@ -2,35 +2,53 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use crate::{batch::Epoch, writer::Writer};
 
 /// The claims of this process, one per sink. They outlive the runs of a pipeline: a process whose source was taken
-/// over stays without it until the process ends.
+/// over stays without it until the process ends, or until another pipeline has used its state directory.
 #[derive(Debug)]
-pub(crate) struct Claims {
+pub(crate) struct Claims(Mutex<Held>);
+
+/// The claims since the process has started, or has started over.
+#[derive(Debug)]
+struct Held {
     own: Arc<Writer>,
-    by_sink: Mutex<BTreeMap<String, Arc<Writer>>>,
+    by_sink: BTreeMap<String, Arc<Writer>>,
 }
 
 impl Claims {
     /// Makes the claims of a process that has not claimed anything yet.
     pub(crate) fn new(own: Writer) -> Self {
-        Self { own: Arc::new(own), by_sink: Mutex::default() }
+        Self(Mutex::new(Held { own: Arc::new(own), by_sink: BTreeMap::new() }))
+    }
+
+    /// Forgets all claims: this process is `own` now, which has not claimed anything yet.
+    pub(crate) fn start_over(&self, own: Writer) {
+        *self.held() = Held { own: Arc::new(own), by_sink: BTreeMap::new() };
+    }
+
+    /// Returns the epoch of the state directory for which this process claims its source.
+    pub(crate) fn epoch(&self) -> Epoch {
+        self.held().own.epoch
     }
 
     /// Returns this process as `sink` knows it. The fence is 0 if the source was not claimed there.
     pub(crate) fn writer(&self, sink: &str) -> Arc<Writer> {
-        let by_sink = self.by_sink.lock().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(by_sink.get(sink).unwrap_or(&self.own))
+        let held = self.held();
+        Arc::clone(held.by_sink.get(sink).unwrap_or(&held.own))
     }
 
     /// Remembers that this process has claimed the source in `sink` as `writer`.
     pub(crate) fn claimed(&self, sink: &str, writer: Writer) {
-        let mut by_sink = self.by_sink.lock().unwrap_or_else(PoisonError::into_inner);
-        by_sink.insert(sink.to_owned(), Arc::new(writer));
+        self.held().by_sink.insert(sink.to_owned(), Arc::new(writer));
+    }
+
+    /// Locks the claims. Each change is a single step, so a poisoned lock is used.
+    fn held(&self) -> MutexGuard<'_, Held> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

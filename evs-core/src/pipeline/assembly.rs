@@ -2,17 +2,15 @@
 //! found before a run begins.
 
 use std::{
-    panic::resume_unwind,
     path::Path,
     sync::{Arc, Mutex},
 };
-
-use tokio::task::spawn_blocking;
 
 use super::{
     builder::PipelineBuilder,
     host::{Pipeline, runtime},
     lock::Lock,
+    session::{Opened, Session, blocking},
     settings::Settings,
     signals,
 };
@@ -86,8 +84,7 @@ impl PipelineBuilder {
             state_dir,
             claims: Arc::new(Claims::new(writer)),
             board: Arc::new(board),
-            binlog: Mutex::new(Some(binlog)),
-            lock: Arc::new(lock),
+            session: Mutex::new(Session::Built(Box::new(Opened { binlog, lock: Arc::new(lock) }))),
         })
     }
 
@@ -102,14 +99,7 @@ impl PipelineBuilder {
     /// If the future is dropped, the call may still create the state directory and hold its lock for a moment.
     pub async fn build_async(self) -> Result<Pipeline, Error> {
         runtime()?;
-        match spawn_blocking(|| self.build()).await {
-            Ok(built) => built,
-            Err(error) => match error.try_into_panic() {
-                Ok(panic) => resume_unwind(panic),
-                // The task was cancelled, since the runtime shuts down.
-                Err(_) => Err(Error::NoRuntime),
-            },
-        }
+        blocking(|| self.build()).await
     }
 }
 
@@ -151,7 +141,7 @@ fn open_state_dir(path: &Path) -> Result<RealDisk, Error> {
 }
 
 /// Compares the definitions of the statistics with the ones that the state directory knows.
-fn check_definitions(
+pub(super) fn check_definitions(
     statistics: &[Statistic],
     schemas: &[Arc<Schema>],
     binlog: &Binlog,

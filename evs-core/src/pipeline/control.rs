@@ -158,9 +158,9 @@ mod tests {
     #[test]
     fn a_failure_stops_the_pipeline_also_if_logging_it_panics() {
         let control = Control::new(Wake::new(), 1);
-        let fail = AssertUnwindSafe(|| control.fail(Error::AlreadyRun));
+        let fail = AssertUnwindSafe(|| control.fail(Error::AlreadyRunning));
         assert!(tracing::subscriber::with_default(Panics, || catch_unwind(fail)).is_err());
         assert!(control.has_failed());
-        assert!(matches!(control.take_error(), Some(Error::AlreadyRun)));
+        assert!(matches!(control.take_error(), Some(Error::AlreadyRunning)));
     }
 }

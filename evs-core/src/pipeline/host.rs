@@ -2,26 +2,27 @@
 
 use std::{
     future::Future,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex},
 };
 
 use tokio::{runtime::Handle, task::JoinHandle};
 
-use super::{lock::Lock, settings::Settings, summary::Summary};
+use super::{session::Session, settings::Settings, summary::Summary};
 use crate::{
     Error,
     aggregate::Plan,
-    binlog::Binlog,
     deliver::Claims,
     disk::RealDisk,
     format::LineParser,
     statistic::Schema,
-    status::{Board, Status},
+    status::{Board, Status, StatusHandle},
 };
 
 /// A pipeline: one source, its statistics and its sinks.
 ///
-/// A pipeline keeps its state directory locked for as long as it lives.
+/// A pipeline has one run at a time, and can be run again after a run has ended: the next run goes on where the last
+/// one stopped. The state directory is locked from [`build`](PipelineBuilder::build) to the end of the first run, and
+/// during each later run. Between two runs it is free: another pipeline or process can use it.
 ///
 /// ```
 /// # extern crate evs_core as evs;
@@ -63,11 +64,8 @@ pub struct Pipeline {
     pub(super) board: Arc<Board>,
     /// The claims of this process: the writer that it is in each sink.
     pub(super) claims: Arc<Claims>,
-    /// The builder opens the binlog, so that damage is found there; the run takes it.
-    pub(super) binlog: Mutex<Option<Binlog>>,
-    /// The run shares the lock with the thread that writes: after a run is dropped, that thread may still finish its
-    /// last write.
-    pub(super) lock: Arc<Lock>,
+    /// The lock and the binlog. The builder opens them, so that damage is found there; a run takes them.
+    pub(super) session: Mutex<Session>,
 }
 
 /// Returns the caller's tokio runtime.
@@ -84,12 +82,42 @@ impl Pipeline {
     ///
     /// An error ends the run if nothing more can be counted correctly after it. Everything that was committed until
     /// then is kept, and the next start continues from there. [`Error::NoRuntime`] if the caller is not in a tokio
-    /// runtime; [`Error::AlreadyRun`] for a second run.
+    /// runtime; [`Error::AlreadyRunning`] while another run has not ended. After the first run, also the errors of
+    /// [`build`](PipelineBuilder::build) about the state directory, such as [`Error::Locked`] if it is in use.
     ///
     /// # Cancel safety
     ///
     /// If the future is dropped, the run ends as if the process had been killed. Nothing is lost: the next run reads
-    /// again the lines that were only in memory.
+    /// again the lines that were only in memory. A thread may still finish its last write; until then the state
+    /// directory is locked, and the next run of this pipeline waits for it.
+    ///
+    /// # Running again
+    ///
+    /// The next run goes on where this one ended. If a copy of the state directory has taken the source over
+    /// ([`SinkError::TakenOver`](crate::SinkError::TakenOver)), running again does not take it back; a pipeline that is
+    /// built again does.
+    ///
+    /// ```
+    /// # use evs_core::{LogFormat, MemorySink, Pipeline, Statistic, count};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let directory = tempfile::tempdir()?;
+    /// # let log = directory.path().join("access.log");
+    /// # let pipeline = Pipeline::builder("web1")
+    /// #     .tail(&log)
+    /// #     .format(LogFormat::common())
+    /// #     .statistic(Statistic::named("requests").measure(count()))
+    /// #     .sink("memory", MemorySink::new())
+    /// #     .state_dir(directory.path().join("state"))
+    /// #     .build()?;
+    /// let line = "::1 - - [21/Nov/2026:13:25:22 +0000] \"GET / HTTP/1.1\" 200 5\n";
+    /// std::fs::write(&log, line)?;
+    /// assert_eq!(pipeline.run_to_end(std::future::pending()).await?.lines, 1);
+    /// std::fs::write(&log, line.repeat(3))?;
+    /// assert_eq!(pipeline.run_to_end(std::future::pending()).await?.lines, 2);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn run(&self, shutdown: impl Future<Output = ()>) -> Result<Summary, Error> {
         self.run_until(shutdown, false).await
     }
@@ -157,13 +185,20 @@ impl Pipeline {
         self.board.status()
     }
 
+    /// Returns a handle to the status for other parts of the service. It does not keep the pipeline alive, and holds no
+    /// lock of the state directory.
+    pub fn status_handle(&self) -> StatusHandle {
+        StatusHandle::new(Arc::clone(&self.board))
+    }
+
     /// Returns the schemas of the pipeline's statistics, as its sinks know them.
     pub fn schemas(&self) -> impl Iterator<Item = &Arc<Schema>> {
         self.schemas.iter()
     }
+}
 
-    /// Takes the binlog. `None` if the pipeline has run before.
-    pub(super) fn take_binlog(&self) -> Option<Binlog> {
-        self.binlog.lock().unwrap_or_else(PoisonError::into_inner).take()
+impl Drop for Pipeline {
+    fn drop(&mut self) {
+        self.board.end();
     }
 }

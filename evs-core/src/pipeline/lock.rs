@@ -7,12 +7,13 @@ use std::{
 
 use crate::{
     Error,
+    batch::Epoch,
     disk::{self, Disk, RealDisk},
 };
 
 /// The file that names the holder of the lock.
 const HOLDER: &str = "lock";
-/// The end of that file's text after the holder's run has ended by itself.
+/// The end of that file's first line after the holder's run has ended by itself.
 const ENDED: &str = ", whose run has ended";
 
 /// The lock on a state directory. It is held as long as its files are open and ends with the process.
@@ -25,6 +26,10 @@ pub(super) struct Lock {
     _directory: File,
     holder: File,
     was_killed: bool,
+    /// A random text in the file that only this lock has.
+    mark: String,
+    /// The mark of the last holder, if its file has one.
+    previous: Option<String>,
 }
 
 impl Lock {
@@ -37,10 +42,22 @@ impl Lock {
         let holder = disk.open_or_create(HOLDER).map_err(|source| error("opening", path.clone(), source))?;
         lock(&holder, disk)?.map_err(|source| error("locking", path.clone(), source))?;
         // The text is only a hint, so an unreadable file counts as empty.
-        let last = read_holder(disk).unwrap_or_default();
+        let (last, previous) = read_holder(disk).unwrap_or_default();
         let was_killed = !last.is_empty() && !last.ends_with(ENDED);
-        write_holder(&holder, "").map_err(|source| error("writing", path, source))?;
-        Ok(Self { disk: disk.clone(), _directory: directory, holder, was_killed })
+        let mark = Epoch::random().to_string();
+        write_holder(&holder, "", &mark).map_err(|source| error("writing", path, source))?;
+        Ok(Self { disk: disk.clone(), _directory: directory, holder, was_killed, mark, previous })
+    }
+
+    /// Returns the mark of this lock, by which its holder can find out later whether another one came after it.
+    pub(super) fn mark(&self) -> &str {
+        &self.mark
+    }
+
+    /// Returns the mark of the last holder. `None` if there was none or its mark could not be written, for lack of room
+    /// on the disk.
+    pub(super) fn previous(&self) -> Option<&str> {
+        self.previous.as_deref()
     }
 
     /// Returns whether the previous process was killed, according to its file. A power cut may make the answer wrong,
@@ -52,7 +69,7 @@ impl Lock {
     /// Records that a run has ended by itself.
     pub(super) fn note_end(&self) {
         // Without the record, the next start treats this process as killed. That is harmless.
-        let _ = write_holder(&self.holder, ENDED);
+        let _ = write_holder(&self.holder, ENDED, &self.mark);
     }
 
     /// Checks that the directory is still at its path. If it is not, another process may have a directory there and
@@ -72,28 +89,31 @@ fn lock(file: &File, disk: &RealDisk) -> Result<io::Result<()>, Error> {
     match file.try_lock() {
         Ok(()) => Ok(Ok(())),
         Err(TryLockError::WouldBlock) => {
-            let holder = read_holder(disk).unwrap_or_else(|_| "another process".to_owned());
+            let holder =
+                read_holder(disk).map_or_else(|_| "another process".to_owned(), |(holder, _)| holder);
             Err(Error::Locked { path: disk.path(), holder })
         }
         Err(TryLockError::Error(source)) => Ok(Err(source)),
     }
 }
 
-/// Reads the text that names the last holder.
-fn read_holder(disk: &RealDisk) -> io::Result<String> {
-    let mut holder = String::new();
+/// Reads the text that names the last holder, and the holder's mark.
+fn read_holder(disk: &RealDisk) -> io::Result<(String, Option<String>)> {
+    let mut text = String::new();
     let file = disk.existing(HOLDER)?.ok_or(io::ErrorKind::NotFound)?;
-    file.take(256).read_to_string(&mut holder)?;
-    Ok(holder.trim_end().to_owned())
+    file.take(512).read_to_string(&mut text)?;
+    let mut lines = text.lines().map(str::to_owned);
+    Ok((lines.next().unwrap_or_default(), lines.next()))
 }
 
-/// Writes the holder's name for the next process: one that finds the directory locked, or the next start. The kernel
-/// holds the lock itself.
-fn write_holder(mut file: &File, note: &str) -> io::Result<()> {
+/// Writes the holder's name and mark for the next process: one that finds the directory locked, or the next start. The
+/// kernel holds the lock itself.
+fn write_holder(mut file: &File, note: &str, mark: &str) -> io::Result<()> {
     let (process, system) = (std::process::id(), rustix::system::uname());
     file.set_len(0)?;
     file.rewind()?;
-    match writeln!(file, "process {process} on host {}{note}", system.nodename().to_string_lossy()) {
+    let host = system.nodename().to_string_lossy();
+    match writeln!(file, "process {process} on host {host}{note}\n{mark}") {
         // A full disk must not prevent a process from delivering the batches on it.
         Err(error) if disk::is_full(error.kind()) => Ok(()),
         written => written,
@@ -129,6 +149,22 @@ mod tests {
         assert!(error.contains("whose run has ended"), "{error}");
         drop(second);
         assert!(!Lock::acquire(&disk).unwrap().was_killed());
+    }
+
+    #[test]
+    fn a_lock_knows_whether_another_one_came_between() {
+        let dir = tempfile::tempdir().unwrap();
+        let disk = RealDisk::open(dir.path()).unwrap();
+        let first = Lock::acquire(&disk).unwrap();
+        assert_eq!(first.previous(), None);
+        first.note_end();
+        let mark = first.mark().to_owned();
+        drop(first);
+        let second = Lock::acquire(&disk).unwrap();
+        assert_eq!(second.previous(), Some(&*mark));
+        drop(second);
+        let third = Lock::acquire(&disk).unwrap();
+        assert!(third.previous().is_some_and(|previous| previous != mark));
     }
 
     #[test]

@@ -24,9 +24,11 @@ use super::{
     committer::Committer,
     control::Control,
     host::{self, Pipeline},
+    lock::Lock,
     message::Message,
     queue::queues,
     reader::{Range, Reader},
+    session::{Opened, Run},
     shared::Shared,
     summary::Summary,
     threads::Thread,
@@ -43,7 +45,7 @@ use crate::{
     position::Frontier,
     sink::{Sink, SinkError},
     statistic::Schema,
-    status::{Board, Phase},
+    status::Phase,
     tail::{TailError, Wake},
 };
 
@@ -64,9 +66,8 @@ impl Pipeline {
         to_end: bool,
     ) -> Result<Summary, Error> {
         host::runtime()?;
-        self.board.rest().phase = Phase::Running;
-        // The phase is set even if this future is dropped.
-        let _ended = EndedOnDrop(&self.board);
+        // The run ends with this value, even if the future is dropped.
+        let mut run = Run::begin(self)?;
         let stop = watch::Sender::new(false);
         let watch_shutdown = async {
             shutdown.await;
@@ -74,16 +75,22 @@ impl Pipeline {
             pending::<Infallible>().await
         };
         tokio::select! {
-            result = self.run_and_restart(stop.subscribe(), to_end) => result,
+            result = self.run_and_restart(&mut run, stop.subscribe(), to_end) => result,
             never = watch_shutdown => match never {},
         }
     }
 
     /// Runs the pipeline. If the log is truncated while it is read, the run starts again from the last commit.
-    async fn run_and_restart(&self, mut stopped: Stopped, to_end: bool) -> Result<Summary, Error> {
-        let mut binlog = Some(self.take_binlog().ok_or(Error::AlreadyRun)?);
+    async fn run_and_restart(
+        &self,
+        run: &mut Run<'_>,
+        mut stopped: Stopped,
+        to_end: bool,
+    ) -> Result<Summary, Error> {
         let started = Instant::now();
-        let before = binlog.as_ref().map_or_else(Counters::default, |binlog| binlog.state().ledger.totals);
+        let Opened { binlog, lock } = run.open().await?;
+        let before = binlog.state().ledger.totals;
+        let mut binlog = Some(binlog);
         let (mut lines, mut restarts) = (before.lines, RESTARTS_MAX);
         loop {
             let opened = match binlog.take() {
@@ -95,7 +102,7 @@ impl Pipeline {
                 (lines, restarts) = (totals.lines, RESTARTS_MAX);
             }
             self.board.go_back(totals - before);
-            match self.run_once(opened, &mut stopped, to_end).await {
+            match self.run_once(opened, &lock, &mut stopped, to_end).await {
                 Err(Error::Log { source: error @ TailError::Shrunk { .. }, .. }) if restarts > 0 => {
                     let error = describe(&error);
                     tracing::warn!(
@@ -139,9 +146,15 @@ impl Pipeline {
     }
 
     /// Runs without a restart, from the last commit on.
-    async fn run_once(&self, mut binlog: Binlog, stopped: &mut Stopped, to_end: bool) -> Result<Ran, Error> {
+    async fn run_once(
+        &self,
+        mut binlog: Binlog,
+        lock: &Arc<Lock>,
+        stopped: &mut Stopped,
+        to_end: bool,
+    ) -> Result<Ran, Error> {
         // The directory may have been locked long ago.
-        self.lock.verify()?;
+        lock.verify()?;
         tokio::select! {
             checked = self.check_state(&mut binlog) => checked?,
             () = asked_to_stop(stopped) => return Ok(Ran::nothing(&binlog)),
@@ -168,10 +181,10 @@ impl Pipeline {
         let range = Range {
             counted: counted(&self.schemas, binlog.state()),
             inventory: binlog.state().files.clone(),
-            was_killed: self.lock.was_killed(),
+            was_killed: lock.was_killed(),
             to_end,
         };
-        let (state_dir, lock) = (self.state_dir.clone(), Arc::clone(&self.lock));
+        let (state_dir, lock) = (self.state_dir.clone(), Arc::clone(lock));
         let committing =
             Committer::open(binlog, self.schemas.clone(), state_dir, lock, commits, shared.clone())?;
         let mut committing = Thread::start("evs-committer", &control, move || committing.run(&messages));
@@ -358,15 +371,6 @@ impl Deliveries {
                 control.fail(Error::Panicked { thread: format!("delivery to {name}"), message });
             }
         }
-    }
-}
-
-/// Marks a run as ended, no matter how it ends.
-struct EndedOnDrop<'b>(&'b Board);
-
-impl Drop for EndedOnDrop<'_> {
-    fn drop(&mut self) {
-        self.0.rest().phase = Phase::Ended;
     }
 }
 

@@ -25,7 +25,9 @@ impl Reader {
     /// Returns whether nothing may be handed out now.
     pub(super) fn must_wait(&self) -> bool {
         let rows_reached = || (0..self.timetables.len()).any(|at| self.shared.control.has_reached_rows(at));
-        self.shared.control.hold.load(SeqCst) || (self.cuts_under_way() >= CUTS_MAX && rows_reached())
+        self.shared.control.hold.load(SeqCst)
+            || self.shared.board.is_pause_requested()
+            || (self.cuts_under_way() >= CUTS_MAX && rows_reached())
     }
 
     /// Returns the number of cuts that are begun and not yet committed.
