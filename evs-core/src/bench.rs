@@ -114,6 +114,6 @@ impl Aggregation {
 
     /// The number of rows gathered so far.
     pub fn rows(&self) -> usize {
-        self.worker.rows()
+        self.worker.rows().sum()
     }
 }

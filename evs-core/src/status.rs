@@ -1,39 +1,28 @@
 //! The status of a pipeline: a snapshot that is cheap to take.
 //!
-//! Threads and tasks count into a [`Board`] of atomics; a [`Status`] is a copy of it with the rates and ages worked
-//! out. A [`StatusHandle`] (`handle`) gives a service access to the board.
+//! Threads and tasks count into a [`Board`] (`board`); a [`Status`] is a copy of it with the rates and ages worked out.
+//! A [`StatusHandle`] (`handle`) gives a service access to the board.
 
+mod board;
 mod handle;
 
 use std::{
-    collections::VecDeque,
     fmt,
-    sync::{
-        Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering::Relaxed},
-    },
-    time::{Duration, Instant, SystemTime},
+    time::{Duration, SystemTime},
 };
 
 use serde::Serialize;
 
-use crate::{
-    clock::{Clock, unix_now},
-    counters::{AtomicCounters, Counters},
-    position::Frontier,
-    seconds,
-};
+use crate::{position::Frontier, seconds};
 
+pub(crate) use board::{Board, Limits, Overdue};
 pub use handle::StatusHandle;
-
-/// The period over which rates are measured.
-const RATE_SPAN: Duration = Duration::from_secs(10);
 
 /// The status of a pipeline at one moment. [`Pipeline::status`](crate::Pipeline::status) makes it.
 ///
 /// In a healthy pipeline every sink is [`Up`](SinkState::Up) and `behind_bytes` stays small. If `behind_bytes` grows,
 /// either reading is paused, and `paused` gives the reason, or lines arrive faster than they are read. If
-/// [`waiting`](SinkStatus::waiting) of a sink grows, that sink is away or too slow.
+/// [`lag`](SinkStatus::lag) of a sink grows, that sink is away or too slow.
 ///
 /// When it is serialized, a duration is a number of seconds and a time is in seconds since 1970:
 ///
@@ -63,6 +52,9 @@ pub struct Status {
     pub source: String,
     /// The phase of the pipeline.
     pub phase: Phase,
+    /// The start of the present run, or of the last one; `None` before the first run.
+    #[serde(serialize_with = "seconds::since_1970_option")]
+    pub started: Option<SystemTime>,
     /// Lines read since the run was started, including rejected ones.
     pub lines: u64,
     /// Bytes of those lines.
@@ -89,7 +81,10 @@ pub struct Status {
     pub behind_files: u64,
     /// True if `behind_bytes` is an estimate because some of these files are compressed.
     pub is_behind_estimated: bool,
-    /// The age of the last line that was read, by the time in the line; `None` before the first line.
+    /// The lag of reading: at most this long ago, the oldest unread line was written. It is 0 while nothing is unread,
+    /// however old the last line is. While something is, it is the age of the last line that was read, by the time in
+    /// the line, or the time since nothing was unread, whichever is less. `None` before the first line, unless nothing
+    /// is unread. After the run it grows, since nobody looks at the log any more.
     #[serde(serialize_with = "seconds::of_option")]
     pub behind: Option<Duration>,
     /// The jump of the system's clock, if it jumped ahead within the last hour. While the clock is not trusted, no
@@ -102,13 +97,34 @@ pub struct Status {
     pub batches: u64,
     /// The size of the binlog on disk, in bytes.
     pub binlog_bytes: u64,
+    /// The limit of `binlog_bytes`, above which reading pauses.
+    pub spool_bytes_max: u64,
     /// The reason for a pause in reading, if there is one: the pipeline's own (the binlog has reached its limit, or
     /// its disk is full), or else the one that was given to [`StatusHandle::pause`].
     pub paused: Option<Pause>,
     /// The last event of the log that an operator may want to know.
     pub last_event: Option<String>,
+    /// The statistics, in the order in which they were added.
+    pub statistics: Vec<StatisticStatus>,
     /// The sinks, in the order in which they were added.
     pub sinks: Vec<SinkStatus>,
+}
+
+/// The status of one statistic.
+#[derive(Clone, Debug, Serialize)]
+#[non_exhaustive]
+pub struct StatisticStatus {
+    /// The name of the statistic.
+    pub name: String,
+    /// Rows held in memory, over all workers. A row that several workers hold counts for each of them.
+    pub rows: u64,
+    /// The limit of `rows` ([`Statistic::rows_max`](crate::Statistic::rows_max)), at which the statistic is cut early.
+    pub rows_max: u64,
+    /// Lines left out because their window was past the statistic's retention, up to the last commit of the run.
+    pub too_late: u64,
+    /// The time at which the last batch of the statistic was committed in this run.
+    #[serde(serialize_with = "seconds::since_1970_option")]
+    pub last_cut: Option<SystemTime>,
 }
 
 /// The phase of a pipeline.
@@ -158,6 +174,14 @@ pub struct SinkStatus {
     pub rows: u64,
     /// Batches that wait for this sink.
     pub waiting: u64,
+    /// Rows of the waiting batches.
+    pub waiting_rows: u64,
+    /// Bytes that the waiting batches take in the binlog.
+    pub waiting_bytes: u64,
+    /// The sink's lag: the age of the oldest waiting batch since its commit, in whole seconds; 0 if none waits. `None`
+    /// if the batch was committed by an early version, which did not note the time.
+    #[serde(serialize_with = "seconds::of_option")]
+    pub lag: Option<Duration>,
     /// The time at which the last batch was acknowledged.
     #[serde(serialize_with = "seconds::since_1970_option")]
     pub last_acknowledged: Option<SystemTime>,
@@ -175,6 +199,9 @@ impl SinkStatus {
             batches: 0,
             rows: 0,
             waiting: 0,
+            waiting_rows: 0,
+            waiting_bytes: 0,
+            lag: Some(Duration::ZERO),
             last_acknowledged: None,
         }
     }
@@ -203,193 +230,5 @@ impl fmt::Display for SinkState {
             Self::Down => "down",
             Self::Stopped => "stopped",
         })
-    }
-}
-
-/// The numbers from which a [`Status`] is made. The pipeline's threads and tasks keep them up to date: the counters
-/// once per chunk, the rest when something changes.
-#[derive(Debug)]
-pub(crate) struct Board {
-    source: String,
-    /// The clock by which windows are removed and lines are too late.
-    pub(crate) clock: Clock,
-    pub(crate) counters: AtomicCounters,
-    pub(crate) behind_bytes: AtomicU64,
-    pub(crate) behind_files: AtomicU64,
-    pub(crate) is_behind_estimated: AtomicBool,
-    /// The event time of the last line; `i64::MIN` before the first line.
-    pub(crate) last_seconds: AtomicI64,
-    pub(crate) batches: AtomicU64,
-    pub(crate) binlog_bytes: AtomicU64,
-    /// The number of rows in memory, by worker.
-    pub(crate) rows: Vec<AtomicU64>,
-    /// True while the service has paused reading.
-    is_pause_requested: AtomicBool,
-    rest: Mutex<Rest>,
-}
-
-/// The part of the board that changes seldom; a mutex protects it.
-#[derive(Debug)]
-pub(crate) struct Rest {
-    pub(crate) phase: Phase,
-    pub(crate) position: Frontier,
-    pub(crate) paused: Option<Pause>,
-    /// The pause that the service has requested.
-    requested: Option<Pause>,
-    pub(crate) last_event: Option<String>,
-    pub(crate) sinks: Vec<SinkStatus>,
-    rates: VecDeque<(Instant, Counters)>,
-}
-
-impl Board {
-    /// Makes the board of a pipeline that was built and is not running.
-    pub(crate) fn new(
-        source: String,
-        clock: Clock,
-        workers: usize,
-        sinks: impl Iterator<Item = String>,
-    ) -> Self {
-        let sinks = sinks.map(SinkStatus::new).collect();
-        Self {
-            source,
-            clock,
-            counters: AtomicCounters::default(),
-            behind_bytes: AtomicU64::new(0),
-            behind_files: AtomicU64::new(0),
-            is_behind_estimated: AtomicBool::new(false),
-            last_seconds: AtomicI64::new(i64::MIN),
-            batches: AtomicU64::new(0),
-            binlog_bytes: AtomicU64::new(0),
-            rows: (0..workers).map(|_| AtomicU64::new(0)).collect(),
-            is_pause_requested: AtomicBool::new(false),
-            rest: Mutex::new(Rest {
-                phase: Phase::Built,
-                position: Frontier::default(),
-                paused: None,
-                requested: None,
-                last_event: None,
-                sinks,
-                rates: VecDeque::new(),
-            }),
-        }
-    }
-
-    /// Locks the part that changes seldom. A panic in another thread cannot leave it inconsistent, so a poisoned lock
-    /// is used.
-    pub(crate) fn rest(&self) -> MutexGuard<'_, Rest> {
-        self.rest.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Sets the counters back to the committed totals: everything after them is read again and would be counted
-    /// twice.
-    pub(crate) fn go_back(&self, totals: Counters) {
-        self.counters.store(totals);
-        self.rows.iter().for_each(|rows| rows.store(0, Relaxed));
-    }
-
-    /// Sets the pipeline's own reason for a pause in reading, or `None` when it has none.
-    pub(crate) fn pause(&self, reason: Option<String>) {
-        self.change_pause(&mut self.rest().paused, reason);
-    }
-
-    /// Sets the service's reason for a pause in reading, or `None` when it has none.
-    pub(crate) fn request_pause(&self, reason: Option<String>) {
-        let mut rest = self.rest();
-        // Set under the lock, so that of two calls the last one counts for both.
-        self.is_pause_requested.store(reason.is_some(), Relaxed);
-        self.change_pause(&mut rest.requested, reason);
-    }
-
-    /// Returns whether the service has paused reading.
-    pub(crate) fn is_pause_requested(&self) -> bool {
-        self.is_pause_requested.load(Relaxed)
-    }
-
-    /// Begins a pause, gives it another reason, or ends it.
-    fn change_pause(&self, pause: &mut Option<Pause>, reason: Option<String>) {
-        match (&*pause, reason) {
-            (Some(pause), Some(reason)) if pause.reason == reason => {}
-            (None, None) => {}
-            (_, Some(reason)) => {
-                tracing::warn!(source = self.source, reason, "reading waits");
-                *pause = Some(Pause { reason, since: SystemTime::now() });
-            }
-            (Some(_), None) => {
-                tracing::info!(source = self.source, "reading goes on");
-                *pause = None;
-            }
-        }
-    }
-
-    /// Shows that a run begins. Its numbers begin with zero.
-    pub(crate) fn begin(&self) {
-        self.go_back(Counters::default());
-        self.last_seconds.store(i64::MIN, Relaxed);
-        self.batches.store(0, Relaxed);
-        let mut rest = self.rest();
-        rest.phase = Phase::Running;
-        rest.paused = None;
-        rest.rates.clear();
-        for sink in &mut rest.sinks {
-            *sink = SinkStatus::new(std::mem::take(&mut sink.name));
-        }
-    }
-
-    /// Shows that the run has ended, and with it a pause that the service requested.
-    pub(crate) fn end(&self) {
-        let mut rest = self.rest();
-        rest.phase = Phase::Ended;
-        rest.requested = None;
-        self.is_pause_requested.store(false, Relaxed);
-    }
-
-    /// Records the counters for the rates. The caller does this about once a second.
-    pub(crate) fn sample_rates(&self, now: Instant) {
-        let sample = (now, self.counters.load());
-        let rates = &mut self.rest().rates;
-        debug_assert!(rates.back().is_none_or(|last| last.0 <= now), "samples are in order of time");
-        rates.push_back(sample);
-        while rates.len() > 2 && now.duration_since(rates[1].0) >= RATE_SPAN {
-            rates.pop_front();
-        }
-    }
-
-    /// Copies the numbers into a status, and works out the rates and ages.
-    pub(crate) fn status(&self) -> Status {
-        let now = self.counters.load();
-        let Counters { lines, bytes, rejected, lost_bytes, too_late, ahead } = now;
-        let rest = self.rest();
-        let rate = |of: fn(&Counters) -> u64| {
-            rest.rates.front().map_or(0.0, |(at, then)| {
-                // A run that starts again from its last commit counts less than before.
-                of(&now).saturating_sub(of(then)) as f64 / at.elapsed().as_secs_f64().max(0.001)
-            })
-        };
-        let last_seconds = self.last_seconds.load(Relaxed);
-        let behind = unix_now().saturating_sub(last_seconds).max(0) as u64;
-        Status {
-            source: self.source.clone(),
-            phase: rest.phase,
-            lines,
-            bytes,
-            rejected,
-            lost_bytes,
-            too_late,
-            ahead,
-            lines_per_second: rate(|counters| counters.lines),
-            bytes_per_second: rate(|counters| counters.bytes),
-            position: rest.position.clone(),
-            behind_bytes: self.behind_bytes.load(Relaxed),
-            behind_files: self.behind_files.load(Relaxed),
-            is_behind_estimated: self.is_behind_estimated.load(Relaxed),
-            behind: (last_seconds != i64::MIN).then(|| Duration::from_secs(behind)),
-            clock_ahead: self.clock.ahead(),
-            rows: self.rows.iter().map(|rows| rows.load(Relaxed)).sum(),
-            batches: self.batches.load(Relaxed),
-            binlog_bytes: self.binlog_bytes.load(Relaxed),
-            paused: rest.paused.as_ref().or(rest.requested.as_ref()).cloned(),
-            last_event: rest.last_event.clone(),
-            sinks: rest.sinks.clone(),
-        }
     }
 }

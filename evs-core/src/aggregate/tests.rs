@@ -246,7 +246,7 @@ fn lines_whose_window_is_past_take_no_room() {
         }
     }
     assert_eq!(worker.counters().too_late, 9);
-    assert_eq!((worker.rows(), worker.joined()), (0, 0));
+    assert_eq!((worker.rows().sum::<usize>(), worker.joined()), (0, 0));
 }
 
 #[test]

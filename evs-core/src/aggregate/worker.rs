@@ -55,6 +55,8 @@ pub(crate) struct RejectedLine {
 pub(crate) struct Tally {
     /// The counters.
     pub(crate) counters: Counters,
+    /// By statistic, the lines that were too late; empty if none was.
+    pub(crate) too_late: Vec<u64>,
     /// The time of the last accepted line.
     pub(crate) last_seconds: Option<i64>,
     /// The first rejected lines, at most [`SAMPLES_MAX`] of each worker.
@@ -65,6 +67,8 @@ impl Tally {
     /// Adds the tally of another worker, except its last time.
     pub(crate) fn add(&mut self, other: Self) {
         self.counters += other.counters;
+        self.too_late.resize(self.too_late.len().max(other.too_late.len()), 0);
+        self.too_late.iter_mut().zip(other.too_late).for_each(|(lines, others)| *lines += others);
         self.samples.extend(other.samples);
     }
 }
@@ -230,9 +234,9 @@ impl Worker {
         self.tally.last_seconds
     }
 
-    /// The number of rows held, over all statistics.
-    pub(crate) fn rows(&self) -> usize {
-        (0..self.tables.len()).map(|at| self.rows_of(at)).sum()
+    /// The number of rows held, by statistic.
+    pub(crate) fn rows(&self) -> impl Iterator<Item = usize> {
+        (0..self.tables.len()).map(|at| self.rows_of(at))
     }
 
     /// The number of joined ids held, over all statistics.
@@ -280,13 +284,14 @@ impl Worker {
                 self.put_aside_and_reset(field);
             }
         }
-        let Self { plan, columns, dictionaries, ids, windows, windows_of, tables, .. } = self;
+        let Self { plan, columns, dictionaries, ids, windows, windows_of, tables, tally, .. } = self;
         for (field, ids) in ids.iter_mut().enumerate() {
             if plan.statistics.iter().any(|statistic| statistic.keys.contains(&field)) {
                 dictionaries[field].ids(block, columns, &columns.fields[field], ids);
             }
         }
-        let mut too_late = 0;
+        // Lines that are read again for a statistic that is behind were tallied before.
+        let is_tallied = skip.is_some_and(|skip| skip.tally);
         let (mut keys, mut numbers) = (Vec::new(), Vec::new());
         for (at, statistic) in plan.statistics.iter().enumerate() {
             if skip.is_some_and(|skip| skip.statistics[at]) {
@@ -303,16 +308,18 @@ impl Worker {
                     .map(|(kind, &number)| (*kind != MeasureKind::Count).then(|| &columns.numbers[number])),
             );
             let windows = &windows[windows_of[at]];
-            too_late += windows.late_lines;
+            if windows.late_lines > 0 && !is_tallied {
+                tally.counters.too_late += windows.late_lines;
+                tally.too_late.resize(plan.statistics.len(), 0);
+                tally.too_late[at] += windows.late_lines;
+            }
             tables[at].add(windows, &keys, &numbers);
         }
         if columns.last_seconds.is_some() {
-            self.tally.last_seconds = columns.last_seconds;
+            tally.last_seconds = columns.last_seconds;
         }
-        // Lines that are read again for a statistic that is behind were tallied before.
-        if !skip.is_some_and(|skip| skip.tally) {
-            self.tally.counters.too_late += too_late;
-            self.tally.counters.ahead += ahead;
+        if !is_tallied {
+            tally.counters.ahead += ahead;
         }
     }
 

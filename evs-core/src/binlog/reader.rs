@@ -47,6 +47,17 @@ pub struct Waiting {
     pub since: Option<i64>,
 }
 
+/// The size of the batches of one statistic after a sequence.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Backlog {
+    /// The number of rows.
+    pub(crate) rows: u64,
+    /// The length of the frames.
+    pub(crate) bytes: u64,
+    /// The time of the first commit, in seconds since 1970; `None` if it did not note its time or there is no batch.
+    pub(crate) since: Option<i64>,
+}
+
 /// The batches of one statistic that the binlog still has, by sequence.
 #[derive(Debug)]
 struct StreamIndex {
@@ -55,6 +66,9 @@ struct StreamIndex {
     /// The checksum of the batch before the first entry; 0 if there was none.
     before: u64,
     entries: VecDeque<IndexEntry>,
+    /// By entry, the rows and bytes of all batches up to it that were ever in the index. The backlog of a sink is the
+    /// difference of two of them, however many batches wait.
+    sums: VecDeque<(u64, u64)>,
 }
 
 impl StreamIndex {
@@ -80,7 +94,7 @@ impl Index {
     }
 
     fn stream(&mut self, statistic: &str, first: u64) -> &mut StreamIndex {
-        let new = || StreamIndex { first, before: 0, entries: VecDeque::new() };
+        let new = || StreamIndex { first, before: 0, entries: VecDeque::new(), sums: VecDeque::new() };
         self.streams.entry(statistic.to_owned()).or_insert_with(new)
     }
 
@@ -88,6 +102,8 @@ impl Index {
     pub(super) fn push(&mut self, header: &BatchHeader, entry: IndexEntry) {
         let stream = self.stream(&header.statistic, header.sequence);
         debug_assert_eq!(stream.first + stream.entries.len() as u64, header.sequence);
+        let (rows, bytes) = stream.sums.back().copied().unwrap_or_default();
+        stream.sums.push_back((rows + entry.rows, bytes + entry.bytes));
         stream.entries.push_back(entry);
     }
 
@@ -118,6 +134,19 @@ impl Index {
         }
     }
 
+    /// Returns the size of the batches of `statistic` after `sequence`.
+    fn backlog(&self, statistic: &str, sequence: u64) -> Backlog {
+        let find = || {
+            let stream = self.streams.get(statistic)?;
+            let skip = usize::try_from((sequence + 1).saturating_sub(stream.first)).ok()?;
+            let (entry, first, last) =
+                (stream.entries.get(skip)?, stream.sums.get(skip)?, stream.sums.back()?);
+            let rows = last.0 - first.0 + entry.rows;
+            Some(Backlog { rows, bytes: last.1 - first.1 + entry.bytes, since: entry.time })
+        };
+        find().unwrap_or_default()
+    }
+
     /// Returns whether `acknowledged` covers every batch up to and in `segment`.
     pub(super) fn is_acknowledged(&self, segment: u64, acknowledged: impl Fn(&str) -> u64) -> bool {
         self.streams.iter().all(|(statistic, stream)| {
@@ -133,6 +162,7 @@ impl Index {
             if let Some(last) = stream.entries.drain(..within).next_back() {
                 stream.before = last.checksum;
             }
+            stream.sums.drain(..within);
             stream.first += within as u64;
         }
     }
@@ -236,6 +266,11 @@ impl BinlogReader {
             index.add_waiting(statistic, progress.acknowledged, &mut waiting);
         }
         waiting
+    }
+
+    /// Returns the size of the batches of `statistic` after `sequence`.
+    pub(crate) fn backlog(&self, statistic: &str, sequence: u64) -> Backlog {
+        self.index().backlog(statistic, sequence)
     }
 
     /// Returns the place and the length of a batch's frame.

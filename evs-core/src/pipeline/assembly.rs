@@ -23,7 +23,7 @@ use crate::{
     disk::{self, Disk, RealDisk},
     sink::Limits,
     statistic::{Schema, Statistic},
-    status::Board,
+    status::{self, Board},
     writer::Writer,
 };
 
@@ -74,7 +74,7 @@ impl PipelineBuilder {
         let last_time = binlog.state().ledger.time.filter(|_| !settings.trusts_clock);
         let clock = Clock::new(settings.wall.clone(), last_time);
         let names = settings.sinks.iter().map(|(name, _)| name.to_string());
-        let board = Board::new(source.clone(), clock, settings.workers, names);
+        let board = Board::new(source.clone(), clock, settings.workers, names, limits(&settings));
         let writer = Writer::this_process(source, binlog.state().epoch);
         Ok(Pipeline {
             settings: Arc::new(settings),
@@ -120,6 +120,16 @@ fn plan(settings: &Settings, schemas: &[Arc<Schema>]) -> Plan {
         }
     }
     plan
+}
+
+/// Returns the limits that a status shows.
+fn limits(settings: &Settings) -> status::Limits {
+    let statistics = settings.statistics.iter();
+    status::Limits {
+        statistics: statistics.map(|known| (known.name.clone(), known.rows_max as u64)).collect(),
+        spool_bytes_max: settings.spool_bytes_max,
+        poll_every: settings.poll_every,
+    }
 }
 
 /// Opens the state directory. It must belong to this user alone: anybody else who can write to it could change the

@@ -6,6 +6,7 @@
 
 use std::{
     collections::VecDeque,
+    mem,
     sync::{
         Arc,
         atomic::Ordering::{Relaxed, SeqCst},
@@ -34,6 +35,7 @@ use crate::{
     disk::{self, RealDisk},
     position::Frontier,
     statistic::Schema,
+    status::Overdue,
 };
 
 /// The pause before a full disk is tried again.
@@ -63,6 +65,8 @@ pub(super) struct Committer {
     rejected: Option<(Arc<[binlog::RejectedLine]>, Arc<Frontier>)>,
     /// The paths of the files from which the last commit was read.
     names: Arc<Frontier>,
+    /// By statistic, the lines that were too late for that commit.
+    too_late: Vec<u64>,
     /// Acknowledgements that wait for room on the disk.
     acknowledged: VecDeque<Acknowledged>,
     /// The time at which a full disk is tried again.
@@ -93,6 +97,7 @@ impl Committer {
             commit: None,
             rejected: Some((Arc::clone(rejected), Arc::clone(&ledger.frontier))),
             names: Arc::clone(&ledger.frontier),
+            too_late: Vec::new(),
             acknowledged: VecDeque::new(),
             retry_at: None,
             lock,
@@ -241,8 +246,9 @@ impl Committer {
                     whole.into_iter().for_each(|whole| self.waiting.push_front(whole));
                     commit
                 }
-                (None, Some(whole)) => {
+                (None, Some(mut whole)) => {
                     self.names = Arc::clone(&whole.names);
+                    self.too_late = mem::take(&mut whole.too_late);
                     self.commit_of(whole)
                 }
                 (None, None) => return Ok(()),
@@ -254,6 +260,8 @@ impl Committer {
                 return Ok(());
             }
             self.rejected = Some((Arc::clone(&commit.rejected), Arc::clone(&self.names)));
+            let cut = commit.cuts.iter().filter(|cut| !cut.rows.is_empty());
+            self.shared.board.show_commit(cut.map(|cut| &*cut.schema.statistic), &self.too_late);
             let batches: usize = commit.cuts.iter().map(|cut| cut.rows.len()).sum();
             self.shared.board.batches.fetch_add(batches as u64, Relaxed);
             self.shared.control.cuts_done.fetch_add(1, SeqCst);
@@ -333,23 +341,30 @@ impl Committer {
         Ok(())
     }
 
-    /// Shows on the board how many batches wait for each sink.
+    /// Shows on the board what waits for each sink.
     fn show_waiting(&self) {
-        let state = self.binlog.state();
-        for sink in &mut self.shared.board.rest().sinks {
-            let marks = state.sinks.get(&sink.name);
+        let (state, reader) = (self.binlog.state(), self.binlog.reader());
+        self.shared.board.show_waiting(|sink| {
+            let marks = state.sinks.get(sink);
             let acknowledged = |statistic: &String| {
                 // The sink has these batches, although their acknowledgements could not be written for lack of room.
                 let unnoted = self.acknowledged.iter().rev();
-                let mut unnoted =
-                    unnoted.filter(|ack| *ack.sink == *sink.name && *ack.statistic == **statistic);
+                let mut unnoted = unnoted.filter(|ack| *ack.sink == *sink && *ack.statistic == **statistic);
                 let noted =
                     || marks.and_then(|marks| marks.get(statistic)).map_or(0, |mark| mark.acknowledged);
                 unnoted.next().map_or_else(noted, |ack| ack.sequence)
             };
-            let behind = state.statistics.iter().map(|(name, known)| known.sequence - acknowledged(name));
-            sink.waiting = behind.sum();
-        }
+            let mut overdue = Overdue::default();
+            for (name, known) in &state.statistics {
+                let acknowledged = acknowledged(name);
+                overdue.batches += known.sequence - acknowledged;
+                let backlog = reader.backlog(name, acknowledged);
+                overdue.rows += backlog.rows;
+                overdue.bytes += backlog.bytes;
+                overdue.since = overdue.since.into_iter().chain(backlog.since).min();
+            }
+            overdue
+        });
     }
 
     /// Pauses reading for a reason, or continues it.

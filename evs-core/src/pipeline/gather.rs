@@ -41,6 +41,8 @@ pub(super) struct Whole {
     pub(super) frontier: Arc<Frontier>,
     /// The counters of the lines since the last cut.
     pub(super) counted: Counters,
+    /// By statistic, the lines since the last cut that were too late; empty if none was.
+    pub(super) too_late: Vec<u64>,
     /// The schema, the position and the rows of each statistic.
     pub(super) rows: Vec<(Arc<Schema>, Arc<Frontier>, Vec<Rows>)>,
     pub(super) rejected: Arc<[binlog::RejectedLine]>,
@@ -125,6 +127,7 @@ impl Gatherer {
         Ok(Whole {
             frontier: cut.frontier,
             counted,
+            too_late: tally.too_late,
             rows,
             rejected: tally.samples.into_iter().map(binlog::RejectedLine::from).collect(),
             names: cut.names,

@@ -5,7 +5,7 @@ mod cuts;
 mod resume;
 
 use std::{
-    sync::{Arc, atomic::Ordering::Relaxed, mpsc::Sender},
+    sync::{Arc, mpsc::Sender},
     time::{Duration, Instant},
 };
 
@@ -198,10 +198,7 @@ impl Reader {
             Err(error @ TailError::Io { .. }) if error.may_pass() && self.is_settling(now) => {}
             Err(error) => return Err(self.log_error(error)),
         }
-        let backlog = self.tailer.backlog();
-        self.shared.board.behind_bytes.store(backlog.bytes, Relaxed);
-        self.shared.board.behind_files.store(backlog.files, Relaxed);
-        self.shared.board.is_behind_estimated.store(backlog.is_estimated, Relaxed);
+        self.shared.board.show_backlog(self.tailer.backlog());
         Ok(())
     }
 

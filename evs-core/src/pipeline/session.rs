@@ -138,6 +138,7 @@ fn open(state_dir: &RealDisk, settings: &Settings, schemas: &[Arc<Schema>]) -> R
     let disk: Arc<dyn Disk> = Arc::new(state_dir.clone());
     let (binlog, _) = Binlog::open(disk, &settings.source, settings.binlog)?;
     check_definitions(&settings.statistics, schemas, &binlog)?;
+    settings.check_sinks(&binlog)?;
     Ok(Opened { binlog, lock: Arc::new(lock) })
 }
 

@@ -28,7 +28,7 @@ pub(super) fn work(
             Work::Chunk(chunk, skip) => (chunk, skip),
             Work::Cut { number, statistics } => {
                 let part = worker.cut(&statistics);
-                board.rows[index].store(worker.rows() as u64, Relaxed);
+                board.show_rows(index, worker.rows());
                 // The committer ends only after it has failed and reported the error.
                 let _ = committer.send(Message::Part { cut: number, part });
                 continue;
@@ -48,8 +48,8 @@ pub(super) fn work(
         if let Some(seconds) = worker.last_seconds() {
             board.last_seconds.store(seconds, Relaxed);
         }
-        board.rows[index].store(worker.rows() as u64, Relaxed);
-        worker.full(board.rows.len()).for_each(|statistic| control.reach_rows(statistic));
+        board.show_rows(index, worker.rows());
+        worker.full(board.workers()).for_each(|statistic| control.reach_rows(statistic));
     }
     Ok(())
 }

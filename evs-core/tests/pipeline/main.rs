@@ -5,6 +5,7 @@
 mod again;
 mod cuts;
 mod definitions;
+mod lags;
 mod lines;
 mod names;
 mod outages;

@@ -1,0 +1,327 @@
+//! The board: the numbers that the threads and tasks of a pipeline keep up to date.
+
+use std::{
+    collections::VecDeque,
+    iter,
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering::Relaxed},
+    },
+    time::{Duration, Instant, SystemTime},
+};
+
+use super::{Pause, Phase, SinkStatus, StatisticStatus, Status};
+use crate::{
+    clock::{Clock, unix_now},
+    counters::{AtomicCounters, Counters},
+    position::Frontier,
+    tail::Backlog,
+};
+
+/// The period over which rates are measured.
+const RATE_SPAN: Duration = Duration::from_secs(10);
+/// The time by which a poll of the log may be late before what it found no longer counts as the present.
+const POLL_LATE_MAX: Duration = Duration::from_secs(1);
+
+/// The limits that a status shows beside its values.
+#[derive(Debug)]
+pub(crate) struct Limits {
+    /// The name of each statistic, and its row limit.
+    pub(crate) statistics: Vec<(String, u64)>,
+    /// The limit of the binlog's size.
+    pub(crate) spool_bytes_max: u64,
+    /// The interval of polling an idle log.
+    pub(crate) poll_every: Duration,
+}
+
+/// The batches that wait for a sink.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Overdue {
+    pub(crate) batches: u64,
+    pub(crate) rows: u64,
+    pub(crate) bytes: u64,
+    /// The time of the oldest commit among theirs, in seconds since 1970; `None` if it is not known.
+    pub(crate) since: Option<i64>,
+}
+
+/// The numbers from which a [`Status`] is made. The pipeline's threads and tasks keep them up to date: the counters
+/// once per chunk, the rest when something changes.
+#[derive(Debug)]
+pub(crate) struct Board {
+    source: String,
+    /// The clock by which windows are removed and lines are too late.
+    pub(crate) clock: Clock,
+    pub(crate) counters: AtomicCounters,
+    /// The event time of the last line; `i64::MIN` before the first line.
+    pub(crate) last_seconds: AtomicI64,
+    pub(crate) batches: AtomicU64,
+    pub(crate) binlog_bytes: AtomicU64,
+    /// By worker, the number of rows in memory by statistic.
+    rows: Vec<Box<[AtomicU64]>>,
+    limits: Limits,
+    /// True while the service has paused reading.
+    is_pause_requested: AtomicBool,
+    rest: Mutex<Rest>,
+}
+
+/// The part of the board that changes seldom; a mutex protects it.
+#[derive(Debug)]
+pub(crate) struct Rest {
+    pub(crate) phase: Phase,
+    pub(crate) position: Frontier,
+    pub(crate) paused: Option<Pause>,
+    /// The pause that the service has requested.
+    requested: Option<Pause>,
+    pub(crate) last_event: Option<String>,
+    pub(crate) sinks: Vec<SinkStatus>,
+    /// By sink, the time of the oldest commit that waits.
+    waiting_since: Vec<Option<i64>>,
+    statistics: Vec<StatisticStatus>,
+    started: Option<SystemTime>,
+    backlog: Backlog,
+    /// The last time at which nothing was unread.
+    caught_up: Option<Instant>,
+    rates: VecDeque<(Instant, Counters)>,
+}
+
+impl Board {
+    /// Makes the board of a pipeline that was built and is not running.
+    pub(crate) fn new(
+        source: String,
+        clock: Clock,
+        workers: usize,
+        sinks: impl Iterator<Item = String>,
+        limits: Limits,
+    ) -> Self {
+        let sinks: Vec<_> = sinks.map(SinkStatus::new).collect();
+        let statistic = |(name, rows_max): &(String, u64)| StatisticStatus {
+            name: name.clone(),
+            rows: 0,
+            rows_max: *rows_max,
+            too_late: 0,
+            last_cut: None,
+        };
+        let rows = || limits.statistics.iter().map(|_| AtomicU64::new(0)).collect();
+        Self {
+            source,
+            clock,
+            counters: AtomicCounters::default(),
+            last_seconds: AtomicI64::new(i64::MIN),
+            batches: AtomicU64::new(0),
+            binlog_bytes: AtomicU64::new(0),
+            rows: iter::repeat_with(rows).take(workers).collect(),
+            is_pause_requested: AtomicBool::new(false),
+            rest: Mutex::new(Rest {
+                phase: Phase::Built,
+                position: Frontier::default(),
+                paused: None,
+                requested: None,
+                last_event: None,
+                waiting_since: vec![None; sinks.len()],
+                sinks,
+                statistics: limits.statistics.iter().map(statistic).collect(),
+                started: None,
+                backlog: Backlog::default(),
+                caught_up: None,
+                rates: VecDeque::new(),
+            }),
+            limits,
+        }
+    }
+
+    /// Locks the part that changes seldom. A panic in another thread cannot leave it inconsistent, so a poisoned lock
+    /// is used.
+    pub(crate) fn rest(&self) -> MutexGuard<'_, Rest> {
+        self.rest.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Sets the counters back to the committed totals: everything after them is read again and would be counted
+    /// twice.
+    pub(crate) fn go_back(&self, totals: Counters) {
+        self.counters.store(totals);
+        self.rows.iter().flatten().for_each(|rows| rows.store(0, Relaxed));
+    }
+
+    /// Returns the number of workers.
+    pub(crate) fn workers(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// Shows how many rows a worker holds, by statistic.
+    pub(crate) fn show_rows(&self, worker: usize, rows: impl Iterator<Item = usize>) {
+        self.rows[worker].iter().zip(rows).for_each(|(shown, rows)| shown.store(rows as u64, Relaxed));
+    }
+
+    /// Shows what a poll of the log has found.
+    pub(crate) fn show_backlog(&self, backlog: Backlog) {
+        let mut rest = self.rest();
+        if backlog.bytes == 0 {
+            rest.caught_up = Some(Instant::now());
+        }
+        rest.backlog = backlog;
+    }
+
+    /// Shows a commit: the names of the statistics that have a batch in it, and the lines that were too late since the
+    /// last one, by statistic.
+    pub(crate) fn show_commit<'c>(&self, cut: impl Iterator<Item = &'c str>, too_late: &[u64]) {
+        let now = SystemTime::now();
+        let statistics = &mut self.rest().statistics;
+        statistics.iter_mut().zip(too_late).for_each(|(statistic, lines)| statistic.too_late += lines);
+        for name in cut {
+            if let Some(statistic) = statistics.iter_mut().find(|statistic| statistic.name == name) {
+                statistic.last_cut = Some(now);
+            }
+        }
+    }
+
+    /// Shows the batches that wait for each sink.
+    pub(crate) fn show_waiting(&self, overdue: impl Fn(&str) -> Overdue) {
+        let Rest { sinks, waiting_since, .. } = &mut *self.rest();
+        for (sink, waiting_since) in sinks.iter_mut().zip(waiting_since) {
+            let Overdue { batches, rows, bytes, since } = overdue(&sink.name);
+            (sink.waiting, sink.waiting_rows, sink.waiting_bytes) = (batches, rows, bytes);
+            *waiting_since = since;
+        }
+    }
+
+    /// Sets the pipeline's own reason for a pause in reading, or `None` when it has none.
+    pub(crate) fn pause(&self, reason: Option<String>) {
+        self.change_pause(&mut self.rest().paused, reason);
+    }
+
+    /// Sets the service's reason for a pause in reading, or `None` when it has none.
+    pub(crate) fn request_pause(&self, reason: Option<String>) {
+        let mut rest = self.rest();
+        // Set under the lock, so that of two calls the last one counts for both.
+        self.is_pause_requested.store(reason.is_some(), Relaxed);
+        self.change_pause(&mut rest.requested, reason);
+    }
+
+    /// Returns whether the service has paused reading.
+    pub(crate) fn is_pause_requested(&self) -> bool {
+        self.is_pause_requested.load(Relaxed)
+    }
+
+    /// Begins a pause, gives it another reason, or ends it.
+    fn change_pause(&self, pause: &mut Option<Pause>, reason: Option<String>) {
+        match (&*pause, reason) {
+            (Some(pause), Some(reason)) if pause.reason == reason => {}
+            (None, None) => {}
+            (_, Some(reason)) => {
+                tracing::warn!(source = self.source, reason, "reading waits");
+                *pause = Some(Pause { reason, since: SystemTime::now() });
+            }
+            (Some(_), None) => {
+                tracing::info!(source = self.source, "reading goes on");
+                *pause = None;
+            }
+        }
+    }
+
+    /// Shows that a run begins. Its numbers begin with zero.
+    pub(crate) fn begin(&self) {
+        self.go_back(Counters::default());
+        self.last_seconds.store(i64::MIN, Relaxed);
+        self.batches.store(0, Relaxed);
+        let mut rest = self.rest();
+        rest.phase = Phase::Running;
+        rest.started = Some(SystemTime::now());
+        rest.paused = None;
+        rest.rates.clear();
+        (rest.backlog, rest.caught_up) = (Backlog::default(), None);
+        rest.waiting_since.fill(None);
+        for statistic in &mut rest.statistics {
+            (statistic.too_late, statistic.last_cut) = (0, None);
+        }
+        for sink in &mut rest.sinks {
+            *sink = SinkStatus::new(std::mem::take(&mut sink.name));
+        }
+    }
+
+    /// Shows that the run has ended, and with it a pause that the service requested.
+    pub(crate) fn end(&self) {
+        let mut rest = self.rest();
+        rest.phase = Phase::Ended;
+        rest.requested = None;
+        self.is_pause_requested.store(false, Relaxed);
+    }
+
+    /// Records the counters for the rates. The caller does this about once a second.
+    pub(crate) fn sample_rates(&self, now: Instant) {
+        let sample = (now, self.counters.load());
+        let rates = &mut self.rest().rates;
+        debug_assert!(rates.back().is_none_or(|last| last.0 <= now), "samples are in order of time");
+        rates.push_back(sample);
+        while rates.len() > 2 && now.duration_since(rates[1].0) >= RATE_SPAN {
+            rates.pop_front();
+        }
+    }
+
+    /// Copies the numbers into a status, and works out the rates and ages.
+    pub(crate) fn status(&self) -> Status {
+        let now = self.counters.load();
+        let Counters { lines, bytes, rejected, lost_bytes, too_late, ahead } = now;
+        let rest = self.rest();
+        let rate = |of: fn(&Counters) -> u64| {
+            rest.rates.front().map_or(0.0, |(at, then)| {
+                // A run that starts again from its last commit counts less than before.
+                of(&now).saturating_sub(of(then)) as f64 / at.elapsed().as_secs_f64().max(0.001)
+            })
+        };
+        let rows_of = |at: usize| self.rows.iter().map(|rows| rows[at].load(Relaxed)).sum();
+        let statistics = rest.statistics.iter().enumerate();
+        let statistics = statistics.map(|(at, known)| StatisticStatus { rows: rows_of(at), ..known.clone() });
+        let statistics: Vec<_> = statistics.collect();
+        let lag = |sink: &SinkStatus, since: Option<i64>| match sink.waiting {
+            0 => Some(Duration::ZERO),
+            _ => since.map(|since| age(since, self.clock.now())),
+        };
+        let sinks = rest.sinks.iter().zip(&rest.waiting_since);
+        let sinks =
+            sinks.map(|(sink, since)| SinkStatus { lag: lag(sink, *since), ..sink.clone() }).collect();
+        Status {
+            source: self.source.clone(),
+            phase: rest.phase,
+            started: rest.started,
+            lines,
+            bytes,
+            rejected,
+            lost_bytes,
+            too_late,
+            ahead,
+            lines_per_second: rate(|counters| counters.lines),
+            bytes_per_second: rate(|counters| counters.bytes),
+            position: rest.position.clone(),
+            behind_bytes: rest.backlog.bytes,
+            behind_files: rest.backlog.files,
+            is_behind_estimated: rest.backlog.is_estimated,
+            behind: self.behind(&rest),
+            clock_ahead: self.clock.ahead(),
+            rows: statistics.iter().map(|statistic| statistic.rows).sum(),
+            batches: self.batches.load(Relaxed),
+            binlog_bytes: self.binlog_bytes.load(Relaxed),
+            paused: rest.paused.as_ref().or(rest.requested.as_ref()).cloned(),
+            last_event: rest.last_event.clone(),
+            spool_bytes_max: self.limits.spool_bytes_max,
+            statistics,
+            sinks,
+        }
+    }
+
+    /// Works out the lag of reading, as [`Status::behind`] describes it.
+    fn behind(&self, rest: &Rest) -> Option<Duration> {
+        let idle = rest.caught_up.map(|at| at.elapsed());
+        if rest.backlog.bytes == 0 && idle.is_some_and(|idle| idle <= self.limits.poll_every + POLL_LATE_MAX)
+        {
+            return Some(Duration::ZERO);
+        }
+        let last_line = self.last_seconds.load(Relaxed);
+        let last_line = (last_line != i64::MIN).then(|| age(last_line, unix_now()));
+        last_line.into_iter().chain(idle).min()
+    }
+}
+
+/// Returns the time from one moment to a later one, both in seconds since 1970; 0 if the first is the later one.
+fn age(then: i64, now: i64) -> Duration {
+    Duration::from_secs(now.saturating_sub(then).max(0).unsigned_abs())
+}
