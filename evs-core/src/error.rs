@@ -29,8 +29,8 @@ use crate::{
 /// that was counted is lost: once the cause is removed, a new start goes on from there.
 ///
 /// - Change the program or its configuration after [`Setting`](Self::Setting), [`Format`](Self::Format),
-///   [`Redefined`](Self::Redefined), [`NoRuntime`](Self::NoRuntime) and [`AlreadyRun`](Self::AlreadyRun), which `build`
-///   or the start of a run returns.
+///   [`Redefined`](Self::Redefined), [`NoRuntime`](Self::NoRuntime) and [`AlreadyRunning`](Self::AlreadyRunning), which
+///   `build` or the start of a run returns.
 /// - Look at the state directory after [`StateDir`](Self::StateDir), [`StateDirRights`](Self::StateDirRights),
 ///   [`StateDirMoved`](Self::StateDirMoved), [`Locked`](Self::Locked) and [`Binlog`](Self::Binlog).
 /// - Look at the log's files after [`Log`](Self::Log) and [`LogSync`](Self::LogSync).
