@@ -21,8 +21,8 @@ use crate::{
 /// A pipeline: one source, its statistics and its sinks.
 ///
 /// A pipeline has one run at a time, and can be run again after a run has ended: the next run goes on where the last
-/// one stopped. The state directory is locked from [`build`](PipelineBuilder::build) to the end of the first run, and
-/// during each later run. Between two runs it is free: another pipeline or process can use it.
+/// one stopped. The state directory is locked from [`build`](crate::PipelineBuilder::build) to the end of the first
+/// run, and during each later run. Between two runs it is free: another pipeline or process can use it.
 ///
 /// ```
 /// # extern crate evs_core as evs;
@@ -83,7 +83,7 @@ impl Pipeline {
     /// An error ends the run if nothing more can be counted correctly after it. Everything that was committed until
     /// then is kept, and the next start continues from there. [`Error::NoRuntime`] if the caller is not in a tokio
     /// runtime; [`Error::AlreadyRunning`] while another run has not ended. After the first run, also the errors of
-    /// [`build`](PipelineBuilder::build) about the state directory, such as [`Error::Locked`] if it is in use.
+    /// [`build`](crate::PipelineBuilder::build) about the state directory, such as [`Error::Locked`] if it is in use.
     ///
     /// # Cancel safety
     ///
