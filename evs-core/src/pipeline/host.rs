@@ -78,6 +78,10 @@ impl Pipeline {
     /// for up to the drain timeout, and returns. Batches that are not delivered by then stay in the binlog for the
     /// next start.
     ///
+    /// A sink that refuses a batch for good stops alone; the run goes on for the other sinks and does not fail. The sink
+    /// is [`Stopped`](crate::SinkState::Stopped) in [`status`](Self::status), with its error, and its batches are in
+    /// [`Summary::undelivered`]. A host that bills on the numbers watches that.
+    ///
     /// # Errors
     ///
     /// An error ends the run if nothing more can be counted correctly after it. Everything that was committed until
