@@ -6,7 +6,7 @@ use evs_core::SinkError;
 use evs_sql::SqlStore;
 use sqlx::{ConnectOptions, sqlite::SqliteConnectOptions};
 
-use crate::{connection::SqliteConnector, sink::SqliteSink};
+use crate::{connection::SqliteConnector, errors::is_busy, sink::SqliteSink};
 
 /// What the database is named by.
 #[derive(Clone)]
@@ -40,7 +40,8 @@ impl SqliteSinkBuilder {
         self
     }
 
-    /// Makes the sink, and opens the database.
+    /// Makes the sink, and opens the database. A database in which somebody else is writing is no error: the sink opens
+    /// it when it is used.
     ///
     /// # Errors
     ///
@@ -48,16 +49,21 @@ impl SqliteSinkBuilder {
     /// [`SqliteSink::from_options`] refuses.
     pub async fn connect(self) -> Result<SqliteSink, SinkError> {
         let (connector, creates_file) = match self.target {
-            Target::Url(url) => (SqliteConnector::new(path_of(&url)?), true),
-            Target::Path(path) => (SqliteConnector::new(path), true),
+            Target::Url(url) => (SqliteConnector::new(&path_of(&url)?), true),
+            Target::Path(path) => (SqliteConnector::new(&path), true),
             Target::Options(options) => {
                 let creates_file = check(&options)?;
                 (SqliteConnector::with_options(*options), creates_file)
             }
         };
-        let opened = connector.create(creates_file).await;
-        opened.map_err(|error| error.into_sink_error("the database cannot be opened"))?;
-        Ok(SqliteSink(SqlStore::new(connector).create(self.create).connect().await?))
+        let created = connector.create(creates_file).await;
+        let store = SqlStore::new(connector).create(self.create);
+        match created {
+            Ok(()) => Ok(SqliteSink(store.connect().await?)),
+            // The file is there and somebody else writes, for now. The sink is like one on a server that is away.
+            Err(error) if is_busy(&error) => Ok(SqliteSink(store.into_sink())),
+            Err(error) => Err(error.into_sink_error("the database cannot be opened")),
+        }
     }
 }
 
@@ -69,7 +75,8 @@ fn check(options: &SqliteConnectOptions) -> Result<bool, SinkError> {
     if path.as_os_str().is_empty() || path.as_os_str() == ":memory:" {
         return refused("name no file: a database in memory would be gone with its connection");
     }
-    let url = options.to_url_lossy();
+    // The driver cannot put every name of a file into a URL, and panics.
+    let url = options.clone().filename("/file").to_url_lossy();
     let option = |name: &str| url.query_pairs().find(|(key, _)| key == name).map(|(_, value)| value);
     if option("mode").is_some_and(|mode| mode == "memory") {
         return refused("are those of a database in memory, which would be gone with its connection");
@@ -85,15 +92,22 @@ fn check(options: &SqliteConnectOptions) -> Result<bool, SinkError> {
 
 /// The path in a URL.
 fn path_of(url: &str) -> Result<PathBuf, SinkError> {
-    let refused = |what| Err(SinkError::refused(format!("{url:?} {what}")));
+    // A URL for another store may have a password, and options may have a key.
+    let shown = url.split(['?', '#']).next().unwrap_or_default();
+    let shown = if shown.contains('@') { "the URL" } else { shown };
+    let refused = |what| Err(SinkError::refused(format!("{shown}: {what}")));
     match url.strip_prefix("sqlite://") {
-        None => refused("is no URL of a SQLite database: sqlite://relative.db or sqlite:///absolute.db"),
-        Some("") => refused("has no path"),
-        Some(":memory:") => refused("would be gone with its connection: a file is needed"),
+        None => refused("this is no URL of a SQLite database: sqlite://relative.db or sqlite:///absolute.db"),
+        Some("") => refused("it has no path"),
+        Some(":memory:") => refused("it would be gone with its connection: a file is needed"),
+        Some(path) if path.contains('@') => refused(
+            "a SQLite database is a file: it has no user and no host; SqliteSink::open takes any path",
+        ),
         // These characters would have another meaning in a URL than in a path.
-        Some(path) if path.contains(['?', '#', '%']) => {
-            refused("has options or escapes, which evs does not read: use SqliteSink::open for such paths")
-        }
+        Some(path) if path.contains(['?', '#', '%']) => refused(
+            "evs reads no options and no escapes: leave `?mode=...` out (the file is created if it is missing), \
+                 give other options with SqliteSink::from_options, and a path with ?, # or % to SqliteSink::open",
+        ),
         Some(path) => Ok(path.into()),
     }
 }

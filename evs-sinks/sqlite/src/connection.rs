@@ -2,7 +2,7 @@
 
 use std::{
     fmt, fs,
-    path::{Path, PathBuf},
+    path::{self, Path, PathBuf},
     sync::Arc,
     time::Duration,
 };
@@ -35,14 +35,18 @@ pub(crate) struct SqliteConnector {
 
 impl SqliteConnector {
     /// A connector for the file at `path`. It does not open the file.
-    pub(crate) fn new(path: PathBuf) -> Self {
-        let options = SqliteConnectOptions::new().filename(&path);
-        Self { path, options }
+    pub(crate) fn new(path: &Path) -> Self {
+        Self::with_options(SqliteConnectOptions::new().filename(path))
     }
 
     /// A connector for the file that the driver's options name. It does not open the file.
+    ///
+    /// A relative path is resolved here and only here: a process may change its directory, and each new connection must
+    /// find the same file.
     pub(crate) fn with_options(options: SqliteConnectOptions) -> Self {
-        Self { path: options.get_filename().to_owned(), options }
+        let named = options.get_filename();
+        let path = path::absolute(named).unwrap_or_else(|_| named.to_owned());
+        Self { options: options.filename(&path), path }
     }
 
     /// Opens the database file. Creates it before if it is missing and `create` is true.

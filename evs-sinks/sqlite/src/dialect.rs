@@ -100,9 +100,11 @@ impl Dialect for SqliteDialect {
     }
 
     fn table_query(&self) -> &'static str {
-        "SELECT CASE WHEN type <> 'table' THEN 'is a ' || type \
-         WHEN strict = 0 THEN 'is not STRICT: sums beyond 64 bits would be rounded' END \
-         FROM pragma_table_list WHERE schema = 'main' AND name = ? COLLATE NOCASE"
+        "SELECT CASE WHEN t.type <> 'table' THEN 'is a ' || t.type \
+         WHEN t.strict = 0 THEN 'is not STRICT: sums beyond 64 bits would be rounded' \
+         ELSE (SELECT 'has a unique index ' || min(l.name) || ' beside its primary key, which would replace or \
+         refuse rows' FROM pragma_index_list(t.name) AS l WHERE l.\"unique\" AND l.origin <> 'pk') END \
+         FROM pragma_table_list AS t WHERE t.schema = 'main' AND t.name = ? COLLATE NOCASE"
     }
 
     fn columns_query(&self) -> &'static str {

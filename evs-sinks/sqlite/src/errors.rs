@@ -35,6 +35,14 @@ pub(crate) fn is_integer_overflow(error: &StoreError) -> bool {
     error.message == "integer overflow (SQLite code 1)"
 }
 
+/// True if another connection was writing. The switch of a file to a write-ahead log does not wait for it.
+pub(crate) fn is_busy(error: &StoreError) -> bool {
+    const BUSY_RECOVERY: i32 = BUSY | 1 << 8;
+    const BUSY_SNAPSHOT: i32 = BUSY | 2 << 8;
+    let codes = [BUSY, BUSY_RECOVERY, BUSY_SNAPSHOT, LOCKED];
+    codes.iter().any(|code| error.message.ends_with(&format!("(SQLite code {code})")))
+}
+
 fn is_transient(code: i32) -> bool {
     // After a failed fsync the kernel may have dropped the pages and yet report them as written. Another attempt
     // would find the batch applied, though it is not on the disk.

@@ -90,7 +90,8 @@ impl SqliteSink {
     ///
     /// evs makes its own connections, at most two, and takes none from the pool: others may have left anything in a
     /// pooled connection (temporary tables, pragmas, attached databases). So the pool's limits and hooks
-    /// (`max_connections`, `after_connect`) do not apply to evs.
+    /// (`max_connections`, `after_connect`) do not apply to evs. The file itself gets a write-ahead log (WAL), and keeps
+    /// it: that is a property of the file.
     pub fn from_pool(pool: &SqlitePool) -> SqliteSinkBuilder {
         Self::from_options((*pool.connect_options()).clone())
     }

@@ -100,10 +100,9 @@ async fn send_rows(server: &Server, batch: &Batch) {
     Bulk::new(server, &known, &stream, &checkpoints).unwrap().apply(batch).await.unwrap();
 }
 
-/// Everything that an error shows: itself, its cause, and its `Debug` output.
+/// Everything that an error shows: itself with its causes, and its `Debug` output.
 fn shown(error: &SinkError) -> String {
-    let cause = std::error::Error::source(error).map(ToString::to_string).unwrap_or_default();
-    format!("{error} | {cause} | {error:?}")
+    format!("{error} | {error:?}")
 }
 
 #[track_caller]

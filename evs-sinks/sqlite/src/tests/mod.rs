@@ -49,7 +49,7 @@ impl Database for File {
     }
 
     fn connector(&self) -> SqliteConnector {
-        SqliteConnector::new(self.path())
+        SqliteConnector::new(&self.path())
     }
 
     async fn plain(&self) -> Plain {

@@ -52,6 +52,8 @@ async fn options_that_would_lose_rows_are_refused() {
         (SqliteConnectOptions::new(), "name no file"),
         (SqliteConnectOptions::new().filename(":memory:"), "name no file"),
         (plain().in_memory(true), "in memory"),
+        ("sqlite::memory:".parse().unwrap(), "in memory"),
+        ((*SqlitePool::connect_lazy("sqlite::memory:").unwrap().connect_options()).clone(), "in memory"),
         (plain().read_only(true), "reading only"),
         (plain().immutable(true).create_if_missing(true), "reading only"),
         (plain().vfs("unix-none"), "name a VFS"),
@@ -67,7 +69,7 @@ async fn options_that_would_lose_rows_are_refused() {
         let options = plain().create_if_missing(true).pragma(pragma, value);
         let error = SqliteSink::from_options(options).connect().await.unwrap_err();
         assert!(matches!(error, SinkError::Refused { .. }), "{error:?}");
-        let cause = std::error::Error::source(&error).unwrap().to_string();
+        let cause = error.to_string();
         assert!(cause.contains(&pragma.to_lowercase()) && cause.contains("undoes"), "{cause}");
     }
 }
@@ -81,4 +83,25 @@ async fn the_file_is_only_created_if_the_options_say_so() {
     assert!(!file.path().exists());
     SqliteSink::open(file.path()).await.unwrap();
     SqliteSink::from_options(options).connect().await.unwrap();
+}
+
+#[tokio::test]
+async fn files_may_have_names_that_no_url_can_have() {
+    let directory = tempfile::tempdir().unwrap();
+    for name in ["a:b.db", "12:30.db", "[::1", "file:foo?mode=memory"] {
+        let options =
+            SqliteConnectOptions::new().filename(directory.path().join(name)).create_if_missing(true);
+        let sink = SqliteSink::from_options(options).connect().await.unwrap();
+        assert_eq!(sink.progress("web1").await.unwrap(), []);
+        assert!(directory.path().join(name).is_file(), "{name}");
+    }
+}
+
+/// The directory of the process is not changed here: other tests run in it.
+#[test]
+fn a_relative_path_is_resolved_once() {
+    let options = SqliteConnectOptions::new().filename("reports.db");
+    let shown = format!("{:?}", SqliteConnector::with_options(options));
+    let expected = std::env::current_dir().unwrap().join("reports.db");
+    assert!(shown.contains(&format!("{expected:?}")), "{shown}");
 }

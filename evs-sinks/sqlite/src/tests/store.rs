@@ -8,7 +8,10 @@ use evs_sql::{
     Connection, Connector, Dialect, SqlStore, StoreError,
     cases::{Database as _, Plain as _, batch, in_full, schema},
 };
-use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{
+    ConnectOptions as _, Connection as _,
+    sqlite::{SqliteConnectOptions, SqliteJournalMode},
+};
 
 use super::File;
 use crate::{
@@ -16,15 +19,17 @@ use crate::{
     connection::{SqliteConnector, SqliteSession},
 };
 
-const URLS: [(&str, &str); 8] = [
+const URLS: [(&str, &str); 10] = [
     ("", "is no URL of a SQLite database"),
     ("stats.db", "is no URL of a SQLite database"),
-    ("mysql://evs@localhost/stats", "is no URL of a SQLite database"),
+    ("mysql://evs:s3cret@localhost/stats", "is no URL of a SQLite database"),
+    ("sqlite://evs:s3cret@db.example/stats", "has no user and no host"),
+    ("sqlite:///tmp/stats.db?key=s3cret", "reads no options and no escapes"),
     ("sqlite://", "has no path"),
     ("sqlite::memory:", "is no URL of a SQLite database"),
     ("sqlite://:memory:", "gone with its connection"),
-    ("sqlite:///tmp/stats.db?mode=ro", "has options or escapes"),
-    ("sqlite:///tmp/%20.db", "has options or escapes"),
+    ("sqlite:///tmp/stats.db?mode=ro", "reads no options and no escapes"),
+    ("sqlite:///tmp/%20.db", "reads no options and no escapes"),
 ];
 
 evs_sql::cases! { File:
@@ -34,6 +39,20 @@ evs_sql::cases! { File:
     ),
     two_writers_of_the_same_rows_lose_nothing("50000"),
     many_may_prepare_at_once(),
+}
+
+#[tokio::test]
+async fn a_database_in_which_somebody_writes_is_opened_later() {
+    let file = File::new();
+    let options = SqliteConnectOptions::new().filename(file.path()).create_if_missing(true);
+    let mut other = options.journal_mode(SqliteJournalMode::Delete).connect().await.unwrap();
+    for sql in ["CREATE TABLE theirs (a INTEGER)", "BEGIN IMMEDIATE", "INSERT INTO theirs VALUES (1)"] {
+        sqlx::query(sql).execute(&mut other).await.unwrap();
+    }
+    let sink = SqliteSink::open(file.path()).await.unwrap();
+    sqlx::query("COMMIT").execute(&mut other).await.unwrap();
+    other.close().await.unwrap();
+    assert_eq!(sink.progress("web1").await.unwrap(), []);
 }
 
 #[tokio::test]
@@ -165,7 +184,7 @@ async fn a_full_disk_passes_and_a_read_only_database_does_not() {
         ("PRAGMA max_page_count = 20", true, "(SQLite code 13)"),
         ("PRAGMA query_only = 1", false, "(SQLite code 8)"),
     ] {
-        let tuned = SqlStore::new(Tuned(SqliteConnector::new(file.path()), pragma)).into_sink();
+        let tuned = SqlStore::new(Tuned(SqliteConnector::new(&file.path()), pragma)).into_sink();
         let error = tuned.apply(&large).await.unwrap_err();
         assert_eq!(error.is_transient(), is_transient, "{error:?}");
         assert!(in_full(&error).contains(said), "{}", in_full(&error));

@@ -78,6 +78,11 @@ fn not_exact() -> Vec<(String, &'static str)> {
         (format!("CREATE TABLE ads ({columns}) WITHOUT ROWID"), "is not STRICT"),
         (format!("CREATE TABLE ADS ({columns})"), "is not STRICT"),
         ("CREATE VIEW ads AS SELECT 1 AS window_start".to_owned(), "is a view"),
+        (format!("{}; CREATE UNIQUE INDEX one ON ads (campaign)", table(columns)), "has a unique index one"),
+        (
+            table(&format!("{columns}, UNIQUE (campaign) ON CONFLICT REPLACE")),
+            "has a unique index sqlite_autoindex",
+        ),
         (format!("{}; INSERT INTO ads VALUES (60, 'c1', 1, 1)", table(columns)), "has rows"),
         ("CREATE TABLE evs_progress (source TEXT) STRICT".to_owned(), "evs_progress"),
     ]

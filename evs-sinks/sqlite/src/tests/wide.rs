@@ -175,7 +175,7 @@ async fn a_table_from_before_is_used_and_refuses_wide_totals_until_it_is_rebuilt
     for rows in [[(60, &b"c1"[..], 1)], [(60, b"c2", MAX + 1)]] {
         let error = apply(&sink, batch(2, &rows)).await.unwrap_err();
         assert!(matches!(error, SinkError::Refused { .. }), "{error:?}");
-        let cause = std::error::Error::source(&error).unwrap().to_string();
+        let cause = error.to_string();
         assert!(cause.contains("in INTEGER column ads.revenue"), "{cause}");
     }
     apply(&sink, batch(2, &[(60, b"c1", -5)])).await.unwrap();
@@ -210,7 +210,7 @@ async fn a_batch_that_fails_among_wide_rows_is_applied_once() {
         let sink = prepared(&file).await;
         let rows: [(i64, &[u8], i128); 4] = [(60, b"a", 1), (60, b"b", MAX), (60, b"c", 1), (60, b"d", MAX)];
         apply(&sink, batch(1, &rows)).await.unwrap();
-        let failing = SqlStore::new(Faulty::new(SqliteConnector::new(file.path()), fault)).into_sink();
+        let failing = SqlStore::new(Faulty::new(SqliteConnector::new(&file.path()), fault)).into_sink();
         let error = apply(&failing, batch(2, &rows)).await.unwrap_err();
         assert!(error.is_transient(), "{fault:?}: {error:?}");
         let answer = if fault == Fault::Answer { Applied::Before } else { Applied::Now };
