@@ -206,5 +206,8 @@ async fn a_definition_that_differs_is_refused_by_its_difference() {
     let text = refused.to_string();
     assert!(text.starts_with("the collection ads was made for another definition: "), "{text}");
     let unreadable = Words::TABLES.compare("{", &mine).unwrap_err().to_string();
-    assert_eq!(unreadable, "the definition of ads in evs_statistics cannot be read");
+    assert!(
+        unreadable.starts_with("the definition of ads in evs_statistics cannot be read: "),
+        "{unreadable}"
+    );
 }
