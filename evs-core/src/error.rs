@@ -1,10 +1,9 @@
-//! The error of a pipeline, and how an error with its causes becomes one line of text.
+//! The error of a pipeline.
 //!
 //! Every module has an error type of its own, with the facts as fields. This one joins them for the user: it adds the
 //! name of the source, sink or statistic, and the way out where there is one.
 
 use std::{
-    any::Any,
     fmt,
     path::{Path, PathBuf},
 };
@@ -12,6 +11,7 @@ use std::{
 use crate::{
     batch::Epoch,
     binlog::BinlogError,
+    describe::describe,
     format::FormatError,
     position::Frontier,
     sink::SinkError,
@@ -313,47 +313,6 @@ fn known(position: Option<&Frontier>, writer: Option<&Writer>) -> String {
     };
     let writer = writer.map_or(String::new(), |writer| format!(", claimed last by {writer}"));
     position + &writer
-}
-
-/// Returns an error's message and those of all its causes, on one line.
-///
-/// Errors of the standard library and of drivers print only their own message, and leave the causes to the caller. A
-/// store's message may have any characters: line feeds and other control characters become spaces, so that nobody can
-/// forge lines of a log or send commands to a terminal.
-///
-/// ```
-/// # extern crate evs_core as evs;
-/// use std::io;
-///
-/// #[derive(Debug, thiserror::Error)]
-/// #[error("writing the row")]
-/// struct WriteError(#[source] io::Error);
-///
-/// let error = WriteError(io::ErrorKind::StorageFull.into());
-/// assert_eq!(error.to_string(), "writing the row");
-/// assert_eq!(evs::describe(&error), "writing the row: no storage space");
-/// ```
-pub fn describe(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    one_line(&text)
-}
-
-/// Replaces control characters with spaces.
-fn one_line(text: &str) -> String {
-    text.replace(char::is_control, " ")
-}
-
-/// Returns the message of a panic.
-pub(crate) fn panic_message(panic: &(dyn Any + Send)) -> String {
-    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
-    let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
-    text.map_or_else(|| "no message".to_owned(), |text| one_line(&text))
 }
 
 #[cfg(test)]

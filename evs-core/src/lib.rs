@@ -32,6 +32,7 @@ mod sink;
 mod writer;
 
 mod clock;
+mod describe;
 mod error;
 mod pipeline;
 mod seconds;
@@ -50,7 +51,8 @@ pub use batch::{
 };
 pub use binlog::{BinlogError, Contradiction, Damage};
 pub use codec::InvalidJson;
-pub use error::{Error, describe};
+pub use describe::describe;
+pub use error::Error;
 pub use format::{FormatError, LineParser, LogFormat, Reason, Rejection};
 pub use number::NumberError;
 pub use pipeline::{LostState, Pipeline, PipelineBuilder, SinkStart, Summary, Undelivered};

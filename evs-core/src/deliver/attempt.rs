@@ -9,7 +9,7 @@ use super::{
     message::{Acknowledged, Ended},
     stop::out_of_time,
 };
-use crate::{error::describe, sink::SinkError, status::SinkState};
+use crate::{describe::describe, sink::SinkError, status::SinkState};
 
 /// The first pause after an error. Each further pause is twice as long, with jitter, up to the longest.
 const PAUSE_MIN: Duration = Duration::from_millis(100);

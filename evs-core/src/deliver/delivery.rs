@@ -17,7 +17,8 @@ use crate::{
     batch::{Batch, Epoch},
     binlog::{BinlogReader, ClonedBatches},
     counters::Counters,
-    error::{Error, describe, panic_message},
+    describe::{describe, panic_message},
+    error::Error,
     sink::{Sink, SinkError},
     status::{Board, SinkState},
 };

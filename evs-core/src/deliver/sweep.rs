@@ -13,7 +13,7 @@ use super::{
     stop::out_of_time,
     stream::Sweep,
 };
-use crate::{error::describe, statistic::Schema};
+use crate::{describe::describe, statistic::Schema};
 
 /// The interval of sweeps after a sweep that found no more old windows.
 const SWEEP_EVERY: Duration = Duration::from_secs(60);

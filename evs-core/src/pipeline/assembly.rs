@@ -10,7 +10,7 @@ use super::{
     builder::PipelineBuilder,
     host::{Pipeline, runtime},
     lock::Lock,
-    session::{Opened, Session, blocking},
+    session::{Opened, Session, blocking, check_definitions},
     settings::Settings,
     signals,
 };
@@ -148,25 +148,4 @@ fn open_state_dir(path: &Path) -> Result<RealDisk, Error> {
         });
     }
     Ok(disk)
-}
-
-/// Compares the definitions of the statistics with the ones that the state directory knows.
-pub(super) fn check_definitions(
-    statistics: &[Statistic],
-    schemas: &[Arc<Schema>],
-    binlog: &Binlog,
-) -> Result<(), Error> {
-    for (statistic, schema) in statistics.iter().zip(schemas) {
-        let name = &statistic.name;
-        let Some(known) = binlog.state().statistics.get(name) else {
-            continue;
-        };
-        if let Some(difference) = known.schema.difference(schema) {
-            if !statistic.redefine {
-                return Err(Error::Redefined { statistic: name.clone(), difference });
-            }
-            tracing::warn!(statistic = name, difference, "the statistic is defined anew");
-        }
-    }
-    Ok(())
 }

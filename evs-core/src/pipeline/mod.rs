@@ -1,5 +1,5 @@
 //! A pipeline follows one log and delivers its numbers to one or more sinks. It is built once and has one run at a time
-//! (`session`), and it answers for its status at any time.
+//! (`session`, `turn`), and it answers for its status at any time.
 //!
 //! [`Pipeline`] (`host`) is made by [`PipelineBuilder`] (`builder`) from its settings (`settings`, `check`, `assembly`).
 //! Before anything is read, a run agrees with the sinks where the source stands (`state`, `names`, `clone`).
@@ -35,6 +35,7 @@ mod queue;
 mod run;
 mod shared;
 mod threads;
+mod turn;
 
 mod pace;
 mod reader;

@@ -6,21 +6,14 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use super::{host::Pipeline, settings::Settings};
+use super::{
+    host::Pipeline,
+    settings::{Names, Settings},
+};
 use crate::{
     Error,
     binlog::{Binlog, BinlogReader, BinlogState, SinkProgress, Waiting},
 };
-
-/// The names that sinks had, and the names of sinks that are gone.
-#[derive(Debug, Default)]
-pub(super) struct Names {
-    /// The present and a former name of a sink, by the order of calls of `formerly`. The present one is `None` if no
-    /// sink was added before the call.
-    pub(super) former: Vec<(Option<Arc<str>>, String)>,
-    /// The sinks whose batches are given up.
-    pub(super) forgotten: Vec<String>,
-}
 
 /// A change of the sinks that the binlog knows.
 #[derive(Debug)]

@@ -28,10 +28,11 @@ use super::{
     message::Message,
     queue::queues,
     reader::{Range, Reader},
-    session::{Opened, Run},
+    session::Opened,
     shared::Shared,
     summary::Summary,
     threads::Thread,
+    turn::Run,
     worker::work,
 };
 use crate::{
@@ -40,8 +41,7 @@ use crate::{
     binlog::{Binlog, BinlogState},
     counters::Counters,
     deliver::{Delivery, Ended, Stop, Stream, Sweep},
-    describe,
-    error::panic_message,
+    describe::{describe, panic_message},
     position::Frontier,
     sink::{Sink, SinkError},
     statistic::Schema,

@@ -5,7 +5,7 @@
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
-use super::{clone::Cloned, names::Names};
+use super::clone::Cloned;
 use crate::{
     binlog::BinlogOptions, clock::Wall, format::LogFormat, sink::Sink, statistic::Statistic,
     tail::TailOptions,
@@ -39,6 +39,16 @@ pub enum SinkStart {
     Now,
     /// The sink begins with the oldest batch that the binlog still has.
     Oldest,
+}
+
+/// The names that sinks had, and the names of sinks that are gone.
+#[derive(Debug, Default)]
+pub(super) struct Names {
+    /// The present and a former name of a sink, by the order of calls of `formerly`. The present one is `None` if no
+    /// sink was added before the call.
+    pub(super) former: Vec<(Option<Arc<str>>, String)>,
+    /// The sinks whose batches are given up.
+    pub(super) forgotten: Vec<String>,
 }
 
 /// The settings of a pipeline. The setters of [`PipelineBuilder`](super::PipelineBuilder) document them.

@@ -11,7 +11,7 @@ use std::{
 use tokio::sync::oneshot;
 
 use super::control::Control;
-use crate::error::{Error, panic_message};
+use crate::{describe::panic_message, error::Error};
 
 /// A thread of a pipeline that can be awaited. Its error or panic stops the pipeline.
 #[derive(Debug)]

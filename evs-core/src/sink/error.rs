@@ -2,7 +2,7 @@
 
 use std::{error::Error as StdError, fmt};
 
-use crate::{error::describe, writer::Writer};
+use crate::{describe::describe, writer::Writer};
 
 /// The cause of a [`SinkError`].
 pub type Cause = Box<dyn StdError + Send + Sync>;

@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use super::{Pause, Phase, SinkStatus, StatisticStatus, Status};
+use super::status::{Pause, Phase, SinkStatus, StatisticStatus, Status};
 use crate::{
     clock::{Clock, unix_now},
     counters::{AtomicCounters, Counters},

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Board, Status};
+use super::{board::Board, status::Status};
 
 /// A handle to the status of a pipeline, for the parts of a service that do not run the pipeline: the handler of a
 /// status page, a health check, a command to pause. [`Pipeline::status_handle`](crate::Pipeline::status_handle) makes

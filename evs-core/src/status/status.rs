@@ -1,10 +1,4 @@
 //! The status of a pipeline: a snapshot that is cheap to take.
-//!
-//! Threads and tasks count into a [`Board`] (`board`); a [`Status`] is a copy of it with the rates and ages worked out.
-//! A [`StatusHandle`] (`handle`) gives a service access to the board.
-
-mod board;
-mod handle;
 
 use std::{
     fmt,
@@ -14,9 +8,6 @@ use std::{
 use serde::Serialize;
 
 use crate::{position::Frontier, seconds};
-
-pub(crate) use board::{Board, Limits, Overdue};
-pub use handle::StatusHandle;
 
 /// The status of a pipeline at one moment. [`Pipeline::status`](crate::Pipeline::status) makes it.
 ///
@@ -189,7 +180,7 @@ pub struct SinkStatus {
 
 impl SinkStatus {
     /// Makes the status of a sink that has not answered yet.
-    fn new(name: String) -> Self {
+    pub(super) fn new(name: String) -> Self {
         Self {
             name,
             state: SinkState::Connecting,
