@@ -91,7 +91,7 @@ pub struct Status {
     /// The limit of `binlog_bytes`, above which reading pauses.
     pub spool_bytes_max: u64,
     /// The reason for a pause in reading, if there is one: the pipeline's own (the binlog has reached its limit, or
-    /// its disk is full), or else the one that was given to [`crate::StatusHandle::pause`].
+    /// its disk is full), or else the one that was given to [`StatusHandle::pause`](crate::StatusHandle::pause).
     pub paused: Option<Pause>,
     /// The last event of the log that an operator may want to know.
     pub last_event: Option<String>,
