@@ -341,8 +341,9 @@ impl Committer {
         Ok(())
     }
 
-    /// Shows on the board what waits for each sink.
+    /// Shows on the board what waits for each sink, and the size of the binlog.
     fn show_waiting(&self) {
+        self.shared.board.binlog_bytes.store(self.binlog.bytes(), Relaxed);
         let (state, reader) = (self.binlog.state(), self.binlog.reader());
         self.shared.board.show_waiting(|sink| {
             let marks = state.sinks.get(sink);
