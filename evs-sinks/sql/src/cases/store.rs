@@ -1,6 +1,6 @@
 //! The server, its users, its limits and its locks.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use evs_core::{Applied, Epoch, SinkError, conformance::chained};
 use tokio::task::JoinHandle;
@@ -115,8 +115,10 @@ pub async fn a_connection_that_was_cut_is_made_anew<D: Server>() {
 /// Waits until a session in the database waits for a lock. `waiter` is the task whose session that is.
 async fn lock_wait<D: Server, T>(database: &D, waiter: &JoinHandle<T>) {
     let mut plain = database.plain().await;
+    let started = Instant::now();
     while !database.is_lock_waited_for(&mut plain).await {
         assert!(!waiter.is_finished(), "it did not wait");
+        assert!(started.elapsed() < Duration::from_secs(120), "no lock is waited for");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     assert!(!waiter.is_finished(), "it did not wait");
@@ -139,7 +141,8 @@ pub async fn the_next_attempt_waits_for_the_one_before<D: Server>() {
             let before = tokio::spawn(async move {
                 evs_core::Sink::apply(&before, &batch(sequence, &[(60, b"c1", 5)])).await
             });
-            gate.arrival().await;
+            let arrived = tokio::time::timeout(Duration::from_secs(120), gate.arrival()).await;
+            arrived.expect("the first attempt reaches its commit");
             let next = tokio::spawn(async move { sink.apply(&batch(sequence, &[(60, b"c1", 5)])).await });
             lock_wait(&database, &next).await;
             let expected = if is_committed {
