@@ -35,7 +35,7 @@ use crate::{
 /// let (mut record, mut errors, mut rejected) = (Record::new(), 0, Vec::new());
 /// for line in log.trim_ascii_end().split(|byte| *byte == b'\n') {
 ///     match parser.parse(line, &mut record) {
-///         Ok(()) if record.field(0, line) >= b"400" => errors += 1,
+///         Ok(()) if record.field(0, line).starts_with(b"4") => errors += 1,
 ///         Ok(()) => {}
 ///         Err(rejection) => rejected.push(rejection.to_string()),
 ///     }
