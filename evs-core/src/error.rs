@@ -193,9 +193,10 @@ pub enum Error {
         /// The reason.
         reason: String,
     },
-    /// A sink refused a batch permanently before everything was delivered.
+    /// A sink refused a batch permanently, and everything else was delivered.
     ///
-    /// The batches stay in the binlog. Remove the cause in the store, and start again.
+    /// The batches of the refused statistics stay in the binlog. Remove the cause in the store, and start again, or give
+    /// the batch up with [`StatusHandle::discard`](crate::StatusHandle::discard).
     #[error("sink {sink} stopped with {waiting} batches undelivered: {}", describe(r#source))]
     SinkStopped {
         /// The sink's name.
@@ -230,6 +231,27 @@ pub enum Error {
         /// The message of the panic.
         message: String,
     },
+    /// The pipeline has no sink of that name.
+    #[error("the pipeline has no sink {sink}")]
+    UnknownSink {
+        /// The name that was given.
+        sink: String,
+    },
+    /// A batch cannot be given up, since it is not one that the sink has refused. Nothing was changed.
+    #[error("{}", not_refused(sink, statistic, *sequence, *refused))]
+    NotRefused {
+        /// The sink's name.
+        sink: String,
+        /// The name of the statistic.
+        statistic: String,
+        /// The sequence that was given.
+        sequence: u64,
+        /// The sequence of the batch that the sink has refused; `None` if it has refused none of this statistic.
+        refused: Option<u64>,
+    },
+    /// The pipeline is not running, so its sinks cannot be asked for anything.
+    #[error("the pipeline is not running; its sinks get batches while it runs")]
+    NotRunning,
     /// The pipeline is running: it has one run at a time.
     #[error("the pipeline is running; wait for the end of that run, or stop it, before it is run again")]
     AlreadyRunning,
@@ -302,6 +324,15 @@ fn undelivered(sink: &str, renamed_to: Option<&str>, batches: u64, rows: u64, si
              `.forget_sink(\"{sink}\")`"
         ),
     }
+}
+
+/// Describes a batch that cannot be given up.
+fn not_refused(sink: &str, statistic: &str, sequence: u64, refused: Option<u64>) -> String {
+    let refused = match refused {
+        Some(refused) => format!("the batch that waits there is {refused}"),
+        None => "no batch of this statistic is stopped there".to_owned(),
+    };
+    format!("batch {sequence} of statistic {statistic} cannot be given up for sink {sink}: {refused}")
 }
 
 /// Describes a sink's knowledge of a source; the message adds it after the epoch.

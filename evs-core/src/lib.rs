@@ -63,7 +63,9 @@ pub use statistic::{
     Field, IntoKeys, KeyColumn, Measure, MeasureColumn, MeasureKind, Schema, Statistic, arg, count, field,
     max, min, sum,
 };
-pub use status::{Pause, Phase, SinkState, SinkStatus, StatisticStatus, Status, StatusHandle};
+pub use status::{
+    Pause, Phase, SinkState, SinkStatus, StatisticStatus, Status, StatusHandle, StoppedStatistic,
+};
 pub use tail::{Begin, OnChanged, OnGone, OnUnreadable, TailError};
 pub use writer::Writer;
 

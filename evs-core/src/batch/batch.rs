@@ -8,6 +8,8 @@ use super::{epoch::Epoch, rows::Rows};
 use crate::{position::Frontier, statistic::Schema, writer::Writer};
 
 /// A batch, as it is offered to sinks. It is immutable: a sequence always stands for the same rows.
+///
+/// A sink that passes batches on to another sink may change what they hold: see [`with_rows`](Self::with_rows).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Batch {
@@ -34,6 +36,9 @@ pub struct Batch {
     /// It is not a part of the contents: the binlog does not store it, and the checksum does not cover it.
     #[serde(skip)]
     pub writer: Option<Arc<Writer>>,
+    /// The checksum with which the batch was cut; `None` if it follows from the contents.
+    #[serde(skip)]
+    pub(crate) cut_checksum: Option<u64>,
 }
 
 impl Batch {
@@ -56,7 +61,35 @@ impl Batch {
             to: Arc::default(),
             rows,
             writer: None,
+            cut_checksum: None,
         }
+    }
+
+    /// Returns this batch with another schema and other rows, for a sink that passes batches on to another one: it may
+    /// leave out rows, or add a key or a measure. The place in the stream stays, and so does the
+    /// [`checksum`](Self::checksum). So the inner sink remembers the batch that was cut, and its progress is compared
+    /// with that one after a crash.
+    ///
+    /// A sink that wants nothing of a batch passes it on without rows. It does not leave the batch out: the progress of
+    /// the inner sink would stay behind, and the next batch would be a [`Gap`](crate::SinkError::Gap).
+    ///
+    /// ```
+    /// # extern crate evs_core as evs;
+    /// use evs::{Batch, Epoch, MeasureColumn, MeasureKind, Rows, Schema};
+    ///
+    /// let hits = MeasureColumn::new("hits", MeasureKind::Count, "", 0);
+    /// let schema = Schema::new("requests", 60, Vec::new(), vec![hits]);
+    /// let mut rows = Rows::new(0, 1);
+    /// rows.push(60, [], &[Some(5)]);
+    /// let batch = Batch::new("web1", Epoch::random(), schema, 1, rows);
+    ///
+    /// let empty = batch.with_rows(batch.schema.clone(), Rows::new(0, 1));
+    /// assert!(empty.rows.is_empty());
+    /// assert_eq!((empty.sequence, empty.checksum()), (1, batch.checksum()));
+    /// ```
+    #[must_use]
+    pub fn with_rows(&self, schema: impl Into<Arc<Schema>>, rows: Rows) -> Self {
+        Self { schema: schema.into(), rows, cut_checksum: Some(self.checksum()), ..self.clone() }
     }
 
     /// Returns the name of the statistic.
@@ -67,10 +100,12 @@ impl Batch {
     /// Returns the xxh3-64 checksum of the sequence, the schema, `to` and the rows. Sinks store it with the sequence:
     /// if the same sequence comes with another checksum, another state directory wrote it.
     ///
+    /// A batch of a pipeline keeps the checksum with which it was cut, whatever a sink in between changes about it.
+    ///
     /// The checksum does not cover [`predecessor`](Self::predecessor), so that batches in a binlog of version 1 keep
     /// the checksums that sinks remember.
     pub fn checksum(&self) -> u64 {
-        checksum(self.sequence, &self.schema, &self.to, &self.rows)
+        self.cut_checksum.unwrap_or_else(|| checksum(self.sequence, &self.schema, &self.to, &self.rows))
     }
 }
 

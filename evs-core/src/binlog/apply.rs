@@ -6,7 +6,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::{
     error::Contradiction,
-    event::{Advance, BatchHeader, Define, Event, Rename, Settle, SinkPosition},
+    event::{Advance, BatchHeader, Define, Discard, Event, Rename, Settle, SinkPosition},
     state::{BinlogState, SinkProgress, StatisticState},
 };
 use crate::{
@@ -37,6 +37,7 @@ impl BinlogState {
                 Ok(())
             }
             Event::Rename(rename) => self.rename(rename),
+            Event::Discard(discard) => self.discard(discard),
         }
     }
 
@@ -95,27 +96,29 @@ impl BinlogState {
 
     /// Moves a registered sink to a later batch.
     fn acknowledge(&mut self, position: &SinkPosition) -> Result<(), Contradiction> {
-        self.not_ahead(position)?;
-        let known =
-            self.sinks.get_mut(&position.sink).and_then(|statistics| statistics.get_mut(&position.statistic));
-        let Some(known) = known else {
-            let (sink, statistic) = (position.sink.clone(), position.statistic.clone());
-            return Err(Contradiction::UnknownSink { sink, statistic });
-        };
-        known.acknowledged = position.sequence;
+        let SinkPosition { sink, statistic, sequence } = position;
+        self.registered(sink, statistic, *sequence)?.acknowledged = *sequence;
+        Ok(())
+    }
+
+    /// Gives up a batch for a registered sink. A batch that was given up before stays so.
+    fn discard(&mut self, discard: &Discard) -> Result<(), Contradiction> {
+        let Discard { sink, statistic, sequence, rows } = discard;
+        if *sequence == 0 {
+            return Err(Contradiction::Sequence { statistic: statistic.clone(), expected: 1, found: 0 });
+        }
+        self.registered(sink, statistic, *sequence)?.discarded.add(*sequence, *rows);
         Ok(())
     }
 
     /// Registers a sink, or sets one that is registered to another batch.
     fn register(&mut self, position: &SinkPosition) -> Result<(), Contradiction> {
-        self.not_ahead(position)?;
-        let acknowledged = position.sequence;
-        let statistics = self.sinks.entry(position.sink.clone()).or_default();
-        let known = statistics
-            .entry(position.statistic.clone())
-            .or_insert(SinkProgress { begin: acknowledged, acknowledged });
+        let SinkPosition { sink, statistic, sequence: acknowledged } = position;
+        self.not_ahead(sink, statistic, *acknowledged)?;
+        let statistics = self.sinks.entry(sink.clone()).or_default();
+        let known = statistics.entry(statistic.clone()).or_insert_with(|| SinkProgress::at(*acknowledged));
         // A sink that went back stands at the earlier batch now. Its beginning stays the earlier of the two.
-        *known = SinkProgress { begin: known.begin.min(acknowledged), acknowledged };
+        (known.begin, known.acknowledged) = (known.begin.min(*acknowledged), *acknowledged);
         Ok(())
     }
 
@@ -134,14 +137,28 @@ impl BinlogState {
         }
     }
 
-    /// Returns an error if a sink would have a batch that was never cut.
-    fn not_ahead(&self, position: &SinkPosition) -> Result<(), Contradiction> {
-        let last = self.statistics.get(&position.statistic).map_or(0, |known| known.sequence);
-        if position.sequence <= last {
+    /// Returns the progress of a registered sink, or an error if it is not registered or the batch was never cut.
+    fn registered(
+        &mut self,
+        sink: &str,
+        statistic: &str,
+        sequence: u64,
+    ) -> Result<&mut SinkProgress, Contradiction> {
+        self.not_ahead(sink, statistic, sequence)?;
+        let known = self.sinks.get_mut(sink).and_then(|statistics| statistics.get_mut(statistic));
+        let unknown =
+            || Contradiction::UnknownSink { sink: sink.to_owned(), statistic: statistic.to_owned() };
+        known.ok_or_else(unknown)
+    }
+
+    /// Returns an error if the batch was never cut.
+    fn not_ahead(&self, sink: &str, statistic: &str, sequence: u64) -> Result<(), Contradiction> {
+        let last = self.statistics.get(statistic).map_or(0, |known| known.sequence);
+        if sequence <= last {
             return Ok(());
         }
-        let (sink, statistic, found) = (position.sink.clone(), position.statistic.clone(), position.sequence);
-        Err(Contradiction::Ahead { sink, statistic, found, last })
+        let (sink, statistic) = (sink.to_owned(), statistic.to_owned());
+        Err(Contradiction::Ahead { sink, statistic, found: sequence, last })
     }
 
     /// Returns a statistic, or an error if it was never defined.

@@ -4,7 +4,7 @@ use std::{collections::VecDeque, sync::Arc};
 
 use super::{
     error::{BinlogError, Contradiction, Recovery, check_size},
-    event::{Event, Forget, PAYLOAD_BYTES_MAX, Rename, SinkPosition},
+    event::{Discard, Event, Forget, PAYLOAD_BYTES_MAX, Rename, SinkPosition},
     frame::{Frames, Location},
     options::BinlogOptions,
     reader::{BinlogReader, Index},
@@ -162,6 +162,27 @@ impl Binlog {
     pub fn rename_sink(&mut self, sink: &str, to: &str) -> Result<(), BinlogError> {
         let rename = Rename { sink: sink.to_owned(), to: to.to_owned() };
         self.record(&Event::Rename(rename), Durability::Synced)
+    }
+
+    /// Gives up a batch for a sink, durably: the sink is to take its place in the stream, but not its rows. Changes
+    /// nothing if the batch was given up before.
+    ///
+    /// # Errors
+    ///
+    /// If the sink is not registered or the batch was never cut, and if writing failed.
+    pub fn discard(
+        &mut self,
+        sink: &str,
+        statistic: &str,
+        sequence: u64,
+        rows: u64,
+    ) -> Result<(), BinlogError> {
+        let known = self.state.sinks.get(sink).and_then(|statistics| statistics.get(statistic));
+        if known.is_some_and(|known| known.discarded.contains(sequence)) {
+            return self.check_usable();
+        }
+        let discard = Discard { sink: sink.to_owned(), statistic: statistic.to_owned(), sequence, rows };
+        self.record(&Event::Discard(discard), Durability::Synced)
     }
 
     /// Makes everything durable that was appended, including acknowledgements.

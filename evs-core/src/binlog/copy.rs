@@ -64,10 +64,16 @@ impl Binlog {
         }
         let options = BinlogOptions { segment_bytes_max: u64::MAX, ..BinlogOptions::default() };
         let mut copy = Self::create(disk, state, options)?;
+        let mut given_up = Vec::new();
         for (name, begin) in &begins {
             let last = &self.state.statistics[name];
             for sequence in begin + 1..=last.sequence {
                 let Some(batch) = self.reader.batch(name, sequence)? else { continue };
+                let progress = self.state.sinks.iter().filter_map(|(sink, all)| Some((sink, all.get(name)?)));
+                let discards = progress.filter(|(_, progress)| {
+                    progress.acknowledged < sequence && progress.discarded.contains(sequence)
+                });
+                given_up.extend(discards.map(|(sink, _)| (sink, name, sequence - begin, batch.rows.len())));
                 copy.cut(Cut {
                     schema: batch.schema,
                     from: batch.from,
@@ -85,6 +91,9 @@ impl Binlog {
                     progress.acknowledged.saturating_sub(begins.get(name).copied().unwrap_or_default());
                 copy.register_sink(sink, name, applied)?;
             }
+        }
+        for (sink, name, sequence, rows) in given_up {
+            copy.discard(sink, name, sequence, rows as u64)?;
         }
         copy.sync()
     }

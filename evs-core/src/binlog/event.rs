@@ -46,6 +46,8 @@ pub(super) mod kind {
     pub(crate) const FILES: u8 = 9;
     /// Another name for a sink; it exists since version 2.
     pub(crate) const RENAME: u8 = 10;
+    /// A batch that is given up for a sink; it exists since version 2.
+    pub(crate) const DISCARD: u8 = 11;
 }
 
 /// Defines a statistic, or gives it another schema.
@@ -123,6 +125,17 @@ pub(super) struct Rename {
     pub(super) to: String,
 }
 
+/// Gives up a batch for a sink.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Discard {
+    pub(super) sink: String,
+    pub(super) statistic: String,
+    /// The sequence of the batch.
+    pub(super) sequence: u64,
+    /// The number of its rows.
+    pub(super) rows: u64,
+}
+
 /// A frame that changes the state: every kind except the snapshot.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Event {
@@ -135,6 +148,7 @@ pub(super) enum Event {
     Forget(Forget),
     Files(InventoryChange),
     Rename(Rename),
+    Discard(Discard),
 }
 
 impl Event {
@@ -142,7 +156,11 @@ impl Event {
     pub(super) fn in_commit(&self) -> bool {
         match self {
             Self::Define(_) | Self::Batch(_) | Self::Advance(_) | Self::Files(_) | Self::Settle(_) => true,
-            Self::Acknowledge(_) | Self::Register(_) | Self::Forget(_) | Self::Rename(_) => false,
+            Self::Acknowledge(_)
+            | Self::Register(_)
+            | Self::Forget(_)
+            | Self::Rename(_)
+            | Self::Discard(_) => false,
         }
     }
 
@@ -159,6 +177,7 @@ impl Event {
             Self::Forget(forget) => push_json(frames, kind::FORGET, forget),
             Self::Files(change) => push_json(frames, kind::FILES, change),
             Self::Rename(rename) => push_json(frames, kind::RENAME, rename),
+            Self::Discard(discard) => push_json(frames, kind::DISCARD, discard),
         }
     }
 
@@ -180,6 +199,7 @@ impl Event {
             kind::FORGET => Self::Forget(json(kind, payload)?),
             kind::FILES if version >= 2 => Self::Files(json(kind, payload)?),
             kind::RENAME if version >= 2 => Self::Rename(json(kind, payload)?),
+            kind::DISCARD if version >= 2 => Self::Discard(json(kind, payload)?),
             found => return Err(Damage::Kind { found }),
         })
     }
@@ -315,15 +335,19 @@ mod tests {
     }
 
     #[test]
-    fn a_rename_is_read_as_it_was_written_and_is_damage_in_version_1() {
-        let rename = Event::Rename(Rename { sink: "reports".to_owned(), to: "pg".to_owned() });
-        let mut frames = Frames::default();
-        rename.push(&[], &mut frames);
-        let location = super::super::frame::Location { segment: 1, offset: 0 };
-        let payload = frames.seal(location, 0)[super::super::frame::HEADER_BYTES..].to_vec();
-        assert_eq!(Event::decode(2, kind::RENAME, &payload).unwrap(), rename);
-        let damage = Event::decode(1, kind::RENAME, &payload).unwrap_err();
-        assert!(matches!(damage, Damage::Kind { found: kind::RENAME }), "{damage:?}");
+    fn what_version_2_added_is_read_as_it_was_written_and_is_damage_in_version_1() {
+        let sink = || "reports".to_owned();
+        let rename = Event::Rename(Rename { sink: sink(), to: "pg".to_owned() });
+        let discard = Discard { sink: sink(), statistic: "hits".to_owned(), sequence: 7, rows: 3 };
+        for (kind, event) in [(kind::RENAME, rename), (kind::DISCARD, Event::Discard(discard))] {
+            let mut frames = Frames::default();
+            event.push(&[], &mut frames);
+            let location = super::super::frame::Location { segment: 1, offset: 0 };
+            let payload = frames.seal(location, 0)[super::super::frame::HEADER_BYTES..].to_vec();
+            assert_eq!(Event::decode(2, kind, &payload).unwrap(), event);
+            let damage = Event::decode(1, kind, &payload).unwrap_err();
+            assert!(matches!(damage, Damage::Kind { found } if found == kind), "{damage:?}");
+        }
     }
 
     #[test]

@@ -309,10 +309,11 @@ impl BinlogReader {
             to: header.to,
             rows,
             writer: None,
+            cut_checksum: None,
         };
         let asked_for = batch.statistic() == statistic && batch.sequence == sequence;
         if asked_for && batch.checksum() == header.checksum {
-            Ok(batch)
+            Ok(Batch { cut_checksum: Some(header.checksum), ..batch })
         } else {
             Err(Damage::Batch { statistic: statistic.to_owned(), sequence })
         }

@@ -4,7 +4,10 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
-use super::ledger::{Ledger, RejectedLine};
+use super::{
+    discarded::Discarded,
+    ledger::{Ledger, RejectedLine},
+};
 use crate::{
     batch::Epoch,
     position::{Frontier, Inventory},
@@ -54,13 +57,24 @@ pub struct ClonedBatches {
 }
 
 /// The progress of a sink in the batches of one statistic.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct SinkProgress {
     /// The sequence after which the sink began. It never had this batch or an earlier one, and it does not know the
     /// statistic until it has a later one.
     pub begin: u64,
     /// The sequence up to which batches are acknowledged.
     pub acknowledged: u64,
+    /// The batches that were given up for this sink, by order of an operator.
+    #[serde(default, skip_serializing_if = "Discarded::is_empty")]
+    pub discarded: Discarded,
+}
+
+impl SinkProgress {
+    /// Makes the progress of a sink that begins after the batch with that sequence.
+    pub(super) fn at(sequence: u64) -> Self {
+        Self { begin: sequence, acknowledged: sequence, discarded: Discarded::default() }
+    }
 }
 
 /// The progress of one statistic.
@@ -110,13 +124,15 @@ impl BinlogState {
     }
 
     /// Returns whether this can be the state of a binlog: no sequence is so large that the next one would overflow,
-    /// and no sink has a batch that was never cut.
+    /// and no sink has a batch that was never cut or was given one up.
     pub(super) fn is_sound(&self) -> bool {
         let last = |statistic: &String| self.statistics.get(statistic).map_or(0, |known| known.sequence);
         let mut progress = self.sinks.values().flatten();
         self.statistics.values().all(|known| known.sequence <= u64::MAX / 2)
             && progress.all(|(statistic, sink)| {
-                sink.begin <= sink.acknowledged && sink.acknowledged <= last(statistic)
+                sink.begin <= sink.acknowledged
+                    && sink.acknowledged <= last(statistic)
+                    && sink.discarded.is_sound(last(statistic))
             })
     }
 }

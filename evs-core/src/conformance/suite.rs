@@ -21,6 +21,8 @@ pub async fn run(fixture: &impl Fixture) {
     once::progress_is_what_was_applied(fixture).await;
     once::streams_side_by_side_add_to_the_same_rows(fixture).await;
     once::a_batch_without_rows_moves_the_progress(fixture).await;
+    once::a_batch_with_other_rows_keeps_its_place(fixture).await;
+    once::a_batch_that_was_given_up_needs_no_table(fixture).await;
     twins::a_successor_of_another_history_is_foreign(fixture).await;
     twins::a_copy_that_is_behind_changes_nothing(fixture).await;
     twins::a_copy_that_is_ahead_changes_nothing(fixture).await;

@@ -111,6 +111,7 @@ impl Stream {
             to: Arc::new(frontier(sequence)),
             rows,
             writer: None,
+            cut_checksum: None,
         };
         history.entry(place(sequence)).or_insert_with(|| batch.checksum());
         batch

@@ -6,7 +6,7 @@ use backon::{BackoffBuilder, ExponentialBuilder};
 
 use super::{
     delivery::Delivery,
-    message::{Acknowledged, Ended},
+    message::{Ended, Report},
     stop::out_of_time,
 };
 use crate::{describe::describe, sink::SinkError, status::SinkState};
@@ -23,7 +23,7 @@ const TIMEOUT_FACTOR_MAX: u32 = 16;
 /// The future of a call to a sink, as `async_trait` makes it.
 type SinkCall<'a, T> = Pin<Box<dyn Future<Output = Result<T, SinkError>> + Send + 'a>>;
 
-impl<M: From<Acknowledged> + Send> Delivery<M> {
+impl<M: From<Report> + Send> Delivery<M> {
     /// Makes a call until it succeeds, fails permanently, or the pipeline stops.
     pub(super) async fn attempt<'a, T>(
         &mut self,
@@ -44,7 +44,7 @@ impl<M: From<Acknowledged> + Send> Delivery<M> {
             };
             let error = match answer {
                 Ok(Ok(value)) => {
-                    self.set_state(SinkState::Up, None);
+                    self.show_up();
                     return Ok(value);
                 }
                 Ok(Err(error)) if !error.is_transient() => return Err(Ended::Refused(error)),

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use super::{
     claims::next_writer,
     delivery::Delivery,
-    message::{Acknowledged, Ended},
+    message::{Ended, Report},
 };
 use crate::{batch::Epoch, error::Error, position::Frontier, sink::SinkError, writer::Writer};
 
-impl<M: From<Acknowledged> + Send> Delivery<M> {
+impl<M: From<Report> + Send> Delivery<M> {
     /// Makes this process the one that writes the source to the sink.
     ///
     /// If the last writer is another process of the same epoch, it is taken for a predecessor of this one that has

@@ -5,22 +5,25 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use tokio::{sync::watch, time::Instant};
+use tokio::{
+    sync::{mpsc::UnboundedReceiver, watch},
+    time::Instant,
+};
 
 use super::{
     claims::Claims,
-    message::{Acknowledged, Ended},
+    message::{Acknowledged, Ended, Report},
     stop::{Stop, drained, out_of_time},
     stream::{Stream, Sweep},
 };
 use crate::{
-    batch::{Batch, Epoch},
+    batch::{Batch, Epoch, Rows},
     binlog::{BinlogReader, ClonedBatches},
     counters::Counters,
     describe::{describe, panic_message},
     error::Error,
     sink::{Sink, SinkError},
-    status::{Board, SinkState},
+    status::{Board, Request, SinkState},
 };
 
 /// The maximum number of consecutive claims of a source without a batch being applied in between. A store that
@@ -62,26 +65,36 @@ pub(crate) struct Delivery<M> {
     pub(crate) commits: watch::Receiver<Counters>,
     /// The request of the pipeline to its deliveries.
     pub(crate) stop: watch::Receiver<Stop>,
+    /// The requests of the service for this sink.
+    pub(crate) requests: UnboundedReceiver<Request>,
     /// The board on which the delivery shows its progress.
     pub(crate) board: Arc<Board>,
 }
 
-impl<M: From<Acknowledged> + Send> Delivery<M> {
-    /// Delivers until the pipeline asks it to stop or the sink refuses a batch permanently.
+impl<M: From<Report> + Send> Delivery<M> {
+    /// Delivers until the pipeline asks it to end, or something is wrong for good. If the sink refused something and
+    /// nobody removed the cause, that is the result.
     pub(crate) async fn run(mut self) -> Ended {
-        let ended = match self.deliver().await {
-            Err(ended) => ended,
-            Ok(never) => match never {},
-        };
-        if let Ended::Refused(error) = &ended {
-            let text = describe(error);
-            tracing::error!(source = &*self.source, sink = &*self.name, error = text, "the sink stopped");
-            self.set_state(SinkState::Stopped, Some(text));
+        loop {
+            let ended = match self.deliver().await {
+                Err(ended) => ended,
+                Ok(never) => match never {},
+            };
+            match ended {
+                Ended::Asked => {
+                    self.close().await;
+                    let refused = self.streams.iter_mut().find_map(|stream| stream.refused.take());
+                    return refused.map_or(Ended::Asked, Ended::Refused);
+                }
+                Ended::Refused(error) => {
+                    self.stop_sink(&error);
+                    if !self.is_retried().await {
+                        return Ended::Refused(error);
+                    }
+                }
+                Ended::Fatal(_) => return ended,
+            }
         }
-        if let Ended::Asked = &ended {
-            self.close().await;
-        }
-        ended
     }
 
     /// Closes the sink, if there is time left. The sink already has everything, so an error here is not a failure.
@@ -103,13 +116,18 @@ impl<M: From<Acknowledged> + Send> Delivery<M> {
     /// Delivers batch after batch. It returns only with the reason for its end.
     async fn deliver(&mut self) -> Result<std::convert::Infallible, Ended> {
         self.begin_delivering().await?;
-        self.set_state(SinkState::Up, None);
+        self.show_up();
         loop {
             // The present commit is marked as seen before the check, so that a commit during the check is not missed.
             self.commits.mark_unchanged();
             let mut delivered = false;
             for at in 0..self.streams.len() {
-                delivered |= self.deliver_next(at).await?;
+                let next = self.deliver_next(at).await;
+                delivered |= self.stop_if_refused(at, next)?.unwrap_or(false);
+            }
+            while let Ok(request) = self.requests.try_recv() {
+                self.serve(request).await?;
+                delivered = true;
             }
             self.sweep().await?;
             if delivered {
@@ -121,6 +139,7 @@ impl<M: From<Acknowledged> + Send> Delivery<M> {
                 biased;
                 changed = self.commits.changed() => changed.map_err(|_| Ended::Asked)?,
                 () = drained(&mut self.stop) => return Err(Ended::Asked),
+                Some(request) = self.requests.recv() => self.serve(request).await?,
                 () = sleep_until(next_sweep) => {}
             }
         }
@@ -128,7 +147,7 @@ impl<M: From<Acknowledged> + Send> Delivery<M> {
 
     /// Reads the progress of the sink and then claims the source in it. The order matters: a copy of the state
     /// directory that is not up to date finds that out before it disturbs the process that is.
-    async fn begin_delivering(&mut self) -> Result<(), Ended> {
+    pub(super) async fn begin_delivering(&mut self) -> Result<(), Ended> {
         let (sink, source) = (Arc::clone(&self.sink), Arc::clone(&self.source));
         let remembered = self.attempt(|| sink.progress(&source)).await?;
         let skipped = self.skip_what_the_original_delivered(&remembered).await?;
@@ -136,21 +155,24 @@ impl<M: From<Acknowledged> + Send> Delivery<M> {
         for at in skipped {
             self.move_to(at, self.streams[at].acknowledged, false);
         }
-        self.claim().await
+        // A store that has nothing to apply is left as it is, so that it can be restored.
+        if self.is_stopped() { Ok(()) } else { self.claim().await }
     }
 
     /// Offers the next batch of one statistic. Returns whether there was one.
     async fn deliver_next(&mut self, at: usize) -> Result<bool, Ended> {
         let stream = &self.streams[at];
         let sequence = stream.acknowledged + 1;
-        if sequence > self.binlog.last_sequence(&stream.statistic) {
+        if stream.refused.is_some() || sequence > self.binlog.last_sequence(&stream.statistic) {
             return Ok(false);
         }
+        let is_given_up = stream.discarded.contains(sequence);
         let Some(batch) = self.read(at, sequence).await? else {
             return Err(self.too_old(at, sequence - 1));
         };
         let sink = Arc::clone(&self.sink);
-        if self.streams[at].prepared.as_ref() != Some(&batch.schema) {
+        // A store may be unable to take the rows of a batch that was given up, even to create a table for them.
+        if !is_given_up && self.streams[at].prepared.as_ref() != Some(&batch.schema) {
             self.attempt(|| sink.prepare(&batch.schema)).await?;
             self.streams[at].prepared = Some(Arc::clone(&batch.schema));
         }
@@ -158,7 +180,11 @@ impl<M: From<Acknowledged> + Send> Delivery<M> {
             (batch.sequence, &*batch.schema.statistic),
             (sequence, &*self.streams[at].statistic)
         );
-        let batch = Batch { writer: Some(self.claims.writer(&self.name)), ..batch };
+        let mut batch = Batch { writer: Some(self.claims.writer(&self.name)), ..batch };
+        if is_given_up {
+            let none = Rows::new(batch.schema.keys.len(), batch.schema.measures.len());
+            batch = batch.with_rows(Arc::clone(&batch.schema), none);
+        }
         match self.attempt(|| sink.apply(&batch)).await {
             Ok(_) => self.acknowledge(at, sequence, batch.rows.len() as u64),
             // The sink lost batches, by a failover or a restored backup: they are offered again.
@@ -246,7 +272,8 @@ impl<M: From<Acknowledged> + Send> Delivery<M> {
         stream.acknowledged = sequence;
         let (sink, statistic) = (Arc::clone(&self.name), Arc::clone(&stream.statistic));
         // The committer lives as long as the deliveries do. If it has failed, the next start asks the sink again.
-        let _ = self.committer.send(Acknowledged { sink, statistic, sequence, went_back }.into());
+        let report = Report::Acknowledged(Acknowledged { sink, statistic, sequence, went_back });
+        let _ = self.committer.send(report.into());
     }
 
     /// Records that the sink has applied a batch.

@@ -4,7 +4,7 @@ use std::{cmp::Ordering, sync::Arc};
 
 use super::{
     delivery::Delivery,
-    message::{Acknowledged, Ended},
+    message::{Ended, Report},
     stream::Stream,
 };
 use crate::{
@@ -13,7 +13,7 @@ use crate::{
     sink::{Progress, SinkError},
 };
 
-impl<M: From<Acknowledged> + Send> Delivery<M> {
+impl<M: From<Report> + Send> Delivery<M> {
     /// Skips the batches of a copied state directory that the sink has from the source they were cut for. That directory
     /// may not know that the sink has them: an acknowledgement is written after the batch was applied, and a process may
     /// be killed in between. Returns the streams that have moved on.
@@ -70,13 +70,17 @@ impl<M: From<Acknowledged> + Send> Delivery<M> {
             }
         }
         for at in 0..self.streams.len() {
+            if self.streams[at].refused.is_some() {
+                continue;
+            }
             let found = remembered.iter().find(|progress| {
                 progress.epoch == self.epoch && *progress.statistic == *self.streams[at].statistic
             });
-            match found {
-                Some(progress) => self.go_on(at, progress)?,
-                None => self.begin(at).await?,
-            }
+            let reconciled = match found {
+                Some(progress) => self.go_on(at, progress),
+                None => self.begin(at).await,
+            };
+            self.stop_if_refused(at, reconciled)?;
         }
         Ok(())
     }

@@ -4,7 +4,11 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
-use crate::{binlog::SinkProgress, statistic::Schema};
+use crate::{
+    binlog::{Discarded, SinkProgress},
+    sink::SinkError,
+    statistic::Schema,
+};
 
 /// The delivery of one statistic's batches to one sink.
 #[derive(Debug)]
@@ -16,13 +20,17 @@ pub(crate) struct Stream {
     pub(super) acknowledged: u64,
     /// The schema with which the store was prepared last.
     pub(super) prepared: Option<Arc<Schema>>,
+    /// The batches that were given up for this sink. They are offered without their rows.
+    pub(super) discarded: Discarded,
+    /// The refusal for which no more batches of this statistic are offered, until somebody asks for it.
+    pub(super) refused: Option<SinkError>,
 }
 
 impl Stream {
     /// Makes the stream of a statistic that stands at `progress`.
     pub(crate) fn new(statistic: Arc<str>, progress: SinkProgress) -> Self {
-        let SinkProgress { begin, acknowledged } = progress;
-        Self { statistic, begin, acknowledged, prepared: None }
+        let SinkProgress { begin, acknowledged, discarded } = progress;
+        Self { statistic, begin, acknowledged, prepared: None, discarded, refused: None }
     }
 }
 

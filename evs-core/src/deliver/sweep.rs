@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use super::{
     delivery::Delivery,
-    message::{Acknowledged, Ended},
+    message::{Ended, Report},
     stop::out_of_time,
     stream::Sweep,
 };
@@ -21,7 +21,7 @@ const SWEEP_EVERY: Duration = Duration::from_secs(60);
 /// The clock removes no windows of a log whose last line is older than this.
 const QUIET_SECONDS: i64 = 86_400;
 
-impl<M: From<Acknowledged> + Send> Delivery<M> {
+impl<M: From<Report> + Send> Delivery<M> {
     /// Returns the time of the next sweep; `None` if the store was not prepared for any statistic with a retention.
     pub(super) fn next_sweep(&self) -> Option<Instant> {
         self.sweeps.iter().filter(|sweep| self.is_prepared(&sweep.schema)).map(|sweep| sweep.due).min()

@@ -18,6 +18,7 @@ use std::{
 use tokio::sync::{oneshot, watch};
 
 use super::{
+    discards,
     gather::{Gatherer, Whole},
     lock::Lock,
     message::Message,
@@ -30,7 +31,7 @@ use crate::{
     batch::Rows,
     binlog::{self, Binlog, BinlogError, BinlogState, Commit},
     counters::Counters,
-    deliver::Acknowledged,
+    deliver::{Acknowledged, Discard, Report},
     describe,
     disk::{self, RealDisk},
     position::Frontier,
@@ -71,6 +72,8 @@ pub(super) struct Committer {
     acknowledged: VecDeque<Acknowledged>,
     /// The time at which a full disk is tried again.
     retry_at: Option<Instant>,
+    /// The state directory, for files of batches that are given up.
+    state_dir: RealDisk,
     /// The lock on the state directory, held as long as this thread writes there.
     lock: Arc<Lock>,
 }
@@ -90,7 +93,8 @@ impl Committer {
         Ok(Self {
             gathering: Gatherer::new(statistics, shared.settings.workers),
             rejects: RejectsFile::open(state_dir.clone(), bytes_max, ledger.rejects)?,
-            reserve: Reserve::new(state_dir),
+            reserve: Reserve::new(state_dir.clone()),
+            state_dir,
             shared,
             commits,
             waiting: VecDeque::new(),
@@ -109,12 +113,14 @@ impl Committer {
     pub(super) fn run(mut self, messages: &Receiver<Message>) -> Result<(), Error> {
         let mut flushes = Vec::new();
         let mut retain_at = Instant::now();
+        self.show_waiting();
         loop {
             let next = self.retry_at.map_or(retain_at, |retry_at| retry_at.min(retain_at));
             match messages.recv_timeout(next.saturating_duration_since(Instant::now())) {
                 Ok(Message::Cut(cut)) => self.gathering.begin(cut),
                 Ok(Message::Part { cut, part }) => self.waiting.extend(self.gathering.take_part(cut, part)?),
-                Ok(Message::Acknowledged(acknowledged)) => self.note(acknowledged),
+                Ok(Message::Report(Report::Acknowledged(acknowledged))) => self.note(acknowledged),
+                Ok(Message::Report(Report::Discard(discard))) => self.discard(discard)?,
                 Ok(Message::Flush(done)) => flushes.push(done),
                 Ok(Message::Finish) => return self.finish(),
                 Err(RecvTimeoutError::Disconnected) => return Ok(()),
@@ -164,6 +170,25 @@ impl Committer {
             }
             _ => self.acknowledged.push_back(new),
         }
+    }
+
+    /// Gives up a batch for a sink: exports its rows, and makes the decision durable.
+    fn discard(&mut self, discard: Discard) -> Result<(), Error> {
+        let Discard { sink, batch, answer } = discard;
+        self.lock.verify()?;
+        let written = discards::export(&self.state_dir, &sink, &batch).and_then(|path| {
+            self.binlog.discard(&sink, batch.statistic(), batch.sequence, batch.rows.len() as u64)?;
+            Ok(path)
+        });
+        if let Ok(path) = &written {
+            let (statistic, sequence, rows) = (batch.statistic(), batch.sequence, batch.rows.len());
+            let path = path.display();
+            tracing::warn!(sink = &*sink, statistic, sequence, rows, %path, "a batch was given up");
+        }
+        // The delivery may have been told to end. After a failed write the binlog is unusable, and the run ends when it is
+        // used next.
+        let _ = answer.send(written);
+        Ok(())
     }
 
     /// Makes the commit of a complete cut, to follow all earlier commits.
@@ -359,6 +384,11 @@ impl Committer {
             for (name, known) in &state.statistics {
                 let acknowledged = acknowledged(name);
                 overdue.batches += known.sequence - acknowledged;
+                let discarded = marks.and_then(|marks| marks.get(name)).map(|mark| &mark.discarded);
+                if let Some(discarded) = discarded {
+                    overdue.discarded.0 += discarded.batches;
+                    overdue.discarded.1 += discarded.rows;
+                }
                 let backlog = reader.backlog(name, acknowledged);
                 overdue.rows += backlog.rows;
                 overdue.bytes += backlog.bytes;

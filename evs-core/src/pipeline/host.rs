@@ -78,9 +78,9 @@ impl Pipeline {
     /// for up to the drain timeout, and returns. Batches that are not delivered by then stay in the binlog for the
     /// next start.
     ///
-    /// A sink that refuses a batch for good stops alone; the run goes on for the other sinks and does not fail. The sink
-    /// is [`Stopped`](crate::SinkState::Stopped) in [`status`](Self::status), with its error, and its batches are in
-    /// [`Summary::undelivered`]. A host that bills on the numbers watches that.
+    /// A batch that a sink refuses for good stops one statistic of this sink; the run goes on and does not fail. The
+    /// statistic is in [`SinkStatus::stopped`](crate::SinkStatus::stopped), with the error, and its batches are in
+    /// [`Summary::undelivered`]. A host that bills on the numbers watches that. [`StatusHandle`] has the ways out.
     ///
     /// # Errors
     ///

@@ -6,7 +6,7 @@ use tokio::sync::oneshot;
 
 use crate::{
     aggregate::{Part, Skip},
-    deliver::Acknowledged,
+    deliver::Report,
     position::{Frontier, InventoryChange},
     tail::{Chunk, LogHandle},
 };
@@ -50,16 +50,16 @@ pub(super) enum Message {
     Cut(Cut),
     /// A worker has reached a cut and hands over its rows.
     Part { cut: u64, part: Part },
-    /// A sink has applied a batch.
-    Acknowledged(Acknowledged),
+    /// A delivery has something to record.
+    Report(Report),
     /// Answer when all cuts that were begun are committed.
     Flush(oneshot::Sender<()>),
     /// End the thread.
     Finish,
 }
 
-impl From<Acknowledged> for Message {
-    fn from(acknowledged: Acknowledged) -> Self {
-        Self::Acknowledged(acknowledged)
+impl From<Report> for Message {
+    fn from(report: Report) -> Self {
+        Self::Report(report)
     }
 }

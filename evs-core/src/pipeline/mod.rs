@@ -30,6 +30,7 @@ mod signals;
 mod state;
 
 mod control;
+mod discards;
 mod message;
 mod queue;
 mod run;

@@ -15,7 +15,7 @@ use std::{
 };
 
 use tokio::{
-    sync::{oneshot, watch},
+    sync::{mpsc::unbounded_channel, oneshot, watch},
     task::{self, JoinError, JoinSet},
     time::Instant,
 };
@@ -258,6 +258,11 @@ impl Pipeline {
     ) -> Vec<Delivery<Message>> {
         let state = binlog.state();
         let retained = || self.schemas().filter(|schema| schema.retain_seconds.is_some());
+        let listen = |index| {
+            let (sender, requests) = unbounded_channel();
+            self.board.take_requests(index, sender);
+            requests
+        };
         let delivery = |(index, (name, sink)): (usize, &(Arc<str>, Arc<dyn Sink>))| Delivery {
             source: self.settings.source.as_str().into(),
             epoch: state.epoch,
@@ -275,6 +280,7 @@ impl Pipeline {
             committer: committer.clone(),
             commits: commits.subscribe(),
             stop: control.stop(),
+            requests: listen(index),
             board: Arc::clone(&self.board),
         };
         self.settings.sinks.iter().enumerate().map(delivery).collect()
@@ -416,7 +422,7 @@ fn streams(schemas: &[Arc<Schema>], state: &BinlogState, sink: &str) -> Vec<Stre
     // Statistics that are no longer configured may still have batches to deliver.
     let names: BTreeSet<&String> = state.statistics.keys().chain(configured).collect();
     let stream = |statistic: &String| {
-        let mark = marks.and_then(|marks| marks.get(statistic)).copied().unwrap_or_default();
+        let mark = marks.and_then(|marks| marks.get(statistic)).cloned().unwrap_or_default();
         Stream::new(statistic.as_str().into(), mark)
     };
     names.into_iter().map(stream).collect()

@@ -197,8 +197,11 @@ impl Store {
         if let Some(applied) = judge(self.progress.get(&stream), batch)? {
             return Ok(applied);
         }
-        let table = self.table(&batch.schema)?;
-        let merged = table.merge(&batch.rows)?;
+        // A batch without rows needs no table.
+        let merged = match batch.rows.is_empty() {
+            true => BTreeMap::new(),
+            false => self.table(&batch.schema)?.merge(&batch.rows)?,
+        };
         let fault = self.fault.take();
         if let Some(Fault::Rows(_) | Fault::Commit) = fault {
             return Err(SinkError::unavailable("the batch was not applied", "fault on demand"));

@@ -39,6 +39,11 @@ use crate::{
 ///   Several sources and epochs add to the same rows. Keys that differ in a byte are different rows.
 /// * Exact: if the store cannot hold a value to the last digit, or a sum would overflow, `apply` returns
 ///   [`SinkError::Refused`] and the batch changes nothing.
+/// * Without rows: a batch may have none. It moves the progress, and needs no table: it can stand for a batch that was
+///   given up because the table cannot be made.
+/// * Decorated: a sink that passes batches on to another one may change their schema and rows, with
+///   [`Batch::with_rows`]. It passes on each batch, and everything else as it is. The store remembers
+///   [`Batch::checksum`] as the batch gives it, and computes none of its own.
 /// * A single attempt: a call does not retry. The caller sets the deadline by dropping the call, whichever method it
 ///   is; a dropped call may or may not have taken effect. Retry and back-off belong to the caller, too.
 ///

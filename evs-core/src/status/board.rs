@@ -10,8 +10,14 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use super::status::{Pause, Phase, SinkStatus, StatisticStatus, Status};
+use tokio::sync::mpsc::UnboundedSender;
+
+use super::{
+    request::Request,
+    status::{Pause, Phase, SinkStatus, StatisticStatus, Status, StoppedStatistic},
+};
 use crate::{
+    Error,
     clock::{Clock, unix_now},
     counters::{AtomicCounters, Counters},
     position::Frontier,
@@ -42,6 +48,8 @@ pub(crate) struct Overdue {
     pub(crate) bytes: u64,
     /// The time of the oldest commit among theirs, in seconds since 1970; `None` if it is not known.
     pub(crate) since: Option<i64>,
+    /// The batches that were given up for the sink, and their rows.
+    pub(crate) discarded: (u64, u64),
 }
 
 /// The numbers from which a [`Status`] is made. The pipeline's threads and tasks keep them up to date: the counters
@@ -76,12 +84,22 @@ pub(crate) struct Rest {
     pub(crate) sinks: Vec<SinkStatus>,
     /// By sink, the time of the oldest commit that waits.
     waiting_since: Vec<Option<i64>>,
+    /// By sink, the requests to its delivery, while it runs.
+    requests: Vec<Option<UnboundedSender<Request>>>,
     statistics: Vec<StatisticStatus>,
     started: Option<SystemTime>,
     backlog: Backlog,
     /// The last time at which nothing was unread.
     caught_up: Option<Instant>,
     rates: VecDeque<(Instant, Counters)>,
+}
+
+impl Rest {
+    /// Returns the index of the sink with that name.
+    pub(crate) fn index_of(&self, sink: &str) -> Result<usize, Error> {
+        let at = self.sinks.iter().position(|known| known.name == sink);
+        at.ok_or_else(|| Error::UnknownSink { sink: sink.to_owned() })
+    }
 }
 
 impl Board {
@@ -118,6 +136,7 @@ impl Board {
                 requested: None,
                 last_event: None,
                 waiting_since: vec![None; sinks.len()],
+                requests: vec![None; sinks.len()],
                 sinks,
                 statistics: limits.statistics.iter().map(statistic).collect(),
                 started: None,
@@ -178,10 +197,37 @@ impl Board {
     pub(crate) fn show_waiting(&self, overdue: impl Fn(&str) -> Overdue) {
         let Rest { sinks, waiting_since, .. } = &mut *self.rest();
         for (sink, waiting_since) in sinks.iter_mut().zip(waiting_since) {
-            let Overdue { batches, rows, bytes, since } = overdue(&sink.name);
+            let Overdue { batches, rows, bytes, since, discarded } = overdue(&sink.name);
             (sink.waiting, sink.waiting_rows, sink.waiting_bytes) = (batches, rows, bytes);
+            (sink.discarded, sink.discarded_rows) = discarded;
             *waiting_since = since;
         }
+    }
+
+    /// Shows a statistic that has stopped in the sink with that index.
+    pub(crate) fn show_stopped(&self, sink: usize, stopped: StoppedStatistic) {
+        let sink = &mut self.rest().sinks[sink];
+        sink.last_error = Some(stopped.error.clone());
+        sink.stopped.retain(|other| other.statistic != stopped.statistic);
+        sink.stopped.push(stopped);
+    }
+
+    /// Shows that a statistic of the sink with that index is tried again.
+    pub(crate) fn show_retried(&self, sink: usize, statistic: &str) {
+        self.rest().sinks[sink].stopped.retain(|stopped| stopped.statistic != statistic);
+    }
+
+    /// Sets where the requests to the sink with that index go.
+    pub(crate) fn take_requests(&self, sink: usize, requests: UnboundedSender<Request>) {
+        self.rest().requests[sink] = Some(requests);
+    }
+
+    /// Sends a request to the delivery of a sink.
+    pub(crate) fn request(&self, sink: &str, request: Request) -> Result<(), Error> {
+        let rest = self.rest();
+        let at = rest.index_of(sink)?;
+        let sent = rest.requests[at].as_ref().and_then(|requests| requests.send(request).ok());
+        sent.ok_or(Error::NotRunning)
     }
 
     /// Sets the pipeline's own reason for a pause in reading, or `None` when it has none.
@@ -243,6 +289,7 @@ impl Board {
         let mut rest = self.rest();
         rest.phase = Phase::Ended;
         rest.requested = None;
+        rest.requests.fill(None);
         self.is_pause_requested.store(false, Relaxed);
     }
 

@@ -1,8 +1,15 @@
-//! The handle by which a service watches a pipeline, and pauses its reading.
+//! The handle by which a service watches a pipeline, pauses its reading, and decides about batches that a sink refused.
 
-use std::sync::Arc;
+use std::{path::PathBuf, sync::Arc};
 
-use super::{board::Board, status::Status};
+use tokio::sync::oneshot;
+
+use super::{
+    board::Board,
+    request::Request,
+    status::{SinkState, Status},
+};
+use crate::Error;
 
 /// A handle to the status of a pipeline, for the parts of a service that do not run the pipeline: the handler of a
 /// status page, a health check, a command to pause. [`Pipeline::status_handle`](crate::Pipeline::status_handle) makes
@@ -85,5 +92,68 @@ impl StatusHandle {
     /// binlog has reached its limit, reading stays paused for that reason.
     pub fn resume(&self) {
         self.board.request_pause(None);
+    }
+
+    /// Tries again what a sink has refused of a statistic, when the cause has been removed in the store. The batches that
+    /// wait follow. Returns whether the statistic or the whole sink was stopped; if not, there is nothing to do.
+    ///
+    /// The call does not wait for the outcome: the statistic leaves [`SinkStatus::stopped`](crate::SinkStatus::stopped),
+    /// and comes back if the sink refuses again. A sink that is [`Stopped`](SinkState::Stopped) is asked for its progress
+    /// first.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::UnknownSink`], and [`Error::NotRunning`].
+    pub fn retry(&self, sink: &str, statistic: &str) -> Result<bool, Error> {
+        self.retry_stopped(sink, Some(statistic))
+    }
+
+    /// Tries again everything that a sink has refused, as if the pipeline were started again for this sink alone. Returns
+    /// whether something was stopped there.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::UnknownSink`], and [`Error::NotRunning`].
+    pub fn retry_sink(&self, sink: &str) -> Result<bool, Error> {
+        self.retry_stopped(sink, None)
+    }
+
+    /// Gives up the batch that a sink has refused, by its sequence in
+    /// [`SinkStatus::stopped`](crate::SinkStatus::stopped): this sink will never have its rows. The next batches follow.
+    /// Returns the path of a file with the rows.
+    ///
+    /// The rows are first written to that file, in the state directory, as JSON lines: each row with its statistic,
+    /// sequence, window, keys and measures. Then the decision itself is made durable in the binlog. A crash in between
+    /// changes nothing, and the same call can be made again. [`SinkStatus::discarded`](crate::SinkStatus::discarded)
+    /// counts the batch for as long as the state directory exists. No other sink is concerned.
+    ///
+    /// Where a store has transactions, the sink has none of these rows. MongoDB and Cassandra may have added some of them
+    /// before they refused the batch.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::UnknownSink`], [`Error::NotRunning`], [`Error::NotRefused`] if the sink has not refused this batch, and
+    /// [`Error::StateDir`] or [`Error::Binlog`] if the file or the binlog cannot be written. Nothing was given up then.
+    ///
+    /// # Cancel safety
+    ///
+    /// If the future is dropped, the batch may still be given up. While the sink is down, the call waits.
+    pub async fn discard(&self, sink: &str, statistic: &str, sequence: u64) -> Result<PathBuf, Error> {
+        let (answer, answered) = oneshot::channel();
+        self.board.request(sink, Request::Discard { statistic: statistic.to_owned(), sequence, answer })?;
+        answered.await.unwrap_or(Err(Error::NotRunning))
+    }
+
+    /// Asks the delivery of a sink for another attempt, if one is needed.
+    fn retry_stopped(&self, sink: &str, statistic: Option<&str>) -> Result<bool, Error> {
+        let is_stopped = {
+            let rest = self.board.rest();
+            let known = &rest.sinks[rest.index_of(sink)?];
+            let is_named = |name: &str| statistic.is_none_or(|statistic| statistic == name);
+            known.state == SinkState::Stopped
+                || known.stopped.iter().any(|stopped| is_named(&stopped.statistic))
+        };
+        self.board.request(sink, Request::Retry { statistic: statistic.map(str::to_owned) })?;
+        Ok(is_stopped)
     }
 }

@@ -5,8 +5,10 @@
 
 mod board;
 mod handle;
+mod request;
 mod status;
 
 pub(crate) use board::{Board, Limits, Overdue};
 pub use handle::StatusHandle;
-pub use status::{Pause, Phase, SinkState, SinkStatus, StatisticStatus, Status};
+pub(crate) use request::Request;
+pub use status::{Pause, Phase, SinkState, SinkStatus, StatisticStatus, Status, StoppedStatistic};

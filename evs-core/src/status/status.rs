@@ -173,6 +173,13 @@ pub struct SinkStatus {
     /// if the batch was committed by an early version, which did not note the time.
     #[serde(serialize_with = "seconds::of_option")]
     pub lag: Option<Duration>,
+    /// The statistics that have stopped in this sink, since it refused a batch of theirs. The others go on.
+    pub stopped: Vec<StoppedStatistic>,
+    /// Batches that were given up for this sink with [`StatusHandle::discard`](crate::StatusHandle::discard), since the
+    /// state directory was created.
+    pub discarded: u64,
+    /// Rows of those batches.
+    pub discarded_rows: u64,
     /// The time at which the last batch was acknowledged.
     #[serde(serialize_with = "seconds::since_1970_option")]
     pub last_acknowledged: Option<SystemTime>,
@@ -193,9 +200,31 @@ impl SinkStatus {
             waiting_rows: 0,
             waiting_bytes: 0,
             lag: Some(Duration::ZERO),
+            stopped: Vec::new(),
+            discarded: 0,
+            discarded_rows: 0,
             last_acknowledged: None,
         }
     }
+}
+
+/// A statistic that has stopped in one sink, since the sink refused one of its batches for good. The batch and those after
+/// it wait in the binlog.
+///
+/// Remove the cause in the store, and call [`StatusHandle::retry`](crate::StatusHandle::retry); a restart does the same.
+/// If the store can never take the batch, give it up by name with [`StatusHandle::discard`](crate::StatusHandle::discard).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct StoppedStatistic {
+    /// The name of the statistic.
+    pub statistic: String,
+    /// The sequence of the batch that was refused.
+    pub sequence: u64,
+    /// The error of the sink, in words, with its causes.
+    pub error: String,
+    /// The time of the refusal.
+    #[serde(serialize_with = "seconds::since_1970")]
+    pub since: SystemTime,
 }
 
 /// The state of a sink: whether it answers.
@@ -209,7 +238,8 @@ pub enum SinkState {
     Up,
     /// Its last call failed with an error that passes; the pipeline tries again.
     Down,
-    /// It refused a batch permanently. It gets no more batches until the pipeline is started again.
+    /// It gets no more batches until [`StatusHandle::retry_sink`](crate::StatusHandle::retry_sink) or a restart: it has
+    /// refused all statistics, or it has a history that is not the one of this state directory.
     Stopped,
 }
 

@@ -4,6 +4,7 @@
 
 mod again;
 mod cuts;
+mod decorated;
 mod definitions;
 mod lags;
 mod lines;
@@ -11,6 +12,7 @@ mod names;
 mod outages;
 #[path = "../pipeline_support/mod.rs"]
 mod pipeline_support;
+mod refusals;
 mod state;
 
 use std::{

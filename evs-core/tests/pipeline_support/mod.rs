@@ -30,6 +30,8 @@ pub struct TestSink {
     pub is_down: Arc<AtomicBool>,
     /// Calls fail for good.
     pub refuses: Arc<AtomicBool>,
+    /// The rows of this statistic are refused for good, if it is set.
+    pub refuses_rows_of: Arc<Mutex<Option<&'static str>>>,
     /// Down for batches of the statistic `many` with a higher sequence, if set.
     pub down_after: Arc<Mutex<Option<u64>>>,
     /// The time that it takes to apply a batch.
@@ -60,6 +62,13 @@ impl TestSink {
         self.applied.lock().unwrap().iter().map(|batch| batch.sequence).collect()
     }
 
+    fn check_rows(&self, statistic: &str) -> Result<(), SinkError> {
+        match *self.refuses_rows_of.lock().unwrap() {
+            Some(refused) if refused == statistic => Err(SinkError::refused(format!("no rows of {refused}"))),
+            _ => Ok(()),
+        }
+    }
+
     fn check(&self) -> Result<(), SinkError> {
         if self.refuses.load(SeqCst) {
             return Err(SinkError::refused("no"));
@@ -80,6 +89,7 @@ impl Sink for TestSink {
 
     async fn prepare(&self, schema: &Schema) -> Result<(), SinkError> {
         self.check()?;
+        self.check_rows(&schema.statistic)?;
         self.store().prepare(schema).await
     }
 
@@ -109,6 +119,9 @@ impl Sink for TestSink {
 
     async fn apply(&self, batch: &Batch) -> Result<Applied, SinkError> {
         self.check()?;
+        if !batch.rows.is_empty() {
+            self.check_rows(batch.statistic())?;
+        }
         let down_after = *self.down_after.lock().unwrap();
         if batch.statistic() == "many" && down_after.is_some_and(|last| batch.sequence > last) {
             return Err(SinkError::unavailable("applying", "refused"));

@@ -158,6 +158,24 @@ impl CassandraStore {
         Ok(session)
     }
 
+    /// Writes the rows of a batch. The order matters: the index that readers use comes before the rows.
+    async fn write(
+        &self,
+        session: &Arc<dyn Session>,
+        table: &Table,
+        batch: &Batch,
+        sequence: i64,
+    ) -> Result<(), Failure> {
+        let now = match batch.schema.retain_seconds {
+            Some(_) => retention::clock(&**session).await?,
+            None => now(),
+        };
+        let windows = rows::windows(&batch.rows, batch.schema.retain_seconds, now);
+        table.windows.add(session, &windows, now).await?;
+        let writer = rows::Writer::new(Arc::clone(session), Arc::clone(&table.insert), table.pool);
+        Ok(writer.write(batch, sequence, table.buckets, now).await?)
+    }
+
     /// The statements of a schema.
     async fn table(&self, session: &dyn Session, schema: &Schema) -> Result<Arc<Table>, Failure> {
         let check = async {
@@ -222,7 +240,13 @@ impl Store for CassandraStore {
     async fn apply_once(&self, batch: &Batch) -> Result<Applied, Failure> {
         rows::check(batch)?;
         let session = self.session().await?;
-        let table = self.table(&*session, &batch.schema).await?;
+        // A batch without rows moves the progress alone. It needs no table, which the store may be unable to make.
+        let table = if batch.rows.is_empty() {
+            self.storage.bookkeeping(&*session).await?;
+            None
+        } else {
+            Some(self.table(&*session, &batch.schema).await?)
+        };
         let last = self.progress.of_stream(&*session, &batch.source, batch.epoch, batch.statistic());
         let last = match &batch.writer {
             None => last.await?,
@@ -236,18 +260,12 @@ impl Store for CassandraStore {
         if let Some(applied) = judge(last.as_ref(), batch)? {
             return Ok(applied);
         }
-        let now = match batch.schema.retain_seconds {
-            Some(_) => retention::clock(&*session).await?,
-            None => now(),
-        };
         let next = Progress::after(batch);
         let sequence = progress::sequence(&next)?;
-        // The order matters: the index that readers use comes before the rows, and the progress comes last.
-        // Everything that was written before an error is written again, to the same place.
-        let windows = rows::windows(&batch.rows, batch.schema.retain_seconds, now);
-        table.windows.add(&session, &windows, now).await?;
-        let writer = rows::Writer::new(Arc::clone(&session), Arc::clone(&table.insert), table.pool);
-        writer.write(batch, sequence, table.buckets, now).await?;
+        if let Some(table) = &table {
+            self.write(&session, table, batch, sequence).await?;
+        }
+        // The progress comes last: everything that was written before an error is written again, to the same place.
         self.progress.advance(&*session, last.as_ref(), &next).await?;
         Ok(Applied::Now)
     }

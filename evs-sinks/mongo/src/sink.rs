@@ -189,8 +189,14 @@ impl Store for MongoStore {
     /// Adds the rows first, and then moves the progress. Each step can be repeated, and none begins before the step
     /// before it is on the disks of the majority.
     async fn apply_once(&self, batch: &Batch) -> Result<Applied, Failure> {
-        let known = self.statistic(&batch.schema).await?;
-        rows::check(&known.fields, &batch.rows)?;
+        // A batch without rows moves the progress alone. It needs no collection, which the store may be unable to make.
+        let known = match batch.rows.is_empty() {
+            true => None,
+            false => Some(self.statistic(&batch.schema).await?),
+        };
+        if let Some(known) = &known {
+            rows::check(&known.fields, &batch.rows)?;
+        }
         let last = progress::of_stream(&self.server, &batch.source, batch.epoch, batch.statistic());
         let last = match &batch.writer {
             None => last.await?,
@@ -205,8 +211,10 @@ impl Store for MongoStore {
             progress::confirm(&self.server, batch).await?;
             return Ok(applied);
         }
-        let stream = Stream::of(batch)?;
-        Bulk::new(&self.server, &known, &stream, &self.checkpoints)?.apply(batch).await?;
+        if let Some(known) = &known {
+            let stream = Stream::of(batch)?;
+            Bulk::new(&self.server, known, &stream, &self.checkpoints)?.apply(batch).await?;
+        }
         self.checkpoints.reached(Checkpoint::AllRows)?;
         let applied = progress::advance(&self.server, last.as_ref(), batch).await?;
         self.checkpoints.reached(Checkpoint::Progress)?;

@@ -113,6 +113,26 @@ impl<C: Connector> SqlStore<C> {
         (!found.is_empty()).then_some(found)
     }
 
+    /// Moves the progress for a batch without rows. No table is needed for that: the store may be unable to make one, and
+    /// the batch be one that was given up for that reason.
+    async fn apply_no_rows(&self, batch: &Batch) -> Result<Applied, Failure> {
+        let mut lease = self.writer.begin(&self.connector).await?;
+        let connection = &mut lease.connection;
+        let (dialect, source) = (self.dialect(), &batch.source);
+        prepare::bookkeeping(connection, dialect, progress::shape(), self.may_create).await?;
+        if let Some(writer) = batch.writer.as_deref() {
+            self.writers.check(connection, dialect, writer).await?;
+        }
+        let last = self.progress.lock(connection, dialect, source, batch.epoch, batch.statistic()).await?;
+        let applied = judge(last.as_ref(), batch)?;
+        if applied.is_none() {
+            self.progress.advance(connection, dialect, last.as_ref(), &Progress::after(batch)).await?;
+        }
+        connection.commit().await?;
+        lease.give_back();
+        Ok(applied.unwrap_or(Applied::Now))
+    }
+
     /// The statements of a schema.
     async fn table(&self, connection: &mut C::Connection, schema: &Schema) -> Result<Arc<Table>, Failure> {
         let check = async {
@@ -160,6 +180,9 @@ impl<C: Connector> Store for SqlStore<C> {
     }
 
     async fn apply_once(&self, batch: &Batch) -> Result<Applied, Failure> {
+        if batch.rows.is_empty() {
+            return self.apply_no_rows(batch).await;
+        }
         rows::check(&batch.schema, &batch.rows, self.dialect())?;
         let mut lease = self.writer.begin(&self.connector).await?;
         let connection = &mut lease.connection;

@@ -14,21 +14,24 @@ use crate::{
 };
 
 use Step::{
-    Acknowledge, ComeBack, Commit, CommitFiles, Forget, Redefine, Register, Rename, Reopen, Retain, Sync,
+    Acknowledge, ComeBack, Commit, CommitFiles, Discard, Forget, Redefine, Register, Rename, Reopen, Retain,
+    Sync,
 };
 
-const SCRIPT: [Step; 26] = [
+const SCRIPT: [Step; 28] = [
     Register(0),
     Commit([Some(3), Some(1)]),
     CommitFiles([Some(40), None], FilesStep { forgotten: 0, found: 3 }),
     Acknowledge(0, 0),
     Commit([None, Some(30)]),
+    Discard(0, 1),
     Register(1),
     Acknowledge(0, 1),
     CommitFiles([Some(0), Some(2)], FilesStep { forgotten: 1, found: 1 }),
     Redefine,
     Commit([Some(20), Some(20)]),
     Acknowledge(0, 0),
+    Discard(0, 1),
     Acknowledge(1, 0),
     Acknowledge(1, 1),
     ComeBack(1),
@@ -222,7 +225,7 @@ fn after_a_crash_in_a_rename_the_sink_has_one_of_both_names_and_all_its_progress
                 let mut world = World::new(SMALL);
                 RENAMED.iter().for_each(|step| world.step(*step).unwrap());
                 let progress = world.binlog.as_ref().unwrap().state().sinks[SINKS[0]].clone();
-                assert_eq!(progress["hits"], SinkProgress { begin: 1, acknowledged: 2 });
+                assert_eq!(progress["hits"], SinkProgress { acknowledged: 2, ..SinkProgress::at(1) });
                 world.disk.fail_call(call, fault);
                 let is_renamed = world.step(Rename(0)).is_ok();
                 world.binlog = None;

@@ -127,11 +127,10 @@ fn a_snapshot_that_no_binlog_can_have_is_damage() {
     let mut endless = sound.clone();
     endless.statistics.get_mut("hits").unwrap().sequence = u64::MAX;
     let mut ahead = sound.clone();
-    ahead
-        .sinks
-        .get_mut("reports")
-        .unwrap()
-        .insert("hits".to_owned(), crate::binlog::SinkProgress { begin: 0, acknowledged: 2 });
+    ahead.sinks.get_mut("reports").unwrap().insert(
+        "hits".to_owned(),
+        crate::binlog::SinkProgress { acknowledged: 2, ..crate::binlog::SinkProgress::default() },
+    );
     for (label, state) in [("a sequence without successor", endless), ("a sink that is ahead", ahead)] {
         let disk = SimDisk::new();
         let shared: Arc<dyn Disk> = Arc::new(disk.clone());

@@ -25,7 +25,7 @@ const SCRIPT_1: [Step; 9] = [
 ];
 
 /// The same, and everything that version 2 adds. One segment begins with a snapshot that has files.
-const SCRIPT_2: [Step; 15] = [
+const SCRIPT_2: [Step; 17] = [
     Step::Register(0),
     Step::Register(1),
     Step::CommitFiles([Some(90), Some(1)], FilesStep { forgotten: 0, found: 0 }),
@@ -33,12 +33,14 @@ const SCRIPT_2: [Step; 15] = [
     Step::Redefine,
     Step::CommitFiles([Some(3), Some(0)], FilesStep { forgotten: 0, found: 5 }),
     Step::Forget(1),
+    Step::Discard(0, 0),
     Step::Commit([None, Some(10)]),
     Step::Acknowledge(0, 1),
     Step::CommitFiles([None, None], FilesStep { forgotten: 2, found: 1 }),
     Step::Commit([Some(10), Some(0)]),
     Step::CommitFiles([None, Some(1)], FilesStep { forgotten: 1, found: 0 }),
     Step::Acknowledge(0, 0),
+    Step::Discard(0, 1),
     Step::Rename(0),
     Step::Acknowledge(1, 1),
 ];
@@ -98,7 +100,7 @@ fn the_bytes_of_version_2_are_read() {
     let (binlog, recovery) = open(&disk, MEDIUM).unwrap();
     assert_eq!((binlog.state(), recovery.torn), (&expected, None));
     assert_eq!(binlog.state().files.as_ref().map(|files| files.len()), Some(3));
-    assert_eq!(versions(&disk), [2; 4], "nothing is begun anew");
+    assert_eq!(versions(&disk), [2; 5], "nothing is begun anew");
     world.disk = disk;
     world.recover().unwrap();
 }

@@ -119,6 +119,8 @@ pub(super) enum Step {
     Forget(usize),
     /// Gives a sink the name of the other one, if only the first is registered.
     Rename(usize),
+    /// Gives up the next batch of one statistic for a sink, if there is one.
+    Discard(usize, usize),
     Retain,
     Sync,
     Reopen,
@@ -148,6 +150,8 @@ pub(super) struct World {
     files: Option<Files>,
     /// The commit that is under way.
     pending: Option<Pending>,
+    /// The batches that were given up for certain, each with its sink and statistic.
+    discards: Vec<(usize, usize, u64)>,
     /// The sequences up to which batches may be gone: every sink has acknowledged them.
     may_be_gone: BTreeMap<&'static str, u64>,
     keys: usize,
@@ -174,6 +178,7 @@ impl World {
             commits: 0,
             files: None,
             pending: None,
+            discards: Vec::new(),
             may_be_gone: BTreeMap::new(),
             keys: 1,
             salt: 0,
@@ -211,11 +216,22 @@ impl World {
                     binlog.acknowledge(SINKS[sink], STATISTICS[statistic], last[statistic])?;
                 }
             }
-            Step::Forget(sink) => binlog.forget_sink(SINKS[sink])?,
+            Step::Forget(sink) => {
+                // This comes before the call, which may fail after the sink was forgotten.
+                self.discards.retain(|(known, ..)| *known != sink);
+                binlog.forget_sink(SINKS[sink])?;
+            }
             Step::Rename(sink) => {
                 let is_registered = |name: &str| binlog.state().sinks.contains_key(name);
                 if is_registered(SINKS[sink]) && !is_registered(SINKS[1 - sink]) {
                     binlog.rename_sink(SINKS[sink], SINKS[1 - sink])?;
+                }
+            }
+            Step::Discard(sink, statistic) => {
+                let next = binlog.acknowledged_by(SINKS[sink], STATISTICS[statistic]).map(|last| last + 1);
+                if let Some(next) = next.filter(|next| *next <= last[statistic]) {
+                    binlog.discard(SINKS[sink], STATISTICS[statistic], next, 1)?;
+                    self.discards.push((sink, statistic, next));
                 }
             }
             Step::Retain => {
@@ -275,7 +291,9 @@ impl World {
                     to: if is_last { Arc::clone(&to) } else { Arc::default() },
                     rows: rows.clone(),
                     writer: None,
+                    cut_checksum: None,
                 };
+                let batch = Batch { cut_checksum: Some(batch.checksum()), ..batch };
                 (begin, predecessor) = (Arc::clone(&batch.to), batch.checksum());
                 batches.push((at, batch));
             }
@@ -343,6 +361,15 @@ impl World {
         assert_eq!(binlog.state().rejected.len(), usize::from(self.commits > 0));
         let files = binlog.state().files.as_ref().map(|files| files.files().collect::<Vec<_>>());
         assert_eq!(files, self.files.as_ref().map(|files| files.values().collect()));
+        for (sink, statistic, sequence) in &self.discards {
+            // The sink may have the name of the other one by now.
+            let is_given_up = [*sink, 1 - *sink].iter().any(|sink| {
+                let known = binlog.state().sinks.get(SINKS[*sink]);
+                let known = known.and_then(|statistics| statistics.get(STATISTICS[*statistic]));
+                known.is_some_and(|known| known.discarded.contains(*sequence))
+            });
+            assert!(is_given_up, "batch {sequence} of {} for {}", STATISTICS[*statistic], SINKS[*sink]);
+        }
         let reader = binlog.reader();
         for (statistic, batches) in &self.certain {
             let last = batches.len() as u64;

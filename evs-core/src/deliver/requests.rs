@@ -1,0 +1,72 @@
+//! The requests of a service: to try a refused statistic again, or to give a batch up.
+
+use std::{path::PathBuf, sync::Arc};
+
+use tokio::sync::oneshot;
+
+use super::{
+    delivery::Delivery,
+    message::{Discard, Ended, Report},
+};
+use crate::{error::Error, status::Request};
+
+impl<M: From<Report> + Send> Delivery<M> {
+    /// Does what the service asks for.
+    pub(super) async fn serve(&mut self, request: Request) -> Result<(), Ended> {
+        match request {
+            Request::Retry { statistic } => self.retry(statistic.as_deref()).await,
+            Request::Discard { statistic, sequence, answer } => {
+                let done = self.discard(&statistic, sequence).await?;
+                let is_done = done.is_ok();
+                // The service may have given up waiting.
+                let _ = answer.send(done);
+                if is_done { self.retry(Some(&statistic)).await } else { Ok(()) }
+            }
+        }
+    }
+
+    /// Tries the refused statistics again. The sink is asked for its progress first, since that may have been the
+    /// reason.
+    async fn retry(&mut self, statistic: Option<&str>) -> Result<(), Ended> {
+        tracing::info!(
+            source = &*self.source,
+            sink = &*self.name,
+            statistic,
+            "another attempt was asked for"
+        );
+        self.forget_refusals(statistic);
+        self.begin_delivering().await
+    }
+
+    /// Gives up the batch that the sink has refused: exports its rows, and makes the decision durable.
+    async fn discard(&mut self, statistic: &str, sequence: u64) -> Result<Result<PathBuf, Error>, Ended> {
+        let is_refused = |at: &usize| {
+            let stream = &self.streams[*at];
+            *stream.statistic == *statistic && stream.refused.is_some() && stream.acknowledged + 1 == sequence
+        };
+        let Some(at) = (0..self.streams.len()).find(is_refused) else {
+            return Ok(Err(self.not_refused(statistic, sequence)));
+        };
+        // A batch that is gone was not refused: the sink lacks it, and that is an error with ways out of its own.
+        let Some(batch) = self.read(at, sequence).await? else {
+            return Ok(Err(self.not_refused(statistic, sequence)));
+        };
+        let rows = batch.rows.len() as u64;
+        let (answer, answered) = oneshot::channel();
+        let discard = Discard { sink: Arc::clone(&self.name), batch, answer };
+        // If the committer has failed, the pipeline ends.
+        let _ = self.committer.send(Report::Discard(discard).into());
+        let done = answered.await.map_err(|_| Ended::Asked)?;
+        if done.is_ok() {
+            self.streams[at].discarded.add(sequence, rows);
+        }
+        Ok(done)
+    }
+
+    /// Makes the error for a batch that cannot be given up, since it is not the one that the sink has refused.
+    pub(super) fn not_refused(&self, statistic: &str, sequence: u64) -> Error {
+        let stream = self.streams.iter().find(|stream| *stream.statistic == *statistic);
+        let refused = stream.filter(|stream| stream.refused.is_some()).map(|stream| stream.acknowledged + 1);
+        Error::NotRefused { sink: self.name.to_string(), statistic: statistic.to_owned(), sequence, refused }
+    }
+}
