@@ -347,6 +347,9 @@ fn known(position: Option<&Frontier>, writer: Option<&Writer>) -> String {
 }
 
 #[cfg(test)]
+mod page;
+
+#[cfg(test)]
 mod tests {
     use std::{error::Error as _, io};
 

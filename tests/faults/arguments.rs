@@ -161,3 +161,18 @@ async fn a_url_in_a_file_or_in_the_environment_is_not_in_the_list_of_processes()
         place.assert_exact("the URL was not an argument").await;
     }
 }
+
+#[tokio::test]
+async fn a_database_that_cannot_be_opened_is_named_and_counted_into_once_it_can() {
+    let mut place = Place::new(Kind::Combined, 45);
+    place.write(1_000);
+    let directory = place.path("database");
+    fs::remove_dir(&directory).unwrap();
+    let outcome = Running::start(place.command(&[]).arg("--once")).outcome();
+    outcome.assert_stopped(&["the directory cannot be used"]);
+    assert!(outcome.stderr.contains("--sink"), "{outcome:?}");
+    assert!(!place.state().exists(), "nothing was counted");
+    fs::create_dir(&directory).unwrap();
+    place.run_clean();
+    place.assert_exact("the directory was made").await;
+}

@@ -40,6 +40,8 @@ pub struct TestSink {
     pub ignores_writers: Arc<AtomicBool>,
     /// The number of calls of `apply` that find the claim forgotten.
     pub forgets: Arc<AtomicU64>,
+    /// Answers every batch with a gap that is none, against the contract of a sink.
+    pub claims_gaps: Arc<AtomicBool>,
     /// After the batch with that sequence, this store replaces the present one.
     pub failover: Arc<Mutex<Option<(u64, MemorySink)>>>,
     /// A batch of another process, applied just before the next claim of the source.
@@ -125,6 +127,10 @@ impl Sink for TestSink {
         let down_after = *self.down_after.lock().unwrap();
         if batch.statistic() == "many" && down_after.is_some_and(|last| batch.sequence > last) {
             return Err(SinkError::unavailable("applying", "refused"));
+        }
+        if self.claims_gaps.load(SeqCst) {
+            let (statistic, offered) = (batch.statistic().to_owned(), batch.sequence);
+            return Err(SinkError::Gap { statistic, offered, applied: offered });
         }
         if self.forgets.fetch_update(SeqCst, SeqCst, |left| left.checked_sub(1)).is_ok() {
             return Err(SinkError::Unclaimed { source_name: batch.source.to_string() });

@@ -38,7 +38,7 @@ const SETTLE_TIME: Duration = Duration::from_secs(3);
 /// The most empty files that each poll looks at. They are the newest ones.
 const EMPTY_MAX: usize = 16;
 /// The most files that may be known: each takes a few hundred bytes of memory and of disk.
-const KNOWN_MAX: usize = 1_000_000;
+const KNOWN_MAX: usize = if cfg!(test) { 100 } else { 1_000_000 };
 
 /// The findings of a survey.
 #[derive(Default)]
@@ -356,4 +356,30 @@ pub(super) fn same_names(one: &[Name], other: &[Name]) -> bool {
     let one: Vec<_> = one.iter().map(Name::key).collect();
     let other: Vec<_> = other.iter().map(Name::key).collect();
     one == other || one.iter().collect::<HashSet<_>>() == other.iter().collect::<HashSet<_>>()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, time::Instant};
+
+    use super::*;
+    use crate::tail::TailOptions;
+
+    #[test]
+    fn too_many_files_stop_the_source_until_old_ones_are_moved_away() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = |name: &str| directory.path().join(name);
+        fs::write(path("access.log"), "live\n").unwrap();
+        for age in 1..=KNOWN_MAX + 1 {
+            fs::write(path(&format!("access.log.{age}")), format!("{age}\n")).unwrap();
+        }
+        let start = || Tailer::start(TailOptions::new(path("access.log")), Instant::now());
+        assert!(matches!(start(), Err(TailError::TooMany { most: KNOWN_MAX, .. })));
+        fs::create_dir(path("archive")).unwrap();
+        for age in KNOWN_MAX - 1..=KNOWN_MAX + 1 {
+            fs::rename(path(&format!("access.log.{age}")), path(&format!("archive/{age}"))).unwrap();
+        }
+        let chunk = start().unwrap().next_chunk().unwrap().unwrap();
+        assert_eq!(chunk.read(&mut Vec::new()).unwrap(), b"live\n");
+    }
 }
