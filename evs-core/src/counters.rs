@@ -5,6 +5,16 @@
 //!
 //! A new counter is a field of [`Counters`] and an element of the two arrays below. All arithmetic goes through these
 //! arrays, so no counter can be left out of a sum.
+//!
+//! ```text
+//! worker 0  Counters --\                   /--> binlog's ledger, durable with the batches
+//! worker 1  Counters ----> committer: += --|
+//! worker 2  Counters --/                   \--> summary of the run
+//!    \--------------------> AtomicCounters -----> status, at any time
+//! ```
+//!
+//! Counters in the status may be ahead of those in the ledger by the lines since the last cut. After a crash these
+//! lines are read again, and counted again from the ledger's numbers.
 
 use std::{
     ops::{AddAssign, Sub},
@@ -20,6 +30,9 @@ const COUNTERS: usize = 6;
 ///
 /// The binlog has them as JSON; `docs/binlog-format.md` specifies it. A counter that was added after the first version
 /// is left out there while it is 0.
+///
+/// For every statistic without a condition, `lines - rejected` is the sum of its counts, plus its lines that were too
+/// late. An example of the JSON: `{"lines":1000,"bytes":151200,"rejected":3,"lost_bytes":0}`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counters {
     /// Lines that were read, including rejected ones.
@@ -53,6 +66,7 @@ impl Counters {
     }
 }
 
+/// Counters of disjoint pieces of the log add up to those of all of them.
 impl AddAssign for Counters {
     fn add_assign(&mut self, other: Self) {
         let (ours, others) = (self.to_array(), other.to_array());
@@ -75,6 +89,9 @@ impl Sub for Counters {
 ///
 /// Each counter is exact. Two of them may be of slightly different moments: the lines of a chunk may be there before
 /// its bytes.
+///
+/// Workers add once for each chunk, not for each line: an atomic addition for each line would make all workers wait
+/// for one cache line.
 #[derive(Debug, Default)]
 pub(crate) struct AtomicCounters([AtomicU64; COUNTERS]);
 

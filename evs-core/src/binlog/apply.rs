@@ -1,4 +1,18 @@
 //! The one function by which a frame changes the state of a binlog.
+//!
+//! The rules are checks first and assignments after them, so that an error leaves the state as it was. They are the
+//! last line of defence between a defect elsewhere and wrong numbers: if a batch does not follow from the one before,
+//! it is not written; if it is found on the disk, the binlog is damaged.
+//!
+//! | frame | accepted if |
+//! | --- | --- |
+//! | define | it is new, or begins where the statistic stands |
+//! | batch | the sequence is the next, the predecessor's checksum and the position are those of the last batch, the schema is the present one |
+//! | advance | the statistic is known |
+//! | acknowledge | the sink is registered, and the batch exists |
+//! | register | the batch exists, or is 0 |
+//! | rename | the old name is registered, and the new one is not |
+//! | settle, forget, files | always |
 
 use std::sync::Arc;
 
@@ -42,6 +56,9 @@ impl BinlogState {
     }
 
     /// Gives a statistic a schema. A new one begins at `from`, and every sink needs it from its first batch on.
+    ///
+    /// Sinks that are registered already get the new statistic with the progress 0: they need all of its batches. A
+    /// sink that is added later is registered for it with whatever batch it begins at.
     fn define(&mut self, define: &Define) -> Result<(), Contradiction> {
         let name = &define.schema.statistic;
         if let Some(known) = self.statistics.get_mut(name) {
@@ -58,6 +75,9 @@ impl BinlogState {
     }
 
     /// Applies a batch, if it follows from the last one of its statistic.
+    ///
+    /// Version 1 did not write predecessors. There the checksum of the last batch in the state takes their place, and
+    /// cannot contradict it.
     fn batch(&mut self, batch: &BatchHeader) -> Result<(), Contradiction> {
         let name = &batch.statistic;
         let known = self.known(name)?;
@@ -175,6 +195,9 @@ pub(super) fn schema_hash(schema: &Schema) -> u64 {
 }
 
 /// Returns an error if `from` has other positions than `to`. Other facts about the files may have changed.
+///
+/// For example, `(file 3 to byte 120)` follows `(file 3 to byte 120)`, also if the file was renamed or has grown
+/// meanwhile: the path, the size and the time are facts about the file, not the position.
 pub(super) fn follows(statistic: &str, to: &Frontier, from: &Frontier) -> Result<(), Contradiction> {
     let positions = |frontier: &Frontier| -> Vec<_> {
         frontier.files.iter().map(|file| (file.number, file.offset)).collect()

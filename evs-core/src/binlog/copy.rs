@@ -1,4 +1,9 @@
 //! Copies of a binlog: a new source that begins where another source's binlog stands.
+//!
+//! This is for a machine that was cloned with its state directory. It cannot go on with the copy: two machines would
+//! cut different batches under the same numbers. So it gets an epoch of its own. For example, requests 6 and 7 wait
+//! for the sink in the copied binlog; with `undelivered` they become requests 1 and 2 of the new source, with the
+//! same rows and positions.
 
 use std::{collections::BTreeMap, sync::Arc};
 

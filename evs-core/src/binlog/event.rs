@@ -1,4 +1,16 @@
 //! The payloads of frames and their encoding. This file does no I/O.
+//!
+//! Payloads are JSON, so that a person can read a binlog with `strings`, and fields can be added. Rows are not: they
+//! are most of the bytes, and are in their own encoding, compressed with LZ4. An acknowledgement and the payload of a
+//! batch:
+//!
+//! ```text
+//! {"sink":"reports","statistic":"requests","sequence":7}
+//!
+//!   0  a3 01 00 00                    the JSON has 419 bytes
+//!   4  {"statistic":"requests","schema":…,"sequence":7,"predecessor":…,"from":{…},"to":{…},"rows":120,"bytes":2400,…}
+//! 423  … LZ4 of the 2,400 bytes of rows
+//! ```
 
 use std::sync::Arc;
 
@@ -59,6 +71,10 @@ pub(super) struct Define {
 }
 
 /// The header of a batch, which comes before its rows.
+///
+/// The sequence and the predecessor make batches a chain: whoever has the last checksum knows all that came before.
+/// The number of rows and their length are known before decompressing, so a damaged length cannot make evs allocate
+/// more than [`ROWS_BYTES_MAX`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct BatchHeader {
     /// The name of the statistic.
@@ -91,6 +107,9 @@ pub(super) struct Advance {
 }
 
 /// Ends a commit. The frames since the last end take effect with this one; without it, none of them does.
+///
+/// It is written last. So the presence of a valid *settle* frame proves that all frames of its commit before it were
+/// written.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Settle {
     /// The totals after the commit.
@@ -153,6 +172,9 @@ pub(super) enum Event {
 
 impl Event {
     /// Returns whether the frame is part of a commit, so that it has no effect without the end of the commit.
+    ///
+    /// A rename or an acknowledgement is complete in itself. The parts of a commit are not: a batch without the new
+    /// totals of the ledger would count lines that the ledger does not have.
     pub(super) fn in_commit(&self) -> bool {
         match self {
             Self::Define(_) | Self::Batch(_) | Self::Advance(_) | Self::Files(_) | Self::Settle(_) => true,

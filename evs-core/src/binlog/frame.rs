@@ -1,4 +1,19 @@
 //! Frames: the units after a segment's header, each with a length, a kind and checksums. This file does no I/O.
+//!
+//! An acknowledgement of 54 bytes at offset 0x340 of segment 1:
+//!
+//! ```text
+//!  0  36 00 00 00                  the payload has 54 bytes
+//!  4  06                           kind 6: acknowledge
+//!  5  00 00 00                     reserved
+//!  8  00 03 00 00 00 00 00 00      fsync had succeeded up to offset 0x300
+//! 16  … (8 bytes)                  checksum of the payload
+//! 24  … (8 bytes)                  checksum of the 24 bytes above
+//! 32  {"sink":"reports", …}
+//! ```
+//!
+//! There are two checksums because a header must be believable alone: recovery searches for headers after damaged
+//! bytes, and the length must be right before the payload is read.
 
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
@@ -13,6 +28,8 @@ pub(super) const HEADER_BYTES: usize = HEADER_HASH_AT + size_of::<u64>();
 const _: () = assert!(HEADER_BYTES == 32, "docs/binlog-format.md, \"Frames\"");
 
 /// The place at which a frame begins.
+///
+/// A frame is never moved: its location is part of its checksums.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Location {
     /// The number of the segment.
@@ -82,6 +99,9 @@ impl FrameHeader {
 ///
 /// A checksum depends on the place of its frame, and the place depends on the lengths of the frames before. So frames
 /// are collected first, and sealed when their place is known.
+///
+/// Example: frames of 100 and 50 bytes are pushed and sealed at offset 1,000; they are valid at 1,000 and at 1,100,
+/// and nowhere else. If the segment is full, the same frames are sealed for the beginning of the next one instead.
 #[derive(Debug, Default)]
 pub(super) struct Frames {
     bytes: Vec<u8>,

@@ -1,4 +1,19 @@
 //! Recovery: reads a binlog from the disk. Nothing is written before all of it has been read and checked.
+//!
+//! The hard question is how to tell a crash from damage. Both leave bytes that are no valid frame. After a crash such
+//! bytes are the end of the last segment, nothing after them was ever promised to anybody, and they are cut off.
+//! Damage lies before something that was durable, and cutting there would throw away batches that a sink may have.
+//!
+//! Each frame says up to which offset fsync had succeeded when it was written. So there is a proof of damage: a valid
+//! frame header after the bad bytes that names an offset beyond the last good commit. Example, with `end` = 500:
+//!
+//! ```text
+//!   0        500        600              900
+//!   | commits | garbage  | frame, synced = 300 |     no proof: these bytes may never have been durable; cut off at 500
+//!   | commits | garbage  | frame, synced = 600 |     proof: bytes up to 600 were durable, so 500 to 600 are damage
+//! ```
+//!
+//! Only the last segment can have an incomplete end, since a segment is synced before the next one is created.
 
 use std::{collections::VecDeque, path::PathBuf, sync::Arc};
 
@@ -91,6 +106,9 @@ fn segment_numbers(disk: &dyn Disk) -> Result<Vec<u64>, BinlogError> {
 }
 
 /// The part of a segment that counts.
+///
+/// Bytes between `synced` and `end` were read well, but they may only be in the page cache. They are written again
+/// and synced before the binlog is used, because a sink may be about to get a batch from them.
 struct Kept {
     /// The format version of the segment.
     version: u32,
@@ -103,6 +121,9 @@ struct Kept {
 }
 
 /// The state and the index while they are built, frame by frame.
+///
+/// A commit takes effect as a whole. So its frames change a copy of the state, which takes the place of the state
+/// when the commit's end is found, and is dropped otherwise.
 struct Replay<'s> {
     source: &'s str,
     /// The state after the last frame that counts; `None` before the first segment.
@@ -265,6 +286,9 @@ impl<'s> Replay<'s> {
     }
 
     /// Checks that every batch that a sink still needs is there.
+    ///
+    /// A batch that is missing at the start of the binlog is noticed here, and not when it is offered: then other
+    /// batches would have been counted meanwhile, and the way back would be longer.
     fn check_sinks(&self, disk: &dyn Disk) -> Result<(), BinlogError> {
         let Some(state) = &self.state else { return Ok(()) };
         for (sink, statistics) in &state.sinks {
@@ -292,6 +316,8 @@ pub(super) fn check_available(
 }
 
 /// A segment that is being read.
+///
+/// `size` is the length when the file was opened. Nobody else writes to it, because the directory is locked.
 struct Scan<'d> {
     disk: &'d dyn Disk,
     name: String,

@@ -1,4 +1,19 @@
 //! The segments of a binlog: their names and headers. This file does no I/O.
+//!
+//! The first bytes of `binlog-0000000000000001.evs` of the source `web1`:
+//!
+//! ```text
+//!   0  45 56 53 42 4c 4f 47 0a                            EVSBLOG\n
+//!   8  02 00 00 00                                        version 2
+//!  12  04 00 00 00                                        the name has 4 bytes
+//!  16  5f 0c … (16 bytes)                                 the epoch
+//!  32  01 00 00 00 00 00 00 00                            segment 1
+//!  40  77 65 62 31                                        web1
+//!  44  … (8 bytes)                                        XXH3 of everything before
+//! ```
+//!
+//! A file is one segment of one binlog for good: the name has the number, the header has it again, and each frame's
+//! checksum depends on it. So a file that is copied, renamed or restored in the wrong place is noticed.
 
 use std::time::Instant;
 
@@ -43,6 +58,9 @@ pub(super) enum Named {
 }
 
 /// Reads the name of a file.
+///
+/// `binlog-000000000000000a.evs` is segment 10. `binlog-a.evs` and `binlog-000000000000000A.evs` are `Alike`: they
+/// stand for the same number, so somebody has renamed a file, and evs stops rather than ignore it. `lock` is `Other`.
 pub(super) fn parse_name(file_name: &str) -> Named {
     let digits = file_name.strip_prefix("binlog-").and_then(|rest| rest.strip_suffix(".evs"));
     let Some(digits) = digits else {
@@ -103,6 +121,9 @@ impl SegmentHeader {
     }
 
     /// Returns the version if it is a later one. This is checked first, since the rest may then look different.
+    ///
+    /// The header's checksum is not compared: a later version may compute it in another way. The price is that a
+    /// flipped bit in the version is reported as a newer version; nothing is written in either case.
     fn newer(bytes: &[u8]) -> Option<u32> {
         let version = bytes.strip_prefix(&MAGIC)?.first_chunk().copied().map(u32::from_le_bytes)?;
         (version > VERSION).then_some(version)

@@ -2,6 +2,16 @@
 //!
 //! Each batch carries the position up to which it counts, and its checksum covers the JSON of that position.
 //! So the JSON must stay readable, and must stay the same, in later versions.
+//!
+//! An offset alone is not a position, because files are renamed and removed, and because two files can grow at the
+//! same time. For example, logrotate renames `access.log` while the web server still has it open:
+//!
+//! ```text
+//!  access.log.1   [####################····]   server's old process still writes here
+//!  access.log     [####······]                 new lines are here
+//! ```
+//!
+//! Both have bytes before and bytes after the position, so the position is an offset in each of them.
 
 use std::fmt;
 
@@ -11,6 +21,10 @@ use super::digest::Digest;
 use crate::codec::InvalidJson;
 
 /// The position in one file of a source, and the facts by which the file is recognized.
+///
+/// Two things are in here: the position (`number`, `offset`), and what is known about the file, to find it again
+/// after a restart. Only its bytes decide: the digest of the first KiB says which file it is, and the digest of the
+/// last 4 KiB before `offset` says that nothing before the position has changed.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct FileMark {
@@ -69,6 +83,10 @@ pub struct Frontier {
 
 impl Frontier {
     /// Returns true if the bytes of file `number` up to `end` lie before this frontier.
+    ///
+    /// With `[(3, 120), (4, 4096)]`, these are covered: all of files 1 and 2, file 3 up to 120, file 4 up to 4,096.
+    /// These are not: file 3 up to 121, and file 5 from its first byte. A statistic skips a chunk that its frontier
+    /// covers; that is how several statistics with different positions read one log.
     pub fn covers(&self, number: u64, end: u64) -> bool {
         match self.files.binary_search_by_key(&number, |mark| mark.number) {
             Ok(at) => end <= self.files[at].offset,
@@ -80,6 +98,8 @@ impl Frontier {
     /// The union of two frontiers: a byte is covered if `self` or `other` covers it.
     ///
     /// The facts about a file are taken from the frontier that has read more of it.
+    ///
+    /// `[(3, 120), (4, 50)]` joined with `[(4, 80)]` is `[(4, 80)]`: for the second one, file 3 is finished.
     #[must_use]
     pub fn join(&self, other: &Self) -> Self {
         let mut files = Vec::with_capacity(self.files.len().max(other.files.len()));

@@ -2,6 +2,11 @@
 //!
 //! A pipeline intersects the limits of all its sinks and checks every line against the result before it counts the
 //! line.
+//!
+//! Checking at the line and not at the batch is what keeps a client from stopping a sink. A batch has lines of many
+//! clients. If one of them could send a key that the store refuses, every batch with that key would be refused, and
+//! the sink would stand still. Here that one line is rejected, counted and kept with its reason, and the rest goes
+//! on.
 
 use std::ops::RangeInclusive;
 

@@ -17,6 +17,26 @@ use crate::{
 
 /// A store to which batches are applied.
 ///
+/// | method | called | does |
+/// | --- | --- | --- |
+/// | [`limits`](Sink::limits) | when the pipeline is built | tells which lines the store cannot hold |
+/// | [`prepare`](Sink::prepare) | before a schema's first batch | creates or checks the table of a statistic |
+/// | [`progress`](Sink::progress) | at a start, and after a surprise | tells the last batch of each stream |
+/// | [`begin`](Sink::begin) | for a sink that joins later | sets the batch after which a stream begins |
+/// | [`writer`](Sink::writer) | at a start | tells which process claimed the source last |
+/// | [`claim`](Sink::claim) | at a start | makes this process the one that writes the source |
+/// | [`apply`](Sink::apply) | for each batch, in order | adds the rows and moves the progress, both or neither |
+/// | [`sweep`](Sink::sweep) | between batches, with a retention | removes old windows, a piece at a time |
+/// | [`close`](Sink::close) | at the end of a run | tidies up; may do nothing |
+/// | [`totals`](Sink::totals) | by programs and tests | reads rows back |
+///
+/// Write the methods as `async fn` in an `impl` block under `#[evs::async_trait]`. That attribute turns them into the
+/// long signatures that this page shows: a pipeline holds its sinks as `Arc<dyn Sink>`, and Rust has no `async fn` in
+/// a `dyn Trait`.
+///
+/// A first start calls `progress`, `writer`, `claim`, and then for each batch `prepare` (once for each schema) and
+/// `apply`. After an error or a dropped call the same call is made again, at growing intervals.
+///
 /// # Contract
 ///
 /// * Once: if the batch is the one that was applied last, `apply` changes nothing and returns [`Applied::Before`]. If

@@ -34,6 +34,16 @@
 //! - `cassandra-cpp`: the C++ driver, which must be installed: `libcassandra` 2.16 or later.
 //!
 //! If both are on, [`CassandraSinkBuilder::driver`] chooses.
+//!
+//! # Why no counters
+//!
+//! A request to Cassandra that times out may or may not have taken effect, and may even take effect minutes later.
+//! Repeating `c = c + 5` would then count twice, and not repeating it would count nothing. Repeating an INSERT of the
+//! row (window, keys, source, epoch, 7) with the value 5 is harmless: it is the same row. So a batch of sequence 7
+//! consists of rows that only it can write, and whoever reads adds up the rows of all batches.
+//!
+//! The price is paid in rows: a key that occurs in each of 60 batches of an hour has 60 rows. Windows that are older
+//! can be read with one query each, and the rows expire with the retention.
 
 #[cfg(not(any(feature = "scylla", feature = "cassandra-cpp")))]
 compile_error!("evs-cassandra needs a driver: the feature `scylla` or `cassandra-cpp`");

@@ -1,4 +1,8 @@
 //! Creates tables, and checks existing ones.
+//!
+//! Cassandra's schema changes are not transactional, and two of them at the same time can disagree for a while. So
+//! evs creates tables only with IF NOT EXISTS, waits until all nodes agree on the schema, and takes the row in the
+//! catalogue as the one truth: whichever sink wrote it first has decided the definition and the number of buckets.
 
 use std::sync::Arc;
 

@@ -1,4 +1,8 @@
 //! The table `evs_progress`: the last batch of each stream that was applied.
+//!
+//! The progress is written after all rows of a batch were confirmed. Rows whose sequence is higher than the progress
+//! do not count: they are of a batch that is being written, or that was begun by a process which died. Whoever reads
+//! totals has to leave them out, and `docs/sinks/cassandra.md` has the queries.
 
 use std::{
     collections::HashMap,
@@ -90,6 +94,10 @@ impl ProgressTable {
     }
 
     /// Moves a stream whose progress was `last` to `next`.
+    ///
+    /// After the first write of a stream the row is read again. An operator may have deleted it earlier; Cassandra
+    /// then keeps a tombstone with the time of that moment in microseconds, which is higher than any sequence, and
+    /// every later write of evs would silently lose against it.
     pub(crate) async fn advance(
         &self,
         session: &dyn Session,

@@ -1,4 +1,18 @@
 //! Turns the rows of a batch into statements.
+//!
+//! A row of the batch with sequence 7 of source web1, for the key status = 200:
+//!
+//! ```text
+//! partition  window_start 13:25:00, evs_bucket 0
+//! clustering status '200', evs_key_hash '', evs_source 'web1', evs_epoch '5f0c…', evs_sequence 7
+//! others     count 1712, bytes 2043
+//! ```
+//!
+//! Two attempts to write the batch write the same rows with the same values, in whatever order the requests arrive.
+//!
+//! Rows of one partition go into one statement (an unlogged batch), because all of them are on the same nodes. A
+//! statement over several partitions would make one node coordinate the work of others, and is slower than many small
+//! statements.
 
 use std::{
     borrow::Cow,
@@ -35,6 +49,8 @@ const SOURCE_BYTES_MAX: usize = 4 << 10;
 
 /// The size of the rows of one statement, as Cassandra counts it: it warns beyond 5 KiB (`batch_size_warn_threshold`)
 /// and fails beyond 50 KiB.
+///
+/// The number is a little below the warning's, since the driver's own bytes are not counted here.
 const STATEMENT_BYTES: usize = 4_800;
 
 /// The number of times that a statement is sent again if the nodes are too busy for it, and the first pause, which
@@ -104,6 +120,9 @@ pub(crate) fn select(keyspace: &str, schema: &Schema) -> Arc<str> {
 }
 
 /// The windows of the rows whose time to live is not over yet.
+///
+/// Rows of a batch are in the order of their windows, so comparing with the last window finds nearly all repetitions,
+/// without asking the set for each row.
 pub(crate) fn windows(rows: &Rows, retain: Option<u64>, now: i64) -> BTreeSet<i64> {
     let mut found = BTreeSet::new();
     let mut last = None;
@@ -118,6 +137,9 @@ pub(crate) fn windows(rows: &Rows, retain: Option<u64>, now: i64) -> BTreeSet<i6
 }
 
 /// Writes a batch's rows: those of a partition together, and several partitions concurrently.
+///
+/// `waiting` collects rows by partition, until a statement is full or [`WAITING_ROWS_MAX`] rows wait. `tasks` runs up
+/// to `pool` statements at the same time, and its first error ends the batch.
 pub(crate) struct Writer {
     session: Arc<dyn Session>,
     insert: Arc<str>,
@@ -211,6 +233,8 @@ impl Writer {
     }
 }
 
+/// Only `Busy` is tried again here: the node says that it has not done the work. After any other error the whole
+/// batch is offered again by the pipeline, with its own pauses.
 async fn write_patiently(
     session: &dyn Session,
     insert: &Arc<str>,
@@ -231,6 +255,10 @@ fn row_bytes(row: &[Value]) -> usize {
 }
 
 /// A row's keys in the form of its columns.
+///
+/// Keys of up to 48 KiB together are clustering columns as they are. Longer ones are cut, so that two of them could
+/// look the same; then the hash of all keys tells them apart, and `evs_long_keys` has them whole. For example, two
+/// URLs of 60 KiB that differ in the last byte have equal `uri` columns, and different hashes.
 struct Keys {
     clustering: Vec<Arc<str>>,
     /// The hash of the keys. Empty unless the keys are cut.
@@ -270,6 +298,10 @@ fn digest(keys: &[&[u8]]) -> [u8; 32] {
 }
 
 /// The bucket of a row. It is part of the row's key, so it must never be computed in another way.
+///
+/// A window with very many keys would be one partition of gigabytes, on the same few nodes. With n buckets it is n
+/// partitions, and the keys decide in which of them a row is. If a later version computed another bucket for the same
+/// keys, a batch that is written a second time would write other rows, and count twice.
 fn bucket(keys: &[&[u8]], buckets: i32) -> i32 {
     let [a, b, c, d, ..] = digest(keys);
     let number = u32::from_be_bytes([a, b, c, d]) % buckets.unsigned_abs().max(1);

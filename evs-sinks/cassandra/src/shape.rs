@@ -1,4 +1,7 @@
 //! The shapes of tables: their columns and types.
+//!
+//! Columns that begin with `evs_` are evs's own. No key or measure can have such a name, which the configuration's
+//! check makes sure of.
 
 use evs_core::{MeasureColumn, MeasureKind, Schema, SinkError};
 use evs_store::{CATALOGUE, PROGRESS, WRITERS};
@@ -27,6 +30,9 @@ pub(crate) const LONG_KEYS: &str = "evs_long_keys";
 pub(crate) const WINDOWS: &str = "evs_windows";
 
 /// A table: its partition key, clustering columns and other columns, each a name and a type.
+///
+/// The order within `clustering` is the order of rows on disk. The keys come first, then the stream, so that all rows
+/// that make up one total are neighbours, and a reader adds them up in one pass.
 #[derive(Debug)]
 pub(crate) struct Shape {
     pub(crate) table: String,
@@ -188,6 +194,8 @@ impl Shape {
     }
 }
 
+/// A `varint` and a `decimal` have any number of digits. A count is a `bigint`, since no total of lines needs more
+/// than 64 bits.
 fn measure_type(measure: &MeasureColumn) -> &'static str {
     match (measure.kind, measure.scale) {
         (MeasureKind::Count, _) => "bigint",

@@ -1,4 +1,7 @@
 //! Reads totals: the sums over the rows of a window and key.
+//!
+//! There is no GROUP BY over several partitions, and no sum of `varint` that cannot overflow. So evs reads the rows
+//! and adds them up itself, in 128 bits. A window is read page by page, and only its totals are kept in memory.
 
 use std::{collections::HashMap, ops::Range, sync::Arc};
 
@@ -69,6 +72,9 @@ async fn partition(
 }
 
 /// The totals of a partition, whose rows come in the order of their keys.
+///
+/// The clustering order puts the rows of one key next to each other. So a row either adds to the last group or begins
+/// a new one, and no map from keys to groups is needed.
 struct Partition<'t> {
     schema: &'t Schema,
     window: i64,
@@ -123,6 +129,9 @@ impl Partition<'_> {
 }
 
 /// The bytes of the keys, from their columns or, if they were cut, from the list.
+///
+/// `None` if the columns contradict each other, for example a hash without the list of whole keys: evs never writes
+/// such a row.
 fn whole_keys(keys: &[Value], long: &[Value]) -> Option<Vec<Vec<u8>>> {
     let (hash, columns) = keys.split_last()?;
     let bytes = |text: &str| unescape(text).map(std::borrow::Cow::into_owned);

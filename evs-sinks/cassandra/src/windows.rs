@@ -1,5 +1,12 @@
 //! The table `evs_windows`: an index of the windows that have rows. It is needed because Cassandra only finds
 //! partitions by their complete key.
+//!
+//! Example: the partition key of a statistic's table is (window, bucket). To find the rows of a day, a reader must
+//! know the windows of that day, and Cassandra cannot list them without reading the whole table. This index has a row
+//! for each window, in partitions of 10,000 windows each: with windows of a minute, a partition is about a week.
+//!
+//! A window is written to the index before its rows. If a process dies in between, the index has a window without
+//! rows, which is harmless; the other way round a reader would miss rows.
 
 use std::{
     collections::{BTreeSet, HashSet},
@@ -71,6 +78,9 @@ impl Index {
     }
 
     /// Writes the windows that are not in the index yet. It must be called before their rows are written.
+    ///
+    /// A batch mostly has windows that the batch before had, too. `written` remembers them, so a batch writes to the
+    /// index only for new windows.
     pub(crate) async fn add(
         &self,
         session: &Arc<dyn Session>,

@@ -1,4 +1,8 @@
 //! The table `evs_writers`: the process that has claimed each source last.
+//!
+//! Cassandra has no transaction over several partitions, so a batch cannot check the writer and write its rows in one
+//! step. It checks first. Therefore a batch that is being written during a claim may still be written as a whole; its
+//! rows and its progress are those of one history, and the next batch of that process is refused.
 
 use std::sync::Arc;
 

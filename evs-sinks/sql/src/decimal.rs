@@ -23,6 +23,9 @@ pub fn decimal(unscaled: i128, scale: u8) -> String {
 }
 
 /// The number in `text` times 10^scale. `None` if the text is not a number, or would have to be rounded.
+///
+/// `parse("12.5", 2)` is 1250, and so is `parse("12.500", 2)`. `parse("12.345", 2)` is `None`: the store holds a
+/// value that evs cannot have written, and rounding it would hide that.
 pub(crate) fn parse(text: &str, scale: u8) -> Option<i128> {
     let (whole, behind) = text.split_once('.').unwrap_or((text, ""));
     let (kept, dropped) = behind.split_at(behind.len().min(scale.into()));

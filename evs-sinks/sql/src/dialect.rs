@@ -1,4 +1,9 @@
 //! The differences between the SQL of the stores.
+//!
+//! A new store begins with a copy of the dialect that is closest to it, and answers these questions first: How are
+//! names quoted, and placeholders written? Does a column compare keys by bytes? What happens to a value that is too
+//! large, and to a sum that is? Does a locking read see a row that another transaction is about to insert? The cases
+//! in `cases` test each answer on the real server.
 
 use std::{borrow::Cow, fmt, ops::RangeInclusive};
 
@@ -168,6 +173,10 @@ pub trait Dialect: fmt::Debug + Send + Sync + 'static {
 }
 
 /// The limits on the size of a statement and of a column's value.
+///
+/// `parameters_max` is a limit of the protocol or of the server (65,535 in PostgreSQL and MySQL, 32,766 in SQLite).
+/// The others are limits of column types and indexes. The pipeline gets them through
+/// [`Sink::limits`](evs_core::Sink::limits), and rejects lines that do not fit.
 #[derive(Clone, Debug)]
 pub struct Limits {
     /// The number of bound parameters.

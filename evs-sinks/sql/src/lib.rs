@@ -15,6 +15,24 @@
 //! another meaning are never added.
 //!
 //! This crate is for people who write a sink. It is outside semver.
+//!
+//! # The transaction of a batch
+//!
+//! With `statistic = requests`, `sequence = 7`:
+//!
+//! ```text
+//! BEGIN
+//! UPDATE evs_progress SET sequence = 7, ... WHERE ... AND sequence = 6 AND checksum = '<of batch 6>' AND <is the writer>
+//! INSERT INTO requests VALUES (...), (...) ON CONFLICT (...) DO UPDATE SET count = requests.count + excluded.count
+//! ... more such statements ...
+//! COMMIT
+//! ```
+//!
+//! The UPDATE comes first for two reasons. It decides with one statement whether the batch is the next one, comes
+//! from the same history, and from the process that has claimed the source. And it locks the stream's row: an
+//! abandoned attempt that still runs in the server is waited for, so its outcome is known before anything is added.
+//! If it changes no row, which is rare, the row is read and judged ([`judge`](evs_core::judge)): the batch was
+//! applied before, or there is an error.
 
 mod builder;
 #[cfg(feature = "cases")]

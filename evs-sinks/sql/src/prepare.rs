@@ -1,4 +1,15 @@
 //! Creates tables, and checks existing ones.
+//!
+//! Three questions are asked in this order, and the first wrong answer is the error:
+//!
+//! - Does the catalogue `evs_statistics` know the statistic, and with the same meaning? If not, rows of two meanings
+//!   would be added up.
+//! - Does the table exist? If the catalogue knows it and it is gone, evs does not make an empty one in its place: the
+//!   rows that it had would be missing, and nobody would notice.
+//! - Has it the columns, types and primary key of the schema? If its key had more columns, the upserts would insert
+//!   instead of add.
+//!
+//! Nothing is ever altered. A statement that would repair a table is in the error message, for the operator to judge.
 
 use std::sync::Arc;
 
@@ -73,6 +84,8 @@ pub(crate) async fn bookkeeping(
     create(connection, dialect, &[shape], may_create).await
 }
 
+/// All missing tables are in one message, so that an operator who creates them by hand does so once, and not one
+/// after each start.
 async fn create(
     connection: &mut impl Connection,
     dialect: &dyn Dialect,

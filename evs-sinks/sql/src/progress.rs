@@ -1,4 +1,14 @@
 //! The table `evs_progress`: the last batch of each stream that was applied.
+//!
+//! A row for each stream, where a stream is a source, an epoch and a statistic:
+//!
+//! | source | epoch | statistic | sequence | position | checksum | updated_at |
+//! | --- | --- | --- | --- | --- | --- | --- |
+//! | web1 | 5f0c… | requests | 7 | `{"files":[…]}` | 00c2… | 1795860005 |
+//!
+//! This row is what makes a batch count once: it changes in the transaction that adds the batch's rows. Nobody else
+//! may change it. A row that is deleted by hand makes the sink stop with `Emptied`, because evs would otherwise count
+//! from the first batch again.
 
 use std::{
     sync::Arc,
@@ -35,6 +45,9 @@ pub(crate) fn now() -> Value {
 }
 
 /// The statements on `evs_progress`.
+///
+/// They are made once for each store, as text with the store's placeholders, so that a driver finds each of them
+/// prepared.
 #[derive(Debug)]
 pub(crate) struct ProgressTable {
     hold: Option<Arc<str>>,
@@ -106,6 +119,11 @@ impl ProgressTable {
 
     /// Locks the source against transactions that begin one of its streams. Returns false if the store needs no such
     /// lock.
+    ///
+    /// A lock on rows cannot lock a row that does not exist yet. Two processes that begin the same stream would both
+    /// find no row, and both insert one. The primary key then lets only one of them succeed, but in some stores the
+    /// other one gets an error that looks like a defect. Such stores name a lock that exists without a row, for
+    /// example PostgreSQL an advisory lock.
     async fn hold(
         &self,
         connection: &mut impl Connection,
@@ -120,6 +138,13 @@ impl ProgressTable {
     /// Moves the stream to `next`, if it is at the batch before, which has the checksum `predecessor`, and if
     /// `writer` has claimed the source. That is nearly always so. Returns false if one of these conditions does not
     /// hold, or if there is no such stream.
+    ///
+    /// The WHERE clause has all conditions, so one statement both decides and locks. Example: the row is at sequence
+    /// 6 with checksum c6. To follow with batch 7, whose predecessor is c6, changes one row. To follow with batch 7
+    /// of another history (predecessor x6), with batch 8, or with batch 7 a second time changes none, and the caller
+    /// reads the row to see which of these it is.
+    ///
+    /// The first batch of a stream has no row to update. It takes the path that reads and inserts.
     pub(crate) async fn follow(
         &self,
         connection: &mut impl Connection,
@@ -146,6 +171,10 @@ impl ProgressTable {
     }
 
     /// Moves the stream from `last`, which was read in this transaction, to `next`.
+    ///
+    /// The statement repeats the sequence of `last` in its WHERE clause. If the store counts another number of
+    /// changed rows than one, then its lock does not do what [`Dialect::lock_rows`] promises, and the transaction
+    /// must not commit.
     pub(crate) async fn advance(
         &self,
         connection: &mut impl Connection,

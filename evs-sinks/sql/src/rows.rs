@@ -1,4 +1,12 @@
 //! Turns the rows of a batch into statements.
+//!
+//! ```text
+//! rows of the batch --(65,536 at a time)--> parameters, sorted by primary key --(as many as fit)--> statements
+//! ```
+//!
+//! With upserts of 1, 2, 4 … 1024 rows, 1,500 rows become one statement of 1,024 rows and one of 476 rows, which is
+//! padded to 512. Padding rows repeat the key of the last row and have NULL in each measure, so they add nothing. 300
+//! rows become 256 and 44: to pad them to 512 would send 212 rows for nothing.
 
 use std::{borrow::Cow, sync::Arc};
 
@@ -22,6 +30,10 @@ const PADDING_MAX: usize = 8;
 const STATEMENT_BYTES: usize = 4 << 20;
 
 /// Refuses a batch with a window, a value or a key that the store cannot hold, before anything is written.
+///
+/// The pipeline rejects lines that do not fit any of its stores, so this finds something only if the batch was cut
+/// before this store was added. It has to be found before the first statement: a store in non-strict mode would
+/// otherwise clip a value and only warn.
 pub(crate) fn check(schema: &Schema, rows: &Rows, dialect: &dyn Dialect) -> Result<(), SinkError> {
     let limits = dialect.limits();
     let mut cursor = rows.cursor();
@@ -149,6 +161,10 @@ impl<'b> Statements<'b> {
     }
 
     /// Reads and sorts the next chunk. Returns false if there is none.
+    ///
+    /// Sorting matters when several sources add to the same rows. Two transactions that lock rows in different orders
+    /// can wait for each other for ever, and the server then ends one of them. In the order of the key, one simply
+    /// waits for the other.
     fn fill(&mut self) -> bool {
         self.chunk.clear();
         let mut rows = 0;
@@ -215,6 +231,9 @@ impl<'b> Statements<'b> {
 
 /// The number of rows for the next upsert. There are `upserts` upserts, of 1, 2, 4 … rows; one is also used for
 /// slightly fewer rows than it has, since it can be padded.
+///
+/// Examples with upserts of up to 1,024 rows: 1,024 left gives 1,024; 1,000 left gives 1,000 (24 rows of padding);
+/// 700 left gives 512, and then 188 in further statements.
 fn rows_of_upsert(left: usize, upserts: usize) -> usize {
     let full = 1 << left.ilog2().min(upserts as u32 - 1);
     let next = left.next_power_of_two();
@@ -243,6 +262,9 @@ fn push(values: &mut Vec<Value>, row: &Row<'_>, schema: &Schema, dialect: &dyn D
 /// The hash that stands for a row's keys in the primary key: the first half of SHA-256 over the length of each key,
 /// as eight bytes in big-endian order, and its bytes. Clients choose keys, so it must not be possible to find two
 /// rows with the same hash.
+///
+/// The length before each key keeps `("ab", "c")` and `("a", "bc")` apart. 128 bits are enough: a client would have
+/// to try about 2^64 keys to make two of them meet.
 fn hash(keys: &[&[u8]]) -> [u8; 16] {
     let mut hash = Sha256::new();
     for key in keys {

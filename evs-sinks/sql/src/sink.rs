@@ -1,4 +1,12 @@
 //! [`SqlStore`]: the transaction that makes a batch count exactly once.
+//!
+//! Two connections are enough. Batches must be applied in order, so there is one writer, and more would only wait for
+//! each other. The other connection answers questions and removes old windows, so that neither holds up a batch for
+//! long.
+//!
+//! A connection is returned (`give_back`) only after the work on it has succeeded. Every other end, an error, a panic
+//! or a dropped future, leaves it in a state that nobody knows (perhaps within a transaction), so it is closed, and
+//! the next attempt makes a new one. No code path has to remember to roll back.
 
 use std::{
     fmt,
@@ -25,6 +33,9 @@ use crate::{
 };
 
 /// The number of seconds by which the store's clock may lag behind the clock by which old windows are removed.
+///
+/// A clock that is wrong by more than that would remove windows that are still wanted. Then nothing is removed, which
+/// can be made up for later, while a removed row cannot be brought back.
 const CLOCKS_DIFFER_MAX: i64 = 600;
 
 /// A SQL store as a [`Sink`](evs_core::Sink).
@@ -35,6 +46,9 @@ pub type SqlSink<C> = Stored<SqlStore<C>>;
 /// Writes go through one connection, one after the other. Queries for totals and the removal of old windows go
 /// through another. Each connection is made when it is first needed, and made again after an error. Needs a tokio
 /// runtime with its timer.
+///
+/// For example, a store for MySQL is `SqlStore::new(Remote::new(...))` with the driver and the dialect of MySQL; the
+/// crate `evs-mysql` hides that behind its builder.
 pub struct SqlStore<C: Connector> {
     connector: C,
     writer: Slot<C>,
@@ -134,6 +148,9 @@ impl<C: Connector> SqlStore<C> {
     }
 
     /// The statements of a schema.
+    ///
+    /// The check reads the catalogue and the columns, which takes a few queries. So it is done once for each schema,
+    /// and again after any error: an operator may have changed the table, and that may be the reason for the error.
     async fn table(&self, connection: &mut C::Connection, schema: &Schema) -> Result<Arc<Table>, Failure> {
         let check = async {
             prepare::check_known(connection, self.dialect(), schema).await?;

@@ -1,4 +1,17 @@
 //! The columns of tables, and the statements on them.
+//!
+//! For the statistic `requests` with the key `status` and the measures `count` and `bytes`, in PostgreSQL:
+//!
+//! ```text
+//! CREATE TABLE IF NOT EXISTS "requests" ("window_start" ..., "status" ..., "count" ..., "bytes" ...,
+//!     PRIMARY KEY ("window_start", "status"))
+//! INSERT INTO "requests" ("window_start", "status", "count", "bytes") VALUES ($1,$2,$3,$4),($5,$6,$7,$8)
+//!     ON CONFLICT ("window_start", "status") DO UPDATE SET
+//!     "count" = coalesce("requests"."count" + excluded."count", "requests"."count", excluded."count"), ...
+//! ```
+//!
+//! Names are the only part of a statement that comes from the configuration, and they were checked to be letters,
+//! digits and `_`. Keys and values are always bound parameters, since clients choose them.
 
 use std::sync::Arc;
 
@@ -11,6 +24,8 @@ use crate::{
 };
 
 /// The columns of a table. The first ones are its primary key.
+///
+/// The same value serves to create the table and to check one that exists, so the two cannot disagree.
 #[derive(Debug)]
 pub(crate) struct Shape {
     pub(crate) table: String,
@@ -19,6 +34,9 @@ pub(crate) struct Shape {
 }
 
 /// The type of a measure's column.
+///
+/// A count fits into 64 bits in every store. A sum has a type of its own, because some stores hold more digits than
+/// they can add.
 pub(crate) fn type_of(measure: &MeasureColumn) -> ColumnType {
     match measure.kind {
         MeasureKind::Count => ColumnType::Count,
@@ -62,6 +80,10 @@ impl Shape {
     }
 
     /// Compares the table with the columns that [`Dialect::columns_query`] found.
+    ///
+    /// `found` has a row for each column: name, type, place in the primary key, a complaint about how it compares,
+    /// and 1 if an INSERT can leave it out. Columns that evs does not know are allowed if an INSERT can leave them
+    /// out: people add columns of their own.
     pub(crate) fn check(&self, found: &[Vec<Value>], dialect: &dyn Dialect) -> Result<(), SinkError> {
         let table = &self.table;
         let refused = |what: String| Err(SinkError::refused(format!("the table {table} {what}")));
@@ -136,6 +158,10 @@ pub(crate) struct Table {
 }
 
 /// The statements that insert rows into a table.
+///
+/// A statement of any number of rows would be a new text for each number, and a server parses and plans each new text
+/// again. So there are a few sizes, and rows that are left over are padded to the next size. PostgreSQL has a better
+/// way: one text with a list for each column, which `unnest` turns into rows.
 #[derive(Debug)]
 pub(crate) enum Upserts {
     /// Upserts of 1, 2, 4, 8 … rows. There are few different ones, so that each can stay prepared.
@@ -171,6 +197,9 @@ impl Table {
     }
 }
 
+/// A measure is NULL in a row that had no value, such as the largest `bytes` of lines that all had `-`. The sum or
+/// the smaller of NULL and 5 is NULL in SQL, but here it must be 5. So every assignment is `coalesce(merged, held,
+/// incoming)`: the merged value if both are there, and otherwise the one that is.
 fn upsert(shape: &Shape, schema: &Schema, dialect: &dyn Dialect, rows: &str) -> Arc<str> {
     let table = dialect.quote(&shape.table);
     let mut sql = format!("INSERT INTO {table} ({}) {rows}", shape.all(dialect));
@@ -210,6 +239,8 @@ pub(crate) fn totals(schema: &Schema, dialect: &dyn Dialect) -> Arc<str> {
 }
 
 /// The number of rows that are deleted at a time. Their locks are held for some ten milliseconds.
+///
+/// A DELETE of all old rows at once could lock millions of rows for minutes, and batches would wait.
 pub(crate) const SWEEP_ROWS: usize = 5000;
 
 /// The statement that deletes at most [`SWEEP_ROWS`] rows whose windows start at its parameter or before.

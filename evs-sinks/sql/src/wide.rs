@@ -2,6 +2,14 @@
 //!
 //! The whole upsert fails for such a total. Its rows are then upserted one by one. A row that fails again is read,
 //! added up in 128 bits, and updated. All this happens in the batch's transaction.
+//!
+//! Only SQLite needs this. It adds integers of 64 bits, and turns a larger total into floating point, which is not
+//! exact. So its sums fail instead (see [`Dialect::sum`]). For example, a column holds 9,223,372,036,854,775,807, and
+//! 1 is to be added: the upsert fails, this module reads the row, computes 9,223,372,036,854,775,808 in 128 bits, and
+//! stores it as text.
+//!
+//! That is slow, and happens only to rows whose totals are that large. All other rows of the statement are upserted
+//! as usual.
 
 use evs_core::SinkError;
 

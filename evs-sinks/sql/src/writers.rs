@@ -1,4 +1,8 @@
 //! The table `evs_writers`: the process that has claimed each source last.
+//!
+//! One row for each source: `(web1, fence 4, token 9a…, epoch 5f…, web1.example, 4711, 1795860000)`. The host,
+//! process and time are for people, who have to find the other process. The token decides: only the process that made
+//! it knows it, while a host name and a process id can be those of a clone.
 
 use std::sync::Arc;
 
@@ -27,12 +31,19 @@ pub(crate) fn shape() -> Shape {
 
 /// A condition (parameters: source and token) that this process has claimed the source last. It keeps others from
 /// claiming the source until the transaction ends.
+///
+/// It is part of the UPDATE that moves the progress, so it costs no round trip. It reads with a shared lock. Without
+/// it, another process could claim the source between this check and the COMMIT, and one batch of each would be
+/// applied.
 pub(crate) fn is_writer(dialect: &dyn Dialect) -> String {
     let share = dialect.share_rows();
     format!("EXISTS (SELECT 1 FROM {TABLE} WHERE source = ? AND token = ?{share})")
 }
 
 /// The statements on `evs_writers`.
+///
+/// `locked` and `shared` read the same row. A claim waits for others (`locked`), a check only keeps claims away
+/// (`shared`).
 #[derive(Debug)]
 pub(crate) struct WritersTable {
     locked: Arc<str>,
