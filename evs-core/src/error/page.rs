@@ -35,7 +35,7 @@ macro_rules! variants {
 
 variants! { error_name, ERRORS, Error {
     Setting Format Log LogSync Binlog StateDir StateDirRights StateDirMoved Locked Redefined UndeliveredSink
-    ForeignState Adopt SinkStopped Sink Overflow Thread Panicked AlreadyRunning NoRuntime
+    ForeignState Adopt SinkStopped Sink Overflow Thread Panicked UnknownSink NotRefused NotRunning AlreadyRunning NoRuntime
 } }
 variants! { tail_name, TAIL_ERRORS, TailError {
     Io NotRegular Damaged Gone Changed Ambiguous Olddir TooMany Forgotten Shrunk
@@ -134,6 +134,9 @@ fn errors() -> Vec<Error> {
         Error::Overflow { statistic: statistic() },
         Error::Thread { thread: "evs-worker-3".to_owned(), source: os(EAGAIN) },
         Error::Panicked { thread: "delivery to pg".to_owned(), message: "index out of bounds".to_owned() },
+        Error::UnknownSink { sink: "pg".to_owned() },
+        Error::NotRefused { sink: "pg".to_owned(), statistic: statistic(), sequence: 18, refused: Some(17) },
+        Error::NotRunning,
         Error::AlreadyRunning,
         Error::NoRuntime,
     ]
