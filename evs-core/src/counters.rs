@@ -31,8 +31,8 @@ const COUNTERS: usize = 6;
 /// The binlog has them as JSON; `docs/binlog-format.md` specifies it. A counter that was added after the first version
 /// is left out there while it is 0.
 ///
-/// For every statistic without a condition, `lines - rejected` is the sum of its counts, plus its lines that were too
-/// late. An example of the JSON: `{"lines":1000,"bytes":151200,"rejected":3,"lost_bytes":0}`.
+/// With a single statistic, `lines - rejected` is the sum of its counts plus `too_late`. An example of the JSON:
+/// `{"lines":1000,"bytes":151200,"rejected":3,"lost_bytes":0}`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counters {
     /// Lines that were read, including rejected ones.

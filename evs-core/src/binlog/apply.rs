@@ -7,7 +7,7 @@
 //! | frame | accepted if |
 //! | --- | --- |
 //! | define | it is new, or begins where the statistic stands |
-//! | batch | the sequence is the next, the predecessor's checksum and the position are those of the last batch, the schema is the present one |
+//! | batch | it has the next sequence, the present schema, and begins with the last batch's checksum and position |
 //! | advance | the statistic is known |
 //! | acknowledge | the sink is registered, and the batch exists |
 //! | register | the batch exists, or is 0 |

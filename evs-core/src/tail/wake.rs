@@ -1,4 +1,10 @@
 //! The wait between two polls, which ends early when there is something to do.
+//!
+//! ```text
+//! poll -- nothing new --> wait 250 ms --> poll
+//!                           ^ the file system reports a write: poll now
+//!                           ^ the pipeline is told to stop: poll now
+//! ```
 
 use std::{
     fmt,

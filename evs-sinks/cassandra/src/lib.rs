@@ -1,8 +1,9 @@
 //! Delivers the batches of evs to Apache Cassandra, exactly once.
 //!
 //! ```no_run
-//! # async fn example() -> Result<(), evs_core::SinkError> {
-//! use evs_cassandra::CassandraSink;
+//! # mod evs { pub use evs_core::*; pub use evs_cassandra::{self as cassandra, CassandraSink}; }
+//! # async fn example() -> Result<(), evs::SinkError> {
+//! use evs::CassandraSink;
 //!
 //! let sink = CassandraSink::connect("cassandra://evs:secret@db1,db2/stats?dc=dc1").await?;
 //! # Ok(())

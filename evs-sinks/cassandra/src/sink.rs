@@ -24,10 +24,11 @@ use crate::{
 /// It connects when it is first used, and again after the cluster was down. It needs a tokio runtime with its timer.
 ///
 /// ```no_run
-/// # async fn example() -> Result<(), evs_core::SinkError> {
+/// # mod evs { pub use evs_core::*; pub use evs_cassandra::{self as cassandra, CassandraSink}; }
+/// # async fn example() -> Result<(), evs::SinkError> {
 /// use std::time::Duration;
 ///
-/// use evs_cassandra::CassandraSink;
+/// use evs::CassandraSink;
 ///
 /// let sink = CassandraSink::builder("cassandra://evs:secret@db1,db2/stats?dc=dc1")
 ///     .create(false)                          // somebody else creates the tables
@@ -93,10 +94,11 @@ impl CassandraSink {
     /// session may use another one.
     ///
     /// ```no_run
+    /// # mod evs { pub use evs_core::*; pub use evs_cassandra::{self as cassandra, CassandraSink}; }
     /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
     /// use std::sync::Arc;
     ///
-    /// use evs_cassandra::{CassandraSink, scylla::client::session_builder::SessionBuilder};
+    /// use evs::{CassandraSink, cassandra::scylla::client::session_builder::SessionBuilder};
     ///
     /// let session = Arc::new(SessionBuilder::new().known_node("db1:9042").build().await?);
     /// let sink = CassandraSink::from_session(&session, "stats").datacenter("dc1").connect().await?;

@@ -1,4 +1,14 @@
 //! Inserts and guarded updates in bulk, and the handling of those that a server does not carry out.
+//!
+//! The reply to a command says how many statements matched, but not which. So after a command that did less than it
+//! should, the sink reads the documents concerned, and decides by the mark in each:
+//!
+//! | document | mark | meaning | then |
+//! | --- | --- | --- | --- |
+//! | there | this batch or a later one | the row was added, by this attempt or an earlier one | done |
+//! | there | earlier, or none | another source was faster to make the document | update it, without upsert |
+//! | there | earlier, and the total would be too large | the guard will always keep the row out | refuse the batch |
+//! | not there | | the retention removed it between two requests | upsert it again |
 
 use std::{
     collections::HashMap,
@@ -44,6 +54,8 @@ pub(crate) struct Bulk<'b> {
 }
 
 /// A statement that was not carried out, although no error gives a reason.
+///
+/// It may have been carried out before: an earlier attempt can have added the row, and its answer was lost.
 struct Suspect {
     statement: Statement,
     /// The index that has the document already, if it is not the one on `_id`.
@@ -96,6 +108,8 @@ impl<'b> Bulk<'b> {
         Ok(())
     }
 
+    /// Several of these run at the same time, each with its own connection. A statement is in one command only, and
+    /// statements of different documents do not depend on each other, so the order of commands does not matter.
     async fn work(&self, statements: &Mutex<Statements<'_>>) -> Result<(), Failure> {
         loop {
             let command = statements.lock().unwrap_or_else(PoisonError::into_inner).next_command()?;

@@ -1,5 +1,10 @@
 //! Sorts MongoDB's error codes by their meaning for a batch.
 //! <https://github.com/mongodb/mongo/blob/master/src/mongo/base/error_codes.yml>
+//!
+//! The question is always the same: will the same batch succeed later, if nobody does anything? If so, or in doubt,
+//! the error is transient and the batch is offered again. To take a permanent error for a transient one costs
+//! retries, which are visible in the status. To take a transient one for permanent stops the sink until somebody
+//! comes.
 
 use std::error::Error as StdError;
 

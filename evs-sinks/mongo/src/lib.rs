@@ -1,8 +1,9 @@
 //! Delivers the batches of evs to MongoDB, exactly once: 4.4 to 8, standalone, replica set or sharded.
 //!
 //! ```no_run
-//! # async fn example() -> Result<(), evs_core::SinkError> {
-//! use evs_mongo::MongoSink;
+//! # mod evs { pub use evs_core::*; pub use evs_mongo::{self as mongo, MongoSink}; }
+//! # async fn example() -> Result<(), evs::SinkError> {
+//! use evs::MongoSink;
 //!
 //! let sink = MongoSink::connect("mongodb://evs:password@localhost:27017/stats?authSource=admin").await?;
 //! # Ok(())
@@ -32,6 +33,21 @@
 //! source while a batch is being applied, the batch may still be added, or a part of it. The next batch is not.
 //!
 //! `docs/sinks/mongo.md` has queries, rights, retention and errors.
+//!
+//! # A document
+//!
+//! The row (13:25:00, campaign = spring, 1,712 lines, 2,043.50) of the statistic `ad_events`, after batch 7 of web1
+//! and batch 31 of web2:
+//!
+//! ```text
+//! { _id: "1795872300|spring", window_start: ISODate("2026-11-28T13:25:00Z"), campaign: "spring",
+//!   count: 1712, revenue: NumberDecimal("2043.50"),
+//!   _evs: { m5a1c…: 7, m90fe…: 31 } }
+//! ```
+//!
+//! If web1 offers batch 7 again, the filter `_evs.m5a1c… not >= 7` does not match, so nothing is added. An upsert
+//! that finds no match tries to insert the document, and fails because its `_id` exists; that is how the sink
+//! notices.
 
 mod builder;
 mod bulk;

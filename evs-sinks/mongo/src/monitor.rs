@@ -1,4 +1,8 @@
 //! Observes the servers through the driver's monitors. The errors of calls only say that no server was found.
+//!
+//! The driver looks for servers in the background, and a call that finds none fails after a time limit with "server
+//! selection timeout". An operator needs the reason: a wrong certificate does not pass by itself, and a server that
+//! is down does. The driver tells it only to the handler of its monitoring events.
 
 use std::{
     collections::HashMap,

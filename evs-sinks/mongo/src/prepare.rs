@@ -1,4 +1,7 @@
 //! Creates collections and indexes, and checks existing ones.
+//!
+//! The collections are created explicitly, although MongoDB would create them at the first insert: otherwise a
+//! typing error in the name of the database would silently make new ones, and `create(false)` would have no effect.
 
 use std::collections::HashMap;
 

@@ -1,4 +1,12 @@
 //! The collection `evs_progress`: the last batch of each stream that was applied.
+//!
+//! ```text
+//! { _id: "requests|5f0c…|web1", source: "web1", epoch: "5f0c…", statistic: "requests",
+//!   sequence: 7, position: "{\"files\":[…]}", checksum: "00c2…", updated_at: … }
+//! ```
+//!
+//! It is moved after all rows of a batch were confirmed by a majority. If the process dies before, the batch is
+//! offered again, and the marks in the documents keep its rows from being added twice.
 
 use evs_core::{Applied, Batch, Epoch, Progress, SinkError, escape, judge};
 use evs_store::{Failure, PROGRESS as COLLECTION, ProgressRow, StoreError, Words};

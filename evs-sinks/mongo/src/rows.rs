@@ -1,4 +1,15 @@
 //! Converts rows of a batch to updates, and documents to rows.
+//!
+//! The statement of a row that adds 5 to `count`, in batch 7:
+//!
+//! ```text
+//! { q: { _id: "1795872300|spring", "_evs.m5a1c…": { $not: { $gte: 7 } } },
+//!   u: { $inc: { count: 5 }, $set: { "_evs.m5a1c…": 7 }, $setOnInsert: { window_start: …, campaign: "spring" } },
+//!   upsert: true }
+//! ```
+//!
+//! `$not: { $gte: 7 }` and not `$lt: 7`, because a document that another source has made has no such mark, and must
+//! match.
 
 use std::{
     borrow::Cow,
@@ -32,6 +43,9 @@ pub(crate) const KEYS_BYTES_MAX: usize = 4 << 20;
 const ELEMENT_BYTES: usize = 16;
 
 /// Refuses a batch with a value or a window that a document cannot hold, before anything is written.
+///
+/// MongoDB would keep a decimal of more than 34 digits rounded, without an error. So evs has to look at each value
+/// itself.
 pub(crate) fn check(fields: &Fields, rows: &Rows) -> Result<(), SinkError> {
     let mut cursor = rows.cursor();
     while let Some(row) = cursor.next_row() {
@@ -314,6 +328,8 @@ impl<'b> Statements<'b> {
 }
 
 /// The query for the documents whose windows start within `windows`. `None` if there can be none.
+///
+/// Dates outside of the years 1 to 9999 exist in BSON, and many tools cannot read them, so evs has no such windows.
 pub(crate) fn filter(windows: &Range<i64>) -> Option<Document> {
     if windows.is_empty() || windows.end <= *WINDOWS.start() || windows.start > *WINDOWS.end() {
         return None;

@@ -1,4 +1,7 @@
 //! The connection to the server, which is made when it is first used.
+//!
+//! Names of servers may need DNS (`mongodb+srv://`), which may be down when the program starts. So connecting is a
+//! part of the first call, which is made again if it fails, and not of building the sink.
 
 use std::{
     sync::{Mutex, PoisonError},

@@ -32,10 +32,11 @@ use crate::{
 /// Needs a tokio runtime with its timer and network.
 ///
 /// ```no_run
-/// # async fn example() -> Result<(), evs_core::SinkError> {
+/// # mod evs { pub use evs_core::*; pub use evs_mongo::{self as mongo, MongoSink}; }
+/// # async fn example() -> Result<(), evs::SinkError> {
 /// use std::time::Duration;
 ///
-/// use evs_mongo::MongoSink;
+/// use evs::MongoSink;
 ///
 /// let sink = MongoSink::builder("mongodb+srv://evs:password@cluster.example.com/stats")
 ///     .create(false)                          // somebody else creates collections and indexes
@@ -89,8 +90,9 @@ impl MongoSink {
     /// say. A handler of SDAM events is kept, too; evs then knows less about why no server is found.
     ///
     /// ```no_run
+    /// # mod evs { pub use evs_core::*; pub use evs_mongo::{self as mongo, MongoSink}; }
     /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
-    /// use evs_mongo::{MongoSink, mongodb::options::ClientOptions};
+    /// use evs::{MongoSink, mongo::mongodb::options::ClientOptions};
     ///
     /// let mut options = ClientOptions::parse("mongodb://localhost:27017/stats").await?;
     /// options.app_name = Some("reports".to_owned());
@@ -111,8 +113,9 @@ impl MongoSink {
     /// [`timeout`](MongoSinkBuilder::timeout), and its `max_pool_size` besides [`pool`](MongoSinkBuilder::pool).
     ///
     /// ```no_run
+    /// # mod evs { pub use evs_core::*; pub use evs_mongo::{self as mongo, MongoSink}; }
     /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
-    /// use evs_mongo::{MongoSink, mongodb::Client};
+    /// use evs::{MongoSink, mongo::mongodb::Client};
     ///
     /// let client = Client::with_uri_str("mongodb://localhost:27017").await?;
     /// let sink = MongoSink::from_client(&client, "stats").connect().await?;

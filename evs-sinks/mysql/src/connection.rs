@@ -1,4 +1,7 @@
 //! A connection, and the conversion of values to and from those of the server.
+//!
+//! Values are bound in the binary protocol, so no key or number is ever a part of a statement's text. The server
+//! sends decimals as text, and evs parses them itself, so that none is rounded.
 
 use std::sync::Arc;
 

@@ -1,4 +1,9 @@
 //! The dialect of MySQL and MariaDB.
+//!
+//! What is special: identifiers are quoted with backticks; a primary key has at most 3,072 bytes, so it has a hash in
+//! the place of the keys; a
+//! locking read that finds no row locks the gap in which it would be, so no lock on the source is needed;
+//! CREATE TABLE ends the transaction.
 
 use std::borrow::Cow;
 

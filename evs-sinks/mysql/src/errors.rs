@@ -1,5 +1,10 @@
 //! Sorts the server's error numbers by their meaning for a batch.
 //! <https://dev.mysql.com/doc/mysql-errors/8.4/en/server-error-reference.html>
+//!
+//! MySQL has thousands of error numbers, and a class for each (SQLSTATE). The class decides, except for the numbers
+//! in the two lists below, whose class misleads. For example, 1203
+//! (too many connections of a user) has the class of wrong names and missing rights, and passes; 1130 (this host may not
+//! connect) has the class of general errors, and does not.
 
 use std::io;
 

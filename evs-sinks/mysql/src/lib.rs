@@ -1,8 +1,9 @@
 //! Delivers the batches of evs to MySQL and MariaDB, exactly once.
 //!
 //! ```no_run
-//! # async fn example() -> Result<(), evs_core::SinkError> {
-//! use evs_mysql::MySqlSink;
+//! # mod evs { pub use evs_core::*; pub use evs_mysql::{self as mysql, MySqlSink}; }
+//! # async fn example() -> Result<(), evs::SinkError> {
+//! use evs::MySqlSink;
 //!
 //! let sink = MySqlSink::connect("mysql://evs:secret@db.example/stats?ssl-mode=VERIFY_IDENTITY").await?;
 //! # Ok(())

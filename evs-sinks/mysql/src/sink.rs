@@ -12,10 +12,11 @@ use crate::connector::{MySqlConnector, Server};
 /// with its timer.
 ///
 /// ```no_run
-/// # async fn example() -> Result<(), evs_core::SinkError> {
+/// # mod evs { pub use evs_core::*; pub use evs_mysql::{self as mysql, MySqlSink}; }
+/// # async fn example() -> Result<(), evs::SinkError> {
 /// use std::time::Duration;
 ///
-/// use evs_mysql::MySqlSink;
+/// use evs::MySqlSink;
 ///
 /// let sink = MySqlSink::builder("mysql://evs:secret@db.example/stats")
 ///     .create(false)                          // somebody else creates the tables
@@ -60,8 +61,9 @@ impl MySqlSink {
     /// as the options say: hosts, TLS, the user.
     ///
     /// ```no_run
-    /// # async fn example() -> Result<(), evs_core::SinkError> {
-    /// use evs_mysql::{MySqlSink, sqlx::mysql::MySqlConnectOptions};
+    /// # mod evs { pub use evs_core::*; pub use evs_mysql::{self as mysql, MySqlSink}; }
+    /// # async fn example() -> Result<(), evs::SinkError> {
+    /// use evs::{MySqlSink, mysql::sqlx::mysql::MySqlConnectOptions};
     ///
     /// let options = MySqlConnectOptions::new().host("db.example").username("evs").password("secret").database("stats");
     /// let sink = MySqlSink::from_options(options).connect().await?;

@@ -1,4 +1,8 @@
 //! The dialect of PostgreSQL.
+//!
+//! What is special: a statement has one text for any number of rows, since `unnest` turns one list for each column
+//! into rows; a locking read does not see a row that another transaction is about to insert, so the first batch of a
+//! stream takes an advisory lock on its source; one upsert may not have the same key twice, so nothing is padded.
 
 use std::fmt::Write;
 

@@ -1,5 +1,8 @@
 //! Sorts the server's error codes by their meaning for a batch.
 //! <https://www.postgresql.org/docs/current/errcodes-appendix.html>
+//!
+//! PostgreSQL's codes have classes of two characters: 08 (connection), 40 (transaction rollback), 53 (insufficient
+//! resources) and 57 (operator intervention) pass by themselves. 42 (syntax or access) and 22 (data) do not.
 
 use std::io;
 

@@ -1,8 +1,9 @@
 //! Delivers the batches of evs to PostgreSQL, exactly once.
 //!
 //! ```no_run
-//! # async fn example() -> Result<(), evs_core::SinkError> {
-//! use evs_postgres::PostgresSink;
+//! # mod evs { pub use evs_core::*; pub use evs_postgres::{self as postgres, PostgresSink}; }
+//! # async fn example() -> Result<(), evs::SinkError> {
+//! use evs::PostgresSink;
 //!
 //! let sink = PostgresSink::connect("postgres://evs:secret@db.example/stats?sslmode=verify-full").await?;
 //! # Ok(())

@@ -12,10 +12,11 @@ use crate::connector::{PostgresConnector, Server};
 /// with its timer.
 ///
 /// ```no_run
-/// # async fn example() -> Result<(), evs_core::SinkError> {
+/// # mod evs { pub use evs_core::*; pub use evs_postgres::{self as postgres, PostgresSink}; }
+/// # async fn example() -> Result<(), evs::SinkError> {
 /// use std::time::Duration;
 ///
-/// use evs_postgres::PostgresSink;
+/// use evs::PostgresSink;
 ///
 /// let sink = PostgresSink::builder("postgres://evs:secret@db.example/stats")
 ///     .create(false)                          // somebody else creates the tables
@@ -63,8 +64,9 @@ impl PostgresSink {
     /// Everything else is as the options say: hosts, TLS, the user, the search path.
     ///
     /// ```no_run
-    /// # async fn example() -> Result<(), evs_core::SinkError> {
-    /// use evs_postgres::{PostgresSink, sqlx::postgres::PgConnectOptions};
+    /// # mod evs { pub use evs_core::*; pub use evs_postgres::{self as postgres, PostgresSink}; }
+    /// # async fn example() -> Result<(), evs::SinkError> {
+    /// use evs::{PostgresSink, postgres::sqlx::postgres::PgConnectOptions};
     ///
     /// let options = PgConnectOptions::new().host("db.example").username("evs").password("secret").database("stats");
     /// let sink = PostgresSink::from_options(options).connect().await?;

@@ -5,8 +5,8 @@
 //! ```
 //!
 //! With upserts of 1, 2, 4 … 1024 rows, 1,500 rows become one statement of 1,024 rows and one of 476 rows, which is
-//! padded to 512. Padding rows repeat the key of the last row and have NULL in each measure, so they add nothing. 300
-//! rows become 256 and 44: to pad them to 512 would send 212 rows for nothing.
+//! padded to 512. Padding rows repeat the key of the last row and have NULL in each measure, so they add nothing. 300 rows become
+//! statements of 256, 32, 8 and 4 rows: to pad them to 512 would send 212 rows for nothing.
 
 use std::{borrow::Cow, sync::Arc};
 

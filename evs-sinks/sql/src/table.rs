@@ -1,11 +1,11 @@
 //! The columns of tables, and the statements on them.
 //!
-//! For the statistic `requests` with the key `status` and the measures `count` and `bytes`, in PostgreSQL:
+//! For the statistic `requests` with the key `status` and the measures `count` and `bytes`, in SQLite:
 //!
 //! ```text
 //! CREATE TABLE IF NOT EXISTS "requests" ("window_start" ..., "status" ..., "count" ..., "bytes" ...,
 //!     PRIMARY KEY ("window_start", "status"))
-//! INSERT INTO "requests" ("window_start", "status", "count", "bytes") VALUES ($1,$2,$3,$4),($5,$6,$7,$8)
+//! INSERT INTO "requests" ("window_start", "status", "count", "bytes") VALUES (?,?,?,?),(?,?,?,?)
 //!     ON CONFLICT ("window_start", "status") DO UPDATE SET
 //!     "count" = coalesce("requests"."count" + excluded."count", "requests"."count", excluded."count"), ...
 //! ```

@@ -1,4 +1,8 @@
 //! Opens the database file, and checks that it stays the same file.
+//!
+//! A file can be replaced while it is open, for example by restoring a backup over it. SQLite would go on writing to
+//! the old file, which has no name any more, and every batch would be acknowledged and lost. So
+//! the device and inode that the path has now are compared with those that it had when the file was opened.
 
 use std::{
     fmt, fs,

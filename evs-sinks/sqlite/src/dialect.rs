@@ -1,4 +1,7 @@
 //! The dialect of SQLite.
+//!
+//! What is special: one writer at a time locks the whole file, so no rows are locked; a sum of more than 64 bits
+//! makes the statement fail instead of becoming a floating-point number; totals beyond that are kept as text.
 
 use evs_sql::{ColumnType, Dialect, Limits, StoreError, Value, decimal};
 

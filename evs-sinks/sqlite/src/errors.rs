@@ -1,4 +1,8 @@
 //! Sorts SQLite's result codes by their meaning for a batch. <https://www.sqlite.org/rescode.html>
+//!
+//! There is no server to wait for, so most errors are about the file: another process holds the lock (passes), the
+//! disk is full (passes, as somebody makes room), the file is no database (does not pass). A failed fsync is
+//! permanent, so that somebody looks at the disk.
 
 use evs_sql::StoreError;
 

@@ -1,8 +1,9 @@
 //! Delivers the batches of evs to SQLite, exactly once.
 //!
 //! ```no_run
-//! # async fn example() -> Result<(), evs_core::SinkError> {
-//! use evs_sqlite::SqliteSink;
+//! # mod evs { pub use evs_core::*; pub use evs_sqlite::{self as sqlite, SqliteSink}; }
+//! # async fn example() -> Result<(), evs::SinkError> {
+//! use evs::SqliteSink;
 //!
 //! let sink = SqliteSink::connect("sqlite:///var/lib/evs/stats.db").await?;
 //! # Ok(())

@@ -16,10 +16,10 @@ use crate::{
 /// Needs a tokio runtime with its timer.
 ///
 /// ```
+/// # mod evs { pub use evs_core::*; pub use evs_sqlite::{self as sqlite, SqliteSink}; }
 /// # #[tokio::main(flavor = "current_thread")]
-/// # async fn main() -> Result<(), evs_core::SinkError> {
-/// use evs_core::Sink;
-/// use evs_sqlite::SqliteSink;
+/// # async fn main() -> Result<(), evs::SinkError> {
+/// use evs::{Sink, SqliteSink};
 ///
 /// # let directory = tempfile::tempdir().unwrap();
 /// # let url = format!("sqlite://{}", directory.path().join("reports.db").display());
@@ -70,9 +70,10 @@ impl SqliteSink {
     /// set.
     ///
     /// ```
+    /// # mod evs { pub use evs_core::*; pub use evs_sqlite::{self as sqlite, SqliteSink}; }
     /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> Result<(), evs_core::SinkError> {
-    /// use evs_sqlite::{SqliteSink, sqlx::sqlite::SqliteConnectOptions};
+    /// # async fn main() -> Result<(), evs::SinkError> {
+    /// use evs::{SqliteSink, sqlite::sqlx::sqlite::SqliteConnectOptions};
     ///
     /// # let directory = tempfile::tempdir().unwrap();
     /// # let path = directory.path().join("reports.db");

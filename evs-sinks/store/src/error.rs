@@ -3,6 +3,9 @@
 use evs_core::SinkError;
 
 /// The ways to react to an error of a database.
+///
+/// `Lost` and `Busy` are both transient. The difference is what else must be made again: after `Lost` the connection
+/// is of no use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// The database cannot be reached any more. The same call may succeed over a new connection.
@@ -14,6 +17,15 @@ pub enum Kind {
 }
 
 /// An error that a database returned.
+///
+/// ```
+/// use evs_store::{Kind, StoreError};
+///
+/// let error = StoreError::new(Kind::Busy, "lock wait timeout exceeded (error 1205)");
+/// assert!(error.is_transient());
+/// let error = error.into_sink_error("batch 7 was not applied");
+/// assert_eq!(error.to_string(), "batch 7 was not applied: lock wait timeout exceeded (error 1205)");
+/// ```
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("{message}")]
 pub struct StoreError {
@@ -61,6 +73,8 @@ impl StoreError {
 }
 
 /// The failure of an attempt: a database's error, sorted by what to do about it, or a refusal by evs.
+///
+/// A refusal by evs has no words of a database to add, and none to strike secrets out of.
 #[derive(Debug)]
 pub enum Failure {
     /// evs refuses. The message is complete: nothing is added to it.

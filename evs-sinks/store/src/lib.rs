@@ -14,6 +14,18 @@
 //! the rules for names ([`Names`]).
 //!
 //! This crate is for evs's own stores; it is outside semver.
+//!
+//! # The way of an error
+//!
+//! ```text
+//! driver's error --sort--> StoreError: Lost, Busy or Permanent --+--> SinkError
+//! evs's refusal -------------------------------------------------+
+//! ```
+//!
+//! On its way, the store explains the error, secrets are struck out, and the attempt is named. For example, PostgreSQL
+//! answers `permission denied for table requests` (42501). The store sorts it as permanent. The sink's error is
+//! `statistic requests: batch 7 of source web1 was not applied: permission denied for table requests`, and a password
+//! that the driver put into its message is `***`.
 
 #[cfg(feature = "cases")]
 pub mod cases;

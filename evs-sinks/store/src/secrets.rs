@@ -1,14 +1,28 @@
 //! Secrets in messages: passwords must never be shown.
+//!
+//! A driver may put the URL into the message of an error, and the message goes to logs, to the status page and into
+//! bug reports. The URL has the password percent-encoded, the driver may show it decoded, and a part of it may look
+//! like another secret. So all forms are struck out, the longest first.
 
 /// Replaces each of `secrets` in `message` by `***`.
 ///
 /// `secrets` must have the longest first, because one secret may be part of another.
+///
+/// ```
+/// let secrets = ["p%40ss".to_owned(), "p@ss".to_owned()];
+/// assert_eq!(evs_store::strike("evs:p%40ss@db refused p@ss", &secrets), "evs:***@db refused ***");
+/// ```
 pub fn strike(message: &str, secrets: &[String]) -> String {
     let shown = secrets.iter().filter(|secret| !secret.is_empty());
     shown.fold(message.to_owned(), |message, secret| message.replace(secret, "***"))
 }
 
 /// Undoes the percent-encoding of a part of a URL. Bytes that are not UTF-8 become replacement characters.
+///
+/// ```
+/// assert_eq!(evs_store::percent_decoded("p%40ss"), "p@ss");
+/// assert_eq!(evs_store::percent_decoded("100%"), "100%");
+/// ```
 pub fn percent_decoded(text: &str) -> String {
     let (mut bytes, mut rest) = (Vec::with_capacity(text.len()), text.as_bytes());
     while let Some((&first, after)) = rest.split_first() {

@@ -15,6 +15,10 @@ use crate::{
 ///
 /// Each `*_once` method is the method of [`Sink`] with that name, and keeps its contract. It tries once, and its
 /// future may be dropped at any point.
+///
+/// A store that needs to clean up after an error does it in [`failed`](Self::failed), and not after each `await`:
+/// that method is also called if the future is dropped, for example at a deadline, when no code after the `await`
+/// runs any more.
 #[async_trait]
 pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// The words for tables and rows in messages of this store.
@@ -77,6 +81,9 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
 }
 
 /// A [`Store`] as a [`Sink`].
+///
+/// It is a type of its own and not an implementation of [`Sink`] for every [`Store`], so that a crate can wrap it in
+/// a public type and keep its store private: see [`forward_sink!`](crate::forward_sink).
 #[derive(Debug)]
 pub struct Stored<S>(S);
 

@@ -2,6 +2,12 @@
 //!
 //! Hosts, pages and referrers are skewed, as in real logs: a few are in most lines. That matters for benches, since a
 //! cache of keys that are all equally likely would look worse than it is.
+//!
+//! A line (shortened):
+//!
+//! ```text
+//! 2026-11-28T13:25:22+00:00 1795872322.123 "www.example" 192.0.2.7 GET "/page/17" HTTP/1.1 200 5120 0.301 … MISS fra1 …
+//! ```
 
 use super::{
     Column, Counted, Digits, Number, Shape, hex, push,

@@ -2,6 +2,8 @@
 //!
 //! The variants have the same content in another order or with more fields, to show that the speed of parsing does not
 //! hang on one format.
+//!
+//! A line: `192.0.2.7 - - [28/Nov/2026:13:25:22 +0000] "GET /page/17 HTTP/1.1" 200 5120 "-" "Mozilla/5.0 …"`.
 
 use super::{
     Column, Counted, Digits, Shape, push,

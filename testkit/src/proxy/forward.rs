@@ -1,4 +1,9 @@
 //! The threads that forward the bytes of the connections.
+//!
+//! A connection has two threads, one for each direction, which copy bytes as they come. A fault is decided in the
+//! shared state and carried out here: bytes are held back, dropped, or the connection is cut after the server's
+//! answer was read and before the client gets it. The last one is the fault that matters most: the batch is
+//! committed, and nobody told evs.
 
 use std::{
     io::{self, Read, Write},

@@ -5,6 +5,19 @@
 //! followed by a text that also joins its elements, a line feed, and a format without a time.
 //!
 //! The syntax is that of nginx's `ngx_http_log_module`: `$name` or `${name}`, and any other text for itself.
+//!
+//! For example, `$remote_addr [$time_local] $status` becomes these steps:
+//!
+//! ```text
+//! prefix ""
+//! step   $remote_addr  until " ["
+//! step   $time_local   until "] "
+//! step   $status       until the end of the line
+//! ```
+//!
+//! A variable's value ends at the first place where the text after it can begin. So that text
+//! must not be empty. If a value can contain it, a client can forge the rest of its line. nginx escapes quotes in values,
+//! so a variable between quotes is safe.
 
 use nom::{
     IResult, Parser,

@@ -1,4 +1,16 @@
 //! The chunks of an open file: finds where the next one ends, and checks that the file is intact.
+//!
+//! A chunk ends at the last LF within 256 KiB of its start, so it has whole lines. If there is none, the search goes
+//! on until the next LF, which is one long line, or until `line_bytes_max`, beyond which the line is oversized and
+//! only its beginning is read.
+//!
+//! ```text
+//! offset 0          262,144
+//!        line⏎line⏎…line⏎li|ne⏎          a chunk of whole lines ends here ^, and the next begins with "line"
+//! ```
+//!
+//! The tailer itself reads only the few KiB in which it searches for the LF. The workers read the lines, each its own
+//! chunk.
 
 use std::sync::Arc;
 

@@ -1,4 +1,10 @@
 //! Opens the unread files, in the order of the queue.
+//!
+//! A file is looked at a second time when its turn comes, since it may have been renamed, compressed or removed after
+//! the survey that queued it. It is opened only if it still is what the survey took it for.
+//!
+//! At most [`FILES_MAX`] files are open. A source with a thousand unread files opens them one after the other, each
+//! when the one before was read, so a backlog costs no file descriptors.
 
 use std::sync::Arc;
 

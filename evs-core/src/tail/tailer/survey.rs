@@ -3,6 +3,17 @@
 //! A rotation renames several files, one after the other, so a survey can see a state that never existed as a
 //! whole. It therefore lists the names twice. Only if both lists agree does it draw conclusions, such as that
 //! a file is gone; otherwise the tailer is *unsettled* and soon looks again.
+//!
+//! An example of a state that never existed. logrotate renames `access.log.1` to `.2`, and then `access.log` to `.1`:
+//!
+//! ```text
+//! names in the list        access.log   access.log.1
+//! (first rename happens)   access.log                  access.log.2
+//! looked at                A            missing!       not in the list
+//! ```
+//!
+//! File 1 seems to be gone, and is not. The second list has `access.log.2`, so the two differ, and nothing is
+//! concluded.
 
 use std::{
     collections::HashSet,
@@ -41,6 +52,9 @@ const EMPTY_MAX: usize = 16;
 const KNOWN_MAX: usize = if cfg!(test) { 100 } else { 1_000_000 };
 
 /// The findings of a survey.
+///
+/// Conclusions are drawn from it after all files were looked at, because the meaning of one file may depend on
+/// another: a file is lost only if no other file is a copy of it.
 #[derive(Default)]
 struct Found {
     /// True if files changed their names meanwhile.
