@@ -10,6 +10,11 @@ use crate::{position::Frontier, statistic::Schema, writer::Writer};
 /// A batch, as it is offered to sinks. It is immutable: a sequence always stands for the same rows.
 ///
 /// A sink that passes batches on to another sink may change what they hold: see [`with_rows`](Self::with_rows).
+///
+/// For example, batch 7 of `requests` counts the lines of `access.log` from byte 4,096 to byte 8,192. If the process
+/// is killed before a sink has acknowledged it, the same batch is offered again: the same rows, with the same
+/// checksum. Lines after byte 8,192 are in batch 8, never in a longer batch 7, because a sink that had already
+/// applied 7 would then miss them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Batch {
@@ -104,6 +109,21 @@ impl Batch {
     ///
     /// The checksum does not cover [`predecessor`](Self::predecessor), so that batches in a binlog of version 1 keep
     /// the checksums that sinks remember.
+    ///
+    /// ```
+    /// # extern crate evs_core as evs;
+    /// use evs::{Batch, Epoch, MeasureColumn, MeasureKind, Rows, Schema};
+    ///
+    /// let count = MeasureColumn::new("count", MeasureKind::Count, "", 0);
+    /// let schema = Schema::new("requests", 60, Vec::new(), vec![count]);
+    /// let batch = |count| {
+    ///     let mut rows = Rows::new(0, 1);
+    ///     rows.push(1_795_872_300, [], &[Some(count)]);
+    ///     Batch::new("web1", Epoch::from_bytes([1; 16]), schema.clone(), 7, rows)
+    /// };
+    /// assert_eq!(batch(5).checksum(), batch(5).checksum());
+    /// assert_ne!(batch(5).checksum(), batch(6).checksum());
+    /// ```
     pub fn checksum(&self) -> u64 {
         self.cut_checksum.unwrap_or_else(|| checksum(self.sequence, &self.schema, &self.to, &self.rows))
     }

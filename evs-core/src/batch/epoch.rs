@@ -1,4 +1,7 @@
 //! The epoch: the identity of a state directory.
+//!
+//! Sequences begin with 1 in every state directory. So `batch 1 of web1` is not unique: it could be of the present
+//! directory, or of one that was lost last year. Together with the epoch it is.
 
 use std::{fmt, str::FromStr};
 
@@ -6,6 +9,16 @@ use serde::{Deserialize, Serialize};
 
 /// A random 128-bit id that is made with a source's state directory. If a state directory is lost and made again, the
 /// new one has another epoch, so that sinks can tell the two apart.
+///
+/// ```
+/// # extern crate evs_core as evs;
+/// use evs::Epoch;
+///
+/// let epoch: Epoch = "5f0c00000000000000000000000000a1".parse()?;
+/// assert_eq!(epoch.to_string(), "5f0c00000000000000000000000000a1");
+/// assert_ne!(Epoch::random(), Epoch::random());
+/// # Ok::<(), evs::InvalidEpoch>(())
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
 pub struct Epoch([u8; 16]);

@@ -1,4 +1,16 @@
 //! The rows of a batch in their compact encoding, and the cursor that reads them.
+//!
+//! The row (window 60, key `200`, values 3 and none), the first of its batch, takes these bytes:
+//!
+//! ```text
+//! 78           60 seconds after the last window (0), in zigzag: 120
+//! 03 32 30 30  a key of 3 bytes, "200"
+//! 01 03        a value of one byte, 3
+//! ff           no value
+//! ```
+//!
+//! Windows of neighbouring rows are mostly equal, so the difference takes one byte, and counts are mostly small. A
+//! cursor reads the rows in order and copies nothing; there is no way to jump to a row, and nothing needs it.
 
 use std::fmt;
 
@@ -13,6 +25,16 @@ const ABSENT: u8 = 0xFF;
 /// The rows of a batch, encoded one after the other. The binlog holds the same bytes.
 ///
 /// `docs/binlog-format.md` specifies the encoding. A [`RowCursor`] reads the rows in order.
+///
+/// ```
+/// # extern crate evs_core as evs;
+/// use evs::Rows;
+///
+/// let mut rows = Rows::new(1, 2);
+/// rows.push(60, [&b"200"[..]], &[Some(3), None]);
+/// assert_eq!(rows.as_bytes(), [120, 3, b'2', b'0', b'0', 1, 3, 0xff]);
+/// assert_eq!(Rows::from_bytes(rows.as_bytes().to_vec(), 1, 1, 2).ok(), Some(rows));
+/// ```
 #[derive(Clone, PartialEq, Eq, Default)]
 pub struct Rows {
     len: usize,
@@ -97,6 +119,8 @@ impl Rows {
     /// # Errors
     ///
     /// [`InvalidRows`] if `bytes` is not exactly `len` rows with the given numbers of columns.
+    ///
+    /// A damaged length can be anything, so nothing is allocated by it: keys are slices of `bytes`.
     pub fn from_bytes(bytes: Vec<u8>, len: usize, keys: usize, measures: usize) -> Result<Self, InvalidRows> {
         let mut rows = Self { len, keys, measures, last_window: 0, bytes };
         let mut cursor = rows.cursor();
@@ -228,6 +252,9 @@ impl Serialize for Rows {
 ///     assert_eq!((row.window_start, row.keys[0], row.values[0]), (60, &b"200"[..], Some(3)));
 /// }
 /// ```
+///
+/// The row that it returns borrows from it, so the keys and values are written to the same two lists again for each
+/// row. That is why it is not an `Iterator`.
 #[derive(Debug)]
 pub struct RowCursor<'r> {
     reader: Reader<'r>,

@@ -1,4 +1,9 @@
 //! Text for keys: the form in which stores keep the bytes of a key.
+//!
+//! Clients send any bytes, and no store takes any bytes as text: PostgreSQL refuses NUL, most refuse invalid UTF-8,
+//! and some replace it. A replaced byte would make two keys equal. So what a store could not hold is written as
+//! `\xHH`, reversibly. It is the form in which nginx writes such bytes into its log, so people who know the log
+//! recognize it.
 
 use std::borrow::Cow;
 

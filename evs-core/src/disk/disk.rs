@@ -1,4 +1,7 @@
 //! The traits of a disk: one directory and its files.
+//!
+//! The binlog knows only these two traits. That is what makes its crashes testable: `SimDisk` loses, fails or fills
+//! up at any call, and the same tests can be run for each call that the code makes.
 
 use std::{fmt, io, path::PathBuf, sync::Arc};
 

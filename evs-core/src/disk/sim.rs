@@ -1,4 +1,9 @@
 //! A disk in memory that loses unsynced writes in a power cut, and fails on request.
+//!
+//! A real disk keeps most unsynced writes in a power cut. So a program that forgets an fsync works for years, and
+//! loses data once. Here every subset of the unsynced sectors is possible, and a test tries many. For example, a
+//! program writes a header and then a length to two sectors, and syncs once: after a power cut in between there may
+//! be both, one of them, or none.
 
 use std::{
     collections::{BTreeMap, BTreeSet},

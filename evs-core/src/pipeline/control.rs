@@ -1,4 +1,14 @@
 //! The signals between the threads and tasks of a run: stop, pause, continue, and cut early.
+//!
+//! | signal | set by | seen by |
+//! | --- | --- | --- |
+//! | `failed` | whichever thread fails first | all: nothing more is committed |
+//! | `stop_reading` | the shutdown | the reader, which then makes the last cut |
+//! | `hold` | the committer | the reader, which pauses |
+//! | `rows_reached` | a worker | the reader, which cuts early |
+//! | `stop` | the run, at the end | the deliveries |
+//!
+//! The reader sleeps most of the time, so whoever has news for it also wakes it.
 
 use std::sync::{
     Mutex, PoisonError,

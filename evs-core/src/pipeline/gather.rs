@@ -1,5 +1,14 @@
 //! Gathers the parts of all workers at a cut. The cut is complete with the last worker's part; then the log is made
 //! durable up to it, and the rows of all workers are merged.
+//!
+//! A cut is a message in the queue of every worker, between two chunks. Worker 0 may reach it while worker 1 still
+//! counts a chunk before it. Rows of different cuts are never mixed: a worker hands over its rows at the cut, and
+//! goes on with empty tables.
+//!
+//! ```text
+//! worker 0   chunk 1   chunk 3   CUT 7   chunk 5
+//! worker 1   chunk 2   chunk 4 .........   CUT 7        cut 7 is complete here: chunks 1 to 4
+//! ```
 
 use std::{collections::VecDeque, sync::Arc};
 

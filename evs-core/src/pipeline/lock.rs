@@ -1,4 +1,9 @@
 //! The lock on a state directory, which keeps two processes from counting the same log.
+//!
+//! Two processes with one state directory would cut different batches under the same numbers, and a sink would refuse
+//! one of them at best. The kernel releases the lock when the process ends, however it ends. So there is no lock file
+//! that stays after a crash and has to be removed by hand, and removing the file `lock` while a process runs lets
+//! nobody in.
 
 use std::{
     fs::{File, TryLockError},

@@ -3,6 +3,10 @@
 //! A sender that has filled all queues is woken only when one of them is nearly empty, and a worker only when it is
 //! waiting. This saves time: waking a thread for each chunk of a log takes a tenth of the time that reading the log
 //! takes.
+//!
+//! With a queue length of 4 and a low-water mark of 1, a sender that is faster than its workers fills all queues,
+//! sleeps, and is woken when one of them has one item left. It then sends several items before it sleeps again, and
+//! the worker has work meanwhile.
 
 use std::{
     collections::VecDeque,

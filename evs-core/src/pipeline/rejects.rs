@@ -1,4 +1,12 @@
 //! The file of rejected lines. Each rejected line is in it exactly once, even after a crash.
+//!
+//! ```text
+//! {"file":"/var/log/nginx/access.log","offset":4096,"column":8,"reason":"not a time","line":"::1 - - [x] …"}
+//! ```
+//!
+//! The file is for people, and the binlog is what makes it exact: a commit has the rejected lines themselves. They
+//! are written to the file after the commit. If the process is killed in between, the next start finds the lines in
+//! the last commit and writes them.
 
 use std::{
     io::{self, Seek, SeekFrom, Write},

@@ -1,4 +1,11 @@
 //! Reserved room on the disk of the state directory. It is given up when the disk is full, to make more room.
+//!
+//! ```text
+//! disk full -> reserve given up -> acknowledgements are synced -> old segments are removed -> reserve taken again
+//! ```
+//!
+//! The file is filled with bytes and synced: a file system may otherwise only note its length, and the room would not
+//! be there.
 
 use std::{
     fmt,

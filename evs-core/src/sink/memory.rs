@@ -1,5 +1,14 @@
 //! A sink in memory, the reference for all others: it follows the contract of [`Sink`] step by step and fails on
 //! demand.
+//!
+//! ```text
+//! store   rows       (statistic, window, keys) -> values
+//!         progress   (source, epoch, statistic) -> sequence, position, checksum
+//!         writers    source -> process
+//! ```
+//!
+//! A batch computes all its new totals before it stores the first one. So a fault in the middle leaves the store as
+//! it was, like a transaction.
 
 use std::{
     collections::BTreeMap,

@@ -1,6 +1,16 @@
 //! The names that files of the log may have, and the order in which these files are read.
 //!
 //! The order is only a hint. The bytes of a file alone decide which file it is.
+//!
+//! | name, for `access.log` | age |
+//! | --- | --- |
+//! | `access.log.2` | generation 2, older than generation 1 |
+//! | `access.log-20261128.gz`, `access-20261128.log` | the date 2026, 11, 28 |
+//! | `access.log` | the live file, the newest |
+//! | `access.log.bak`, `access.log.1~`, `other.log.1` | none: they do not belong to the log |
+//!
+//! The extension of a compressor is taken off first. A name of the log only means that the file is looked at. So a
+//! scheme that is not known here costs lines if its files are needed, and a foreign file with such a name is read.
 
 use std::{
     collections::HashSet,
@@ -52,6 +62,9 @@ pub(super) enum Age {
 }
 
 /// The places in which a log's files may be.
+///
+/// There are two places besides the log's own directory. A link such as `access.log -> /data/access.log` is rotated
+/// beside its target, and logrotate moves files to its `olddir`.
 #[derive(Clone, Debug)]
 pub(super) struct Names {
     /// The path of the live file, or of the pattern.
@@ -130,6 +143,9 @@ impl Names {
     }
 
     /// Lists the files in the subdirectories of the log's directory whose names are those of rotated files.
+    ///
+    /// They are not searched in every survey, because such a directory can have a year of files. They are searched
+    /// once a file is missing.
     pub(super) fn in_subdirectories(&self, fs: &dyn LogFs) -> io::Result<Vec<Name>> {
         let (Some(live), Some(base)) = (self.live(), self.path.file_name().and_then(OsStr::to_str)) else {
             return Ok(Vec::new());

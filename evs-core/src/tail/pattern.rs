@@ -1,5 +1,9 @@
 //! Names that are made of times, as cronolog, rotatelogs and many web servers write them:
 //! `access.%Y-%m-%d.log`.
+//!
+//! `access.%Y-%m-%d.log` becomes the pieces `access.`, year, `-`, month, `-`, day, `.log`. The name
+//! `access.2026-11-28.log` then has the key (2026, 11, 28, 0, 0, 0, 0), and keys are compared from the left. So
+//! `%d-%m-%Y` orders names by time, too, which the names as texts would not.
 
 /// A file name with times in it, in the letters of `strftime`.
 #[derive(Clone, Debug, PartialEq, Eq)]

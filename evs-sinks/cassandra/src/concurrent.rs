@@ -1,4 +1,8 @@
 //! Concurrent requests, at most a given number.
+//!
+//! `pool` = 16 keeps sixteen requests on their way, which hides the time that each one takes to the node and back.
+//! The first error ends the batch: the remaining requests may still be carried out, which is harmless, since each of
+//! them can be repeated.
 
 use tokio::task::JoinSet;
 

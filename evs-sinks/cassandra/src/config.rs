@@ -7,6 +7,10 @@ use evs_core::SinkError;
 /// The number of replicas that must have a write, or answer a read.
 ///
 /// It only has levels at which a read sees every write before it: a batch that was applied must not be applied again.
+///
+/// With three replicas, `local_quorum` writes to two and reads from two, so at least one replica has both seen the
+/// write and answers the read. With `one`, a read could miss the progress that was just written, and the batch would
+/// be applied a second time; its rows would be the same rows, but the sequence could move back.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Consistency {

@@ -1,4 +1,8 @@
 //! The traits that a SQL store implements to be reached: [`Connector`] and [`Connection`].
+//!
+//! A pool hides which connection is used, and replaces a broken one without telling. Here that would be wrong: the
+//! locks that a transaction holds belong to its connection, and a statement on another one would run outside of the
+//! transaction.
 
 use std::{fmt, sync::Arc};
 

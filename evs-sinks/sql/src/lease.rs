@@ -1,4 +1,11 @@
 //! Leases of a connection: one call uses it at a time, and a connection in an unknown state is closed.
+//!
+//! ```text
+//! lease()/begin()  ->  work  ->  give_back()     the connection is kept for the next call
+//!                  ->  error, panic or drop      it is closed: it may be within a transaction
+//! ```
+//!
+//! The mutex around the connection is fair, so batches and questions take turns.
 
 use std::time::Duration;
 
@@ -17,6 +24,9 @@ pub const CONNECT_MAX: Duration = Duration::from_secs(30);
 const BEGIN_MAX: Duration = Duration::from_secs(10);
 /// The time for which an unused remote connection is kept: a firewall or proxy in between may have forgotten it after
 /// that.
+///
+/// A dead connection looks alive until something is sent and nothing comes back. To make a new one takes some
+/// milliseconds.
 const IDLE_MAX: Duration = Duration::from_secs(60);
 
 /// A place for one connection, used by one call at a time.

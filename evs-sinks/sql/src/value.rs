@@ -1,4 +1,7 @@
 //! The values of a statement, and the types of the columns that hold them.
+//!
+//! A column is named by its purpose, and the dialect gives it a type: `Count` is BIGINT in PostgreSQL and INTEGER in
+//! SQLite. That keeps the knowledge of types in one place for each store, for creating tables and for checking them.
 
 /// The purpose of a column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

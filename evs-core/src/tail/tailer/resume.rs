@@ -2,6 +2,15 @@
 //!
 //! A new source has to draw a line between files that are older than itself and those that it is to read. A resumed
 //! one has to find the files again that the last run had open, whatever has happened to their names since.
+//!
+//! What `resume` does with each file that some statistic still needs:
+//!
+//! - It is found by its bytes, under any name, compressed or not: reading continues at the offset.
+//! - It is found in a directory beside the log: the same, with a hint to set `olddir`.
+//! - A file begins like it and differs before the offset: [`TailError::Changed`], or what [`OnChanged`] says.
+//! - It is nowhere: [`TailError::Gone`], or what [`OnGone`] says. Then its bytes are counted as lost.
+//!
+//! Nothing is decided while names are changing: the files are listed until two consecutive lists agree.
 
 use std::{
     collections::{BTreeMap, HashSet},

@@ -1,4 +1,7 @@
 //! The interface between the sink and a driver for Cassandra.
+//!
+//! There are two drivers: one in pure Rust, which needs nothing but cargo, and the C++ driver, for hosts that have it
+//! anyway. The sink knows only the traits here, and its tests run with both.
 
 #[cfg(feature = "cassandra-cpp")]
 pub(crate) mod cpp;
@@ -25,6 +28,9 @@ pub(crate) trait Connector: fmt::Debug + Send + Sync + 'static {
 /// A driver's session: connections to the nodes of a cluster.
 ///
 /// Each distinct statement is prepared once. A call that is dropped may or may not have an effect.
+///
+/// A session has no state that matters to evs: no transaction, no variables, no current keyspace. So any number of
+/// calls may run at the same time, and a session of the host's can be shared.
 #[async_trait]
 pub(crate) trait Session: fmt::Debug + Send + Sync + 'static {
     /// The datacenters of the cluster, each once, with the number of their nodes.
@@ -49,6 +55,8 @@ pub(crate) struct Page(Arc<[u8]>);
 pub(crate) type Paged = (Vec<Vec<Value>>, Option<Page>);
 
 /// The number of rows in a page. A row has some hundred bytes.
+///
+/// Reading by pages keeps a partition of a million rows from being in memory as a whole.
 const PAGE_ROWS: i32 = 2_000;
 
 /// Reads all rows of a query, which must be few.
