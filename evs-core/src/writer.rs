@@ -9,6 +9,9 @@ use crate::{batch::Epoch, clock::unix_now};
 /// At each start a pipeline claims its source in every sink, with a random token and a higher fence than the last
 /// writer's. For example, after a writer with fence 4 the next one has fence 5. If two processes use one source name,
 /// the one that claimed it first therefore gets an error at its next batch.
+///
+/// The token decides, and the rest is for people. A host name and a process id can be the same on a clone. The fence
+/// only grows, so that a claim that was made earlier and arrives later is recognized.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Writer {
     /// The source's name.

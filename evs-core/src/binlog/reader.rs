@@ -1,4 +1,10 @@
 //! The index of the batches in a binlog, and a reader that any thread can use while the binlog grows.
+//!
+//! The index is in memory, and has no rows: some hundred bytes for each batch. A batch is read from its segment when
+//! a sink needs it, and checked again, since a disk can rot while the binlog is open.
+//!
+//! Each sink has its own place among the batches. A sink that was away for an hour reads old segments while another
+//! one reads the newest.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -20,6 +26,8 @@ use crate::{
 };
 
 /// The place and the description of a batch's frame.
+///
+/// The checksum is here, so that a sink's progress can be compared with the history without reading any batch.
 #[derive(Clone, Debug)]
 pub(super) struct IndexEntry {
     /// The place of the frame.

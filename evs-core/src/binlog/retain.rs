@@ -1,4 +1,8 @@
 //! Retention: removes the segments that no sink needs any more.
+//!
+//! Example with segments 5 to 8. The slowest sink has acknowledged everything in 5 and 6, and a part of 7. Segments 5
+//! and 6 stay for `keep_acknowledged` after that: a store that fails over to an older replica gets its last batches
+//! again from them. Then they go, the oldest first, so that the files that are left always are a range without a gap.
 
 use std::time::Instant;
 

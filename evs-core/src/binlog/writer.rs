@@ -1,4 +1,7 @@
 //! The writer that appends to the last segment of a binlog.
+//!
+//! One write for each commit, at the end of the segment, and then one fdatasync. Frames are not written piece by
+//! piece: a crash between two writes is a state more to think about.
 
 use std::{io, sync::Arc};
 
@@ -12,6 +15,9 @@ use super::{
 use crate::disk::{Disk, DiskFile};
 
 /// The promise of a call when it returns.
+///
+/// Commits are `Synced`. Acknowledgements are `Written`: a lost one only means that a sink is offered a batch again.
+/// They become durable with the next commit, or before a segment goes because of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Durability {
     /// The bytes survive the end of the process, but not a power cut.
@@ -78,6 +84,9 @@ impl SegmentWriter {
     }
 
     /// Appends frames with a single write, and returns the place at which they begin.
+    ///
+    /// After a failed write, the file is cut back to where it was, so that the same frames can be written again when
+    /// there is room. If not even that succeeds, the writer is of no use any more.
     pub(super) fn append(
         &mut self,
         frames: &mut Frames,

@@ -25,6 +25,13 @@ use super::disk::{Disk, DiskFile};
 ///
 /// A file is never opened through a symbolic link. It is created with mode 0600, and refused if it belongs to another
 /// user or if others may write to it.
+///
+/// ```text
+/// /var/lib/evs/web1        drwx------ evs     opened once, and held
+///     lock                 -rw------- evs     opened relative to it
+///     binlog-…0001.evs     -rw------- evs
+///     reserve -> /etc/x    refused: a symbolic link
+/// ```
 #[derive(Debug, Clone)]
 pub struct RealDisk {
     path: PathBuf,
@@ -82,6 +89,9 @@ impl RealDisk {
     }
 
     /// Returns true if the path still leads to this directory.
+    ///
+    /// An open handle stays valid if its directory is renamed. evs would go on writing to it, while another process
+    /// finds a new directory at the path, and counts the same lines.
     pub(crate) fn is_at_its_path(&self) -> io::Result<bool> {
         let held = self.directory.metadata()?;
         match self.path.symlink_metadata() {

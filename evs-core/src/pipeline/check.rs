@@ -1,5 +1,9 @@
 //! The checks of the settings. They happen in one place, so that an error names the setting, its value and the accepted
 //! range.
+//!
+//! A setter that checked its own value could not compare it with others, such as `spool_bytes_max` with
+//! `segment_bytes_max`, and a builder whose every method can fail is tedious to use. So setters store, and `build`
+//! judges before it touches the log, the state directory or a sink: after an error nothing was made.
 
 use std::{collections::HashSet, path::Path, time::Duration};
 
@@ -93,6 +97,8 @@ impl Settings {
 
     /// Checks the names of the source, the sinks and the statistics. They become keys of rows in the stores and in the
     /// binlog. evs names no file by them, but a service may do so; every accepted name is safe for that, too.
+    ///
+    /// The first character is no dot, so that no name is `.` or `..`, or hides a file.
     fn check_names(&self) -> Result<(), Error> {
         const EXPECTED: &str = "1 to 64 of dots, A-Z, a-z, 0-9, _ and -, the first no dot";
         let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
@@ -144,6 +150,9 @@ fn missing(setting: &str, expected: &'static str) -> Error {
 }
 
 /// Returns whether every store accepts the name for a table or a column.
+///
+/// 63 bytes are PostgreSQL's limit; a longer name would be cut there, and two statistics could share a table. Names
+/// that begin with `evs_` are those of evs's own tables and columns.
 fn is_identifier(name: &str, upper_case: bool) -> bool {
     let letter = |b: u8| b.is_ascii_lowercase() || (upper_case && b.is_ascii_uppercase());
     let allowed = |b: u8| letter(b) || b.is_ascii_digit() || b == b'_';

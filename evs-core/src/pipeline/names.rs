@@ -3,6 +3,11 @@
 //!
 //! [`PipelineBuilder::build`](super::PipelineBuilder::build) plans the changes, so that it can refuse them before
 //! anything is changed. The run makes them, after it has found that the sinks fit the state directory.
+//!
+//! For example, the binlog knows `reports`, for which three batches wait, and the configuration has `pg`. Nobody but
+//! the operator knows whether `pg` is the same store under a better name, or another one. To deliver nothing would
+//! lose three batches, and to deliver them to `pg` could put them into the wrong store. So the operator says it:
+//! `formerly` or `forget_sink`.
 
 use std::{collections::BTreeMap, sync::Arc};
 

@@ -18,6 +18,29 @@ use crate::batch::Batch;
 /// # Errors
 ///
 /// [`SinkError::Gap`], [`SinkError::Ahead`] or [`SinkError::Foreign`], by the contract of [`Sink`](crate::Sink).
+///
+/// ```
+/// # extern crate evs_core as evs;
+/// use evs::{Applied, Batch, Epoch, MeasureColumn, MeasureKind, Progress, Rows, Schema, SinkError, judge};
+///
+/// let count = MeasureColumn::new("count", MeasureKind::Count, "", 0);
+/// let schema = Schema::new("requests", 60, Vec::new(), vec![count]);
+/// let epoch = Epoch::random();
+/// let batch = |sequence, predecessor| {
+///     let mut batch = Batch::new("web1", epoch, schema.clone(), sequence, Rows::new(0, 1));
+///     batch.predecessor = predecessor;
+///     batch
+/// };
+/// let first = batch(1, 0);
+/// // A store that knows nothing adds the first batch, and then knows it.
+/// assert!(matches!(judge(None, &first), Ok(None)));
+/// let last = Progress::after(&first);
+/// assert!(matches!(judge(Some(&last), &first), Ok(Some(Applied::Before))));
+/// // The next batch names the one before it. In another history it names another one.
+/// assert!(matches!(judge(Some(&last), &batch(2, first.checksum())), Ok(None)));
+/// assert!(matches!(judge(Some(&last), &batch(2, 12345)), Err(SinkError::Foreign { .. })));
+/// assert!(matches!(judge(Some(&last), &batch(3, 12345)), Err(SinkError::Gap { .. })));
+/// ```
 pub fn judge(last: Option<&Progress>, batch: &Batch) -> Result<Option<Applied>, SinkError> {
     let (applied, checksum) = last.map_or((0, 0), |last| (last.sequence, last.checksum));
     let statistic = || batch.statistic().to_owned();

@@ -19,6 +19,10 @@ pub enum Applied {
 
 /// The progress of one stream of batches, as a store remembers it. A stream is the batches of one source, epoch and
 /// statistic.
+///
+/// It is all that a store has to keep, besides the rows, to apply each batch once. The sequence tells which batch is
+/// next, the checksum tells whether a batch comes from the same history, and the position is what a lost state
+/// directory can be replaced by ([`LostState::Adopt`](crate::LostState::Adopt)).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Progress {

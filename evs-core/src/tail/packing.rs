@@ -7,6 +7,9 @@ const EXTENSIONS: [&str; 14] =
     ["gz", "zst", "xz", "bz2", "lz4", "br", "lzma", "lzo", "lz", "z", "Z", "zip", "7z", "sz"];
 
 /// The compression of a file. Its bytes decide, not its name.
+///
+/// A name can be wrong: `access.log.1.gz` may be plain text that somebody renamed, and `access.log.2` may be
+/// compressed. To read compressed bytes as lines would reject them all, and to decompress text fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Packing {
     Plain,

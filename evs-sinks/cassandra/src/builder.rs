@@ -59,6 +59,21 @@ pub(crate) enum Target {
 }
 
 /// Settings of a [`CassandraSink`]. The setters only store values; [`CassandraSinkBuilder::connect`] checks them.
+///
+/// ```no_run
+/// # mod evs { pub use evs_core::*; pub use evs_cassandra::{self as cassandra, CassandraSink}; }
+/// # async fn example() -> Result<(), evs::SinkError> {
+/// use evs::{CassandraSink, cassandra::Consistency};
+///
+/// let sink = CassandraSink::builder("cassandra://evs:secret@db1,db2/stats")
+///     .consistency(Consistency::LocalQuorum)
+///     .datacenter("dc1")
+///     .buckets_of("clicks_by_url", 16)
+///     .connect()
+///     .await?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 #[must_use]
 pub struct CassandraSinkBuilder {

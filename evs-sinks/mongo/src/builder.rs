@@ -22,6 +22,22 @@ const POOL: usize = 4;
 const POOL_MAX: usize = 100;
 
 /// Settings of a [`MongoSink`]. The setters only store values; [`connect`](Self::connect) checks them.
+///
+/// ```no_run
+/// # mod evs { pub use evs_core::*; pub use evs_mongo::{self as mongo, MongoSink}; }
+/// # async fn example() -> Result<(), evs::SinkError> {
+/// use std::time::Duration;
+///
+/// use evs::MongoSink;
+///
+/// let sink = MongoSink::builder("mongodb://localhost:27017/stats")
+///     .timeout(Duration::from_secs(5))
+///     .pool(8)
+///     .connect()
+///     .await?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 #[must_use]
 pub struct MongoSinkBuilder {

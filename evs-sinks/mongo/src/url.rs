@@ -8,6 +8,9 @@ use mongodb::options::{Acknowledgment, ConnectionString, Credential, WriteConcer
 use crate::errors::sort;
 
 /// A connection string that was parsed and checked. Names have not been resolved.
+///
+/// The driver would ask for the names of servers (`mongodb+srv://`) while it parses. Here that comes later, so that a
+/// wrong URL is an error at once, and a DNS server that is down is not.
 pub(crate) struct Url {
     pub(crate) parsed: ConnectionString,
     pub(crate) database: String,

@@ -81,6 +81,17 @@ impl MySqlSink {
     /// the session of a pooled connection (temporary tables, settings, locks), and would find evs's settings there. So
     /// the pool's limits and hooks (`max_connections`, `after_connect`) do not apply to evs. Each new connection uses
     /// the options that the pool has by then, so a password that the host changes with `set_connect_options` is followed.
+    ///
+    /// ```no_run
+    /// # mod evs { pub use evs_core::*; pub use evs_mysql::{self as mysql, MySqlSink}; }
+    /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+    /// use evs::{MySqlSink, mysql::sqlx::MySqlPool};
+    ///
+    /// let pool = MySqlPool::connect("mysql://evs:secret@db.example/stats").await?;
+    /// let sink = MySqlSink::from_pool(&pool).create(false).connect().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn from_pool(pool: &MySqlPool) -> MySqlSinkBuilder {
         MySqlSinkBuilder::new(Target::Pool(pool.clone()))
     }

@@ -1,4 +1,8 @@
 //! The binary form of exact decimals, as the server sends and accepts them.
+//!
+//! The server has digits of base 10,000. `-12345.6` is sent as: 3 digits, exponent 1, negative, 1 decimal place, and
+//! the digits 1, 2345 and 6000. Text would be shorter to write here, but then the server would have to parse each
+//! number of a batch.
 
 use sqlx::{
     Encode, Postgres, Type,

@@ -84,6 +84,17 @@ impl PostgresSink {
     /// the session of a pooled connection (temporary tables, settings, locks), and would find evs's settings there. So
     /// the pool's limits and hooks (`max_connections`, `after_connect`) do not apply to evs. Each new connection uses
     /// the options that the pool has by then, so a password that the host changes with `set_connect_options` is followed.
+    ///
+    /// ```no_run
+    /// # mod evs { pub use evs_core::*; pub use evs_postgres::{self as postgres, PostgresSink}; }
+    /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+    /// use evs::{PostgresSink, postgres::sqlx::PgPool};
+    ///
+    /// let pool = PgPool::connect("postgres://evs:secret@db.example/stats").await?;
+    /// let sink = PostgresSink::from_pool(&pool).create(false).connect().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn from_pool(pool: &PgPool) -> PostgresSinkBuilder {
         PostgresSinkBuilder::new(Target::Pool(pool.clone()))
     }

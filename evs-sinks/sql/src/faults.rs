@@ -1,4 +1,8 @@
 //! Connections that fail or block on demand, for tests.
+//!
+//! [`Faulty`] loses the connection in the middle of a batch, at COMMIT, or after it, as a network does. [`Held`]
+//! stops a transaction just before COMMIT, so that a test can drop the call there, and make the next attempt while
+//! the first one still runs in the server.
 
 use std::sync::{Arc, Mutex, PoisonError};
 

@@ -20,6 +20,24 @@ pub(crate) enum Target {
 ///
 /// There is no time limit to set: opening a file waits for nobody, and the caller limits the duration of a call (in a
 /// pipeline that is `sink_timeout`).
+///
+/// ```
+/// # mod evs { pub use evs_core::*; pub use evs_sqlite::{self as sqlite, SqliteSink}; }
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), evs::SinkError> {
+/// use evs::{Sink, SqliteSink};
+///
+/// # let directory = tempfile::tempdir().unwrap();
+/// # let url = format!("sqlite://{}", directory.path().join("reports.db").display());
+/// // Somebody else has to create the tables: an error has the statements.
+/// let sink = SqliteSink::builder(url).create(false).connect().await?;
+/// # let column = evs::MeasureColumn::new("count", evs::MeasureKind::Count, "", 0);
+/// # let schema = evs::Schema::new("requests", 60, Vec::new(), vec![column]);
+/// let error = sink.prepare(&schema).await.unwrap_err().to_string();
+/// assert!(error.contains("CREATE TABLE"), "{error}");
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 #[must_use]
 pub struct SqliteSinkBuilder {

@@ -50,6 +50,21 @@ impl SqliteSink {
     /// # Errors
     ///
     /// An error if the file cannot be created or opened, or is not a database.
+    ///
+    /// ```
+    /// # mod evs { pub use evs_core::*; pub use evs_sqlite::{self as sqlite, SqliteSink}; }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), evs::SinkError> {
+    /// use evs::SqliteSink;
+    ///
+    /// # let directory = tempfile::tempdir().unwrap();
+    /// # let path = directory.path();
+    /// let sink = SqliteSink::open(path.join("stats.db")).await?;
+    /// assert!(path.join("stats.db").exists());
+    /// assert!(SqliteSink::open(path.join("none/stats.db")).await.is_err());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn open(path: impl AsRef<Path>) -> Result<Self, SinkError> {
         SqliteSinkBuilder::new(Target::Path(path.as_ref().to_owned())).connect().await
     }
@@ -93,6 +108,20 @@ impl SqliteSink {
     /// pooled connection (temporary tables, pragmas, attached databases). So the pool's limits and hooks
     /// (`max_connections`, `after_connect`) do not apply to evs. The file itself gets a write-ahead log (WAL), and keeps
     /// it: that is a property of the file.
+    ///
+    /// ```
+    /// # mod evs { pub use evs_core::*; pub use evs_sqlite::{self as sqlite, SqliteSink}; }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use evs::{SqliteSink, sqlite::sqlx::SqlitePool};
+    ///
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("reports.db");
+    /// let pool = SqlitePool::connect(&format!("sqlite://{}?mode=rwc", path.display())).await?;
+    /// let sink = SqliteSink::from_pool(&pool).connect().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn from_pool(pool: &SqlitePool) -> SqliteSinkBuilder {
         Self::from_options((*pool.connect_options()).clone())
     }

@@ -3,6 +3,17 @@
 //! Names and times prove nothing, and an inode identifies a file only while it is open. So each question here is
 //! whether two files have the same bytes up to some offset. Digests of the first bytes and of those before the
 //! offset answer it.
+//!
+//! Examples, while `access.log` is open and 9,000 of its bytes were read:
+//!
+//! | file | bytes | class |
+//! | --- | --- | --- |
+//! | `access.log.1`, renamed from `access.log` | the open file itself | `Open` |
+//! | `access.log.1.gz`, whose plain form was finished | those of a finished file, compressed | `Known` |
+//! | `access.log.1`, a copy of `access.log` | the first 5,000 of these bytes | `Copy` |
+//! | `access.log.1`, after `copytruncate` | all 9,000 bytes, and more | `Continued` |
+//! | `access.log.2`, to which late lines were written | those of a finished file, and more | `Grown` |
+//! | `access.log.3`, restored by somebody | others | `Unread` |
 
 use std::sync::Arc;
 

@@ -1,4 +1,6 @@
 //! Cassandra's `varint`: two's complement, big endian, in as few bytes as possible.
+//!
+//! 128 is `00 80` and not `80`, which would be -128. 0 is one byte, `00`.
 
 /// The number of bytes that `number` takes.
 pub(crate) fn bytes(number: i128) -> usize {

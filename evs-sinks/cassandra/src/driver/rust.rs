@@ -1,4 +1,7 @@
 //! The driver in pure Rust: the crate `scylla`.
+//!
+//! A statement is prepared once for each session, and the driver then knows which nodes have a partition: a write goes to
+//! one of them directly.
 
 use std::{
     collections::HashMap,
@@ -65,6 +68,9 @@ impl Connector for Shared {
 }
 
 /// The profile with which evs sends all of its statements.
+///
+/// The few lightweight transactions (claims, and the catalogue) are serial over all datacenters, whatever the
+/// consistency of other statements is: two processes in two datacenters may claim a source at the same moment.
 fn profile(config: &Config) -> ExecutionProfileHandle {
     let mut policy = DefaultPolicy::builder().token_aware(true);
     if let Some(datacenter) = &config.datacenter {
@@ -152,6 +158,8 @@ fn tls_context(tls: &Tls) -> Result<TlsContext, StoreError> {
     Ok(Arc::new(config).into())
 }
 
+/// The session may be the host's. So nothing is set in it: the profile goes with each statement, and the keyspace is
+/// a part of each text.
 struct Connected {
     session: Arc<ScyllaSession>,
     /// Set for each statement, since a session of the host's has another one.
