@@ -26,7 +26,8 @@ use crate::{
 /// the variants.
 ///
 /// After any of these errors the numbers in the sinks are exact up to the position that they have reached. Nothing
-/// that was counted is lost: once the cause is removed, a new start goes on from there.
+/// that was counted is lost: once the cause is removed, a new start goes on from there. `docs/errors.md` in the
+/// repository has an entry for each error: what it means, what is safe, what to do, and the test that does it.
 ///
 /// - Change the program or its configuration after [`Setting`](Self::Setting), [`Format`](Self::Format),
 ///   [`Redefined`](Self::Redefined), [`NoRuntime`](Self::NoRuntime) and [`AlreadyRunning`](Self::AlreadyRunning), which

@@ -8,7 +8,8 @@ use crate::{
     disk::{Disk, is_full},
 };
 
-/// A binlog could not be opened, read or appended to.
+/// A binlog could not be opened, read or appended to. `docs/errors.md` in the repository says what to do about each
+/// error.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum BinlogError {

@@ -35,7 +35,8 @@ macro_rules! variants {
 
 variants! { error_name, ERRORS, Error {
     Setting Format Log LogSync Binlog StateDir StateDirRights StateDirMoved Locked Redefined UndeliveredSink
-    ForeignState Adopt SinkStopped Sink Overflow Thread Panicked UnknownSink NotRefused NotRunning AlreadyRunning NoRuntime
+    ForeignState Adopt SinkStopped Sink Overflow Thread Panicked AlreadyRunning NoRuntime
+    UnknownSink NotRefused NotRunning
 } }
 variants! { tail_name, TAIL_ERRORS, TailError {
     Io NotRegular Damaged Gone Changed Ambiguous Olddir TooMany Forgotten Shrunk
@@ -134,11 +135,11 @@ fn errors() -> Vec<Error> {
         Error::Overflow { statistic: statistic() },
         Error::Thread { thread: "evs-worker-3".to_owned(), source: os(EAGAIN) },
         Error::Panicked { thread: "delivery to pg".to_owned(), message: "index out of bounds".to_owned() },
-        Error::UnknownSink { sink: "pg".to_owned() },
-        Error::NotRefused { sink: "pg".to_owned(), statistic: statistic(), sequence: 18, refused: Some(17) },
-        Error::NotRunning,
         Error::AlreadyRunning,
         Error::NoRuntime,
+        Error::UnknownSink { sink: "mysql".to_owned() },
+        Error::NotRefused { sink: "pg".to_owned(), statistic: statistic(), sequence: 18, refused: Some(17) },
+        Error::NotRunning,
     ]
 }
 
@@ -238,7 +239,7 @@ fn each_error_has_an_entry_with_its_message() {
 fn each_entry_names_tests_that_exist() {
     let page = fs::read_to_string(root().join("docs/errors.md")).unwrap();
     for (name, entry) in entries(&page) {
-        let (_, tests) = entry.split_once("\n- **Test.** ").unwrap_or_else(|| panic!("{name} names no test"));
+        let (_, tests) = entry.split_once("\n- **Test.**").unwrap_or_else(|| panic!("{name} names no test"));
         let named: Vec<_> = tests.split('`').skip(1).step_by(2).collect();
         assert!(!named.is_empty(), "{name}: {tests}");
         for test in named {

@@ -7,7 +7,7 @@ use crate::{describe::describe, writer::Writer};
 /// The cause of a [`SinkError`].
 pub type Cause = Box<dyn StdError + Send + Sync>;
 
-/// A sink could not do what the pipeline asked for.
+/// A sink could not do what the pipeline asked for. `docs/errors.md` in the repository says what to do about each error.
 ///
 /// Both `{}` and `{:?}` print the error with all its causes on one line. Since the causes are part of the text,
 /// `source()` returns none; they are in the fields of the variants. Messages and causes never contain a password.

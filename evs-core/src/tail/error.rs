@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// An error that stops the reading of a log.
+/// An error that stops the reading of a log. `docs/errors.md` in the repository says what to do about each.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TailError {
