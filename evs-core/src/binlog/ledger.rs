@@ -1,4 +1,7 @@
 //! The ledger of a source: its totals over all statistics, and the lines that it has rejected.
+//!
+//! Statistics stand at different positions, since each has its own flush interval. "How many lines were read" needs
+//! one position, which is the ledger's: it counts each line once, in the first commit that has it.
 
 use std::{borrow::Cow, sync::Arc};
 

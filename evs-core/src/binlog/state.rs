@@ -1,4 +1,18 @@
 //! The state that a binlog describes.
+//!
+//! It is what a reader of all frames would know at the end, apart from the rows. For example:
+//!
+//! ```text
+//! epoch 5f0c…, source web1
+//! statistics   requests: batch 7, up to (file 3, byte 8192), checksum 00c2…
+//!              errors:   batch 2, up to (file 3, byte 4096), checksum 91aa…
+//! sinks        pg:       requests 7, errors 2
+//!              archive:  requests 5, errors 2        requests 6 and 7 wait for it
+//! ledger       12,000 lines, 3 rejected, up to (file 3, byte 8192)
+//! ```
+//!
+//! A snapshot of it begins each segment, and recovery compares that snapshot with the state that the segments before
+//! lead to. So a segment cannot be exchanged for one of another history without being noticed.
 
 use std::{collections::BTreeMap, sync::Arc};
 

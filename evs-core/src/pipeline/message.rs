@@ -1,4 +1,12 @@
 //! The messages between the threads of a run: from the reader to the workers, and from everybody to the committer.
+//!
+//! ```text
+//! reader --Work--> worker 0 --Part--> committer <--Report-- deliveries
+//!        --Work--> worker 1 --Part-->     ^
+//!        ------------Cut------------------+
+//! ```
+//!
+//! Only the committer writes to the binlog, so there is one order of everything that is durable.
 
 use std::sync::Arc;
 

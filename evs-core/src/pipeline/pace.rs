@@ -1,4 +1,7 @@
 //! A limit on the speed of reading.
+//!
+//! Catching up after an outage would otherwise take all processors for minutes, beside a web server that needs them.
+//! The wait is after a chunk, so reading happens in small bursts; over a second it keeps the limit.
 
 use std::time::{Duration, Instant};
 

@@ -1,4 +1,7 @@
 //! The loop of a worker thread, which counts the chunks of the log that the reader gives it.
+//!
+//! A worker that fails makes the whole run fail. To go on without it would leave out the lines of its chunks, and
+//! nobody could tell which lines these were.
 
 use std::sync::{atomic::Ordering::Relaxed, mpsc::Sender};
 

@@ -1,4 +1,8 @@
 //! The file system that holds the log: a small trait, so that tests can use a simulated one.
+//!
+//! The tests replace it by a file system in memory that renames, truncates or removes files between any two calls, as
+//! a rotator does. That is where most mistakes in following a log are: each call alone is right, and the state
+//! changes in between.
 
 use std::{
     ffi::OsString,

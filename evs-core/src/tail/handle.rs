@@ -1,6 +1,9 @@
 //! An open file of the log, with the few operations that the tailer and the workers need.
 //!
 //! Reads take an offset, so that many workers can read from the same handle.
+//!
+//! The handle is what makes a rotation harmless: a file that is renamed or removed while it is open is still the same
+//! file, and is read to its end.
 
 use std::{
     io::{self, ErrorKind},

@@ -1,4 +1,7 @@
 //! A first look at a file: it is opened, and its first and last bytes are read.
+//!
+//! Everything is read from the open file, and its length, too. Between listing a path and opening it, the path may
+//! have come to lead to another file; what the handle says counts.
 
 use std::{io::ErrorKind, path::Path, sync::Arc};
 

@@ -2,6 +2,9 @@
 //!
 //! A compressed file cannot be read at an offset, so one decoder goes through it, and the chunks hold the
 //! decompressed bytes.
+//!
+//! To go on at offset 5,000,000 after a restart, the decoder decompresses and drops 5,000,000 bytes. That is slow for
+//! large files, and happens once: a rotated file is read to its end in one go.
 
 use std::{
     io::{self, ErrorKind, Read},
