@@ -8,9 +8,9 @@ use evs_core::SinkError;
 ///
 /// It only has levels at which a read sees every write before it: a batch that was applied must not be applied again.
 ///
-/// With three replicas, `local_quorum` writes to two and reads from two, so at least one replica has both seen the
-/// write and answers the read. With `one`, a read could miss the progress that was just written, and the batch would
-/// be applied a second time; its rows would be the same rows, but the sequence could move back.
+/// With three replicas, `local_quorum` writes to two and reads from two, so at least one replica has seen the write and
+/// answers the read. With `one`, a read could miss the progress that was just written: the batch would be written again
+/// for nothing, and a reader of totals could leave out rows that count.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Consistency {
