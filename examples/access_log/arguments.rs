@@ -11,6 +11,9 @@ use clap::{Parser, ValueEnum};
 /// Without --log it counts sample lines and shows the result. With it, the log is followed through its
 /// rotations until SIGINT or SIGTERM. The last line on standard output is a JSON object: lines, rejected,
 /// bytes, batches, seconds, lines_per_second.
+///
+/// Exit codes: 0 if everything was delivered, 3 if batches wait in the state directory for the next start, 4 if bytes
+/// of the log were lost, 1 for an error.
 #[derive(Debug, Parser)]
 #[command(name = "access_log")]
 pub(crate) struct Arguments {
@@ -82,9 +85,13 @@ pub(crate) struct Arguments {
     /// Batches in that copy that a sink lacks: deliver them, if this machine has cut them, or leave them to the original
     #[arg(long, value_name = "WHAT", value_enum, requires = "cloned_from")]
     pub(crate) undelivered: Option<Undelivered>,
-    /// Go through everything there is, deliver it, and exit
+    /// Go through everything there is, deliver it, and exit. What it waits for is logged to standard error
     #[arg(long)]
     pub(crate) once: bool,
+    /// Seconds to wait for the sinks after reading has ended, by --once or by a signal. Then the exit code is 3: the rest
+    /// waits in the state directory for the next start [default: 10 after a signal, no limit with --once]
+    #[arg(long, value_name = "SECONDS")]
+    pub(crate) drain_timeout: Option<u64>,
 }
 
 /// The reaction to a sink that has counts of the source that this state directory has not made.

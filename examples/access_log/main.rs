@@ -4,8 +4,8 @@
 //!     cargo run --release --example access_log -- --log /var/log/nginx/access.log --sink sqlite://stats.db \
 //!         --stat 'pages; window=60s; by=status,request_method; count; sum=body_bytes_sent'
 //!
-//! The exit code is 0 if everything was delivered, 3 if batches still wait for a sink, 4 if bytes of the log were
-//! lost, and 1 for an error.
+//! The exit code is 0 if everything was delivered, 3 if batches wait in the binlog for the next start (after
+//! `--drain-timeout`), 4 if bytes of the log were lost, and 1 for an error.
 
 mod arguments;
 mod discard;
@@ -19,6 +19,7 @@ use std::{
     io::{self, IsTerminal, Write},
     path::{Path, PathBuf},
     process::ExitCode,
+    time::Duration,
 };
 
 use clap::Parser;
@@ -49,7 +50,9 @@ fn main() -> ExitCode {
     match outcome {
         Ok(Outcome::Complete) => ExitCode::SUCCESS,
         Ok(Outcome::Undelivered) => {
-            say("not everything was delivered; the next start goes on from here");
+            say(
+                "not everything was delivered; the rest waits in the binlog, and the next start goes on from here",
+            );
             ExitCode::from(3)
         }
         Ok(Outcome::Lost { bytes }) => {
@@ -148,6 +151,10 @@ async fn build(
     }
     if let (Some(copy), Some(undelivered)) = (&arguments.cloned_from, arguments.undelivered) {
         builder = builder.cloned_from(copy, undelivered.into());
+    }
+    if let Some(seconds) = arguments.drain_timeout {
+        let timeout = Duration::from_secs(seconds);
+        builder = builder.drain_timeout(timeout).end_timeout(timeout);
     }
     if let Some(lines) = arguments.lines_per_second {
         builder = builder.lines_per_second_max(lines);

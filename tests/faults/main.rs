@@ -13,6 +13,7 @@ mod arguments;
 mod backup;
 mod calls;
 mod disk;
+mod drains;
 mod limits;
 mod memory;
 mod names;

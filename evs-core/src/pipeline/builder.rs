@@ -236,6 +236,15 @@ impl PipelineBuilder {
         self
     }
 
+    /// Sets the time that [`run_to_end`](super::Pipeline::run_to_end) waits for the sinks after it has read everything.
+    /// Then it returns, and the batches that are left wait in the binlog for the next run. There is no limit by
+    /// default: a run to the end delivers everything, however long it takes. If it is told to stop, at most the
+    /// [`drain_timeout`](Self::drain_timeout) remains.
+    pub fn end_timeout(mut self, timeout: Duration) -> Self {
+        self.settings.end_timeout = Some(bounded(timeout));
+        self
+    }
+
     /// Sets the deadline of a call to a sink: 5 minutes by default, 1 ms or more. A call that takes longer is
     /// abandoned and made again. Each attempt gets twice the time of the one before, up to 16 times this setting, so
     /// that a slow store can apply a large batch in the end.

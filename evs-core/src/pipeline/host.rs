@@ -129,6 +129,11 @@ impl Pipeline {
     /// Reads everything from the source's position to the end of the log, delivers it all, and returns. If `shutdown`
     /// is ready earlier, it ends as [`run`](Self::run) does.
     ///
+    /// It waits for a sink that is away for as long as [`end_timeout`](crate::PipelineBuilder::end_timeout) says, which
+    /// is without limit by default. What it waits for is in the program's log, and at any time in
+    /// [`status`](Self::status). After the timeout the rest waits in the binlog for the next run, and
+    /// [`Summary::is_complete`] is false.
+    ///
     /// A last line without its newline is not read, unless its file is a rotated one.
     ///
     /// # Errors

@@ -4,7 +4,7 @@
 //! [`Pipeline`] (`host`) is made by [`PipelineBuilder`] (`builder`) from its settings (`settings`, `check`, `assembly`).
 //! Before anything is read, a run agrees with the sinks where the source stands (`state`, `names`, `clone`).
 //!
-//! The threads and tasks of a run (`run`), in the order of the data:
+//! The threads and tasks of a run (`run`, at its end `drain`), in the order of the data:
 //!
 //! * The reader (`reader`) follows the log and hands chunks of whole lines to the workers.
 //! * The workers (`worker`) parse the lines and add them to tables of their own. At a cut, each worker hands its rows
@@ -31,6 +31,7 @@ mod state;
 
 mod control;
 mod discards;
+mod drain;
 mod message;
 mod queue;
 mod run;

@@ -15,7 +15,7 @@ use std::{
 };
 
 use tokio::{
-    sync::{mpsc::unbounded_channel, oneshot, watch},
+    sync::{mpsc::unbounded_channel, watch},
     task::{self, JoinError, JoinSet},
     time::Instant,
 };
@@ -40,12 +40,11 @@ use crate::{
     aggregate::Worker,
     binlog::{Binlog, BinlogState},
     counters::Counters,
-    deliver::{Delivery, Ended, Stop, Stream, Sweep},
+    deliver::{Delivery, Ended, Stream, Sweep},
     describe::{describe, panic_message},
     position::Frontier,
     sink::{Sink, SinkError},
     statistic::Schema,
-    status::Phase,
     tail::{TailError, Wake},
 };
 
@@ -56,7 +55,7 @@ const RESTARTS_MAX: u32 = 100;
 const RESTART_PAUSE: Duration = Duration::from_millis(200);
 
 /// Becomes true when the caller wants the run to end.
-type Stopped = watch::Receiver<bool>;
+pub(super) type Stopped = watch::Receiver<bool>;
 
 impl Pipeline {
     /// Runs until `shutdown` is ready or, if `to_end` is set, until the end of the log.
@@ -192,34 +191,14 @@ impl Pipeline {
 
         deliveries.watch_while(reading.ended(stopped, &control), &control).await;
 
-        self.board.rest().phase = Phase::Draining;
-        // A run to the end delivers everything, however long it takes, unless it is told to stop.
-        let until = (!to_end || *stopped.borrow()).then(|| Instant::now() + self.settings.drain_timeout);
-        let hurry = hurry(stopped.clone(), until, self.settings.drain_timeout);
-        tokio::pin!(hurry);
-        let (flush, flushed) = oneshot::channel();
-        // Here and below: the committer ends only after it has failed and reported the error.
-        let _ = committer.send(Message::Flush(flush));
-        let is_flushed = tokio::select! {
-            flushed = flushed => flushed.is_ok(),
-            // The disk is full. The next start reads again everything that was not committed.
-            () = &mut hurry => false,
-        };
-        if is_flushed {
-            control.stop_delivering(Stop::Drain(until));
-            tokio::select! {
-                () = deliveries.all_ended(&control) => {}
-                () = &mut hurry => control.stop_delivering(Stop::Now),
-            }
-        } else {
-            control.abort();
-        }
-        deliveries.all_ended(&control).await;
+        let is_flushed = self.drain(&mut deliveries, &committer, &control, stopped, to_end).await;
+        // The committer ends only after it has failed and reported the error.
         let _ = committer.send(Message::Finish);
         committing.ended().await;
         if let Some(error) = control.take_error() {
             return Err(error);
         }
+        self.report_rest(is_flushed);
         let undelivered = self.board.rest().sinks.iter().map(|sink| sink.waiting).sum();
         let totals = *committed.borrow();
         let is_complete = is_flushed && undelivered == 0 && !(to_end && *stopped.borrow());
@@ -327,7 +306,7 @@ impl Reading {
 
 /// The tasks that deliver.
 #[derive(Default)]
-struct Deliveries {
+pub(super) struct Deliveries {
     tasks: JoinSet<Ended>,
     /// The name of the sink that each task serves.
     names: HashMap<task::Id, Arc<str>>,
@@ -355,7 +334,7 @@ impl Deliveries {
     }
 
     /// Waits until every delivery has ended.
-    async fn all_ended(&mut self, control: &Control) {
+    pub(super) async fn all_ended(&mut self, control: &Control) {
         while let Some(ended) = self.tasks.join_next_with_id().await {
             self.note(ended, control);
         }
@@ -391,20 +370,9 @@ impl Drop for AbortOnDrop<'_> {
 
 /// Completes when the caller wants the run to end. The result of `wait_for` holds a lock and is therefore dropped
 /// here: with it, the run could not move to another thread.
-async fn asked_to_stop(stopped: &mut Stopped) {
+pub(super) async fn asked_to_stop(stopped: &mut Stopped) {
     // The sender lives as long as the run.
     let _ = stopped.wait_for(|stopped| *stopped).await;
-}
-
-/// Completes when there is no more time to drain: at `until`, or `drain_timeout` after the run is told to stop.
-async fn hurry(mut stopped: Stopped, until: Option<Instant>, drain_timeout: Duration) {
-    match until {
-        Some(until) => tokio::time::sleep_until(until).await,
-        None => {
-            asked_to_stop(&mut stopped).await;
-            tokio::time::sleep(drain_timeout).await;
-        }
-    }
 }
 
 /// Returns the position of each statistic, and at the end of the list the position of the totals.

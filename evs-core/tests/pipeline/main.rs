@@ -6,6 +6,7 @@ mod again;
 mod cuts;
 mod decorated;
 mod definitions;
+mod drains;
 mod lags;
 mod lines;
 mod names;
