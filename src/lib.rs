@@ -87,7 +87,8 @@
 //! | build a pipeline | [`Pipeline`], [`PipelineBuilder`], [`prelude`] |
 //! | define a statistic | [`Statistic`], [`Field`], [`arg`], [`Measure`], [`MeasureKind`], [`IntoKeys`] |
 //! | run it | [`Pipeline::run`], [`Pipeline::spawn`], [`Pipeline::run_to_end`], [`Summary`] |
-//! | see how it is doing | [`Pipeline::status`], [`StatusHandle`], [`Status`], [`StatisticStatus`], [`SinkStatus`], [`SinkState`], [`Phase`], [`Pause`] |
+//! | see how it is doing | [`Pipeline::status`], [`StatusHandle`], [`Status`], [`StatisticStatus`], [`SinkStatus`], [`SinkState`], [`StoppedStatistic`], [`Phase`], [`Pause`] |
+//! | be told of changes | [`StatusHandle::watch`], [`StatusWatch`], [`StatusHandle::events`], [`Events`], [`Event`], [`EventKind`] |
 //! | try out a format | [`LogFormat::parser`], [`LineParser`], [`Record`], [`Rejection`], [`Reason`] |
 //! | set up a store | `builder` of each sink, with `create`, `timeout` and `pool`; `from_options`, `from_pool`, `from_client`, `from_session` for the driver's own |
 //! | choose a store | [`sink_from_url`], [`SqliteSink`], [`MySqlSink`], [`PostgresSink`], [`MongoSink`], [`CassandraSink`], [`MemorySink`] |
@@ -149,7 +150,10 @@ pub use evs_core::{
 };
 
 // The status of a running pipeline.
-pub use evs_core::{Pause, Phase, SinkState, SinkStatus, StatisticStatus, Status, StatusHandle};
+pub use evs_core::{
+    Event, EventKind, Events, Pause, Phase, SinkState, SinkStatus, StatisticStatus, Status, StatusHandle,
+    StatusWatch, StoppedStatistic,
+};
 
 // The batches that sinks are offered, and their answers.
 #[doc(no_inline)]

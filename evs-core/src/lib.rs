@@ -64,7 +64,8 @@ pub use statistic::{
     max, min, sum,
 };
 pub use status::{
-    Pause, Phase, SinkState, SinkStatus, StatisticStatus, Status, StatusHandle, StoppedStatistic,
+    Event, EventKind, Events, Pause, Phase, SinkState, SinkStatus, StatisticStatus, Status, StatusHandle,
+    StatusWatch, StoppedStatistic,
 };
 pub use tail::{Begin, OnChanged, OnGone, OnUnreadable, TailError};
 pub use writer::Writer;

@@ -36,7 +36,7 @@ use crate::{
     disk::{self, RealDisk},
     position::Frontier,
     statistic::Schema,
-    status::Overdue,
+    status::{Committed, Overdue},
 };
 
 /// The pause before a full disk is tried again.
@@ -285,10 +285,7 @@ impl Committer {
                 return Ok(());
             }
             self.rejected = Some((Arc::clone(&commit.rejected), Arc::clone(&self.names)));
-            let cut = commit.cuts.iter().filter(|cut| !cut.rows.is_empty());
-            self.shared.board.show_commit(cut.map(|cut| &*cut.schema.statistic), &self.too_late);
-            let batches: usize = commit.cuts.iter().map(|cut| cut.rows.len()).sum();
-            self.shared.board.batches.fetch_add(batches as u64, Relaxed);
+            self.show_commit(&commit);
             self.shared.control.cuts_done.fetch_add(1, SeqCst);
             self.shared.control.wake.wake();
             self.commits.send_replace(commit.ledger.totals);
@@ -364,6 +361,20 @@ impl Committer {
             format!("the binlog has reached its limit of {limit} bytes, which wait for: {behind}")
         }));
         Ok(())
+    }
+
+    /// Shows a commit on the board.
+    fn show_commit(&mut self, commit: &Commit) {
+        let cut = |cut: &binlog::Cut| {
+            let rows: usize = cut.rows.iter().map(Rows::len).sum();
+            (cut.schema.statistic.clone(), cut.rows.len() as u64, rows as u64)
+        };
+        let cuts = commit.cuts.iter().filter(|cut| !cut.rows.is_empty());
+        self.shared.board.show_commit(Committed {
+            cuts: cuts.map(cut).collect(),
+            too_late: mem::take(&mut self.too_late),
+            rejected: commit.ledger.totals.rejected - self.commits.borrow().rejected,
+        });
     }
 
     /// Shows on the board what waits for each sink, and the size of the binlog.

@@ -208,6 +208,6 @@ impl Pipeline {
 
 impl Drop for Pipeline {
     fn drop(&mut self) {
-        self.board.end();
+        self.board.close();
     }
 }

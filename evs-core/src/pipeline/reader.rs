@@ -228,7 +228,7 @@ impl Reader {
         }
         self.lost_bytes += lost;
         self.shared.board.counters.add(Counters { lost_bytes: lost, ..Counters::default() });
-        self.shared.board.rest().last_event = Some(event.to_string());
+        self.shared.board.show_log_event(event);
     }
 
     /// Adds the name of the source to an error of the log.

@@ -73,10 +73,12 @@ impl Pipeline {
             stop.send_replace(true);
             pending::<Infallible>().await
         };
-        tokio::select! {
+        let result = tokio::select! {
             result = self.run_and_restart(&mut run, stop.subscribe(), to_end) => result,
             never = watch_shutdown => match never {},
-        }
+        };
+        run.note_end(result.as_ref().err());
+        result
     }
 
     /// Runs the pipeline. If the log is truncated while it is read, the run starts again from the last commit.
@@ -109,6 +111,7 @@ impl Pipeline {
                         error,
                         "reading again from the last commit"
                     );
+                    self.board.restart(error);
                     restarts -= 1;
                     tokio::time::sleep(RESTART_PAUSE).await;
                 }

@@ -12,7 +12,7 @@ use super::{
     host::Pipeline,
     session::{Opened, Released, Session, blocking, open},
 };
-use crate::{Error, writer::Writer};
+use crate::{Error, describe, writer::Writer};
 
 /// The time for which a run waits for the last write of an earlier run that was dropped.
 const LAST_WRITE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -26,6 +26,8 @@ pub(super) struct Run<'p> {
     found: Session,
     /// The lock that the run leaves behind.
     released: Released,
+    /// The error that ends the run, unless it ends well.
+    error: Option<String>,
 }
 
 impl<'p> Run<'p> {
@@ -40,7 +42,13 @@ impl<'p> Run<'p> {
         };
         drop(session);
         pipeline.board.begin();
-        Ok(Self { pipeline, found, released })
+        let error = Some("the run was dropped".to_owned());
+        Ok(Self { pipeline, found, released, error })
+    }
+
+    /// Notes how the run has ended. A run that never comes to this was dropped.
+    pub(super) fn note_end(&mut self, error: Option<&Error>) {
+        self.error = error.map(|error| describe(error));
     }
 
     /// Returns the opened state directory. The first run has it from the builder; a later one opens it.
@@ -59,7 +67,7 @@ impl<'p> Run<'p> {
 impl Drop for Run<'_> {
     fn drop(&mut self) {
         *self.pipeline.session() = Session::Ended(self.released.clone());
-        self.pipeline.board.end();
+        self.pipeline.board.end(self.error.take());
     }
 }
 

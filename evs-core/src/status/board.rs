@@ -4,15 +4,17 @@ use std::{
     collections::VecDeque,
     iter,
     sync::{
-        Mutex, MutexGuard, PoisonError,
+        Mutex, PoisonError,
         atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering::Relaxed},
     },
     time::{Duration, Instant, SystemTime},
 };
 
-use tokio::sync::mpsc::UnboundedSender;
+use tokio::sync::{mpsc::UnboundedSender, watch};
 
 use super::{
+    change::Change,
+    events::{EventKind, Sender, Told},
     request::Request,
     status::{Pause, Phase, SinkStatus, StatisticStatus, Status, StoppedStatistic},
 };
@@ -70,6 +72,8 @@ pub(crate) struct Board {
     /// True while the service has paused reading.
     is_pause_requested: AtomicBool,
     rest: Mutex<Rest>,
+    /// Wakes the watchers after a change. Its value is true when the pipeline is gone.
+    changes: watch::Sender<bool>,
 }
 
 /// The part of the board that changes seldom; a mutex protects it.
@@ -86,15 +90,37 @@ pub(crate) struct Rest {
     waiting_since: Vec<Option<i64>>,
     /// By sink, the requests to its delivery, while it runs.
     requests: Vec<Option<UnboundedSender<Request>>>,
-    statistics: Vec<StatisticStatus>,
+    pub(super) statistics: Vec<StatisticStatus>,
     started: Option<SystemTime>,
     backlog: Backlog,
     /// The last time at which nothing was unread.
     caught_up: Option<Instant>,
     rates: VecDeque<(Instant, Counters)>,
+    /// The counters when watchers were last woken because of them.
+    watched: Counters,
+    /// The reason for the end of the run, if it was an error.
+    error: Option<String>,
+    /// True when the pipeline is gone.
+    pub(super) is_gone: bool,
+    /// Sends events.
+    pub(super) events: Sender,
+    told: Told,
 }
 
 impl Rest {
+    /// The reason for a pause in reading: the pipeline's own, or else the service's.
+    fn pause(&self) -> Option<&Pause> {
+        self.paused.as_ref().or(self.requested.as_ref())
+    }
+
+    /// Sends the events that follow from the last change.
+    pub(super) fn tell(&mut self) {
+        // A reason of the pipeline's own ends with its run.
+        let own = self.paused.as_ref().filter(|_| self.phase != Phase::Ended);
+        let paused = own.or(self.requested.as_ref());
+        self.told.tell(&self.events, self.phase, self.error.as_ref(), paused, &self.sinks);
+    }
+
     /// Returns the index of the sink with that name.
     pub(crate) fn index_of(&self, sink: &str) -> Result<usize, Error> {
         let at = self.sinks.iter().position(|known| known.name == sink);
@@ -129,6 +155,7 @@ impl Board {
             binlog_bytes: AtomicU64::new(0),
             rows: iter::repeat_with(rows).take(workers).collect(),
             is_pause_requested: AtomicBool::new(false),
+            changes: watch::Sender::new(false),
             rest: Mutex::new(Rest {
                 phase: Phase::Built,
                 position: Frontier::default(),
@@ -137,6 +164,11 @@ impl Board {
                 last_event: None,
                 waiting_since: vec![None; sinks.len()],
                 requests: vec![None; sinks.len()],
+                told: Told::new(sinks.len()),
+                events: Sender::Idle,
+                error: None,
+                is_gone: false,
+                watched: Counters::default(),
                 sinks,
                 statistics: limits.statistics.iter().map(statistic).collect(),
                 started: None,
@@ -148,10 +180,20 @@ impl Board {
         }
     }
 
-    /// Locks the part that changes seldom. A panic in another thread cannot leave it inconsistent, so a poisoned lock
-    /// is used.
-    pub(crate) fn rest(&self) -> MutexGuard<'_, Rest> {
-        self.rest.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Locks the part that changes seldom. Watchers and receivers of events learn of a change as soon as the guard is
+    /// dropped. A panic in another thread cannot leave this part inconsistent, so a poisoned lock is used.
+    pub(crate) fn rest(&self) -> Change<'_> {
+        Change::new(self, self.rest.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Subscribes to changes. The value is true when the pipeline is gone.
+    pub(super) fn changes(&self) -> watch::Receiver<bool> {
+        self.changes.subscribe()
+    }
+
+    /// Wakes the watchers.
+    pub(super) fn wake_watchers(&self, is_gone: bool) {
+        self.changes.send_replace(is_gone);
     }
 
     /// Sets the counters back to the committed totals: everything after them is read again and would be counted
@@ -173,34 +215,34 @@ impl Board {
 
     /// Shows what a poll of the log has found.
     pub(crate) fn show_backlog(&self, backlog: Backlog) {
-        let mut rest = self.rest();
+        let counters = self.counters.load();
+        let mut change = self.rest();
+        // Polls are frequent, and most of them find nothing new.
+        if change.backlog != backlog || change.watched != counters {
+            change.note();
+        }
+        let rest = change.quietly();
         if backlog.bytes == 0 {
             rest.caught_up = Some(Instant::now());
         }
-        rest.backlog = backlog;
-    }
-
-    /// Shows a commit: the names of the statistics that have a batch in it, and the lines that were too late since the
-    /// last one, by statistic.
-    pub(crate) fn show_commit<'c>(&self, cut: impl Iterator<Item = &'c str>, too_late: &[u64]) {
-        let now = SystemTime::now();
-        let statistics = &mut self.rest().statistics;
-        statistics.iter_mut().zip(too_late).for_each(|(statistic, lines)| statistic.too_late += lines);
-        for name in cut {
-            if let Some(statistic) = statistics.iter_mut().find(|statistic| statistic.name == name) {
-                statistic.last_cut = Some(now);
-            }
-        }
+        (rest.backlog, rest.watched) = (backlog, counters);
     }
 
     /// Shows the batches that wait for each sink.
     pub(crate) fn show_waiting(&self, overdue: impl Fn(&str) -> Overdue) {
-        let Rest { sinks, waiting_since, .. } = &mut *self.rest();
+        let mut change = self.rest();
+        let Rest { sinks, waiting_since, .. } = change.quietly();
+        let mut has_changed = false;
         for (sink, waiting_since) in sinks.iter_mut().zip(waiting_since) {
             let Overdue { batches, rows, bytes, since, discarded } = overdue(&sink.name);
+            has_changed |= (sink.waiting, *waiting_since) != (batches, since);
+            has_changed |= (sink.discarded, sink.discarded_rows) != discarded;
             (sink.waiting, sink.waiting_rows, sink.waiting_bytes) = (batches, rows, bytes);
             (sink.discarded, sink.discarded_rows) = discarded;
             *waiting_since = since;
+        }
+        if has_changed {
+            change.note();
         }
     }
 
@@ -232,7 +274,10 @@ impl Board {
 
     /// Sets the pipeline's own reason for a pause in reading, or `None` when it has none.
     pub(crate) fn pause(&self, reason: Option<String>) {
-        self.change_pause(&mut self.rest().paused, reason);
+        let mut rest = self.rest();
+        if rest.paused.as_ref().map(|pause| &pause.reason) != reason.as_ref() {
+            self.change_pause(&mut rest.paused, reason);
+        }
     }
 
     /// Sets the service's reason for a pause in reading, or `None` when it has none.
@@ -240,7 +285,9 @@ impl Board {
         let mut rest = self.rest();
         // Set under the lock, so that of two calls the last one counts for both.
         self.is_pause_requested.store(reason.is_some(), Relaxed);
-        self.change_pause(&mut rest.requested, reason);
+        if rest.requested.as_ref().map(|pause| &pause.reason) != reason.as_ref() {
+            self.change_pause(&mut rest.requested, reason);
+        }
     }
 
     /// Returns whether the service has paused reading.
@@ -250,18 +297,11 @@ impl Board {
 
     /// Begins a pause, gives it another reason, or ends it.
     fn change_pause(&self, pause: &mut Option<Pause>, reason: Option<String>) {
-        match (&*pause, reason) {
-            (Some(pause), Some(reason)) if pause.reason == reason => {}
-            (None, None) => {}
-            (_, Some(reason)) => {
-                tracing::warn!(source = self.source, reason, "reading waits");
-                *pause = Some(Pause { reason, since: SystemTime::now() });
-            }
-            (Some(_), None) => {
-                tracing::info!(source = self.source, "reading goes on");
-                *pause = None;
-            }
+        match &reason {
+            Some(reason) => tracing::warn!(source = self.source, reason, "reading waits"),
+            None => tracing::info!(source = self.source, "reading goes on"),
         }
+        *pause = reason.map(|reason| Pause { reason, since: SystemTime::now() });
     }
 
     /// Shows that a run begins. Its numbers begin with zero.
@@ -274,6 +314,7 @@ impl Board {
         rest.started = Some(SystemTime::now());
         rest.paused = None;
         rest.rates.clear();
+        rest.error = None;
         (rest.backlog, rest.caught_up) = (Backlog::default(), None);
         rest.waiting_since.fill(None);
         for statistic in &mut rest.statistics {
@@ -284,19 +325,40 @@ impl Board {
         }
     }
 
-    /// Shows that the run has ended, and with it a pause that the service requested.
-    pub(crate) fn end(&self) {
+    /// Shows that the run has ended, and with it a pause that the service requested. `error` is the reason, if it was
+    /// not asked to end.
+    pub(crate) fn end(&self, error: Option<String>) {
         let mut rest = self.rest();
         rest.phase = Phase::Ended;
         rest.requested = None;
         rest.requests.fill(None);
+        rest.error = error;
         self.is_pause_requested.store(false, Relaxed);
+    }
+
+    /// Shows that the run reads again from its last commit.
+    pub(crate) fn restart(&self, error: String) {
+        let mut rest = self.rest();
+        rest.phase = Phase::Running;
+        rest.events.send(|| EventKind::RunRestarted { error });
+    }
+
+    /// Shows that the pipeline is gone: there will be no more changes and events.
+    pub(crate) fn close(&self) {
+        self.end(None);
+        let mut rest = self.rest();
+        rest.is_gone = true;
+        rest.events = Sender::Closed;
     }
 
     /// Records the counters for the rates. The caller does this about once a second.
     pub(crate) fn sample_rates(&self, now: Instant) {
         let sample = (now, self.counters.load());
-        let rates = &mut self.rest().rates;
+        let mut change = self.rest();
+        if change.rates.front().is_some_and(|first| first.1 != sample.1) {
+            change.note();
+        }
+        let rates = &mut change.quietly().rates;
         debug_assert!(rates.back().is_none_or(|last| last.0 <= now), "samples are in order of time");
         rates.push_back(sample);
         while rates.len() > 2 && now.duration_since(rates[1].0) >= RATE_SPAN {
@@ -347,7 +409,7 @@ impl Board {
             rows: statistics.iter().map(|statistic| statistic.rows).sum(),
             batches: self.batches.load(Relaxed),
             binlog_bytes: self.binlog_bytes.load(Relaxed),
-            paused: rest.paused.as_ref().or(rest.requested.as_ref()).cloned(),
+            paused: rest.pause().cloned(),
             last_event: rest.last_event.clone(),
             spool_bytes_max: self.limits.spool_bytes_max,
             statistics,

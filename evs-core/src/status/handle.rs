@@ -45,7 +45,7 @@ use crate::Error;
 /// ```
 #[derive(Clone, Debug)]
 pub struct StatusHandle {
-    board: Arc<Board>,
+    pub(super) board: Arc<Board>,
 }
 
 impl StatusHandle {

@@ -93,7 +93,8 @@ pub struct Status {
     /// The reason for a pause in reading, if there is one: the pipeline's own (the binlog has reached its limit, or
     /// its disk is full), or else the one that was given to [`StatusHandle::pause`](crate::StatusHandle::pause).
     pub paused: Option<Pause>,
-    /// The last event of the log that an operator may want to know.
+    /// The last event of the log that an operator may want to know, in words.
+    /// [`StatusHandle::events`](crate::StatusHandle::events) gives all events, with their facts.
     pub last_event: Option<String>,
     /// The statistics, in the order in which they were added.
     pub statistics: Vec<StatisticStatus>,

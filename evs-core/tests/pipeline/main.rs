@@ -7,6 +7,7 @@ mod cuts;
 mod decorated;
 mod definitions;
 mod drains;
+mod events;
 mod lags;
 mod lines;
 mod names;
@@ -15,6 +16,7 @@ mod outages;
 mod pipeline_support;
 mod refusals;
 mod state;
+mod watch;
 
 use std::{
     collections::BTreeMap, ffi::OsStr, fs, future::pending, io, os::unix::ffi::OsStrExt, path::Path,

@@ -45,11 +45,9 @@ pub(super) fn resume(
             // A log that cannot be opened is waited for, like one that does not exist.
             Err(error @ TailError::Io { .. }) if !to_end => {
                 let error = describe(&error);
-                let event = &mut board.rest().last_event;
-                if event.as_ref() != Some(&error) {
+                if board.show_log_unavailable(&error) {
                     let source = &settings.source;
                     tracing::error!(source, error, "the log cannot be read and is waited for");
-                    *event = Some(error);
                 }
                 control.wake.wait(OPEN_AGAIN);
             }

@@ -1,0 +1,66 @@
+//! What happens to the log and at commits: the board shows it, and sends it as events.
+
+use std::{sync::atomic::Ordering::Relaxed, time::SystemTime};
+
+use super::{
+    board::{Board, Rest},
+    events::EventKind,
+};
+use crate::tail::TailEvent;
+
+/// The facts of a commit that a status or an event shows.
+#[derive(Debug, Default)]
+pub(crate) struct Committed {
+    /// The statistics that have a batch in it, with the number of batches and of rows.
+    pub(crate) cuts: Vec<(String, u64, u64)>,
+    /// By statistic, the lines that were too late since the last commit.
+    pub(crate) too_late: Vec<u64>,
+    /// The lines that were rejected since the last commit.
+    pub(crate) rejected: u64,
+}
+
+impl Board {
+    /// Shows an event of the log.
+    pub(crate) fn show_log_event(&self, event: &TailEvent) {
+        let mut rest = self.rest();
+        rest.last_event = Some(event.to_string());
+        rest.events.send(|| event.into());
+    }
+
+    /// Shows that the log cannot be opened. Returns whether that is news.
+    pub(crate) fn show_log_unavailable(&self, error: &str) -> bool {
+        let mut rest = self.rest();
+        let is_new = rest.last_event.as_deref() != Some(error);
+        if is_new {
+            rest.last_event = Some(error.to_owned());
+            rest.events.send(|| EventKind::LogUnavailable { reason: error.to_owned() });
+        }
+        is_new
+    }
+
+    /// Shows a commit.
+    pub(crate) fn show_commit(&self, committed: Committed) {
+        let Committed { cuts, too_late, rejected } = committed;
+        let batches = cuts.iter().map(|(_, batches, _)| batches).sum();
+        self.batches.fetch_add(batches, Relaxed);
+        let now = SystemTime::now();
+        let Rest { statistics, events, .. } = &mut *self.rest();
+        if rejected > 0 {
+            events.send(|| EventKind::LinesRejected { lines: rejected });
+        }
+        for (statistic, lines) in statistics.iter_mut().zip(too_late).filter(|(_, lines)| *lines > 0) {
+            statistic.too_late += lines;
+            events.send(|| EventKind::LinesTooLate { statistic: statistic.name.clone(), lines });
+        }
+        for (name, ..) in &cuts {
+            if let Some(statistic) = statistics.iter_mut().find(|statistic| statistic.name == *name) {
+                statistic.last_cut = Some(now);
+            }
+        }
+        if batches > 0 {
+            let rows = cuts.iter().map(|(.., rows)| rows).sum();
+            let statistics = || cuts.iter().map(|(name, ..)| name.clone()).collect();
+            events.send(|| EventKind::Committed { statistics: statistics(), batches, rows });
+        }
+    }
+}
