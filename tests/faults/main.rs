@@ -14,6 +14,7 @@ mod backup;
 mod calls;
 mod disk;
 mod drains;
+mod embedded;
 mod limits;
 mod memory;
 mod names;

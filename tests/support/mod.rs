@@ -94,17 +94,20 @@ pub(crate) async fn digest_of(sink: &dyn Sink, schema: &Schema) -> Digest {
 /// The path of the example `access_log`, which is built from the present sources first.
 pub(crate) fn access_log() -> &'static Path {
     static PATH: OnceLock<PathBuf> = OnceLock::new();
-    PATH.get_or_init(|| {
-        let mut build = Command::new(env!("CARGO"));
-        // As scripts/test has built it: with other features, all dependencies would be built once more.
-        build.args(["build", "--quiet", "--workspace", "--features", "evs/full", "--example", "access_log"]);
-        if !cfg!(debug_assertions) {
-            build.arg("--release");
-        }
-        let status = build.current_dir(env!("CARGO_MANIFEST_DIR")).status().unwrap();
-        assert!(status.success(), "{build:?}");
-        // target/debug/deps/this-test -> target/debug/examples/access_log
-        let test = std::env::current_exe().unwrap();
-        test.parent().unwrap().parent().unwrap().join("examples/access_log")
-    })
+    PATH.get_or_init(|| example("access_log"))
+}
+
+/// The path of an example, which is built from the present sources first.
+pub(crate) fn example(name: &str) -> PathBuf {
+    let mut build = Command::new(env!("CARGO"));
+    // As scripts/test has built it: with other features, all dependencies would be built once more.
+    build.args(["build", "--quiet", "--workspace", "--features", "evs/full", "--example", name]);
+    if !cfg!(debug_assertions) {
+        build.arg("--release");
+    }
+    let status = build.current_dir(env!("CARGO_MANIFEST_DIR")).status().unwrap();
+    assert!(status.success(), "{build:?}");
+    // target/debug/deps/this-test -> target/debug/examples/access_log
+    let test = std::env::current_exe().unwrap();
+    test.parent().unwrap().parent().unwrap().join("examples").join(name)
 }

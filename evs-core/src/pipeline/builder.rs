@@ -208,7 +208,8 @@ impl PipelineBuilder {
         self
     }
 
-    /// Sets the number of threads that parse and aggregate: 1 by default, at most 256.
+    /// Sets the number of threads that parse and aggregate: 1 by default, at most 256. A run has two threads more: one
+    /// decides what is read, and one writes the binlog. Between runs a pipeline has no threads.
     pub fn workers(mut self, workers: usize) -> Self {
         self.settings.workers = workers;
         self
