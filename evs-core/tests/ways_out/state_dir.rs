@@ -49,7 +49,9 @@ async fn a_binlog_is_put_right_or_removed_and_the_position_adopted() {
     let foreign = fs::read(&other.segments()[1]).unwrap();
     /// Something that happens to the segments, by their paths.
     type Fault<'f> = &'f dyn Fn(&[PathBuf]);
-    let cases: [(Fault<'_>, fn(&BinlogError) -> bool); 6] = [
+    /// Whether an error is the one that the fault causes.
+    type IsIt = fn(&BinlogError) -> bool;
+    let cases: [(Fault<'_>, IsIt); 6] = [
         (&|at| flip(&at[0], 300), |error| matches!(error, BinlogError::Damaged { .. })),
         (&|at| flip(&at[3], 8), |error| matches!(error, BinlogError::NewerVersion { .. })),
         (&|at| fs::rename(&at[1], at[1].with_file_name("binlog-2.evs")).unwrap(), |error| {
