@@ -30,8 +30,8 @@ use crate::{
 /// repository has an entry for each error: what it means, what is safe, what to do, and the test that does it.
 ///
 /// - Change the program or its configuration after [`Setting`](Self::Setting), [`Format`](Self::Format),
-///   [`Redefined`](Self::Redefined), [`NoRuntime`](Self::NoRuntime) and [`AlreadyRunning`](Self::AlreadyRunning), which
-///   `build` or the start of a run returns.
+///   [`Redefined`](Self::Redefined), [`SinkRefuses`](Self::SinkRefuses), [`NoRuntime`](Self::NoRuntime) and
+///   [`AlreadyRunning`](Self::AlreadyRunning), which `build` or the start of a run returns.
 /// - Look at the state directory after [`StateDir`](Self::StateDir), [`StateDirRights`](Self::StateDirRights),
 ///   [`StateDirMoved`](Self::StateDirMoved), [`Locked`](Self::Locked) and [`Binlog`](Self::Binlog).
 /// - Look at the log's files after [`Log`](Self::Log) and [`LogSync`](Self::LogSync).
@@ -133,19 +133,35 @@ pub enum Error {
         /// The process that holds the lock.
         holder: String,
     },
-    /// The definition of a statistic is not the one that the state directory knows.
+    /// The definition of a statistic is not the one that the state directory knows. Nothing was changed.
     ///
-    /// A table cannot hold rows of both. Give the statistic another name, or accept the change with
-    /// [`Statistic::redefine`](crate::Statistic::redefine).
-    #[error(
-        "statistic {statistic} was defined otherwise at the last start: {difference}; give it another name, \
-         or accept the change with `redefine(true)`"
-    )]
+    /// [`Statistic::redefine`](crate::Statistic::redefine) accepts new measures. No table can have rows of two
+    /// definitions that differ otherwise: give the statistic another name, or the definition it had.
+    #[error("{}", redefined(statistic, difference, obstacle.as_deref()))]
     Redefined {
         /// The statistic.
         statistic: String,
         /// The change, from the old definition to the new one.
         difference: String,
+        /// The part of the change that is impossible. `None` if `redefine(true)` accepts the change.
+        obstacle: Option<String>,
+    },
+    /// A sink cannot take the batches of a statistic that is new to it, or of its new definition. Nothing was counted
+    /// with that definition.
+    ///
+    /// Remove the cause in the store, give the statistic another name, or go back to the definition that it had.
+    #[error(
+        "sink {sink} cannot take statistic {statistic} as it is defined now: {}; nothing was counted with this \
+         definition, so remove the cause in the store, or go back to what was configured before",
+        describe(r#source)
+    )]
+    SinkRefuses {
+        /// The sink's name.
+        sink: String,
+        /// The statistic.
+        statistic: String,
+        /// The sink's reason.
+        r#source: SinkError,
     },
     /// Batches wait for a sink that is not configured. Nothing was changed.
     #[error("{}", undelivered(sink, renamed_to.as_deref(), *batches, *rows, *since))]
@@ -308,6 +324,21 @@ fn rights_fault(path: &Path, mode: u32, owner: u32, user: u32) -> String {
         "belongs to user {owner} (mode {mode:04o}), but this process runs as user {user}: run it as user {owner}, or \
          give the directory to user {user} with `chown -R {user} {path} && chmod 700 {path}`"
     )
+}
+
+/// Describes a change of a definition, and the ways out.
+fn redefined(statistic: &str, difference: &str, obstacle: Option<&str>) -> String {
+    let changed = format!("statistic {statistic} was defined otherwise at the last start: {difference}");
+    match obstacle {
+        None => format!(
+            "{changed}; accept the change with `redefine(true)`, or give the statistic another name, or the \
+             definition it had"
+        ),
+        Some(obstacle) => format!(
+            "{changed}; no table can have rows of both ({obstacle}): give the statistic another name, or the \
+             definition it had"
+        ),
+    }
 }
 
 /// Describes the batches that wait for a sink which is not configured, and the ways out.

@@ -1,7 +1,7 @@
 //! A store that refuses: missing tables, missing rights, a wrong password.
 //!
 //! These errors are permanent, so the sink stops and says why. Reading goes on, and the batches wait for a start at
-//! which the cause is removed.
+//! which the cause is removed. A sink that is new would be asked at the start, which would fail; this one was away then.
 
 use std::sync::Arc;
 
@@ -21,6 +21,16 @@ const PASSWORD: &str = "hunter2";
 pub(crate) async fn to_be_written(store: Arc<Store>) {
     let mut database = store.database().await;
     let mut place = Place::new(KIND, 9);
+
+    // Away at the first start, so that it is known to the state directory, and has nothing.
+    let sink = database.sink().await;
+    database.down().await;
+    let (counting, _) = Counting::start(&place, sink);
+    place.write(500);
+    counting.until_down().await;
+    counting.until_cut(&place).await;
+    counting.stop_with_a_rest().await;
+    database.up().await;
 
     // Tables that are not there, and that evs may not make.
     let (counting, _) = Counting::start(&place, database.sink_that_makes_nothing().await);

@@ -8,6 +8,7 @@
 //! | [`once`] | a batch counts once, whatever fails and whoever offers it again |
 //! | [`twins`] | copies of a state directory, and several processes under one source name, add nothing twice |
 //! | [`schemas`] | a table takes rows of its own definition and no others |
+//! | [`redefined`] | a table can get more measures, and takes rows of all definitions that it was prepared for |
 //! | [`keys`] | keys are bytes: no two are equal unless all their bytes are |
 //! | [`numbers`] | values and totals are exact or refused |
 //! | [`retention`] | old windows are removed, and nothing else |
@@ -68,6 +69,7 @@ mod fixture;
 pub mod keys;
 pub mod numbers;
 pub mod once;
+pub mod redefined;
 pub mod retention;
 pub mod scale;
 pub mod schemas;

@@ -1,6 +1,6 @@
 //! The whole suite, in the order of its modules.
 
-use super::{fixture::Fixture, keys, numbers, once, retention, scale, schemas, twins};
+use super::{fixture::Fixture, keys, numbers, once, redefined, retention, scale, schemas, twins};
 
 /// Runs the whole suite, with a new store for each test.
 ///
@@ -42,6 +42,13 @@ pub async fn run(fixture: &impl Fixture) {
     schemas::statistics_are_kept_apart(fixture).await;
     schemas::a_statistic_without_keys_has_a_row_per_window(fixture).await;
     schemas::a_batch_of_another_definition_is_refused(fixture).await;
+    redefined::a_new_measure_is_added_to_the_rows_that_are_there(fixture).await;
+    redefined::an_older_batch_may_come_after_the_new_definition(fixture).await;
+    redefined::another_order_of_measures_is_no_other_definition(fixture).await;
+    redefined::each_kind_of_measure_can_be_added(fixture).await;
+    redefined::sources_may_have_different_measures(fixture).await;
+    redefined::a_preparation_that_is_cancelled_anywhere_is_completed(fixture).await;
+    redefined::several_preparations_at_once_all_succeed(fixture).await;
     keys::keys_that_differ_in_a_byte_stay_apart(fixture).await;
     keys::the_same_key_in_different_columns_stays_apart(fixture).await;
     keys::long_keys_are_kept_or_refused(fixture).await;

@@ -221,6 +221,11 @@ pub(super) async fn held_within(sink: &dyn Sink, schema: &Schema, windows: Range
     Model { rows: rows.into_iter().map(|(window, keys, values)| ((window, keys), values)).collect() }
 }
 
+/// Returns everything that the store holds of a statistic, as tests write it.
+pub(super) async fn held_rows(sink: &dyn Sink, schema: &Schema) -> Vec<PlainRow> {
+    plain(&sink.totals(schema, i64::MIN..i64::MAX).await.expect("totals are read"))
+}
+
 /// Checks that the store holds exactly the sum of `batches`.
 #[track_caller]
 pub(super) fn assert_holds<'b>(found: &Model, batches: impl IntoIterator<Item = &'b Batch>) {

@@ -34,7 +34,7 @@ macro_rules! variants {
 }
 
 variants! { error_name, ERRORS, Error {
-    Setting Format Log LogSync Binlog StateDir StateDirRights StateDirMoved Locked Redefined UndeliveredSink
+    Setting Format Log LogSync Binlog StateDir StateDirRights StateDirMoved Locked Redefined SinkRefuses UndeliveredSink
     ForeignState Adopt SinkStopped Sink Overflow Thread Panicked AlreadyRunning NoRuntime
     UnknownSink NotRefused NotRunning
 } }
@@ -106,7 +106,19 @@ fn errors() -> Vec<Error> {
         Error::StateDirRights { path: state(""), mode: 0o775, owner: 33, user: 33 },
         Error::StateDirMoved { path: state("") },
         Error::Locked { path: state(""), holder: "process 4711 on host web1".to_owned() },
-        Error::Redefined { statistic: statistic(), difference: "window 60s -> 3600s".to_owned() },
+        Error::Redefined {
+            statistic: statistic(),
+            difference: "window 60s -> 3600s".to_owned(),
+            obstacle: Some("window 60s -> 3600s".to_owned()),
+        },
+        Error::SinkRefuses {
+            sink: "pg".to_owned(),
+            statistic: statistic(),
+            source: SinkError::refused_by(
+                "the table requests cannot get columns",
+                io::Error::other("permission denied"),
+            ),
+        },
         Error::UndeliveredSink {
             sink: "reports".to_owned(),
             renamed_to: None,

@@ -2,7 +2,8 @@
 //! (`session`, `turn`), and it answers for its status at any time.
 //!
 //! [`Pipeline`] (`host`) is made by [`PipelineBuilder`] (`builder`) from its settings (`settings`, `check`, `assembly`).
-//! Before anything is read, a run agrees with the sinks where the source stands (`state`, `names`, `clone`).
+//! Before anything is read, a run agrees with the sinks where the source stands (`state`, `names`, `clone`), and which
+//! definitions they take (`definitions`).
 //!
 //! The threads and tasks of a run (`run`, at its end `drain`), in the order of the data:
 //!
@@ -23,6 +24,7 @@ mod check;
 mod settings;
 
 mod clone;
+mod definitions;
 mod lock;
 mod names;
 mod session;

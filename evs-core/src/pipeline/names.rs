@@ -30,6 +30,12 @@ enum Change {
 }
 
 impl Names {
+    /// Returns the former names of a sink.
+    pub(super) fn former_of<'n>(&'n self, sink: &'n str) -> impl Iterator<Item = &'n str> {
+        let is_its = move |(of, _): &&(Option<Arc<str>>, String)| of.as_deref() == Some(sink);
+        self.former.iter().filter(is_its).map(|(_, former)| former.as_str())
+    }
+
     /// Checks the names against the names of the sinks that are configured. `good` says whether a sink may have a name.
     pub(super) fn check(
         &self,

@@ -158,7 +158,10 @@ impl Pipeline {
         // The directory may have been locked long ago.
         lock.verify()?;
         tokio::select! {
-            checked = self.check_state(&mut binlog) => checked?,
+            checked = async {
+                self.check_state(&mut binlog).await?;
+                self.offer_definitions(binlog.state()).await
+            } => checked?,
             () = asked_to_stop(stopped) => return Ok(Ran::nothing(&binlog)),
         }
         self.prepare_state(&mut binlog)?;

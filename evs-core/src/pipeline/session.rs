@@ -91,12 +91,12 @@ pub(super) fn check_definitions(
         let Some(known) = binlog.state().statistics.get(name) else {
             continue;
         };
-        if let Some(difference) = known.schema.difference(schema) {
-            if !statistic.redefine {
-                return Err(Error::Redefined { statistic: name.clone(), difference });
-            }
-            tracing::warn!(statistic = name, difference, "the statistic is defined anew");
+        let Some(difference) = known.schema.difference(schema) else { continue };
+        let obstacle = known.schema.obstacle(schema);
+        if !statistic.redefine || obstacle.is_some() {
+            return Err(Error::Redefined { statistic: name.clone(), difference, obstacle });
         }
+        tracing::warn!(statistic = name, difference, "the statistic is defined anew");
     }
     Ok(())
 }

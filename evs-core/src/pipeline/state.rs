@@ -243,13 +243,14 @@ fn is_as_found(found: &[Remembered<'_>], now: &[Remembered<'_>]) -> bool {
 }
 
 /// Waits a short time for a sink's answer.
-async fn ask<T>(
+pub(super) async fn ask<T>(
     sink: &str,
     question: impl Future<Output = Result<T, SinkError>>,
 ) -> Result<Result<T, SinkError>, Error> {
     let asked = tokio::time::timeout(FIRST_QUESTION_TIMEOUT, question);
     let answered = catch(|| format!("delivery to {sink}"), asked).await?;
-    Ok(answered.unwrap_or_else(|elapsed| Err(SinkError::unavailable("asking where it stands", elapsed))))
+    Ok(answered
+        .unwrap_or_else(|elapsed| Err(SinkError::unavailable("asking the sink before the start", elapsed))))
 }
 
 /// Makes a cut without rows, which only moves a statistic to a position.

@@ -64,7 +64,7 @@ struct Store {
     fault: Option<Fault>,
 }
 
-/// The rows of one statistic.
+/// The rows of one statistic. Their values are those of all measures that any of its definitions has.
 #[derive(Clone)]
 struct Table {
     schema: Schema,
@@ -123,8 +123,8 @@ impl Sink for MemorySink {
 
     async fn prepare(&self, schema: &Schema) -> Result<(), SinkError> {
         let mut store = self.lock();
-        if store.tables.contains_key(&schema.statistic) {
-            return store.table(schema).map(|_| ());
+        if let Some(table) = store.tables.get_mut(&schema.statistic) {
+            return table.extend(schema);
         }
         let table = Table { schema: schema.clone(), rows: BTreeMap::new() };
         store.tables.insert(schema.statistic.clone(), table);
@@ -175,26 +175,24 @@ impl Sink for MemorySink {
             return Ok(rows);
         }
         let span = (windows.start, Vec::new())..(windows.end, Vec::new());
-        for ((window, keys), values) in store.table(schema)?.rows.range(span) {
-            rows.push(*window, keys.iter().map(|key| &**key), values);
+        let table = store.table(schema)?;
+        let columns = table.columns(schema)?;
+        for ((window, keys), values) in table.rows.range(span) {
+            let values: Vec<_> = columns.iter().map(|&at| values[at]).collect();
+            rows.push(*window, keys.iter().map(|key| &**key), &values);
         }
         Ok(rows)
     }
 }
 
 impl Store {
-    /// Returns the table of a statistic, if its definition is that of `schema`.
+    /// Returns the table of a statistic, if it has all columns of `schema`.
     fn table(&self, schema: &Schema) -> Result<&Table, SinkError> {
         let statistic = &schema.statistic;
         let Some(table) = self.tables.get(statistic) else {
             return Err(SinkError::refused(format!("statistic {statistic} was not prepared")));
         };
-        match table.schema.difference(schema) {
-            None => Ok(table),
-            Some(difference) => Err(SinkError::refused(format!(
-                "statistic {statistic} is held with another definition: {difference}"
-            ))),
-        }
+        table.columns(schema).map(|_| table)
     }
 
     /// Applies a batch as the contract says: check the writer, judge the progress, and only then change anything.
@@ -209,7 +207,7 @@ impl Store {
         // A batch without rows needs no table.
         let merged = match batch.rows.is_empty() {
             true => BTreeMap::new(),
-            false => self.table(&batch.schema)?.merge(&batch.rows)?,
+            false => self.table(&batch.schema)?.merge(&batch.schema, &batch.rows)?,
         };
         let fault = self.fault.take();
         if let Some(Fault::Rows(_) | Fault::Commit) = fault {
@@ -227,17 +225,40 @@ impl Store {
 }
 
 impl Table {
-    /// Returns the rows that `rows` would change, with their new values.
-    fn merge(&self, rows: &Rows) -> Result<BTreeMap<RowKey, Values>, SinkError> {
+    /// Adds the measures that `schema` has and the table does not. They are absent from the rows that are there.
+    fn extend(&mut self, schema: &Schema) -> Result<(), SinkError> {
+        let union = self.schema.union(schema).map_err(|difference| other_definition(schema, &difference))?;
+        for values in self.rows.values_mut() {
+            let mut longer = values.to_vec();
+            longer.resize(union.measures.len(), None);
+            *values = longer.into();
+        }
+        self.schema = union;
+        Ok(())
+    }
+
+    /// Returns the index of each measure of `schema` in the values of a row.
+    fn columns(&self, schema: &Schema) -> Result<Vec<usize>, SinkError> {
+        let union = self.schema.union(schema).map_err(|difference| other_definition(schema, &difference))?;
+        let place = |measure| self.schema.measures.iter().position(|held| held == measure);
+        let places: Option<Vec<_>> = schema.measures.iter().map(place).collect();
+        places.ok_or_else(|| other_definition(schema, &self.schema.difference(&union).unwrap_or_default()))
+    }
+
+    /// Returns the rows that `rows` of `schema` would change, with their new values.
+    fn merge(&self, schema: &Schema, rows: &Rows) -> Result<BTreeMap<RowKey, Values>, SinkError> {
+        let columns = self.columns(schema)?;
         let mut merged = BTreeMap::<RowKey, Values>::new();
+        let mut all = vec![None; self.schema.measures.len()];
         let mut cursor = rows.cursor();
         while let Some(row) = cursor.next_row() {
             let key = (row.window_start, row.keys.iter().map(|&key| key.into()).collect());
             let held = merged.get(&key).or_else(|| self.rows.get(&key));
+            columns.iter().zip(row.values).for_each(|(&at, value)| all[at] = *value);
             let values = match held {
-                None => row.values.into(),
+                None => all.as_slice().into(),
                 Some(held) => {
-                    let columns = self.schema.measures.iter().zip(held).zip(row.values);
+                    let columns = self.schema.measures.iter().zip(held).zip(&all);
                     columns
                         .map(|((column, held), value)| self.add(column, *held, *value))
                         .collect::<Result<_, _>>()?
@@ -260,6 +281,12 @@ impl Table {
             SinkError::refused(format!("statistic {statistic}: {name} overflows: {held:?} and {value:?}"))
         })
     }
+}
+
+/// The error for a definition that a table was not made for.
+fn other_definition(schema: &Schema, difference: &str) -> SinkError {
+    let statistic = &schema.statistic;
+    SinkError::refused(format!("statistic {statistic} is held with another definition: {difference}"))
 }
 
 #[cfg(test)]

@@ -55,6 +55,7 @@ use crate::{
 ///   source with [`Sink::claim`]. Otherwise [`Writer::check`] returns the error. A store with transactions compares
 ///   the two writers in the transaction of the batch. A store without them compares before it adds anything; there, a
 ///   batch that is under way while another process claims the source may still be applied.
+/// * Prepared: a batch whose schema the store was not prepared for is [`SinkError::Refused`] and changes nothing.
 /// * Adding: the store merges rows into the ones that it holds by [`MeasureKind::merge`](crate::MeasureKind::merge).
 ///   Several sources and epochs add to the same rows. Keys that differ in a byte are different rows.
 /// * Exact: if the store cannot hold a value to the last digit, or a sum would overflow, `apply` returns
@@ -100,6 +101,14 @@ pub trait Sink: fmt::Debug + Send + Sync + 'static {
 
     /// Creates the storage for batches of `schema`, or checks it if it exists. The pipeline calls this before a
     /// schema's first batch and may call it again at any time.
+    ///
+    /// If `schema` has measures that the storage lacks, the storage gets them; [`Schema::union`] decides whether that
+    /// is possible. A new measure is absent from the rows that are there. Batches and totals of all definitions for
+    /// which the storage was prepared are then accepted, in any order: older batches may still wait, and another source
+    /// may have another definition. A batch leaves the measures that its schema does not have as they are.
+    ///
+    /// A schema for which this is impossible is [`SinkError::Refused`], and nothing changes. The pipeline also calls
+    /// this to find out whether a definition would be refused, before it cuts anything under it.
     async fn prepare(&self, schema: &Schema) -> Result<(), SinkError>;
 
     /// Returns the progress that the store remembers for `source`, one entry per epoch and statistic. If the store

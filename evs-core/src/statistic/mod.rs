@@ -6,7 +6,8 @@
 //!   that it has. Its JSON is part of the binlog's file format.
 //!
 //! A definition has two kinds of settings. Window length, keys and measures give a row its *meaning*: if one of them
-//! changes, old and new rows must not be added to each other, and [`Schema::difference`] says so. Flush interval, row
+//! changes, [`Schema::difference`] says so. A table can take rows with more measures ([`Schema::union`]), but rows that
+//! differ otherwise must not be added to each other. Flush interval, row
 //! limit and retention only affect *operation*, so they may change from one start to the next.
 
 mod field;

@@ -165,15 +165,75 @@ impl Schema {
     /// assert_eq!(minutes.difference(&kept), None);
     /// ```
     pub fn difference(&self, other: &Self) -> Option<String> {
-        fn list<T>(items: &[T], show: impl Fn(&T) -> String) -> String {
-            format!("({})", items.iter().map(show).collect::<Vec<_>>().join(", "))
+        let mut found = self.other_rows(other);
+        if self.measures != other.measures {
+            let (from, to) = (list(&self.measures, show_measure), list(&other.measures, show_measure));
+            found.push(format!("measures {from} -> {to}"));
         }
+        (!found.is_empty()).then(|| found.join("; "))
+    }
+
+    /// The schema of a table that has rows of `self` and takes rows of `other`, too: the measures of `self`, and after
+    /// them those that only `other` has. The retention is that of `self`.
+    ///
+    /// In such a table, a measure is absent from the rows that were not counted with it. If the result is `self`, the
+    /// table can take the rows as it is; otherwise it needs more columns.
+    ///
+    /// ```
+    /// # extern crate evs_core as evs;
+    /// use evs::{MeasureColumn, MeasureKind, Schema};
+    ///
+    /// let hits = MeasureColumn::new("hits", MeasureKind::Count, "", 0);
+    /// let bytes = MeasureColumn::new("bytes", MeasureKind::Sum, "body_bytes_sent", 0);
+    /// let old = Schema::new("requests", 60, Vec::new(), vec![hits.clone()]);
+    /// let new = Schema::new("requests", 60, Vec::new(), vec![bytes.clone(), hits.clone()]);
+    /// let table = old.union(&new).expect("one table can have both");
+    /// assert_eq!(table.measures, [hits, bytes]);
+    /// // Rows of the old definition still fit.
+    /// assert_eq!(table.union(&old).as_ref(), Ok(&table));
+    ///
+    /// let mut hours = new.clone();
+    /// hours.window_seconds = 3600;
+    /// assert_eq!(old.union(&hours), Err("window 60s -> 3600s".to_owned()));
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// The differences for which no table can have both, in words: another window, other keys, or another measure
+    /// under the same name. Upper and lower case are the same in names, as in SQL.
+    pub fn union(&self, other: &Self) -> Result<Self, String> {
+        let mut found = self.other_rows(other);
+        let mut union = self.clone();
+        for measure in &other.measures {
+            match self.measures.iter().find(|held| held.name.eq_ignore_ascii_case(&measure.name)) {
+                None => union.measures.push(measure.clone()),
+                Some(held) if held == measure => {}
+                Some(held) => {
+                    found.push(format!("measure {} -> {}", show_measure(held), show_measure(measure)));
+                }
+            }
+        }
+        if found.is_empty() { Ok(union) } else { Err(found.join("; ")) }
+    }
+
+    /// The reason why a statistic with this definition cannot get the definition `new`, in words. `None` if every store
+    /// can take the change: new measures, in any place, and another retention.
+    ///
+    /// A measure cannot be removed: its column would go on with numbers that nobody adds to.
+    pub(crate) fn obstacle(&self, new: &Self) -> Option<String> {
+        if let Err(differences) = self.union(new) {
+            return Some(differences);
+        }
+        let is_gone = |measure: &&MeasureColumn| !new.measures.contains(measure);
+        let gone: Vec<_> =
+            self.measures.iter().filter(is_gone).map(|measure| measure.name.as_str()).collect();
+        (!gone.is_empty()).then(|| format!("removed: {}", gone.join(", ")))
+    }
+
+    /// The differences in what a row is, apart from its measures.
+    fn other_rows(&self, other: &Self) -> Vec<String> {
         let key = |k: &KeyColumn| {
             if k.name == k.field { k.name.clone() } else { format!("{} as {}", k.field, k.name) }
-        };
-        let measure = |m: &MeasureColumn| match m.kind {
-            MeasureKind::Count => format!("{}: count", m.name),
-            _ => format!("{}: {:?} of {} scale {}", m.name, m.kind, m.field, m.scale).to_lowercase(),
         };
         let mut found = Vec::new();
         if self.window_seconds != other.window_seconds {
@@ -182,11 +242,7 @@ impl Schema {
         if self.keys != other.keys {
             found.push(format!("keys {} -> {}", list(&self.keys, key), list(&other.keys, key)));
         }
-        if self.measures != other.measures {
-            let (from, to) = (list(&self.measures, measure), list(&other.measures, measure));
-            found.push(format!("measures {from} -> {to}"));
-        }
-        (!found.is_empty()).then(|| found.join("; "))
+        found
     }
 
     /// The schema as JSON, always the same text for the same schema. A store may compare the texts.
@@ -215,5 +271,99 @@ impl Schema {
     /// Fails for any other text.
     pub fn from_json(json: &str) -> Result<Self, InvalidJson> {
         serde_json::from_str(json).map_err(|error| InvalidJson::new("a schema", error))
+    }
+}
+
+fn list<T>(items: &[T], show: impl Fn(&T) -> String) -> String {
+    format!("({})", items.iter().map(show).collect::<Vec<_>>().join(", "))
+}
+
+fn show_measure(measure: &MeasureColumn) -> String {
+    let MeasureColumn { name, kind, field, scale } = measure;
+    match kind {
+        MeasureKind::Count => format!("{name}: count"),
+        _ => format!("{name}: {kind:?} of {field} scale {scale}").to_lowercase(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::{collection::vec, prelude::*, sample::subsequence};
+
+    use super::*;
+
+    fn count(name: &str) -> MeasureColumn {
+        MeasureColumn::new(name, MeasureKind::Count, "", 0)
+    }
+
+    fn sum(name: &str, field: &str, scale: u8) -> MeasureColumn {
+        MeasureColumn::new(name, MeasureKind::Sum, field, scale)
+    }
+
+    #[test]
+    fn a_definition_can_get_measures_and_another_retention_and_nothing_else() {
+        let status = KeyColumn::new("status", "status");
+        let old =
+            Schema::new("requests", 60, vec![status.clone()], vec![count("hits"), sum("bytes", "sent", 2)]);
+        let host = KeyColumn::new("host", "host");
+        let cases: [(&str, &dyn Fn(&mut Schema), Option<&str>); 14] = [
+            ("nothing", &|_| {}, None),
+            ("a retention", &|new| new.retain_seconds = Some(60), None),
+            ("a measure at the end", &|new| new.measures.push(sum("time", "time", 3)), None),
+            ("a measure at the beginning", &|new| new.measures.insert(0, sum("time", "time", 3)), None),
+            ("another order of measures", &|new| new.measures.reverse(), None),
+            ("another window", &|new| new.window_seconds = 300, Some("window 60s -> 300s")),
+            ("one more key", &|new| new.keys.push(host.clone()), Some("keys (status) -> (status, host)")),
+            ("no key", &|new| new.keys.clear(), Some("keys (status) -> ()")),
+            ("another field of a key", &|new| new.keys[0].field = "host".to_owned(), Some("host as status")),
+            (
+                "another scale",
+                &|new| new.measures[1].scale = 3,
+                Some("scale 2 -> bytes: sum of sent scale 3"),
+            ),
+            ("another field", &|new| new.measures[1].field = "got".to_owned(), Some("sum of got")),
+            ("another kind", &|new| new.measures[1].kind = MeasureKind::Max, Some("bytes: max of sent")),
+            ("a measure less", &|new| drop(new.measures.pop()), Some("removed: bytes")),
+            ("another name", &|new| new.measures[1].name = "Bytes".to_owned(), Some("measure bytes: sum")),
+        ];
+        for (what, change, expected) in cases {
+            let mut new = old.clone();
+            change(&mut new);
+            let obstacle = old.obstacle(&new);
+            match expected {
+                None => assert_eq!(obstacle, None, "{what}"),
+                Some(expected) => {
+                    assert!(obstacle.as_ref().is_some_and(|o| o.contains(expected)), "{what}: {obstacle:?}");
+                }
+            }
+        }
+    }
+
+    /// Measures with different names, in an order of their own.
+    fn measures() -> impl Strategy<Value = Vec<MeasureColumn>> {
+        let all = vec![count("a"), count("b"), sum("c", "x", 0), sum("d", "x", 2), sum("e", "y", 0)];
+        subsequence(all, 0..=5).prop_shuffle()
+    }
+
+    proptest! {
+        #[test]
+        fn a_union_takes_all_of_its_parts_and_has_no_other_column(parts in vec(measures(), 1..5)) {
+            let schemas: Vec<_> =
+                parts.into_iter().map(|measures| Schema::new("s", 60, Vec::new(), measures)).collect();
+            let mut table = schemas[0].clone();
+            for schema in &schemas[1..] {
+                let before = table.clone();
+                table = table.union(schema).unwrap();
+                // What was there stays where it was, so that a table only gets columns.
+                prop_assert!(table.measures.starts_with(&before.measures));
+                prop_assert_eq!(before.obstacle(&table), None);
+            }
+            for schema in &schemas {
+                prop_assert_eq!(&table.union(schema).unwrap(), &table);
+            }
+            for measure in &table.measures {
+                prop_assert!(schemas.iter().any(|schema| schema.measures.contains(measure)));
+            }
+        }
     }
 }

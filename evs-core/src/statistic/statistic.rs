@@ -207,11 +207,20 @@ impl Statistic {
         self
     }
 
-    /// Accepts that the definition differs from the one the state directory knows. Without it,
+    /// Accepts new measures, and another order of measures, beside those that the state directory knows. Without it,
     /// [`build`](crate::PipelineBuilder::build) returns [`Error::Redefined`](crate::Error::Redefined).
     ///
-    /// From the next cut on, batches have the new definition. Batches that were cut before are delivered as they are.
-    /// The sink decides if its table can take both; if not, give the statistic another name.
+    /// From the next cut on, batches have the new definition, and batches that were cut before are delivered as they
+    /// are. The sinks add columns for the new measures. These are absent from the rows that were not counted with them,
+    /// and cover a part of the window in which the definition changes.
+    ///
+    /// Another window, other keys, and measures that are changed or removed are refused in any case, since no table can
+    /// have rows of both definitions: give the statistic another name, or the definition it had. The flush interval,
+    /// the row limit and the retention may change without this.
+    ///
+    /// The sinks are asked at the start. If one cannot take the definition, the run returns
+    /// [`Error::SinkRefuses`](crate::Error::SinkRefuses) before anything is cut under it, and the old definition still
+    /// works.
     #[must_use]
     pub fn redefine(mut self, accept: bool) -> Self {
         self.redefine = accept;

@@ -36,12 +36,142 @@ async fn a_changed_definition_is_refused_unless_accepted() {
             .state_dir(machine.state())
             .sink("memory", sink.clone())
     };
-    let error = changed(false).build().unwrap_err();
-    assert!(error.to_string().contains("window 60s -> 3600s"), "{error}");
+    for redefine in [false, true] {
+        let error = changed(redefine).build().unwrap_err();
+        let text = error.to_string();
+        assert!(text.contains("window 60s -> 3600s") && text.contains("another name"), "{text}");
+        assert!(!text.contains("redefine"), "no store can take that, so it is not recommended: {text}");
+    }
+    // Nothing was changed, so the old definition goes on.
     machine.append(&line(200, 1));
-    // The pipeline takes it; the sink has a table for the old definition, and says so.
-    let error = run_to_end(changed(true)).await.unwrap_err();
-    assert!(matches!(error, Error::SinkStopped { .. }), "{error:?}");
+    run_to_end(machine.pipeline().sink("memory", sink.clone())).await.unwrap();
+    assert_eq!(totals(&sink, "requests").await, of([("200", 2, 2)]));
+}
+
+/// The statistic `requests` with one more measure, before the others, and no other.
+fn with_smallest(machine: &Machine, redefine: bool) -> PipelineBuilder {
+    let statistic = Statistic::named("requests").group_by(["status"]).flush_every(Duration::from_millis(20));
+    let statistic =
+        statistic.measure(min("body_bytes_sent")).measure(count()).measure(sum("body_bytes_sent"));
+    Pipeline::builder("web1")
+        .tail(machine.log())
+        .format(LogFormat::common())
+        .statistic(statistic.redefine(redefine))
+        .state_dir(machine.state())
+        .drain_timeout(Duration::from_millis(300))
+}
+
+/// Makes the sink refuse the definition of [`with_smallest`]: another source has a measure with the same name there.
+async fn occupy(sink: &TestSink) {
+    let pipeline = Machine::new().pipeline().sink("none", MemorySink::new()).build().unwrap();
+    let mut schema = Schema::clone(pipeline.schemas().next().unwrap());
+    schema.measures.push(MeasureColumn::new("body_bytes_sent_min", MeasureKind::Min, "request_length", 0));
+    sink.store().prepare(&schema).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_new_measure_is_counted_from_the_next_cut_on() {
+    let (machine, sink) = (Machine::new(), TestSink::default());
+    machine.append(&line(200, 7));
+    // A batch of the old definition still waits when the new one begins.
+    sink.is_down.store(true, SeqCst);
+    let pipeline = machine.pipeline().sink("memory", sink.clone()).build().unwrap();
+    pipeline.run(async { until(&pipeline, "cut", |status| status.batches > 0).await }).await.unwrap();
+    drop(pipeline);
+    sink.is_down.store(false, SeqCst);
+    let error = with_smallest(&machine, false).sink("memory", sink.clone()).build().unwrap_err();
+    assert!(error.to_string().contains("redefine(true)"), "{error}");
+    machine.append(&(line(200, 5) + &line(404, 9)));
+    let pipeline = with_smallest(&machine, true).sink("memory", sink.clone()).build().unwrap();
+    pipeline.run_to_end(pending()).await.unwrap();
+    assert_eq!(totals(&sink, "requests").await, of([("200", 2, 12), ("404", 1, 9)]));
+    let schema = pipeline.schemas().next().unwrap();
+    assert_eq!(
+        totals_by_key(&sink, schema).await,
+        BTreeMap::from([("200".into(), vec![5, 2, 12]), ("404".into(), vec![9, 1, 9])])
+    );
+    // It may stay in the code. Without it, the definition is the known one.
+    drop(pipeline);
+    machine.append(&line(200, 1));
+    run_to_end(with_smallest(&machine, false).sink("memory", sink.clone())).await.unwrap();
+    assert_eq!(totals(&sink, "requests").await["200"], (3, 13));
+    // A measure does not go again.
+    let error = machine.pipeline().sink("memory", sink.clone()).build().unwrap_err();
+    assert!(error.to_string().contains("removed: body_bytes_sent_min"), "{error}");
+}
+
+#[tokio::test]
+async fn a_definition_that_a_sink_refuses_is_not_begun() {
+    let (machine, sink, other) = (Machine::new(), TestSink::default(), TestSink::default());
+    machine.append(&line(200, 1));
+    let old = || machine.pipeline().sink("refuses", sink.clone()).sink("there", other.clone());
+    run_to_end(old()).await.unwrap();
+    occupy(&sink).await;
+    machine.append(&line(200, 2));
+    let new = with_smallest(&machine, true).sink("refuses", sink.clone()).sink("there", other.clone());
+    let error = run_to_end(new).await.unwrap_err();
+    let Error::SinkRefuses { sink: name, statistic, .. } = &error else { panic!("{error:?}") };
+    assert_eq!((&**name, &**statistic), ("refuses", "requests"));
+    assert!(error.to_string().contains("body_bytes_sent_min: min of request_length"), "{error}");
+    assert_eq!((sink.applied().len(), other.applied().len()), (1, 1), "nothing was cut");
+    // So the old definition simply goes on, without a word about the other one.
+    run_to_end(old()).await.unwrap();
+    for sink in [&sink, &other] {
+        assert_eq!(totals(sink, "requests").await, of([("200", 2, 3)]));
+    }
+}
+
+#[tokio::test]
+async fn a_sink_that_is_away_is_asked_about_a_definition_when_it_returns() {
+    let (machine, sink, other) = (Machine::new(), TestSink::default(), TestSink::default());
+    machine.append(&line(200, 1));
+    run_to_end(machine.pipeline().sink("away", sink.clone()).sink("there", other.clone())).await.unwrap();
+    let before = sink.store().backup();
+    occupy(&sink).await;
+    sink.is_down.store(true, SeqCst);
+    machine.append(&line(200, 2));
+    let new = with_smallest(&machine, true).sink("away", sink.clone()).sink("there", other.clone());
+    let pipeline = new.build().unwrap();
+    let drive = async {
+        // The others do not wait for it.
+        until(&pipeline, "delivered", |status| status.sinks[1].batches == 1).await;
+        assert_eq!(pipeline.status().sinks[0].waiting, 1);
+        sink.is_down.store(false, SeqCst);
+        until(&pipeline, "refused", |status| {
+            let error = status.sinks[0].last_error.as_ref();
+            error.is_some_and(|error| error.contains("body_bytes_sent_min: min of request_length"))
+        })
+        .await;
+    };
+    let summary = pipeline.run(drive).await.unwrap();
+    assert_eq!((summary.undelivered, summary.is_complete), (1, false));
+    assert_eq!(totals(&sink, "requests").await, of([("200", 1, 1)]));
+    assert_eq!(totals(&other, "requests").await, of([("200", 2, 3)]));
+    // The batch waits until the sink can take it.
+    sink.replace(before);
+    drop(pipeline);
+    let both = with_smallest(&machine, true).sink("away", sink.clone()).sink("there", other.clone());
+    run_to_end(both).await.unwrap();
+    assert_eq!(totals(&sink, "requests").await, of([("200", 2, 3)]));
+}
+
+#[tokio::test]
+async fn an_ordinary_start_asks_no_sink_about_definitions() {
+    let (machine, sink) = (Machine::new(), TestSink::default());
+    machine.append(&line(200, 1));
+    run_to_end(machine.pipeline().sink("reports", sink.clone())).await.unwrap();
+    // Under another name it is the same sink.
+    sink.refuses.store(true, SeqCst);
+    let renamed = machine.pipeline().sink("pg", sink.clone()).formerly("reports");
+    let pipeline = renamed.build().unwrap();
+    let drive = async { until(&pipeline, "stopped", |s| s.sinks[0].state == SinkState::Stopped).await };
+    pipeline.run(drive).await.unwrap();
+    drop(pipeline);
+    // A sink that is new to a statistic is asked.
+    let error = run_to_end(machine.pipeline().sink("pg", sink.clone()).sink("new", sink.clone())).await;
+    assert!(matches!(&error, Err(Error::SinkRefuses { sink, .. }) if sink == "new"), "{error:?}");
+    let error = run_to_end(machine.pipeline().statistic(by_status("more")).sink("pg", sink.clone())).await;
+    assert!(matches!(&error, Err(Error::SinkRefuses { statistic, .. }) if statistic == "more"), "{error:?}");
 }
 
 #[tokio::test]

@@ -24,8 +24,8 @@ use std::{
 };
 
 use evs_core::{
-    Error, LogFormat, LostState, MemorySink, Pipeline, PipelineBuilder, Schema, Sink, SinkError, SinkStart,
-    SinkState, Statistic, Writer, count, sum,
+    Error, LogFormat, LostState, MeasureColumn, MeasureKind, MemorySink, Pipeline, PipelineBuilder, Schema,
+    Sink, SinkError, SinkStart, SinkState, Statistic, Writer, count, min, sum,
 };
 use pipeline_support::{Machine, TestSink, run_to_end, totals_by_key, until};
 

@@ -61,14 +61,16 @@ async fn what_is_not_delivered_at_shutdown_is_delivered_at_the_next_start() {
 async fn a_sink_that_refuses_stops_alone() {
     let (machine, sink, other) = (Machine::new(), TestSink::default(), TestSink::default());
     machine.append(&line(200, 1));
-    sink.refuses.store(true, SeqCst);
     let build = || machine.pipeline().sink("refuses", sink.clone()).sink("there", other.clone());
+    run_to_end(build()).await.unwrap();
+    machine.append(&line(200, 1));
+    sink.refuses.store(true, SeqCst);
     let error = run_to_end(build()).await.unwrap_err();
     assert!(matches!(&error, Error::SinkStopped { sink, waiting: 1, .. } if sink == "refuses"), "{error:?}");
-    assert_eq!(totals(&other, "requests").await, of([("200", 1, 1)]));
+    assert_eq!(totals(&other, "requests").await, of([("200", 2, 2)]));
     sink.refuses.store(false, SeqCst);
     run_to_end(build()).await.unwrap();
-    assert_eq!(totals(&sink, "requests").await, of([("200", 1, 1)]));
+    assert_eq!(totals(&sink, "requests").await, of([("200", 2, 2)]));
 }
 
 #[tokio::test]

@@ -175,14 +175,17 @@ async fn a_batch_stays_given_up_if_the_process_dies_before_the_sink_knows() {
 #[tokio::test]
 async fn a_sink_that_refuses_everything_is_restarted_alone() {
     let (machine, sink, other) = (Machine::new(), TestSink::default(), TestSink::default());
+    let build = || machine.pipeline().sink("pg", sink.clone()).sink("other", other.clone());
+    machine.append(&line(200, 1));
+    run_to_end(build()).await.unwrap();
     sink.refuses.store(true, SeqCst);
-    let pipeline = machine.pipeline().sink("pg", sink.clone()).sink("other", other.clone()).build().unwrap();
+    let pipeline = build().build().unwrap();
     let handle = pipeline.status_handle();
     let drive = async {
         machine.append(&line(200, 1));
         until(&pipeline, "stopped", |status| status.sinks[0].state == SinkState::Stopped).await;
         until(&pipeline, "delivered", |status| status.sinks[1].batches == 1).await;
-        let error = handle.discard("pg", "requests", 1).await.unwrap_err();
+        let error = handle.discard("pg", "requests", 2).await.unwrap_err();
         assert!(matches!(error, Error::NotRefused { .. }), "{error}");
         sink.refuses.store(false, SeqCst);
         assert!(handle.retry_sink("pg").unwrap());
@@ -191,7 +194,7 @@ async fn a_sink_that_refuses_everything_is_restarted_alone() {
     };
     assert!(pipeline.run(drive).await.unwrap().is_complete);
     for sink in [&sink, &other] {
-        assert_eq!(totals(sink, "requests").await, of([("200", 1, 1)]));
+        assert_eq!(totals(sink, "requests").await, of([("200", 2, 2)]));
     }
 }
 

@@ -6,15 +6,18 @@
 
 use std::sync::Arc;
 
-use evs_core::{Schema, SinkError};
+use evs_core::{MeasureColumn, Schema, SinkError};
 use evs_store::{CATALOGUE, Failure, Words};
 
 use crate::{
-    driver::{Session, StoreError, Value, query},
+    driver::{Kind, Session, StoreError, Value, query},
     names::{self, qualified},
     progress::now,
-    shape::Shape,
+    shape::{Shape, add_column},
 };
+
+/// The number of times that other sinks may change the same definition at the same moment before this gives up.
+const ROUNDS_MAX: usize = 5;
 
 /// A keyspace, and the permission to create tables in it.
 #[derive(Debug)]
@@ -25,6 +28,7 @@ pub(crate) struct Storage {
     columns: Arc<str>,
     definition: Arc<str>,
     define: Arc<str>,
+    redefine: Arc<str>,
 }
 
 impl Storage {
@@ -45,6 +49,9 @@ impl Storage {
                  IF NOT EXISTS"
             )
             .into(),
+            // For the same reason: each of several sinks adds its measures to those of the others.
+            redefine: format!("UPDATE {catalogue} SET definition = ? WHERE statistic = ? IF definition = ?")
+                .into(),
         }
     }
 
@@ -61,8 +68,11 @@ impl Storage {
         let shape = Shape::of_statistic(schema);
         let mut missing = self.missing(session).await?;
         let catalogued = !missing.iter().any(|shape| shape.table == CATALOGUE);
-        if catalogued && self.is_known(session, schema).await?.is_some() && missing.is_empty() {
-            return Ok(());
+        if catalogued {
+            self.extend(session, schema).await?;
+            if self.is_known(session, schema).await?.is_some() && missing.is_empty() {
+                return Ok(());
+            }
         }
         if self.check(session, &shape).await? {
             self.refuse_rows(session, &shape).await?;
@@ -77,10 +87,11 @@ impl Storage {
             Value::Timestamp(now().saturating_mul(1000)),
         ];
         query(session, &self.define, &row).await?;
-        // The definition of whichever sink was first holds.
+        // Another sink may have been first, with other measures.
+        self.extend(session, schema).await?;
         if self.is_known(session, schema).await?.is_none() {
             let what = format!("{CATALOGUE} does not have what was just written to it");
-            return Err(StoreError::new(crate::driver::Kind::Busy, what).into());
+            return Err(StoreError::new(Kind::Busy, what).into());
         }
         Ok(())
     }
@@ -142,7 +153,7 @@ impl Storage {
             // Another evs may have created it, for another definition.
             if !self.check(session, shape).await? {
                 let what = format!("the table {} was made, but cannot be seen yet", shape.table);
-                return Err(StoreError::new(crate::driver::Kind::Busy, what).into());
+                return Err(StoreError::new(Kind::Busy, what).into());
             }
         }
         Ok(())
@@ -161,8 +172,81 @@ impl Storage {
         if self.check(session, &Shape::of_statistic(schema)).await? {
             return Ok(Some(buckets));
         }
-        let how = format!("emptying evs_progress and deleting {statistic} from {CATALOGUE}");
-        Err(Words::TABLES.gone(statistic, &how).into())
+        Err(gone(statistic).into())
+    }
+
+    /// Gives the table of a statistic the measures that it lacks for `schema`, if the catalogue knows it.
+    ///
+    /// The columns come first and the definition last: a process that is killed in between leaves columns without
+    /// values, which the next attempt finds.
+    async fn extend(&self, session: &dyn Session, schema: &Schema) -> Result<(), Failure> {
+        let statistic = &schema.statistic;
+        for _ in 0..ROUNDS_MAX {
+            let rows = query(session, &self.definition, &[statistic.as_str().into()]).await?;
+            let Some(row) = rows.first() else { return Ok(()) };
+            let definition = row[0].text().unwrap_or_default();
+            let Some(extension) = Words::TABLES.extension(definition, schema)? else { return Ok(()) };
+            names::check(&extension.schema)?;
+            let found = self.names_of(session, statistic).await?;
+            if found.is_empty() {
+                return Err(gone(statistic).into());
+            }
+            let is_missing = |measure: &MeasureColumn| !found.contains(&measure.name);
+            self.check(session, &Shape::of_statistic(&extension.without(is_missing))).await?;
+            let missing: Vec<_> = extension.added.iter().filter(|measure| is_missing(measure)).collect();
+            self.add(session, &extension.schema, &missing).await?;
+            let row =
+                [extension.schema.to_json().as_str().into(), statistic.as_str().into(), definition.into()];
+            query(session, &self.redefine, &row).await?;
+        }
+        let what = format!("the definition of {statistic} in {CATALOGUE} is changed by others, too");
+        Err(StoreError::new(Kind::Busy, what).into())
+    }
+
+    /// The names of a table's columns; none if there is no such table.
+    async fn names_of(&self, session: &dyn Session, table: &str) -> Result<Vec<String>, Failure> {
+        let table = [self.keyspace.as_str().into(), table.into()];
+        let found = query(session, &self.columns, &table).await?;
+        Ok(found.iter().filter_map(|column| Some(column[0].text()?.to_owned())).collect())
+    }
+
+    /// Adds the columns of measures to the table of a statistic, which then has all columns of `schema`.
+    async fn add(
+        &self,
+        session: &dyn Session,
+        schema: &Schema,
+        measures: &[&MeasureColumn],
+    ) -> Result<(), Failure> {
+        let statistic = &schema.statistic;
+        let statements: Vec<_> =
+            measures.iter().map(|measure| add_column(&self.keyspace, statistic, measure)).collect();
+        let all = statements.join("; ");
+        if !self.create && !statements.is_empty() {
+            return Err(SinkError::refused(format!(
+                "evs was told not to change tables, and the table {statistic} lacks columns for the new definition; \
+                 add them with: {all};"
+            ))
+            .into());
+        }
+        for (statement, measure) in statements.iter().zip(measures) {
+            let Err(error) = session.define(statement).await else { continue };
+            if error.is_transient() {
+                return Err(error.into());
+            }
+            // Another sink may have added it at the same moment.
+            if !self.names_of(session, statistic).await?.contains(&measure.name) {
+                let what = format!(
+                    "the table {statistic} cannot get columns for the new definition; grant the right to alter it, or \
+                     have somebody run: {all};"
+                );
+                return Err(SinkError::refused_by(what, error).into());
+            }
+        }
+        if !statements.is_empty() {
+            // A column of another type is found here.
+            self.check(session, &Shape::of_statistic(schema)).await?;
+        }
+        Ok(())
     }
 
     /// Refuses a table that has rows but no definition in the catalogue: they may mean anything.
@@ -173,6 +257,12 @@ impl Storage {
         }
         Err(Words::TABLES.not_ours(&shape.table).into())
     }
+}
+
+/// The error for a table that the catalogue knows, and that is missing.
+fn gone(statistic: &str) -> SinkError {
+    let how = format!("emptying evs_progress and deleting {statistic} from {CATALOGUE}");
+    Words::TABLES.gone(statistic, &how)
 }
 
 /// Checks that the keyspace exists, and that writes to it are durable.

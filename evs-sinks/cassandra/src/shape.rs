@@ -194,6 +194,12 @@ impl Shape {
     }
 }
 
+/// The statement that adds the column of a measure to the table of a statistic. Rows that are there have no value.
+pub(crate) fn add_column(keyspace: &str, statistic: &str, measure: &MeasureColumn) -> String {
+    let (table, column) = (qualified(keyspace, statistic), quote(&measure.name));
+    format!("ALTER TABLE {table} ADD {column} {}", measure_type(measure))
+}
+
 /// A `varint` and a `decimal` have any number of digits. A count is a `bigint`, since no total of lines needs more
 /// than 64 bits.
 fn measure_type(measure: &MeasureColumn) -> &'static str {

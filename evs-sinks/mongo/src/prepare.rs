@@ -32,7 +32,7 @@ pub(crate) async fn statistic(server: &Server, schema: &Schema, create: bool) ->
     let found = collections(server, &names).await?;
     let known = definition(server, statistic).await?;
     if let Some(definition) = &known {
-        Words::COLLECTIONS.compare(definition, schema)?;
+        Words::COLLECTIONS.extension(definition, schema)?;
         if !found.contains_key(statistic) {
             return Err(gone(statistic).into());
         }
@@ -52,10 +52,10 @@ pub(crate) async fn statistic(server: &Server, schema: &Schema, create: bool) ->
         }
     }
     retention(server, schema, create).await?;
-    if known.is_none() {
-        enter(server, schema).await?;
+    match known {
+        Some(definition) => extend(server, schema, definition).await,
+        None => enter(server, schema).await,
     }
-    Ok(())
 }
 
 /// Checks that the statistic was prepared. It changes nothing.
@@ -260,7 +260,7 @@ async fn enter(server: &Server, schema: &Schema) -> Result<(), Failure> {
     if documents.find_one(doc! {}).await.map_err(failed)?.is_some() {
         // Another source may have entered it in the meantime, and added rows.
         return match definition(server, statistic).await? {
-            Some(definition) => Ok(Words::COLLECTIONS.compare(&definition, schema)?),
+            Some(definition) => extend(server, schema, definition).await,
             None => Err(Words::COLLECTIONS.not_ours(statistic).into()),
         };
     }
@@ -274,7 +274,40 @@ async fn enter(server: &Server, schema: &Schema) -> Result<(), Failure> {
             return Err(errors::of_write(error).into());
         }
         let definition = definition(server, statistic).await?.unwrap_or_default();
-        Words::COLLECTIONS.compare(&definition, schema)?;
+        extend(server, schema, definition).await?;
     }
     errors::of_write_concern(&reply).map_or(Ok(()), |error| Err(error.into()))
+}
+
+/// Adds the measures that only `schema` has to the definition in the catalogue, which was `definition`. Documents need
+/// no change: a field that nobody has added to is missing.
+///
+/// The entry is replaced only if it still is the one that was read, so that each of several sources with different
+/// measures adds its own to those of the others.
+async fn extend(server: &Server, schema: &Schema, mut definition: String) -> Result<(), Failure> {
+    let statistic = &schema.statistic;
+    for _ in 0..ROUNDS_MAX {
+        let Some(extension) = Words::COLLECTIONS.extension(&definition, schema)? else { return Ok(()) };
+        names::check(&extension.schema)?;
+        let update = doc! {
+            "q": { "_id": statistic, "definition": &definition },
+            "u": { "$set": { "definition": extension.schema.to_json() } },
+        };
+        let concern = server.write_concern();
+        let command = doc! { "update": CATALOGUE, "updates": [update], "writeConcern": concern };
+        let reply = server.run(command).await?;
+        let errors = reply.get_array("writeErrors").map(Vec::as_slice).unwrap_or_default();
+        if let Some(error) = errors.iter().find_map(|error| error.as_document()) {
+            return Err(errors::of_write(error).into());
+        }
+        if let Some(error) = errors::of_write_concern(&reply) {
+            return Err(error.into());
+        }
+        if integer(&reply, "n") == Some(1) {
+            return Ok(());
+        }
+        definition = self::definition(server, statistic).await?.unwrap_or_default();
+    }
+    let what = format!("the definition of {statistic} in {CATALOGUE} is changed by others, too");
+    Err(StoreError::transient(what).into())
 }

@@ -12,7 +12,8 @@ use evs_sql::StoreError;
 use sqlx::mysql::MySqlDatabaseError;
 
 /// Numbers of transient errors whose SQLSTATE is that of a permanent one.
-const PASSING: [u16; 6] = [
+const PASSING: [u16; 7] = [
+    1060, // the column is there: another evs has just added it
     1062, // duplicate entry: of evs's bookkeeping, hence by another writer
     1203, // too many connections of this user
     1226, // the user's quota of connections or statements per hour is used up

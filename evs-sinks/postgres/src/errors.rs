@@ -13,8 +13,8 @@ use sqlx::postgres::PgDatabaseError;
 /// databases, schemas and cursors; syntax, names and rights; views; the program's limits.
 const LASTING_CLASSES: [&str; 11] = ["0A", "21", "22", "23", "28", "34", "3D", "3F", "42", "44", "54"];
 
-/// Errors of those classes that are transient: another session made the same table at the same moment.
-const PASSING: [&str; 2] = ["42P07", "42710"];
+/// Errors of those classes that are transient: another session made the same table or column at the same moment.
+const PASSING: [&str; 3] = ["42P07", "42710", "42701"];
 
 const UNIQUE_VIOLATION: &str = "23505";
 

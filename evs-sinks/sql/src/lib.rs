@@ -40,6 +40,7 @@ pub mod cases;
 mod connection;
 mod decimal;
 mod dialect;
+mod extend;
 #[cfg(feature = "faults")]
 mod faults;
 mod lease;

@@ -19,7 +19,7 @@ use evs_store::{CATALOGUE, Failure, PROGRESS, Words};
 use crate::{
     connection::Connection,
     dialect::Dialect,
-    names, progress,
+    extend, names, progress,
     table::{Shape, with_placeholders},
     value::{ColumnType, Value},
     writers,
@@ -52,8 +52,15 @@ pub(crate) async fn statistic(
     if !has_catalogue {
         missing.push(catalogue());
     }
-    let is_known = has_catalogue && is_known(connection, dialect, schema).await?;
-    if !is_known {
+    let known =
+        if has_catalogue { definition(connection, dialect, &schema.statistic, "").await? } else { None };
+    if let Some(known) = &known {
+        if Words::TABLES.extension(known, schema)?.is_some() {
+            create(connection, dialect, &missing, may_create).await?;
+            return extend::table(connection, dialect, schema, may_create).await;
+        }
+        check_exists(connection, dialect, schema).await?;
+    } else {
         let table = Shape::of_statistic(schema, dialect);
         if check(connection, dialect, &table).await? {
             refuse_rows(connection, dialect, &table).await?;
@@ -62,7 +69,7 @@ pub(crate) async fn statistic(
         }
     }
     create(connection, dialect, &missing, may_create).await?;
-    if is_known {
+    if known.is_some() {
         return Ok(());
     }
     let insert = format!("INSERT INTO {CATALOGUE} (statistic, definition, since) VALUES (?, ?, ?)");
@@ -128,12 +135,36 @@ async fn is_known(
     dialect: &dyn Dialect,
     schema: &Schema,
 ) -> Result<bool, Failure> {
-    let statistic = &schema.statistic;
-    let Some(definition) = definition(connection, dialect, statistic).await? else { return Ok(false) };
+    let known = definition(connection, dialect, &schema.statistic, "").await?;
+    let Some(definition) = known else { return Ok(false) };
     Words::TABLES.compare(&definition, schema)?;
-    if check(connection, dialect, &Shape::of_statistic(schema, dialect)).await? {
-        return Ok(true);
+    check_exists(connection, dialect, schema).await?;
+    Ok(true)
+}
+
+/// Checks the table of a statistic that the catalogue knows.
+pub(crate) async fn check_exists(
+    connection: &mut impl Connection,
+    dialect: &dyn Dialect,
+    schema: &Schema,
+) -> Result<(), Failure> {
+    let shape = Shape::of_statistic(schema, dialect);
+    let mut checked = check(connection, dialect, &shape).await;
+    if matches!(checked, Ok(false) | Err(Failure::Sink(_))) {
+        // MySQL hides a table while another process adds a column to it. A query waits for the end of that, and then
+        // nobody alters the table until the transaction ends.
+        let nothing = format!("SELECT 1 FROM {} WHERE 1 = 0", dialect.quote(&shape.table));
+        match connection.query(&nothing.into(), Vec::new()).await {
+            Ok(_) => checked = check(connection, dialect, &shape).await,
+            Err(error) if error.is_transient() => return Err(error.into()),
+            // There is no such table, or it cannot be read.
+            Err(_) => {}
+        }
     }
+    if checked? {
+        return Ok(());
+    }
+    let statistic = &schema.statistic;
     let how = format!("deleting the rows of {statistic} from {CATALOGUE} and {PROGRESS}");
     Err(Words::TABLES.gone(statistic, &how).into())
 }
@@ -144,24 +175,33 @@ pub(crate) async fn check(
     dialect: &dyn Dialect,
     shape: &Shape,
 ) -> Result<bool, Failure> {
-    let table = || vec![Value::Text(shape.table.clone())];
-    let found = connection.query(&Arc::from(dialect.table_query()), table()).await?;
+    let table = vec![Value::Text(shape.table.clone())];
+    let found = connection.query(&Arc::from(dialect.table_query()), table).await?;
     let Some(row) = found.first() else { return Ok(false) };
     if let Some(wrong) = row.first().and_then(Value::text) {
         return Err(SinkError::refused(format!("the table {} {wrong}", shape.table)).into());
     }
-    let columns = connection.query(&Arc::from(dialect.columns_query()), table()).await?;
-    shape.check(&columns, dialect)?;
+    shape.check(&columns(connection, dialect, &shape.table).await?, dialect)?;
     Ok(true)
 }
 
-/// Reads the catalogue's definition of a statistic, as JSON.
-async fn definition(
+/// Reads the columns of a table, as [`Dialect::columns_query`] describes them.
+pub(crate) async fn columns(
+    connection: &mut impl Connection,
+    dialect: &dyn Dialect,
+    table: &str,
+) -> Result<Vec<Vec<Value>>, Failure> {
+    Ok(connection.query(&Arc::from(dialect.columns_query()), vec![Value::Text(table.to_owned())]).await?)
+}
+
+/// Reads the catalogue's definition of a statistic, as JSON. `lock` is the clause that locks its row.
+pub(crate) async fn definition(
     connection: &mut impl Connection,
     dialect: &dyn Dialect,
     statistic: &str,
+    lock: &str,
 ) -> Result<Option<String>, Failure> {
-    let query = format!("SELECT definition FROM {CATALOGUE} WHERE statistic = ?");
+    let query = format!("SELECT definition FROM {CATALOGUE} WHERE statistic = ?{lock}");
     let rows = connection.query(&with_placeholders(&query, dialect), vec![statistic.into()]).await?;
     Ok(rows.first().map(|row| row[0].text().unwrap_or_default().to_owned()))
 }

@@ -87,10 +87,7 @@ impl Shape {
     pub(crate) fn check(&self, found: &[Vec<Value>], dialect: &dyn Dialect) -> Result<(), SinkError> {
         let table = &self.table;
         let refused = |what: String| Err(SinkError::refused(format!("the table {table} {what}")));
-        let same = |column: &[Value], name: &str| match dialect.folds_names() {
-            true => text(column, 0).eq_ignore_ascii_case(name),
-            false => text(column, 0) == name,
-        };
+        let same = |column: &[Value], name: &str| is_named(column, name, dialect);
         for (at, (name, kind)) in self.columns.iter().enumerate() {
             let declared = dialect.column_type(*kind);
             let Some(column) = found.iter().find(|column| same(column, name)) else {
@@ -131,6 +128,21 @@ impl Shape {
     fn all(&self, dialect: &dyn Dialect) -> String {
         list(self.columns.iter().map(|(name, _)| dialect.quote(name)))
     }
+}
+
+/// True if a column that [`Dialect::columns_query`] found has that name.
+pub(crate) fn is_named(column: &[Value], name: &str, dialect: &dyn Dialect) -> bool {
+    match dialect.folds_names() {
+        true => text(column, 0).eq_ignore_ascii_case(name),
+        false => text(column, 0) == name,
+    }
+}
+
+/// The statement that adds the column of a measure to the table of a statistic. The column is NULL in the rows that are
+/// there: nobody has counted it in them.
+pub(crate) fn add_column(statistic: &str, measure: &MeasureColumn, dialect: &dyn Dialect) -> Arc<str> {
+    let (table, column) = (dialect.quote(statistic), dialect.quote(&measure.name));
+    format!("ALTER TABLE {table} ADD COLUMN {column} {}", dialect.column_type(type_of(measure))).into()
 }
 
 fn text(column: &[Value], at: usize) -> &str {

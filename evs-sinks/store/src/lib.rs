@@ -51,4 +51,4 @@ pub use rows::{ProgressRow, WriterRow, fence, sequence};
 pub use secrets::{percent_decoded, strike};
 pub use store::{Store, Stored};
 pub use tables::Tables;
-pub use words::{CATALOGUE, PROGRESS, WRITERS, Words};
+pub use words::{CATALOGUE, Extension, PROGRESS, WRITERS, Words};

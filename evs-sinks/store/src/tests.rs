@@ -205,6 +205,14 @@ async fn a_definition_that_differs_is_refused_by_its_difference() {
     assert!(matches!(&refused, SinkError::Refused { .. }), "{refused:?}");
     let text = refused.to_string();
     assert!(text.starts_with("the collection ads was made for another definition: "), "{text}");
+    let mut more = (*mine).clone();
+    more.measures.insert(0, MeasureColumn::new("misses", MeasureKind::Count, "", 0));
+    let refused = Words::TABLES.compare(&mine.to_json(), &more).unwrap_err().to_string();
+    assert!(refused.contains("another definition: measures without misses; "), "{refused}");
+    Words::TABLES.compare(&more.to_json(), &mine).unwrap();
+    let extension = Words::TABLES.extension(&mine.to_json(), &more).unwrap().unwrap();
+    assert_eq!((&extension.added[..], &extension.without(|_| true)), (&more.measures[..1], &*mine));
+    assert_eq!(extension.without(|_| false), extension.schema);
     let unreadable = Words::TABLES.compare("{", &mine).unwrap_err().to_string();
     assert!(
         unreadable.starts_with("the definition of ads in evs_statistics cannot be read: "),

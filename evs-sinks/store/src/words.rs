@@ -1,6 +1,9 @@
 //! Messages about tables, and the comparison of a schema with the catalogue of definitions.
+//!
+//! The catalogue has one definition per table: the union of all those that the table was prepared for. A table only
+//! ever gets more measures, so sources with different definitions agree on it, whoever comes last.
 
-use evs_core::{Schema, SinkError};
+use evs_core::{MeasureColumn, Schema, SinkError};
 
 /// The table with the progress of each stream: the last batch that was applied.
 pub const PROGRESS: &str = "evs_progress";
@@ -18,33 +21,72 @@ pub struct Words {
     pub row: &'static str,
 }
 
+/// The measures that a table has to get before it can take the rows of another definition.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Extension {
+    /// The definition of the table with them, for the catalogue.
+    pub schema: Schema,
+    /// The new measures, the last ones of `schema`.
+    pub added: Vec<MeasureColumn>,
+}
+
+impl Extension {
+    /// The table's definition without those of the new measures for which `is_missing` is true.
+    pub fn without(&self, is_missing: impl Fn(&MeasureColumn) -> bool) -> Schema {
+        let mut schema = self.schema.clone();
+        schema.measures.retain(|measure| !self.added.contains(measure) || !is_missing(measure));
+        schema
+    }
+}
+
 impl Words {
     /// The words of SQL and CQL.
     pub const TABLES: Self = Self { table: "table", row: "row" };
     /// The words of MongoDB.
     pub const COLLECTIONS: Self = Self { table: "collection", row: "document" };
 
-    /// Compares a statistic's definition in the catalogue, as JSON, with `schema`. Rows with another meaning must
-    /// never be added to the same table.
+    /// Checks that a table with this definition in the catalogue, as JSON, can take rows of `schema` as it is. Rows
+    /// with another meaning must never be added to the same table.
     ///
     /// # Errors
     ///
-    /// [`SinkError::Refused`] if they differ, or the catalogue's entry cannot be read.
+    /// [`SinkError::Refused`] if it cannot, or the catalogue's entry cannot be read.
     pub fn compare(&self, definition: &str, schema: &Schema) -> Result<(), SinkError> {
-        let (table, statistic) = (self.table, &schema.statistic);
+        match self.extension(definition, schema)? {
+            None => Ok(()),
+            Some(Extension { added, .. }) => {
+                let added = added.iter().map(|measure| measure.name.as_str()).collect::<Vec<_>>().join(", ");
+                Err(self.other_definition(schema, &format!("measures without {added}")))
+            }
+        }
+    }
+
+    /// Returns the measures that a table with this definition in the catalogue, as JSON, lacks for rows of `schema`.
+    /// `None` if it can take them as it is.
+    ///
+    /// # Errors
+    ///
+    /// [`SinkError::Refused`] if no table can have rows of both, or the catalogue's entry cannot be read.
+    pub fn extension(&self, definition: &str, schema: &Schema) -> Result<Option<Extension>, SinkError> {
+        let statistic = &schema.statistic;
         let made_for = Schema::from_json(definition).map_err(|error| {
             SinkError::refused_by(
                 format!("the definition of {statistic} in {CATALOGUE} cannot be read"),
                 error,
             )
         })?;
-        match made_for.difference(schema) {
-            None => Ok(()),
-            Some(difference) => Err(SinkError::refused(format!(
-                "the {table} {statistic} was made for another definition: {difference}; give the statistic another \
-                 name, or the definition it had"
-            ))),
-        }
+        let schema =
+            made_for.union(schema).map_err(|difference| self.other_definition(schema, &difference))?;
+        let added = schema.measures[made_for.measures.len()..].to_vec();
+        Ok((!added.is_empty()).then_some(Extension { schema, added }))
+    }
+
+    fn other_definition(&self, schema: &Schema, difference: &str) -> SinkError {
+        let (table, statistic) = (self.table, &schema.statistic);
+        SinkError::refused(format!(
+            "the {table} {statistic} was made for another definition: {difference}; give the statistic another name, \
+             or the definition it had"
+        ))
     }
 
     /// The error for a statistic that the catalogue does not know.

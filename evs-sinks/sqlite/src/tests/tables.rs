@@ -1,7 +1,7 @@
 //! The tables as evs and other programs see them.
 
-use evs_core::{Sink, SinkError};
-use evs_sql::cases::{Database as _, Plain as _, batch, schema};
+use evs_core::{MeasureColumn, MeasureKind, Sink, SinkError};
+use evs_sql::cases::{Database as _, Plain as _, Settings, batch, schema};
 
 use super::File;
 use crate::SqliteSink;
@@ -129,4 +129,39 @@ async fn anybody_can_read_the_tables_as_documented() {
     assert_eq!(plain.texts(progress).await, [["web1", "1", &epoch, "ads", &checksum, r#"{"files":[]}"#]]);
     let definition = plain.texts("SELECT definition FROM evs_statistics").await;
     assert_eq!(definition, [[schema().to_json()]]);
+}
+
+#[tokio::test]
+async fn a_column_that_is_not_to_be_added_is_refused_with_what_would_add_it() {
+    let file = File::fresh().await.unwrap();
+    file.sink().await.prepare(&schema()).await.unwrap();
+    let mut more = schema();
+    more.measures.push(MeasureColumn::new("bytes", MeasureKind::Sum, "body_bytes_sent", 0));
+    let cautious =
+        File::connect(&file.url(), Settings { create: false, ..Settings::default() }).await.unwrap();
+    let what = cautious.prepare(&more).await.unwrap_err().to_string();
+    let (_, statement) = what.split_once("add them with: ").expect(&what);
+    assert_eq!(statement, "ALTER TABLE \"ads\" ADD COLUMN \"bytes\" ANY;");
+    let mut plain = file.plain().await;
+    let definition = "SELECT definition FROM evs_statistics";
+    assert_eq!(plain.texts(definition).await, [[schema().to_json()]], "nothing was changed");
+    plain.run(statement).await;
+    cautious.prepare(&more).await.unwrap();
+    assert_eq!(plain.texts(definition).await, [[more.to_json()]]);
+    assert_eq!(cautious.totals(&more, 0..100).await.unwrap().len(), 0);
+}
+
+#[tokio::test]
+async fn a_column_with_values_of_others_is_not_added_to() {
+    let file = File::fresh().await.unwrap();
+    let sink = file.sink().await;
+    sink.prepare(&schema()).await.unwrap();
+    sink.apply(&batch(1, &[(60, b"c1", 5)])).await.unwrap();
+    let mut plain = file.plain().await;
+    plain.run("ALTER TABLE ads ADD COLUMN bytes ANY; UPDATE ads SET bytes = 7").await;
+    let mut more = schema();
+    more.measures.push(MeasureColumn::new("bytes", MeasureKind::Sum, "body_bytes_sent", 0));
+    let what = sink.prepare(&more).await.unwrap_err().to_string();
+    assert!(what.contains("a column bytes with values that evs has not written"), "{what}");
+    assert_eq!(plain.texts("SELECT definition FROM evs_statistics").await, [[schema().to_json()]]);
 }
