@@ -7,7 +7,7 @@
 //!
 //! To write a sink for a store, in this order:
 //!
-//! 1. `prepare` creates a table by a schema, and refuses a table of another one.
+//! 1. `prepare` creates a table by a schema, adds columns for new measures, and refuses a table that differs otherwise.
 //! 2. `apply` adds the rows of a batch and moves the progress, both in one transaction. `judge` and `Writer::check`
 //!    decide if the batch is the next one; you store what they compare.
 //! 3. `progress`, `begin`, `writer` and `claim` read and write two small tables.
@@ -32,8 +32,8 @@ type Stream = (String, Epoch, String);
 /// The key of a row: the window's start and the keys. Keys are bytes, and keys that differ in one byte are different
 /// rows.
 type Key = (i64, Vec<Vec<u8>>);
-/// A table: the definition of its rows, and the values by key.
-type Table = (Schema, BTreeMap<Key, Vec<Option<i128>>>);
+/// A table: the definition of its rows, and by key the values that are there, by the name of the measure.
+type Table = (Schema, BTreeMap<Key, BTreeMap<String, i128>>);
 
 /// The contents of the store.
 #[derive(Debug, Default)]
@@ -47,14 +47,15 @@ struct Store {
 }
 
 impl Store {
-    /// Returns the table of a statistic, if its rows have the same meaning.
+    /// Returns the table of a statistic, if it has all columns for it.
     fn table(&mut self, schema: &Schema) -> Result<&mut Table, SinkError> {
         let name = &schema.statistic;
         let table =
             self.tables.get_mut(name).ok_or_else(|| SinkError::refused(format!("no table {name}")))?;
-        match table.0.difference(schema) {
-            None => Ok(table),
-            Some(difference) => {
+        match table.0.union(schema) {
+            Ok(union) if union == table.0 => Ok(table),
+            Ok(_) => Err(SinkError::refused(format!("table {name} lacks columns"))),
+            Err(difference) => {
                 Err(SinkError::refused(format!("table {name} has another shape: {difference}")))
             }
         }
@@ -82,7 +83,11 @@ impl Sink for MapSink {
     async fn prepare(&self, schema: &Schema) -> Result<(), SinkError> {
         let mut store = self.begin_transaction();
         let table = || (schema.clone(), BTreeMap::new());
-        store.tables.entry(schema.statistic.clone()).or_insert_with(table);
+        let (held, _) = store.tables.entry(schema.statistic.clone()).or_insert_with(table);
+        // The table keeps its rows and gets columns for new measures, which are absent from these rows.
+        if let Ok(union) = held.union(schema) {
+            *held = union;
+        }
         store.table(schema).map(|_| ())
     }
 
@@ -121,24 +126,27 @@ impl Sink for MapSink {
         if let Some(applied) = judge(store.progress.get(&stream), batch)? {
             return Ok(applied);
         }
-        // All rows are added, or none.
-        let (schema, rows) = store.table(&batch.schema)?;
-        let mut changed = BTreeMap::<Key, Vec<Option<i128>>>::new();
-        for row in &batch.rows {
-            let key = (row.window_start, row.keys.iter().map(|key| key.to_vec()).collect());
-            let mut values = row.values;
-            if let Some(held) = changed.get(&key).or_else(|| rows.get(&key)) {
-                for ((value, held), measure) in values.iter_mut().zip(held).zip(&schema.measures) {
-                    let merged = measure.kind.merge(*held, *value);
-                    *value = merged.ok_or_else(|| {
-                        let (table, column) = (&schema.statistic, &measure.name);
+        // A batch without rows moves the progress alone: it needs no table.
+        if !batch.rows.is_empty() {
+            // All rows are added, or none.
+            let (_, rows) = store.table(&batch.schema)?;
+            let mut changed = BTreeMap::<Key, BTreeMap<String, i128>>::new();
+            for row in &batch.rows {
+                let key = (row.window_start, row.keys.iter().map(|key| key.to_vec()).collect());
+                let held = changed.get(&key).or_else(|| rows.get(&key));
+                let mut values = held.cloned().unwrap_or_default();
+                for (measure, value) in batch.schema.measures.iter().zip(row.values) {
+                    let merged = measure.kind.merge(values.get(&measure.name).copied(), value);
+                    let merged = merged.ok_or_else(|| {
+                        let (table, column) = (batch.statistic(), &measure.name);
                         SinkError::refused(format!("table {table}: column {column} overflows"))
                     })?;
+                    values.extend(merged.map(|merged| (measure.name.clone(), merged)));
                 }
+                changed.insert(key, values);
             }
-            changed.insert(key, values);
+            rows.extend(changed);
         }
-        rows.extend(changed);
         // The progress moves in the same transaction: this is what makes it exactly once.
         store.progress.insert(stream, Progress::after(batch));
         Ok(Applied::Now)
@@ -154,7 +162,9 @@ impl Sink for MapSink {
         let mut rows = Rows::new(schema.keys.len(), schema.measures.len());
         for ((window, keys), values) in &store.table(schema)?.1 {
             if windows.contains(window) {
-                rows.push(*window, keys.iter().map(Vec::as_slice), values);
+                let values: Vec<_> =
+                    schema.measures.iter().map(|measure| values.get(&measure.name).copied()).collect();
+                rows.push(*window, keys.iter().map(Vec::as_slice), &values);
             }
         }
         Ok(rows)

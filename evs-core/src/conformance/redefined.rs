@@ -5,7 +5,7 @@
 //! one for ever. A measure is absent from the rows that were not counted with it: nobody knows its value there, so it is
 //! not 0.
 
-use std::sync::Arc;
+use std::{slice, sync::Arc};
 
 use crate::{
     batch::Batch,
@@ -165,8 +165,8 @@ pub async fn each_kind_of_measure_can_be_added(fixture: &impl Fixture) {
 pub async fn sources_may_have_different_measures(fixture: &impl Fixture) {
     let store = fixture.fresh().await;
     let [misses, sum, ..] = more();
-    let one = Stream::new("web1", with(&[], &[misses.clone()]));
-    let two = Stream::new("web2", with(&[sum.clone()], &[]));
+    let one = Stream::new("web1", with(&[], slice::from_ref(&misses)));
+    let two = Stream::new("web2", with(slice::from_ref(&sum), &[]));
     let (sink, other) = (store.open().await, store.open().await);
     for n in 1..4 {
         apply_all(&*sink, &[one.batch(n, &[flat(60, b"c1", 1, 5)])]).await;
@@ -218,7 +218,7 @@ pub async fn several_preparations_at_once_all_succeed(fixture: &impl Fixture) {
     let schemas = [
         with(&[], &[misses.clone(), sum.clone()]),
         with(&[], &[sum.clone(), misses.clone()]),
-        with(&[min.clone()], &[misses.clone()]),
+        with(slice::from_ref(&min), slice::from_ref(&misses)),
         with(&[], &[misses, sum, min, max]),
     ];
     let mut running = Vec::new();

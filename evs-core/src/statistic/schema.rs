@@ -306,7 +306,9 @@ mod tests {
         let old =
             Schema::new("requests", 60, vec![status.clone()], vec![count("hits"), sum("bytes", "sent", 2)]);
         let host = KeyColumn::new("host", "host");
-        let cases: [(&str, &dyn Fn(&mut Schema), Option<&str>); 14] = [
+        /// A change, with its name and a part of the obstacle, if there is one.
+        type Case<'c> = (&'c str, &'c dyn Fn(&mut Schema), Option<&'c str>);
+        let cases: [Case<'_>; 14] = [
             ("nothing", &|_| {}, None),
             ("a retention", &|new| new.retain_seconds = Some(60), None),
             ("a measure at the end", &|new| new.measures.push(sum("time", "time", 3)), None),

@@ -102,7 +102,7 @@ async fn a_drain_says_what_it_waits_for_at_its_start_from_time_to_time_and_at_it
         until(&pipeline, "waiting for one sink", is_left).await;
         // From here on only that sink is waited for, and the clock goes on whenever nothing else does.
         tokio::time::pause();
-        pending().await
+        pending::<()>().await;
     };
     let summary = pipeline.run_to_end(hurry).await.unwrap();
     tokio::time::resume();

@@ -128,9 +128,8 @@ async fn a_collection_that_was_dropped_is_not_made_again_in_silence() {
     let sink = scratch.sink().await;
     sink.prepare(&schema()).await.unwrap();
     scratch.database.collection::<Document>("ads").drop().await.unwrap();
-    for told in
-        [refused(sink.prepare(&schema()).await), refused(sink.apply(&batch::<&str>("web1", 1, &[])).await)]
-    {
+    let batch = batch("web1", 1, &[(60, "c1", 1)]);
+    for told in [refused(sink.prepare(&schema()).await), refused(sink.apply(&batch).await)] {
         assert!(told.contains("is gone"), "{told}");
     }
 }
