@@ -1,7 +1,6 @@
 //! The board: the numbers that the threads and tasks of a pipeline keep up to date.
 
 use std::{
-    collections::VecDeque,
     iter,
     sync::{
         Mutex, PoisonError,
@@ -14,15 +13,15 @@ use tokio::sync::{mpsc::UnboundedSender, watch};
 
 use super::{
     change::Change,
-    events::{EventKind, Sender, Told},
+    events::{EventKind, Sender},
     request::Request,
+    rest::Rest,
     status::{Pause, Phase, SinkStatus, StatisticStatus, Status, StoppedStatistic},
 };
 use crate::{
     Error,
     clock::{Clock, unix_now},
     counters::{AtomicCounters, Counters},
-    position::Frontier,
     tail::Backlog,
 };
 
@@ -76,58 +75,6 @@ pub(crate) struct Board {
     changes: watch::Sender<bool>,
 }
 
-/// The part of the board that changes seldom; a mutex protects it.
-#[derive(Debug)]
-pub(crate) struct Rest {
-    pub(crate) phase: Phase,
-    pub(crate) position: Frontier,
-    pub(crate) paused: Option<Pause>,
-    /// The pause that the service has requested.
-    requested: Option<Pause>,
-    pub(crate) last_event: Option<String>,
-    pub(crate) sinks: Vec<SinkStatus>,
-    /// By sink, the time of the oldest commit that waits.
-    waiting_since: Vec<Option<i64>>,
-    /// By sink, the requests to its delivery, while it runs.
-    requests: Vec<Option<UnboundedSender<Request>>>,
-    pub(super) statistics: Vec<StatisticStatus>,
-    started: Option<SystemTime>,
-    backlog: Backlog,
-    /// The last time at which nothing was unread.
-    caught_up: Option<Instant>,
-    rates: VecDeque<(Instant, Counters)>,
-    /// The counters when watchers were last woken because of them.
-    watched: Counters,
-    /// The reason for the end of the run, if it was an error.
-    error: Option<String>,
-    /// True when the pipeline is gone.
-    pub(super) is_gone: bool,
-    /// Sends events.
-    pub(super) events: Sender,
-    told: Told,
-}
-
-impl Rest {
-    /// The reason for a pause in reading: the pipeline's own, or else the service's.
-    fn pause(&self) -> Option<&Pause> {
-        self.paused.as_ref().or(self.requested.as_ref())
-    }
-
-    /// Sends the events that follow from the last change.
-    pub(super) fn tell(&mut self) {
-        // A reason of the pipeline's own ends with its run.
-        let own = self.paused.as_ref().filter(|_| self.phase != Phase::Ended);
-        let paused = own.or(self.requested.as_ref());
-        self.told.tell(&self.events, self.phase, self.error.as_ref(), paused, &self.sinks);
-    }
-
-    /// Returns the index of the sink with that name.
-    pub(crate) fn index_of(&self, sink: &str) -> Result<usize, Error> {
-        let at = self.sinks.iter().position(|known| known.name == sink);
-        at.ok_or_else(|| Error::UnknownSink { sink: sink.to_owned() })
-    }
-}
-
 impl Board {
     /// Makes the board of a pipeline that was built and is not running.
     pub(crate) fn new(
@@ -145,6 +92,7 @@ impl Board {
             too_late: 0,
             last_cut: None,
         };
+        let statistics = limits.statistics.iter().map(statistic).collect();
         let rows = || limits.statistics.iter().map(|_| AtomicU64::new(0)).collect();
         Self {
             source,
@@ -156,26 +104,7 @@ impl Board {
             rows: iter::repeat_with(rows).take(workers).collect(),
             is_pause_requested: AtomicBool::new(false),
             changes: watch::Sender::new(false),
-            rest: Mutex::new(Rest {
-                phase: Phase::Built,
-                position: Frontier::default(),
-                paused: None,
-                requested: None,
-                last_event: None,
-                waiting_since: vec![None; sinks.len()],
-                requests: vec![None; sinks.len()],
-                told: Told::new(sinks.len()),
-                events: Sender::Idle,
-                error: None,
-                is_gone: false,
-                watched: Counters::default(),
-                sinks,
-                statistics: limits.statistics.iter().map(statistic).collect(),
-                started: None,
-                backlog: Backlog::default(),
-                caught_up: None,
-                rates: VecDeque::new(),
-            }),
+            rest: Mutex::new(Rest::new(sinks, statistics)),
             limits,
         }
     }
@@ -183,17 +112,12 @@ impl Board {
     /// Locks the part that changes seldom. Watchers and receivers of events learn of a change as soon as the guard is
     /// dropped. A panic in another thread cannot leave this part inconsistent, so a poisoned lock is used.
     pub(crate) fn rest(&self) -> Change<'_> {
-        Change::new(self, self.rest.lock().unwrap_or_else(PoisonError::into_inner))
+        Change::new(&self.changes, self.rest.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Subscribes to changes. The value is true when the pipeline is gone.
     pub(super) fn changes(&self) -> watch::Receiver<bool> {
         self.changes.subscribe()
-    }
-
-    /// Wakes the watchers.
-    pub(super) fn wake_watchers(&self, is_gone: bool) {
-        self.changes.send_replace(is_gone);
     }
 
     /// Sets the counters back to the committed totals: everything after them is read again and would be counted

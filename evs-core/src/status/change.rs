@@ -6,20 +6,23 @@ use std::{
     sync::MutexGuard,
 };
 
-use super::board::{Board, Rest};
+use tokio::sync::watch;
+
+use super::rest::Rest;
 
 /// The locked part of the board that changes seldom. If it is changed, the watchers are woken and the events are sent
 /// when this is dropped: in the order of the changes, since the lock is still held.
 pub(crate) struct Change<'b> {
-    board: &'b Board,
+    /// Wakes the watchers. The value is true when the pipeline is gone.
+    watchers: &'b watch::Sender<bool>,
     rest: MutexGuard<'b, Rest>,
     is_change: bool,
 }
 
 impl<'b> Change<'b> {
-    /// Makes the guard of a board that is locked.
-    pub(super) fn new(board: &'b Board, rest: MutexGuard<'b, Rest>) -> Self {
-        Self { board, rest, is_change: false }
+    /// Makes the guard of a locked board.
+    pub(super) fn new(watchers: &'b watch::Sender<bool>, rest: MutexGuard<'b, Rest>) -> Self {
+        Self { watchers, rest, is_change: false }
     }
 
     /// The locked part, for a change that nobody needs to know of.
@@ -52,7 +55,7 @@ impl Drop for Change<'_> {
     fn drop(&mut self) {
         if self.is_change {
             self.rest.tell();
-            self.board.wake_watchers(self.rest.is_gone);
+            self.watchers.send_replace(self.rest.is_gone);
         }
     }
 }

@@ -9,16 +9,13 @@ use std::{fmt, time::SystemTime};
 use serde::Serialize;
 use tokio::sync::broadcast;
 
-use super::{
-    handle::StatusHandle,
-    status::{Pause, Phase, SinkState, SinkStatus, StoppedStatistic},
-};
+use super::status::{Pause, Phase, SinkState, SinkStatus, StoppedStatistic};
 use crate::{seconds, tail::TailEvent};
 
 /// The number of events that a slow receiver may be behind. Then it misses the oldest.
 const EVENTS_MAX: usize = 1024;
 
-/// Something that happened to a pipeline. [`StatusHandle::events`] gives them out.
+/// Something that happened to a pipeline. [`StatusHandle::events`](crate::StatusHandle::events) gives them out.
 ///
 /// As text it is one sentence. When it is serialized, the kind is the field `event`, and the time is in seconds since
 /// 1970: `{"time":1795246822.25,"event":"sink_down","sink":"reports","error":"connecting: refused"}`.
@@ -240,7 +237,7 @@ impl From<&TailEvent> for EventKind {
     }
 }
 
-/// The events of a pipeline, from the moment at which [`StatusHandle::events`] was called.
+/// The events of a pipeline, from the moment at which [`StatusHandle::events`](crate::StatusHandle::events) was called.
 #[derive(Debug)]
 pub struct Events(broadcast::Receiver<Event>);
 
@@ -264,51 +261,6 @@ impl Events {
     }
 }
 
-impl StatusHandle {
-    /// Returns the events of the pipeline from now on, over all its runs. Each call makes a receiver of its own.
-    ///
-    /// The pipeline never waits for a receiver. Without a receiver, events cost nothing.
-    ///
-    /// A service that wants callbacks calls them from a task:
-    ///
-    /// ```
-    /// # use evs_core::{EventKind, LogFormat, MemorySink, Pipeline, Statistic, count};
-    /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # let directory = tempfile::tempdir()?;
-    /// # let log = directory.path().join("access.log");
-    /// # std::fs::write(&log, "::1 - - [21/Nov/2026:13:25:22 +0000] \"GET / HTTP/1.1\" 200 5\n")?;
-    /// # let pipeline = Pipeline::builder("web1")
-    /// #     .tail(&log)
-    /// #     .format(LogFormat::common())
-    /// #     .statistic(Statistic::named("requests").measure(count()))
-    /// #     .sink("memory", MemorySink::new())
-    /// #     .state_dir(directory.path().join("state"))
-    /// #     .build()?;
-    /// let mut events = pipeline.status_handle().events();
-    /// let alarms = tokio::spawn(async move {
-    ///     let mut committed = 0;
-    ///     while let Some(event) = events.next().await {
-    ///         match &event.kind {
-    ///             EventKind::SinkDown { sink, error } => eprintln!("{sink} is down: {error}"),
-    ///             EventKind::FileLost { .. } | EventKind::Missed { .. } => eprintln!("{event}"),
-    ///             EventKind::Committed { rows, .. } => committed += rows,
-    ///             _ => {}
-    ///         }
-    ///     }
-    ///     committed
-    /// });
-    /// pipeline.run_to_end(std::future::pending()).await?;
-    /// drop(pipeline);
-    /// assert_eq!(alarms.await?, 1);
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn events(&self) -> Events {
-        Events(self.board.rest().quietly().events.subscribe())
-    }
-}
-
 /// The sending side of the events of a pipeline.
 #[derive(Debug)]
 pub(super) enum Sender {
@@ -322,15 +274,15 @@ pub(super) enum Sender {
 
 impl Sender {
     /// Makes a receiver of the events from now on.
-    fn subscribe(&mut self) -> broadcast::Receiver<Event> {
+    pub(super) fn subscribe(&mut self) -> Events {
         if let Self::Open(sender) = self {
-            return sender.subscribe();
+            return Events(sender.subscribe());
         }
         let (sender, receiver) = broadcast::channel(EVENTS_MAX);
         if let Self::Idle = self {
             *self = Self::Open(sender);
         }
-        receiver
+        Events(receiver)
     }
 
     /// Sends an event to the receivers, if there are any. It does not wait for them.

@@ -2,7 +2,7 @@
 //!
 //! Threads and tasks count into a [`Board`] (`board`); a [`Status`] (`status`) is a copy of it with the rates and ages
 //! worked out, and `waiting` says in words what waits for its sinks. A [`StatusHandle`] (`handle`) gives a service access to
-//! the board, and with it what changes (`watch`) and happens (`events`). Both follow from changes of the board (`change`)
+//! the board, and with it what changes (`watch`) and happens (`events`, `subscribe`). Both follow from changes of the board (`change`)
 //! and from reports to it (`report`).
 
 mod board;
@@ -11,7 +11,9 @@ mod events;
 mod handle;
 mod report;
 mod request;
+mod rest;
 mod status;
+mod subscribe;
 mod waiting;
 mod watch;
 

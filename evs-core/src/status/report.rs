@@ -2,10 +2,7 @@
 
 use std::{sync::atomic::Ordering::Relaxed, time::SystemTime};
 
-use super::{
-    board::{Board, Rest},
-    events::EventKind,
-};
+use super::{board::Board, events::EventKind, rest::Rest};
 use crate::tail::TailEvent;
 
 /// The facts of a commit that a status or an event shows.
