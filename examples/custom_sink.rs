@@ -54,7 +54,11 @@ impl Store {
             self.tables.get_mut(name).ok_or_else(|| SinkError::refused(format!("no table {name}")))?;
         match table.0.union(schema) {
             Ok(union) if union == table.0 => Ok(table),
-            Ok(_) => Err(SinkError::refused(format!("table {name} lacks columns"))),
+            Ok(union) => {
+                let lacking: Vec<_> =
+                    union.measures[table.0.measures.len()..].iter().map(|new| &*new.name).collect();
+                Err(SinkError::refused(format!("table {name} lacks columns: {}", lacking.join(", "))))
+            }
             Err(difference) => {
                 Err(SinkError::refused(format!("table {name} has another shape: {difference}")))
             }
