@@ -26,8 +26,11 @@ impl<M: From<Report> + Send> Delivery<M> {
     }
 
     /// Tries the refused statistics again. The sink is asked for its progress first, since that may have been the
-    /// reason.
+    /// reason. If nothing of it is refused, there is nothing to ask.
     async fn retry(&mut self, statistic: Option<&str>) -> Result<(), Ended> {
+        if !self.streams.iter().any(|stream| stream.is_refused(statistic)) {
+            return Ok(());
+        }
         tracing::info!(
             source = &*self.source,
             sink = &*self.name,
@@ -42,7 +45,7 @@ impl<M: From<Report> + Send> Delivery<M> {
     async fn discard(&mut self, statistic: &str, sequence: u64) -> Result<Result<PathBuf, Error>, Ended> {
         let is_refused = |at: &usize| {
             let stream = &self.streams[*at];
-            *stream.statistic == *statistic && stream.refused.is_some() && stream.acknowledged + 1 == sequence
+            stream.is_refused(Some(statistic)) && stream.acknowledged + 1 == sequence
         };
         let Some(at) = (0..self.streams.len()).find(is_refused) else {
             return Ok(Err(self.not_refused(statistic, sequence)));

@@ -32,6 +32,12 @@ impl Stream {
         let SinkProgress { begin, acknowledged, discarded } = progress;
         Self { statistic, begin, acknowledged, prepared: None, discarded, refused: None }
     }
+
+    /// Returns whether the sink has refused a batch of this statistic, and the statistic is the named one, or none is
+    /// named.
+    pub(super) fn is_refused(&self, statistic: Option<&str>) -> bool {
+        self.refused.is_some() && statistic.is_none_or(|statistic| *self.statistic == *statistic)
+    }
 }
 
 /// The time of the next removal of old windows of one statistic.
