@@ -1,5 +1,5 @@
 //! Random sequences of changes to a pipeline, compared with a simple model: sinks are renamed, forgotten, removed and added,
-//! statistics come and go, stores are away or refuse, batches are tried again and given up, and runs are killed. After each
+//! statistics come and go and get measures, stores are away or refuse, batches are tried again and given up, and runs are killed. After each
 //! run every store has exactly the lines that the model says, and in the end some documented way out leads from wherever
 //! the changes have led to a pipeline that delivers everything.
 
@@ -16,13 +16,15 @@ use std::{
 };
 
 use evs_core::{
-    Error, LogFormat, MeasureColumn, MeasureKind, Pipeline, PipelineBuilder, Schema, Sink, SinkState,
-    Statistic, Status, count,
+    Begin, Error, LogFormat, MeasureColumn, MeasureKind, Pipeline, PipelineBuilder, Schema, Sink, SinkState,
+    Statistic, Status, count, sum,
 };
 use pipeline_support::{Machine, TestSink, until};
 use proptest::prelude::*;
 
 const STATISTICS: [&str; 3] = ["requests", "errors", "ads"];
+/// The statistic that begins at the oldest file when it is added.
+const FROM_OLDEST: &str = "ads";
 const STORES: usize = 3;
 /// The names that sinks can have.
 const NAMES: [&str; 5] = ["pg", "reports", "archive", "mysql", "old"];
@@ -46,6 +48,8 @@ enum Step {
     Add(usize, usize),
     /// A statistic is added, or taken out.
     Toggle(usize),
+    /// A statistic gets another measure.
+    Redefine(usize),
     /// The n-th store is away, or back.
     Down(usize),
     /// The n-th store refuses the rows of a statistic, or no more.
@@ -67,6 +71,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         1 => sink.clone().prop_map(Step::Remove),
         2 => (sink.clone(), name).prop_map(|(store, name)| Step::Add(store, name)),
         2 => statistic.clone().prop_map(Step::Toggle),
+        1 => statistic.clone().prop_map(Step::Redefine),
         2 => sink.clone().prop_map(Step::Down),
         3 => (sink.clone(), statistic.clone()).prop_map(|(store, statistic)| Step::Refuse(store, statistic)),
         1 => (sink.clone(), statistic.clone()).prop_map(|(sink, statistic)| Step::Retry(sink, statistic)),
@@ -123,8 +128,12 @@ impl Model {
     fn run(&mut self, statistics: &[&'static str], sinks: &[(&'static str, usize)]) {
         // The binlog forgets sinks that are not configured.
         self.known.retain(|name, _| sinks.iter().any(|(sink, _)| sink == name));
-        // A new statistic begins where the source stands.
+        // A new statistic begins where the source stands, or at the oldest file.
+        let mut older = Vec::new();
         for statistic in statistics {
+            if !self.counted.contains_key(statistic) && *statistic == FROM_OLDEST && self.committed > 0 {
+                older.push(*statistic);
+            }
             self.counted.entry(statistic).or_insert(self.committed);
             self.batches.entry(statistic).or_default();
         }
@@ -142,6 +151,10 @@ impl Model {
             if new > 0 {
                 self.batches.entry(statistic).or_default().push(new);
             }
+        }
+        // Older files are read when nothing else is to be read.
+        for statistic in older {
+            self.batches.entry(statistic).or_default().push(self.committed);
         }
         self.committed = self.lines;
         self.deliver(sinks);
@@ -176,6 +189,8 @@ struct World {
     stores: [TestSink; STORES],
     sinks: Vec<(&'static str, usize)>,
     statistics: Vec<&'static str>,
+    /// The statistics that have another measure.
+    redefined: BTreeSet<&'static str>,
     model: Model,
 }
 
@@ -188,6 +203,7 @@ impl World {
             stores: Default::default(),
             sinks: vec![("pg", 0), ("reports", 1)],
             statistics: vec!["requests", "errors"],
+            redefined: BTreeSet::new(),
             model: Model::default(),
         }
     }
@@ -205,8 +221,14 @@ impl World {
             .state_dir(self.machine.state())
             .drain_timeout(Duration::from_millis(if is_down { 50 } else { 30_000 }));
         for name in &self.statistics {
-            let flush_every = Duration::from_secs(3600);
-            builder = builder.statistic(Statistic::named(*name).measure(count()).flush_every(flush_every));
+            let mut statistic = Statistic::named(*name).measure(count()).redefine(true);
+            if self.redefined.contains(name) {
+                statistic = statistic.measure(sum("body_bytes_sent"));
+            }
+            if *name == FROM_OLDEST {
+                statistic = statistic.begin(Begin::Oldest);
+            }
+            builder = builder.statistic(statistic.flush_every(Duration::from_secs(3600)));
         }
         for (at, (name, store)) in self.sinks.iter().enumerate() {
             builder = builder.sink(*name, self.stores[*store].clone());
@@ -311,6 +333,7 @@ impl World {
                     None => self.statistics.push(name),
                 }
             }
+            Step::Redefine(statistic) => drop(self.redefined.insert(STATISTICS[statistic])),
             Step::Down(store) => {
                 self.model.down[store] = !self.model.down[store];
                 self.stores[store].is_down.store(self.model.down[store], SeqCst);

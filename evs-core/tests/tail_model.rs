@@ -51,6 +51,10 @@ enum Op {
     ReadLate {
         during: Vec<Turn>,
     },
+    /// Adds a statistic that begins at the oldest file. The turns happen meanwhile.
+    Add {
+        during: Vec<Turn>,
+    },
     /// Makes a statistic commit. The last index means that all of them commit and finished files retire.
     Commit(usize),
     Restart {
@@ -121,6 +125,10 @@ impl Run {
                 self.reader.pass(2 * GRACE);
                 self.plan(during);
                 self.reader.read(usize::MAX);
+            }
+            Op::Add { during } => {
+                self.plan(during);
+                self.reader.add();
             }
             Op::Commit(which) => self.reader.commit(*which),
             Op::Restart { during } => {
@@ -248,6 +256,7 @@ impl Plot {
             3 => (prop_oneof![0..6_usize, Just(usize::MAX)], turns())
                 .prop_map(|(chunks, during)| Op::Read { chunks, during }),
             1 => turns().prop_map(|during| Op::ReadLate { during }),
+            1 => turns().prop_map(|during| Op::Add { during }),
             2 => (0..=STATISTICS).prop_map(Op::Commit),
             1 => turns().prop_map(|during| Op::Restart { during }),
             1 => (0..100_u16).prop_map(Op::Kill),

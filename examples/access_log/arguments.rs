@@ -24,7 +24,7 @@ pub(crate) struct Arguments {
     /// combined, common, json, ltsv, or a log_format string of nginx's
     #[arg(long, value_name = "FORMAT", default_value = "combined")]
     pub(crate) format: String,
-    /// A statistic: 'NAME; window=60s; flush=5s; retain=90d; by=FIELD,FIELD; count; sum=FIELD[:SCALE]; min=FIELD[:SCALE];
+    /// A statistic: 'NAME; window=60s; flush=5s; retain=90d; begin=oldest; by=FIELD,FIELD; count; sum=FIELD[:SCALE]; min=FIELD[:SCALE];
     /// max=FIELD[:SCALE]; rows=N'. After a FIELD, ' within LOWEST..HIGHEST' rejects lines with other values [default: 'requests; window=60s; by=status; count; sum=body_bytes_sent']
     #[arg(long = "stat", value_name = "SPEC")]
     pub(crate) stats: Vec<String>,

@@ -4,9 +4,9 @@
 
 use std::{ops::RangeInclusive, str::FromStr, time::Duration};
 
-use evs::prelude::{Statistic, count, field, max, min, sum};
+use evs::prelude::{Begin, Statistic, count, field, max, min, sum};
 
-/// Reads `NAME; window=60s; flush=5s; retain=90d; by=FIELD,FIELD; count; sum=FIELD[:SCALE] [within A..B]; …`.
+/// Reads `NAME; window=60s; flush=5s; retain=90d; begin=oldest; by=FIELD,FIELD; count; sum=FIELD[:SCALE] [within A..B]; …`.
 pub(crate) fn parse(spec: &str) -> Result<Statistic, String> {
     let mut parts = spec.split(';').map(str::trim);
     let name = parts.next().unwrap_or_default();
@@ -22,6 +22,12 @@ pub(crate) fn parse(spec: &str) -> Result<Statistic, String> {
             "window" => statistic.window(duration(value).ok_or_else(|| wrong("a time such as 60s or 1h"))?),
             "flush" => statistic.flush_every(duration(value).ok_or_else(|| wrong("a time such as 5s"))?),
             "retain" => statistic.retain(duration(value).ok_or_else(|| wrong("a time such as 90d"))?),
+            "begin" => statistic.begin(match value {
+                "oldest" => Begin::Oldest,
+                "start" => Begin::Start,
+                "end" => Begin::End,
+                _ => return Err(wrong("oldest, start or end")),
+            }),
             "rows" => statistic.rows_max(value.parse().map_err(|_| wrong("a number"))?),
             "by" => {
                 let fields: Vec<_> =
@@ -49,7 +55,11 @@ pub(crate) fn parse(spec: &str) -> Result<Statistic, String> {
                     None => measure,
                 })
             }
-            _ => return Err(wrong("one of window=, flush=, retain=, by=, count, sum=, min=, max=, rows=")),
+            _ => {
+                return Err(wrong(
+                    "one of window=, flush=, retain=, begin=, by=, count, sum=, min=, max=, rows=",
+                ));
+            }
         };
     }
     Ok(statistic)

@@ -139,7 +139,7 @@ proptest! {
         let mut last_seconds = [None; 2];
         for (number, (lines, at_worker, skipped, cut)) in steps.enumerate() {
             let block = lines.iter().map(|line| format!("{line}\n")).collect::<String>();
-            let skip = Skip { statistics: all.iter().map(|at| skipped >> at & 1 == 1).collect(), tally: skipped & 128 != 0 };
+            let skip = Skip { statistics: all.iter().map(|at| skipped >> at & 1 == 1).collect(), tally: skipped & 128 != 0, is_older: false };
             let worker = &mut workers[at_worker];
             worker.set_now(NOW);
             worker.lines(block.as_bytes(), number as u64, 7, Some(&skip));

@@ -96,6 +96,9 @@ pub(crate) struct Skip {
     pub(crate) statistics: Vec<bool>,
     /// True if the tally has counted the chunk before, too: its lines, bytes and rejected lines.
     pub(crate) tally: bool,
+    /// True if the chunk is of an older file, which is read for new statistics alone. Its times say nothing about how
+    /// far the source has read.
+    pub(crate) is_older: bool,
 }
 
 /// Parses and aggregates chunks into tables of its own.
@@ -180,8 +183,9 @@ impl Worker {
         }
     }
 
-    /// Counts all lines of `block`. It begins at offset `start` of file number `file`, and ends after a whole line.
-    pub(crate) fn lines(&mut self, block: &[u8], file: u64, start: u64, skip: Option<&Skip>) {
+    /// Counts all lines of `block`, and returns their number. It begins at offset `start` of file number `file`, and
+    /// ends after a whole line.
+    pub(crate) fn lines(&mut self, block: &[u8], file: u64, start: u64, skip: Option<&Skip>) -> u64 {
         let mut lines = 0;
         self.parser.begin(block);
         while self.parser.read(block, &mut self.columns) {
@@ -196,6 +200,7 @@ impl Worker {
             self.tally.counters.lines += lines;
             self.tally.counters.bytes += block.len() as u64;
         }
+        lines
     }
 
     /// Rejects a line that is too long to be read. `head` is its beginning.
@@ -292,6 +297,7 @@ impl Worker {
         }
         // Lines that are read again for a statistic that is behind were tallied before.
         let is_tallied = skip.is_some_and(|skip| skip.tally);
+        let is_older = skip.is_some_and(|skip| skip.is_older);
         let (mut keys, mut numbers) = (Vec::new(), Vec::new());
         for (at, statistic) in plan.statistics.iter().enumerate() {
             if skip.is_some_and(|skip| skip.statistics[at]) {
@@ -308,14 +314,14 @@ impl Worker {
                     .map(|(kind, &number)| (*kind != MeasureKind::Count).then(|| &columns.numbers[number])),
             );
             let windows = &windows[windows_of[at]];
-            if windows.late_lines > 0 && !is_tallied {
+            if windows.late_lines > 0 && (is_older || !is_tallied) {
                 tally.counters.too_late += windows.late_lines;
                 tally.too_late.resize(plan.statistics.len(), 0);
                 tally.too_late[at] += windows.late_lines;
             }
             tables[at].add(windows, &keys, &numbers);
         }
-        if columns.last_seconds.is_some() {
+        if columns.last_seconds.is_some() && !is_older {
             tally.last_seconds = columns.last_seconds;
         }
         if !is_tallied {

@@ -24,7 +24,7 @@ use super::{
     state::{BinlogState, SinkProgress, StatisticState},
 };
 use crate::{
-    position::{Frontier, Inventory},
+    position::{Frontier, Inventory, OlderPosition},
     statistic::Schema,
 };
 
@@ -67,7 +67,8 @@ impl BinlogState {
             return Ok(());
         }
         let (schema, to) = (Arc::clone(&define.schema), Arc::clone(&define.from));
-        self.statistics.insert(name.clone(), StatisticState { schema, sequence: 0, to, checksum: 0 });
+        let new = StatisticState::new(schema, to, Arc::clone(&define.older));
+        self.statistics.insert(name.clone(), new);
         for statistics in self.sinks.values_mut() {
             statistics.entry(name.clone()).or_default();
         }
@@ -97,13 +98,13 @@ impl BinlogState {
             return Err(Contradiction::Schema { statistic: name.clone() });
         }
         known.sequence = batch.sequence;
-        known.to = Arc::clone(&batch.to);
+        known.move_to(&batch.to);
         known.checksum = batch.checksum;
         Ok(())
     }
 
     fn advance(&mut self, advance: &Advance) -> Result<(), Contradiction> {
-        self.known(&advance.statistic)?.to = Arc::clone(&advance.to);
+        self.known(&advance.statistic)?.move_to(&advance.to);
         Ok(())
     }
 
@@ -199,8 +200,9 @@ pub(super) fn schema_hash(schema: &Schema) -> u64 {
 /// For example, `(file 3 to byte 120)` follows `(file 3 to byte 120)`, also if the file was renamed or has grown
 /// meanwhile: the path, the size and the time are facts about the file, not the position.
 pub(super) fn follows(statistic: &str, to: &Frontier, from: &Frontier) -> Result<(), Contradiction> {
-    let positions = |frontier: &Frontier| -> Vec<_> {
-        frontier.files.iter().map(|file| (file.number, file.offset)).collect()
+    let positions = |frontier: &Frontier| -> (Vec<_>, Option<OlderPosition>) {
+        let files = frontier.files.iter().map(|file| (file.number, file.offset));
+        (files.collect(), frontier.older)
     };
     if positions(to) == positions(from) {
         return Ok(());

@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     batch::{Epoch, Rows, checksum},
-    position::{Frontier, InventoryChange},
+    position::{Frontier, InventoryChange, OlderFiles},
     statistic::Schema,
 };
 
@@ -51,6 +51,8 @@ pub struct Cut {
     /// The rows, in pieces that are no larger than a batch should be: each piece becomes a batch. Without rows there
     /// is no batch, and the statistic only moves to `to`.
     pub rows: Vec<Rows>,
+    /// The older files that the statistic reads besides, if it is new.
+    pub older: OlderFiles,
 }
 
 impl Binlog {
@@ -139,8 +141,9 @@ impl Draft {
         }
         let from = Arc::clone(known.map_or(&cut.from, |known| &known.to));
         if known.is_none_or(|known| known.schema != cut.schema) {
+            let older = if known.is_none() { Arc::clone(&cut.older) } else { OlderFiles::default() };
             let (schema, from) = (Arc::clone(&cut.schema), Arc::clone(&from));
-            self.add(&Event::Define(Define { schema, from }), &[])?;
+            self.add(&Event::Define(Define { schema, from, older }), &[])?;
         }
         let Some((last, before)) = cut.rows.split_last() else {
             let to = Arc::clone(&cut.to);

@@ -16,7 +16,7 @@ use super::{
     segment::{self, HEADER_BYTES_MAX, Named, Parsed, SegmentHeader},
     state::{BinlogState, ClonedBatches, StatisticState},
 };
-use crate::{batch::Epoch, disk::Disk};
+use crate::{batch::Epoch, disk::Disk, position::OlderFiles};
 
 /// Returns the source of the binlog in a directory, from its newest readable segment; `None` if there is no binlog. A
 /// crash may have left the last segment without a header.
@@ -61,7 +61,8 @@ impl Binlog {
                 Some(first) => (first.schema, first.from),
                 None => (Arc::clone(&known.schema), Arc::clone(&known.to)),
             };
-            state.statistics.insert(name.clone(), StatisticState { schema, sequence: 0, to, checksum: 0 });
+            let new = StatisticState::new(schema, to, Arc::clone(&known.older));
+            state.statistics.insert(name.clone(), new);
         }
         if undelivered {
             let (source, epoch) = (self.state.source.clone(), self.state.epoch);
@@ -84,10 +85,12 @@ impl Binlog {
                     from: batch.from,
                     to: batch.to,
                     rows: vec![batch.rows],
+                    older: OlderFiles::default(),
                 })?;
             }
             let (schema, to) = (Arc::clone(&last.schema), Arc::clone(&last.to));
-            copy.cut(Cut { schema, from: Arc::clone(&to), to, rows: Vec::new() })?;
+            let (rows, older) = (Vec::new(), OlderFiles::default());
+            copy.cut(Cut { schema, from: Arc::clone(&to), to, rows, older })?;
         }
         // Without batches, the sinks begin like those of any new source.
         for (sink, statistics) in self.state.sinks.iter().filter(|_| undelivered) {

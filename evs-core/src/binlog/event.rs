@@ -25,7 +25,7 @@ use super::{
 use crate::{
     batch::{Epoch, Rows},
     codec::InvalidJson,
-    position::{Frontier, InventoryChange},
+    position::{Frontier, InventoryChange, OlderFiles},
     statistic::Schema,
 };
 
@@ -68,6 +68,14 @@ pub(super) struct Define {
     pub(super) schema: Arc<Schema>,
     /// The position from which it counts.
     pub(super) from: Arc<Frontier>,
+    /// The older files that a new statistic reads besides. They exist since version 2.
+    #[serde(default, skip_serializing_if = "is_empty")]
+    pub(super) older: OlderFiles,
+}
+
+/// Returns whether a statistic has no older files.
+pub(super) fn is_empty(older: &OlderFiles) -> bool {
+    older.is_empty()
 }
 
 /// The header of a batch, which comes before its rows.

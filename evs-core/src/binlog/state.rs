@@ -20,11 +20,12 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     discarded::Discarded,
+    event::is_empty,
     ledger::{Ledger, RejectedLine},
 };
 use crate::{
     batch::Epoch,
-    position::{Frontier, Inventory},
+    position::{Frontier, Inventory, OlderFiles},
     statistic::Schema,
 };
 
@@ -103,6 +104,24 @@ pub struct StatisticState {
     pub to: Arc<Frontier>,
     /// The [`Batch::checksum`](crate::Batch::checksum) of the last batch; 0 if there was none.
     pub checksum: u64,
+    /// The older files that the statistic still has to read, if it began at one.
+    #[serde(default, skip_serializing_if = "is_empty")]
+    pub older: OlderFiles,
+}
+
+impl StatisticState {
+    /// Makes the state of a statistic without batches, which begins at a position and in a list of older files.
+    pub(super) fn new(schema: Arc<Schema>, to: Arc<Frontier>, older: OlderFiles) -> Self {
+        Self { schema, sequence: 0, to, checksum: 0, older }
+    }
+
+    /// Moves to a later position. An empty one is that of a batch within a cut, which says nothing.
+    pub(super) fn move_to(&mut self, to: &Arc<Frontier>) {
+        self.to = Arc::clone(to);
+        if to.older.is_none() && !to.files.is_empty() {
+            self.older = OlderFiles::default();
+        }
+    }
 }
 
 impl BinlogState {

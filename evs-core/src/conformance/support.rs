@@ -160,7 +160,7 @@ fn frontier(sequence: u64) -> Frontier {
         is_rotated: true,
         path: format!("/var/log/nginx/ä'\"\\{name}"),
     };
-    Frontier { files: vec![mark(1, "access.log.1"), mark(2, "access.log")] }
+    Frontier::new(vec![mark(1, "access.log.1"), mark(2, "access.log")])
 }
 
 /// The expected contents of a store for one statistic.

@@ -34,7 +34,7 @@ use crate::{
     deliver::{Acknowledged, Discard, Report},
     describe,
     disk::{self, RealDisk},
-    position::Frontier,
+    position::{Frontier, OlderFiles},
     statistic::Schema,
     status::{Committed, Overdue},
 };
@@ -182,6 +182,7 @@ impl Committer {
         });
         if let Ok(path) = &written {
             let (statistic, sequence, rows) = (batch.statistic(), batch.sequence, batch.rows.len());
+            self.shared.board.show_discard(&sink, &batch, path);
             let path = path.display();
             tracing::warn!(sink = &*sink, statistic, sequence, rows, %path, "a batch was given up");
         }
@@ -193,7 +194,7 @@ impl Committer {
 
     /// Makes the commit of a complete cut, to follow all earlier commits.
     fn commit_of(&self, whole: Whole) -> Commit {
-        let Whole { frontier, counted, mut rows, rejected, retires, files, .. } = whole;
+        let Whole { frontier, counted, mut rows, mut older, rejected, retires, files, .. } = whole;
         let state = self.binlog.state();
         // A new statistic begins at the position of its source.
         for schema in self.gathering.statistics() {
@@ -209,8 +210,9 @@ impl Committer {
         ledger.time = Some(self.shared.board.clock.now());
         let cut = |(schema, to, rows): (Arc<Schema>, Arc<Frontier>, Vec<Rows>)| {
             let known = state.statistics.get(&schema.statistic);
-            let from = Arc::clone(known.map_or(&frontier, |known| &known.to));
-            binlog::Cut { schema, from, to, rows }
+            let from = Arc::clone(known.map_or(&to, |known| &known.to));
+            let older = older.remove(&schema.statistic).unwrap_or_default();
+            binlog::Cut { schema, from, to, rows, older }
         };
         debug_assert!(
             is_after(&frontier, &state.ledger.frontier),
@@ -225,8 +227,9 @@ impl Committer {
             let others = state.statistics.iter().filter(|(name, _)| !configured(name));
             cuts.extend(others.map(|(_, known)| {
                 let schema = Arc::clone(&known.schema);
-                let (from, to) = (Arc::clone(&known.to), Arc::clone(&frontier));
-                binlog::Cut { schema, from, to, rows: Vec::new() }
+                let (from, to) =
+                    (Arc::clone(&known.to), Frontier::clone(&frontier).with_older(known.to.older));
+                binlog::Cut { schema, from, to: Arc::new(to), rows: Vec::new(), older: OlderFiles::default() }
             }));
         }
         debug_assert!(

@@ -10,7 +10,10 @@
 //! worker 1   chunk 2   chunk 4 .........   CUT 7        cut 7 is complete here: chunks 1 to 4
 //! ```
 
-use std::{collections::VecDeque, sync::Arc};
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::Arc,
+};
 
 use super::message::Cut;
 use crate::{
@@ -19,7 +22,7 @@ use crate::{
     batch::Rows,
     binlog,
     counters::Counters,
-    position::{Frontier, InventoryChange},
+    position::{Frontier, InventoryChange, OlderFiles},
     statistic::Schema,
 };
 
@@ -54,6 +57,8 @@ pub(super) struct Whole {
     pub(super) too_late: Vec<u64>,
     /// The schema, the position and the rows of each statistic.
     pub(super) rows: Vec<(Arc<Schema>, Arc<Frontier>, Vec<Rows>)>,
+    /// The older files of statistics that are new, by their names.
+    pub(super) older: HashMap<String, OlderFiles>,
     pub(super) rejected: Arc<[binlog::RejectedLine]>,
     /// The files that were read, with their paths.
     pub(super) names: Arc<Frontier>,
@@ -138,6 +143,11 @@ impl Gatherer {
             counted,
             too_late: tally.too_late,
             rows,
+            older: cut
+                .older
+                .into_iter()
+                .map(|(at, list)| (self.statistics[at].statistic.clone(), list))
+                .collect(),
             rejected: tally.samples.into_iter().map(binlog::RejectedLine::from).collect(),
             names: cut.names,
             retires: cut.retires,

@@ -15,7 +15,7 @@ use tokio::sync::oneshot;
 use crate::{
     aggregate::{Part, Skip},
     deliver::Report,
-    position::{Frontier, InventoryChange},
+    position::{Frontier, InventoryChange, OlderFiles},
     tail::{Chunk, LogHandle},
 };
 
@@ -37,6 +37,8 @@ pub(super) struct Cut {
     pub(super) statistics: Arc<[usize]>,
     /// The position of each of these statistics after the cut.
     pub(super) to: Vec<Arc<Frontier>>,
+    /// The older files of statistics that are new, by their indices.
+    pub(super) older: Vec<(usize, OlderFiles)>,
     /// The position of the totals after the cut.
     pub(super) frontier: Arc<Frontier>,
     /// The open files of the log, which are synced before the cut is committed.

@@ -2,13 +2,16 @@
 //! to cut (`cuts`).
 
 mod cuts;
+mod older;
 mod resume;
 
 use std::{
-    sync::{Arc, mpsc::Sender},
+    sync::{Arc, atomic::Ordering::Relaxed, mpsc::Sender},
     time::{Duration, Instant},
 };
 
+use cuts::CUTS_MAX;
+use older::{Next, Older};
 use resume::{SETTLE_TIME, resume};
 
 use super::{
@@ -21,7 +24,7 @@ use crate::{
     Error,
     aggregate::Skip,
     counters::Counters,
-    position::{Frontier, Inventory},
+    position::{Frontier, Inventory, OlderFiles, OlderPosition},
     statistic::Statistic,
     tail::{Chunk, TailError, TailEvent, Tailer},
 };
@@ -33,6 +36,8 @@ const POLL_BUSY: Duration = Duration::from_millis(100);
 /// process that never lives as long as a flush interval still makes progress. Otherwise there are fewer cuts, since
 /// each cut is a batch that adds to rows which a store already has.
 const FIRST_CUT_BYTES: u64 = 64 << 20;
+/// The time for which the files must come to rest when a new statistic needs the list of all of them.
+const BEGIN_TIME: Duration = Duration::from_secs(10);
 /// The interval of samples for the rates.
 const RATES_EVERY: Duration = Duration::from_secs(1);
 
@@ -49,6 +54,10 @@ struct Timetable {
 pub(super) struct Range {
     /// The position of each statistic, and at the end of the list that of the totals; empty for a new source.
     pub(super) counted: Vec<Frontier>,
+    /// By statistic, its older files and its position in them.
+    pub(super) older: Vec<(OlderFiles, OlderPosition)>,
+    /// The indices of the statistics that are new and begin at an earlier place than the source stands.
+    pub(super) new: Vec<usize>,
     /// The known files that are not in these positions.
     pub(super) inventory: Option<Inventory>,
     /// True if the previous process was killed.
@@ -69,6 +78,12 @@ pub(super) struct Reader {
     /// The position of each statistic at the start, and at the end of the list the position of the totals. It is
     /// empty as soon as reading has passed all of them.
     counted: Vec<Frontier>,
+    /// The older files of statistics that began at one.
+    older: Older,
+    /// True if something was read of them since the last cut of everything.
+    has_older_rows: bool,
+    /// The statistics that are to get their older files with the first cut.
+    new: Vec<usize>,
     cuts: u64,
     lost_bytes: u64,
     next_rates: Instant,
@@ -95,13 +110,14 @@ impl Reader {
     ) -> Result<Option<Self>, Error> {
         let resumed = resume(&shared, &range.counted, range.inventory.as_ref(), range.to_end)?;
         let Some(tailer) = resumed else { return Ok(None) };
+        let Range { counted, older, new, was_killed, to_end, .. } = range;
         let now = Instant::now();
         let timetable = |statistic: &Statistic| {
             let flush_every = statistic.flush_every;
             Timetable { flush_every, due: now + flush_every, is_dirty: false }
         };
-        let (settings, Range { counted, was_killed, to_end, .. }) = (&shared.settings, range);
-        let lines = shared.board.counters.load().lines;
+        let settings = &shared.settings;
+        let lines = shared.board.lines_read.load(Relaxed);
         Ok(Some(Self {
             tailer,
             pace: settings.lines_per_second_max.map(|max| Pace::new(max, now, lines)),
@@ -110,6 +126,9 @@ impl Reader {
             committer,
             timetables: settings.statistics.iter().map(timetable).collect(),
             counted,
+            older: Older::new(settings.tail.clone(), older),
+            has_older_rows: false,
+            new,
             cuts: 0,
             lost_bytes: 0,
             next_rates: now,
@@ -126,7 +145,9 @@ impl Reader {
     pub(super) fn run(mut self) -> Result<(), Error> {
         // The beginning of a new source becomes durable before anything is counted from there: a rotation while evs
         // is down must not move it.
-        self.cut(Vec::new());
+        if !self.begin()? {
+            return Ok(());
+        }
         let mut last_poll = Instant::now();
         self.poll(last_poll)?;
         while !self.shared.control.is_reading_stopped() {
@@ -144,7 +165,7 @@ impl Reader {
                 self.shared.control.wake.wait(POLL_BUSY);
                 continue;
             }
-            let lines = self.shared.board.counters.load().lines;
+            let lines = self.shared.board.lines_read.load(Relaxed);
             if let Some(wait) = self.pace.as_mut().and_then(|pace| pace.wait(now, lines)) {
                 self.shared.control.wake.wait(wait.min(POLL_BUSY));
                 continue;
@@ -161,7 +182,10 @@ impl Reader {
                 continue;
             }
             self.cut_when_caught_up();
-            if self.to_end && self.unsettled_since.is_none() && self.is_at_end()? {
+            if self.give_out_older(now)? {
+                continue;
+            }
+            if self.to_end && self.older.is_done() && self.unsettled_since.is_none() && self.is_at_end()? {
                 if !self.tailer.has_found_any() {
                     return Err(Error::Setting {
                         setting: "tail".to_owned(),
@@ -175,6 +199,73 @@ impl Reader {
         }
         self.cut_everything();
         Ok(())
+    }
+
+    /// Makes the first cut, with which new statistics get their older files. Returns `false` if the run is to stop
+    /// before.
+    fn begin(&mut self) -> Result<bool, Error> {
+        let started = Instant::now();
+        let mut older = Vec::new();
+        while let Some(&at) = self.new.get(older.len()) {
+            match self.tailer.older_files(self.shared.settings.statistics[at].begin) {
+                Ok(list) => older.push((at, list)),
+                Err(_) if self.shared.control.is_reading_stopped() => return Ok(false),
+                // While a rotation is under way, a file may be missing in the list.
+                Err(error) if error.may_pass() && started.elapsed() < BEGIN_TIME => {
+                    older.clear();
+                    self.shared.control.wake.wait(POLL_BUSY);
+                    self.poll(Instant::now())?;
+                }
+                Err(error) => return Err(self.log_error(error)),
+            }
+        }
+        for (at, list) in &older {
+            let (statistic, files) = (&self.shared.settings.statistics[*at].name, list.len());
+            tracing::info!(source = self.shared.settings.source, statistic, files, "older files are read");
+            self.older.begin(*at, list);
+            self.counted[*at] = self.tailer.frontier();
+        }
+        self.begin_with(older);
+        self.show_older();
+        Ok(true)
+    }
+
+    /// Hands out a chunk of the older files that new statistics still have to read. Returns whether there was one.
+    fn give_out_older(&mut self, now: Instant) -> Result<bool, Error> {
+        let next = self.older.next(now);
+        for event in self.older.take_events() {
+            self.note(&event);
+        }
+        let next = next.map_err(|error| self.log_error(error))?;
+        let mut has_moved = false;
+        for (at, timetable) in self.timetables.iter_mut().enumerate() {
+            let moved = self.older.take_moved(at);
+            timetable.is_dirty |= moved;
+            has_moved |= moved;
+        }
+        if has_moved {
+            self.show_older();
+        }
+        match next {
+            Next::Chunk(chunk, skip) => {
+                self.workers.send(Work::Chunk(chunk, Some(Arc::new(skip))));
+                self.has_older_rows = true;
+                return Ok(true);
+            }
+            // All that was read of them becomes durable, and nothing of it is read again.
+            Next::Done if self.has_older_rows && self.cuts_under_way() < CUTS_MAX => {
+                self.has_older_rows = false;
+                self.cut_everything();
+            }
+            Next::Done | Next::Wait => {}
+        }
+        Ok(false)
+    }
+
+    /// Shows on the board how many older files are left.
+    fn show_older(&self) {
+        let left: Vec<u64> = (0..self.timetables.len()).map(|at| self.older.left(at)).collect();
+        self.shared.board.show_older(&left);
     }
 
     /// Returns whether there is nothing more to read. It polls all files again.
@@ -260,6 +351,7 @@ impl Reader {
         );
         let (tally, statistics) = self.counted.split_last()?;
         debug_assert_eq!(statistics.len(), self.timetables.len());
-        Some(Skip { statistics: statistics.iter().map(covered).collect(), tally: covered(tally) })
+        let statistics = statistics.iter().map(covered).collect();
+        Some(Skip { statistics, tally: covered(tally), is_older: false })
     }
 }

@@ -30,6 +30,7 @@ use super::{
     reader::{Range, Reader},
     session::Opened,
     shared::Shared,
+    state::new_and_earlier,
     summary::Summary,
     threads::Thread,
     turn::Run,
@@ -42,7 +43,7 @@ use crate::{
     counters::Counters,
     deliver::{Delivery, Ended, Stream, Sweep},
     describe::{describe, panic_message},
-    position::Frontier,
+    position::{Frontier, OlderFiles, OlderPosition},
     sink::{Sink, SinkError},
     statistic::Schema,
     tail::{TailError, Wake},
@@ -185,6 +186,8 @@ impl Pipeline {
         }
         let range = Range {
             counted: counted(&self.schemas, binlog.state()),
+            older: older(&self.schemas, binlog.state()),
+            new: new_and_earlier(&self.settings.statistics, binlog.state()),
             inventory: binlog.state().files.clone(),
             was_killed: lock.was_killed(),
             to_end,
@@ -383,10 +386,21 @@ pub(super) async fn asked_to_stop(stopped: &mut Stopped) {
 
 /// Returns the position of each statistic, and at the end of the list the position of the totals.
 fn counted(schemas: &[Arc<Schema>], state: &BinlogState) -> Vec<Frontier> {
-    let of = |name: &String| state.statistics.get(name).map(|statistic| Frontier::clone(&statistic.to));
-    let statistics = schemas.iter().map(|schema| of(&schema.statistic));
-    let ledger = Frontier::clone(&state.ledger.frontier);
-    statistics.map(Option::unwrap_or_default).chain([ledger]).collect()
+    let ledger = &state.ledger.frontier;
+    // A statistic that is not known yet begins where reading does, so it needs nothing of its own.
+    let of =
+        |name: &String| Frontier::clone(state.statistics.get(name).map_or(ledger, |statistic| &statistic.to));
+    let statistics = schemas.iter().map(|schema| of(&schema.statistic).with_older(None));
+    statistics.chain([Frontier::clone(ledger)]).collect()
+}
+
+/// Returns the older files of each statistic, and its position in them.
+fn older(schemas: &[Arc<Schema>], state: &BinlogState) -> Vec<(OlderFiles, OlderPosition)> {
+    let of = |schema: &Arc<Schema>| {
+        let statistic = state.statistics.get(&schema.statistic)?;
+        Some((Arc::clone(&statistic.older), statistic.to.older?))
+    };
+    schemas.iter().map(|schema| of(schema).unwrap_or_default()).collect()
 }
 
 /// Returns every statistic that has or may have batches, with the progress of the sink in it.

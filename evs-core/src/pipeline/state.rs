@@ -14,9 +14,10 @@ use crate::{
     binlog::{Binlog, BinlogState, Commit, Cut},
     deliver::{foreign, next_writer},
     describe,
-    position::Frontier,
+    position::{Frontier, OlderFiles},
     sink::{Progress, SinkError},
-    statistic::Schema,
+    statistic::{Schema, Statistic},
+    tail::Begin,
     writer::Writer,
 };
 
@@ -170,6 +171,13 @@ impl Pipeline {
                 );
                 return Err(Error::Adopt { reason });
             };
+            if to.older.is_some() {
+                let reason = format!(
+                    "statistic {statistic} was reading older files, and only the state directory knows which: bring it \
+                     back, or take the statistic out, adopt the others, and add it under another name"
+                );
+                return Err(Error::Adopt { reason });
+            }
             tracing::warn!(source = self.settings.source, position = %to, "the sinks' position is adopted");
             adopted.push(nothing_up_to(schema, &Arc::new(to)));
         }
@@ -182,7 +190,13 @@ impl Pipeline {
         self.settle_names(binlog)?;
         let state = binlog.state();
         let ledger = &state.ledger.frontier;
-        let new = self.schemas().filter(|schema| !state.statistics.contains_key(&schema.statistic));
+        // One that begins earlier is defined when its older files are known.
+        let begins_earlier = new_and_earlier(&self.settings.statistics, state);
+        let schemas = self.schemas().enumerate();
+        let new = schemas.filter(|(at, schema)| {
+            !state.statistics.contains_key(&schema.statistic) && !begins_earlier.contains(at)
+        });
+        let new = new.map(|(_, schema)| schema);
         let cuts: Vec<_> = new.map(|schema| nothing_up_to(schema, ledger)).collect();
         // The first commit of a new source is made when its log has been found.
         if !cuts.is_empty() && (state.files.is_some() || !ledger.files.is_empty()) {
@@ -215,6 +229,14 @@ impl Pipeline {
         }
         Ok(())
     }
+}
+
+/// Returns the indices of the statistics that are new and begin at an earlier place than the source stands.
+pub(super) fn new_and_earlier(statistics: &[Statistic], state: &BinlogState) -> Vec<usize> {
+    let is_it = |statistic: &Statistic| {
+        statistic.begin != Begin::End && !state.statistics.contains_key(&statistic.name)
+    };
+    statistics.iter().enumerate().filter(|(_, statistic)| is_it(statistic)).map(|(at, _)| at).collect()
 }
 
 /// The memory of one sink about the source.
@@ -255,7 +277,8 @@ pub(super) async fn ask<T>(
 
 /// Makes a cut without rows, which only moves a statistic to a position.
 fn nothing_up_to(schema: &Arc<Schema>, to: &Arc<Frontier>) -> Cut {
-    Cut { schema: Arc::clone(schema), from: Arc::clone(to), to: Arc::clone(to), rows: Vec::new() }
+    let (schema, rows, older) = (Arc::clone(schema), Vec::new(), OlderFiles::default());
+    Cut { schema, from: Arc::clone(to), to: Arc::clone(to), rows, older }
 }
 
 /// Commits a change of the state in which nothing was counted.

@@ -41,12 +41,14 @@ pub(super) fn work(
             chunk.read(&mut buffer).map_err(|source| Error::Log { name: settings.source.clone(), source })?;
         let (skip, before) = (skip.as_deref(), worker.counters());
         worker.set_now(board.clock.now());
-        match chunk.kind {
+        let lines = match chunk.kind {
             ChunkKind::Lines | ChunkKind::Final => worker.lines(block, chunk.number, chunk.start, skip),
             ChunkKind::Oversized => {
                 worker.oversized(block, chunk.number, chunk.start, chunk.end - chunk.start, skip);
+                1
             }
-        }
+        };
+        board.lines_read.fetch_add(lines, Relaxed);
         board.counters.add(worker.counters() - before);
         if let Some(seconds) = worker.last_seconds() {
             board.last_seconds.store(seconds, Relaxed);

@@ -17,7 +17,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::digest::Digest;
+use super::{digest::Digest, older::OlderPosition};
 use crate::codec::InvalidJson;
 
 /// The position in one file of a source, and the facts by which the file is recognized.
@@ -79,9 +79,23 @@ impl FileMark {
 pub struct Frontier {
     /// The open files, by ascending number.
     pub files: Vec<FileMark>,
+    /// The position of a statistic in the older files that it still has to read; `None` if there are none. These files
+    /// are no part of what the source reads, and have no numbers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) older: Option<OlderPosition>,
 }
 
 impl Frontier {
+    /// Makes a position without older files.
+    pub(crate) fn new(files: Vec<FileMark>) -> Self {
+        Self { files, older: None }
+    }
+
+    /// Returns the same position, with another one in the older files.
+    pub(crate) fn with_older(self, older: Option<OlderPosition>) -> Self {
+        Self { older, ..self }
+    }
+
     /// Returns true if the bytes of file `number` up to `end` lie before this frontier.
     ///
     /// With `[(3, 120), (4, 4096)]`, these are covered: all of files 1 and 2, file 3 up to 120, file 4 up to 4,096.
@@ -100,6 +114,8 @@ impl Frontier {
     /// The facts about a file are taken from the frontier that has read more of it.
     ///
     /// `[(3, 120), (4, 50)]` joined with `[(4, 80)]` is `[(4, 80)]`: for the second one, file 3 is finished.
+    ///
+    /// The position in older files stays that of `self`.
     #[must_use]
     pub fn join(&self, other: &Self) -> Self {
         let mut files = Vec::with_capacity(self.files.len().max(other.files.len()));
@@ -114,7 +130,7 @@ impl Frontier {
         }
         let last = self.files.last().map_or(0, |mark| mark.number);
         files.extend(other.files.iter().filter(|mark| mark.number > last).cloned());
-        Self { files }
+        Self { files, older: self.older }
     }
 
     /// Writes the frontier as JSON. The same frontier always gives the same text.
@@ -138,13 +154,18 @@ impl Frontier {
 impl fmt::Display for Frontier {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.files.is_empty() {
-            return f.write_str("the beginning");
+            f.write_str("the beginning")?;
         }
         for (at, mark) in self.files.iter().enumerate() {
             let comma = if at == 0 { "" } else { ", " };
             write!(f, "{comma}{} at byte {}", mark.path, mark.offset)?;
         }
-        Ok(())
+        match self.older {
+            Some(OlderPosition { file, offset }) => {
+                write!(f, ", and older file {} at byte {offset}", file + 1)
+            }
+            None => Ok(()),
+        }
     }
 }
 
@@ -168,7 +189,7 @@ mod tests {
             is_rotated: false,
             path: String::new(),
         };
-        Frontier { files: files.iter().map(mark).collect() }
+        Frontier::new(files.iter().map(mark).collect())
     }
 
     #[test]

@@ -6,7 +6,9 @@
 mod digest;
 mod frontier;
 mod inventory;
+mod older;
 
 pub use digest::Digest;
 pub use frontier::{FileMark, Frontier};
 pub use inventory::{Fingerprint, Inventory, InventoryChange, KnownFile, Standing};
+pub use older::{OlderFiles, OlderPosition};

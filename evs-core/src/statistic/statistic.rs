@@ -8,7 +8,7 @@ use super::{
     measure::Measure,
     schema::{KeyColumn, MeasureColumn, Schema},
 };
-use crate::clock::bounded;
+use crate::{clock::bounded, tail::Begin};
 
 /// A statistic to compute: its window, group-by keys and measures, and the interval of delivery.
 ///
@@ -94,6 +94,8 @@ pub struct Statistic {
     pub(crate) retain: Option<Duration>,
     /// True if another definition than that of the last start is accepted.
     pub(crate) redefine: bool,
+    /// The place in the log at which the statistic begins when it is new.
+    pub(crate) begin: Begin,
 }
 
 impl Statistic {
@@ -115,6 +117,7 @@ impl Statistic {
             rows_max: Self::ROWS_MAX,
             retain: None,
             redefine: false,
+            begin: Begin::End,
         }
     }
 
@@ -224,6 +227,26 @@ impl Statistic {
     #[must_use]
     pub fn redefine(mut self, accept: bool) -> Self {
         self.redefine = accept;
+        self
+    }
+
+    /// Sets the place in the log at which a statistic begins that is added to a source: by default where the source
+    /// stands then, which is [`Begin::End`].
+    ///
+    /// With [`Begin::Oldest`] the statistic also counts all files of the log that are still there, compressed ones
+    /// included, and with [`Begin::Start`] the live file from its start. They are read for this statistic alone, while
+    /// nothing else is to be read, and within [`lines_per_second_max`](crate::PipelineBuilder::lines_per_second_max). The
+    /// other statistics go on meanwhile. Each line is counted once, also after a crash and when files are rotated
+    /// meanwhile. [`StatisticStatus::older_files`](crate::StatisticStatus::older_files) says how many files are left.
+    ///
+    /// A file that is removed before its turn comes is counted in [`Status::lost_bytes`](crate::Status::lost_bytes).
+    /// Lines of these files are not counted in [`Status::lines`](crate::Status::lines) and
+    /// [`rejected`](crate::Status::rejected), which are about what the source reads.
+    ///
+    /// It has no effect on a statistic that the state directory knows, so it may stay in the code.
+    #[must_use]
+    pub fn begin(mut self, begin: Begin) -> Self {
+        self.begin = begin;
         self
     }
 

@@ -61,6 +61,8 @@ pub(crate) struct Board {
     /// The clock by which windows are removed and lines are too late.
     pub(crate) clock: Clock,
     pub(crate) counters: AtomicCounters,
+    /// Lines that were read, including those that are read once more for some statistics.
+    pub(crate) lines_read: AtomicU64,
     /// The event time of the last line; `i64::MIN` before the first line.
     pub(crate) last_seconds: AtomicI64,
     pub(crate) batches: AtomicU64,
@@ -90,6 +92,7 @@ impl Board {
             rows: 0,
             rows_max: *rows_max,
             too_late: 0,
+            older_files: 0,
             last_cut: None,
         };
         let statistics = limits.statistics.iter().map(statistic).collect();
@@ -98,6 +101,7 @@ impl Board {
             source,
             clock,
             counters: AtomicCounters::default(),
+            lines_read: AtomicU64::new(0),
             last_seconds: AtomicI64::new(i64::MIN),
             batches: AtomicU64::new(0),
             binlog_bytes: AtomicU64::new(0),
@@ -113,6 +117,12 @@ impl Board {
     /// dropped. A panic in another thread cannot leave this part inconsistent, so a poisoned lock is used.
     pub(crate) fn rest(&self) -> Change<'_> {
         Change::new(&self.changes, self.rest.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Shows how many older files each statistic still has to read.
+    pub(crate) fn show_older(&self, left: &[u64]) {
+        let mut rest = self.rest();
+        rest.statistics.iter_mut().zip(left).for_each(|(statistic, left)| statistic.older_files = *left);
     }
 
     /// Subscribes to changes. The value is true when the pipeline is gone.

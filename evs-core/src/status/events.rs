@@ -146,6 +146,19 @@ pub enum EventKind {
         /// The error, in words with its causes.
         error: String,
     },
+    /// A batch was given up for a sink, by [`StatusHandle::discard`](crate::StatusHandle::discard).
+    BatchDiscarded {
+        /// The name of the sink.
+        sink: String,
+        /// The name of the statistic.
+        statistic: String,
+        /// The sequence of the batch.
+        sequence: u64,
+        /// The number of its rows.
+        rows: u64,
+        /// The path of the file that has them.
+        path: String,
+    },
     /// A sink has stopped: it has refused all statistics, or has a history that is not the one of this state directory.
     SinkStopped {
         /// The name of the sink.
@@ -206,6 +219,10 @@ impl fmt::Display for EventKind {
                     "the sink {sink} has stopped for the statistic {statistic} at batch {sequence}: {error}"
                 )
             }
+            Self::BatchDiscarded { sink, statistic, sequence, rows, path } => write!(
+                f,
+                "batch {sequence} of the statistic {statistic} was given up for the sink {sink}; its {rows} rows are in {path}"
+            ),
             Self::SinkStopped { sink, error } => write!(f, "the sink {sink} has stopped: {error}"),
             Self::Missed { events } => write!(f, "{events} events were missed"),
         }

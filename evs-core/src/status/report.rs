@@ -1,9 +1,9 @@
 //! What happens to the log and at commits: the board shows it, and sends it as events.
 
-use std::{sync::atomic::Ordering::Relaxed, time::SystemTime};
+use std::{path::Path, sync::atomic::Ordering::Relaxed, time::SystemTime};
 
 use super::{board::Board, events::EventKind, rest::Rest};
-use crate::tail::TailEvent;
+use crate::{batch::Batch, tail::TailEvent};
 
 /// The facts of a commit that a status or an event shows.
 #[derive(Debug, Default)]
@@ -33,6 +33,17 @@ impl Board {
             rest.events.send(|| EventKind::LogUnavailable { reason: error.to_owned() });
         }
         is_new
+    }
+
+    /// Shows that a batch was given up for a sink, with its rows in the file at `path`.
+    pub(crate) fn show_discard(&self, sink: &str, batch: &Batch, path: &Path) {
+        self.rest().events.send(|| EventKind::BatchDiscarded {
+            sink: sink.to_owned(),
+            statistic: batch.statistic().to_owned(),
+            sequence: batch.sequence,
+            rows: batch.rows.len() as u64,
+            path: path.display().to_string(),
+        });
     }
 
     /// Shows a commit.

@@ -114,6 +114,9 @@ pub struct StatisticStatus {
     pub rows_max: u64,
     /// Lines left out because their window was past the statistic's retention, up to the last commit of the run.
     pub too_late: u64,
+    /// Files that the statistic still has to read because it began at an older one
+    /// ([`Statistic::begin`](crate::Statistic::begin)). `Status::behind_bytes` does not count them.
+    pub older_files: u64,
     /// The time at which the last batch of the statistic was committed in this run.
     #[serde(serialize_with = "seconds::since_1970_option")]
     pub last_cut: Option<SystemTime>,

@@ -149,6 +149,11 @@ impl Catalog {
         self.entries.get(&id).is_some_and(|entry| entry.seen == self.survey)
     }
 
+    /// Returns the files that the current survey has found.
+    pub(super) fn seen(&self) -> impl Iterator<Item = &Arc<KnownFile>> {
+        self.entries.values().filter(|entry| entry.seen == self.survey).map(|entry| &entry.file)
+    }
+
     /// Returns the path at which the file was last found.
     pub(super) fn path(&self, id: u64) -> Option<&Path> {
         self.entries.get(&id)?.path.as_deref()

@@ -9,6 +9,7 @@
 mod backlog;
 mod classify;
 mod locate;
+mod older;
 mod open;
 mod resume;
 mod survey;
@@ -260,7 +261,7 @@ impl Tailer {
         files.sort_by_key(|mark| mark.number);
         debug_assert!(files.is_sorted_by(|one, next| one.number < next.number), "numbers are unique");
         debug_assert!(files.iter().all(|mark| mark.start <= mark.offset), "reading goes on from its start");
-        Frontier { files }
+        Frontier::new(files)
     }
 
     /// Returns the changes of the known files since the last call. The caller makes them durable together with
@@ -323,7 +324,10 @@ impl Tailer {
         if file.offset() > 0 {
             let content = file.content();
             let packed = file.packed().filter(|_| !file.has_lost_its_bytes());
-            self.catalog.add(Standing::Finished, content.head, Some(content), packed, file.path());
+            let id = self.catalog.add(Standing::Finished, content.head, Some(content), packed, file.path());
+            if !file.has_lost_its_bytes() {
+                self.catalog.see(id, file.path());
+            }
         }
     }
 

@@ -5,7 +5,11 @@ use evs_core::{EventKind, Events, OnGone};
 use super::*;
 
 /// Waits for an event of a kind. Returns it with all events before it, of which the receiver missed none.
-async fn next_of(events: &mut Events, what: &str, is_it: impl Fn(&EventKind) -> bool) -> Vec<EventKind> {
+pub(super) async fn next_of(
+    events: &mut Events,
+    what: &str,
+    is_it: impl Fn(&EventKind) -> bool,
+) -> Vec<EventKind> {
     let mut before = Vec::new();
     let search = async {
         loop {

@@ -1,8 +1,8 @@
 //! Batches that a sink refuses for good: what stops, what goes on, and the ways out.
 
-use evs_core::StatusHandle;
+use evs_core::{EventKind, StatusHandle};
 
-use super::*;
+use super::{events::next_of, *};
 
 /// A pipeline of two statistics into a sink that refuses the rows of one of them, and one that takes everything.
 struct Refusing {
@@ -110,7 +110,12 @@ async fn a_discarded_batch_is_exported_and_counted_for_ever_and_the_next_ones_fo
         let error = handle.discard("mysql", "errors", 1).await.unwrap_err();
         assert_eq!(error.to_string(), "the pipeline has no sink mysql");
 
+        let mut events = handle.events();
         let path = discard(&handle, 1).await.unwrap();
+        let (sink, statistic) = ("pg".to_owned(), "errors".to_owned());
+        let path_text = path.display().to_string();
+        let told = EventKind::BatchDiscarded { sink, statistic, sequence: 1, rows: 1, path: path_text };
+        next_of(&mut events, "given up", |event| *event == told).await;
         assert_eq!(path.parent(), Some(refusing.machine.state().as_path()));
         let exported = fs::read_to_string(path).unwrap();
         assert!(exported.contains("\"statistic\":\"errors\",\"sequence\":1,"), "{exported}");

@@ -3,6 +3,7 @@
 
 #![allow(dead_code, unreachable_pub, missing_docs, reason = "shared by several tests")]
 
+mod added;
 mod names;
 mod reader;
 mod rotator;

@@ -14,7 +14,10 @@ use evs_core::{
     },
 };
 
-use super::{Fate, Who, World};
+use super::{
+    Fate, Who, World,
+    added::{Added, lines_of_all},
+};
 use crate::tail_support::{GRACE, sim::SimFs};
 
 /// The number of statistics that commit when they are told. The ledger commits with each of them.
@@ -54,6 +57,8 @@ pub struct Reader {
     tailer: Option<Tailer>,
     /// The ledger is the last one.
     statistics: Vec<Statistic>,
+    /// The statistic that was added, if one was.
+    added: Option<Added>,
     inventory: Inventory,
     /// The frontiers at the last restart.
     counted: Vec<Frontier>,
@@ -78,6 +83,7 @@ impl Reader {
             options,
             tailer: None,
             statistics: (0..=STATISTICS).map(|_| Statistic::default()).collect(),
+            added: None,
             inventory: Inventory::default(),
             counted: Vec::new(),
             now: Instant::now(),
@@ -107,6 +113,7 @@ impl Reader {
         self.statistics.iter_mut().for_each(|statistic| statistic.read.clear());
         let stored = |statistic: &Statistic| Frontier::from_json(&statistic.frontier.to_json()).unwrap();
         self.counted = self.statistics.iter().map(stored).collect();
+        self.added.iter_mut().for_each(|added| added.restart(&self.options));
         let inventory = serde_json::to_string(&self.inventory).unwrap();
         self.inventory = serde_json::from_str(&inventory).unwrap();
         // A number that was never committed belongs to another file now.
@@ -119,8 +126,21 @@ impl Reader {
             if reader.errors < ERRORS_MAX / 2 {
                 options.on_gone = OnGone::Stop;
             }
-            Tailer::resume(options, &reader.counted, inventory, reader.now)
+            let added = reader.added.iter().map(|added| added.frontier.clone());
+            let counted: Vec<Frontier> = reader.counted.iter().cloned().chain(added).collect();
+            Tailer::resume(options, &counted, inventory, reader.now)
         });
+    }
+
+    /// Adds a statistic that begins at the oldest file, once.
+    pub fn add(&mut self) {
+        if let (Some(tailer), None) = (&self.tailer, &self.added) {
+            self.added = Added::begin(tailer, &self.options);
+        }
+        if self.fs.lock().agent.take_killed() {
+            self.added = None;
+            self.restart();
+        }
     }
 
     /// Polls, and reads up to `chunks` chunks. The planned turns happen meanwhile.
@@ -156,6 +176,9 @@ impl Reader {
             };
             statistic.committed.extend(statistic.read.drain(..));
         }
+        if let Some(added) = self.added.as_mut().filter(|_| is_all || which == 0) {
+            added.commit(&frontier);
+        }
         self.inventory.apply(&change);
         self.note_done();
     }
@@ -163,11 +186,15 @@ impl Reader {
     /// Records the rotated files that all statistics have committed to their ends, since these may be deleted. A
     /// file that may be the live one is not among them: nobody could tell what was written to it meanwhile.
     fn note_done(&mut self) {
-        let marks = || self.statistics.iter().flat_map(|statistic| &statistic.frontier.files);
+        let frontiers = || {
+            let added = self.added.iter().map(|added| &added.frontier);
+            self.statistics.iter().map(|statistic| &statistic.frontier).chain(added)
+        };
+        let marks = || frontiers().flat_map(|frontier| &frontier.files);
         let is_done = |number: &u64| {
             // One statistic may have seen the file longer than another did.
             let size = marks().filter(|mark| mark.number == *number).map(|mark| mark.size).max();
-            self.statistics.iter().all(|Statistic { frontier, .. }| {
+            frontiers().all(|frontier| {
                 let mark = frontier.files.iter().find(|mark| mark.number == *number);
                 let is_at_end = |mark: &FileMark| mark.is_rotated && Some(mark.offset) == size;
                 mark.map_or(frontier.covers(*number, 0), is_at_end)
@@ -195,7 +222,8 @@ impl Reader {
             self.commit(STATISTICS);
             // An error, too, may need some rounds before it is believed.
             let is_same = before == self.statistics[STATISTICS].frontier;
-            if self.is_stopped() || (is_same && round >= ROUNDS_MIN) {
+            let is_added = self.added.as_ref().is_none_or(Added::is_done);
+            if self.is_stopped() || (is_same && is_added && round >= ROUNDS_MIN) {
                 return;
             }
         }
@@ -205,6 +233,7 @@ impl Reader {
     /// Checks that every line was counted as often as its fate says.
     pub fn check(&mut self) {
         self.check_lines();
+        self.check_added();
         let is_at_end = self.is_at_end();
         assert!(is_at_end || self.is_stopped(), "everything is read, and this is not the end");
     }
@@ -228,6 +257,22 @@ impl Reader {
         }
     }
 
+    /// Checks that the added statistic has counted every line that is in a file of the log.
+    fn check_added(&self) {
+        let Some(added) = self.added.as_ref().filter(|_| !self.is_stopped()) else { return };
+        let shared = self.fs.lock();
+        let writer = &shared.agent.writer;
+        let present = lines_of_all(&shared.disk, |line| writer.shorten(line));
+        let lines = writer.lines.iter().filter(|line| line.fate != Fate::Deleted);
+        let lines: Vec<String> = lines.map(|line| writer.shorten(&line.text)).collect();
+        let missing = added.missing(lines.iter().map(|line| &**line).filter(|line| present.contains(*line)));
+        assert!(missing.is_empty(), "the added statistic has lost {}", sample(&missing));
+        assert!(
+            added.committed.len() <= writer.lines.len(),
+            "the added statistic has lines that nobody wrote"
+        );
+    }
+
     /// Tries to create a tailer until one is created.
     fn open(&mut self, open: impl Fn(&Self) -> Result<Tailer, TailError>) {
         while self.tailer.is_none() {
@@ -249,7 +294,7 @@ impl Reader {
 
     /// Reads up to `chunks` chunks. Returns `false` if another tailer was started meanwhile.
     fn try_read(&mut self, mut chunks: usize) -> bool {
-        let now = self.now;
+        let (now, older) = (self.now, chunks);
         while let Some(tailer) = &mut self.tailer {
             let next = tailer.poll(now).and_then(|()| self.hand_out(&mut chunks));
             match next {
@@ -264,11 +309,12 @@ impl Reader {
         }
         self.errors = 0;
         self.note_events();
+        let is_shrunk = self.added.as_mut().is_some_and(|added| added.read(&self.fs, older, now).is_err());
         let is_killed = self.fs.lock().agent.take_killed();
-        if is_killed {
+        if is_killed || is_shrunk {
             self.restart();
         }
-        !is_killed
+        !is_killed && !is_shrunk
     }
 
     /// Takes up to `chunks` chunks from the tailer.
@@ -335,6 +381,7 @@ impl Reader {
                 statistic.read.push(line.clone());
             }
         }
+        self.added.iter_mut().for_each(|added| added.count(chunk, &lines));
         self.read.push((number, end));
         self.lines.entry(number).or_default().extend(lines);
     }

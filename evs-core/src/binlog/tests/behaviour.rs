@@ -19,7 +19,7 @@ use super::{
 use crate::{
     batch::Epoch,
     disk::{DiskFault, RealDisk, SimDisk},
-    position::InventoryChange,
+    position::{InventoryChange, OlderFiles},
 };
 
 /// Makes the next commit of the binlog: `len` rows of the statistic `hits`.
@@ -32,6 +32,7 @@ fn next(binlog: &Binlog, len: usize) -> Commit {
         from,
         to: frontier(lines * 100),
         rows: pieces(&rows(1, len, lines), usize::MAX),
+        older: OlderFiles::default(),
     };
     Commit { ledger: ledger(lines), cuts: vec![cut], ..Commit::default() }
 }

@@ -8,7 +8,10 @@ use super::super::{
 use crate::{
     batch::{Batch, Epoch, Rows},
     disk::SimDisk,
-    position::{Digest, FileMark, Fingerprint, Frontier, InventoryChange, KnownFile, Standing},
+    position::{
+        Digest, FileMark, Fingerprint, Frontier, InventoryChange, KnownFile, OlderFiles, OlderPosition,
+        Standing,
+    },
     statistic::{KeyColumn, MeasureColumn, MeasureKind, Schema},
 };
 
@@ -49,7 +52,7 @@ pub(super) fn frontier(offset: u64) -> Arc<Frontier> {
         is_rotated: false,
         path: "/var/log/access.log".to_owned(),
     };
-    Arc::new(Frontier { files: vec![mark] })
+    Arc::new(Frontier::new(vec![mark]))
 }
 
 /// Returns a frontier like [`frontier`], in which the fields of version 2 are set, too.
@@ -257,7 +260,8 @@ impl World {
         let files_after = self.files_after(change.as_ref());
         let Some(binlog) = &mut self.binlog else { unreachable!("it was opened") };
         let newer_or_not = if change.is_some() { newer_frontier } else { frontier };
-        let to = newer_or_not((self.commits + 1) * 1000 + self.salt);
+        let common = newer_or_not((self.commits + 1) * 1000 + self.salt);
+        let is_newer = change.is_some();
         let mut commit = Commit { ledger: ledger(self.commits + 1), files: change, ..Commit::default() };
         let line = RejectedLine {
             file: 1,
@@ -273,6 +277,11 @@ impl World {
             let schema = schema(STATISTICS[at], keys);
             let known = binlog.state().statistics.get(STATISTICS[at]);
             let from = known.map_or_else(|| frontier(5), |known| Arc::clone(&known.to));
+            // A new statistic has older files, in version 2.
+            let has_older = is_newer && known.is_none();
+            let older: OlderFiles = has_older.then(|| known_file(7, self.salt)).into_iter().collect();
+            let position = has_older.then_some(OlderPosition { file: 0, offset: self.salt });
+            let to = Arc::new(Frontier::clone(&common).with_older(position));
             let pieces = pieces(&rows(keys, len, self.salt), self.piece_rows);
             let before = &self.certain[STATISTICS[at]];
             let (mut sequence, mut predecessor) =
@@ -297,7 +306,7 @@ impl World {
                 (begin, predecessor) = (Arc::clone(&batch.to), batch.checksum());
                 batches.push((at, batch));
             }
-            commit.cuts.push(Cut { schema, from, to: Arc::clone(&to), rows: pieces });
+            commit.cuts.push(Cut { schema, from, to: Arc::clone(&to), rows: pieces, older });
         }
         self.pending = Some(Pending { batches, files: files_after });
         let mut result = binlog.commit(&commit);

@@ -11,13 +11,13 @@ use std::{
 use super::Reader;
 use crate::{
     pipeline::message::{Cut, Message, Work},
-    position::Frontier,
+    position::{Frontier, OlderFiles},
     tail::LogHandle,
 };
 
 /// The maximum number of cuts that are begun and not yet committed. With two, one is merged and written while the
 /// rows of the next one are gathered.
-const CUTS_MAX: u64 = 2;
+pub(super) const CUTS_MAX: u64 = 2;
 /// The interval at which finished files leave all positions, unless their room is needed earlier.
 const RETIRE_EVERY: Duration = Duration::from_secs(1);
 
@@ -31,7 +31,7 @@ impl Reader {
     }
 
     /// Returns the number of cuts that are begun and not yet committed.
-    fn cuts_under_way(&self) -> u64 {
+    pub(super) fn cuts_under_way(&self) -> u64 {
         self.cuts - self.shared.control.cuts_done.load(SeqCst)
     }
 
@@ -54,6 +54,16 @@ impl Reader {
         match self.counted.get(at) {
             Some(counted) => Arc::new(frontier.join(counted)),
             None => Arc::clone(frontier),
+        }
+    }
+
+    /// Returns the position of a statistic, with that in its older files.
+    fn position_of(&self, at: usize, frontier: &Arc<Frontier>) -> Arc<Frontier> {
+        let counted = self.counted_to(at, frontier);
+        if self.older.is_without(at) {
+            counted
+        } else {
+            Arc::new(self.older.locate(at, Frontier::clone(&counted)))
         }
     }
 
@@ -89,7 +99,7 @@ impl Reader {
         // The bytes that were read from these files must be durable, too.
         let (handles, names) = (self.tailer.handles(), Arc::new(self.tailer.frontier()));
         self.tailer.retire();
-        self.cut_with((0..self.timetables.len()).collect(), handles, Some(names));
+        self.cut_with((0..self.timetables.len()).collect(), handles, Some(names), Vec::new());
     }
 
     /// Cuts everything that was in the log at the start, once it has been handed out. So a process that is killed
@@ -113,15 +123,24 @@ impl Reader {
     /// Cuts the given statistics here. Every worker reaches the cut between the same two chunks of the log.
     pub(super) fn cut(&mut self, statistics: Vec<usize>) {
         let handles = self.tailer.handles();
-        self.cut_with(statistics, handles, None);
+        self.cut_with(statistics, handles, None, Vec::new());
     }
 
-    /// Makes a cut. `retired` is the frontier before finished files were removed from it, if any were.
+    /// Makes the first cut of a run, with the older files of new statistics. The beginning of a new source becomes
+    /// durable before anything is counted from there: a rotation while evs is down must not move it.
+    pub(super) fn begin_with(&mut self, older: Vec<(usize, OlderFiles)>) {
+        let handles = self.tailer.handles();
+        self.cut_with(older.iter().map(|(at, _)| *at).collect(), handles, None, older);
+    }
+
+    /// Makes a cut. `retired` is the frontier before finished files were removed from it, if any were. `older` has the
+    /// older files of new statistics.
     fn cut_with(
         &mut self,
         statistics: Vec<usize>,
-        handles: Vec<Arc<LogHandle>>,
+        mut handles: Vec<Arc<LogHandle>>,
         retired: Option<Arc<Frontier>>,
+        older: Vec<(usize, OlderFiles)>,
     ) {
         debug_assert!(statistics.is_sorted_by(|one, next| one < next), "each statistic is cut once");
         let now = Instant::now();
@@ -134,11 +153,13 @@ impl Reader {
         self.cuts += 1;
         let statistics: Arc<[usize]> = statistics.into();
         let frontier = Arc::new(self.tailer.frontier());
+        handles.extend(self.older.take_handles());
         self.shared.board.rest().position = Frontier::clone(&frontier);
         let cut = Cut {
             number: self.cuts,
             statistics: Arc::clone(&statistics),
-            to: statistics.iter().map(|&at| self.counted_to(at, &frontier)).collect(),
+            to: statistics.iter().map(|&at| self.position_of(at, &frontier)).collect(),
+            older,
             frontier: self.counted_to(self.timetables.len(), &frontier),
             handles,
             retires: retired.is_some(),

@@ -197,7 +197,12 @@ impl Tailer {
 
     /// Returns true if the first `len` bytes of a known file that is still there end with this tail. Then the
     /// file in question is a copy of it that is still being made.
-    fn is_beginning_of(&self, len: u64, tail: Digest, known: &KnownFile) -> Result<bool, TailError> {
+    pub(super) fn is_beginning_of(
+        &self,
+        len: u64,
+        tail: Digest,
+        known: &KnownFile,
+    ) -> Result<bool, TailError> {
         let Some(path) = self.catalog.path(known.id) else { return Ok(false) };
         let Some(look) = Look::at(&*self.options.fs, path)? else { return Ok(false) };
         let is_it = [known.content, known.packed].contains(&Some(look.raw));
