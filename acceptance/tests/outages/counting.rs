@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use evs::{Error, PipelineBuilder, SinkState, SinkStatus, Status, Summary, prelude::*};
+use evs::{Error, PipelineBuilder, SinkState, SinkStatus, Status, StatusHandle, Summary, prelude::*};
 use evs_testkit::{Kind, Proxy, log_format};
 use tokio::{sync::oneshot, task::JoinHandle};
 
@@ -75,6 +75,10 @@ impl Counting {
 
     pub(crate) fn status(&self) -> Status {
         self.pipeline.status()
+    }
+
+    pub(crate) fn handle(&self) -> StatusHandle {
+        self.pipeline.status_handle()
     }
 
     /// The first sink.

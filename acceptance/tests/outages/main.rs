@@ -26,6 +26,7 @@ mod full;
 mod killed;
 mod neighbour;
 mod pages;
+mod refused;
 mod silent;
 mod store;
 mod unwilling;
@@ -51,7 +52,7 @@ const MEASURES_MEMORY: &str = "backlog_of_500_batches";
 type Scenario = fn(Arc<Store>) -> Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// The outages, with their names on the command line.
-const SCENARIOS: [(&str, Scenario); 9] = [
+const SCENARIOS: [(&str, Scenario); 10] = [
     ("down_at_start", |store| Box::pin(down::at_start(store))),
     ("server_killed_while_it_applies", |store| Box::pin(killed::while_it_applies(store))),
     ("answers_cut_off", |store| Box::pin(cut::answers(store))),
@@ -60,6 +61,7 @@ const SCENARIOS: [(&str, Scenario); 9] = [
     ("silence", |store| Box::pin(silent::server(store))),
     ("dead_neighbour", |store| Box::pin(neighbour::is_dead(store))),
     ("full_disk", |store| Box::pin(full::disk(store))),
+    ("one_statistic_refused", |store| Box::pin(refused::one_statistic(store))),
     ("unwilling", |store| Box::pin(unwilling::to_be_written(store))),
 ];
 

@@ -284,6 +284,15 @@ impl Database {
         }
     }
 
+    /// The server is out of reach from now on, and runs on. A store without a server is kept busy by somebody else.
+    pub(crate) async fn cut_off(&mut self) {
+        if self.store.server.is_some() {
+            self.proxy = None;
+        } else {
+            self.down().await;
+        }
+    }
+
     /// Starts the server again, or lets go of the store without one.
     pub(crate) async fn up(&mut self) {
         if let Some(server) = &self.store.server {

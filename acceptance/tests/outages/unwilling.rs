@@ -3,12 +3,12 @@
 //! These errors are permanent, so the sink stops and says why. Reading goes on, and the batches wait for a start at
 //! which the cause is removed. A sink that is new would be asked at the start, which would fail; this one was away then.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use evs::SinkState;
 
 use crate::{
-    counting::{Counting, KIND},
+    counting::{Counting, KIND, builder},
     store::Store,
     support::process::Place,
 };
@@ -25,7 +25,8 @@ pub(crate) async fn to_be_written(store: Arc<Store>) {
     // Away at the first start, so that it is known to the state directory, and has nothing.
     let sink = database.sink().await;
     database.down().await;
-    let (counting, _) = Counting::start(&place, sink);
+    let away = builder(&place).sink("store", sink).drain_timeout(Duration::from_secs(1));
+    let counting = Counting::run(away, &[]);
     place.write(500);
     counting.until_down().await;
     counting.until_cut(&place).await;
