@@ -149,9 +149,9 @@ impl Catalog {
         self.entries.get(&id).is_some_and(|entry| entry.seen == self.survey)
     }
 
-    /// Returns the files that the current survey has found.
-    pub(super) fn seen(&self) -> impl Iterator<Item = &Arc<KnownFile>> {
-        self.entries.values().filter(|entry| entry.seen == self.survey).map(|entry| &entry.file)
+    /// Returns all known files.
+    pub(super) fn files(&self) -> impl Iterator<Item = &Arc<KnownFile>> {
+        self.entries.values().map(|entry| &entry.file)
     }
 
     /// Returns the path at which the file was last found.

@@ -15,6 +15,7 @@ use crate::{
         error::TailError,
         excerpt::{changing, tail_before},
         file::LogFile,
+        look::Look,
         options::Begin,
     },
 };
@@ -44,8 +45,9 @@ impl Tailer {
         }
         let open: Vec<&LogFile> = open.collect();
         let mut known = Vec::new();
-        for file in self.catalog.seen().filter(|file| file.standing != Standing::Unread) {
-            if !self.is_within_open(file, &open)? {
+        for file in self.catalog.files().filter(|file| file.standing != Standing::Unread) {
+            let is_there = self.catalog.is_seen(file.id) || self.is_hidden(file)?;
+            if is_there && !self.is_within_open(file, &open)? {
                 known.push(Arc::clone(file));
             }
         }
@@ -60,6 +62,14 @@ impl Tailer {
         let mut all: Vec<_> = known.chain(open).collect();
         all.sort_by_key(|(age, _)| *age);
         Ok(all.into_iter().map(|(_, file)| file).collect())
+    }
+
+    /// Returns whether a known file that the last survey did not find is still where it was: while somebody decompresses a
+    /// file, the unfinished plain one of the same name hides it.
+    fn is_hidden(&self, known: &KnownFile) -> Result<bool, TailError> {
+        let path = self.catalog.path(known.id).unwrap_or(Path::new(&known.path));
+        let Some(look) = Look::at(&*self.options.fs, path)? else { return Ok(false) };
+        Ok([known.content, known.packed].contains(&Some(look.raw)))
     }
 
     /// Returns whether the bytes of a known file are those with which an open one begins: a file that had grown since it
