@@ -28,6 +28,8 @@ const MIX: Mix = Mix { malformed_every: 97, odd_every: 101 };
 struct Job {
     format: &'static str,
     statistics: Vec<String>,
+    /// A statistic that is added after the first run, to a source that has older files by then.
+    added: Option<String>,
     workers: &'static str,
     /// The writer writes up to that many lines at a time.
     lines_max: u64,
@@ -36,7 +38,7 @@ struct Job {
 impl Job {
     fn of_kind(kind: Kind, workers: &'static str) -> Self {
         let statistics = STATISTICS.iter().map(|(name, settings)| spec(kind, name, settings)).collect();
-        Self { format: evs_testkit::log_format(kind), statistics, workers, lines_max: 2000 }
+        Self { format: evs_testkit::log_format(kind), statistics, added: None, workers, lines_max: 2000 }
     }
 
     fn start(&self, dir: &Path, once: bool) -> Child {
@@ -44,7 +46,8 @@ impl Job {
         command.arg("--log").arg(dir.join("access.log")).arg("--state").arg(dir.join("state"));
         command.arg("--sink").arg(format!("sqlite://{}", dir.join("stats.db").display()));
         command.args(["--format", self.format, "--workers", self.workers]);
-        for statistic in &self.statistics {
+        let is_first = !dir.join("state").exists();
+        for statistic in self.statistics.iter().chain(self.added.iter().filter(|_| !is_first)) {
             command.args(["--stat", statistic]);
         }
         if once {
@@ -66,6 +69,13 @@ async fn kill_and_finish(dir: &Path, job: &Job, generator: Generator, seed: u64)
     let mut random = Random::new(seed);
     // A new source begins with the log that is there, and knows of no older one. Were it killed before it has begun,
     // and the log rotated, the next start would be a new source's again.
+    if job.added.is_some() {
+        for _ in 0..4 {
+            log.write(20_000).unwrap();
+            log.rotate().unwrap();
+        }
+        log.write(20_000).unwrap();
+    }
     job.run_to_end(dir);
     for _ in 0..kills {
         let mut process = job.start(dir, false);
@@ -113,6 +123,26 @@ async fn no_line_is_lost_or_counted_twice_with_four_workers() {
     survives_kills(Kind::Ads, "4", 2).await;
 }
 
+/// The statistic reads its older files while the process is killed, and while they are renamed and compressed.
+#[tokio::test]
+async fn no_line_is_lost_or_counted_twice_in_a_statistic_that_begins_at_the_oldest_file() {
+    let (kind, seed) = (Kind::Combined, 4);
+    let dir = tempfile::tempdir().unwrap();
+    let added = Some(spec(kind, "added", "begin=oldest; flush=50ms"));
+    let job = Job { added, ..Job::of_kind(kind, "2") };
+    let mut log = kill_and_finish(dir.path(), &job, Generator::new(kind, MIX, seed), seed).await;
+    let totals = async |name| sqlite_totals(&dir.path().join("stats.db"), kind, name).await;
+    let expected = log.finish().unwrap().totals();
+    let lines = |totals: &evs_testkit::Totals| totals.values().map(|total| total.0).sum::<u64>();
+    let added = totals("added").await;
+    assert_eq!(lines(&added), lines(expected), "seed {seed}: lost or counted twice");
+    assert!(added == *expected, "seed {seed}: the totals differ");
+    // The others have what came after the older files, all the same.
+    let others = [totals("often").await, totals("seldom").await, totals("early").await];
+    assert!(lines(&others[0]) + 70_000 < lines(expected), "{} lines", lines(&others[0]));
+    assert!(others.iter().all(|other| *other == others[0]), "seed {seed}: the others differ");
+}
+
 #[tokio::test]
 async fn no_line_is_lost_or_counted_twice_in_thirty_statistics() {
     let (workload, seed) = (Workload::Cdn30, 3);
@@ -122,6 +152,7 @@ async fn no_line_is_lost_or_counted_twice_in_thirty_statistics() {
     let job = Job {
         format: workload.log_format(),
         statistics: statistics.map(|(spec, settings)| format!("{spec}; {settings}")).collect(),
+        added: None,
         workers: "4",
         lines_max: 100,
     };

@@ -4,7 +4,10 @@
 
 use std::{ops::RangeInclusive, str::FromStr, time::Duration};
 
-use evs::prelude::{Begin, Statistic, count, field, max, min, sum};
+use evs::{
+    Begin,
+    prelude::{Statistic, count, field, max, min, sum},
+};
 
 /// Reads `NAME; window=60s; flush=5s; retain=90d; begin=oldest; by=FIELD,FIELD; count; sum=FIELD[:SCALE] [within A..B]; …`.
 pub(crate) fn parse(spec: &str) -> Result<Statistic, String> {

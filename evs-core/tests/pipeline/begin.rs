@@ -72,15 +72,17 @@ async fn older_files_are_read_before_the_log_exists() {
     let (machine, sink) = (Machine::new(), TestSink::default());
     fs::write(machine.0.path().join("access.log.1"), line(200, 10)).unwrap();
     let builder = || machine.pipeline().statistic(from_oldest("all")).sink("memory", sink.clone());
-    for _ in 0..2 {
+    for batches in [1, 0] {
         let pipeline = builder().build().unwrap();
         let read = async {
             until(&pipeline, "read", |status| {
-                status.statistics[1].older_files == 0 && status.sinks[0].state == SinkState::Up
+                let sink = &status.sinks[0];
+                sink.state == SinkState::Up && sink.batches == batches
             })
             .await;
         };
         pipeline.run(read).await.unwrap();
+        assert_eq!(pipeline.status().statistics[1].older_files, 0);
         assert_eq!(totals(&sink, "all").await, of([("200", 1, 10)]));
     }
     machine.append(&line(200, 1000));
@@ -148,4 +150,35 @@ async fn an_older_file_that_is_removed_is_counted_as_lost() {
     let summary = run_to_end(builder()).await.unwrap();
     assert_eq!(summary.lost_bytes, line(200, 10).len() as u64);
     assert_eq!(totals(&sink, "all").await, of([("200", 2, 101), ("201", 1, 1)]));
+}
+
+/// Only the state directory knows which older files are left.
+#[tokio::test]
+async fn a_position_in_older_files_is_not_adopted() {
+    let (machine, sink) = (Machine::new(), TestSink::default());
+    fs::write(machine.0.path().join("access.log.1"), line(200, 1).repeat(60_000)).unwrap();
+    machine.append(&line(200, 7));
+    run_to_end(machine.pipeline().sink("memory", sink.clone())).await.unwrap();
+    let builder = || {
+        let builder = machine.pipeline().statistic(from_oldest("all")).sink("memory", sink.clone());
+        builder.on_lost_state(LostState::Adopt)
+    };
+    let pipeline = builder().lines_per_second_max(20_000).build().unwrap();
+    let some = async {
+        until(&pipeline, "a part was delivered", |status| {
+            status.sinks[0].batches > 0 && status.statistics[1].older_files > 0
+        })
+        .await;
+    };
+    pipeline.run(some).await.unwrap();
+    drop(pipeline);
+    fs::remove_dir_all(machine.state()).unwrap();
+    let error = run_to_end(builder()).await.unwrap_err();
+    assert!(error.to_string().contains("statistic all was reading older files"), "{error}");
+    // The way out: take it out, adopt the others, and add it under another name.
+    let others = machine.pipeline().sink("memory", sink.clone()).on_lost_state(LostState::Adopt);
+    run_to_end(others).await.unwrap();
+    let named = machine.pipeline().statistic(from_oldest("every")).sink("memory", sink.clone());
+    run_to_end(named).await.unwrap();
+    assert_eq!(totals(&sink, "every").await, of([("200", 60_001, 60_007)]));
 }

@@ -29,7 +29,7 @@ pub struct Added {
 
 impl Added {
     /// Adds the statistic to a source, unless the log is being changed.
-    pub fn begin(tailer: &Tailer, options: &TailOptions) -> Option<Self> {
+    pub fn begin(tailer: &mut Tailer, options: &TailOptions) -> Option<Self> {
         let list = tailer.older_files(Begin::Oldest).ok()?;
         let mut added = Self { frontier: tailer.frontier(), list, ..Self::default() };
         added.counted = Some(added.frontier.clone());

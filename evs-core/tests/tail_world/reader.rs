@@ -134,7 +134,7 @@ impl Reader {
 
     /// Adds a statistic that begins at the oldest file, once.
     pub fn add(&mut self) {
-        if let (Some(tailer), None) = (&self.tailer, &self.added) {
+        if let (Some(tailer), None) = (&mut self.tailer, &self.added) {
             self.added = Added::begin(tailer, &self.options);
         }
         if self.fs.lock().agent.take_killed() {

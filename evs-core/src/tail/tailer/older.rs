@@ -28,9 +28,14 @@ impl Tailer {
     /// # Errors
     ///
     /// Returns an error if the files cannot be listed or read, or change meanwhile.
-    pub fn older_files(&self, begin: Begin) -> Result<OlderFiles, TailError> {
-        // While files are being renamed, the last survey may have missed one.
-        if self.is_unsettled {
+    pub fn older_files(&mut self, begin: Begin) -> Result<OlderFiles, TailError> {
+        for index in 0..self.files.len() {
+            self.look(index)?;
+        }
+        self.survey()?;
+        // While files are being renamed, the survey may have missed one, and the copy of a truncated file may not be known
+        // yet.
+        if self.is_unsettled || self.files.iter().any(LogFile::is_truncated) {
             return Err(changing(&self.options.path));
         }
         if let Some(pending) = self.pending.first() {
