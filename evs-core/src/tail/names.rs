@@ -22,7 +22,7 @@ use std::{
 use super::{
     fs::{FileId, LogFs, Stat, directory_of},
     options::TailOptions,
-    packing::without_extension,
+    packing::{packed_paths, without_extension},
     pattern::Pattern,
 };
 
@@ -140,6 +140,13 @@ impl Names {
         found.retain(|name| ids.insert(name.id()));
         found.reverse();
         Ok(found)
+    }
+
+    /// Returns the compressed files that were left out because of the plain ones among `names`.
+    pub(super) fn hidden(&self, names: &[Name], fs: &dyn LogFs) -> Vec<PathBuf> {
+        let plain = names.iter().filter(|name| self.live() != Some(&*name.path));
+        let packed = plain.flat_map(|name| packed_paths(&name.path));
+        packed.filter(|path| fs.stat(path).is_ok_and(|stat| stat.is_some())).collect()
     }
 
     /// Lists the files in the subdirectories of the log's directory whose names are those of rotated files.

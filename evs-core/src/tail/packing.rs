@@ -1,6 +1,9 @@
 //! Compression: how a file is compressed, by its bytes, and the extensions of compressors.
 
-use std::{ffi::OsStr, path::Path};
+use std::{
+    ffi::OsStr,
+    path::{Path, PathBuf},
+};
 
 /// The extensions that compressors append, without the dot.
 const EXTENSIONS: [&str; 14] =
@@ -46,6 +49,16 @@ impl Packing {
 fn extension(name: &OsStr) -> Option<&str> {
     let extension = Path::new(name).extension()?.to_str()?;
     EXTENSIONS.contains(&extension).then_some(extension)
+}
+
+/// Returns the paths that a plain file may have when it is compressed.
+pub(super) fn packed_paths(plain: &Path) -> impl Iterator<Item = PathBuf> {
+    EXTENSIONS.iter().map(|extension| {
+        let mut path = plain.as_os_str().to_owned();
+        path.push(".");
+        path.push(extension);
+        PathBuf::from(path)
+    })
 }
 
 /// Returns `name` without the extension of a compressor.

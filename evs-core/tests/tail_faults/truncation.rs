@@ -51,6 +51,24 @@ fn d7_unread_lines_of_a_truncated_log_are_read_from_its_copy() {
     }
 }
 
+/// Somebody has begun to decompress the copy.
+#[test]
+fn d7_a_copy_is_found_although_its_unfinished_plain_form_hides_it() {
+    let log = Log::with("one\n");
+    let mut tailer = log.start();
+    read(&mut tailer);
+    log.append("two\n");
+    log.copy_truncate(".1");
+    compress(&log.sibling(".1"), "gz");
+    fs::write(log.sibling(".1"), "").unwrap();
+    log.append("three\n");
+    assert_eq!(poll(&mut tailer), "two\nthree\n");
+    assert_eq!(lost(&mut tailer), 0);
+    fs::remove_file(log.sibling(".1.gz")).unwrap();
+    fs::write(log.sibling(".1"), "one\ntwo\n").unwrap();
+    assert_eq!(poll(&mut tailer), "");
+}
+
 #[test]
 fn d7_unread_lines_of_a_truncated_log_without_a_copy_are_counted_as_lost() {
     let log = Log::with("one\n");

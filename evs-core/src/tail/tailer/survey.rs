@@ -194,6 +194,9 @@ impl Tailer {
                 self.is_unsettled = true;
                 continue;
             }
+            if !found.continued.iter().any(|(file, ..)| *file == index) {
+                found.continued.extend(self.hidden_copies(index)?);
+            }
             let copies = found.continued.iter().filter(|(file, ..)| *file == index);
             if let Some((_, look, _)) = copies.max_by_key(|(.., len)| *len) {
                 match self.files[index].move_to(Arc::clone(&look.handle), self.now) {
@@ -217,6 +220,23 @@ impl Tailer {
             self.tell_truncated(index, lost, false);
         }
         Ok(())
+    }
+
+    /// Returns the compressed copies of a truncated file that a plain file of the same name hides, since somebody is
+    /// decompressing them.
+    fn hidden_copies(&mut self, index: usize) -> Result<Vec<(usize, Look, u64)>, TailError> {
+        let names = self.list()?;
+        let mut copies = Vec::new();
+        for path in self.names.hidden(&names, &*self.options.fs) {
+            // One that cannot be read is being written: the plain file is the one that is whole.
+            let Ok(Some(look)) = Look::at(&*self.options.fs, &path) else { continue };
+            if let Ok(Class::Continued { file, look, len }) = self.classify(look)
+                && file == index
+            {
+                copies.push((file, look, len));
+            }
+        }
+        Ok(copies)
     }
 
     /// Determines which file may grow for ever, and which ones were rotated.
