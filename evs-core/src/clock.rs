@@ -33,18 +33,53 @@ pub(crate) fn bounded(setting: Duration) -> Duration {
 }
 
 /// The source of the two system clocks: the monotonic one, and the seconds since 1970.
+///
+/// All threads of a pipeline read the time here and ask here how long to wait, so that a test can let time jump or
+/// pass faster. The deadlines of calls to sinks are tokio's, which a test can pause.
 #[derive(Clone)]
-pub(crate) struct Wall(Arc<dyn Fn() -> (Instant, i64) + Send + Sync>);
+pub struct Wall {
+    read: Arc<dyn Fn() -> (Instant, i64) + Send + Sync>,
+    /// The number of seconds that pass in one real second.
+    speed: u32,
+}
 
 impl Wall {
     /// Returns the clocks of the system.
-    pub(crate) fn system() -> Self {
+    pub fn system() -> Self {
         Self::new(|| (Instant::now(), unix_now()))
     }
 
     /// Makes clocks that are read by `read`: the monotonic one, and the seconds since 1970.
-    pub(crate) fn new(read: impl Fn() -> (Instant, i64) + Send + Sync + 'static) -> Self {
-        Self(Arc::new(read))
+    pub fn new(read: impl Fn() -> (Instant, i64) + Send + Sync + 'static) -> Self {
+        Self { read: Arc::new(read), speed: 1 }
+    }
+
+    /// Says that these clocks run `speed` times as fast as the real ones: threads wait only for that part of a
+    /// duration.
+    #[must_use]
+    pub fn at_speed(self, speed: u32) -> Self {
+        Self { speed: speed.max(1), ..self }
+    }
+
+    /// Reads the monotonic clock.
+    pub fn instant(&self) -> Instant {
+        (self.read)().0
+    }
+
+    /// Returns the real time for which a thread waits that is to wait for `time` by these clocks.
+    pub(crate) fn real(&self, time: Duration) -> Duration {
+        time / self.speed
+    }
+
+    /// Returns the real time until these clocks show `until`.
+    pub(crate) fn real_until(&self, until: Instant) -> Duration {
+        self.real(until.saturating_duration_since(self.instant()))
+    }
+}
+
+impl Default for Wall {
+    fn default() -> Self {
+        Self::system()
     }
 }
 
@@ -74,14 +109,14 @@ pub(crate) struct Clock {
 impl Clock {
     /// Makes a clock that continues from the last durable time, if there is one.
     pub(crate) fn new(wall: Wall, last: Option<i64>) -> Self {
-        let (at, now) = (wall.0)();
+        let (at, now) = (wall.read)();
         let belief = Belief { seconds: last.unwrap_or(now), at, doubt: None };
         Self { wall, belief: Mutex::new(belief) }
     }
 
     /// Returns the time, in seconds since 1970.
     pub(crate) fn now(&self) -> i64 {
-        let (at, wall) = (self.wall.0)();
+        let (at, wall) = (self.wall.read)();
         // The value is consistent even if a thread panicked while it held the lock.
         self.belief.lock().unwrap_or_else(PoisonError::into_inner).update(at, wall)
     }

@@ -81,7 +81,12 @@ pub mod internals {
         pub use crate::binlog::*;
     }
 
-    /// The files that the binlog is written to, real or simulated.
+    /// The clocks by which a pipeline acts.
+    pub mod clock {
+        pub use crate::clock::Wall;
+    }
+
+    /// The files of a state directory, real or simulated.
     pub mod disk {
         pub use crate::disk::*;
     }
@@ -89,6 +94,11 @@ pub mod internals {
     /// Numbers as logs print them.
     pub mod number {
         pub use crate::number::*;
+    }
+
+    /// The surroundings of a pipeline, for tests that replace them.
+    pub mod pipeline {
+        pub use crate::pipeline::Environment;
     }
 
     /// The positions in the files of a log up to which a source was read.

@@ -1,14 +1,20 @@
 //! The traits of a disk: one directory and its files.
 //!
-//! The binlog knows only these two traits. That is what makes its crashes testable: `SimDisk` loses, fails or fills
-//! up at any call, and the same tests can be run for each call that the code makes.
+//! Everything that a pipeline keeps in its state directory goes through these two traits. That is what makes its crashes
+//! testable: `SimDisk` loses, fails or fills up at any call, and the same tests can be run for each call that the code
+//! makes.
 
-use std::{fmt, io, path::PathBuf, sync::Arc};
+use std::{
+    fmt,
+    io::{self, ErrorKind},
+    path::PathBuf,
+    sync::Arc,
+};
 
 /// Returns true if an error says that there is no room: on the disk, in a quota, or because of a limit of the
 /// file size.
-pub(crate) fn is_full(error: io::ErrorKind) -> bool {
-    use io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
+pub(crate) fn is_full(error: ErrorKind) -> bool {
+    use ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
     matches!(error, StorageFull | QuotaExceeded | FileTooLarge)
 }
 
@@ -38,7 +44,50 @@ pub trait Disk: fmt::Debug + Send + Sync + 'static {
 
     /// Makes created and removed names durable.
     fn sync(&self) -> io::Result<()>;
+
+    /// Locks the directory against other processes, and against other locks of this one. Returns `None` if it is locked
+    /// already.
+    fn try_lock(&self) -> io::Result<Option<Box<dyn DirectoryLock>>>;
+
+    /// Returns true if the path still leads to this directory.
+    ///
+    /// An open handle stays valid if its directory is renamed. evs would go on writing to it, while another process
+    /// finds a new directory at the path, and counts the same lines.
+    fn is_at_its_path(&self) -> io::Result<bool>;
 }
+
+impl dyn Disk {
+    /// Opens a file; returns `None` if it does not exist.
+    pub(crate) fn existing(&self, name: &str) -> io::Result<Option<Arc<dyn DiskFile>>> {
+        match self.open(name) {
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            opened => opened.map(Some),
+        }
+    }
+
+    /// Opens a file, and creates it if it does not exist.
+    pub(crate) fn open_or_create(&self, name: &str) -> io::Result<Arc<dyn DiskFile>> {
+        if let Some(file) = self.existing(name)? {
+            return Ok(file);
+        }
+        match self.create(name) {
+            // Another process has created it in the meantime.
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => self.open(name),
+            created => created,
+        }
+    }
+
+    /// Removes a file if it exists.
+    pub(crate) fn remove_existing(&self, name: &str) -> io::Result<()> {
+        match self.remove(name) {
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+            removed => removed,
+        }
+    }
+}
+
+/// A lock on the directory of a [`Disk`]. It ends when the value is dropped, or with the process.
+pub trait DirectoryLock: fmt::Debug + Send + Sync + 'static {}
 
 /// An open file of a [`Disk`].
 pub trait DiskFile: fmt::Debug + Send + Sync + 'static {
@@ -57,4 +106,7 @@ pub trait DiskFile: fmt::Debug + Send + Sync + 'static {
     /// Makes the contents and the length of the file durable. After an error they may never become durable,
     /// whatever is called next.
     fn sync(&self) -> io::Result<()>;
+
+    /// Locks the file, until this handle is closed or the process ends. Returns false if another handle has it locked.
+    fn try_lock(&self) -> io::Result<bool>;
 }

@@ -1,12 +1,14 @@
-//! The disk as the binlog sees it: a small trait, so that tests can use a simulated disk.
+//! The disk of a state directory: a small trait, so that tests can use a simulated disk.
 
 mod disk;
 mod real;
 #[cfg(any(test, feature = "internals"))]
 mod sim;
+#[cfg(any(test, feature = "internals"))]
+mod sim_file;
 
 pub(crate) use disk::is_full;
-pub use disk::{Disk, DiskFile};
+pub use disk::{DirectoryLock, Disk, DiskFile};
 pub use real::RealDisk;
 pub(crate) use real::user;
 #[cfg(any(test, feature = "internals"))]

@@ -5,7 +5,7 @@
 //! another file.
 
 use std::{
-    fs::{DirBuilder, File},
+    fs::{DirBuilder, File, TryLockError},
     io::{self, ErrorKind},
     os::unix::fs::{DirBuilderExt, FileExt, MetadataExt},
     path::{Path, PathBuf},
@@ -18,7 +18,7 @@ use rustix::{
     process::geteuid,
 };
 
-use super::disk::{Disk, DiskFile};
+use super::disk::{DirectoryLock, Disk, DiskFile};
 
 /// A directory of the operating system, which is held open. Its files are always those of this directory, even if its
 /// path is renamed or replaced.
@@ -81,50 +81,6 @@ impl RealDisk {
     /// Returns the rights of the directory.
     pub(crate) fn rights(&self) -> io::Result<Rights> {
         Rights::of(&self.directory)
-    }
-
-    /// Opens the directory once more. A lock on this handle ends when the handle is closed.
-    pub(crate) fn handle(&self) -> io::Result<File> {
-        open_directory(&self.directory, Path::new("."))
-    }
-
-    /// Returns true if the path still leads to this directory.
-    ///
-    /// An open handle stays valid if its directory is renamed. evs would go on writing to it, while another process
-    /// finds a new directory at the path, and counts the same lines.
-    pub(crate) fn is_at_its_path(&self) -> io::Result<bool> {
-        let held = self.directory.metadata()?;
-        match self.path.symlink_metadata() {
-            Ok(found) => Ok((found.dev(), found.ino()) == (held.dev(), held.ino())),
-            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Ok(false),
-            Err(error) => Err(error),
-        }
-    }
-
-    /// Opens a file for reading and writing; returns `None` if it does not exist.
-    pub(crate) fn existing(&self, name: &str) -> io::Result<Option<File>> {
-        match self.file(name, OFlags::empty()) {
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-            opened => opened.map(Some),
-        }
-    }
-
-    /// Creates a file for reading and writing. Returns an error if it exists.
-    pub(crate) fn create_new(&self, name: &str) -> io::Result<File> {
-        self.file(name, OFlags::CREATE | OFlags::EXCL)
-    }
-
-    /// Opens a file for reading and writing, and creates it if it does not exist.
-    pub(crate) fn open_or_create(&self, name: &str) -> io::Result<File> {
-        self.file(name, OFlags::CREATE)
-    }
-
-    /// Removes a file if it exists.
-    pub(crate) fn remove_existing(&self, name: &str) -> io::Result<()> {
-        match self.remove(name) {
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
-            removed => removed,
-        }
     }
 
     /// Opens a file with `flags`, and checks that it is a regular file and that nobody else may change it.
@@ -199,7 +155,7 @@ impl Disk for RealDisk {
     }
 
     fn create(&self, name: &str) -> io::Result<Arc<dyn DiskFile>> {
-        Ok(Arc::new(self.create_new(name)?))
+        Ok(Arc::new(self.file(name, OFlags::CREATE | OFlags::EXCL)?))
     }
 
     fn open(&self, name: &str) -> io::Result<Arc<dyn DiskFile>> {
@@ -213,7 +169,24 @@ impl Disk for RealDisk {
     fn sync(&self) -> io::Result<()> {
         self.directory.sync_all()
     }
+
+    fn try_lock(&self) -> io::Result<Option<Box<dyn DirectoryLock>>> {
+        // The lock ends with this handle, and not with the one that the disk holds.
+        let directory = open_directory(&self.directory, Path::new("."))?;
+        Ok(DiskFile::try_lock(&directory)?.then(|| Box::new(directory) as _))
+    }
+
+    fn is_at_its_path(&self) -> io::Result<bool> {
+        let held = self.directory.metadata()?;
+        match self.path.symlink_metadata() {
+            Ok(found) => Ok((found.dev(), found.ino()) == (held.dev(), held.ino())),
+            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
 }
+
+impl DirectoryLock for File {}
 
 impl DiskFile for File {
     fn size(&self) -> io::Result<u64> {
@@ -235,6 +208,14 @@ impl DiskFile for File {
     fn sync(&self) -> io::Result<()> {
         self.sync_data()
     }
+
+    fn try_lock(&self) -> io::Result<bool> {
+        match Self::try_lock(self) {
+            Ok(()) => Ok(true),
+            Err(TryLockError::WouldBlock) => Ok(false),
+            Err(TryLockError::Error(error)) => Err(error),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -252,8 +233,9 @@ mod tests {
         let scratch = tempfile::tempdir().unwrap();
         let path = scratch.path().join("a/b/c");
         let disk = RealDisk::open(&path).unwrap();
-        disk.create_new("new").unwrap();
-        disk.open_or_create("other").unwrap();
+        let files: &dyn Disk = &disk;
+        files.create("new").unwrap();
+        files.open_or_create("other").unwrap();
         for directory in ["a", "a/b", "a/b/c"] {
             assert_eq!(mode(scratch.path().join(directory)), 0o700, "{directory}");
         }
@@ -282,7 +264,8 @@ mod tests {
             ("directory", ""),
             ("open to all", "mode 0666"),
         ] {
-            let refused = [disk.existing(name).map(drop), disk.open_or_create(name).map(drop)];
+            let files: &dyn Disk = &disk;
+            let refused = [files.existing(name).map(drop), files.open_or_create(name).map(drop)];
             for error in refused {
                 let error = error.unwrap_err().to_string();
                 assert!(error.contains(why), "{name}: {error}");
@@ -313,7 +296,7 @@ mod tests {
         assert!(!disk.is_at_its_path().unwrap());
         std::fs::create_dir(&path).unwrap();
         assert!(!disk.is_at_its_path().unwrap());
-        disk.create_new("file").unwrap();
+        disk.create("file").unwrap();
         assert!(moved.join("file").exists() && !path.join("file").exists());
         // A link to the directory does not count as the directory: it may lead to another one the next moment.
         std::fs::remove_dir(&path).unwrap();

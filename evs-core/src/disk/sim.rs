@@ -6,16 +6,20 @@
 //! be both, one of them, or none.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     io::{self, ErrorKind},
+    mem,
     path::PathBuf,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
 };
 
-use super::disk::{Disk, DiskFile};
-
-/// The unit that a disk writes as a whole or not at all.
-const SECTOR_BYTES: usize = 512;
+use super::{
+    disk::{DirectoryLock, Disk, DiskFile},
+    sim_file::{Chance, SimFile},
+};
 
 /// A simulated directory. Clones are the same directory.
 ///
@@ -67,21 +71,8 @@ struct Inner {
     is_crashed: bool,
     /// The most bytes that all files may have together.
     room: Option<u64>,
-}
-
-/// A simulated file.
-#[derive(Debug, Default)]
-struct SimFile {
-    /// The bytes that programs see.
-    visible: Vec<u8>,
-    /// The bytes that are certainly on the disk.
-    durable: Vec<u8>,
-    /// The sectors that the next sync writes.
-    dirty: BTreeSet<usize>,
-    /// All contents that a sector had since its last sync. After a power cut it has any one of them.
-    candidates: BTreeMap<usize, Vec<Vec<u8>>>,
-    /// The greatest length since the last sync.
-    len_max: usize,
+    /// True while somebody has the directory locked.
+    is_locked: bool,
 }
 
 impl SimDisk {
@@ -94,6 +85,11 @@ impl SimDisk {
     pub fn fail_call(&self, calls: usize, fault: DiskFault) {
         let mut inner = self.lock();
         inner.fault = Some((inner.log.len() + calls, fault));
+    }
+
+    /// Returns the number of bytes of all files together.
+    pub fn bytes(&self) -> u64 {
+        self.lock().bytes()
     }
 
     /// Limits the number of bytes of all files together; `None` removes the limit.
@@ -111,6 +107,22 @@ impl SimDisk {
         self.lock().fault.is_none()
     }
 
+    /// Ends the process now: all calls fail until [`SimDisk::restart`] or [`SimDisk::power_cut`].
+    pub fn crash(&self) {
+        self.lock().is_crashed = true;
+    }
+
+    /// Returns true if the process has ended, by [`SimDisk::crash`] or by a fault.
+    pub fn has_crashed(&self) -> bool {
+        self.lock().is_crashed
+    }
+
+    /// Returns true while the directory is locked. A process that has crashed keeps its lock until the last of its
+    /// threads has let go of it.
+    pub fn is_locked(&self) -> bool {
+        self.lock().is_locked
+    }
+
     /// Restarts the process. It finds everything that was written, synced or not.
     pub fn restart(&self) {
         let mut inner = self.lock();
@@ -126,7 +138,7 @@ impl SimDisk {
     pub fn power_cut(&self, seed: u64) {
         let mut inner = self.lock();
         let mut chance = Chance(seed);
-        for (name, file) in std::mem::take(&mut inner.changes) {
+        for (name, file) in mem::take(&mut inner.changes) {
             if chance.below(2) == 0 {
                 continue;
             }
@@ -151,12 +163,7 @@ impl SimDisk {
     pub fn set_contents(&self, name: &str, bytes: Vec<u8>) {
         let mut inner = self.lock();
         let number = inner.files.len();
-        inner.files.push(SimFile {
-            len_max: bytes.len(),
-            durable: bytes.clone(),
-            visible: bytes,
-            ..SimFile::default()
-        });
+        inner.files.push(SimFile::with_contents(bytes));
         inner.names.insert(name.to_owned(), number);
         inner.durable_names.insert(name.to_owned(), number);
     }
@@ -202,7 +209,19 @@ impl SimDisk {
     }
 
     fn handle(&self, name: &str, file: usize) -> Arc<dyn DiskFile> {
-        Arc::new(SimHandle { disk: self.clone(), name: name.to_owned(), file })
+        Arc::new(SimHandle {
+            disk: self.clone(),
+            name: name.to_owned(),
+            file,
+            has_lock: AtomicBool::new(false),
+        })
+    }
+}
+
+impl Inner {
+    /// Returns the number of bytes of all files that have a name.
+    fn bytes(&self) -> u64 {
+        self.names.values().map(|file| self.files[*file].visible.len() as u64).sum()
     }
 }
 
@@ -251,6 +270,28 @@ impl Disk for SimDisk {
         inner.durable_names = inner.names.clone();
         Ok(())
     }
+
+    fn try_lock(&self) -> io::Result<Option<Box<dyn DirectoryLock>>> {
+        let mut inner = self.whole_call("lock", "")?;
+        let was_locked = mem::replace(&mut inner.is_locked, true);
+        Ok((!was_locked).then(|| Box::new(SimLock(self.clone())) as _))
+    }
+
+    fn is_at_its_path(&self) -> io::Result<bool> {
+        self.whole_call("look", "").map(|_| true)
+    }
+}
+
+/// The lock on a [`SimDisk`].
+#[derive(Debug)]
+struct SimLock(SimDisk);
+
+impl DirectoryLock for SimLock {}
+
+impl Drop for SimLock {
+    fn drop(&mut self) {
+        self.0.lock().is_locked = false;
+    }
 }
 
 /// An open file of a [`SimDisk`].
@@ -259,6 +300,16 @@ struct SimHandle {
     disk: SimDisk,
     name: String,
     file: usize,
+    /// True if this handle has the file locked.
+    has_lock: AtomicBool,
+}
+
+impl Drop for SimHandle {
+    fn drop(&mut self) {
+        if *self.has_lock.get_mut() {
+            self.disk.lock().files[self.file].is_locked = false;
+        }
+    }
 }
 
 impl DiskFile for SimHandle {
@@ -279,9 +330,9 @@ impl DiskFile for SimHandle {
         let (mut inner, mut error) = self.disk.call("write", &self.name)?;
         let mut written = if error.is_some() { bytes.len() / 2 } else { bytes.len() };
         if let Some(room) = inner.room {
-            let others: usize = inner.names.values().map(|file| inner.files[*file].visible.len()).sum();
+            let others = inner.bytes();
             let own = inner.files[self.file].visible.len() as u64;
-            let end_max = (room + own).saturating_sub(others as u64).max(own);
+            let end_max = (room + own).saturating_sub(others).max(own);
             if offset + written as u64 > end_max {
                 written = end_max.saturating_sub(offset) as usize;
                 error = Some(ErrorKind::StorageFull.into());
@@ -309,105 +360,19 @@ impl DiskFile for SimHandle {
             }
         }
     }
-}
 
-impl SimFile {
-    /// Writes bytes for programs to see. They become durable with the next sync.
-    fn write(&mut self, bytes: &[u8], offset: usize) {
-        let end = offset + bytes.len();
-        if self.visible.len() < end {
-            self.visible.resize(end, 0);
-        }
-        self.visible[offset..end].copy_from_slice(bytes);
-        self.len_max = self.len_max.max(end);
-        self.touch(offset, end);
-    }
-
-    /// Sets the length for programs to see.
-    fn truncate(&mut self, len: usize) {
-        let old = self.visible.len();
-        self.visible.resize(len, 0);
-        self.touch(len, old.max(len));
-    }
-
-    /// Records that the sectors of `from..to` have new contents.
-    fn touch(&mut self, from: usize, to: usize) {
-        for sector in from / SECTOR_BYTES..to.div_ceil(SECTOR_BYTES) {
-            self.dirty.insert(sector);
-            self.candidates.entry(sector).or_default().push(sector_of(&self.visible, sector));
-        }
-    }
-
-    fn sync(&mut self) {
-        self.durable.resize(self.visible.len(), 0);
-        for sector in std::mem::take(&mut self.dirty) {
-            put_sector(&mut self.durable, sector, &sector_of(&self.visible, sector));
-            self.candidates.remove(&sector);
-        }
-        self.len_max = self.durable.len();
-    }
-
-    /// Decides which of the unsynced sectors, and which length, are on the disk.
-    fn power_cut(&mut self, chance: &mut Chance) {
-        let durable_len = self.durable.len();
-        let (len_min, len_max) = (durable_len.min(self.visible.len()), durable_len.max(self.len_max));
-        let len = match chance.below(4) {
-            0 => durable_len,
-            1 => self.visible.len(),
-            _ => len_min + chance.below(len_max - len_min + 1),
-        };
-        // Half of the time all sectors are new or all are old. Otherwise they are mixed.
-        let taste = chance.below(4);
-        self.durable.resize(len, 0);
-        for (sector, candidates) in std::mem::take(&mut self.candidates) {
-            let pick = match taste {
-                0 => candidates.len() - 1,
-                1 => candidates.len(),
-                _ => chance.below(candidates.len() + 1),
-            };
-            // Without a pick, the sector keeps its durable contents; beyond the old end these are zeros.
-            if let Some(bytes) = candidates.get(pick) {
-                put_sector(&mut self.durable, sector, bytes);
-            }
-        }
-        self.visible = self.durable.clone();
-        self.dirty.clear();
-        self.len_max = len;
-    }
-}
-
-/// Returns the bytes of a sector, padded with zeros.
-fn sector_of(bytes: &[u8], sector: usize) -> Vec<u8> {
-    let rest = bytes.get(sector * SECTOR_BYTES..).unwrap_or_default();
-    let mut sector = rest[..rest.len().min(SECTOR_BYTES)].to_vec();
-    sector.resize(SECTOR_BYTES, 0);
-    sector
-}
-
-/// Overwrites a sector, or the part of it that lies within `bytes`.
-fn put_sector(bytes: &mut [u8], sector: usize, contents: &[u8]) {
-    if let Some(rest) = bytes.get_mut(sector * SECTOR_BYTES..) {
-        let len = rest.len().min(SECTOR_BYTES);
-        rest[..len].copy_from_slice(&contents[..len]);
-    }
-}
-
-/// A splitmix64 generator: the same seed always gives the same power cut.
-struct Chance(u64);
-
-impl Chance {
-    /// Returns a pseudo-random number below `limit`.
-    fn below(&mut self, limit: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        ((z ^ (z >> 31)) % limit as u64) as usize
+    fn try_lock(&self) -> io::Result<bool> {
+        let mut inner = self.disk.whole_call("lock", &self.name)?;
+        let was_locked = mem::replace(&mut inner.files[self.file].is_locked, true);
+        self.has_lock.fetch_or(!was_locked, Relaxed);
+        Ok(!was_locked)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
 
     #[test]
@@ -470,5 +435,19 @@ mod tests {
         file.truncate(0).unwrap();
         disk.set_room(None);
         file.write_all_at(b"data", 0).unwrap();
+    }
+
+    #[test]
+    fn a_lock_ends_with_what_holds_it() {
+        let disk = SimDisk::new();
+        let held = disk.try_lock().unwrap().expect("nobody has it");
+        assert!(disk.try_lock().unwrap().is_none() && disk.is_locked());
+        let file = disk.create("a").unwrap();
+        let other = disk.open("a").unwrap();
+        assert_eq!((file.try_lock().unwrap(), other.try_lock().unwrap()), (true, false));
+        drop((other, held));
+        assert!(!disk.open("a").unwrap().try_lock().unwrap(), "the first handle still has it");
+        drop(file);
+        assert!(disk.open("a").unwrap().try_lock().unwrap() && !disk.is_locked());
     }
 }

@@ -43,9 +43,8 @@ impl PipelineBuilder {
     /// field. [`Error::StateDirRights`], [`Error::StateDir`], [`Error::Locked`], [`Error::Redefined`],
     /// [`Error::UndeliveredSink`] and [`Error::Binlog`] are about the state directory.
     pub fn build(self) -> Result<Pipeline, Error> {
-        let settings = self.settings;
-        #[cfg(test)]
-        let settings = Settings { tail: self.seams.tail(settings.tail.clone()), ..settings };
+        let mut settings = self.settings;
+        settings.tail.fs = settings.environment.log.clone().unwrap_or(settings.tail.fs);
         let (format, state_dir) = settings.check()?;
         let schemas: Vec<_> = settings.statistics.iter().map(Statistic::schema).collect();
         let plan = plan(&settings, &schemas);
@@ -56,15 +55,15 @@ impl PipelineBuilder {
         }
 
         signals::catch_file_size_limit();
-        let state_dir = open_state_dir(state_dir)?;
+        let state_dir = match &settings.environment.state {
+            Some(disk) => Arc::clone(disk),
+            None => open_state_dir(state_dir)?,
+        };
         let lock = Lock::acquire(&state_dir)?;
         if let Some(cloned) = &settings.cloned {
-            cloned.begin(&state_dir, source)?;
+            cloned.begin(&*state_dir, source)?;
         }
-        let disk: Arc<dyn Disk> = Arc::new(state_dir.clone());
-        #[cfg(test)]
-        let disk = self.seams.disk(disk);
-        let (binlog, recovery) = Binlog::open(disk, source, settings.binlog)?;
+        let (binlog, recovery) = Binlog::open(Arc::clone(&state_dir), source, settings.binlog)?;
         if let Some(torn) = &recovery.torn {
             tracing::warn!(source, ?torn, "cut off what a crash left unfinished in the binlog");
         }
@@ -72,7 +71,7 @@ impl PipelineBuilder {
         settings.check_sinks(&binlog)?;
 
         let last_time = binlog.state().ledger.time.filter(|_| !settings.trusts_clock);
-        let clock = Clock::new(settings.wall.clone(), last_time);
+        let clock = Clock::new(settings.environment.wall.clone(), last_time);
         let names = settings.sinks.iter().map(|(name, _)| name.to_string());
         let board = Board::new(source.clone(), clock, settings.workers, names, limits(&settings));
         let writer = Writer::this_process(source, binlog.state().epoch);
@@ -134,7 +133,7 @@ fn limits(settings: &Settings) -> status::Limits {
 
 /// Opens the state directory. It must belong to this user alone: anybody else who can write to it could change the
 /// numbers.
-fn open_state_dir(path: &Path) -> Result<RealDisk, Error> {
+fn open_state_dir(path: &Path) -> Result<Arc<dyn Disk>, Error> {
     let opened = RealDisk::open(path).and_then(|disk| Ok((disk.rights()?, disk)));
     let (rights, disk) =
         opened.map_err(|source| Error::StateDir { op: "opening", path: path.to_owned(), source })?;
@@ -147,5 +146,5 @@ fn open_state_dir(path: &Path) -> Result<RealDisk, Error> {
             user,
         });
     }
-    Ok(disk)
+    Ok(Arc::new(disk))
 }

@@ -4,6 +4,8 @@
 
 use std::{path::Path, sync::Arc, time::Duration};
 
+#[cfg(any(test, feature = "internals"))]
+use super::environment::Environment;
 use super::{
     clone::{Cloned, Undelivered},
     host::Pipeline,
@@ -38,8 +40,6 @@ use crate::{
 #[must_use]
 pub struct PipelineBuilder {
     pub(super) settings: Settings,
-    #[cfg(test)]
-    pub(super) seams: super::panics::Seams,
 }
 
 impl Pipeline {
@@ -47,11 +47,16 @@ impl Pipeline {
     /// and `-`, and does not begin with a dot. It must be unique among all pipelines that write to the same sinks; a
     /// host name is a good choice.
     pub fn builder(source: impl Into<String>) -> PipelineBuilder {
-        PipelineBuilder {
-            settings: Settings::new(source.into()),
-            #[cfg(test)]
-            seams: Default::default(),
-        }
+        PipelineBuilder { settings: Settings::new(source.into()) }
+    }
+}
+
+#[cfg(any(test, feature = "internals"))]
+impl Environment {
+    /// Puts a pipeline into these surroundings.
+    pub fn surround(self, mut builder: PipelineBuilder) -> PipelineBuilder {
+        builder.settings.environment = self;
+        builder
     }
 }
 
@@ -320,7 +325,7 @@ impl PipelineBuilder {
     /// Sets the clock; by default the system's. Tests pass a clock of their own.
     #[cfg(test)]
     pub(crate) fn wall(mut self, wall: Wall) -> Self {
-        self.settings.wall = wall;
+        self.settings.environment.wall = wall;
         self
     }
 

@@ -44,7 +44,7 @@ pub(super) struct Cloned {
 impl Cloned {
     /// Begins a binlog in `state_dir` for `source`. Changes nothing if a binlog exists, so that the setting may stay
     /// in a program.
-    pub(super) fn begin(&self, state_dir: &RealDisk, source: &str) -> Result<(), Error> {
+    pub(super) fn begin(&self, state_dir: &dyn Disk, source: &str) -> Result<(), Error> {
         let from = &self.from;
         let error = |op, path: &Path| {
             let path = path.to_owned();
@@ -61,8 +61,8 @@ impl Cloned {
         if !from.is_dir() {
             return refused("the copy of a state directory");
         }
-        let copied = RealDisk::open(from).map_err(error("opening", from))?;
-        let Some(original) = source_of(&copied).map_err(error("reading", from))? else {
+        let copied: Arc<dyn Disk> = Arc::new(RealDisk::open(from).map_err(error("opening", from))?);
+        let Some(original) = source_of(&*copied).map_err(error("reading", from))? else {
             return refused("the copy of a state directory, which has a binlog");
         };
         if original == source {
@@ -71,7 +71,7 @@ impl Cloned {
             );
         }
         let _lock = Lock::acquire(&copied)?;
-        let (original, _) = Binlog::open(Arc::new(copied), &original, BinlogOptions::default())?;
+        let (original, _) = Binlog::open(copied, &original, BinlogOptions::default())?;
 
         // The new binlog is made in a directory apart and moved when it is complete: a crash leaves nothing that
         // could be taken for a binlog.

@@ -33,7 +33,7 @@ use crate::{
     counters::Counters,
     deliver::{Acknowledged, Discard, Report},
     describe,
-    disk::{self, RealDisk},
+    disk::{self, Disk},
     position::{Frontier, OlderFiles},
     statistic::Schema,
     status::{Committed, Overdue},
@@ -73,7 +73,7 @@ pub(super) struct Committer {
     /// The time at which a full disk is tried again.
     retry_at: Option<Instant>,
     /// The state directory, for files of batches that are given up.
-    state_dir: RealDisk,
+    state_dir: Arc<dyn Disk>,
     /// The lock on the state directory, held as long as this thread writes there.
     lock: Arc<Lock>,
 }
@@ -83,7 +83,7 @@ impl Committer {
     pub(super) fn open(
         binlog: Binlog,
         statistics: Vec<Arc<Schema>>,
-        state_dir: RealDisk,
+        state_dir: Arc<dyn Disk>,
         lock: Arc<Lock>,
         commits: watch::Sender<Counters>,
         shared: Shared,
@@ -92,8 +92,8 @@ impl Committer {
         let bytes_max = shared.settings.rejected_bytes_max;
         Ok(Self {
             gathering: Gatherer::new(statistics, shared.settings.workers),
-            rejects: RejectsFile::open(state_dir.clone(), bytes_max, ledger.rejects)?,
-            reserve: Reserve::new(state_dir.clone()),
+            rejects: RejectsFile::open(Arc::clone(&state_dir), bytes_max, ledger.rejects)?,
+            reserve: Reserve::new(Arc::clone(&state_dir)),
             state_dir,
             shared,
             commits,
@@ -112,11 +112,11 @@ impl Committer {
     /// Serves messages until it is told to end or the pipeline fails.
     pub(super) fn run(mut self, messages: &Receiver<Message>) -> Result<(), Error> {
         let mut flushes = Vec::new();
-        let mut retain_at = Instant::now();
+        let mut retain_at = self.shared.now();
         self.show_waiting();
         loop {
             let next = self.retry_at.map_or(retain_at, |retry_at| retry_at.min(retain_at));
-            match messages.recv_timeout(next.saturating_duration_since(Instant::now())) {
+            match messages.recv_timeout(self.shared.settings.environment.wall.real_until(next)) {
                 Ok(Message::Cut(cut)) => self.gathering.begin(cut),
                 Ok(Message::Part { cut, part }) => self.waiting.extend(self.gathering.take_part(cut, part)?),
                 Ok(Message::Report(Report::Acknowledged(acknowledged))) => self.note(acknowledged),
@@ -130,7 +130,7 @@ impl Committer {
             if self.shared.control.has_failed() {
                 return Ok(());
             }
-            if self.retry_at.is_none_or(|retry_at| Instant::now() >= retry_at) {
+            if self.retry_at.is_none_or(|retry_at| self.shared.now() >= retry_at) {
                 self.write()?;
             }
             self.show_waiting();
@@ -140,9 +140,9 @@ impl Committer {
                     let _ = oneshot::Sender::send(flush, ());
                 }
             }
-            if Instant::now() >= retain_at {
+            if self.shared.now() >= retain_at {
                 self.retain()?;
-                retain_at = Instant::now() + RETAIN_EVERY;
+                retain_at = self.shared.now() + RETAIN_EVERY;
             }
         }
     }
@@ -176,7 +176,7 @@ impl Committer {
     fn discard(&mut self, discard: Discard) -> Result<(), Error> {
         let Discard { sink, batch, answer } = discard;
         self.lock.verify()?;
-        let written = discards::export(&self.state_dir, &sink, &batch).and_then(|path| {
+        let written = discards::export(&*self.state_dir, &sink, &batch).and_then(|path| {
             self.binlog.discard(&sink, batch.statistic(), batch.sequence, batch.rows.len() as u64)?;
             Ok(path)
         });
@@ -331,12 +331,13 @@ impl Committer {
     /// Pauses reading and frees what can be freed: segments that are only kept in case a sink comes back with older
     /// data.
     fn wait_for_room(&mut self, reason: String) -> Result<(), Error> {
-        self.retry_at = Some(Instant::now() + DISK_FULL_PAUSE);
+        let now = self.shared.now();
+        self.retry_at = Some(now + DISK_FULL_PAUSE);
         self.hold(Some(reason));
-        match self.binlog.retain(Instant::now(), 0) {
+        match self.binlog.retain(now, 0) {
             Err(error) if !error.is_disk_full() => Err(error.into()),
             // The reserve makes room to begin a segment, so that the one that nobody needs any more can be removed.
-            Err(_) if self.reserve.give_up()? => match self.binlog.retain(Instant::now(), 0) {
+            Err(_) if self.reserve.give_up()? => match self.binlog.retain(now, 0) {
                 Err(error) if !error.is_disk_full() => Err(error.into()),
                 _ => Ok(()),
             },
@@ -347,7 +348,8 @@ impl Committer {
     /// Removes segments that are no longer needed, and pauses reading while the rest is too large. On a full disk
     /// this may make room; reading stays paused until there is some.
     fn retain(&mut self) -> Result<(), Error> {
-        let retained = self.binlog.retain(Instant::now(), self.shared.settings.spool_bytes_max).map(drop);
+        let now = self.shared.now();
+        let retained = self.binlog.retain(now, self.shared.settings.spool_bytes_max).map(drop);
         if !self.has_room(retained)? {
             return Ok(());
         }

@@ -1,18 +1,18 @@
 //! The files of batches that were given up: what a sink will never have, so that somebody can still add it by hand.
 
-use std::{
-    io::{self, BufWriter, Write},
-    path::PathBuf,
-};
+use std::{io, path::PathBuf};
 
 use serde::{Serialize, Serializer, ser::SerializeMap};
 
 use crate::{
     Error,
     batch::{Batch, escape},
-    disk::{Disk, RealDisk},
+    disk::Disk,
     statistic::{KeyColumn, MeasureColumn},
 };
+
+/// The length of the text, in bytes, after which it is written to the file.
+const TEXT_BYTES: usize = 64 << 10;
 
 /// Writes the rows of a batch that is given up for `sink`, durably, as JSON lines to a file of its own in the state
 /// directory. Returns the path.
@@ -25,7 +25,7 @@ use crate::{
 /// A value is text, since it may have more digits than readers of JSON keep; one that is absent is null. A key is text as
 /// [`escape`](crate::escape) makes it. The file is written again, with the same bytes, if the same batch is given up again
 /// after a crash.
-pub(super) fn export(state_dir: &RealDisk, sink: &str, batch: &Batch) -> Result<PathBuf, Error> {
+pub(super) fn export(state_dir: &dyn Disk, sink: &str, batch: &Batch) -> Result<PathBuf, Error> {
     let epoch = batch.epoch.to_string();
     let name = format!("discarded-{sink}-{}-{}-{}.jsonl", batch.statistic(), batch.sequence, &epoch[..8]);
     let path = state_dir.path().join(&name);
@@ -35,10 +35,10 @@ pub(super) fn export(state_dir: &RealDisk, sink: &str, batch: &Batch) -> Result<
     }
 }
 
-fn write(state_dir: &RealDisk, name: &str, sink: &str, batch: &Batch) -> io::Result<()> {
+fn write(state_dir: &dyn Disk, name: &str, sink: &str, batch: &Batch) -> io::Result<()> {
     let file = state_dir.open_or_create(name)?;
-    file.set_len(0)?;
-    let mut out = BufWriter::new(&file);
+    file.truncate(0)?;
+    let (mut text, mut written) = (Vec::new(), 0);
     let epoch = batch.epoch.to_string();
     for row in &batch.rows {
         let line = Line {
@@ -51,12 +51,16 @@ fn write(state_dir: &RealDisk, name: &str, sink: &str, batch: &Batch) -> io::Res
             keys: Keys(&batch.schema.keys, &row.keys),
             measures: Measures(&batch.schema.measures, &row.values),
         };
-        serde_json::to_writer(&mut out, &line)?;
-        out.write_all(b"\n")?;
+        serde_json::to_writer(&mut text, &line)?;
+        text.push(b'\n');
+        if text.len() >= TEXT_BYTES {
+            file.write_all_at(&text, written)?;
+            written += text.len() as u64;
+            text.clear();
+        }
     }
-    out.flush()?;
-    drop(out);
-    file.sync_all()?;
+    file.write_all_at(&text, written)?;
+    file.sync()?;
     state_dir.sync()
 }
 
@@ -115,6 +119,7 @@ mod tests {
     use super::*;
     use crate::{
         batch::{Epoch, Rows},
+        disk::RealDisk,
         statistic::{MeasureKind, Schema},
     };
 

@@ -12,7 +12,7 @@ use crate::{
     Error,
     aggregate::Plan,
     deliver::Claims,
-    disk::RealDisk,
+    disk::Disk,
     format::LineParser,
     statistic::Schema,
     status::{Board, Status, StatusHandle},
@@ -60,7 +60,7 @@ pub struct Pipeline {
     /// The plan by which workers count.
     pub(super) plan: Plan,
     pub(super) parser: LineParser,
-    pub(super) state_dir: RealDisk,
+    pub(super) state_dir: Arc<dyn Disk>,
     pub(super) board: Arc<Board>,
     /// The claims of this process: the writer that it is in each sink.
     pub(super) claims: Arc<Claims>,

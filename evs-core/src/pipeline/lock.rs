@@ -5,21 +5,20 @@
 //! that stays after a crash and has to be removed by hand, and removing the file `lock` while a process runs lets
 //! nobody in.
 
-use std::{
-    fs::{File, TryLockError},
-    io::{self, Read, Seek, Write},
-};
+use std::{io, sync::Arc};
 
 use crate::{
     Error,
     batch::Epoch,
-    disk::{self, Disk, RealDisk},
+    disk::{self, DirectoryLock, Disk, DiskFile},
 };
 
 /// The file that names the holder of the lock.
 const HOLDER: &str = "lock";
 /// The end of that file's first line after the holder's run has ended by itself.
 const ENDED: &str = ", whose run has ended";
+/// The most bytes of that file that are read: it has two short lines.
+const HOLDER_BYTES_MAX: u64 = 512;
 
 /// The lock on a state directory. It is held as long as its files are open and ends with the process.
 ///
@@ -27,9 +26,9 @@ const ENDED: &str = ", whose run has ended";
 /// notices. It is also on the file `lock`, since earlier versions lock only that file.
 #[derive(Debug)]
 pub(super) struct Lock {
-    disk: RealDisk,
-    _directory: File,
-    holder: File,
+    disk: Arc<dyn Disk>,
+    _directory: Box<dyn DirectoryLock>,
+    holder: Arc<dyn DiskFile>,
     was_killed: bool,
     /// A random text in the file that only this lock has.
     mark: String,
@@ -39,19 +38,21 @@ pub(super) struct Lock {
 
 impl Lock {
     /// Locks the directory, or returns an error that names the holder.
-    pub(super) fn acquire(disk: &RealDisk) -> Result<Self, Error> {
+    pub(super) fn acquire(disk: &Arc<dyn Disk>) -> Result<Self, Error> {
         let error = |op, path, source| Error::StateDir { op, path, source };
-        let directory = disk.handle().map_err(|source| error("opening", disk.path(), source))?;
         let path = disk.path().join(HOLDER);
-        lock(&directory, disk)?.map_err(|source| error("locking", disk.path(), source))?;
+        let directory = disk.try_lock().map_err(|source| error("locking", disk.path(), source))?;
+        let directory = directory.ok_or_else(|| locked(&**disk))?;
         let holder = disk.open_or_create(HOLDER).map_err(|source| error("opening", path.clone(), source))?;
-        lock(&holder, disk)?.map_err(|source| error("locking", path.clone(), source))?;
+        if !holder.try_lock().map_err(|source| error("locking", path.clone(), source))? {
+            return Err(locked(&**disk));
+        }
         // The text is only a hint, so an unreadable file counts as empty.
-        let (last, previous) = read_holder(disk).unwrap_or_default();
+        let (last, previous) = read_holder(&**disk).unwrap_or_default();
         let was_killed = !last.is_empty() && !last.ends_with(ENDED);
         let mark = Epoch::random().to_string();
-        write_holder(&holder, "", &mark).map_err(|source| error("writing", path, source))?;
-        Ok(Self { disk: disk.clone(), _directory: directory, holder, was_killed, mark, previous })
+        write_holder(&*holder, "", &mark).map_err(|source| error("writing", path, source))?;
+        Ok(Self { disk: Arc::clone(disk), _directory: directory, holder, was_killed, mark, previous })
     }
 
     /// Returns the mark of this lock, by which its holder can find out later whether another one came after it.
@@ -74,7 +75,7 @@ impl Lock {
     /// Records that a run has ended by itself.
     pub(super) fn note_end(&self) {
         // Without the record, the next start treats this process as killed. That is harmless.
-        let _ = write_holder(&self.holder, ENDED, &self.mark);
+        let _ = write_holder(&*self.holder, ENDED, &self.mark);
     }
 
     /// Checks that the directory is still at its path. If it is not, another process may have a directory there and
@@ -89,36 +90,29 @@ impl Lock {
     }
 }
 
-/// Tries to lock a file.
-fn lock(file: &File, disk: &RealDisk) -> Result<io::Result<()>, Error> {
-    match file.try_lock() {
-        Ok(()) => Ok(Ok(())),
-        Err(TryLockError::WouldBlock) => {
-            let holder =
-                read_holder(disk).map_or_else(|_| "another process".to_owned(), |(holder, _)| holder);
-            Err(Error::Locked { path: disk.path(), holder })
-        }
-        Err(TryLockError::Error(source)) => Ok(Err(source)),
-    }
+/// Returns the error for a directory that somebody else has locked.
+fn locked(disk: &dyn Disk) -> Error {
+    let holder = read_holder(disk).map_or_else(|_| "another process".to_owned(), |(holder, _)| holder);
+    Error::Locked { path: disk.path(), holder }
 }
 
 /// Reads the text that names the last holder, and the holder's mark.
-fn read_holder(disk: &RealDisk) -> io::Result<(String, Option<String>)> {
-    let mut text = String::new();
+fn read_holder(disk: &dyn Disk) -> io::Result<(String, Option<String>)> {
     let file = disk.existing(HOLDER)?.ok_or(io::ErrorKind::NotFound)?;
-    file.take(512).read_to_string(&mut text)?;
+    let mut text = vec![0; file.size()?.min(HOLDER_BYTES_MAX) as usize];
+    file.read_exact_at(&mut text, 0)?;
+    let text = String::from_utf8(text).map_err(io::Error::other)?;
     let mut lines = text.lines().map(str::to_owned);
     Ok((lines.next().unwrap_or_default(), lines.next()))
 }
 
 /// Writes the holder's name and mark for the next process: one that finds the directory locked, or the next start. The
 /// kernel holds the lock itself.
-fn write_holder(mut file: &File, note: &str, mark: &str) -> io::Result<()> {
+fn write_holder(file: &dyn DiskFile, note: &str, mark: &str) -> io::Result<()> {
     let (process, system) = (std::process::id(), rustix::system::uname());
-    file.set_len(0)?;
-    file.rewind()?;
+    file.truncate(0)?;
     let host = system.nodename().to_string_lossy();
-    match writeln!(file, "process {process} on host {host}{note}\n{mark}") {
+    match file.write_all_at(format!("process {process} on host {host}{note}\n{mark}\n").as_bytes(), 0) {
         // A full disk must not prevent a process from delivering the batches on it.
         Err(error) if disk::is_full(error.kind()) => Ok(()),
         written => written,
@@ -127,12 +121,19 @@ fn write_holder(mut file: &File, note: &str, mark: &str) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
+    use crate::disk::RealDisk;
+
+    fn open(directory: &Path) -> Arc<dyn Disk> {
+        Arc::new(RealDisk::open(directory).unwrap())
+    }
 
     #[test]
     fn a_second_lock_is_refused_and_names_the_holder() {
         let dir = tempfile::tempdir().unwrap();
-        let disk = RealDisk::open(dir.path()).unwrap();
+        let disk = open(dir.path());
         let first = Lock::acquire(&disk).unwrap();
         let error = Lock::acquire(&disk).unwrap_err().to_string();
         assert!(error.contains(&format!("process {}", std::process::id())), "{error}");
@@ -143,7 +144,7 @@ mod tests {
     #[test]
     fn a_process_that_was_killed_is_told_from_one_that_ended() {
         let dir = tempfile::tempdir().unwrap();
-        let disk = RealDisk::open(dir.path()).unwrap();
+        let disk = open(dir.path());
         let first = Lock::acquire(&disk).unwrap();
         assert!(!first.was_killed(), "there was none");
         drop(first);
@@ -159,7 +160,7 @@ mod tests {
     #[test]
     fn a_lock_knows_whether_another_one_came_between() {
         let dir = tempfile::tempdir().unwrap();
-        let disk = RealDisk::open(dir.path()).unwrap();
+        let disk = open(dir.path());
         let first = Lock::acquire(&disk).unwrap();
         assert_eq!(first.previous(), None);
         first.note_end();
@@ -175,7 +176,7 @@ mod tests {
     #[test]
     fn a_removed_lock_file_opens_nothing() {
         let dir = tempfile::tempdir().unwrap();
-        let disk = RealDisk::open(dir.path()).unwrap();
+        let disk = open(dir.path());
         let first = Lock::acquire(&disk).unwrap();
         std::fs::remove_file(dir.path().join(HOLDER)).unwrap();
         let error = Lock::acquire(&disk).unwrap_err().to_string();
@@ -186,9 +187,9 @@ mod tests {
     #[test]
     fn a_version_that_locks_only_the_file_is_respected() {
         let dir = tempfile::tempdir().unwrap();
-        let disk = RealDisk::open(dir.path()).unwrap();
+        let disk = open(dir.path());
         let old = disk.open_or_create(HOLDER).unwrap();
-        old.try_lock().unwrap();
+        assert!(old.try_lock().unwrap());
         assert!(matches!(Lock::acquire(&disk), Err(Error::Locked { .. })));
         drop(old);
         Lock::acquire(&disk).unwrap();

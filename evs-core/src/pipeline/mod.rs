@@ -1,7 +1,8 @@
 //! A pipeline follows one log and delivers its numbers to one or more sinks. It is built once and has one run at a time
 //! (`session`, `turn`), and it answers for its status at any time.
 //!
-//! [`Pipeline`] (`host`) is made by [`PipelineBuilder`] (`builder`) from its settings (`settings`, `check`, `assembly`).
+//! [`Pipeline`] (`host`) is made by [`PipelineBuilder`] (`builder`) from its settings (`settings`, `check`, `assembly`),
+//! among them the surroundings that tests replace (`environment`).
 //! Before anything is read, a run agrees with the sinks where the source stands (`state`, `names`, `clone`), and which
 //! definitions they take (`definitions`).
 //!
@@ -21,6 +22,7 @@ mod summary;
 mod assembly;
 mod builder;
 mod check;
+mod environment;
 mod settings;
 
 mod clone;
@@ -57,6 +59,8 @@ mod tests;
 
 pub use builder::PipelineBuilder;
 pub use clone::Undelivered;
+#[cfg(feature = "internals")]
+pub use environment::Environment;
 pub use host::Pipeline;
 pub use settings::{LostState, SinkStart};
 pub use summary::Summary;

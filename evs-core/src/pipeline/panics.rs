@@ -19,34 +19,15 @@ use std::{
 
 use async_trait::async_trait;
 
+use super::environment::Environment;
 use crate::{
     Applied, Batch, Error, LogFormat, MemorySink, Pipeline, PipelineBuilder, Progress, Rows, Schema, Sink,
     SinkError, Statistic, count,
-    disk::{Disk, DiskFile, RealDisk},
+    disk::{DirectoryLock, Disk, DiskFile, RealDisk},
     sink::Limits,
-    tail::{LogFs, LogRead, RealFs, Stat, TailOptions},
+    tail::{LogFs, LogRead, RealFs, Stat},
     writer::Writer,
 };
-
-/// Replacements for the file systems of a pipeline, for tests.
-#[derive(Debug, Default)]
-pub(super) struct Seams {
-    log: Option<Arc<dyn LogFs>>,
-    disk: Option<Arc<dyn Disk>>,
-}
-
-impl Seams {
-    pub(super) fn disk(&self, disk: Arc<dyn Disk>) -> Arc<dyn Disk> {
-        self.disk.clone().unwrap_or(disk)
-    }
-
-    pub(super) fn tail(&self, mut options: TailOptions) -> TailOptions {
-        if let Some(fs) = self.log.clone() {
-            options.fs = fs;
-        }
-        options
-    }
-}
 
 /// Panics in the n-th call of the thread with the given name.
 #[derive(Debug)]
@@ -135,6 +116,12 @@ impl Disk for Mined<RealDisk> {
         self.1.step();
         Disk::sync(&self.0)
     }
+    fn try_lock(&self) -> io::Result<Option<Box<dyn DirectoryLock>>> {
+        Disk::try_lock(&self.0)
+    }
+    fn is_at_its_path(&self) -> io::Result<bool> {
+        self.0.is_at_its_path()
+    }
 }
 
 impl DiskFile for Mined<Arc<dyn DiskFile>> {
@@ -156,6 +143,9 @@ impl DiskFile for Mined<Arc<dyn DiskFile>> {
     fn sync(&self) -> io::Result<()> {
         self.1.step();
         self.0.sync()
+    }
+    fn try_lock(&self) -> io::Result<bool> {
+        self.0.try_lock()
     }
 }
 
@@ -286,7 +276,7 @@ async fn run(builder: PipelineBuilder) -> Result<crate::Summary, Error> {
 /// Runs with a mine in the n-th call of a thread, for several n up to its last call, and once without a mine.
 fn step_on_mines(
     thread: &'static str,
-    lay: impl Fn(&Place, Arc<Mine>) -> Seams,
+    lay: impl Fn(&Place, Arc<Mine>) -> Environment,
     is_named: impl Fn(&str) -> bool,
 ) {
     let runtime = runtime();
@@ -294,7 +284,7 @@ fn step_on_mines(
     for nth in [1, 2, 3, 5, 8, 13, 21, 34, 55, 89] {
         let (place, mine) = (Place::new(), Mine::new(thread, nth));
         let mut builder = place.builder("");
-        builder.seams = lay(&place, Arc::clone(&mine));
+        builder.settings.environment = lay(&place, Arc::clone(&mine));
         let result = runtime.block_on(run(builder));
         let when = format!("call {nth} of {thread}");
         if mine.has_gone_off() {
@@ -310,12 +300,13 @@ fn step_on_mines(
     assert!(stepped >= 2, "{thread} made too few calls");
 }
 
-fn in_the_log(_: &Place, mine: Arc<Mine>) -> Seams {
-    Seams { log: Some(Arc::new(Mined(RealFs, mine))), disk: None }
+fn in_the_log(_: &Place, mine: Arc<Mine>) -> Environment {
+    Environment { log: Some(Arc::new(Mined(RealFs, mine))), ..Environment::default() }
 }
 
-fn in_the_binlog(place: &Place, mine: Arc<Mine>) -> Seams {
-    Seams { log: None, disk: Some(Arc::new(Mined(RealDisk::open(place.state()).unwrap(), mine))) }
+fn in_the_binlog(place: &Place, mine: Arc<Mine>) -> Environment {
+    let disk = Mined(RealDisk::open(place.state()).unwrap(), mine);
+    Environment { state: Some(Arc::new(disk)), ..Environment::default() }
 }
 
 #[test]
@@ -329,7 +320,7 @@ fn a_panic_of_a_worker_stops_the_pipeline_and_loses_nothing() {
     // A worker only reads its chunks, each in one call.
     let (place, mine) = (Place::new(), Mine::new("evs-worker-0", 1));
     let mut builder = place.builder("");
-    builder.seams = in_the_log(&place, mine);
+    builder.settings.environment = in_the_log(&place, mine);
     let error = runtime.block_on(run(builder)).unwrap_err();
     let expected = "thread evs-worker-0 panicked: stepped on a mine";
     assert_eq!(error.to_string(), expected);

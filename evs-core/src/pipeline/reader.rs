@@ -111,7 +111,7 @@ impl Reader {
         let resumed = resume(&shared, &range.counted, range.inventory.as_ref(), range.to_end)?;
         let Some(tailer) = resumed else { return Ok(None) };
         let Range { counted, older, new, was_killed, to_end, .. } = range;
-        let now = Instant::now();
+        let now = shared.now();
         let timetable = |statistic: &Statistic| {
             let flush_every = statistic.flush_every;
             Timetable { flush_every, due: now + flush_every, is_dirty: false }
@@ -148,10 +148,10 @@ impl Reader {
         if !self.begin()? {
             return Ok(());
         }
-        let mut last_poll = Instant::now();
+        let mut last_poll = self.shared.now();
         self.poll(last_poll)?;
         while !self.shared.control.is_reading_stopped() {
-            let now = Instant::now();
+            let now = self.shared.now();
             self.cut_what_is_due(now);
             if now >= self.next_rates {
                 self.shared.board.sample_rates(now);
@@ -162,12 +162,12 @@ impl Reader {
                 last_poll = now;
             }
             if self.must_wait() {
-                self.shared.control.wake.wait(POLL_BUSY);
+                self.shared.wait(POLL_BUSY);
                 continue;
             }
             let lines = self.shared.board.lines_read.load(Relaxed);
             if let Some(wait) = self.pace.as_mut().and_then(|pace| pace.wait(now, lines)) {
-                self.shared.control.wake.wait(wait.min(POLL_BUSY));
+                self.shared.wait(wait.min(POLL_BUSY));
                 continue;
             }
             if let Some(chunk) = self.next_chunk()? {
@@ -195,7 +195,7 @@ impl Reader {
                 }
                 break;
             }
-            self.shared.control.wake.wait(self.idle_for(now));
+            self.shared.wait(self.idle_for(now));
         }
         self.cut_everything();
         Ok(())
@@ -204,17 +204,18 @@ impl Reader {
     /// Makes the first cut, with which new statistics get their older files. Returns `false` if the run is to stop
     /// before.
     fn begin(&mut self) -> Result<bool, Error> {
-        let started = Instant::now();
+        let started = self.shared.now();
         let mut older = Vec::new();
         while let Some(&at) = self.new.get(older.len()) {
             match self.tailer.older_files(self.shared.settings.statistics[at].begin) {
                 Ok(list) => older.push((at, list)),
                 Err(_) if self.shared.control.is_reading_stopped() => return Ok(false),
                 // While a rotation is under way, a file may be missing in the list.
-                Err(error) if error.may_pass() && started.elapsed() < BEGIN_TIME => {
+                Err(error) if error.may_pass() && self.shared.now() - started < BEGIN_TIME => {
                     older.clear();
-                    self.shared.control.wake.wait(POLL_BUSY);
-                    self.poll(Instant::now())?;
+                    self.shared.wait(POLL_BUSY);
+                    let now = self.shared.now();
+                    self.poll(now)?;
                 }
                 Err(error) => return Err(self.log_error(error)),
             }
@@ -270,7 +271,8 @@ impl Reader {
 
     /// Returns whether there is nothing more to read. It polls all files again.
     fn is_at_end(&mut self) -> Result<bool, Error> {
-        let is_at_end = self.tailer.check_end(Instant::now());
+        let now = self.shared.now();
+        let is_at_end = self.tailer.check_end(now);
         self.note_events();
         is_at_end.map_err(|error| self.log_error(error))
     }

@@ -8,10 +8,7 @@
 //! are written to the file after the commit. If the process is killed in between, the next start finds the lines in
 //! the last commit and writes them.
 
-use std::{
-    io::{self, Seek, SeekFrom, Write},
-    path::PathBuf,
-};
+use std::{io, path::PathBuf, sync::Arc};
 
 use serde::Serialize;
 
@@ -19,7 +16,7 @@ use crate::{
     Error,
     batch::escape,
     binlog::{RejectedLine, RejectsMark},
-    disk::{Disk, RealDisk},
+    disk::Disk,
     position::Frontier,
 };
 
@@ -30,7 +27,7 @@ use crate::{
 /// before they were written. After a crash the file is cut back to that length, and the lines are written again.
 #[derive(Debug)]
 pub(super) struct RejectsFile {
-    disk: RealDisk,
+    disk: Arc<dyn Disk>,
     bytes_max: u64,
     mark: RejectsMark,
 }
@@ -47,7 +44,7 @@ struct Entry<'e> {
 
 impl RejectsFile {
     /// Opens the file at `mark`. The caller then writes the rejected lines of the last commit again.
-    pub(super) fn open(disk: RealDisk, bytes_max: u64, mark: RejectsMark) -> Result<Self, Error> {
+    pub(super) fn open(disk: Arc<dyn Disk>, bytes_max: u64, mark: RejectsMark) -> Result<Self, Error> {
         let mut rejects = Self { disk, bytes_max, mark };
         let cut_back = rejects.cut_back();
         cut_back.map_err(|source| rejects.error("cutting back", mark.file, source))?;
@@ -85,11 +82,11 @@ impl RejectsFile {
             self.mark.bytes = 0;
             return Ok(());
         };
-        let len = file.metadata()?.len();
+        let len = file.size()?;
         self.mark.bytes = self.mark.bytes.min(len);
         if len > self.mark.bytes {
-            file.set_len(self.mark.bytes)?;
-            file.sync_data()?;
+            file.truncate(self.mark.bytes)?;
+            file.sync()?;
         }
         Ok(())
     }
@@ -112,13 +109,12 @@ impl RejectsFile {
         // An earlier attempt may have left bytes after the mark; they are cut off.
         self.cut_back()?;
         let name = name(self.mark.file);
-        let (mut file, is_new) = match self.disk.existing(&name)? {
+        let (file, is_new) = match self.disk.existing(&name)? {
             Some(file) => (file, false),
-            None => (self.disk.create_new(&name)?, true),
+            None => (self.disk.create(&name)?, true),
         };
-        file.seek(SeekFrom::Start(self.mark.bytes))?;
-        file.write_all(&text)?;
-        file.sync_data()?;
+        file.write_all_at(&text, self.mark.bytes)?;
+        file.sync()?;
         if is_new {
             self.disk.sync()?;
         }
@@ -145,9 +141,10 @@ mod tests {
     use std::{fs, path::Path};
 
     use super::*;
+    use crate::disk::RealDisk;
 
     fn open(dir: &Path, bytes_max: u64, mark: RejectsMark) -> RejectsFile {
-        RejectsFile::open(RealDisk::open(dir).unwrap(), bytes_max, mark).unwrap()
+        RejectsFile::open(Arc::new(RealDisk::open(dir).unwrap()), bytes_max, mark).unwrap()
     }
 
     fn rejected(line: &[u8]) -> RejectedLine {

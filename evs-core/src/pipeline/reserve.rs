@@ -7,14 +7,11 @@
 //! The file is filled with bytes and synced: a file system may otherwise only note its length, and the room would not
 //! be there.
 
-use std::{
-    fmt,
-    io::{self, Write},
-};
+use std::{fmt, io, sync::Arc};
 
 use crate::{
     Error,
-    disk::{Disk, RealDisk, is_full},
+    disk::{Disk, is_full},
 };
 
 /// The size of the reserve: enough for the waiting acknowledgements and for the beginning of a segment.
@@ -27,7 +24,7 @@ const NAME: &str = "reserve";
 /// its acknowledgements are durable, and these need room themselves.
 #[derive(Debug)]
 pub(super) struct Reserve {
-    disk: RealDisk,
+    disk: Arc<dyn Disk>,
     is_held: bool,
 }
 
@@ -39,7 +36,7 @@ impl fmt::Display for Reserve {
 
 impl Reserve {
     /// Makes a reserve that does not hold any room yet.
-    pub(super) fn new(disk: RealDisk) -> Self {
+    pub(super) fn new(disk: Arc<dyn Disk>) -> Self {
         Self { disk, is_held: false }
     }
 
@@ -64,9 +61,9 @@ impl Reserve {
         if self.disk.existing(NAME)?.is_some() {
             self.disk.remove(NAME)?;
         }
-        let mut file = self.disk.create_new(NAME)?;
-        file.write_all(&[0xE5; BYTES])?;
-        file.sync_all()
+        let file = self.disk.create(NAME)?;
+        file.write_all_at(&[0xE5; BYTES], 0)?;
+        file.sync()
     }
 
     /// Gives up the room. Returns whether there was any.
@@ -92,16 +89,17 @@ mod tests {
     use std::{fs, os::unix::fs::MetadataExt};
 
     use super::*;
+    use crate::disk::RealDisk;
 
     #[test]
     fn a_file_that_is_there_is_replaced_and_never_written_to() {
         let dir = tempfile::tempdir().unwrap();
-        let disk = RealDisk::open(dir.path().join("state")).unwrap();
+        let disk: Arc<dyn Disk> = Arc::new(RealDisk::open(dir.path().join("state")).unwrap());
         let (reserve, precious) = (disk.path().join(NAME), dir.path().join("precious"));
         fs::write(&precious, "precious").unwrap();
         // This makes another name for the same file.
         fs::hard_link(&precious, &reserve).unwrap();
-        assert!(Reserve::new(disk.clone()).hold().unwrap().is_none());
+        assert!(Reserve::new(Arc::clone(&disk)).hold().unwrap().is_none());
         assert_eq!(fs::read_to_string(&precious).unwrap(), "precious");
         let found = reserve.metadata().unwrap();
         assert_eq!((found.len(), found.mode() & 0o7777), (BYTES as u64, 0o600));

@@ -143,8 +143,8 @@ impl Pipeline {
 
     /// Opens the binlog again, to read the state after the last commit.
     fn reopen(&self) -> Result<Binlog, Error> {
-        let disk = Arc::new(self.state_dir.clone());
-        let (binlog, _) = Binlog::open(disk, &self.settings.source, self.settings.binlog)?;
+        let (binlog, _) =
+            Binlog::open(Arc::clone(&self.state_dir), &self.settings.source, self.settings.binlog)?;
         Ok(binlog)
     }
 
@@ -167,8 +167,9 @@ impl Pipeline {
         }
         self.prepare_state(&mut binlog)?;
 
-        // A run to the end does not wait for new lines.
-        let wake = if to_end { Wake::new() } else { Wake::watching(&self.settings.tail.path) };
+        // A run to the end does not wait for new lines, and the system does not watch the log of a test.
+        let is_polled = to_end || self.settings.environment.log.is_some();
+        let wake = if is_polled { Wake::new() } else { Wake::watching(&self.settings.tail.path) };
         let control = Arc::new(Control::new(wake, self.schemas.len()));
         let shared = Shared {
             settings: Arc::clone(&self.settings),
@@ -192,7 +193,7 @@ impl Pipeline {
             was_killed: lock.was_killed(),
             to_end,
         };
-        let (state_dir, lock) = (self.state_dir.clone(), Arc::clone(lock));
+        let (state_dir, lock) = (Arc::clone(&self.state_dir), Arc::clone(lock));
         let committing =
             Committer::open(binlog, self.schemas.clone(), state_dir, lock, commits, shared.clone())?;
         let mut committing = Thread::start("evs-committer", &control, move || committing.run(&messages));

@@ -12,7 +12,7 @@ use super::{lock::Lock, settings::Settings};
 use crate::{
     Error,
     binlog::Binlog,
-    disk::{Disk, RealDisk},
+    disk::Disk,
     statistic::{Schema, Statistic},
 };
 
@@ -54,13 +54,12 @@ impl Released {
 
 /// Locks the state directory and opens its binlog, as for a pipeline with these statistics.
 pub(super) fn open(
-    state_dir: &RealDisk,
+    state_dir: &Arc<dyn Disk>,
     settings: &Settings,
     schemas: &[Arc<Schema>],
 ) -> Result<Opened, Error> {
     let lock = Lock::acquire(state_dir)?;
-    let disk: Arc<dyn Disk> = Arc::new(state_dir.clone());
-    let (binlog, _) = Binlog::open(disk, &settings.source, settings.binlog)?;
+    let (binlog, _) = Binlog::open(Arc::clone(state_dir), &settings.source, settings.binlog)?;
     check_definitions(&settings.statistics, schemas, &binlog)?;
     settings.check_sinks(&binlog)?;
     Ok(Opened { binlog, lock: Arc::new(lock) })

@@ -5,11 +5,8 @@
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
-use super::clone::Cloned;
-use crate::{
-    binlog::BinlogOptions, clock::Wall, format::LogFormat, sink::Sink, statistic::Statistic,
-    tail::TailOptions,
-};
+use super::{clone::Cloned, environment::Environment};
+use crate::{binlog::BinlogOptions, format::LogFormat, sink::Sink, statistic::Statistic, tail::TailOptions};
 
 /// The choice when a sink has counts of the source that this state directory did not make.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -76,8 +73,8 @@ pub(super) struct Settings {
     pub(super) keep_samples: bool,
     pub(super) rejects_ahead: bool,
     pub(super) trusts_clock: bool,
-    /// The clocks of the system, unless a test replaces them.
-    pub(super) wall: Wall,
+    /// The files and the clocks of the system, unless a test replaces them.
+    pub(super) environment: Environment,
     pub(super) lost_state: LostState,
     pub(super) new_sinks: SinkStart,
     pub(super) cloned: Option<Cloned>,
@@ -108,7 +105,7 @@ impl Settings {
             keep_samples: true,
             rejects_ahead: false,
             trusts_clock: false,
-            wall: Wall::system(),
+            environment: Environment::default(),
             lost_state: LostState::default(),
             new_sinks: SinkStart::default(),
             cloned: None,

@@ -1,6 +1,9 @@
 //! The part of a pipeline that all threads of a run share.
 
-use std::sync::Arc;
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use super::{control::Control, settings::Settings};
 use crate::status::Board;
@@ -11,4 +14,16 @@ pub(super) struct Shared {
     pub(super) settings: Arc<Settings>,
     pub(super) control: Arc<Control>,
     pub(super) board: Arc<Board>,
+}
+
+impl Shared {
+    /// Reads the monotonic clock.
+    pub(super) fn now(&self) -> Instant {
+        self.settings.environment.wall.instant()
+    }
+
+    /// Lets the reader wait until it is woken, but no longer than `timeout`.
+    pub(super) fn wait(&self, timeout: Duration) {
+        self.control.wake.wait(self.settings.environment.wall.real(timeout));
+    }
 }

@@ -87,7 +87,7 @@ impl Pipeline {
         while released.lock.strong_count() > 0 && Instant::now() < deadline {
             tokio::time::sleep(LAST_WRITE_PAUSE).await;
         }
-        let (state_dir, settings) = (self.state_dir.clone(), Arc::clone(&self.settings));
+        let (state_dir, settings) = (Arc::clone(&self.state_dir), Arc::clone(&self.settings));
         let schemas = self.schemas.clone();
         let opened = blocking(move || open(&state_dir, &settings, &schemas)).await?;
         let epoch = opened.binlog.state().epoch;

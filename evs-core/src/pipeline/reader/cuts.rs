@@ -143,7 +143,7 @@ impl Reader {
         older: Vec<(usize, OlderFiles)>,
     ) {
         debug_assert!(statistics.is_sorted_by(|one, next| one < next), "each statistic is cut once");
-        let now = Instant::now();
+        let now = self.shared.now();
         for &at in &statistics {
             let timetable = &mut self.timetables[at];
             timetable.is_dirty = false;

@@ -1,6 +1,6 @@
 //! The place in the log at which reading continues after a start.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::{
     Error, describe,
@@ -24,7 +24,7 @@ pub(super) fn resume(
     to_end: bool,
 ) -> Result<Option<Tailer>, Error> {
     let Shared { settings, control, board } = shared;
-    let started = Instant::now();
+    let started = shared.now();
     // While a rotation may still be under way, the strict options apply: what the caller allows is done only after
     // that time.
     let strict = TailOptions {
@@ -34,13 +34,13 @@ pub(super) fn resume(
         ..settings.tail.clone()
     };
     loop {
-        let is_settling = started.elapsed() < SETTLE_TIME;
+        let is_settling = shared.now() - started < SETTLE_TIME;
         let options = if is_settling { &strict } else { &settings.tail };
         // Without any position, this begins a new source.
-        match Tailer::resume(options.clone(), counted, inventory, Instant::now()) {
+        match Tailer::resume(options.clone(), counted, inventory, shared.now()) {
             Err(_) if control.is_reading_stopped() => return Ok(None),
             Err(error) if (error.may_pass() || matches!(error, TailError::Io { .. })) && is_settling => {
-                control.wake.wait(SETTLE_PAUSE);
+                shared.wait(SETTLE_PAUSE);
             }
             // A log that cannot be opened is waited for, like one that does not exist.
             Err(error @ TailError::Io { .. }) if !to_end => {
@@ -49,7 +49,7 @@ pub(super) fn resume(
                     let source = &settings.source;
                     tracing::error!(source, error, "the log cannot be read and is waited for");
                 }
-                control.wake.wait(OPEN_AGAIN);
+                shared.wait(OPEN_AGAIN);
             }
             Err(source) => return Err(Error::Log { name: settings.source.clone(), source }),
             Ok(mut tailer) => {
