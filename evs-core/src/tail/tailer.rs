@@ -14,7 +14,13 @@ mod open;
 mod resume;
 mod survey;
 
-use std::{collections::HashMap, io, path::PathBuf, sync::Arc, time::Instant};
+use std::{
+    collections::{HashMap, VecDeque},
+    io, mem,
+    path::PathBuf,
+    sync::Arc,
+    time::Instant,
+};
 
 use super::{
     backlog::{Pending, Queue},
@@ -33,6 +39,8 @@ use crate::position::{FileMark, Fingerprint, Frontier, InventoryChange, Standing
 
 /// The most files that are open at once. Finished files count until they are retired.
 const FILES_MAX: usize = 64;
+/// The most files that are kept open until the next cut, only to make their bytes durable.
+const UNSYNCED_MAX: usize = 64;
 
 /// Finds the files of a log, and hands out ranges of them.
 ///
@@ -78,6 +86,8 @@ pub struct Tailer {
     catalog: Catalog,
     /// The unread files that are still to be opened, the next one first.
     queue: Queue,
+    /// The newest of the files that have become known since the last cut, and of which nothing was read.
+    unsynced: VecDeque<Arc<LogHandle>>,
     /// Files that cannot be read yet, and are tried again.
     pending: Vec<Pending>,
     /// The file that may grow for ever. This is the live file, or the newest file while the live one is missing
@@ -129,6 +139,7 @@ impl Tailer {
             next_number: 1,
             catalog,
             queue: Queue::default(),
+            unsynced: VecDeque::new(),
             pending: Vec::new(),
             current: None,
             signature: Vec::new(),
@@ -270,11 +281,23 @@ impl Tailer {
         self.catalog.take_change()
     }
 
-    /// Returns the files of [`Tailer::frontier`]. Their bytes must be made durable before the frontier is: a
-    /// power cut must not leave a position after bytes that it has removed.
-    pub fn handles(&self) -> Vec<Arc<LogHandle>> {
-        let read = self.files.iter().filter(|file| file.number() > 0);
-        read.map(|file| Arc::clone(file.handle())).collect()
+    /// Returns the files of [`Tailer::frontier`], and those that [`Tailer::take_change`] makes known. Their bytes must be
+    /// made durable before the frontier and the change are: a power cut must not leave a position after bytes that it
+    /// has removed, nor a file with fewer bytes than those by which it is recognized.
+    pub fn handles(&mut self) -> Vec<Arc<LogHandle>> {
+        let open = self.files.iter().map(|file| Arc::clone(file.handle()));
+        open.chain(mem::take(&mut self.unsynced)).collect()
+    }
+
+    /// Remembers that the next cut has to make the bytes of a file durable, of which nothing was read.
+    ///
+    /// If there are too many, the oldest file is left out. It was rotated before many others, so its bytes are durable
+    /// by now, unless all of these were written in the last half minute.
+    fn note_unsynced(&mut self, handle: &Arc<LogHandle>) {
+        if self.unsynced.len() >= UNSYNCED_MAX {
+            self.unsynced.pop_front();
+        }
+        self.unsynced.push_back(Arc::clone(handle));
     }
 
     /// Returns true if [`Tailer::retire`] would change the frontier.
@@ -310,7 +333,7 @@ impl Tailer {
 
     /// Returns the events since the last call.
     pub fn take_events(&mut self) -> Vec<TailEvent> {
-        std::mem::take(&mut self.events)
+        mem::take(&mut self.events)
     }
 
     /// Returns the highest number in use, or 0 if no file has one.

