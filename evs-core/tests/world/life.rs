@@ -1,0 +1,177 @@
+//! One life of a pipeline, from its start to its end or to the moment at which it is killed.
+
+use std::{
+    future::pending,
+    io::ErrorKind,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use evs_core::{
+    Begin, Error, LogFormat, Pipeline, Statistic, Summary, count,
+    internals::{clock::Wall, disk::DiskFault, pipeline::Environment},
+    sum,
+};
+
+use crate::{
+    process::{Process, ProcessFs},
+    site::TIME,
+    world::World,
+};
+
+/// The speed of the clock that the pipeline sees.
+const SPEED: u32 = 20;
+/// The time after which a life that should be over counts as stuck. It is a real time.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// The interval of looking whether something is over.
+const LOOK_EVERY: Duration = Duration::from_millis(1);
+pub const STATISTICS: [&str; 2] = ["requests", "again"];
+pub const STORES: [&str; 2] = ["reports", "archive"];
+
+/// The way in which a life ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// It is killed in the given call to the state directory, which does half of its work.
+    KilledByDisk(usize),
+    /// It is killed in the given call to the log.
+    KilledByLog(u64),
+    /// It is killed after some milliseconds.
+    Killed(u64),
+    /// The given call to the state directory fails.
+    Fails(usize),
+    /// The same, and if it is a write, half of it is done.
+    Short(usize),
+    /// After the given number of bytes, the disk of the state directory is full. Later, it is told to stop.
+    Full(u64),
+    /// After some milliseconds, it is told to stop.
+    Stopped(u64),
+    /// It has read and delivered everything.
+    Done,
+}
+
+impl End {
+    /// Returns true if nothing fails in this life that evs does not cope with.
+    fn is_graceful(self) -> bool {
+        matches!(self, Self::Stopped(_) | Self::Full(_) | Self::Done)
+    }
+
+    /// Returns the time after which the life is ended.
+    fn after(self) -> Duration {
+        match self {
+            Self::Killed(millis) | Self::Stopped(millis) => Duration::from_millis(millis),
+            Self::Done => PATIENCE,
+            _ => Duration::from_millis(150),
+        }
+    }
+}
+
+impl World {
+    /// Lets the pipeline live once. Returns what a life that ended by itself returned.
+    pub fn live(&mut self, end: End) -> Option<Result<Summary, Error>> {
+        let calls = if let End::KilledByLog(calls) = end { calls } else { u64::MAX / 2 };
+        let process = Process::new(&self.state, calls);
+        match end {
+            End::KilledByDisk(call) => self.state.fail_call(call, DiskFault::Crash),
+            End::Fails(call) => self.state.fail_call(call, DiskFault::Error(ErrorKind::Other)),
+            End::Short(call) => self.state.fail_call(call, DiskFault::Short(ErrorKind::Other)),
+            End::Full(bytes) => self.state.set_room(Some(self.state.bytes() + bytes)),
+            _ => {}
+        }
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let ended = runtime.block_on(async {
+            let ended = self.run_once(end, &process).await;
+            let started = Instant::now();
+            while self.state.is_locked() || Arc::strong_count(&process) > 1 {
+                assert!(started.elapsed() < PATIENCE, "seed {}: threads go on after {end:?}", self.seed);
+                tokio::time::sleep(LOOK_EVERY).await;
+            }
+            ended
+        });
+        // Tasks that read batches end with the runtime.
+        drop(runtime);
+        self.coverage.kills += u64::from(process.is_killed());
+        self.state.restart();
+        self.state.set_room(None);
+        match &ended {
+            // A pipeline that starts on a full disk says so; one that runs waits for room.
+            Some(Err(Error::Binlog(error))) if matches!(end, End::Full(_)) && error.is_disk_full() => {}
+            Some(Err(error)) if end.is_graceful() => panic!("seed {}: {end:?}: {error:?}", self.seed),
+            _ => {}
+        }
+        ended
+    }
+
+    async fn run_once(&self, end: End, process: &Arc<Process>) -> Option<Result<Summary, Error>> {
+        let pipeline = match self.pipeline(process) {
+            Ok(pipeline) => pipeline,
+            Err(error) => return Some(Err(error)),
+        };
+        let killed = async {
+            while !process.is_killed() {
+                tokio::time::sleep(LOOK_EVERY).await;
+            }
+        };
+        let over = async {
+            match end {
+                End::Killed(_) => {
+                    tokio::time::sleep(end.after()).await;
+                    process.kill();
+                    pending::<()>().await;
+                }
+                End::Done => pending().await,
+                _ => tokio::time::sleep(end.after()).await,
+            }
+        };
+        let run = async {
+            match end {
+                End::Done => pipeline.run_to_end(over).await,
+                _ => pipeline.run(over).await,
+            }
+        };
+        let watch = async {
+            tokio::time::sleep(PATIENCE).await;
+            panic!("seed {}: {end:?} never ends: {:#?}", self.seed, pipeline.status());
+        };
+        tokio::select! {
+            // The future of the run is dropped at once, as if its process had ended.
+            () = killed => None,
+            ended = run => Some(ended),
+            () = watch => None,
+        }
+    }
+
+    pub fn pipeline(&self, process: &Arc<Process>) -> Result<Pipeline, Error> {
+        let mut builder = Pipeline::builder("web1")
+            .tail(crate::site::LOG)
+            .format(LogFormat::nginx("$request_id $msec $status").unwrap())
+            .begin(Begin::Oldest)
+            .grace(Duration::from_millis(200))
+            .poll_every(Duration::from_millis(20))
+            .workers(2)
+            .drain_timeout(Duration::from_millis(100))
+            .sink_timeout(Duration::from_millis(50))
+            .segment_bytes_max(4096)
+            .keep_acknowledged(Duration::from_secs(2))
+            .state_dir("/sim");
+        for (name, millis) in STATISTICS.into_iter().zip([100, 250]) {
+            let statistic = Statistic::named(name).group_by(["request_id"]).measure(count());
+            let statistic = statistic.measure(sum("status")).flush_every(Duration::from_millis(millis));
+            builder = builder.statistic(statistic);
+        }
+        for (name, store) in STORES.into_iter().zip(&self.stores) {
+            builder = builder.sink(name, store.clone());
+        }
+        let log = ProcessFs { fs: self.log.clone(), process: Arc::clone(process) };
+        let begin = self.begin;
+        let clock = move || {
+            let time = begin.elapsed() * SPEED;
+            (begin + time, i64::try_from(TIME + time.as_secs()).unwrap())
+        };
+        let environment = Environment {
+            log: Some(Arc::new(log)),
+            state: Some(Arc::new(self.state.clone())),
+            wall: Wall::new(clock).at_speed(SPEED),
+        };
+        environment.surround(builder).build()
+    }
+}

@@ -1,0 +1,132 @@
+//! A store that is slow, silent or down, that commits and loses the answer, or that refuses.
+
+use std::{
+    future::pending,
+    ops::Range,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, AtomicU64, Ordering::SeqCst},
+    },
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use evs_core::{Applied, Batch, Limits, MemorySink, Progress, Rows, Schema, Sink, SinkError, Writer};
+
+use crate::chance::Chance;
+
+/// The store. Clones are the same one.
+#[derive(Clone, Debug)]
+pub struct Store {
+    pub memory: MemorySink,
+    chance: Arc<Mutex<Chance>>,
+    /// True at the end of the world: the store works.
+    pub is_calm: Arc<AtomicBool>,
+    /// The number of answers that were lost after a commit.
+    pub lost_answers: Arc<AtomicU64>,
+}
+
+/// What a call meets.
+enum Luck {
+    Good,
+    /// The call has its effect, and no answer comes.
+    NoAnswer,
+}
+
+impl Store {
+    pub fn new(chance: Chance) -> Self {
+        Self {
+            memory: MemorySink::new(),
+            chance: Arc::new(Mutex::new(chance)),
+            is_calm: Arc::default(),
+            lost_answers: Arc::default(),
+        }
+    }
+
+    /// Decides what a call meets, and waits or fails accordingly.
+    async fn call(&self, refuses: bool) -> Result<Luck, SinkError> {
+        if self.is_calm.load(SeqCst) {
+            return Ok(Luck::Good);
+        }
+        let (luck, millis) = {
+            let mut chance = self.chance.lock().unwrap();
+            (chance.below(40), chance.below(10))
+        };
+        match luck {
+            0..=2 => Err(SinkError::unavailable("connecting", "refused")),
+            3 if refuses => Err(SinkError::refused("not now")),
+            4 => pending().await,
+            5..=8 => {
+                tokio::time::sleep(Duration::from_millis(millis)).await;
+                Ok(Luck::Good)
+            }
+            9..=12 => Ok(Luck::NoAnswer),
+            _ => Ok(Luck::Good),
+        }
+    }
+
+    /// Loses the answer of a call that has had its effect, if that is its luck.
+    fn answer<T>(&self, luck: &Luck, answer: T) -> Result<T, SinkError> {
+        match luck {
+            Luck::Good => Ok(answer),
+            Luck::NoAnswer => {
+                self.lost_answers.fetch_add(1, SeqCst);
+                Err(SinkError::unavailable("waiting for the answer", "the connection was reset"))
+            }
+        }
+    }
+}
+
+#[async_trait]
+#[deny(clippy::missing_trait_methods)]
+impl Sink for Store {
+    fn limits(&self) -> Limits {
+        self.memory.limits()
+    }
+
+    async fn prepare(&self, schema: &Schema) -> Result<(), SinkError> {
+        let luck = self.call(false).await?;
+        self.memory.prepare(schema).await?;
+        self.answer(&luck, ())
+    }
+
+    async fn progress(&self, source: &str) -> Result<Vec<Progress>, SinkError> {
+        self.call(false).await?;
+        self.memory.progress(source).await
+    }
+
+    async fn begin(&self, progress: &Progress) -> Result<(), SinkError> {
+        let luck = self.call(false).await?;
+        self.memory.begin(progress).await?;
+        self.answer(&luck, ())
+    }
+
+    async fn writer(&self, source: &str) -> Result<Option<Writer>, SinkError> {
+        self.call(false).await?;
+        self.memory.writer(source).await
+    }
+
+    async fn claim(&self, writer: &Writer, last: Option<&Writer>) -> Result<bool, SinkError> {
+        let luck = self.call(false).await?;
+        let is_claimed = self.memory.claim(writer, last).await?;
+        self.answer(&luck, is_claimed)
+    }
+
+    async fn apply(&self, batch: &Batch) -> Result<Applied, SinkError> {
+        let luck = self.call(true).await?;
+        let applied = self.memory.apply(batch).await?;
+        self.answer(&luck, applied)
+    }
+
+    async fn sweep(&self, schema: &Schema, before: i64) -> Result<bool, SinkError> {
+        self.memory.sweep(schema, before).await
+    }
+
+    async fn close(&self) -> Result<(), SinkError> {
+        self.memory.close().await
+    }
+
+    async fn totals(&self, schema: &Schema, windows: Range<i64>) -> Result<Rows, SinkError> {
+        self.memory.totals(schema, windows).await
+    }
+}
