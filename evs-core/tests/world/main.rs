@@ -40,7 +40,7 @@ use std::{
 use world::{Coverage, World};
 
 /// The number of worlds, unless `EVS_WORLDS` has another.
-const WORLDS: u64 = 96;
+const WORLDS: u64 = 200;
 /// The number of worlds at a time. Most of the time they wait.
 const AT_A_TIME: usize = 8;
 
