@@ -45,11 +45,12 @@ use crate::{
 /// use evs::{Error, LogFormat};
 ///
 /// fn format() -> Result<LogFormat, Error> {
-///     Ok(LogFormat::nginx("$status")?)
+///     LogFormat::nginx("$status $")?;
+///     unreachable!()
 /// }
 ///
 /// let error = format().unwrap_err();
-/// assert_eq!(error.to_string(), "the log format: the format has no time: add $time_local, $time_iso8601 or $msec");
+/// assert_eq!(error.to_string(), "the log format: byte 8: `$` without a name: nginx has no way to print a `$`, name a variable");
 /// assert_eq!(format!("{error:?}"), error.to_string());
 /// ```
 // A field is named `r#source` so that thiserror does not take it for the cause.

@@ -13,7 +13,8 @@
 ///
 /// let refused = |format: &str| LogFormat::nginx(format).unwrap_err();
 /// assert!(matches!(refused("$msec $host$uri"), FormatError::SideBySide { offset: 11, .. }));
-/// assert!(matches!(refused("$status"), FormatError::NoTime));
+/// let error = LogFormat::nginx("$status").unwrap().parser(&["status"]).unwrap_err();
+/// assert!(matches!(error, FormatError::NoTime));
 ///
 /// let error = LogFormat::common().parser(&["http_referer"]).unwrap_err();
 /// assert!(error.to_string().starts_with("the format has no $http_referer"), "{error}");
@@ -79,8 +80,20 @@ pub enum FormatError {
         /// The offset of the line feed in the format string.
         offset: usize,
     },
+    /// A shape of times is neither a name nor a pattern that tells the instant.
+    #[error(
+        "the time cannot have the shape {shape:?}: {why}; use epoch, seconds, milliseconds, microseconds, nanoseconds, iso8601, local, or a pattern such as %Y-%m-%d %H:%M:%S"
+    )]
+    TimeShape {
+        /// The shape.
+        shape: String,
+        /// The problem with it.
+        why: &'static str,
+    },
     /// No variable holds the time.
-    #[error("the format has no time: add $time_local, $time_iso8601 or $msec")]
+    #[error(
+        "the format has no time: add $time_local, $time_iso8601 or $msec, or tell with LogFormat::time which variable holds it"
+    )]
     NoTime,
     /// The format does not have the field, nor one from which it could be derived.
     #[error("the format has no ${field} and nothing to derive it from; it has {}", list(known))]

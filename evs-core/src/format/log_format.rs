@@ -7,6 +7,9 @@
 
 use std::{fmt, str::FromStr};
 
+mod time;
+
+use self::time::TimeField;
 use super::{
     compile::{Escape, Steps, compile},
     error::FormatError,
@@ -18,10 +21,6 @@ pub(super) const COMMON: &str =
     r#"$remote_addr - $remote_user [$time_local] "$request" $status $body_bytes_sent"#;
 /// nginx's built-in format `combined` (<https://nginx.org/en/docs/http/ngx_http_log_module.html>).
 pub(super) const COMBINED: &str = r#"$remote_addr - $remote_user [$time_local] "$request" $status $body_bytes_sent "$http_referer" "$http_user_agent""#;
-
-/// The keys that may hold the time if the user names none, the best one first: nginx's own names, then those of common
-/// JSON loggers.
-const TIME_KEYS: [&str; 6] = ["time_iso8601", "time_local", "msec", "time", "@timestamp", "timestamp"];
 
 /// The format of a log: an nginx `log_format` string, JSON lines or LTSV.
 ///
@@ -85,8 +84,7 @@ const TIME_KEYS: [&str; 6] = ["time_iso8601", "time_local", "msec", "time", "@ti
 #[derive(Clone, Debug)]
 pub struct LogFormat {
     kind: FormatKind,
-    /// The key that [`LogFormat::time_key`] named.
-    time_key: Option<String>,
+    time: TimeField,
 }
 
 /// The kind of a format, with what was compiled for it.
@@ -103,8 +101,9 @@ impl LogFormat {
     ///
     /// Text is taken as it is. Where a string in `nginx.conf` has `\t`, for example, the format here has a tab.
     ///
-    /// The time is read from `$msec`, else from `$time_iso8601`, else from `$time_local`. If a variable occurs twice,
-    /// the first one counts.
+    /// The time is read from `$msec`, else from `$time_iso8601`, else from `$time_local`, in any of the shapes that
+    /// [`time`](Self::time) lists for them. `time` names another variable. If a variable occurs twice, the first one
+    /// counts.
     ///
     /// # Errors
     ///
@@ -117,13 +116,13 @@ impl LogFormat {
     /// let format = LogFormat::nginx(r#"escape=json {"time":"$msec","status":$status}"#)?;
     /// assert!(format.parser(&["status"]).is_ok());
     /// // A format needs a time, and a text between any two variables.
-    /// assert!(LogFormat::nginx("$remote_addr $status").is_err());
+    /// assert!(LogFormat::nginx("$remote_addr $status")?.parser(&["status"]).is_err());
     /// assert!(LogFormat::nginx("$msec $host$uri").is_err());
     /// # Ok::<(), evs::FormatError>(())
     /// ```
     pub fn nginx(format: &str) -> Result<Self, FormatError> {
-        let steps = compile(format)?;
-        Ok(Self { kind: FormatKind::Nginx { text: format.to_owned(), steps }, time_key: None })
+        let steps = compile(format, None)?;
+        Ok(Self { kind: FormatKind::Nginx { text: format.to_owned(), steps }, time: TimeField::default() })
     }
 
     /// nginx's built-in format `combined`, which Apache has, too: `$remote_addr - $remote_user [$time_local]
@@ -161,7 +160,7 @@ impl LogFormat {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn json() -> Self {
-        Self { kind: FormatKind::Json, time_key: None }
+        Self { kind: FormatKind::Json, time: TimeField::default() }
     }
 
     /// Labelled tab-separated values (<http://ltsv.org>). Fields are labels. Values are taken as they are. If a label
@@ -182,29 +181,7 @@ impl LogFormat {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn ltsv() -> Self {
-        Self { kind: FormatKind::Ltsv, time_key: None }
-    }
-
-    /// Names the key that holds the time in JSON or LTSV lines.
-    ///
-    /// Without it, the time is the first of these keys that a line has: `time_iso8601`, `time_local`, `msec`, `time`,
-    /// `@timestamp`, `timestamp`. The time may be ISO 8601 with an offset or `Z`, look like nginx's `$time_local`, or
-    /// be seconds since 1970. An nginx format names its time itself, and is not changed by this.
-    ///
-    /// ```
-    /// # extern crate evs_core as evs;
-    /// use evs::LogFormat;
-    ///
-    /// let mut parser = LogFormat::json().time_key("ts").parser(&["status"])?;
-    /// let mut record = Default::default();
-    /// parser.parse(br#"{"ts": 1795246822.5, "status": 200}"#, &mut record)?;
-    /// assert_eq!(record.seconds(), 1_795_246_822);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    #[must_use]
-    pub fn time_key(mut self, key: &str) -> Self {
-        self.time_key = Some(key.to_owned());
-        self
+        Self { kind: FormatKind::Ltsv, time: TimeField::default() }
     }
 
     /// True if a client can write text into the log that looks like the web server's own. That is so with
@@ -231,11 +208,13 @@ impl LogFormat {
     /// # Errors
     ///
     /// Returns [`FormatError::NoField`] for a field that the format does not have and that cannot be derived from the
-    /// fields that it has. JSON and LTSV lines may have any field.
+    /// fields that it has. JSON and LTSV lines may have any field. Returns [`FormatError::NoTime`] if the format has no
+    /// time, and [`time`](Self::time) names none.
     pub fn parser<S: AsRef<str>>(&self, fields: &[S]) -> Result<LineParser, FormatError> {
         let mut slots_used = 0;
         let (reader, fields) = match &self.kind {
             FormatKind::Nginx { steps, .. } => {
+                steps.time.ok_or(FormatError::NoTime)?;
                 let mut slots = vec![None; steps.steps.len()];
                 let fields = FieldMap::new(fields, Naming::ByPosition, steps.escape, |name| {
                     let step = steps.steps.iter().position(|step| *step.name == *name)?;
@@ -258,7 +237,8 @@ impl LogFormat {
             }
         };
         let fields = fields.map_err(|field| FormatError::NoField { field, known: self.variables() })?;
-        Ok(LineParser::new(reader, slots_used, fields))
+        let shape = self.time.shape.clone();
+        Ok(LineParser::new(reader, slots_used, fields).timed(shape, self.time.zone))
     }
 
     /// The keys, the slots that may hold the time, and the fields, of a format that names its values by keys.
@@ -268,10 +248,7 @@ impl LogFormat {
         escape: Escape,
     ) -> (Keys, Vec<usize>, Result<FieldMap, String>) {
         let mut keys = Keys::default();
-        let times = match &self.time_key {
-            Some(key) => vec![keys.slot(key)],
-            None => TIME_KEYS.iter().map(|key| keys.slot(key)).collect(),
-        };
+        let times = self.time.keys().into_iter().map(|key| keys.slot(key)).collect();
         let fields = FieldMap::new(fields, Naming::ByKey, escape, |name| Some(keys.slot(name)));
         (keys, times, fields)
     }

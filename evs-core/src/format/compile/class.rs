@@ -11,11 +11,11 @@ use super::escape::Escape;
 use crate::format::decode::time::Shape;
 
 /// The class of a variable in a format.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::format) enum Class {
     /// The value ends at the next `"`, which the escaping keeps out of values.
     Quoted,
-    /// The value is a time of a fixed shape.
+    /// The value is a time of a known shape.
     Time(Shape),
     /// The value is a number, or `-`.
     Number,
@@ -54,7 +54,7 @@ impl Class {
 
     /// True if the value can be empty. Most texts can be. In the default escaping a number cannot: a line without it
     /// was cut.
-    pub(in crate::format) fn may_be_empty(self, name: &str, escape: Escape) -> bool {
+    pub(in crate::format) fn may_be_empty(&self, name: &str, escape: Escape) -> bool {
         match self {
             Self::Quoted | Self::Loose => true,
             Self::Time(_) => false,

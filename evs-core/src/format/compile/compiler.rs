@@ -41,7 +41,9 @@ enum Piece<'f> {
 }
 
 /// Compiles a `log_format` string, with or without `escape=…` in front.
-pub(in crate::format) fn compile(format: &str) -> Result<Steps, FormatError> {
+///
+/// `time` is the variable that holds the time, with its shape, if the user has named it.
+pub(in crate::format) fn compile(format: &str, time: Option<&(String, Shape)>) -> Result<Steps, FormatError> {
     let (body, escape) = escape(format)?;
     if let Some(at) = body.find('\n') {
         return Err(FormatError::LineFeed { offset: format.len() - body.len() + at });
@@ -62,7 +64,10 @@ pub(in crate::format) fn compile(format: &str) -> Result<Steps, FormatError> {
                 return Err(FormatError::SideBySide { offset: *offset, first, second });
             }
         };
-        let class = Class::of(name, until.as_bytes(), escape);
+        let class = match time.filter(|(of, _)| of == name) {
+            Some((_, shape)) => Class::Time(shape.clone()),
+            None => Class::of(name, until.as_bytes(), escape),
+        };
         if class == Class::List && matches!(until, ", " | " : ") {
             let offset = variables.get(index + 1).map_or(*offset, Piece::offset);
             return Err(FormatError::ListSeparator {
@@ -73,8 +78,8 @@ pub(in crate::format) fn compile(format: &str) -> Result<Steps, FormatError> {
         }
         steps.push(Step {
             name: (*name).into(),
-            class,
             may_be_empty: class.may_be_empty(name, escape),
+            class,
             until: Literal::new(until.as_bytes()),
             no_colon: *name == "remote_user",
             lookahead: 0,
@@ -83,13 +88,16 @@ pub(in crate::format) fn compile(format: &str) -> Result<Steps, FormatError> {
     }
     for index in 0..steps.len() {
         steps[index].lookahead = lookahead(&steps[index + 1..]);
-        let time = match steps.get(index + 1).map(|step| step.class) {
+        let time = match steps.get(index + 1).map(|step| &step.class) {
             Some(Class::Time(shape)) => Some(shape),
             _ => None,
         };
         steps[index].needle = Needle::new(steps[index].until.as_bytes(), time);
     }
-    let time = best_time(&steps).ok_or(FormatError::NoTime)?;
+    let time = match time {
+        Some((name, _)) => steps.iter().position(|step| *step.name == **name),
+        None => best_time(&steps),
+    };
     Ok(Steps { prefix, steps, escape, time })
 }
 
@@ -171,9 +179,9 @@ fn lookahead(following: &[Step]) -> usize {
 
 /// The step that is the time of a line: the best shape of time in the format.
 fn best_time(steps: &[Step]) -> Option<usize> {
-    let times = steps.iter().enumerate().filter_map(|(index, step)| match step.class {
-        Class::Time(shape) => Some((shape, index)),
+    let times = steps.iter().enumerate().filter_map(|(index, step)| match &step.class {
+        Class::Time(shape) => Some((shape.rank(), index)),
         _ => None,
     });
-    times.min().map(|(_, index): (Shape, usize)| index)
+    times.min().map(|(_, index)| index)
 }

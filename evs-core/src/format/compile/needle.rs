@@ -27,7 +27,7 @@ pub(in crate::format) struct Needle {
 
 impl Needle {
     /// The needle for a literal, with a time after it if `after` is its shape.
-    pub(in crate::format) fn new(text: &[u8], after: Option<Shape>) -> Self {
+    pub(in crate::format) fn new(text: &[u8], after: Option<&Shape>) -> Self {
         let pattern = after.map(Shape::pattern).unwrap_or_default();
         let of_shape = pattern.iter().map(|shape| match shape {
             // These bits accept some other bytes, too. A match is checked again.
@@ -87,11 +87,12 @@ mod tests {
             from in 0_usize..100,
         ) {
             let text = text.concat().into_bytes();
-            for shape in [None, Some(Shape::Local), Some(Shape::Iso8601), Some(Shape::Msec)] {
-                let needle = Needle::new(until.as_bytes(), shape);
+            let pattern = Shape::named("%d/%b/%Y:%H:%M:%S").ok();
+            for shape in [None, Some(Shape::Local), Some(Shape::Iso8601), Some(Shape::Msec), pattern] {
+                let needle = Needle::new(until.as_bytes(), shape.as_ref());
                 let is_there = |at: &usize| {
                     let after = text[*at..].strip_prefix(until.as_bytes());
-                    after.is_some_and(|after| shape.is_none_or(|shape| {
+                    after.is_some_and(|after| shape.as_ref().is_none_or(|shape| {
                         shape.length(after).is_some_and(|len| shape.fits(&after[..len]))
                     }))
                 };

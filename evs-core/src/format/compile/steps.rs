@@ -19,8 +19,8 @@ pub(in crate::format) struct Steps {
     pub(in crate::format) steps: Vec<Step>,
     /// The escaping of all values.
     pub(in crate::format) escape: Escape,
-    /// The index of the step that is the line's time.
-    pub(in crate::format) time: usize,
+    /// The index of the step that is the line's time, if the format has one.
+    pub(in crate::format) time: Option<usize>,
 }
 
 impl Steps {

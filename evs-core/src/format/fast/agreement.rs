@@ -89,7 +89,15 @@ fn assert_damage_is_rejected(block: &[u8], content: &Content) {
 ///
 /// Panics if the two disagree.
 pub fn assert_agreement(format: &str, fields: &[&str], blocks: &[&[u8]]) -> Result<bool, FormatError> {
-    let format = format.parse::<LogFormat>()?;
+    assert_agreement_of(&format.parse()?, fields, blocks)
+}
+
+/// As [`assert_agreement`], for a format with more settings than its text.
+pub(super) fn assert_agreement_of(
+    format: &LogFormat,
+    fields: &[&str],
+    blocks: &[&[u8]],
+) -> Result<bool, FormatError> {
     let fields: Vec<_> = fields.iter().filter(|field| format.parser(&[field]).is_ok()).collect();
     let reference = format.parser(&fields)?;
     let number = |(at, scale): (usize, u8)| {

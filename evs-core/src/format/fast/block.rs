@@ -256,7 +256,7 @@ impl Fast {
         let fields = reference.fields.fields();
         let slots_read = numbers.iter().filter_map(|number| fields[number.field].direct.first());
         let trusted = slots_read.filter_map(|slot| step_of(*slot)).collect::<Vec<_>>();
-        let template = Template::new(steps, &trusted)?;
+        let template = Template::new(steps, &trusted, reference.last_time.zone())?;
         let (mut values, mut derivations) = (Vec::new(), Vec::<Derivation>::new());
         let mut origins = Vec::new();
         for (at, field) in fields.iter().enumerate() {

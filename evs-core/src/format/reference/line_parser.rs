@@ -14,7 +14,7 @@ use crate::{
     format::{
         compile::{Escape, Steps},
         damage,
-        decode::time::LastTime,
+        decode::time::{LastTime, Shape},
         rejection::{Reason, Rejection},
     },
     record::Record,
@@ -54,7 +54,9 @@ pub struct LineParser {
     /// The captured values of the line that is being read.
     captures: Captures,
     /// The last time that was read, with its text.
-    last_time: LastTime,
+    pub(in crate::format) last_time: LastTime,
+    /// The shape of the time in a format of keys, if the user has named it.
+    shape: Option<Shape>,
 }
 
 /// The reader of one kind of format. It captures the values of a line into numbered slots.
@@ -73,7 +75,13 @@ pub(in crate::format) enum LineReader {
 impl LineParser {
     /// A parser of lines that `reader` reads, with the given number of slots.
     pub(in crate::format) fn new(reader: LineReader, slots: usize, fields: FieldMap) -> Self {
-        Self { reader, slots, fields, captures: Captures::default(), last_time: LastTime::default() }
+        let (captures, last_time) = (Captures::default(), LastTime::default());
+        Self { reader, slots, fields, captures, last_time, shape: None }
+    }
+
+    /// With times of `shape`, if it is a format of keys, and times without a zone that are those of `zone`.
+    pub(in crate::format) fn timed(self, shape: Option<Shape>, zone: i64) -> Self {
+        Self { last_time: LastTime::in_zone(zone), shape, ..self }
     }
 
     /// Reads `line`, without its line feed, into `record`.
@@ -101,7 +109,7 @@ impl LineParser {
             return Err(Rejection::at(0, Reason::LineTooLong));
         }
         self.captures.clear(self.slots);
-        let (captures, last_time) = (&mut self.captures, &mut self.last_time);
+        let (captures, last_time, shape) = (&mut self.captures, &mut self.last_time, self.shape.as_ref());
         let seconds = match &mut self.reader {
             LineReader::Nginx { steps, slots } => {
                 damage::check(line, may_have_nul)?;
@@ -110,12 +118,12 @@ impl LineParser {
             LineReader::Json { scanner, times } => {
                 // A damaged line is not JSON, so only rejected lines are searched for damage.
                 scanner.read(line, captures).map_err(|rejection| damage::or(line, rejection))?;
-                keyed_time(line, times, Escape::Json, captures, last_time, record)?
+                keyed_time(line, times, Escape::Json, captures, (last_time, shape), record)?
             }
             LineReader::Ltsv { keys, times } => {
                 damage::check(line, may_have_nul)?;
                 ltsv::read(keys, line, captures)?;
-                keyed_time(line, times, Escape::None, captures, last_time, record)?
+                keyed_time(line, times, Escape::None, captures, (last_time, shape), record)?
             }
         };
         record.set_seconds(seconds);
@@ -130,7 +138,7 @@ fn keyed_time(
     slots: &[usize],
     escape: Escape,
     captures: &Captures,
-    last_time: &mut LastTime,
+    (last_time, shape): (&mut LastTime, Option<&Shape>),
     record: &mut Record,
 ) -> Result<i64, Rejection> {
     let time = slots.iter().find_map(|slot| captures.get(*slot));
@@ -138,5 +146,9 @@ fn keyed_time(
     // Some writers escape the slashes of a `$time_local`, so escapes are undone first.
     let value = fields::unescaped(line, time, escape, record);
     let text = fields::text_of(line, value, &record.unescaped);
-    last_time.read_any(text).map_err(|reason| Rejection::at(value.origin as usize, reason))
+    let read = match shape {
+        Some(shape) => last_time.read(shape, text),
+        None => last_time.read_any(text),
+    };
+    read.map_err(|reason| Rejection::at(value.origin as usize, reason))
 }

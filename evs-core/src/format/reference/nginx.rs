@@ -96,8 +96,8 @@ impl Steps {
             if value.is_empty() && !step.may_be_empty {
                 return mismatch(rest, Reason::EmptyField);
             }
-            if index == self.time
-                && let Class::Time(shape) = step.class
+            if Some(index) == self.time
+                && let Class::Time(shape) = &step.class
             {
                 seconds = match last_time.read(shape, value) {
                     Ok(seconds) => seconds,
@@ -117,10 +117,10 @@ impl Steps {
     #[inline]
     fn value<'l>(&self, index: usize, rest: &'l [u8], last_time: &LastTime) -> Taken<'l> {
         let step = &self.steps[index];
-        match step.class {
+        match &step.class {
             Class::Quoted if self.escape == Escape::Json => json_quoted(rest),
             Class::Quoted => quoted(rest),
-            Class::Time(shape) if index == self.time => split(rest, shape.length(rest), Reason::Time),
+            Class::Time(shape) if Some(index) == self.time => split(rest, shape.length(rest), Reason::Time),
             Class::Time(shape) => time(shape, rest),
             Class::Number if step.may_be_empty => opt(number).map(Option::unwrap_or_default).parse(rest),
             Class::Number => number(rest),
@@ -167,7 +167,7 @@ impl Steps {
         let following = &self.steps[index + 1..];
         for step in &following[..before.lookahead] {
             let near = &rest[..rest.len().min(LOOKAHEAD_BYTES_MAX)];
-            let length = match step.class {
+            let length = match &step.class {
                 Class::Time(shape) => shape
                     .length(near)
                     .filter(|length| last_time.knows(&near[..*length]) || shape.fits(&near[..*length])),
@@ -255,7 +255,7 @@ pub(in crate::format) fn is_number(text: &[u8]) -> bool {
 }
 
 /// Takes a time that is not the line's off the front of `rest`.
-fn time(shape: Shape, rest: &[u8]) -> Taken<'_> {
+fn time<'l>(shape: &Shape, rest: &'l [u8]) -> Taken<'l> {
     let length = shape.length(rest).filter(|length| shape.fits(&rest[..*length]));
     split(rest, length, Reason::Time)
 }

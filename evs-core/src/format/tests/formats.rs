@@ -19,7 +19,6 @@ fn what_cannot_be_parsed_without_guessing_is_refused_with_its_place() {
     for (format, expected) in [
         ("combine", FormatError::Unknown { name: owned("combine") }),
         ("", FormatError::Unknown { name: owned("") }),
-        ("$status", FormatError::NoTime),
         (
             "$msec $host$uri",
             FormatError::SideBySide { offset: 11, first: owned("host"), second: owned("uri") },
@@ -43,6 +42,23 @@ fn what_cannot_be_parsed_without_guessing_is_refused_with_its_place() {
     ] {
         assert_eq!(format.parse::<LogFormat>().map(|_| ()), Err(expected), "{format:?}");
     }
+}
+
+#[test]
+fn a_format_without_a_time_is_refused_unless_a_field_is_named_as_its_time() {
+    let without = nginx("$at $status");
+    assert_eq!(without.parser(&["status"]).unwrap_err(), FormatError::NoTime);
+    assert!(without.clone().time("at", "milliseconds").unwrap().parser(&["status"]).is_ok());
+    let error = without.clone().time("when", "epoch").unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "the format has no $when and nothing to derive it from; it has $at, $status"
+    );
+    let error = without.time("at", "ms").unwrap_err();
+    assert!(
+        error.to_string().starts_with("the time cannot have the shape \"ms\": it lacks the year"),
+        "{error}"
+    );
 }
 
 #[test]

@@ -32,9 +32,19 @@ const FIELDS_OF_SHORT_NAMES: &[&str] = &["request_method", "uri", "arg_c", "arg_
 
 /// Compares all blocks with both sets of fields. Returns `true` if the format has a fast path.
 fn assert_all_agree(format: &str, blocks: &[&[u8]]) -> Result<bool, FormatError> {
+    if format.contains("${at}") {
+        for shape in SHAPES {
+            let format = format.parse::<LogFormat>()?.time("at", shape)?.utc_offset_minutes(-90);
+            assert_agreement_of(&format, FIELDS_OF_SHORT_NAMES, blocks)?;
+        }
+    }
     assert_agreement(format, FIELDS_OF_SHORT_NAMES, blocks)?;
     assert_agreement(format, FIELDS, blocks)
 }
+
+/// Shapes of the variable `$at`.
+const SHAPES: &[&str] =
+    &["iso8601", "milliseconds", "%Y-%m-%d %H:%M:%S.%f", "%b %e %H:%M:%S %Y", "%d/%b/%Y:%H:%M:%S %Z"];
 
 const VARIABLES: &[&str] = &[
     "remote_addr",
@@ -59,6 +69,7 @@ const VARIABLES: &[&str] = &[
     "upstream_status",
     "arg_c",
     "args",
+    "at",
     "time_local",
     "time_iso8601",
     "msec",
@@ -111,9 +122,24 @@ fn value(name: &str) -> BoxedStrategy<String> {
     let long = (select(vec!["a", "a b ", "1", "\"", "/", "&c=", "%2"]), 1_usize..1100)
         .prop_map(|(text, len)| text.repeat(len.div_ceil(text.len())));
     let good: BoxedStrategy<String> = match name {
-        "time_local" => "2[0-9]/(Nov|Dec)/2026:13:25:2[0-9] [+-]0[05]45".boxed(),
-        "time_iso8601" => "2026-11-2[0-9]T13:25:2[0-9][+-]05:45".boxed(),
-        "msec" => "179524676[0-9]\\.[0-9]{3}".boxed(),
+        "time_local" => prop_oneof![
+            6 => "2[0-9]/(Nov|Dec)/2026:13:25:2[0-9] [+-]0[05]45",
+            1 => "(31|21)/Nov/2026:13:25:2[0-9](\\.[0-9]{1,6})?( \\+0545)?",
+        ].boxed(),
+        "time_iso8601" => prop_oneof![
+            6 => "2026-11-2[0-9]T13:25:2[0-9][+-]05:45",
+            1 => "2026-1[13]-21T13:25:2[0-9](\\.[0-9]{1,6})?(Z|-05:?45)?",
+        ].boxed(),
+        "msec" => prop_oneof![
+            6 => "179524676[0-9]\\.[0-9]{3}",
+            1 => "179524676[0-9]([0-9]{3}){0,3}(\\.[0-9]{1,4})?",
+        ].boxed(),
+        "at" => prop_oneof![
+            "2026-11-2[0-9][T ]13:25:2[0-9]\\.[0-9]{1,6}Z?",
+            "179524676[0-9]{4}(\\.[0-9])?",
+            "(Nov|Feb) ([ 1-3][0-9]) 13:25:2[0-9] 2026",
+            "21/Nov/2026:13:25:2[0-9] (UTC|GMT|CET|U?T?)",
+        ].boxed(),
         "remote_port" => "[0-9]{0,5}".boxed(),
         "status" | "body_bytes_sent" | "connection" | "gzip_ratio" => "[0-9]{1,20}|-|-?[0-9]{1,4}".boxed(),
         "request_time" => "[0-9]{1,3}\\.[0-9]{3}|[0-9]{1,10}(\\.[0-9]{1,9})?".boxed(),
@@ -184,7 +210,7 @@ fn format_and_lines(
 fn random() -> impl Strategy<Value = (String, Vec<Vec<u8>>)> {
     let variables = vec(select(VARIABLES.to_vec()), 0..8);
     let variables =
-        (variables, select(vec!["time_local", "msec", "time_iso8601"]), any::<prop::sample::Index>())
+        (variables, select(vec!["time_local", "msec", "time_iso8601", "at"]), any::<prop::sample::Index>())
             .prop_map(|(mut variables, time, index)| {
                 variables.insert(index.index(variables.len() + 1), time);
                 variables
@@ -284,8 +310,19 @@ fn they_agree_on_what_they_disagreed_on() {
         ("$msec $remote_port- $status", "1795246765.707 - 200".to_owned()),
         ("escape=json $msec $connection-x $status", "1795246765.707 -x 200".to_owned()),
         ("$msec $remote_port-", "1795246765.707 -".to_owned()),
+        // The text after a time may belong to it.
+        ("$time_iso8601.$connection", "2026-11-21T13:25:22.5".to_owned()),
+        ("$time_iso8601.$connection", "2026-11-21T13:25:22.5.6".to_owned()),
+        ("$time_iso8601-$connection", "2026-11-21T13:25:22-0500".to_owned()),
+        ("$time_local $connection", "21/Nov/2026:13:25:22 +0545 +0545".to_owned()),
+        ("$time_local|$host $connection", "21/Nov/2026:13:25:22|h 5".to_owned()),
+        ("$msec.$connection", "1795246765.5".to_owned()),
+        ("${msec}1$connection", "179524676515".to_owned()),
+        ("${at}5 $connection", "2026-11-21 13:25:22.55 7".to_owned()),
+        ("${at}U $connection", "21/Nov/2026:13:25:22 UTCU 7".to_owned()),
     ] {
-        assert!(assert_all_agree(format, &[line.as_bytes()]).is_ok(), "{format}");
+        let agree = assert_all_agree(format, &[line.as_bytes()]);
+        assert!(matches!(agree, Ok(_) | Err(FormatError::NoTime)), "{format}");
     }
 }
 
@@ -408,8 +445,14 @@ fn the_formats_that_people_use_have_a_fast_path() {
         "$msec\t$host\t$status\t$request_uri\t$http_user_agent",
         "$msec|$host|$status|$http_x",
         r#"escape=json {"time":"$msec","r":"$request","s":$status,"a":"$http_user_agent"}"#,
+        r#"${at} $status "$http_x""#,
+        r#"$host [${at}] "$http_x" $status"#,
     ] {
-        assert_eq!(assert_all_agree(format, &[]), Ok(true), "{format}");
+        let is_fast = match LogFormat::nginx(format).and_then(|format| format.time("at", SHAPES[2])) {
+            Ok(timed) => assert_agreement_of(&timed, FIELDS, &[]),
+            Err(_) => assert_all_agree(format, &[]),
+        };
+        assert_eq!(is_fast, Ok(true), "{format}");
     }
     for format in ["escape=none $msec $status", "$msec $remote_addr:$remote_port", "json", "ltsv"] {
         assert_eq!(assert_all_agree(format, &[]), Ok(false), "{format}");

@@ -126,13 +126,16 @@ pub(super) fn class_checks(
     extent: Extent,
     delimiters: Delimiters,
     is_last: bool,
-    is_trusted: bool,
+    (is_trusted, zone): (bool, i64),
     checks: &mut Vec<Check>,
 ) -> Option<()> {
     let until = step.until.as_bytes();
-    match step.class {
+    match &step.class {
         Class::Quoted | Class::Loose => {}
-        Class::Time(shape) => checks.push(Check::Time(extent, Box::new(RecentTimes::new(shape, false)))),
+        Class::Time(shape) => {
+            let times = RecentTimes::new(shape, false, until.first().copied(), zone);
+            checks.push(Check::Time(extent, Box::new(times)));
+        }
         Class::Number => {
             // The reference would read such a byte as part of the number. It would read a `-` so, too, where the number
             // may be missing.

@@ -9,10 +9,7 @@ use super::{
     super::index::{Delimiters, Index},
     positions::Position,
 };
-use crate::format::{
-    compile::{Class, Step, Steps},
-    decode::time::Shape,
-};
+use crate::format::compile::{Class, Step, Steps};
 
 /// The positions of a format's literals, and the numbers of separators and quotes in a line.
 pub(super) struct Located {
@@ -34,10 +31,8 @@ pub(super) fn locate(steps: &Steps, delimiters: Delimiters) -> Option<Located> {
     texts.push(0..line.len());
     let mut times = Vec::new();
     for step in &steps.steps {
-        let value: &[u8] = match step.class {
-            Class::Time(Shape::Local) => b"21/Nov/2026:13:25:22 +0545",
-            Class::Time(Shape::Iso8601) => b"2026-11-21T13:25:22+05:45",
-            Class::Time(Shape::Msec) => b"1795246822.000",
+        let value: &[u8] = match &step.class {
+            Class::Time(shape) => shape.sample(),
             _ => b"x",
         };
         if matches!(step.class, Class::Time(_)) {
@@ -89,7 +84,7 @@ pub(super) fn locate(steps: &Steps, delimiters: Delimiters) -> Option<Located> {
     let mut searched = Vec::new();
     for at in 1..last {
         // A time has a fixed length, so the literal before it can be found from the one after it.
-        let has_length = matches!(steps.steps[at].class, Class::Time(Shape::Local | Shape::Iso8601));
+        let has_length = matches!(&steps.steps[at].class, Class::Time(shape) if shape.has_length());
         let first = line[texts[at].start];
         let is_number = first.is_ascii_digit() || first == b'.';
         if positions[at].is_none() && has_length && !texts[at].is_empty() && !is_number {

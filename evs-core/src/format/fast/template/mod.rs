@@ -33,7 +33,7 @@ use self::{
 };
 use super::index::Delimiters;
 use crate::format::{
-    compile::{Class, Escape, Steps},
+    compile::{Class, Escape, Step, Steps},
     decode::time::RecentTimes,
 };
 
@@ -94,8 +94,15 @@ impl Template {
     /// The delimiter is found by trying: first the blank, then each byte of the literals in order. A tab, `|` or `,`
     /// works as well as a blank. With `escape=none` there is no template, since any value may have quotes and
     /// delimiters in it.
-    pub(super) fn new(steps: &Steps, trusted: &[usize]) -> Option<Self> {
-        if steps.escape == Escape::None {
+    ///
+    /// Times without a zone are those of `zone`.
+    pub(super) fn new(steps: &Steps, trusted: &[usize], zone: i64) -> Option<Self> {
+        // The reference would read on into the text after such a time.
+        let is_greedy = |step: &Step| match (&step.class, step.until.as_bytes().first()) {
+            (Class::Time(shape), Some(byte)) => !shape.has_length() && shape.may_take(*byte),
+            _ => false,
+        };
+        if steps.escape == Escape::None || steps.steps.iter().any(is_greedy) {
             return None;
         }
         let bytes = || steps.literals().flat_map(|literal| literal.as_bytes().iter().copied());
@@ -105,7 +112,9 @@ impl Template {
             if byte.is_ascii_alphanumeric() || matches!(byte, b'"' | b'\\') || tried.contains(&byte) {
                 continue;
             }
-            if let Some(template) = Self::delimited_by(steps, trusted, Delimiters { byte, are_quoted }) {
+            if let Some(template) =
+                Self::delimited_by(steps, (trusted, zone), Delimiters { byte, are_quoted })
+            {
                 return Some(template);
             }
             tried.push(byte);
@@ -114,7 +123,8 @@ impl Template {
     }
 
     /// The template of a format whose values these bytes delimit, or `None` if they cannot.
-    fn delimited_by(steps: &Steps, trusted: &[usize], delimiters: Delimiters) -> Option<Self> {
+    fn delimited_by(steps: &Steps, (trusted, zone): (&[usize], i64), delimiters: Delimiters) -> Option<Self> {
+        let time = steps.time?;
         let located = locate(steps, delimiters)?;
         let mut literal_heads = Vec::new();
         for (literal, at) in steps.literals().zip(&located.literals) {
@@ -140,7 +150,7 @@ impl Template {
                 Class::Number | Class::Token | Class::Loose => step.may_be_empty,
                 Class::List => false,
             };
-            if at != steps.time {
+            if at != time {
                 let bytes_min = i32::from(!may_be_empty);
                 if extent.start.separator + 1 == extent.end.separator {
                     let distance_min = &mut distances_min[extent.start.separator as usize];
@@ -152,7 +162,7 @@ impl Template {
                     checks.push(Check::LengthMin(extent, bytes_min));
                 }
                 let is_last = at + 1 == steps.steps.len();
-                class_checks(step, extent, delimiters, is_last, trusted.contains(&at), &mut checks)?;
+                class_checks(step, extent, delimiters, is_last, (trusted.contains(&at), zone), &mut checks)?;
             }
         }
         checks.extend(located.searched.iter().map(|(at, byte)| Check::Without(values[*at], [*byte].into())));
@@ -178,14 +188,16 @@ impl Template {
                 }));
             }
         }
-        let Class::Time(shape) = steps.steps[steps.time].class else { return None };
+        let step = &steps.steps[time];
+        let Class::Time(shape) = &step.class else { return None };
+        let until = step.until.as_bytes().first().copied();
         Some(Self {
             delimiters,
             escape: steps.escape,
             separators: located.separators,
             quotes: located.quotes,
-            time_extent: values[steps.time],
-            time: RecentTimes::new(shape, true),
+            time_extent: values[time],
+            time: RecentTimes::new(shape, true, until, zone),
             values,
             distances_min,
             literal_heads,
