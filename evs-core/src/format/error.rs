@@ -3,6 +3,8 @@
 //! A format is refused when its lines could be read in two ways. The alternative is a parser that guesses: it counts
 //! most lines correctly and some under a wrong key, and nobody notices.
 
+use std::path::PathBuf;
+
 /// A format is refused: it cannot be parsed without guessing, or does not have a field that is asked for.
 ///
 /// Offsets are bytes of the format string, counted from 0. Each message names the way out.
@@ -24,7 +26,7 @@
 pub enum FormatError {
     /// The text is neither the name of a format nor a `log_format` string.
     #[error(
-        "no format is called {name:?}: use combined, common, json, ltsv, or a log_format string with variables"
+        "no format is called {name:?}: use combined, common, apache_combined, apache_common, apache_vhost, json, ltsv, or a format string of nginx or Apache"
     )]
     Unknown {
         /// The text.
@@ -49,6 +51,48 @@ pub enum FormatError {
     Brace {
         /// The offset of the `$` in the format string.
         offset: usize,
+    },
+    /// Apache does not know this directive, or its value has no name here.
+    #[error(
+        "byte {offset}: the directive {directive} is not known: use another, or leave out the part of each line that it writes"
+    )]
+    Directive {
+        /// The offset of the `%` in the format string.
+        offset: usize,
+        /// The directive.
+        directive: String,
+    },
+    /// An Apache format ends with a backslash.
+    #[error("byte {offset}: a backslash with nothing after it: write two for one")]
+    Backslash {
+        /// The offset of the backslash in the format string.
+        offset: usize,
+    },
+    /// The format string is one of another web server.
+    #[error("this is a format of {of}: use {constructor} for it")]
+    Language {
+        /// The web server whose format it is.
+        of: &'static str,
+        /// The constructor for it.
+        constructor: &'static str,
+    },
+    /// A file of nginx's configuration cannot be read.
+    #[error("{}: {error}", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// The error of the operating system.
+        error: String,
+    },
+    /// A file of nginx's configuration has no `log_format` of that name.
+    #[error("{}: no log_format {name}; it has: {}", path.display(), known.join(", "))]
+    NoLogFormat {
+        /// The file.
+        path: PathBuf,
+        /// The name asked for.
+        name: String,
+        /// The names that the file has.
+        known: Vec<String>,
     },
     /// Two variables have nothing between them, so the end of the first one cannot be found.
     #[error(

@@ -7,11 +7,13 @@
 
 use std::{fmt, str::FromStr};
 
+mod apache;
+mod conf;
 mod time;
 
-use self::time::TimeField;
+use self::{apache::is_apache, time::TimeField};
 use super::{
-    compile::{Escape, Steps, compile},
+    compile::{Escape, Language, Steps, compile},
     error::FormatError,
     reference::{FieldMap, Keys, LineParser, LineReader, Naming, Scanner},
 };
@@ -26,8 +28,9 @@ pub(super) const COMBINED: &str = r#"$remote_addr - $remote_user [$time_local] "
 ///
 /// | the log is written by | format |
 /// | --- | --- |
-/// | nginx or Apache, with their default | [`combined`](Self::combined) |
+/// | nginx or Apache, with their `combined` | [`combined`](Self::combined) |
 /// | nginx with a `log_format` | [`nginx`](Self::nginx), with that string |
+/// | Apache with a `LogFormat` | [`apache`](Self::apache), with that string |
 /// | nginx with `escape=json`, Caddy, Traefik, a CDN | [`json`](Self::json) |
 /// | anything that writes `label:value` and tabs | [`ltsv`](Self::ltsv) |
 ///
@@ -69,8 +72,8 @@ pub(super) const COMBINED: &str = r#"$remote_addr - $remote_user [$time_local] "
 ///   and so is one with a number or a time that does not look like one. So the halves of two lines never make a third.
 ///   (If a line was cut before its time, the rest may be read as part of the next line's `$remote_user`, which may be
 ///   anything. That is one event, the next line's.)
-/// - In the default escaping a `"` always ends a value, and `\xHH` is undone in the fields that are asked for.
-///   Apache's `\"` is therefore not understood.
+/// - In nginx's default escaping a `"` always ends a value, and `\xHH` is undone in the fields that are asked for.
+///   Apache's `\"` is therefore not understood, except in the named formats and in those of [`apache`](Self::apache).
 /// - `$remote_user`, `$http_…` and other values that clients choose may have blanks and brackets in them. Such a value
 ///   ends where the rest of the line goes on as the format does.
 /// - With `escape=none` a client can forge anything that the format contains, even line feeds: see
@@ -90,7 +93,7 @@ pub struct LogFormat {
 /// The kind of a format, with what was compiled for it.
 #[derive(Clone, Debug)]
 enum FormatKind {
-    Nginx { text: String, steps: Steps },
+    Text { text: String, language: Language, steps: Steps },
     Json,
     Ltsv,
 }
@@ -99,7 +102,10 @@ impl LogFormat {
     /// The format of an nginx `log_format`: its strings joined to one. An `escape=default`, `escape=json` or
     /// `escape=none` and a blank may stand in front of it.
     ///
-    /// Text is taken as it is. Where a string in `nginx.conf` has `\t`, for example, the format here has a tab.
+    /// A whole directive may be pasted, too: `log_format main '…' '…';`, or its strings in single quotes. Offsets of errors
+    /// then count in the joined strings. [`from_nginx_conf`](Self::from_nginx_conf) reads it from its file.
+    ///
+    /// Any other text is taken as it is. Where a string in `nginx.conf` has `\t`, for example, the format here has a tab.
     ///
     /// The time is read from `$msec`, else from `$time_iso8601`, else from `$time_local`, in any of the shapes that
     /// [`time`](Self::time) lists for them. `time` names another variable. If a variable occurs twice, the first one
@@ -107,7 +113,8 @@ impl LogFormat {
     ///
     /// # Errors
     ///
-    /// Fails if `format` is not a `log_format` string, or if its lines cannot be parsed without guessing.
+    /// Fails if `format` is not a `log_format` string, or if its lines cannot be parsed without guessing. An Apache string
+    /// is [`FormatError::Language`].
     ///
     /// ```
     /// # extern crate evs_core as evs;
@@ -121,23 +128,38 @@ impl LogFormat {
     /// # Ok::<(), evs::FormatError>(())
     /// ```
     pub fn nginx(format: &str) -> Result<Self, FormatError> {
-        let steps = compile(format, None)?;
-        Ok(Self { kind: FormatKind::Nginx { text: format.to_owned(), steps }, time: TimeField::default() })
+        if let Some(format) = conf::pasted(format) {
+            return Self::text(&format, Language::Nginx);
+        }
+        if is_apache(format) {
+            return Err(FormatError::Language { of: "Apache", constructor: "LogFormat::apache" });
+        }
+        Self::text(format, Language::Nginx)
     }
 
-    /// nginx's built-in format `combined`, which Apache has, too: `$remote_addr - $remote_user [$time_local]
-    /// "$request" $status $body_bytes_sent "$http_referer" "$http_user_agent"`.
+    /// A format that a string describes.
+    fn text(format: &str, language: Language) -> Result<Self, FormatError> {
+        let steps = compile(format, language, None)?;
+        let kind = FormatKind::Text { text: format.to_owned(), language, steps };
+        Ok(Self { kind, time: TimeField::default() })
+    }
+
+    /// nginx's built-in format `combined`: `$remote_addr - $remote_user [$time_local] "$request" $status
+    /// $body_bytes_sent "$http_referer" "$http_user_agent"`.
+    ///
+    /// Apache's `combined` is read as well, with its own escapes, if its second value is `-`. That value comes from the
+    /// client's `identd`; [`apache_combined`](Self::apache_combined) reads any.
     // Cannot fail: a test compiles it.
     #[expect(clippy::missing_panics_doc, clippy::unwrap_used)]
     pub fn combined() -> Self {
-        Self::nginx(COMBINED).unwrap()
+        Self::text(COMBINED, Language::NginxOrApache).unwrap()
     }
 
-    /// The common log format, which is `combined` up to `$body_bytes_sent`.
+    /// The common log format, which is `combined` up to `$body_bytes_sent`. The same escapes are read.
     // Cannot fail: a test compiles it.
     #[expect(clippy::missing_panics_doc, clippy::unwrap_used)]
     pub fn common() -> Self {
-        Self::nginx(COMMON).unwrap()
+        Self::text(COMMON, Language::NginxOrApache).unwrap()
     }
 
     /// JSON lines: one object a line. Fields are keys. `a.b` is the key `b` in the object `a`, or the key `a.b`.
@@ -198,7 +220,7 @@ impl LogFormat {
     /// # Ok::<(), evs::FormatError>(())
     /// ```
     pub fn is_forgeable(&self) -> bool {
-        matches!(&self.kind, FormatKind::Nginx { steps, .. } if steps.escape == Escape::None)
+        matches!(&self.kind, FormatKind::Text { steps, .. } if steps.escape == Escape::None)
     }
 
     /// A parser for `fields`. Its records have the fields in this order.
@@ -213,7 +235,7 @@ impl LogFormat {
     pub fn parser<S: AsRef<str>>(&self, fields: &[S]) -> Result<LineParser, FormatError> {
         let mut slots_used = 0;
         let (reader, fields) = match &self.kind {
-            FormatKind::Nginx { steps, .. } => {
+            FormatKind::Text { steps, .. } => {
                 steps.time.ok_or(FormatError::NoTime)?;
                 let mut slots = vec![None; steps.steps.len()];
                 let fields = FieldMap::new(fields, Naming::ByPosition, steps.escape, |name| {
@@ -256,7 +278,7 @@ impl LogFormat {
     /// The variables of an nginx format.
     fn variables(&self) -> Vec<String> {
         match &self.kind {
-            FormatKind::Nginx { steps, .. } => steps.steps.iter().map(|step| step.name.to_string()).collect(),
+            FormatKind::Text { steps, .. } => steps.steps.iter().map(|step| step.name.to_string()).collect(),
             FormatKind::Json | FormatKind::Ltsv => Vec::new(),
         }
     }
@@ -265,18 +287,23 @@ impl LogFormat {
 impl FromStr for LogFormat {
     type Err = FormatError;
 
-    /// Reads `combined`, `common`, `json`, `ltsv`, or a `log_format` string.
+    /// Reads `combined`, `common`, `apache_combined`, `apache_common`, `apache_vhost`, `json`, `ltsv`, a `log_format`
+    /// string, or a `LogFormat` string of Apache's: one that has directives such as `%h` and no variables.
     ///
     /// # Errors
     ///
-    /// A text without a `$` that is none of these names is [`FormatError::Unknown`]. For any other text, see
-    /// [`LogFormat::nginx`].
+    /// A text that is none of these is [`FormatError::Unknown`]. For the strings, see [`LogFormat::nginx`] and
+    /// [`LogFormat::apache`].
     fn from_str(text: &str) -> Result<Self, FormatError> {
         match text {
             "combined" => Ok(Self::combined()),
             "common" => Ok(Self::common()),
+            "apache_combined" => Ok(Self::apache_combined()),
+            "apache_common" => Ok(Self::apache_common()),
+            "apache_vhost" => Ok(Self::apache_vhost()),
             "json" => Ok(Self::json()),
             "ltsv" => Ok(Self::ltsv()),
+            _ if is_apache(text) => Self::apache(text),
             _ if !text.contains('$') => Err(FormatError::Unknown { name: text.to_owned() }),
             _ => Self::nginx(text),
         }
@@ -286,7 +313,7 @@ impl FromStr for LogFormat {
 impl fmt::Display for LogFormat {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match &self.kind {
-            FormatKind::Nginx { text, .. } => text,
+            FormatKind::Text { text, .. } => text,
             FormatKind::Json => "json",
             FormatKind::Ltsv => "ltsv",
         })

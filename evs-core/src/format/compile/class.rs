@@ -58,11 +58,10 @@ impl Class {
         match self {
             Self::Quoted | Self::Loose => true,
             Self::Time(_) => false,
-            Self::Token => escape != Escape::Default || TOKENS_OR_NOTHING.contains(&name),
-            Self::List => escape != Escape::Default,
+            Self::Token => !escape.has_dashes() || TOKENS_OR_NOTHING.contains(&name),
+            Self::List => !escape.has_dashes(),
             Self::Number => {
-                NUMBERS_OR_NOTHING.contains(&name)
-                    || (escape != Escape::Default && !NEVER_MISSING.contains(&name))
+                NUMBERS_OR_NOTHING.contains(&name) || (!escape.has_dashes() && !NEVER_MISSING.contains(&name))
             }
         }
     }

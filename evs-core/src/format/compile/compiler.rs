@@ -27,61 +27,84 @@ use nom::{
 };
 
 use super::{
+    apache,
     class::Class,
     escape::Escape,
     needle::Needle,
+    piece::Piece,
     steps::{Literal, Step, Steps},
 };
 use crate::format::{decode::time::Shape, error::FormatError};
 
-/// A piece of a `log_format` string, with its offset in that string.
-enum Piece<'f> {
-    Text(usize, &'f str),
-    Variable(usize, &'f str),
+/// The language of a format string.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::format) enum Language {
+    /// nginx's `log_format`, with or without `escape=…` in front.
+    Nginx,
+    /// Text and variables as nginx has them, in lines that Apache may have written: its escapes include nginx's.
+    NginxOrApache,
+    /// Apache's `LogFormat`.
+    Apache,
 }
 
-/// Compiles a `log_format` string, with or without `escape=…` in front.
+/// Compiles a format string.
 ///
 /// `time` is the variable that holds the time, with its shape, if the user has named it.
-pub(in crate::format) fn compile(format: &str, time: Option<&(String, Shape)>) -> Result<Steps, FormatError> {
-    let (body, escape) = escape(format)?;
-    if let Some(at) = body.find('\n') {
-        return Err(FormatError::LineFeed { offset: format.len() - body.len() + at });
-    }
-    let pieces = pieces(format, body)?;
+pub(in crate::format) fn compile(
+    format: &str,
+    language: Language,
+    time: Option<&(String, Shape)>,
+) -> Result<Steps, FormatError> {
+    let (pieces, escape) = match language {
+        Language::Apache => (apache::pieces(format)?, Escape::Apache),
+        Language::Nginx | Language::NginxOrApache => {
+            let (body, escape) = escape(format)?;
+            if let Some(at) = body.find('\n') {
+                return Err(FormatError::LineFeed { offset: format.len() - body.len() + at });
+            }
+            let is_either = language == Language::NginxOrApache;
+            (pieces(format, body)?, if is_either { Escape::Apache } else { escape })
+        }
+    };
+    compile_pieces(&pieces, escape, time)
+}
+
+/// Compiles the pieces of a format string.
+fn compile_pieces(
+    pieces: &[Piece],
+    escape: Escape,
+    time: Option<&(String, Shape)>,
+) -> Result<Steps, FormatError> {
     let (prefix, variables) = match pieces.split_first() {
         Some((Piece::Text(_, text), variables)) => (Literal::new(text.as_bytes()), variables),
-        _ => (Literal::default(), &pieces[..]),
+        _ => (Literal::default(), pieces),
     };
     let mut steps = Vec::new();
     for (index, piece) in variables.iter().enumerate() {
-        let Piece::Variable(offset, name) = piece else { continue };
+        let Piece::Variable(offset, name, class) = piece else { continue };
         let until = match variables.get(index + 1) {
             None => "",
             Some(Piece::Text(_, text)) => text,
-            Some(Piece::Variable(offset, second)) => {
-                let (first, second) = ((*name).to_owned(), (*second).to_owned());
+            Some(Piece::Variable(offset, second, _)) => {
+                let (first, second) = (name.clone(), second.clone());
                 return Err(FormatError::SideBySide { offset: *offset, first, second });
             }
         };
-        let class = match time.filter(|(of, _)| of == name) {
-            Some((_, shape)) => Class::Time(shape.clone()),
-            None => Class::of(name, until.as_bytes(), escape),
+        let class = match (time.filter(|(of, _)| of == name), class) {
+            (Some((_, shape)), _) => Class::Time(shape.clone()),
+            (None, Some(class)) => class.clone(),
+            (None, None) => Class::of(name, until.as_bytes(), escape),
         };
         if class == Class::List && matches!(until, ", " | " : ") {
             let offset = variables.get(index + 1).map_or(*offset, Piece::offset);
-            return Err(FormatError::ListSeparator {
-                offset,
-                name: (*name).to_owned(),
-                text: until.to_owned(),
-            });
+            return Err(FormatError::ListSeparator { offset, name: name.clone(), text: until.to_owned() });
         }
         steps.push(Step {
-            name: (*name).into(),
+            name: name.as_str().into(),
             may_be_empty: class.may_be_empty(name, escape),
             class,
             until: Literal::new(until.as_bytes()),
-            no_colon: *name == "remote_user",
+            no_colon: name == "remote_user",
             lookahead: 0,
             needle: Needle::default(),
         });
@@ -95,19 +118,10 @@ pub(in crate::format) fn compile(format: &str, time: Option<&(String, Shape)>) -
         steps[index].needle = Needle::new(steps[index].until.as_bytes(), time);
     }
     let time = match time {
-        Some((name, _)) => steps.iter().position(|step| *step.name == **name),
+        Some((name, _)) => steps.iter().position(|step| *step.name == *name.as_str()),
         None => best_time(&steps),
     };
     Ok(Steps { prefix, steps, escape, time })
-}
-
-impl Piece<'_> {
-    /// The offset of the piece in the format string.
-    fn offset(&self) -> usize {
-        match self {
-            Self::Text(offset, _) | Self::Variable(offset, _) => *offset,
-        }
-    }
 }
 
 /// Splits off a leading `escape=…`. Without it, nginx escapes in its default way.
@@ -126,13 +140,13 @@ fn escape(format: &str) -> Result<(&str, Escape), FormatError> {
 }
 
 /// Splits the body of a format into texts and variables: `[$msec] $status` becomes `[`, `$msec`, `] ` and `$status`.
-fn pieces<'f>(format: &str, body: &'f str) -> Result<Vec<Piece<'f>>, FormatError> {
+fn pieces(format: &str, body: &str) -> Result<Vec<Piece>, FormatError> {
     let mut pieces = Vec::new();
     let mut rest = body;
     while !rest.is_empty() {
         let offset = format.len() - rest.len();
         if let Ok((after, name)) = variable(rest) {
-            pieces.push(Piece::Variable(offset, name));
+            pieces.push(Piece::Variable(offset, name.to_owned(), None));
             rest = after;
         } else if rest.starts_with("${") {
             return Err(FormatError::Brace { offset });
@@ -140,7 +154,7 @@ fn pieces<'f>(format: &str, body: &'f str) -> Result<Vec<Piece<'f>>, FormatError
             return Err(FormatError::NoName { offset });
         } else {
             let (text, after) = rest.split_at(rest.find('$').unwrap_or(rest.len()));
-            pieces.push(Piece::Text(offset, text));
+            pieces.push(Piece::Text(offset, text.to_owned()));
             rest = after;
         }
     }

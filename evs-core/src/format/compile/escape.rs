@@ -1,12 +1,42 @@
-//! The escaping of a format, as its `escape=` says.
+//! The escaping of a format, as its `escape=` or its web server says.
 
-/// The way in which nginx escapes bytes of a value that have a meaning in the format.
+use crate::format::decode::escape::{undo_apache, undo_default, undo_json};
+
+/// The way in which the web server escapes bytes of a value that have a meaning in the format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::format) enum Escape {
     /// `escape=default`: nginx writes `\xHH` for quotes, backslashes and bytes below 32 or above 126.
     Default,
+    /// Apache writes `\"`, `\\`, `\n` and the like, and `\xHH` for other bytes. That includes all that nginx writes by
+    /// default.
+    Apache,
     /// `escape=json`: nginx escapes as in a JSON string.
     Json,
     /// `escape=none`: nginx escapes nothing.
     None,
+}
+
+/// A function that undoes the escapes of a value and appends it to a buffer.
+pub(in crate::format) type Undo = fn(&[u8], &mut Vec<u8>);
+
+impl Escape {
+    /// The function that undoes the escapes of a value.
+    pub(in crate::format) fn undo(self) -> Undo {
+        match self {
+            Self::Default => undo_default,
+            Self::Apache => undo_apache,
+            Self::Json => undo_json,
+            Self::None => |text, out| out.extend_from_slice(text),
+        }
+    }
+
+    /// True if a value may end with a backslash before its quote, which then does not end it.
+    pub(in crate::format) fn has_escaped_quotes(self) -> bool {
+        matches!(self, Self::Apache | Self::Json)
+    }
+
+    /// True if the web server writes `-` for a value that is not there.
+    pub(in crate::format) fn has_dashes(self) -> bool {
+        matches!(self, Self::Default | Self::Apache)
+    }
 }

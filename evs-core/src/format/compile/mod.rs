@@ -15,16 +15,19 @@
 //! value for the sample line in `fast/template/locate.rs`. The property tests compare the two readers over all
 //! classes.
 
+mod apache;
 mod class;
 mod compiler;
 mod escape;
 mod needle;
+mod piece;
 mod steps;
 
 pub(crate) use self::class::is_list;
 pub(super) use self::{
+    apache::QUERY,
     class::Class,
-    compiler::compile,
-    escape::Escape,
+    compiler::{Language, compile},
+    escape::{Escape, Undo},
     steps::{Literal, Step, Steps},
 };

@@ -3,6 +3,7 @@
 //! | escaping | escape | example |
 //! | --- | --- | --- |
 //! | nginx's default | `\xHH` | `\x22` is `"` |
+//! | Apache's | `\xHH`, `\n`, `\"`, `\\` and others | `\"` is `"` |
 //! | JSON string | `\n`, `\"`, `\uHHHH` and others | `\u00e9` is `é` |
 //! | query | `%HH`, and `+` for a blank | `a+%2B` is `a +` |
 //! | path | `%HH` | `%2f` is `/` |
@@ -19,6 +20,23 @@ use crate::format::work;
 pub(in crate::format) fn undo_default(text: &[u8], out: &mut Vec<u8>) {
     undo::<b'\\', false, false>(text, out, |rest| match rest.first_chunk() {
         Some([_, b'x', high, low]) => made(hex(*high, *low), 4, b'\\'),
+        _ => made(None, 0, b'\\'),
+    });
+}
+
+/// Undoes Apache's escapes: `\"`, `\\`, `\b`, `\n`, `\r`, `\t`, `\v` and `\xHH`. Any other backslash stays as it is.
+///
+/// `8.9\" screen` becomes `8.9" screen`. nginx's escapes are among them.
+#[inline(never)]
+pub(in crate::format) fn undo_apache(text: &[u8], out: &mut Vec<u8>) {
+    undo::<b'\\', true, false>(text, out, |rest| match rest {
+        [_, b'x', high, low, ..] => made(hex(*high, *low), 4, b'\\'),
+        [_, same @ (b'"' | b'\\'), ..] => made(Some(*same), 2, b'\\'),
+        [_, b'b', ..] => made(Some(8), 2, b'\\'),
+        [_, b'n', ..] => made(Some(b'\n'), 2, b'\\'),
+        [_, b'r', ..] => made(Some(b'\r'), 2, b'\\'),
+        [_, b't', ..] => made(Some(b'\t'), 2, b'\\'),
+        [_, b'v', ..] => made(Some(11), 2, b'\\'),
         _ => made(None, 0, b'\\'),
     });
 }

@@ -18,14 +18,14 @@ use memchr::{memchr, memchr2};
 
 use super::{
     columns::{Columns, Number, Rejected, Span},
-    derive::{Derivation, Location, argument},
+    derive::Derivation,
+    escapes::{DirectField, decode_value, find_escapes},
     index::{Index, Newline},
-    template::{Candidates, Extent, Template},
+    template::{Candidates, Template},
 };
 use crate::{
     format::{
-        compile::{Class, Escape},
-        decode::escape::undo_default,
+        compile::Class,
         limits::LineLimits,
         reference::{LineParser, LineReader, Part},
         rejection::{Reason, Rejection},
@@ -82,18 +82,6 @@ struct Fast {
     escaped: Vec<bool>,
     /// The lines that the reference must read.
     for_reference: Vec<u32>,
-}
-
-/// A field that is a value of the line, and not a part of one.
-#[derive(Clone, Debug)]
-struct DirectField {
-    field: usize,
-    extent: Extent,
-    /// True if it is an argument of a query, and so percent-encoded.
-    is_arg: bool,
-    /// True if it is a number, in which a backslash is an error. (The template checks only numbers that are not asked
-    /// for.)
-    is_number: bool,
 }
 
 impl BlockParser {
@@ -273,7 +261,7 @@ impl Fast {
             let (origin, _) = *field.sources.first()?;
             let derivation = origins.iter().position(|other| *other == origin).or_else(|| {
                 let (slot, kind) = reference.fields.source_of(origin);
-                derivations.push(Derivation::new(template.values[step_of(slot)?], kind));
+                derivations.push(Derivation::new(template.values[step_of(slot)?], kind, steps.escape));
                 origins.push(origin);
                 Some(origins.len() - 1)
             })?;
@@ -357,7 +345,8 @@ impl Fast {
                 for line in confirmed.filter(|line| *is_arg || self.escaped[*line]) {
                     let text = &block[span_of(lines.extent(*extent, line))];
                     let is_escaped = self.escaped.get(line) == Some(&true);
-                    let made = decode_value(text, lines.at(extent.start, line), is_escaped, *is_arg, columns);
+                    let undo = is_escaped.then(|| self.template.escape.undo());
+                    let made = decode_value(text, lines.at(extent.start, line), undo, *is_arg, columns);
                     columns.fields[*field][line] = made;
                 }
             }
@@ -424,66 +413,6 @@ impl Fast {
     }
 }
 
-/// Finds the lines that have a backslash in a value that is asked for, whose escapes must be undone.
-///
-/// A backslash in a number takes the confirmation from the line. With `escape=json`, so does a backslash anywhere: it
-/// could stand before a quote.
-fn find_escapes(
-    (index, template): (&Index, &Template),
-    lines: Candidates<'_>,
-    values: &[DirectField],
-    derivations: &[Derivation],
-    confirmed: &mut [bool],
-    escaped: &mut Vec<bool>,
-) {
-    escaped.clear();
-    let mut hint = 0;
-    for line in 0..lines.len {
-        let separators = lines.line(line);
-        let (start, end) = (separators[0].wrapping_add(1), separators[template.separators as usize]);
-        match index.next_backslash(start, &mut hint) {
-            None => break,
-            Some(at) if at >= end => continue,
-            Some(_) => {}
-        }
-        let has_any = |extent: &Extent| {
-            let (start, end) = extent.of(separators);
-            index.next_backslash(start as u32, &mut hint.clone()).is_some_and(|at| (at as usize) < end)
-        };
-        let are_plain = template.escape == Escape::Default;
-        if !are_plain || values.iter().any(|value| value.is_number && has_any(&value.extent)) {
-            confirmed[line] = false;
-            continue;
-        }
-        let extents = values.iter().map(|value| &value.extent);
-        let mut extents = extents.chain(derivations.iter().map(|derivation| &derivation.extent));
-        if extents.any(has_any) {
-            escaped.resize(lines.len, false);
-            escaped[line] = true;
-        }
-    }
-}
-
 fn span_of((start, end): (usize, usize)) -> std::ops::Range<usize> {
     start..end
-}
-
-/// The span of a value that stands at `start` in the block, once its escapes and percent-encoding are undone.
-#[cold]
-fn decode_value(text: &[u8], start: usize, is_escaped: bool, is_arg: bool, columns: &mut Columns) -> Span {
-    if !is_escaped || memchr(b'\\', text).is_none() {
-        let whole = 0..text.len();
-        return if is_arg {
-            argument(text, whole, Location::InBlock(start), columns)
-        } else {
-            Span::in_block(start, start + text.len())
-        };
-    }
-    if !is_arg {
-        return columns.push_decoded(|decoded| undo_default(text, decoded));
-    }
-    let mut unescaped = Vec::new();
-    undo_default(text, &mut unescaped);
-    let extent = columns.push_decoded(|decoded| decoded.extend_from_slice(&unescaped));
-    argument(&unescaped, 0..unescaped.len(), Location::Decoded(extent), columns)
 }

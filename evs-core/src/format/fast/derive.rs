@@ -26,9 +26,9 @@ use super::{
     template::{Candidates, Extent},
 };
 use crate::format::{
+    compile::{Escape, Undo},
     decode::{
         args::{ArgNames, NOT_FOUND},
-        escape::undo_default,
         request::{self, Parts},
     },
     masks::{RequestMasks, request_masks},
@@ -62,6 +62,8 @@ pub(super) struct Derivation {
     /// The names once more, if all of them are short and there are few of them, as in most statistics. They are then
     /// compared as words.
     short_names: Vec<ArgName>,
+    /// The function that undoes the escapes of a value.
+    undo: Undo,
     /// The fastest function of the processor that finds the masks of a request.
     masks: Masks,
     /// The ranges of the arguments of one line, by the number of the name.
@@ -110,7 +112,7 @@ impl ArgName {
 
 impl Derivation {
     /// A derivation from the value at `extent`, without fields yet.
-    pub(super) fn new(extent: Extent, kind: SourceKind) -> Self {
+    pub(super) fn new(extent: Extent, kind: SourceKind, escape: Escape) -> Self {
         Self {
             extent,
             kind,
@@ -119,6 +121,7 @@ impl Derivation {
             names: ArgNames::default(),
             short_names: Vec::new(),
             masks: request_masks(),
+            undo: escape.undo(),
             found: Vec::new(),
             unescaped: Vec::new(),
         }
@@ -168,7 +171,7 @@ impl Derivation {
     fn fill_escaped(&mut self, text: &[u8], columns: &mut Columns) {
         let mut unescaped = std::mem::take(&mut self.unescaped);
         unescaped.clear();
-        undo_default(text, &mut unescaped);
+        (self.undo)(text, &mut unescaped);
         let whole = columns.push_decoded(|decoded| decoded.extend_from_slice(&unescaped));
         self.fill_any(&unescaped, Location::Decoded(whole), columns);
         self.unescaped = unescaped;

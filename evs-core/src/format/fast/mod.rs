@@ -19,6 +19,7 @@ pub(crate) mod agreement;
 mod block;
 mod columns;
 mod derive;
+mod escapes;
 mod index;
 mod template;
 

@@ -83,11 +83,11 @@ impl LogFormat {
     /// ```
     pub fn time(mut self, field: &str, shape: &str) -> Result<Self, FormatError> {
         let shape = Shape::named(shape)?;
-        if let FormatKind::Nginx { text, steps } = &mut self.kind {
+        if let FormatKind::Text { text, language, steps } = &mut self.kind {
             if !steps.steps.iter().any(|step| *step.name == *field) {
                 return Err(FormatError::NoField { field: field.to_owned(), known: self.variables() });
             }
-            *steps = compile(text, Some(&(field.to_owned(), shape.clone())))?;
+            *steps = compile(text, *language, Some(&(field.to_owned(), shape.clone())))?;
         }
         self.time.key = Some(field.to_owned());
         self.time.shape = Some(shape);

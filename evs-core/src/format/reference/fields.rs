@@ -12,10 +12,9 @@
 
 use crate::{
     format::{
-        compile::Escape,
+        compile::{Escape, QUERY},
         decode::{
             args::{ArgNames, NOT_FOUND},
-            escape::{undo_default, undo_json},
             request::{self, Parts},
         },
     },
@@ -274,8 +273,10 @@ fn derivation(name: &str, naming: Naming) -> (Option<Part>, &'static [(&'static 
         ("request", SourceKind::Request),
         ("uri", SourceKind::Target),
     ];
+    const BY_POSITION: &[(&str, SourceKind)] =
+        &[ARGS[0], ARGS[1], ARGS[2], ARGS[3], (QUERY, SourceKind::Target)];
     // nginx's own `$uri` has no query. Other writers use the key `uri` for a target with one, so it is asked last.
-    let args = if naming == Naming::ByPosition { &ARGS[..4] } else { ARGS };
+    let args = if naming == Naming::ByPosition { BY_POSITION } else { ARGS };
     let (part, variables) = match name {
         "request_method" => (Part::Method, &ARGS[3..4]),
         "server_protocol" => (Part::Protocol, &ARGS[3..4]),
@@ -362,10 +363,7 @@ pub(in crate::format) fn unescaped(
         return value;
     }
     let from = record.unescaped.len();
-    match escape {
-        Escape::Json => undo_json(text, &mut record.unescaped),
-        _ => undo_default(text, &mut record.unescaped),
-    }
+    escape.undo()(text, &mut record.unescaped);
     written(Buffer::Unescaped, from, record.unescaped.len(), value)
 }
 

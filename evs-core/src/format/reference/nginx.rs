@@ -28,7 +28,7 @@ use nom::{
 
 use super::fields::{Capture, Captures};
 use crate::format::{
-    compile::{Class, Escape, Literal, Steps},
+    compile::{Class, Literal, Steps},
     decode::time::{LastTime, Shape},
     rejection::{Reason, Rejection},
     work,
@@ -118,7 +118,7 @@ impl Steps {
     fn value<'l>(&self, index: usize, rest: &'l [u8], last_time: &LastTime) -> Taken<'l> {
         let step = &self.steps[index];
         match &step.class {
-            Class::Quoted if self.escape == Escape::Json => json_quoted(rest),
+            Class::Quoted if self.escape.has_escaped_quotes() => escaped_quoted(rest),
             Class::Quoted => quoted(rest),
             Class::Time(shape) if Some(index) == self.time => split(rest, shape.length(rest), Reason::Time),
             Class::Time(shape) => time(shape, rest),
@@ -217,9 +217,9 @@ fn quoted(rest: &[u8]) -> Taken<'_> {
     split(rest, memchr(b'"', rest), Reason::Unterminated)
 }
 
-/// The value up to the next `"` that is not escaped by a backslash. For `escape=json`: `a\"b"` ends at the second
+/// The value up to the next `"` that is not escaped by a backslash. For `escape=json` and Apache: `a\"b"` ends at the second
 /// quote.
-fn json_quoted(rest: &[u8]) -> Taken<'_> {
+fn escaped_quoted(rest: &[u8]) -> Taken<'_> {
     let (mut from, mut near_max) = (0, 0);
     while from < rest.len() {
         // Escapes may be close together, and starting a search costs more than a few bytes. So the bytes after an

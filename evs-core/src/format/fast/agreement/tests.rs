@@ -297,6 +297,44 @@ proptest! {
     }
 }
 
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1000))]
+
+    #[test]
+    fn and_so_it_does_with_escaped_quotes(
+        format in select(vec![
+            "combined",
+            "apache_combined",
+            "apache_vhost",
+            r#"%h %u %t "%r" %>s "%{X}i" %{%F %T}t"#,
+            r#"%{X}i|%t|"%r"|%D"#,
+        ]),
+        lines in vec(apache_line(), 1..40),
+        cut: prop::sample::Index,
+    ) {
+        check(format, &lines, &cut)?;
+    }
+}
+
+/// A line like those of Apache.
+fn apache_line() -> impl Strategy<Value = Vec<u8>> {
+    let value = || {
+        let pieces =
+            vec(select(vec!["a", "\\\"", "\\\\", "\\n", "\\x41", "\\", "\"", " ", "é", "?c=1&v=2"]), 0..4);
+        prop_oneof![3 => select(vec!["-", "a", "curl/8.5"]).prop_map(str::to_owned), 1 => pieces.prop_map(|p| p.concat())]
+    };
+    let shape = select(vec![
+        "1.2.3.4 - {} [21/Nov/2026:13:25:22 +0545] \"GET /{} HTTP/1.1\" 200 12 \"{}\" \"{}\"",
+        "h:443 1.2.3.4 - {} [21/Nov/2026:13:25:22 +0545] \"GET /{} HTTP/1.1\" 200 - \"{}\" \"{}\"",
+        "::1 {} [21/Nov/2026:13:25:22 +0545] \"GET /{} HTTP/1.1\" 200 \"{}\" 2026-11-21 13:25:22",
+        "{}|[21/Nov/2026:13:25:22 +0545]|\"GET /{} HTTP/1.1\"|5",
+    ]);
+    (shape, vec(value(), 4)).prop_map(|(shape, values)| {
+        let fill = |line: String, value: &String| line.replacen("{}", value, 1);
+        values.iter().fold(shape.to_owned(), fill).into_bytes()
+    })
+}
+
 /// Lines that the fast path once read differently from the reference.
 #[test]
 fn they_agree_on_what_they_disagreed_on() {
@@ -409,6 +447,8 @@ fn they_agree_on_every_short_line() {
         ("$msec|$host|$upstream_addr", &[TIME, "|", "a", ", ", " : ", "\""]),
         ("$msec $upstream_addr $status", &[TIME, " ", "a", ",", ":", "1"]),
         ("escape=json \"$http_x\" $msec", &["\"", "\\", " ", TIME, "a", "\" "]),
+        ("\"%{X}i\" %{sec}t", &["\"", "\\", " ", "1795246765", "a", "\" "]),
+        ("%u \"%{X}i\" %{sec}t", &["\"", "\\", " ", "1795246765", "a", " \""]),
         ("$msec", &[TIME, " ", "\"", "\r"]),
         ("$host $msec", &[TIME, " ", "a", "\u{feff}", "\0"]),
     ] {
@@ -439,6 +479,8 @@ fn the_formats_that_people_use_have_a_fast_path() {
     for format in [
         "combined",
         "common",
+        "apache_combined",
+        "apache_common",
         r#"$time_iso8601 [$remote_addr] "$request" $status $request_time $upstream_response_time"#,
         r#"$remote_addr - [$time_local] "$request_time" "$http_x" rt=$request_time cs="$host""#,
         r#"$remote_addr - $remote_user[$time_local] "$request" $status"#,

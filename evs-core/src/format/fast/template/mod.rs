@@ -59,6 +59,8 @@ pub(super) struct Template {
     pub(super) separators: u32,
     /// The number of quotes in a line.
     pub(super) quotes: u32,
+    /// The values in quotes, if a backslash before a quote escapes it. A value that ends with a backslash may then go on.
+    pub(super) escaped_quotes: Vec<Extent>,
     /// By step, the extent of its value.
     pub(super) values: Vec<Extent>,
     /// By separator, the minimum distance to the next one: the value between them is then as long as its class demands.
@@ -175,19 +177,10 @@ impl Template {
         if before.separator != end.separator {
             checks.push(Check::Same(before, end));
         }
-        for (at, step) in steps.steps.iter().enumerate() {
-            let is_searched = match step.class {
-                Class::Loose => true,
-                Class::Token => step.until.as_bytes().first() != Some(&b' '),
-                _ => false,
-            };
-            if is_searched && step.lookahead > 0 {
-                checks.push(Check::Lookahead(Extent {
-                    start: values[at].end,
-                    end: values[at + step.lookahead].end,
-                }));
-            }
-        }
+        checks.extend(lookaheads(steps, &values));
+        let is_escaped = |step: &Step| step.class == Class::Quoted && steps.escape.has_escaped_quotes();
+        let quoted = steps.steps.iter().zip(&values).filter(|(step, _)| is_escaped(step));
+        let escaped_quotes = quoted.map(|(_, extent)| *extent).collect();
         let step = &steps.steps[time];
         let Class::Time(shape) = &step.class else { return None };
         let until = step.until.as_bytes().first().copied();
@@ -198,6 +191,7 @@ impl Template {
             quotes: located.quotes,
             time_extent: values[time],
             time: RecentTimes::new(shape, true, until, zone),
+            escaped_quotes,
             values,
             distances_min,
             literal_heads,
@@ -254,6 +248,21 @@ impl Template {
         }
         too_short >= 0 && differs == 0
     }
+}
+
+/// The checks that the reference, when it searches the end of a value, sees all that it looks at.
+fn lookaheads(steps: &Steps, values: &[Extent]) -> impl Iterator<Item = Check> {
+    let searched = steps.steps.iter().enumerate().filter(|(_, step)| {
+        let is_searched = match step.class {
+            Class::Loose => true,
+            Class::Token => step.until.as_bytes().first() != Some(&b' '),
+            _ => false,
+        };
+        is_searched && step.lookahead > 0
+    });
+    searched.map(|(at, step)| {
+        Check::Lookahead(Extent { start: values[at].end, end: values[at + step.lookahead].end })
+    })
 }
 
 /// The eight bytes from `at` on, with zeros after the end of the block.

@@ -1,0 +1,92 @@
+//! The escapes of fields that are values of the line: which lines have any, and the values without them.
+
+use memchr::memchr;
+
+use super::{
+    columns::{Columns, Span},
+    derive::{Derivation, Location, argument},
+    index::Index,
+    template::{Candidates, Extent, Template},
+};
+use crate::format::compile::{Escape, Undo};
+
+/// A field that is a value of the line, and not a part of one.
+#[derive(Clone, Debug)]
+pub(super) struct DirectField {
+    pub(super) field: usize,
+    pub(super) extent: Extent,
+    /// True if it is an argument of a query, and so percent-encoded.
+    pub(super) is_arg: bool,
+    /// True if it is a number, in which a backslash is an error. (The template checks only numbers that are not asked
+    /// for.)
+    pub(super) is_number: bool,
+}
+
+/// Finds the lines that have a backslash in a value that is asked for, whose escapes must be undone.
+///
+/// A backslash in a number takes the confirmation from the line, and so does one before a quote if the server escapes
+/// quotes by it. With `escape=json`, so does a backslash anywhere.
+pub(super) fn find_escapes(
+    (index, template): (&Index, &Template),
+    lines: Candidates<'_>,
+    values: &[DirectField],
+    derivations: &[Derivation],
+    confirmed: &mut [bool],
+    escaped: &mut Vec<bool>,
+) {
+    escaped.clear();
+    let mut hint = 0;
+    for line in 0..lines.len {
+        let separators = lines.line(line);
+        let (start, end) = (separators[0].wrapping_add(1), separators[template.separators as usize]);
+        match index.next_backslash(start, &mut hint) {
+            None => break,
+            Some(at) if at >= end => continue,
+            Some(_) => {}
+        }
+        let has_any = |extent: &Extent| {
+            let (start, end) = extent.of(separators);
+            index.next_backslash(start as u32, &mut hint.clone()).is_some_and(|at| (at as usize) < end)
+        };
+        let block = lines.block;
+        let ends_escaped =
+            |extent: &Extent| block.get(extent.end.of(separators) as usize - 1) == Some(&b'\\');
+        let is_doubtful = template.escape == Escape::Json || template.escaped_quotes.iter().any(ends_escaped);
+        if is_doubtful || values.iter().any(|value| value.is_number && has_any(&value.extent)) {
+            confirmed[line] = false;
+            continue;
+        }
+        let extents = values.iter().map(|value| &value.extent);
+        let mut extents = extents.chain(derivations.iter().map(|derivation| &derivation.extent));
+        if extents.any(has_any) {
+            escaped.resize(lines.len, false);
+            escaped[line] = true;
+        }
+    }
+}
+
+/// The span of a value that stands at `start` in the block, once its escapes and percent-encoding are undone.
+#[cold]
+pub(super) fn decode_value(
+    text: &[u8],
+    start: usize,
+    undo: Option<Undo>,
+    is_arg: bool,
+    columns: &mut Columns,
+) -> Span {
+    let Some(undo) = undo.filter(|_| memchr(b'\\', text).is_some()) else {
+        let whole = 0..text.len();
+        return if is_arg {
+            argument(text, whole, Location::InBlock(start), columns)
+        } else {
+            Span::in_block(start, start + text.len())
+        };
+    };
+    if !is_arg {
+        return columns.push_decoded(|decoded| undo(text, decoded));
+    }
+    let mut unescaped = Vec::new();
+    undo(text, &mut unescaped);
+    let extent = columns.push_decoded(|decoded| decoded.extend_from_slice(&unescaped));
+    argument(&unescaped, 0..unescaped.len(), Location::Decoded(extent), columns)
+}
