@@ -122,7 +122,7 @@ impl LogFormat {
     ///
     /// let format = LogFormat::nginx(r#"escape=json {"time":"$msec","status":$status}"#)?;
     /// assert!(format.parser(&["status"]).is_ok());
-    /// // A format needs a time, and a text between any two variables.
+    /// // A format needs a time, and a text between any two variables that tells where the first one ends.
     /// assert!(LogFormat::nginx("$remote_addr $status")?.parser(&["status"]).is_err());
     /// assert!(LogFormat::nginx("$msec $host$uri").is_err());
     /// # Ok::<(), evs::FormatError>(())

@@ -23,6 +23,9 @@ pub(in crate::format) enum Class {
     Token,
     /// The value has one token for each upstream server that was tried, joined by `, ` and ` : `.
     List,
+    /// The value is a host or a port, and `$request_uri` follows it directly. It ends at the first `/`: neither can have
+    /// one, and a target begins with one. Where a request has no target, `-` or `*` stands for it.
+    BeforeTarget,
     /// The value may be anything, with blanks and brackets. It ends at the first position after which the line goes on
     /// as the format does.
     Loose,
@@ -58,6 +61,7 @@ impl Class {
         match self {
             Self::Quoted | Self::Loose => true,
             Self::Time(_) => false,
+            Self::BeforeTarget => TOKENS_OR_NOTHING.contains(&name),
             Self::Token => !escape.has_dashes() || TOKENS_OR_NOTHING.contains(&name),
             Self::List => !escape.has_dashes(),
             Self::Number => {
@@ -115,6 +119,13 @@ const TOKENS: &[&str] = &[
     "ssl_protocol",
     "upstream_cache_status",
 ];
+
+/// True if the end of `$name` is certain where `$request_uri` follows it directly.
+///
+/// nginx refuses a `/` in the host of a request, but `$http_host` has it also for the requests that it refuses.
+pub(super) fn ends_before_target(name: &str, next: &str) -> bool {
+    next == "request_uri" && matches!(name, "host" | "hostname" | "server_name" | "server_port")
+}
 
 /// The tokens that may be empty.
 ///

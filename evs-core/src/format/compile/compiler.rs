@@ -28,7 +28,7 @@ use nom::{
 
 use super::{
     apache,
-    class::Class,
+    class::{Class, ends_before_target},
     escape::Escape,
     needle::Needle,
     piece::Piece,
@@ -82,9 +82,14 @@ fn compile_pieces(
     let mut steps = Vec::new();
     for (index, piece) in variables.iter().enumerate() {
         let Piece::Variable(offset, name, class) = piece else { continue };
+        let mut is_before_target = false;
         let until = match variables.get(index + 1) {
             None => "",
             Some(Piece::Text(_, text)) => text,
+            Some(Piece::Variable(_, second, _)) if ends_before_target(name, second) => {
+                is_before_target = true;
+                ""
+            }
             Some(Piece::Variable(offset, second, _)) => {
                 let (first, second) = (name.clone(), second.clone());
                 return Err(FormatError::SideBySide { offset: *offset, first, second });
@@ -92,8 +97,9 @@ fn compile_pieces(
         };
         let class = match (time.filter(|(of, _)| of == name), class) {
             (Some((_, shape)), _) => Class::Time(shape.clone()),
-            (None, Some(class)) => class.clone(),
+            (None, _) if is_before_target => Class::BeforeTarget,
             (None, None) => Class::of(name, until.as_bytes(), escape),
+            (None, Some(class)) => class.clone(),
         };
         if class == Class::List && matches!(until, ", " | " : ") {
             let offset = variables.get(index + 1).map_or(*offset, Piece::offset);

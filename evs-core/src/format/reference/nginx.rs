@@ -132,6 +132,7 @@ impl Steps {
                 split(rest, self.end(index, rest, blank, last_time), Reason::Unterminated)
             }
             Class::List => list(&step.until, rest),
+            Class::BeforeTarget => before_target(&self.steps[index + 1].until, rest),
             Class::Loose => split(rest, self.end(index, rest, rest.len(), last_time), Reason::Unterminated),
         }
     }
@@ -258,6 +259,19 @@ pub(in crate::format) fn is_number(text: &[u8]) -> bool {
 fn time<'l>(shape: &Shape, rest: &'l [u8]) -> Taken<'l> {
     let length = shape.length(rest).filter(|length| shape.fits(&rest[..*length]));
     split(rest, length, Reason::Time)
+}
+
+/// The value before a target, which begins with `/`. It is `-` or `*` before `until` where a request has none.
+fn before_target<'l>(until: &Literal, rest: &'l [u8]) -> Taken<'l> {
+    let first = until.as_bytes().first().copied().unwrap_or(b' ');
+    let at = memchr3(b'/', b' ', first, rest).unwrap_or(rest.len());
+    work::examine(at);
+    let end = match rest.get(at) {
+        Some(b'/') => Some(at),
+        _ if rest[..at].ends_with(b"-") || rest[..at].ends_with(b"*") => Some(at - 1),
+        _ => None,
+    };
+    split(rest, end, Reason::Unterminated)
 }
 
 /// A list up to `until`, such as `0.001, - : 0.002`: tokens joined by `, ` and ` : `.

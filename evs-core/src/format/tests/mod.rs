@@ -8,6 +8,7 @@ use super::{
 };
 use crate::number::decimal;
 
+mod adjacent;
 mod apache;
 mod formats;
 mod hostile;

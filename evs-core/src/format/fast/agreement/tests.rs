@@ -444,6 +444,7 @@ fn they_agree_on_every_short_line() {
         (r#"x="$http_x";y="$status" $msec"#, &["x=\"", "\";y=\"", "\"", "1", "\" ", TIME]),
         (r#""$http_x";$host;$msec"#, &["\"", ";", "a", TIME, "\";", " "]),
         ("$msec-$http_x-$remote_port", &[TIME, "-", "a", "1", "\"", "--"]),
+        ("$msec $host$request_uri|$server_port", &[TIME, " ", "|", "a", "/", "-"]),
         ("$msec|$host|$upstream_addr", &[TIME, "|", "a", ", ", " : ", "\""]),
         ("$msec $upstream_addr $status", &[TIME, " ", "a", ",", ":", "1"]),
         ("escape=json \"$http_x\" $msec", &["\"", "\\", " ", TIME, "a", "\" "]),
@@ -496,7 +497,7 @@ fn the_formats_that_people_use_have_a_fast_path() {
         };
         assert_eq!(is_fast, Ok(true), "{format}");
     }
-    for format in ["escape=none $msec $status", "$msec $remote_addr:$remote_port", "json", "ltsv"] {
+    for format in ["escape=none $msec $status", "$msec $host$request_uri", "$msec $remote_addr:$remote_port", "json", "ltsv"] {
         assert_eq!(assert_all_agree(format, &[]), Ok(false), "{format}");
     }
 }

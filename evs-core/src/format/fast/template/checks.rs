@@ -132,6 +132,8 @@ pub(super) fn class_checks(
     let until = step.until.as_bytes();
     match &step.class {
         Class::Quoted | Class::Loose => {}
+        // No separator tells where it ends.
+        Class::BeforeTarget => return None,
         Class::Time(shape) => {
             let times = RecentTimes::new(shape, false, until.first().copied(), zone);
             checks.push(Check::Time(extent, Box::new(times)));

@@ -149,7 +149,7 @@ impl Template {
             before = text.plus(step.until.len());
             let may_be_empty = match step.class {
                 Class::Quoted | Class::Time(_) => true,
-                Class::Number | Class::Token | Class::Loose => step.may_be_empty,
+                Class::Number | Class::Token | Class::Loose | Class::BeforeTarget => step.may_be_empty,
                 Class::List => false,
             };
             if at != time {
