@@ -30,6 +30,8 @@ const FORMATS: &[&str] = &[
     "common",
     r#"$time_iso8601 [$remote_addr] "$request" $status $request_time $upstream_response_time"#,
     "$msec\t$host\t$status\t$request_uri\t$http_user_agent",
+    "apache_combined",
+    r#"%{%F %T}t|%u|"%r"|%>s|"%{User-Agent}i""#,
     r#"escape=json {"time":"$msec","r":"$request","s":$status,"a":"$http_user_agent"}"#,
 ];
 

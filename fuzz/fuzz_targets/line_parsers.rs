@@ -18,6 +18,8 @@ static PARSERS: LazyLock<Vec<LineParser>> = LazyLock::new(|| {
         "ltsv",
         r#"escape=json {"t":$msec,"r":"$request","u":"$remote_user","s":$status,"a":$upstream_addr}"#,
         r#"escape=none $remote_user $status [$time_iso8601] "$request" $upstream_response_time $host"#,
+        "apache_vhost",
+        r#"%{%d/%b/%Y %T}t.%{msec_frac}t %u "%r" %>s"#,
         r#"$remote_addr:$remote_port,$remote_user,$upstream_addr;$msec-$status-$request"#,
     ];
     let parser = |format: &str| format.parse::<LogFormat>().and_then(|format| format.parser(FIELDS));

@@ -9,6 +9,7 @@ use std::{fmt, str::FromStr};
 
 mod apache;
 mod conf;
+mod named;
 mod time;
 
 use self::{apache::is_apache, time::TimeField};
@@ -24,7 +25,7 @@ pub(super) const COMMON: &str =
 /// nginx's built-in format `combined` (<https://nginx.org/en/docs/http/ngx_http_log_module.html>).
 pub(super) const COMBINED: &str = r#"$remote_addr - $remote_user [$time_local] "$request" $status $body_bytes_sent "$http_referer" "$http_user_agent""#;
 
-/// The format of a log: an nginx `log_format` string, JSON lines or LTSV.
+/// The format of a log: a format string of nginx or Apache, JSON lines or LTSV.
 ///
 /// | the log is written by | format |
 /// | --- | --- |
@@ -32,10 +33,11 @@ pub(super) const COMBINED: &str = r#"$remote_addr - $remote_user [$time_local] "
 /// | nginx with a `log_format` | [`nginx`](Self::nginx), with that string |
 /// | Apache with a `LogFormat` | [`apache`](Self::apache), with that string |
 /// | nginx with `escape=json`, Caddy, Traefik, a CDN | [`json`](Self::json) |
+/// | another server, proxy or load balancer | [`named`](Self::named), if it has a name there |
 /// | anything that writes `label:value` and tabs | [`ltsv`](Self::ltsv) |
 ///
-/// A format also parses from a text, for a service that reads it from its configuration: `combined`, `common`, `json`,
-/// `ltsv`, or a `log_format` string.
+/// A format also parses from a text, for a service that reads it from its configuration: a name that
+/// [`named`](Self::named) lists, or the format string of nginx or Apache.
 ///
 /// # Examples
 ///
@@ -164,8 +166,8 @@ impl LogFormat {
 
     /// JSON lines: one object a line. Fields are keys. `a.b` is the key `b` in the object `a`, or the key `a.b`.
     ///
-    /// The value of a string has its escapes undone. A number is taken as it is written, an object or array as its
-    /// JSON text. `null` means the same as no key. If a key occurs twice, the first one counts.
+    /// The value of a string has its escapes undone. A number, object or array is taken as its JSON text. A measure
+    /// reads the exponent of a number. `null` means the same as no key. If a key occurs twice, the first one counts.
     ///
     /// [`time_key`](Self::time_key) says which keys hold the time.
     ///
@@ -287,8 +289,8 @@ impl LogFormat {
 impl FromStr for LogFormat {
     type Err = FormatError;
 
-    /// Reads `combined`, `common`, `apache_combined`, `apache_common`, `apache_vhost`, `json`, `ltsv`, a `log_format`
-    /// string, or a `LogFormat` string of Apache's: one that has directives such as `%h` and no variables.
+    /// Reads a name that [`LogFormat::named`] knows, a `log_format` string of nginx's, or a `LogFormat` string of
+    /// Apache's: one that has directives such as `%h` and no variables.
     ///
     /// # Errors
     ///
@@ -296,16 +298,9 @@ impl FromStr for LogFormat {
     /// [`LogFormat::apache`].
     fn from_str(text: &str) -> Result<Self, FormatError> {
         match text {
-            "combined" => Ok(Self::combined()),
-            "common" => Ok(Self::common()),
-            "apache_combined" => Ok(Self::apache_combined()),
-            "apache_common" => Ok(Self::apache_common()),
-            "apache_vhost" => Ok(Self::apache_vhost()),
-            "json" => Ok(Self::json()),
-            "ltsv" => Ok(Self::ltsv()),
             _ if is_apache(text) => Self::apache(text),
-            _ if !text.contains('$') => Err(FormatError::Unknown { name: text.to_owned() }),
-            _ => Self::nginx(text),
+            _ if text.contains('$') => Self::nginx(text),
+            _ => Self::named(text),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Log formats, and the parsers of their lines.
 //!
-//! In goes a format (an nginx `log_format` string, JSON or LTSV) with the names of the fields that are wanted, and
+//! In goes a format (a format string of nginx or Apache, JSON or LTSV) with the names of the fields that are wanted, and
 //! then the bytes of the log. Out come, per line, its time and those fields, or the reason why the line is rejected.
 //! [`LogFormat`] has the rules that a user may rely on.
 //!

@@ -1,10 +1,10 @@
-//! The compiler of `log_format` strings.
+//! The compiler of format strings.
 //!
-//! In goes a string as in `nginx.conf`, out come [`Steps`], or the offset and reason of the first problem. The
-//! compiler refuses a format whose lines could be read in two ways: two variables without a text between them, a list
-//! followed by a text that also joins its elements, a line feed, and a format without a time.
+//! In goes a string as in `nginx.conf`, or one of [Apache's](apache), out come [`Steps`], or the offset and reason of
+//! the first problem. The compiler refuses a format whose lines could be read in two ways: two variables whose boundary
+//! is not certain, a list followed by a text that also joins its elements, and a line feed.
 //!
-//! The syntax is that of nginx's `ngx_http_log_module`: `$name` or `${name}`, and any other text for itself.
+//! The syntax here is that of nginx's `ngx_http_log_module`: `$name` or `${name}`, and any other text for itself.
 //!
 //! For example, `$remote_addr [$time_local] $status` becomes these steps:
 //!

@@ -1,4 +1,4 @@
-//! Compiles a `log_format` string into the steps that read a line of it.
+//! Compiles a format string of nginx or Apache into the steps that read a line of it.
 //!
 //! `$remote_addr [$msec] $status` has three steps, for example: a token up to ` [`, a time up to `] `, and a number up
 //! to the end of the line. A step knows its variable's class, the literal after the value, and how many of the

@@ -14,6 +14,7 @@ mod formats;
 mod hostile;
 mod keyed;
 mod lines;
+mod named;
 mod samples;
 
 const TIME: &str = "21/Nov/2026:13:25:22 +0545";

@@ -497,7 +497,13 @@ fn the_formats_that_people_use_have_a_fast_path() {
         };
         assert_eq!(is_fast, Ok(true), "{format}");
     }
-    for format in ["escape=none $msec $status", "$msec $host$request_uri", "$msec $remote_addr:$remote_port", "json", "ltsv"] {
+    for format in [
+        "escape=none $msec $status",
+        "$msec $host$request_uri",
+        "$msec $remote_addr:$remote_port",
+        "json",
+        "ltsv",
+    ] {
         assert_eq!(assert_all_agree(format, &[]), Ok(false), "{format}");
     }
 }

@@ -32,6 +32,8 @@ pub(super) fn locate(steps: &Steps, delimiters: Delimiters) -> Option<Located> {
     let mut times = Vec::new();
     for step in &steps.steps {
         let value: &[u8] = match &step.class {
+            // Quotes are counted in the literals only.
+            Class::Time(shape) if shape.sample().contains(&b'"') => return None,
             Class::Time(shape) => shape.sample(),
             _ => b"x",
         };
