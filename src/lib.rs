@@ -146,7 +146,7 @@ pub use evs_core::{
 // The formats of lines, and the statistics that are computed from them.
 pub use evs_core::{
     Field, FormatError, IntoKeys, LineParser, LogFormat, Measure, MeasureKind, NumberError, Reason, Record,
-    Rejection, Statistic, arg, count, field, max, min, sum,
+    Rejection, Rounding, Statistic, arg, count, field, max, min, sum,
 };
 
 // The status of a running pipeline.

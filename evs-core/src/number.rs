@@ -1,7 +1,7 @@
 //! Reads numbers as logs print them, exactly or not at all.
 //!
-//! A number is read as an integer times 10^scale: `0.301` at scale 3 is 301. Nothing is ever rounded. Floating point
-//! has no place here: 0.1 + 0.2 must be 0.3, in every order of addition and in every store.
+//! A number is read as an integer times 10^scale: `0.301` at scale 3 is 301. Nothing is rounded, unless a measure
+//! chooses it. Floating point has no place here: 0.1 + 0.2 must be 0.3, in every order of addition and in every store.
 //!
 //! There are two readers with one result:
 //!
@@ -24,6 +24,11 @@
 
 use std::fmt;
 
+mod reading;
+
+pub(crate) use self::reading::Reading;
+pub use self::reading::Rounding;
+
 /// The reason why a text is not read as a number. No text is rounded, clipped or read as a prefix of a number.
 ///
 /// A pipeline shows it as the [`Reason`](crate::Reason) of a rejected line.
@@ -38,7 +43,7 @@ use std::fmt;
 #[non_exhaustive]
 pub enum NumberError {
     /// The text is not digits, with an optional `-` before them and an optional point between them. Examples: `+7`,
-    /// `1e3`, `.5`, `NaN`.
+    /// `.5`, `NaN`, and `1e3` except in JSON, where a number may have an exponent.
     NotANumber,
     /// The value times 10^scale does not fit a signed 64-bit integer. Example: `10` at scale 18.
     TooLarge,
@@ -76,6 +81,11 @@ impl std::error::Error for NumberError {}
 /// assert_eq!(decimal(b"-", 0), Ok(None));
 /// ```
 pub fn decimal(text: &[u8], scale: u8) -> Result<Option<i64>, NumberError> {
+    decimal_of(text, Reading { scale, ..Reading::default() })
+}
+
+/// As [`decimal`], with the rounding that a measure has chosen. Exponents are gone.
+fn decimal_of(text: &[u8], Reading { scale, rounding, .. }: Reading) -> Result<Option<i64>, NumberError> {
     if matches!(text, b"" | b"-") {
         return Ok(None);
     }
@@ -93,12 +103,13 @@ pub fn decimal(text: &[u8], scale: u8) -> Result<Option<i64>, NumberError> {
     let scale = usize::from(scale);
     let fraction = fraction.unwrap_or_default();
     let (fraction, surplus) = fraction.split_at(fraction.len().min(scale));
-    if surplus.iter().any(|digit| *digit != b'0') {
+    if rounding.is_exact() && surplus.iter().any(|digit| *digit != b'0') {
         return Err(NumberError::TooManyDigits);
     }
     let magnitude = append(0, whole)
         .and_then(|value| append(value, fraction))
         .and_then(|value| shift(value, scale - fraction.len()))
+        .and_then(|value| value.checked_add(u64::from(rounds_up(value, surplus, rounding))))
         .ok_or(NumberError::TooLarge)?;
     let value =
         if negative { 0_i64.checked_sub_unsigned(magnitude) } else { 0_i64.checked_add_unsigned(magnitude) };
@@ -112,6 +123,14 @@ pub fn decimal(text: &[u8], scale: u8) -> Result<Option<i64>, NumberError> {
 ///
 /// Fails if [`decimal`] fails for an element, or if the sum does not fit.
 pub fn decimal_list(text: &[u8], scale: u8) -> Result<Option<i64>, NumberError> {
+    list_of(text, |element| decimal(element, scale))
+}
+
+/// Adds up the elements of a list, each of which `read` reads.
+fn list_of(
+    text: &[u8],
+    read: impl Fn(&[u8]) -> Result<Option<i64>, NumberError>,
+) -> Result<Option<i64>, NumberError> {
     if text.is_empty() {
         return Ok(None);
     }
@@ -122,7 +141,7 @@ pub fn decimal_list(text: &[u8], scale: u8) -> Result<Option<i64>, NumberError> 
         if element.is_empty() {
             return Err(NumberError::NotANumber);
         }
-        if let Some(value) = decimal(element, scale)? {
+        if let Some(value) = read(element)? {
             sum = Some(sum.unwrap_or(0).checked_add(value).ok_or(NumberError::TooLarge)?);
         }
         rest = after;
@@ -141,6 +160,13 @@ fn first_element(list: &[u8]) -> (&[u8], Option<&[u8]>) {
         Some(at) if list[at..].starts_with(b" : ") => (&list[..at], Some(&list[at + 3..])),
         _ => (list, None),
     }
+}
+
+/// True if a magnitude is rounded up, given the digits after those that it has.
+fn rounds_up(magnitude: u64, surplus: &[u8], rounding: Rounding) -> bool {
+    let (Rounding::HalfEven, Some((first, rest))) = (rounding, surplus.split_first()) else { return false };
+    let is_odd = magnitude % 2 == 1;
+    *first > b'5' || (*first == b'5' && (is_odd || rest.iter().any(|digit| *digit != b'0')))
 }
 
 /// True if the text has only digits, and at least one.

@@ -13,7 +13,6 @@ use crate::{
     batch::Rows,
     codec::{Reader, put_varint},
     format::{LineParser, Reason, Record, Rejection},
-    number::{decimal, decimal_list},
     statistic::MeasureKind,
 };
 
@@ -232,9 +231,8 @@ impl PlainWorker {
         }
         let mut numbers = Vec::new();
         for number in &self.plan.numbers {
-            let read = if number.is_list { decimal_list } else { decimal };
             let column = record.column(number.field);
-            let value = read(record.field(number.field, line), number.scale);
+            let value = number.read(record.field(number.field, line));
             let value = value.map_err(|error| Rejection { reason: error.into(), column })?;
             if value.is_some_and(|value| value < *number.range.start() || value > *number.range.end()) {
                 return Err(Rejection { reason: Reason::NumberOutOfRange, column });

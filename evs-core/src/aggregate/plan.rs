@@ -12,6 +12,7 @@ use std::{ops::RangeInclusive, sync::Arc};
 
 use crate::{
     format::{FormatError, LineLimits, LineParser, LogFormat, Number, is_list},
+    number::Reading,
     sink::Limits,
     statistic::{MeasureColumn, MeasureKind, Schema},
 };
@@ -66,7 +67,7 @@ impl Plan {
                 .iter()
                 .map(|measure| match measure.kind {
                     MeasureKind::Count => 0,
-                    _ => plan.number(&measure.field, measure.scale),
+                    _ => plan.number(measure),
                 })
                 .collect();
             plan.statistics.push(StatisticPlan {
@@ -96,7 +97,7 @@ impl Plan {
     ///
     /// A line counts in every statistic or in none, so this applies to all statistics that read the same number.
     pub(crate) fn narrow(&mut self, measure: &MeasureColumn, range: &RangeInclusive<i64>) {
-        let at = self.number(&measure.field, measure.scale);
+        let at = self.number(measure);
         let held = &mut self.numbers[at].range;
         *held = *held.start().max(range.start())..=*held.end().min(range.end());
     }
@@ -107,11 +108,13 @@ impl Plan {
     }
 
     /// The index of a number. A new number is added.
-    fn number(&mut self, name: &str, scale: u8) -> usize {
-        let field = self.field(name);
-        let known = self.numbers.iter().position(|number| (number.field, number.scale) == (field, scale));
+    fn number(&mut self, measure: &MeasureColumn) -> usize {
+        let field = self.field(&measure.field);
+        let reading = Reading { scale: measure.scale, rounding: measure.rounding, ..Reading::default() };
+        let known = self.numbers.iter().position(|number| (number.field, number.reading) == (field, reading));
         known.unwrap_or_else(|| {
-            self.numbers.push(Number { field, scale, is_list: is_list(name), range: i64::MIN..=i64::MAX });
+            let is_list = is_list(&measure.field);
+            self.numbers.push(Number { field, reading, is_list, range: i64::MIN..=i64::MAX });
             self.numbers.len() - 1
         })
     }
@@ -147,7 +150,8 @@ mod tests {
         let schemas = [one.schema(), two.schema()];
         let plan = Plan::new(schemas.iter().map(|schema| (&**schema, 10)));
         assert_eq!(plan.fields, ["status", "arg_v"]);
-        assert_eq!(plan.numbers, [Number { field: 1, scale: 2, is_list: false, range: i64::MIN..=i64::MAX }]);
+        let reading = Reading { scale: 2, ..Reading::default() };
+        assert_eq!(plan.numbers, [Number { field: 1, reading, is_list: false, range: i64::MIN..=i64::MAX }]);
         assert_eq!(plan.statistics[1].keys, [1]);
         assert_eq!(plan.statistics[1].numbers, [0, 0]);
     }

@@ -35,7 +35,7 @@ pub(super) fn row(window: i64, keys: &[&[u8]], value: i128) -> PlainRow {
 pub(super) fn schema(statistic: &str, keys: &[&str]) -> Schema {
     let measure = |name: &str, kind, scale| {
         let field = if kind == MeasureKind::Count { "" } else { "request_time" };
-        MeasureColumn { name: name.to_owned(), kind, field: field.to_owned(), scale }
+        MeasureColumn::new(name, kind, field, scale)
     };
     Schema {
         statistic: statistic.to_owned(),

@@ -87,7 +87,7 @@ pub enum Reason {
     /// A configured store cannot hold a key of that length: see
     /// [`Limits::key_bytes_max`](crate::Limits::key_bytes_max).
     KeyTooLong,
-    /// A value that a measure needs is not a number, such as `1e3` or `0x10`.
+    /// A value that a measure needs is not a number, such as `0x10`. (In JSON, `1e3` is one.)
     NotANumber,
     /// A number does not fit 64 bits at the measure's scale.
     NumberTooLarge,

@@ -8,12 +8,12 @@
 use std::ops::RangeInclusive;
 
 use super::{field::Field, schema::MeasureKind};
-use crate::sink::Limits;
+use crate::{number::Rounding, sink::Limits};
 
 /// A number that a statistic keeps per row. [`count`], [`sum`], [`min`] and [`max`] make one.
 ///
 /// Numbers are exact. A value is read as an integer times 10^[`scale`](Self::scale), lines carry 64 bits and totals
-/// 128 bits, and nothing is ever rounded or wrapped. A value that does not fit rejects its line.
+/// 128 bits. Nothing is ever wrapped, and nothing is rounded unless [`rounding`](Self::rounding) says so. A value that does not fit rejects its line.
 ///
 /// ```
 /// # extern crate evs_core as evs;
@@ -33,6 +33,8 @@ pub struct Measure {
     pub(crate) field: Option<Field>,
     /// The number of decimal places.
     pub(crate) scale: u8,
+    /// What becomes of further decimal places.
+    pub(crate) rounding: Rounding,
     /// The values that a line may have, in whole units.
     pub(crate) within: Option<RangeInclusive<i64>>,
     /// The user's name for the column.
@@ -41,7 +43,14 @@ pub struct Measure {
 
 /// The number of lines. Its column is `count`, unless [`named`](Measure::named) otherwise.
 pub fn count() -> Measure {
-    Measure { kind: MeasureKind::Count, field: None, scale: 0, within: None, name: None }
+    Measure {
+        kind: MeasureKind::Count,
+        field: None,
+        scale: 0,
+        rounding: Rounding::Exact,
+        within: None,
+        name: None,
+    }
 }
 
 /// The exact sum of `field`. Its column is `FIELD_sum`, unless [`named`](Measure::named) otherwise.
@@ -66,13 +75,13 @@ pub fn max(field: impl Into<Field>) -> Measure {
 
 impl Measure {
     fn of(kind: MeasureKind, field: Field) -> Self {
-        Self { kind, field: Some(field), scale: 0, within: None, name: None }
+        Self { kind, field: Some(field), scale: 0, rounding: Rounding::Exact, within: None, name: None }
     }
 
     /// The number of decimal places of the values: 0 (the default) to 18.
     ///
-    /// A line with a value of more decimal places is rejected, unless the surplus ones are zeros. The value is never
-    /// rounded. In a sink without exact decimals the column holds the value times 10^scale.
+    /// A line with a value of more decimal places is rejected, unless the surplus ones are zeros or
+    /// [`rounding`](Self::rounding) says otherwise. In a sink without exact decimals the column holds the value times 10^scale.
     ///
     /// ```
     /// # extern crate evs_core as evs;
@@ -85,6 +94,20 @@ impl Measure {
     #[must_use]
     pub fn scale(mut self, digits: u8) -> Self {
         self.scale = digits;
+        self
+    }
+
+    /// What becomes of decimal places beyond the [`scale`](Self::scale). By default, they reject the line. The choice is
+    /// part of the definition: a statistic cannot change it.
+    ///
+    /// ```
+    /// # extern crate evs_core as evs;
+    /// # use evs::{Rounding, sum};
+    /// let duration = sum("duration").scale(9).rounding(Rounding::HalfEven);
+    /// ```
+    #[must_use]
+    pub fn rounding(mut self, rounding: Rounding) -> Self {
+        self.rounding = rounding;
         self
     }
 

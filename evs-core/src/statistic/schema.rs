@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::codec::InvalidJson;
+use crate::{codec::InvalidJson, number::Rounding};
 
 /// The way in which the values of a measure become one number.
 ///
@@ -92,13 +92,16 @@ pub struct MeasureColumn {
     /// The number of decimal places. Values are held as integers times 10^scale.
     #[serde(default)]
     pub scale: u8,
+    /// What became of further decimal places. The default is left out of the JSON text.
+    #[serde(default, skip_serializing_if = "Rounding::is_exact")]
+    pub rounding: Rounding,
 }
 
 impl MeasureColumn {
     /// A column of that name for a field, by nginx's name, which is empty for a count. `scale` is the number of
     /// decimal places.
     pub fn new(name: impl Into<String>, kind: MeasureKind, field: impl Into<String>, scale: u8) -> Self {
-        Self { name: name.into(), kind, field: field.into(), scale }
+        Self { name: name.into(), kind, field: field.into(), scale, rounding: Rounding::Exact }
     }
 }
 
@@ -279,10 +282,15 @@ fn list<T>(items: &[T], show: impl Fn(&T) -> String) -> String {
 }
 
 fn show_measure(measure: &MeasureColumn) -> String {
-    let MeasureColumn { name, kind, field, scale } = measure;
+    let MeasureColumn { name, kind, field, scale, rounding } = measure;
+    let rounded = match rounding {
+        Rounding::Exact => "",
+        Rounding::HalfEven => " rounded half to even",
+        Rounding::Truncate => " truncated",
+    };
     match kind {
         MeasureKind::Count => format!("{name}: count"),
-        _ => format!("{name}: {kind:?} of {field} scale {scale}").to_lowercase(),
+        _ => format!("{name}: {kind:?} of {field} scale {scale}{rounded}").to_lowercase(),
     }
 }
 
@@ -308,7 +316,7 @@ mod tests {
         let host = KeyColumn::new("host", "host");
         /// A change, with its name and a part of the obstacle, if there is one.
         type Case<'c> = (&'c str, &'c dyn Fn(&mut Schema), Option<&'c str>);
-        let cases: [Case<'_>; 14] = [
+        let cases: [Case<'_>; 15] = [
             ("nothing", &|_| {}, None),
             ("a retention", &|new| new.retain_seconds = Some(60), None),
             ("a measure at the end", &|new| new.measures.push(sum("time", "time", 3)), None),
@@ -322,6 +330,11 @@ mod tests {
                 "another scale",
                 &|new| new.measures[1].scale = 3,
                 Some("scale 2 -> bytes: sum of sent scale 3"),
+            ),
+            (
+                "another rounding",
+                &|new| new.measures[1].rounding = Rounding::Truncate,
+                Some("scale 2 -> bytes: sum of sent scale 2 truncated"),
             ),
             ("another field", &|new| new.measures[1].field = "got".to_owned(), Some("sum of got")),
             ("another kind", &|new| new.measures[1].kind = MeasureKind::Max, Some("bytes: max of sent")),
@@ -338,6 +351,18 @@ mod tests {
                     assert!(obstacle.as_ref().is_some_and(|o| o.contains(expected)), "{what}: {obstacle:?}");
                 }
             }
+        }
+    }
+
+    #[test]
+    fn the_rounding_is_in_the_text_unless_it_is_the_default() {
+        let exact = Schema::new("s", 60, Vec::new(), vec![sum("bytes", "sent", 2)]);
+        assert!(!exact.to_json().contains("rounding"), "checksums of older batches stay");
+        let mut rounded = exact.clone();
+        rounded.measures[0].rounding = Rounding::HalfEven;
+        assert!(rounded.to_json().contains(r#""rounding":"half_even""#), "{}", rounded.to_json());
+        for schema in [exact, rounded] {
+            assert_eq!(Schema::from_json(&schema.to_json()).unwrap(), schema);
         }
     }
 

@@ -271,6 +271,7 @@ impl Statistic {
                     kind: measure.kind,
                     field: measure.field.as_ref().map_or_else(String::new, |f| f.variable().to_owned()),
                     scale: measure.scale,
+                    rounding: measure.rounding,
                 })
                 .collect(),
             retain_seconds: self.retain.map(|time| time.as_secs()),

@@ -33,7 +33,7 @@ pub(super) fn schema(statistic: &str, keys: usize) -> Arc<Schema> {
         statistic: statistic.to_owned(),
         window_seconds: 60,
         keys: (0..keys).map(key).collect(),
-        measures: vec![MeasureColumn { name, kind: MeasureKind::Count, field, scale: 0 }],
+        measures: vec![MeasureColumn::new(name, MeasureKind::Count, field, 0)],
         retain_seconds: None,
     })
 }

@@ -8,12 +8,15 @@ use super::{
     block::BlockParser,
     columns::{Columns, Number, Rejected},
 };
-use crate::format::{
-    compile::is_list,
-    error::FormatError,
-    limits::LineLimits,
-    log_format::LogFormat,
-    rejection::{Reason, Rejection},
+use crate::{
+    format::{
+        compile::is_list,
+        error::FormatError,
+        limits::LineLimits,
+        log_format::LogFormat,
+        rejection::{Reason, Rejection},
+    },
+    number::{Reading, Rounding},
 };
 
 /// The time, the fields and the numbers of a line.
@@ -100,11 +103,15 @@ pub(super) fn assert_agreement_of(
 ) -> Result<bool, FormatError> {
     let fields: Vec<_> = fields.iter().filter(|field| format.parser(&[field]).is_ok()).collect();
     let reference = format.parser(&fields)?;
-    let number = |(at, scale): (usize, u8)| {
+    let number = |(at, (scale, rounding))| {
         // Some numbers of the tests are outside of this range.
-        Number { field: at, scale, is_list: is_list(fields[at]), range: -100..=5_000_000 }
+        let reading = Reading { scale, rounding, has_exponents: false };
+        Number { field: at, reading, is_list: is_list(fields[at]), range: -100..=5_000_000 }
     };
-    let numbers: Vec<_> = (fields.len().saturating_sub(2)..fields.len()).zip([0, 3]).map(number).collect();
+    let numbers: Vec<_> = (fields.len().saturating_sub(2)..fields.len())
+        .zip([(0, Rounding::HalfEven), (3, Rounding::Exact)])
+        .map(number)
+        .collect();
     let mut is_fast = false;
     // Some lines of the tests are within these limits, others are not.
     let narrow = LineLimits {

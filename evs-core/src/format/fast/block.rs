@@ -30,7 +30,7 @@ use crate::{
         reference::{LineParser, LineReader, Part},
         rejection::{Reason, Rejection},
     },
-    number::{decimal, decimal_list, short_decimal},
+    number::short_decimal,
     record::{self, Record},
 };
 
@@ -86,7 +86,10 @@ struct Fast {
 
 impl BlockParser {
     /// A parser for the fields of `reference`. The fields of `numbers` are read as numbers, too.
-    pub(crate) fn new(reference: LineParser, numbers: Vec<Number>, limits: LineLimits) -> Self {
+    pub(crate) fn new(reference: LineParser, mut numbers: Vec<Number>, limits: LineLimits) -> Self {
+        for number in &mut numbers {
+            number.reading.has_exponents = matches!(reference.reader, LineReader::Json { .. });
+        }
         let fast = Fast::new(&reference, &numbers);
         let record = Record::new();
         Self { reference, record, numbers, limits, latest: i64::MAX, fast, may_have_nul: false, at: 0 }
@@ -209,9 +212,8 @@ impl BlockParser {
         }
         for (number, column) in self.numbers.iter().zip(&mut columns.numbers) {
             let text = record.field(number.field, line);
-            let read = if number.is_list { decimal_list } else { decimal };
             let reject = |reason| Rejection { reason, column: record.column(number.field) };
-            let value = read(text, number.scale).map_err(|error| reject(error.into()))?;
+            let value = number.read(text).map_err(|error| reject(error.into()))?;
             if value.is_some_and(|value| !number.range.contains(&value)) {
                 return Err(reject(Reason::NumberOutOfRange));
             }
@@ -360,18 +362,17 @@ impl Fast {
     fn read_numbers(&mut self, block: &[u8], numbers: &[Number], columns: &mut Columns) {
         for (at, number) in numbers.iter().enumerate() {
             let mut column = std::mem::take(&mut columns.numbers[at]);
-            let read = if number.is_list { decimal_list } else { decimal };
             let spans = &columns.fields[number.field];
             let doubted = self.confirmed.contains(&false).then(|| self.confirmed.clone());
             column.fill(&mut self.confirmed, |line| {
                 if let Some((bytes, len)) = columns.short_text(block, spans[line])
-                    && let Some(value) = short_decimal(bytes, len, number.scale)
+                    && let Some(value) = short_decimal(bytes, len, number.reading.scale)
                 {
                     return Some(Some(value));
                 }
                 // The span of a line that is not confirmed may be out of range.
                 let is_confirmed = doubted.as_ref().is_none_or(|confirmed| confirmed[line]);
-                is_confirmed.then(|| read(columns.text(block, spans[line]), number.scale).ok()).flatten()
+                is_confirmed.then(|| number.read(columns.text(block, spans[line])).ok()).flatten()
             });
             column.limit(&number.range, &mut self.confirmed);
             columns.numbers[at] = column;

@@ -9,19 +9,29 @@
 
 use std::ops::RangeInclusive;
 
-use crate::format::rejection::Rejection;
+use crate::{
+    format::rejection::Rejection,
+    number::{NumberError, Reading},
+};
 
 /// A field that is read as a number.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Number {
     /// The index of the field among the parser's fields.
     pub(crate) field: usize,
-    /// The number of decimal places that are kept.
-    pub(crate) scale: u8,
+    /// The decimal places that are kept, and what becomes of others.
+    pub(crate) reading: Reading,
     /// True if nginx writes one value per upstream server into it.
     pub(crate) is_list: bool,
     /// The values that a line may carry, times 10^scale.
     pub(crate) range: RangeInclusive<i64>,
+}
+
+impl Number {
+    /// Reads the number that a text writes.
+    pub(crate) fn read(&self, text: &[u8]) -> Result<Option<i64>, NumberError> {
+        if self.is_list { self.reading.list(text) } else { self.reading.number(text) }
+    }
 }
 
 /// The location of a value's bytes: in the block, or in [`Columns::decoded`] if they do not stand in the block as they

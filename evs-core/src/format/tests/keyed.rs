@@ -150,6 +150,25 @@ fn ltsv_lines_are_labels_and_values() {
     }
 }
 
+#[test]
+fn numbers_of_json_may_have_exponents_and_those_of_other_formats_may_not() {
+    let reading = Reading { scale: 9, ..Reading::default() };
+    let number = Number { field: 0, reading, is_list: false, range: i64::MIN..=i64::MAX };
+    for (format, line, expected) in [
+        (LogFormat::json(), r#"{"time":1,"v":2.4323e-05}"#, Some(24_323)),
+        (LogFormat::json(), r#"{"time":1,"v":2.4323e-06}"#, None),
+        (LogFormat::ltsv(), "time:1\tv:2e3", None),
+        (nginx("$msec $v"), "1795246822.000 2e3", None),
+    ] {
+        let (parser, limits) = (format.parser(&["v"]).unwrap(), LineLimits::default());
+        let mut parser = BlockParser::new(parser, vec![number.clone()], limits);
+        let mut columns = Columns::new(1, 1);
+        parser.begin(line.as_bytes());
+        assert!(parser.read(line.as_bytes(), &mut columns));
+        assert_eq!(columns.numbers[0].values.first().copied(), expected, "{line}");
+    }
+}
+
 /// All tokens of JSON, and some that are out of place.
 fn json_like() -> impl Strategy<Value = String> {
     let leaf = prop_oneof![

@@ -6,7 +6,7 @@ use super::{
     log_format::{COMBINED, COMMON},
     *,
 };
-use crate::number::decimal;
+use crate::number::{Reading, decimal};
 
 mod adjacent;
 mod apache;

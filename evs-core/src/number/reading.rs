@@ -1,0 +1,179 @@
+//! The choices of a measure about its numbers: decimal places, rounding, and exponents.
+
+use serde::{Deserialize, Serialize};
+
+use super::{NumberError, decimal_of, list_of};
+
+/// What happens to decimal places beyond those that a measure keeps.
+///
+/// The choice is part of a statistic's definition, because it decides the numbers.
+///
+/// ```
+/// # extern crate evs_core as evs;
+/// use evs::{Rounding, sum};
+///
+/// // Caddy prints some durations with the noise of floating point: 3.5127174329999997.
+/// let duration = sum("duration").scale(9).rounding(Rounding::HalfEven);
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Rounding {
+    /// They reject the line, unless all of them are zeros. This is the default.
+    #[default]
+    Exact,
+    /// The value is rounded to the nearest one that is kept, and from the middle to the even one: at scale 1, 0.25 is
+    /// 0.2, and 0.35 is 0.4. Sums then lean neither way.
+    HalfEven,
+    /// They are cut off: at scale 1, 0.29 is 0.2, and -0.29 is -0.2.
+    Truncate,
+}
+
+impl Rounding {
+    /// True for the default, which is left out of a definition's text.
+    pub(crate) fn is_exact(&self) -> bool {
+        *self == Self::Exact
+    }
+}
+
+/// The way in which the numbers of a measure are read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Reading {
+    /// The number of decimal places that are kept.
+    pub(crate) scale: u8,
+    pub(crate) rounding: Rounding,
+    /// True if a number may have an exponent, as in JSON.
+    pub(crate) has_exponents: bool,
+}
+
+/// The largest exponent, of either sign. Numbers with digits that far from the point do not fit 64 bits, or are noise.
+const EXPONENT_MAX: usize = 400;
+
+impl Reading {
+    /// Reads a number, as [`decimal`](super::decimal) does.
+    pub(crate) fn number(self, text: &[u8]) -> Result<Option<i64>, NumberError> {
+        if self.has_exponents && text.iter().any(|byte| matches!(byte, b'e' | b'E')) {
+            return decimal_of(&without_exponent(text)?, self);
+        }
+        decimal_of(text, self)
+    }
+
+    /// Adds up a list, as [`decimal_list`](super::decimal_list) does.
+    pub(crate) fn list(self, text: &[u8]) -> Result<Option<i64>, NumberError> {
+        list_of(text, |element| self.number(element))
+    }
+}
+
+/// The same number without its exponent: `2.5e-3` is `0.0025`.
+fn without_exponent(text: &[u8]) -> Result<Vec<u8>, NumberError> {
+    const NOT_A_NUMBER: NumberError = NumberError::NotANumber;
+    let at = text.iter().position(|byte| matches!(byte, b'e' | b'E')).ok_or(NOT_A_NUMBER)?;
+    let (mantissa, exponent) = (&text[..at], &text[at + 1..]);
+    let (sign, mantissa) = match mantissa.strip_prefix(b"-") {
+        Some(mantissa) => (&b"-"[..], mantissa),
+        None => (&b""[..], mantissa),
+    };
+    let (is_negative, exponent) = match exponent {
+        [b'-', digits @ ..] => (true, digits),
+        [b'+', digits @ ..] | digits => (false, digits),
+    };
+    let (whole, fraction) = match mantissa.iter().position(|byte| *byte == b'.') {
+        Some(point) => (&mantissa[..point], &mantissa[point + 1..]),
+        None => (mantissa, &b"0"[..]),
+    };
+    if ![whole, fraction, exponent]
+        .iter()
+        .all(|digits| !digits.is_empty() && digits.iter().all(u8::is_ascii_digit))
+    {
+        return Err(NOT_A_NUMBER);
+    }
+    let exponent =
+        exponent.iter().fold(0_usize, |value, digit| (value * 10 + usize::from(digit - b'0')).min(9999));
+    let mut digits = [whole, fraction].concat();
+    if digits.iter().all(|digit| *digit == b'0') {
+        return Ok(b"0".to_vec());
+    }
+    if exponent > EXPONENT_MAX {
+        return Err(if is_negative { NumberError::TooManyDigits } else { NumberError::TooLarge });
+    }
+    let zeros = vec![b'0'; exponent];
+    let point = if is_negative {
+        digits.splice(0..0, zeros);
+        whole.len()
+    } else {
+        digits.extend(zeros);
+        whole.len() + exponent
+    };
+    digits.insert(point, b'.');
+    Ok([sign, &digits].concat())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str, scale: u8, rounding: Rounding) -> Result<Option<i64>, NumberError> {
+        Reading { scale, rounding, has_exponents: true }.number(text.as_bytes())
+    }
+
+    #[test]
+    fn exponents_move_the_point() {
+        for (text, scale, expected) in [
+            ("2.4323e-05", 9, Ok(Some(24_323))),
+            ("1e3", 0, Ok(Some(1000))),
+            ("-1.25E+2", 0, Ok(Some(-125))),
+            ("1.5e0", 1, Ok(Some(15))),
+            ("0e999999999999", 0, Ok(Some(0))),
+            ("0.0e-9999", 0, Ok(Some(0))),
+            ("100e-2", 0, Ok(Some(1))),
+            ("1e18", 0, Ok(Some(1_000_000_000_000_000_000))),
+            ("1e19", 0, Err(NumberError::TooLarge)),
+            ("1e400", 0, Err(NumberError::TooLarge)),
+            ("1e401", 0, Err(NumberError::TooLarge)),
+            ("1e-3", 2, Err(NumberError::TooManyDigits)),
+            ("1e-401", 18, Err(NumberError::TooManyDigits)),
+            ("e5", 0, Err(NumberError::NotANumber)),
+            ("1e", 0, Err(NumberError::NotANumber)),
+            ("1e+", 0, Err(NumberError::NotANumber)),
+            ("1e-+5", 0, Err(NumberError::NotANumber)),
+            (".5e1", 0, Err(NumberError::NotANumber)),
+            ("5.e1", 0, Err(NumberError::NotANumber)),
+            ("1e5.0", 0, Err(NumberError::NotANumber)),
+            ("1e5e5", 0, Err(NumberError::NotANumber)),
+            ("--1e5", 0, Err(NumberError::NotANumber)),
+            ("-", 0, Ok(None)),
+        ] {
+            assert_eq!(read(text, scale, Rounding::Exact), expected, "{text}");
+        }
+        assert_eq!(Reading::default().number(b"1e3"), Err(NumberError::NotANumber));
+        let list = Reading { scale: 1, rounding: Rounding::Truncate, has_exponents: true };
+        assert_eq!(list.list(b"1e-1, 0.29 : -"), Ok(Some(3)));
+    }
+
+    #[test]
+    fn surplus_decimal_places_are_rounded_as_the_measure_says() {
+        for (text, half_even, truncated) in [
+            ("0.25", 2, 2),
+            ("0.35", 4, 3),
+            ("0.2500001", 3, 2),
+            ("0.2499999", 2, 2),
+            ("-0.25", -2, -2),
+            ("-0.35", -4, -3),
+            ("0.05", 0, 0),
+            ("0.96", 10, 9),
+            ("9.95", 100, 99),
+            ("3.5e-2", 0, 0),
+        ] {
+            assert_eq!(read(text, 1, Rounding::HalfEven), Ok(Some(half_even)), "{text}");
+            assert_eq!(read(text, 1, Rounding::Truncate), Ok(Some(truncated)), "{text}");
+            assert_eq!(read(text, 1, Rounding::Exact), Err(NumberError::TooManyDigits), "{text}");
+        }
+        let noise = "3.5127174329999997";
+        assert_eq!(read(noise, 9, Rounding::HalfEven), Ok(Some(3_512_717_433)));
+        assert_eq!(read(noise, 9, Rounding::Truncate), Ok(Some(3_512_717_432)));
+        let most = "9223372036854775807.5";
+        assert_eq!(read(most, 0, Rounding::HalfEven), Err(NumberError::TooLarge));
+        assert_eq!(read(most, 0, Rounding::Truncate), Ok(Some(i64::MAX)));
+        assert_eq!(read("0.5x", 0, Rounding::Truncate), Err(NumberError::NotANumber));
+    }
+}
