@@ -21,11 +21,21 @@ pub(crate) struct Arguments {
     /// whose files are all named by their time
     #[arg(long, value_name = "PATH")]
     pub(crate) log: Option<PathBuf>,
-    /// combined, common, json, ltsv, or a log_format string of nginx's
+    /// A name (combined, common, apache_combined, apache_common, apache_vhost, json, ltsv, caddy, traefik, ingress_nginx,
+    /// aws_alb, haproxy_http, envoy, lighttpd, varnish), a log_format string or directive of nginx's, or a LogFormat string
+    /// of Apache's
     #[arg(long, value_name = "FORMAT", default_value = "combined")]
     pub(crate) format: String,
+    /// The field that holds the time, and its shape: epoch, seconds, milliseconds, microseconds, nanoseconds, iso8601,
+    /// local, or conversions as for strftime. Without a shape, the key of a JSON or LTSV log
+    #[arg(long, value_name = "FIELD[=SHAPE]")]
+    pub(crate) time: Option<String>,
+    /// The minutes by which the web server's clock is ahead of UTC, for times without a zone
+    #[arg(long, value_name = "MINUTES", default_value_t = 0, allow_negative_numbers = true)]
+    pub(crate) utc_offset: i16,
     /// A statistic: 'NAME; window=60s; flush=5s; retain=90d; begin=oldest; by=FIELD,FIELD; count; sum=FIELD[:SCALE]; min=FIELD[:SCALE];
-    /// max=FIELD[:SCALE]; rows=N'. After a FIELD, ' within LOWEST..HIGHEST' rejects lines with other values [default: 'requests; window=60s; by=status; count; sum=body_bytes_sent']
+    /// max=FIELD[:SCALE]; rows=N'. After a FIELD, ' rounded' or ' truncated' keeps lines with more decimal places, and
+    /// then ' within LOWEST..HIGHEST' rejects lines with other values [default: 'requests; window=60s; by=status; count; sum=body_bytes_sent']
     #[arg(long = "stat", value_name = "SPEC")]
     pub(crate) stats: Vec<String>,
     /// A sink: sqlite://PATH; with the feature of the store mysql://, mariadb://, postgres://, mongodb:// or cassandra://,

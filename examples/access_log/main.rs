@@ -126,6 +126,19 @@ async fn run_sample(arguments: &Arguments) -> Result<Outcome, Failure> {
     Ok(Outcome::of(&summary, arguments))
 }
 
+/// The format of the log, with what the arguments say about its time.
+fn format(arguments: &Arguments) -> Result<LogFormat, Failure> {
+    let format: LogFormat = arguments.format.parse().map_err(|error| Invalid("--format", Box::new(error)))?;
+    let format = format.utc_offset_minutes(arguments.utc_offset);
+    Ok(match arguments.time.as_deref().map(|time| time.split_once('=').ok_or(time)) {
+        Some(Ok((field, shape))) => {
+            format.time(field, shape).map_err(|error| Invalid("--time", Box::new(error)))?
+        }
+        Some(Err(key)) => format.time_key(key),
+        None => format,
+    })
+}
+
 /// Builds the pipeline that the arguments describe.
 async fn build(
     arguments: &Arguments,
@@ -133,7 +146,7 @@ async fn build(
     sinks: &[Target],
     state: &Path,
 ) -> Result<Pipeline, Failure> {
-    let format: LogFormat = arguments.format.parse().map_err(|error| Invalid("--format", Box::new(error)))?;
+    let format = format(arguments)?;
     let mut builder = Pipeline::builder(&arguments.source)
         .tail(log)
         .format(format)

@@ -5,11 +5,11 @@
 use std::{ops::RangeInclusive, str::FromStr, time::Duration};
 
 use evs::{
-    Begin,
+    Begin, Rounding,
     prelude::{Statistic, count, field, max, min, sum},
 };
 
-/// Reads `NAME; window=60s; flush=5s; retain=90d; begin=oldest; by=FIELD,FIELD; count; sum=FIELD[:SCALE] [within A..B]; …`.
+/// Reads `NAME; window=60s; flush=5s; retain=90d; begin=oldest; by=FIELD,FIELD; count; sum=FIELD[:SCALE] [rounded] [within A..B]; …`.
 pub(crate) fn parse(spec: &str) -> Result<Statistic, String> {
     let mut parts = spec.split(';').map(str::trim);
     let name = parts.next().unwrap_or_default();
@@ -39,11 +39,12 @@ pub(crate) fn parse(spec: &str) -> Result<Statistic, String> {
             }
             "count" if value.is_empty() => statistic.measure(count()),
             "sum" | "min" | "max" => {
-                let expected = "FIELD, FIELD:SCALE or FIELD[:SCALE] within LOWEST..HIGHEST";
+                let expected = "FIELD[:SCALE] [rounded or truncated] [within LOWEST..HIGHEST]";
                 let (value, range) = match value.split_once(" within ") {
                     Some((value, range)) => (value, Some(within(range).ok_or_else(|| wrong(expected))?)),
                     None => (value, None),
                 };
+                let (value, rounding) = rounding(value.trim());
                 let (name, scale) = value.split_once(':').unwrap_or((value, "0"));
                 let scale = u8::from_str(scale.trim()).map_err(|_| wrong(expected))?;
                 let of = field(name.trim());
@@ -52,7 +53,7 @@ pub(crate) fn parse(spec: &str) -> Result<Statistic, String> {
                     "min" => min(of),
                     _ => max(of),
                 };
-                let measure = measure.scale(scale);
+                let measure = measure.scale(scale).rounding(rounding);
                 statistic.measure(match range {
                     Some(range) => measure.within(range),
                     None => measure,
@@ -66,6 +67,15 @@ pub(crate) fn parse(spec: &str) -> Result<Statistic, String> {
         };
     }
     Ok(statistic)
+}
+
+/// Splits off what becomes of further decimal places: ` rounded` or ` truncated`.
+fn rounding(text: &str) -> (&str, Rounding) {
+    match text.rsplit_once(' ') {
+        Some((text, "rounded")) => (text.trim_end(), Rounding::HalfEven),
+        Some((text, "truncated")) => (text.trim_end(), Rounding::Truncate),
+        _ => (text, Rounding::Exact),
+    }
 }
 
 /// Reads `LOWEST..HIGHEST`. Both are included.
