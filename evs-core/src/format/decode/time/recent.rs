@@ -1,6 +1,6 @@
 //! The last times of a column, which are compared instead of parsed.
 
-use super::{ISO8601, LOCAL, Shape, fraction};
+use super::{ISO8601, LOCAL, Shape, fraction, text::offset};
 use crate::number::short_decimal;
 
 /// The last times of one column, by the last digit of their seconds. Lines of ten seconds may so come in any order.
@@ -58,7 +58,10 @@ impl RecentTimes {
         let (digit, len) = match self.shape {
             Shape::Local => (19, LOCAL.len() + 6),
             Shape::Iso8601 => (18, ISO8601.len() + 6),
-            Shape::Msec => return ten_digits_and_millis(text).or_else(|| self.parse(text)),
+            Shape::Msec => {
+                let read = ten_digits_and_millis(text).or_else(|| whole_units(text));
+                return read.or_else(|| self.parse(text));
+            }
             Shape::Pattern(_) => return self.read_pattern(text),
         };
         if text.len() != len {
@@ -113,7 +116,11 @@ impl RecentTimes {
             [] if self.needs_zone => return None,
             [] => self.zone,
             b"Z" => 0,
-            _ => return self.parse(text),
+            _ if self.shape.zone(zone) != zone.len() => return None,
+            _ => match offset(zone.trim_ascii_start()) {
+                Ok(([], Some(offset))) => offset,
+                _ => return None,
+            },
         };
         Some(if self.is_the_time { seconds - offset } else { 0 })
     }
@@ -137,6 +144,25 @@ impl RecentTimes {
         Some(seconds)
     }
 }
+/// The seconds of a number since 1970, of the years 2001 to 2286, whose digits tell the unit: see
+/// [`is_epoch`](super::is_epoch).
+#[inline]
+fn whole_units(text: &[u8]) -> Option<i64> {
+    let unit = match text.len() {
+        10 => 1,
+        13 => 1_000,
+        16 => 1_000_000,
+        19 => 1_000_000_000,
+        _ => return None,
+    };
+    if !text.iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    // 19 digits have room in 64 bits without a sign.
+    let units = text.iter().fold(0_u64, |value, digit| value * 10 + u64::from(digit - b'0'));
+    i64::try_from(units / unit).ok()
+}
+
 /// The seconds of a `$msec` of the years 2001 to 2286, which has ten digits before the point.
 #[inline]
 fn ten_digits_and_millis(text: &[u8]) -> Option<i64> {

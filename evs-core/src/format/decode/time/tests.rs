@@ -168,6 +168,11 @@ fn recent_times_are_those_of_any_clock() {
         "2026-11-21T13:25:22+0545",
         "2026-13-21T13:25:22.123456Z",
         "1795246765",
+        "1795246765707",
+        "1795246765707123",
+        "9999999999999999999",
+        "179524676570712x",
+        "2026-11-21T13:25:22.5+99:00",
         "2026-11-21 13:25:22.123456",
         "2026-11-21 13:25:22.123",
         "2026-11-31 13:25:22.123",
@@ -182,7 +187,9 @@ fn recent_times_are_those_of_any_clock() {
             let is_whole = shape.length(text) == Some(text.len());
             let expected = LastTime::in_zone(3600).read(&shape, text).ok().filter(|_| is_whole);
             assert_eq!(recent.read(text), expected, "{text:?}");
-            if !text.starts_with(b"31/Feb") && !text.starts_with(b"2026-13") {
+            let is_no_date =
+                text.starts_with(b"31/Feb") || text.starts_with(b"2026-13") || text.ends_with(b"+99:00");
+            if !is_no_date {
                 assert_eq!(other.read(text).is_some(), is_whole && shape.fits(text), "{text:?}");
             }
         }
