@@ -130,13 +130,16 @@ async fn run_sample(arguments: &Arguments) -> Result<Outcome, Failure> {
 fn format(arguments: &Arguments) -> Result<LogFormat, Failure> {
     let format: LogFormat = arguments.format.parse().map_err(|error| Invalid("--format", Box::new(error)))?;
     let format = format.utc_offset_minutes(arguments.utc_offset);
-    Ok(match arguments.time.as_deref().map(|time| time.split_once('=').ok_or(time)) {
+    let format = match arguments.time.as_deref().map(|time| time.split_once('=').ok_or(time)) {
         Some(Ok((field, shape))) => {
             format.time(field, shape).map_err(|error| Invalid("--time", Box::new(error)))?
         }
         Some(Err(key)) => format.time_key(key),
         None => format,
-    })
+    };
+    // A format without a time is the fault of this argument, too.
+    format.parser::<&str>(&[]).map_err(|error| Invalid("--format", Box::new(error)))?;
+    Ok(format)
 }
 
 /// Builds the pipeline that the arguments describe.

@@ -5,7 +5,7 @@
 use std::{ops::RangeInclusive, str::FromStr, time::Duration};
 
 use evs::{
-    Begin, Rounding,
+    Begin, Field, Rounding,
     prelude::{Statistic, count, field, max, min, sum},
 };
 
@@ -34,7 +34,7 @@ pub(crate) fn parse(spec: &str) -> Result<Statistic, String> {
             "rows" => statistic.rows_max(value.parse().map_err(|_| wrong("a number"))?),
             "by" => {
                 let fields: Vec<_> =
-                    value.split(',').map(str::trim).filter(|name| !name.is_empty()).collect();
+                    value.split(',').map(str::trim).filter(|name| !name.is_empty()).map(named).collect();
                 statistic.group_by(fields)
             }
             "count" if value.is_empty() => statistic.measure(count()),
@@ -47,7 +47,7 @@ pub(crate) fn parse(spec: &str) -> Result<Statistic, String> {
                 let (value, rounding) = rounding(value.trim());
                 let (name, scale) = value.split_once(':').unwrap_or((value, "0"));
                 let scale = u8::from_str(scale.trim()).map_err(|_| wrong(expected))?;
-                let of = field(name.trim());
+                let of = named(name.trim());
                 let measure = match word {
                     "sum" => sum(of),
                     "min" => min(of),
@@ -67,6 +67,11 @@ pub(crate) fn parse(spec: &str) -> Result<Statistic, String> {
         };
     }
     Ok(statistic)
+}
+
+/// The field of that name. A key within an object, such as `request.host`, has the column `request_host`.
+fn named(name: &str) -> Field {
+    field(name).named(name.replace(['.', '-'], "_"))
 }
 
 /// Splits off what becomes of further decimal places: ` rounded` or ` truncated`.

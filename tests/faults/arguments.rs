@@ -51,7 +51,7 @@ fn impossible_arguments_are_named_with_what_they_may_be() {
         (&["--stat", "r; flush=0; count"], &["flush", "expected"]),
         (&["--stat", "r; rows=many; count"], &["--stat", "rows=many", "a number"]),
         (&["--stat", "r; rows=0; count"], &["rows_max", "expected"]),
-        (&["--stat", "r; sum=body_bytes_sent:x"], &["--stat", "FIELD:SCALE"]),
+        (&["--stat", "r; sum=body_bytes_sent:x"], &["--stat", "FIELD[:SCALE]"]),
         (&["--stat", "r; by=nothing_like_it; count"], &["nothing_like_it"]),
         (&["--stat", "r; by=status"], &["measure", "not set"]),
         (&["--stat", "R!; count"], &["statistic", "a-z"]),

@@ -188,7 +188,7 @@ async fn rejected_lines_without_room_are_counted_and_written_when_there_is_room(
     }
     let mut place = Place::new(Kind::Combined, 35);
     place.write(LINES);
-    let outcome = run_with(&place, "write", "error=ENOSPC", &["state/rejected-0.jsonl"]);
+    let outcome = run_with(&place, "pwrite64", "error=ENOSPC", &["state/rejected-0.jsonl"]);
     outcome.assert_complete();
     assert!(outcome.stderr.contains("reading waits"), "{outcome:?}");
     let rejected = place.generator.counts().1;
