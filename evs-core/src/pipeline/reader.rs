@@ -205,9 +205,16 @@ impl Reader {
     /// before.
     fn begin(&mut self) -> Result<bool, Error> {
         let started = self.shared.now();
-        let mut older = Vec::new();
+        let mut older: Vec<(usize, OlderFiles)> = Vec::new();
         while let Some(&at) = self.new.get(older.len()) {
-            match self.tailer.older_files(self.shared.settings.statistics[at].begin) {
+            let begin_of = |at: usize| self.shared.settings.statistics[at].begin;
+            // Statistics with the same beginning have one list, and read it together.
+            let same = older.iter().find(|(other, _)| begin_of(*other) == begin_of(at));
+            let list = match same {
+                Some((_, list)) => Ok(Arc::clone(list)),
+                None => self.tailer.older_files(begin_of(at)),
+            };
+            match list {
                 Ok(list) => older.push((at, list)),
                 Err(_) if self.shared.control.is_reading_stopped() => return Ok(false),
                 // While a rotation is under way, a file may be missing in the list.

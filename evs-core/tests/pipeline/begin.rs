@@ -1,6 +1,6 @@
 //! Statistics that are added to a source and begin at the oldest file.
 
-use evs_core::Begin;
+use evs_core::{Begin, EventKind};
 
 use super::*;
 
@@ -181,4 +181,23 @@ async fn a_position_in_older_files_is_not_adopted() {
     let named = machine.pipeline().statistic(from_oldest("every")).sink("memory", sink.clone());
     run_to_end(named).await.unwrap();
     assert_eq!(totals(&sink, "every").await, of([("200", 60_001, 60_007)]));
+}
+
+#[tokio::test]
+async fn statistics_that_begin_at_the_oldest_file_together_read_it_once() {
+    let (machine, sink) = (Machine::new(), TestSink::default());
+    write_log(&machine);
+    let builder = machine.pipeline().statistic(from_oldest("all")).statistic(from_oldest("every"));
+    let pipeline = builder.sink("memory", sink.clone()).build().unwrap();
+    let mut events = pipeline.status_handle().events();
+    pipeline.run_to_end(pending()).await.unwrap();
+    drop(pipeline);
+    let older = machine.0.path().join("access.log.1").display().to_string();
+    let mut opened = 0;
+    while let Some(event) = events.next().await {
+        opened += u32::from(matches!(&event.kind, EventKind::FileOpened { path, .. } if *path == older));
+    }
+    assert_eq!(opened, 1);
+    let all = of([("200", 3, 111), ("201", 1, 1)]);
+    assert_eq!((totals(&sink, "all").await, totals(&sink, "every").await), (all.clone(), all));
 }
