@@ -125,7 +125,7 @@ impl Stream {
 
 /// Sets the [`predecessor`](Batch::predecessor) of a batch to the batch before it among those that this thread has
 /// passed to this function. For each stream and sequence the first one counts. This is for tests that make batches
-/// one by one.
+/// one by one; they make them on the thread of the test, not within a task that they spawn.
 pub fn chained(batch: Batch) -> Batch {
     type Streams = BTreeMap<(Arc<str>, Epoch, String), BTreeMap<u64, u64>>;
     thread_local! {

@@ -138,12 +138,15 @@ pub async fn the_next_attempt_waits_for_the_one_before<D: Server>() {
             }
             let gate = Gate::closed();
             let before = SqlStore::new(Held::new(database.connector(), &gate)).into_sink();
-            let before = tokio::spawn(async move {
-                evs_core::Sink::apply(&before, &batch(sequence, &[(60, b"c1", 5)])).await
-            });
-            let arrived = tokio::time::timeout(Duration::from_secs(120), gate.arrival()).await;
-            arrived.expect("the first attempt reaches its commit");
-            let next = tokio::spawn(async move { sink.apply(&batch(sequence, &[(60, b"c1", 5)])).await });
+            // Made here, since the batches of a stream are chained by the thread that makes them.
+            let batch = batch(sequence, &[(60, b"c1", 5)]);
+            let same = batch.clone();
+            let mut before = tokio::spawn(async move { evs_core::Sink::apply(&before, &same).await });
+            tokio::select! {
+                () = gate.arrival() => {}
+                ended = &mut before => panic!("the first attempt does not reach its commit: {ended:?}"),
+            }
+            let next = tokio::spawn(async move { sink.apply(&batch).await });
             lock_wait(&database, &next).await;
             let expected = if is_committed {
                 gate.open();
@@ -167,9 +170,12 @@ pub async fn progress_waits_for_a_first_batch_that_is_under_way<D: Server>() {
     sink.prepare(&schema()).await.unwrap();
     let gate = Gate::closed();
     let before = SqlStore::new(Held::new(database.connector(), &gate)).into_sink();
-    let before =
-        tokio::spawn(async move { evs_core::Sink::apply(&before, &batch(1, &[(60, b"c1", 5)])).await });
-    gate.arrival().await;
+    let batch = batch(1, &[(60, b"c1", 5)]);
+    let mut before = tokio::spawn(async move { evs_core::Sink::apply(&before, &batch).await });
+    tokio::select! {
+        () = gate.arrival() => {}
+        ended = &mut before => panic!("the first batch does not reach its commit: {ended:?}"),
+    }
     // Another source does not wait.
     assert_eq!(sink.progress("web2").await.unwrap(), []);
     let progress = tokio::spawn(async move { sink.progress("web1").await });
