@@ -166,12 +166,14 @@ impl Steps {
     fn goes_on(&self, index: usize, mut rest: &[u8], last_time: &LastTime) -> bool {
         let before = &self.steps[index];
         let following = &self.steps[index + 1..];
-        for step in &following[..before.lookahead] {
+        for (at, step) in (index + 1..).zip(&following[..before.lookahead]) {
             let near = &rest[..rest.len().min(LOOKAHEAD_BYTES_MAX)];
             let length = match &step.class {
-                Class::Time(shape) => shape
-                    .length(near)
-                    .filter(|length| last_time.knows(&near[..*length]) || shape.fits(&near[..*length])),
+                Class::Time(shape) => shape.length(near).filter(|length| {
+                    // What was the line's time before fits its shape, but perhaps not that of another time.
+                    let is_known = Some(at) == self.time && last_time.knows(&near[..*length]);
+                    is_known || shape.fits(&near[..*length])
+                }),
                 Class::Number => match number(near) {
                     Ok((_, value)) => Some(value.len()),
                     Err(_) => step.may_be_empty.then_some(0),

@@ -507,3 +507,11 @@ fn the_formats_that_people_use_have_a_fast_path() {
         assert_eq!(assert_all_agree(format, &[]), Ok(false), "{format}");
     }
 }
+/// `2026` in the last line is no `$msec`, although it was the line's time in the first one, in milliseconds.
+#[test]
+fn the_time_of_a_line_is_no_other_time_of_the_next() {
+    let format = "${request_uri} ${msec} ${at} ${request_time} ";
+    let block: &[u8] =
+        b"/ 1795246760.000 2026-11-20 13:25:20.0 0.000 \n/ 1795246760.000 1795246760000 0.000 \n/ - Nov  0 13:25:20 2026 0.000 ";
+    assert_all_agree(format, &[block]).unwrap();
+}
