@@ -22,6 +22,8 @@ fuzz_target!(|input: &[u8]| {
             FormatError::Escape { offset, .. }
             | FormatError::NoName { offset }
             | FormatError::Brace { offset }
+            | FormatError::Directive { offset, .. }
+            | FormatError::Backslash { offset }
             | FormatError::SideBySide { offset, .. }
             | FormatError::ListSeparator { offset, .. }
             | FormatError::LineFeed { offset },

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 /// A format is refused: it cannot be parsed without guessing, or does not have a field that is asked for.
 ///
-/// Offsets are bytes of the format string, counted from 0. Each message names the way out.
+/// Offsets are bytes of the text that was given, counted from 0. Each message names the way out.
 ///
 /// ```
 /// # extern crate evs_core as evs;
@@ -147,6 +147,29 @@ pub enum FormatError {
         /// The variables that the format has.
         known: Vec<String>,
     },
+}
+
+impl FormatError {
+    /// The offset in the format string, if the error has one.
+    pub(super) fn offset_mut(&mut self) -> Option<&mut usize> {
+        match self {
+            Self::Escape { offset, .. }
+            | Self::NoName { offset }
+            | Self::Brace { offset }
+            | Self::Directive { offset, .. }
+            | Self::Backslash { offset }
+            | Self::SideBySide { offset, .. }
+            | Self::ListSeparator { offset, .. }
+            | Self::LineFeed { offset } => Some(offset),
+            Self::Unknown { .. }
+            | Self::Language { .. }
+            | Self::Unreadable { .. }
+            | Self::NoLogFormat { .. }
+            | Self::TimeShape { .. }
+            | Self::NoTime
+            | Self::NoField { .. } => None,
+        }
+    }
 }
 
 /// The names as they stand in a format: `$a, $b`.

@@ -104,8 +104,8 @@ impl LogFormat {
     /// The format of an nginx `log_format`: its strings joined to one. An `escape=default`, `escape=json` or
     /// `escape=none` and a blank may stand in front of it.
     ///
-    /// A whole directive may be pasted, too: `log_format main '…' '…';`, or its strings in single quotes. Offsets of errors
-    /// then count in the joined strings. [`from_nginx_conf`](Self::from_nginx_conf) reads it from its file.
+    /// A whole directive may be pasted, too: `log_format main '…' '…';`, or its strings in single quotes.
+    /// [`from_nginx_conf`](Self::from_nginx_conf) reads it from its file.
     ///
     /// Any other text is taken as it is. Where a string in `nginx.conf` has `\t`, for example, the format here has a tab.
     ///
@@ -131,7 +131,7 @@ impl LogFormat {
     /// ```
     pub fn nginx(format: &str) -> Result<Self, FormatError> {
         if let Some(format) = conf::pasted(format) {
-            return Self::text(&format, Language::Nginx);
+            return format.compile();
         }
         if is_apache(format) {
             return Err(FormatError::Language { of: "Apache", constructor: "LogFormat::apache" });

@@ -9,39 +9,81 @@
 
 use std::{fs, path::Path};
 
-use super::{FormatError, LogFormat};
+use super::{FormatError, Language, LogFormat};
+
+/// Text of a configuration without its quotes and escapes.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Unquoted {
+    pub(super) text: String,
+    /// For each byte of `text`, the offset in the configuration where it comes from.
+    offsets: Vec<usize>,
+}
+
+impl Unquoted {
+    fn push(&mut self, c: char, offset: usize) {
+        self.text.push(c);
+        // A character that is taken as it is has as many bytes there as here. An escape that is undone has one here.
+        self.offsets.extend((0..c.len_utf8()).map(|byte| offset + byte));
+    }
+
+    fn append(&mut self, other: &Self) {
+        self.text.push_str(&other.text);
+        self.offsets.extend_from_slice(&other.offsets);
+    }
+
+    /// Compiles the text. The offset of an error is that in the configuration.
+    pub(super) fn compile(&self) -> Result<LogFormat, FormatError> {
+        LogFormat::text(&self.text, Language::Nginx).map_err(|mut error| {
+            if let Some(offset) = error.offset_mut() {
+                *offset = self.offsets.get(*offset).copied().unwrap_or(*offset);
+            }
+            error
+        })
+    }
+}
 
 /// A token of nginx's configuration.
 #[derive(Debug, PartialEq, Eq)]
 enum Token {
     /// A word without quotes around it.
-    Word(String),
+    Word(Unquoted),
     /// A string in quotes.
-    Quoted(String),
+    Quoted(Unquoted),
     /// `;`, `{` or `}`.
     End,
+}
+
+impl Token {
+    /// True for a word that `is` takes.
+    fn is_word(&self, is: impl Fn(&str) -> bool) -> bool {
+        matches!(self, Self::Word(word) if is(&word.text))
+    }
+
+    /// The text of a word or string.
+    fn text(&self) -> Option<&Unquoted> {
+        match self {
+            Self::Word(text) | Self::Quoted(text) => Some(text),
+            Self::End => None,
+        }
+    }
 }
 
 /// The format string that a pasted directive has. `None` if `text` is not one, but a format string itself.
 ///
 /// A text is a directive if it begins with `log_format`, or has nothing but strings in single quotes and, before them,
 /// an `escape=`.
-pub(super) fn pasted(text: &str) -> Option<String> {
-    let mut tokens = Tokens(text).collect::<Option<Vec<_>>>()?;
+pub(super) fn pasted(text: &str) -> Option<Unquoted> {
+    let mut tokens = Tokens { text, at: 0 }.collect::<Option<Vec<_>>>()?;
     while tokens.last() == Some(&Token::End) {
         tokens.pop();
     }
-    let mut rest = &tokens[..];
-    if let [Token::Word(directive), Token::Word(_) | Token::Quoted(_), after @ ..] = rest
-        && directive == "log_format"
-    {
-        return joined(after);
+    if let Some((_, format)) = directive(&tokens) {
+        return joined(format);
     }
-    if let [Token::Word(escape), after @ ..] = rest
-        && escape.starts_with("escape=")
-    {
-        rest = after;
-    }
+    let strings = match &tokens[..] {
+        [escape, after @ ..] if escape.is_word(|word| word.starts_with("escape=")) => after,
+        all => all,
+    };
     let is_quoted = |token: &Token| matches!(token, Token::Quoted(_));
     let body = text.trim_start();
     let body = if body.starts_with("escape=") {
@@ -49,74 +91,79 @@ pub(super) fn pasted(text: &str) -> Option<String> {
     } else {
         body
     };
-    (body.trim_start().starts_with('\'') && rest.iter().all(is_quoted)).then(|| joined(&tokens))?
+    (body.trim_start().starts_with('\'') && strings.iter().all(is_quoted)).then(|| joined(&tokens))?
+}
+
+/// The name and the format of a `log_format` directive.
+fn directive(tokens: &[Token]) -> Option<(&str, &[Token])> {
+    let [directive, name, format @ ..] = tokens else { return None };
+    let name = &name.text()?.text;
+    directive.is_word(|word| word == "log_format").then_some((name, format))
 }
 
 /// Joins the strings of a format, after its `escape=` if it has one. `None` if there is another directive.
-fn joined(tokens: &[Token]) -> Option<String> {
-    let (mut format, mut rest) = (String::new(), tokens);
-    if let [Token::Word(escape), after @ ..] = tokens
-        && escape.starts_with("escape=")
-    {
-        format = format!("{escape} ");
-        rest = after;
-    }
-    for token in rest {
-        match token {
-            Token::Word(text) | Token::Quoted(text) => format.push_str(text),
-            Token::End => return None,
+fn joined(tokens: &[Token]) -> Option<Unquoted> {
+    let mut format = Unquoted::default();
+    for (index, token) in tokens.iter().enumerate() {
+        format.append(token.text()?);
+        if index == 0 && token.is_word(|word| word.starts_with("escape=")) {
+            let end = format.offsets.last().map_or(0, |last| last + 1);
+            format.push(' ', end);
         }
     }
     Some(format)
 }
 
-/// The tokens of a text. After a quote that does not end comes `None`.
-struct Tokens<'t>(&'t str);
+/// The tokens of a text, from the offset `at` on. After a quote that does not end comes `None`.
+struct Tokens<'t> {
+    text: &'t str,
+    at: usize,
+}
 
 impl Iterator for Tokens<'_> {
     type Item = Option<Token>;
 
     fn next(&mut self) -> Option<Option<Token>> {
         loop {
-            self.0 = self.0.trim_start();
-            match self.0.strip_prefix('#') {
-                Some(comment) => self.0 = comment.split_once('\n').map_or("", |(_, after)| after),
-                None => break,
-            }
+            let rest = &self.text[self.at..];
+            self.at += rest.len() - rest.trim_start().len();
+            let Some(comment) = self.text[self.at..].strip_prefix('#') else { break };
+            self.at = comment.find('\n').map_or(self.text.len(), |end| self.at + 1 + end);
         }
-        let first = self.0.chars().next()?;
+        let first = self.text[self.at..].chars().next()?;
         if matches!(first, ';' | '{' | '}') {
-            self.0 = &self.0[1..];
+            self.at += 1;
             return Some(Some(Token::End));
         }
         let quote = Some(first).filter(|first| matches!(first, '\'' | '"'));
-        let mut text = String::new();
-        let mut chars = self.0.char_indices().peekable();
+        let mut text = Unquoted::default();
+        let begin = self.at;
+        let mut chars = self.text[begin..].char_indices().map(|(at, c)| (begin + at, c)).peekable();
         chars.next_if(|_| quote.is_some());
         loop {
             let Some((at, c)) = chars.next() else {
-                self.0 = "";
+                self.at = self.text.len();
                 return Some(quote.is_none().then_some(Token::Word(text)));
             };
             let is_end = match quote {
                 Some(quote) => c == quote,
-                None => c.is_whitespace() || c == ';' || (c == '{' && !text.ends_with('$')),
+                None => c.is_whitespace() || c == ';' || (c == '{' && !text.text.ends_with('$')),
             };
             if is_end {
-                self.0 = &self.0[at + usize::from(quote.is_some())..];
+                self.at = at + usize::from(quote.is_some());
                 return Some(Some(if quote.is_some() { Token::Quoted(text) } else { Token::Word(text) }));
             }
-            match (c, chars.peek().map(|(_, c)| *c)) {
-                ('\\', Some(escaped @ ('"' | '\'' | '\\'))) => text.push(escaped),
-                ('\\', Some('t')) => text.push('\t'),
-                ('\\', Some('r')) => text.push('\r'),
-                ('\\', Some('n')) => text.push('\n'),
-                _ => {
-                    text.push(c);
-                    continue;
-                }
+            let unescaped = match (c, chars.peek().map(|(_, c)| *c)) {
+                ('\\', Some(escaped @ ('"' | '\'' | '\\'))) => Some(escaped),
+                ('\\', Some('t')) => Some('\t'),
+                ('\\', Some('r')) => Some('\r'),
+                ('\\', Some('n')) => Some('\n'),
+                _ => None,
+            };
+            text.push(unescaped.unwrap_or(c), at);
+            if unescaped.is_some() {
+                chars.next();
             }
-            chars.next();
         }
     }
 }
@@ -129,7 +176,7 @@ impl LogFormat {
     /// # Errors
     ///
     /// Returns [`FormatError::Unreadable`] if the file cannot be read, and [`FormatError::NoLogFormat`] if it has no
-    /// format of that name. For the format, see [`nginx`](Self::nginx).
+    /// format of that name. For the format, see [`nginx`](Self::nginx); offsets are those in the file.
     ///
     /// ```
     /// # extern crate evs_core as evs;
@@ -149,22 +196,20 @@ impl LogFormat {
         let path = path.as_ref();
         let text = fs::read_to_string(path)
             .map_err(|error| FormatError::Unreadable { path: path.to_owned(), error: error.to_string() })?;
-        let (mut directive, mut known) = (Vec::new(), Vec::new());
-        for token in Tokens(&text) {
+        let (mut tokens, mut known) = (Vec::new(), Vec::new());
+        for token in (Tokens { text: &text, at: 0 }) {
             let Some(token) = token else { break };
             if token != Token::End {
-                directive.push(token);
+                tokens.push(token);
                 continue;
             }
-            if let [Token::Word(first), Token::Word(of) | Token::Quoted(of), rest @ ..] = &directive[..]
-                && first == "log_format"
-            {
-                match joined(rest) {
-                    Some(format) if of == name => return Self::nginx(&format),
-                    _ => known.push(of.clone()),
+            if let Some((of, strings)) = directive(&tokens) {
+                match joined(strings) {
+                    Some(format) if of == name => return format.compile(),
+                    _ => known.push(of.to_owned()),
                 }
             }
-            directive.clear();
+            tokens.clear();
         }
         Err(FormatError::NoLogFormat { path: path.to_owned(), name: name.to_owned(), known })
     }
@@ -189,8 +234,22 @@ mod tests {
             ("'$msec $status';", "$msec $status"),
             ("escape=none '$msec '\n'$status'", "escape=none $msec $status"),
         ] {
-            assert_eq!(pasted(text).as_deref(), Some(expected), "{text}");
+            assert_eq!(pasted(text).unwrap().text, expected, "{text}");
             assert_eq!(text.parse::<LogFormat>().unwrap().to_string(), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn offsets_of_errors_are_those_in_what_was_pasted() {
+        for (text, at) in [
+            ("log_format main '$msec '\n    '$host$uri';", "$uri"),
+            ("log_format main '$msec \\'\\' ' '$';", "$'"),
+            ("'$msec é \\\\ ' '${'", "${"),
+            ("log_format a escape=yes '$msec';", "escape=yes"),
+            ("log_format a '$msec \\n $status';", "\\n"),
+        ] {
+            let offset = text.parse::<LogFormat>().unwrap_err().offset_mut().copied();
+            assert_eq!(offset, Some(text.rfind(at).unwrap()), "{text}");
         }
     }
 
