@@ -34,13 +34,11 @@ pub(crate) fn bounded(setting: Duration) -> Duration {
 
 /// The source of the two system clocks: the monotonic one, and the seconds since 1970.
 ///
-/// All threads of a pipeline read the time here and ask here how long to wait, so that a test can let time jump or
-/// pass faster. The deadlines of calls to sinks are tokio's, which a test can pause.
+/// All threads of a pipeline read the time here, so that a test can let it jump. The deadlines of calls to sinks are
+/// tokio's, which a test can pause.
 #[derive(Clone)]
 pub struct Wall {
     read: Arc<dyn Fn() -> (Instant, i64) + Send + Sync>,
-    /// The number of seconds that pass in one real second.
-    speed: u32,
 }
 
 impl Wall {
@@ -51,14 +49,7 @@ impl Wall {
 
     /// Makes clocks that are read by `read`: the monotonic one, and the seconds since 1970.
     pub fn new(read: impl Fn() -> (Instant, i64) + Send + Sync + 'static) -> Self {
-        Self { read: Arc::new(read), speed: 1 }
-    }
-
-    /// Says that these clocks run `speed` times as fast as the real ones: threads wait only for that part of a
-    /// duration.
-    #[must_use]
-    pub fn at_speed(self, speed: u32) -> Self {
-        Self { speed: speed.max(1), ..self }
+        Self { read: Arc::new(read) }
     }
 
     /// Reads the monotonic clock.
@@ -66,14 +57,9 @@ impl Wall {
         (self.read)().0
     }
 
-    /// Returns the real time for which a thread waits that is to wait for `time` by these clocks.
-    pub(crate) fn real(&self, time: Duration) -> Duration {
-        time / self.speed
-    }
-
-    /// Returns the real time until these clocks show `until`.
-    pub(crate) fn real_until(&self, until: Instant) -> Duration {
-        self.real(until.saturating_duration_since(self.instant()))
+    /// Returns the time until these clocks show `until`.
+    pub(crate) fn until(&self, until: Instant) -> Duration {
+        until.saturating_duration_since(self.instant())
     }
 }
 

@@ -37,6 +37,7 @@ mod error;
 mod pipeline;
 mod seconds;
 mod status;
+mod turns;
 
 #[cfg(any(test, feature = "internals"))]
 mod bench;
@@ -98,7 +99,7 @@ pub mod internals {
 
     /// The surroundings of a pipeline, for tests that replace them.
     pub mod pipeline {
-        pub use crate::pipeline::Environment;
+        pub use crate::{pipeline::Environment, turns::Turns};
     }
 
     /// The positions in the files of a log up to which a source was read.

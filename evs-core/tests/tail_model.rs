@@ -10,7 +10,10 @@ mod tail_world;
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use evs_core::{Begin, OnGone, internals::tail::TailOptions};
+use evs_core::{
+    Begin, OnGone,
+    internals::{clock::Wall, tail::TailOptions},
+};
 use proptest::{collection::vec, prelude::*, strategy::Union};
 use tail_support::{
     GRACE,
@@ -92,6 +95,12 @@ struct Run {
     reader: Reader,
 }
 
+/// Returns a clock that stands still: how long the machine takes must not decide what happens.
+fn still() -> Wall {
+    let now = std::time::Instant::now();
+    Wall::new(move || (now, 0))
+}
+
 impl Run {
     fn new(scene: &Scene, on_gone: OnGone) -> Self {
         let mut disk = Disk::new(CLOCK, scene.tick);
@@ -109,6 +118,7 @@ impl Run {
             chunk_bytes: scene.chunk_bytes,
             on_gone,
             fs: Arc::new(fs.clone()),
+            wall: still(),
             ..TailOptions::new(LOG)
         };
         let reader = Reader::start(fs.clone(), options, scene.lag);

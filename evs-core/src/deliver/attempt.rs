@@ -39,6 +39,7 @@ impl<M: From<Report> + Send> Delivery<M> {
         loop {
             // A request to drain does not interrupt the call: a call that may have an effect is awaited to its end.
             let answer = tokio::select! {
+                biased;
                 answer = tokio::time::timeout(timeout, call()) => answer,
                 () = out_of_time(&mut self.stop) => return Err(Ended::Asked),
             };
@@ -59,6 +60,7 @@ impl<M: From<Report> + Send> Delivery<M> {
             tracing::warn!(source = &*self.source, sink = &*self.name, error, ?pause, "the sink is down");
             self.set_state(SinkState::Down, Some(error));
             tokio::select! {
+                biased;
                 () = tokio::time::sleep(pause) => {}
                 () = out_of_time(&mut self.stop) => return Err(Ended::Asked),
             }

@@ -1,7 +1,7 @@
 //! The delivery of the batches of all statistics to one sink.
 
 use std::{
-    sync::{Arc, mpsc},
+    sync::Arc,
     time::{Duration, SystemTime},
 };
 
@@ -24,6 +24,7 @@ use crate::{
     error::Error,
     sink::{Sink, SinkError},
     status::{Board, Request, SinkState},
+    turns::{Outbox, Turns},
 };
 
 /// The maximum number of consecutive claims of a source without a batch being applied in between. A store that
@@ -57,10 +58,12 @@ pub(crate) struct Delivery<M> {
     pub(crate) sweeps: Vec<Sweep>,
     /// The batches.
     pub(crate) binlog: BinlogReader,
+    /// How a thread is found for reading them.
+    pub(crate) turns: Turns,
     /// The deadline of a call. A call that takes longer counts as unavailable.
     pub(crate) timeout: Duration,
     /// The committer, which records acknowledgements.
-    pub(crate) committer: mpsc::Sender<M>,
+    pub(crate) committer: Outbox<M>,
     /// The totals of the last commit; they change with every commit.
     pub(crate) commits: watch::Receiver<Counters>,
     /// The request of the pipeline to its deliveries.
@@ -211,7 +214,7 @@ impl<M: From<Report> + Send> Delivery<M> {
     /// Reads a batch from the binlog, on a thread where it may block.
     pub(super) async fn read(&self, at: usize, sequence: u64) -> Result<Option<Batch>, Ended> {
         let (binlog, statistic) = (self.binlog.clone(), Arc::clone(&self.streams[at].statistic));
-        let read = tokio::task::spawn_blocking(move || binlog.batch(&statistic, sequence)).await;
+        let read = self.turns.blocking(move || binlog.batch(&statistic, sequence)).await;
         // The task is cancelled only when the runtime shuts down.
         Ok(read.map_err(|error| match error.try_into_panic() {
             Ok(panic) => Ended::Fatal(Box::new(Error::Panicked {
@@ -271,9 +274,8 @@ impl<M: From<Report> + Send> Delivery<M> {
         debug_assert_eq!(went_back, sequence < stream.acknowledged, "to {sequence}: {stream:?}");
         stream.acknowledged = sequence;
         let (sink, statistic) = (Arc::clone(&self.name), Arc::clone(&stream.statistic));
-        // The committer lives as long as the deliveries do. If it has failed, the next start asks the sink again.
-        let report = Report::Acknowledged(Acknowledged { sink, statistic, sequence, went_back });
-        let _ = self.committer.send(report.into());
+        // If the committer has failed, the next start asks the sink again.
+        self.committer.send(Report::Acknowledged(Acknowledged { sink, statistic, sequence, went_back }));
     }
 
     /// Records that the sink has applied a batch.

@@ -58,7 +58,7 @@ impl<M: From<Report> + Send> Delivery<M> {
         let (answer, answered) = oneshot::channel();
         let discard = Discard { sink: Arc::clone(&self.name), batch, answer };
         // If the committer has failed, the pipeline ends.
-        let _ = self.committer.send(Report::Discard(discard).into());
+        self.committer.send(Report::Discard(discard));
         let done = answered.await.map_err(|_| Ended::Asked)?;
         if done.is_ok() {
             self.streams[at].discarded.add(sequence, rows);

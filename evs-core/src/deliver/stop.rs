@@ -25,6 +25,7 @@ pub(super) async fn out_of_time(stop: &mut watch::Receiver<Stop>) {
     let stop_now = *stop.borrow();
     match stop_now {
         Stop::Drain(Some(deadline)) => tokio::select! {
+            biased;
             () = tokio::time::sleep_until(deadline) => {}
             _ = stop.wait_for(|stop| *stop == Stop::Now) => {}
         },

@@ -52,6 +52,7 @@ impl<M: From<Report> + Send> Delivery<M> {
             let Some(now) = self.retention_time() else { continue };
             let before = now.saturating_sub_unsigned(retain);
             let swept = tokio::select! {
+                biased;
                 swept = tokio::time::timeout(self.timeout, sink.sweep(&schema, before)) => swept,
                 () = out_of_time(&mut self.stop) => return Err(Ended::Asked),
             };

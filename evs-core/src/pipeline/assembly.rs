@@ -45,6 +45,7 @@ impl PipelineBuilder {
     pub fn build(self) -> Result<Pipeline, Error> {
         let mut settings = self.settings;
         settings.tail.fs = settings.environment.log.clone().unwrap_or(settings.tail.fs);
+        settings.tail.wall = settings.environment.wall.clone();
         let (format, state_dir) = settings.check()?;
         let schemas: Vec<_> = settings.statistics.iter().map(Statistic::schema).collect();
         let plan = plan(&settings, &schemas);
@@ -98,7 +99,8 @@ impl PipelineBuilder {
     /// If the future is dropped, the call may still create the state directory and hold its lock for a moment.
     pub async fn build_async(self) -> Result<Pipeline, Error> {
         runtime()?;
-        blocking(|| self.build()).await
+        let turns = self.settings.environment.turns.clone();
+        blocking(&turns, || self.build()).await
     }
 }
 

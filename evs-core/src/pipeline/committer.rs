@@ -10,12 +10,11 @@ use std::{
     sync::{
         Arc,
         atomic::Ordering::{Relaxed, SeqCst},
-        mpsc::{Receiver, RecvTimeoutError},
     },
     time::{Duration, Instant},
 };
 
-use tokio::sync::{oneshot, watch};
+use tokio::sync::oneshot;
 
 use super::{
     discards,
@@ -37,6 +36,7 @@ use crate::{
     position::{Frontier, OlderFiles},
     statistic::Schema,
     status::{Committed, Overdue},
+    turns::{Announced, Inbox, Received},
 };
 
 /// The pause before a full disk is tried again.
@@ -55,7 +55,7 @@ pub(super) struct Committer {
     reserve: Reserve,
     shared: Shared,
     /// Announces each commit.
-    commits: watch::Sender<Counters>,
+    commits: Announced<Counters>,
     /// Cuts that wait for the parts of workers.
     gathering: Gatherer,
     /// Complete cuts that wait for their turn, or for room on the disk.
@@ -85,7 +85,7 @@ impl Committer {
         statistics: Vec<Arc<Schema>>,
         state_dir: Arc<dyn Disk>,
         lock: Arc<Lock>,
-        commits: watch::Sender<Counters>,
+        commits: Announced<Counters>,
         shared: Shared,
     ) -> Result<Self, Error> {
         let BinlogState { ledger, rejected, .. } = binlog.state();
@@ -110,21 +110,25 @@ impl Committer {
     }
 
     /// Serves messages until it is told to end or the pipeline fails.
-    pub(super) fn run(mut self, messages: &Receiver<Message>) -> Result<(), Error> {
+    pub(super) async fn run(mut self, mut messages: Inbox<Message>) -> Result<(), Error> {
         let mut flushes = Vec::new();
         let mut retain_at = self.shared.now();
         self.show_waiting();
         loop {
             let next = self.retry_at.map_or(retain_at, |retry_at| retry_at.min(retain_at));
-            match messages.recv_timeout(self.shared.settings.environment.wall.real_until(next)) {
-                Ok(Message::Cut(cut)) => self.gathering.begin(cut),
-                Ok(Message::Part { cut, part }) => self.waiting.extend(self.gathering.take_part(cut, part)?),
-                Ok(Message::Report(Report::Acknowledged(acknowledged))) => self.note(acknowledged),
-                Ok(Message::Report(Report::Discard(discard))) => self.discard(discard)?,
-                Ok(Message::Flush(done)) => flushes.push(done),
-                Ok(Message::Finish) => return self.finish(),
-                Err(RecvTimeoutError::Disconnected) => return Ok(()),
-                Err(RecvTimeoutError::Timeout) => {}
+            match messages.receive(self.shared.settings.environment.wall.until(next)).await {
+                Received::Message(Message::Cut(cut)) => self.gathering.begin(cut),
+                Received::Message(Message::Part { cut, part }) => {
+                    self.waiting.extend(self.gathering.take_part(cut, part)?);
+                }
+                Received::Message(Message::Report(Report::Acknowledged(acknowledged))) => {
+                    self.note(acknowledged);
+                }
+                Received::Message(Message::Report(Report::Discard(discard))) => self.discard(discard)?,
+                Received::Message(Message::Flush(done)) => flushes.push(done),
+                Received::Message(Message::Finish) => return self.finish(),
+                Received::Closed => return Ok(()),
+                Received::Nothing => {}
             }
             // After a failure elsewhere nothing more is committed: the rows may be wrong.
             if self.shared.control.has_failed() {
@@ -290,8 +294,8 @@ impl Committer {
             self.rejected = Some((Arc::clone(&commit.rejected), Arc::clone(&self.names)));
             self.show_commit(&commit);
             self.shared.control.cuts_done.fetch_add(1, SeqCst);
-            self.shared.control.wake.wake();
-            self.commits.send_replace(commit.ledger.totals);
+            self.shared.control.wake();
+            self.commits.update(|_| Some(commit.ledger.totals));
             // Segments are removed at once: until the next regular time, the binlog could grow far beyond its limit.
             if self.binlog.bytes() > self.shared.settings.spool_bytes_max {
                 self.retain()?;
@@ -378,7 +382,7 @@ impl Committer {
         self.shared.board.show_commit(Committed {
             cuts: cuts.map(cut).collect(),
             too_late: mem::take(&mut self.too_late),
-            rejected: commit.ledger.totals.rejected - self.commits.borrow().rejected,
+            rejected: commit.ledger.totals.rejected - self.commits.get().rejected,
         });
     }
 
@@ -418,7 +422,7 @@ impl Committer {
     fn hold(&self, reason: Option<String>) {
         self.shared.control.hold.store(reason.is_some(), SeqCst);
         self.shared.board.pause(reason);
-        self.shared.control.wake.wake();
+        self.shared.control.wake();
     }
 }
 

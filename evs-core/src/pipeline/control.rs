@@ -10,9 +10,12 @@
 //!
 //! The reader sleeps most of the time, so whoever has news for it also wakes it.
 
-use std::sync::{
-    Mutex, PoisonError,
-    atomic::{AtomicBool, AtomicU64, Ordering::SeqCst},
+use std::{
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering::SeqCst},
+    },
+    time::Duration,
 };
 
 use tokio::sync::watch;
@@ -21,13 +24,15 @@ use crate::{
     Error,
     deliver::Stop,
     tail::{TailError, Wake},
+    turns::{Announced, Turns, deadline},
 };
 
 /// The means by which the threads and tasks of a run tell each other to stop, to pause and to continue.
 #[derive(Debug)]
 pub(super) struct Control {
     /// Wakes the reader.
-    pub(super) wake: Wake,
+    wake: Wake,
+    turns: Turns,
     /// Set after a failure: nothing more may be committed.
     failed: AtomicBool,
     error: Mutex<Option<Error>>,
@@ -39,22 +44,38 @@ pub(super) struct Control {
     rows_reached: Box<[AtomicBool]>,
     /// The number of committed cuts. The reader counts the cuts that it has begun.
     pub(super) cuts_done: AtomicU64,
-    stop: watch::Sender<Stop>,
+    stop: Announced<Stop>,
 }
 
 impl Control {
     /// Makes the signals of a run with the given number of statistics.
-    pub(super) fn new(wake: Wake, statistics: usize) -> Self {
+    pub(super) fn new(wake: Wake, turns: &Turns, statistics: usize) -> Self {
         Self {
             wake,
+            turns: turns.clone(),
             failed: AtomicBool::new(false),
             error: Mutex::new(None),
             stop_reading: AtomicBool::new(false),
             hold: AtomicBool::new(false),
             rows_reached: (0..statistics).map(|_| AtomicBool::new(false)).collect(),
             cuts_done: AtomicU64::new(0),
-            stop: watch::Sender::new(Stop::No),
+            stop: Announced::new(Stop::No),
         }
+    }
+
+    /// Wakes the reader, which has news.
+    pub(super) fn wake(&self) {
+        self.wake.wake();
+        self.turns.changed();
+    }
+
+    /// Lets the reader wait until it is woken, but no longer than `timeout`.
+    pub(super) async fn wait(&self, timeout: Duration) {
+        if self.turns.may_block() {
+            return self.wake.wait(timeout);
+        }
+        let until = deadline(timeout);
+        while !self.wake.take() && self.turns.change_before(until).await {}
     }
 
     /// Stops the whole pipeline before anything more is committed. The first error is reported.
@@ -76,14 +97,14 @@ impl Control {
     /// Stops the pipeline like [`fail`](Self::fail), without an error.
     pub(super) fn abort(&self) {
         self.failed.store(true, SeqCst);
-        self.stop.send_replace(Stop::Now);
-        self.wake.wake();
+        self.stop.update(|_| Some(Stop::Now));
+        self.wake();
     }
 
     /// Asks for an early cut of a statistic.
     pub(super) fn reach_rows(&self, statistic: usize) {
         if !self.rows_reached[statistic].swap(true, SeqCst) {
-            self.wake.wake();
+            self.wake();
         }
     }
 
@@ -110,7 +131,7 @@ impl Control {
     /// Tells the reader to stop reading.
     pub(super) fn stop_reading(&self) {
         self.stop_reading.store(true, SeqCst);
-        self.wake.wake();
+        self.wake();
     }
 
     /// Returns whether the reader is to stop reading, by request or after a failure.
@@ -120,13 +141,7 @@ impl Control {
 
     /// Tells the deliveries when to end. A failure cannot be withdrawn.
     pub(super) fn stop_delivering(&self, stop: Stop) {
-        self.stop.send_if_modified(|now| {
-            let changes = *now != Stop::Now && *now != stop;
-            if changes {
-                *now = stop;
-            }
-            changes
-        });
+        self.stop.update(|now| (now != Stop::Now && now != stop).then_some(stop));
     }
 
     /// Subscribes a delivery to the request to end.
@@ -167,7 +182,7 @@ mod tests {
 
     #[test]
     fn a_failure_stops_the_pipeline_also_if_logging_it_panics() {
-        let control = Control::new(Wake::new(), 1);
+        let control = Control::new(Wake::new(), &Turns::threads(), 1);
         let fail = AssertUnwindSafe(|| control.fail(Error::AlreadyRunning));
         assert!(tracing::subscriber::with_default(Panics, || catch_unwind(fail)).is_err());
         assert!(control.has_failed());

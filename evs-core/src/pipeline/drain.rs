@@ -1,7 +1,7 @@
 //! The drain: the part of a run after reading has ended. It commits what was read, delivers the batches that are left,
 //! and says in the log which sinks it waits for.
 
-use std::{convert::Infallible, future::pending, sync::mpsc, time::Duration};
+use std::{convert::Infallible, future::pending, time::Duration};
 
 use tokio::{
     sync::oneshot,
@@ -14,7 +14,7 @@ use super::{
     message::Message,
     run::{Deliveries, Stopped, asked_to_stop},
 };
-use crate::{deliver::Stop, status::Phase};
+use crate::{deliver::Stop, status::Phase, turns::Outbox};
 
 /// The interval at which a drain says in the log what it still waits for.
 const REPORT_EVERY: Duration = Duration::from_secs(10);
@@ -25,7 +25,7 @@ impl Pipeline {
     pub(super) async fn drain(
         &self,
         deliveries: &mut Deliveries,
-        committer: &mpsc::Sender<Message>,
+        committer: &Outbox<Message>,
         control: &Control,
         stopped: &Stopped,
         to_end: bool,
@@ -44,9 +44,9 @@ impl Pipeline {
         let report = self.report_waiting();
         tokio::pin!(report);
         let (flush, flushed) = oneshot::channel();
-        // The committer ends only after it has failed and reported the error.
-        let _ = committer.send(Message::Flush(flush));
+        committer.send(Message::Flush(flush));
         let is_flushed = tokio::select! {
+            biased;
             flushed = flushed => flushed.is_ok(),
             // The disk is full. The next start reads again everything that was not committed.
             () = &mut hurry => false,
@@ -58,6 +58,7 @@ impl Pipeline {
             }
             control.stop_delivering(Stop::Drain(until));
             tokio::select! {
+                biased;
                 () = deliveries.all_ended(control) => {}
                 () = &mut hurry => control.stop_delivering(Stop::Now),
                 never = &mut report => match never {},
@@ -124,6 +125,7 @@ async fn hurry(mut stopped: Stopped, until: Option<Instant>, drain_timeout: Dura
         sleep(drain_timeout).await;
     };
     tokio::select! {
+        biased;
         () = over => {}
         () = over_after_stop => {}
     }

@@ -1,8 +1,9 @@
-//! The parts of the outside world that tests replace: the files of the log and of the state directory, and the clocks.
+//! The parts of the outside world that tests replace: the files of the log and of the state directory, the clocks, and
+//! the order of the threads.
 
 use std::sync::Arc;
 
-use crate::{clock::Wall, disk::Disk, tail::LogFs};
+use crate::{clock::Wall, disk::Disk, tail::LogFs, turns::Turns};
 
 /// The surroundings of a pipeline. By default they are those of the system.
 ///
@@ -35,4 +36,6 @@ pub struct Environment {
     pub state: Option<Arc<dyn Disk>>,
     /// The clocks.
     pub wall: Wall,
+    /// Who decides which thread runs.
+    pub turns: Turns,
 }

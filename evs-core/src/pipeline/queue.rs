@@ -11,7 +11,10 @@
 use std::{
     collections::VecDeque,
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    task::Poll,
 };
+
+use crate::turns::Turns;
 
 /// The number of items at which [`Sender::send`] regards a queue as full. It determines how far a worker can exceed
 /// its row limit, which [`Statistic::rows_max`](crate::Statistic::rows_max) documents for users.
@@ -20,11 +23,12 @@ const LEN_MAX: usize = 4;
 const LEN_LOW: usize = 1;
 
 /// Makes the queues of the given number of workers.
-pub(super) fn queues<T>(workers: usize) -> (Sender<T>, Vec<Receiver<T>>) {
+pub(super) fn queues<T>(workers: usize, turns: &Turns) -> (Sender<T>, Vec<Receiver<T>>) {
     let queues = (0..workers).map(|_| Queue { items: VecDeque::new(), waits: false, is_gone: false });
     let state = State { queues: queues.collect(), sender_waits: false, is_closed: false };
     let has_work = (0..workers).map(|_| Condvar::new()).collect();
-    let shared = Arc::new(Shared { state: Mutex::new(state), has_room: Condvar::new(), has_work });
+    let (state, turns) = (Mutex::new(state), turns.clone());
+    let shared = Arc::new(Shared { state, has_room: Condvar::new(), has_work, turns });
     let receiver = |worker| Receiver { shared: Arc::clone(&shared), worker };
     (Sender { shared: Arc::clone(&shared) }, (0..workers).map(receiver).collect())
 }
@@ -36,6 +40,7 @@ struct Shared<T> {
     has_room: Condvar,
     /// One condition per worker: it has work, or the queue is closed.
     has_work: Box<[Condvar]>,
+    turns: Turns,
 }
 
 /// The queues, which a mutex protects.
@@ -73,6 +78,7 @@ impl<T> Shared<T> {
         if waits {
             self.has_work[worker].notify_one();
         }
+        self.turns.changed();
     }
 
     /// Wakes the sender if it is waiting for room.
@@ -82,6 +88,7 @@ impl<T> Shared<T> {
         if waits {
             self.has_room.notify_one();
         }
+        self.turns.changed();
     }
 }
 
@@ -99,14 +106,26 @@ impl<T> Sender<T> {
 
     /// Sends to the worker with the shortest queue, as soon as one has room. If every worker has exited (each has
     /// already reported why), the item is dropped.
-    pub(super) fn send(&self, item: T) {
+    pub(super) async fn send(&self, mut item: T) {
+        while let Err(left) = self.try_send(item) {
+            item = left;
+            self.shared.turns.change().await;
+        }
+    }
+
+    /// Sends. Without room, it waits for some, or gives the item back if it may not block.
+    fn try_send(&self, item: T) -> Result<(), T> {
         let mut state = self.shared.lock();
         loop {
             let there = state.queues.iter().enumerate().filter(|(_, queue)| !queue.is_gone);
             let least = there.map(|(worker, queue)| (queue.items.len(), worker)).min();
             match least {
-                None => return,
-                Some((len, worker)) if len < LEN_MAX => return self.shared.push(state, worker, item),
+                None => return Ok(()),
+                Some((len, worker)) if len < LEN_MAX => {
+                    self.shared.push(state, worker, item);
+                    return Ok(());
+                }
+                Some(_) if !self.shared.turns.may_block() => return Err(item),
                 Some(_) => {
                     state.sender_waits = true;
                     state = self.shared.has_room.wait(state).unwrap_or_else(PoisonError::into_inner);
@@ -128,6 +147,7 @@ impl<T> Drop for Sender<T> {
     fn drop(&mut self) {
         self.shared.lock().is_closed = true;
         self.shared.has_work.iter().for_each(Condvar::notify_one);
+        self.shared.turns.changed();
     }
 }
 
@@ -140,7 +160,17 @@ pub(super) struct Receiver<T> {
 
 impl<T> Receiver<T> {
     /// Waits for work. Returns `None` when nothing more will come.
-    pub(super) fn receive(&self) -> Option<T> {
+    pub(super) async fn receive(&self) -> Option<T> {
+        loop {
+            if let Poll::Ready(item) = self.try_receive() {
+                return item;
+            }
+            self.shared.turns.change().await;
+        }
+    }
+
+    /// Receives. Without work, it waits for some, or is pending if it may not block.
+    fn try_receive(&self) -> Poll<Option<T>> {
         let mut state = self.shared.lock();
         debug_assert!(!state.queues[self.worker].is_gone, "a receiver lives as long as its queue");
         loop {
@@ -149,10 +179,13 @@ impl<T> Receiver<T> {
                 if items.len() <= LEN_LOW {
                     self.shared.wake_sender(state);
                 }
-                return Some(item);
+                return Poll::Ready(Some(item));
             }
             if state.is_closed {
-                return None;
+                return Poll::Ready(None);
+            }
+            if !self.shared.turns.may_block() {
+                return Poll::Pending;
             }
             state.queues[self.worker].waits = true;
             state = self.shared.has_work[self.worker].wait(state).unwrap_or_else(PoisonError::into_inner);
@@ -175,43 +208,52 @@ mod tests {
     use std::thread;
 
     use super::*;
+    use crate::turns::at_once;
+
+    fn send<T>(sender: &Sender<T>, item: T) {
+        at_once(sender.send(item)).unwrap();
+    }
+
+    fn receive<T>(receiver: &Receiver<T>) -> Option<T> {
+        at_once(receiver.receive()).unwrap()
+    }
 
     #[test]
     fn each_worker_gets_its_own_in_order() {
-        let (sender, receivers) = queues(2);
+        let (sender, receivers) = queues(2, &Turns::threads());
         for item in 0..4 {
             sender.send_to(item % 2, item);
         }
         drop(sender);
         let got: Vec<Vec<_>> =
-            receivers.iter().map(|receiver| std::iter::from_fn(|| receiver.receive()).collect()).collect();
+            receivers.iter().map(|receiver| std::iter::from_fn(|| receive(receiver)).collect()).collect();
         assert_eq!(got, [vec![0, 2], vec![1, 3]]);
     }
 
     #[test]
     fn the_worker_that_has_least_to_do_is_next() {
-        let (sender, receivers) = queues(2);
+        let (sender, receivers) = queues(2, &Turns::threads());
         sender.send_to(0, 0);
         sender.send_to(0, 1);
-        (2..4).for_each(|item| sender.send(item));
-        assert_eq!([(); 2].map(|()| receivers[1].receive()), [Some(2), Some(3)]);
+        (2..4).for_each(|item| send(&sender, item));
+        assert_eq!([(); 2].map(|()| receive(&receivers[1])), [Some(2), Some(3)]);
         // Nobody waits for room here, since both queues have some.
-        sender.send(4);
-        assert_eq!(receivers[1].receive(), Some(4));
+        send(&sender, 4);
+        assert_eq!(receive(&receivers[1]), Some(4));
     }
 
     #[test]
     fn a_sender_waits_for_room_and_everything_arrives_once() {
         const ITEMS: usize = 10_000;
-        let (sender, receivers) = queues(3);
+        let (sender, receivers) = queues(3, &Turns::threads());
         let workers: Vec<_> = receivers
             .into_iter()
             .map(|receiver| {
-                thread::spawn(move || std::iter::from_fn(|| receiver.receive()).collect::<Vec<_>>())
+                thread::spawn(move || std::iter::from_fn(|| receive(&receiver)).collect::<Vec<_>>())
             })
             .collect();
         (0..ITEMS).for_each(|item| {
-            sender.send(item);
+            send(&sender, item);
             let longest = sender.shared.lock().queues.iter().map(|queue| queue.items.len()).max();
             assert!(longest <= Some(LEN_MAX));
         });
@@ -223,12 +265,12 @@ mod tests {
 
     #[test]
     fn a_worker_that_has_gone_holds_nobody_up() {
-        let (sender, receivers) = queues(1);
+        let (sender, receivers) = queues(1, &Turns::threads());
         let sending = thread::spawn(move || {
-            (0..2 * LEN_MAX).for_each(|item| sender.send(item));
+            (0..2 * LEN_MAX).for_each(|item| send(&sender, item));
             sender.send_to(0, 0);
         });
-        assert_eq!(receivers[0].receive(), Some(0));
+        assert_eq!(receive(&receivers[0]), Some(0));
         drop(receivers);
         sending.join().unwrap();
     }

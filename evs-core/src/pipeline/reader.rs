@@ -6,7 +6,7 @@ mod older;
 mod resume;
 
 use std::{
-    sync::{Arc, atomic::Ordering::Relaxed, mpsc::Sender},
+    sync::{Arc, atomic::Ordering::Relaxed},
     time::{Duration, Instant},
 };
 
@@ -27,6 +27,7 @@ use crate::{
     position::{Frontier, Inventory, OlderFiles, OlderPosition},
     statistic::Statistic,
     tail::{Chunk, TailError, TailEvent, Tailer},
+    turns::Outbox,
 };
 
 /// The interval of polling the log while there is much to read.
@@ -73,7 +74,7 @@ pub(super) struct Reader {
     pace: Option<Pace>,
     to_end: bool,
     workers: queue::Sender<Work>,
-    committer: Sender<Message>,
+    committer: Outbox<Message>,
     timetables: Vec<Timetable>,
     /// The position of each statistic at the start, and at the end of the list the position of the totals. It is
     /// empty as soon as reading has passed all of them.
@@ -102,13 +103,13 @@ impl Reader {
     /// Finds the place in the log at which reading continues.
     ///
     /// Returns `None` if the run is to stop before the place was found.
-    pub(super) fn open(
+    pub(super) async fn open(
         shared: Shared,
         range: Range,
         workers: queue::Sender<Work>,
-        committer: Sender<Message>,
+        committer: Outbox<Message>,
     ) -> Result<Option<Self>, Error> {
-        let resumed = resume(&shared, &range.counted, range.inventory.as_ref(), range.to_end)?;
+        let resumed = resume(&shared, &range.counted, range.inventory.as_ref(), range.to_end).await?;
         let Some(tailer) = resumed else { return Ok(None) };
         let Range { counted, older, new, was_killed, to_end, .. } = range;
         let now = shared.now();
@@ -142,15 +143,16 @@ impl Reader {
     }
 
     /// Reads until it is told to stop, or to the end of the log. Then it cuts everything.
-    pub(super) fn run(mut self) -> Result<(), Error> {
+    pub(super) async fn run(mut self) -> Result<(), Error> {
         // The beginning of a new source becomes durable before anything is counted from there: a rotation while evs
         // is down must not move it.
-        if !self.begin()? {
+        if !self.begin().await? {
             return Ok(());
         }
         let mut last_poll = self.shared.now();
         self.poll(last_poll)?;
         while !self.shared.control.is_reading_stopped() {
+            self.shared.pass().await;
             let now = self.shared.now();
             self.cut_what_is_due(now);
             if now >= self.next_rates {
@@ -162,27 +164,27 @@ impl Reader {
                 last_poll = now;
             }
             if self.must_wait() {
-                self.shared.wait(POLL_BUSY);
+                self.shared.wait(POLL_BUSY).await;
                 continue;
             }
             let lines = self.shared.board.lines_read.load(Relaxed);
             if let Some(wait) = self.pace.as_mut().and_then(|pace| pace.wait(now, lines)) {
-                self.shared.wait(wait.min(POLL_BUSY));
+                self.shared.wait(wait.min(POLL_BUSY)).await;
                 continue;
             }
             if let Some(chunk) = self.next_chunk()? {
-                self.give_out(chunk);
+                self.give_out(chunk).await;
                 continue;
             }
             // The last poll found nothing more; another poll confirms it.
             self.poll(now)?;
             last_poll = now;
             if let Some(chunk) = self.next_chunk()? {
-                self.give_out(chunk);
+                self.give_out(chunk).await;
                 continue;
             }
             self.cut_when_caught_up();
-            if self.give_out_older(now)? {
+            if self.give_out_older(now).await? {
                 continue;
             }
             if self.to_end && self.older.is_done() && self.unsettled_since.is_none() && self.is_at_end()? {
@@ -195,7 +197,7 @@ impl Reader {
                 }
                 break;
             }
-            self.shared.wait(self.idle_for(now));
+            self.shared.wait(self.idle_for(now)).await;
         }
         self.cut_everything();
         Ok(())
@@ -203,7 +205,7 @@ impl Reader {
 
     /// Makes the first cut, with which new statistics get their older files. Returns `false` if the run is to stop
     /// before.
-    fn begin(&mut self) -> Result<bool, Error> {
+    async fn begin(&mut self) -> Result<bool, Error> {
         let started = self.shared.now();
         let mut older: Vec<(usize, OlderFiles)> = Vec::new();
         while let Some(&at) = self.new.get(older.len()) {
@@ -220,7 +222,7 @@ impl Reader {
                 // While a rotation is under way, a file may be missing in the list.
                 Err(error) if error.may_pass() && self.shared.now() - started < BEGIN_TIME => {
                     older.clear();
-                    self.shared.wait(POLL_BUSY);
+                    self.shared.wait(POLL_BUSY).await;
                     let now = self.shared.now();
                     self.poll(now)?;
                 }
@@ -239,7 +241,7 @@ impl Reader {
     }
 
     /// Hands out a chunk of the older files that new statistics still have to read. Returns whether there was one.
-    fn give_out_older(&mut self, now: Instant) -> Result<bool, Error> {
+    async fn give_out_older(&mut self, now: Instant) -> Result<bool, Error> {
         let next = self.older.next(now);
         for event in self.older.take_events() {
             self.note(&event);
@@ -256,7 +258,7 @@ impl Reader {
         }
         match next {
             Next::Chunk(chunk, skip) => {
-                self.workers.send(Work::Chunk(chunk, Some(Arc::new(skip))));
+                self.workers.send(Work::Chunk(chunk, Some(Arc::new(skip)))).await;
                 self.has_older_rows = true;
                 return Ok(true);
             }
@@ -337,14 +339,14 @@ impl Reader {
     }
 
     /// Hands a chunk to a worker that has room.
-    fn give_out(&mut self, chunk: Chunk) {
+    async fn give_out(&mut self, chunk: Chunk) {
         debug_assert!(chunk.start < chunk.end, "a chunk has a line: {chunk:?}");
         let skip = self.skip(&chunk);
         self.bytes += chunk.end - chunk.start;
         for (at, timetable) in self.timetables.iter_mut().enumerate() {
             timetable.is_dirty |= !skip.as_ref().is_some_and(|skip| skip.statistics[at]);
         }
-        self.workers.send(Work::Chunk(chunk, skip.map(Arc::new)));
+        self.workers.send(Work::Chunk(chunk, skip.map(Arc::new))).await;
     }
 
     /// Returns the statistics that have counted the chunk before; they skip it.

@@ -6,11 +6,7 @@ use std::{
     collections::{BTreeSet, HashMap},
     convert::Infallible,
     future::{Future, pending},
-    sync::{
-        Arc,
-        atomic::Ordering::Relaxed,
-        mpsc::{self, channel},
-    },
+    sync::{Arc, atomic::Ordering::Relaxed},
     time::Duration,
 };
 
@@ -47,6 +43,7 @@ use crate::{
     sink::{Sink, SinkError},
     statistic::Schema,
     tail::{TailError, Wake},
+    turns::{Announced, Outbox, mailbox},
 };
 
 /// The maximum number of consecutive restarts because the log was truncated while it was read, without a commit in
@@ -75,6 +72,7 @@ impl Pipeline {
             pending::<Infallible>().await
         };
         let result = tokio::select! {
+            biased;
             result = self.run_and_restart(&mut run, stop.subscribe(), to_end) => result,
             never = watch_shutdown => match never {},
         };
@@ -159,6 +157,7 @@ impl Pipeline {
         // The directory may have been locked long ago.
         lock.verify()?;
         tokio::select! {
+            biased;
             checked = async {
                 self.check_state(&mut binlog).await?;
                 self.offer_definitions(binlog.state()).await
@@ -170,7 +169,8 @@ impl Pipeline {
         // A run to the end does not wait for new lines, and the system does not watch the log of a test.
         let is_polled = to_end || self.settings.environment.log.is_some();
         let wake = if is_polled { Wake::new() } else { Wake::watching(&self.settings.tail.path) };
-        let control = Arc::new(Control::new(wake, self.schemas.len()));
+        let turns = &self.settings.environment.turns;
+        let control = Arc::new(Control::new(wake, turns, self.schemas.len()));
         let shared = Shared {
             settings: Arc::clone(&self.settings),
             control: Arc::clone(&control),
@@ -178,9 +178,9 @@ impl Pipeline {
         };
         // If this future is dropped, its threads end as after a failure.
         let _abort = AbortOnDrop(&control);
-        let commits = watch::Sender::new(binlog.state().ledger.totals);
+        let commits = Announced::new(binlog.state().ledger.totals);
         let committed = commits.subscribe();
-        let (committer, messages) = channel();
+        let (committer, messages) = mailbox(turns);
         let mut deliveries = Deliveries::default();
         for delivery in self.deliveries(&binlog, &committer, &commits, &control) {
             deliveries.start(delivery);
@@ -196,14 +196,13 @@ impl Pipeline {
         let (state_dir, lock) = (Arc::clone(&self.state_dir), Arc::clone(lock));
         let committing =
             Committer::open(binlog, self.schemas.clone(), state_dir, lock, commits, shared.clone())?;
-        let mut committing = Thread::start("evs-committer", &control, move || committing.run(&messages));
+        let mut committing = Thread::start("evs-committer", turns, &control, committing.run(messages));
         let mut reading = self.start_reading(range, &committer, &shared);
 
         deliveries.watch_while(reading.ended(stopped, &control), &control).await;
 
         let is_flushed = self.drain(&mut deliveries, &committer, &control, stopped, to_end).await;
-        // The committer ends only after it has failed and reported the error.
-        let _ = committer.send(Message::Finish);
+        committer.send(Message::Finish);
         committing.ended().await;
         if let Some(error) = control.take_error() {
             return Err(error);
@@ -216,21 +215,21 @@ impl Pipeline {
     }
 
     /// Starts the threads that read, parse and aggregate.
-    fn start_reading(&self, range: Range, committer: &mpsc::Sender<Message>, shared: &Shared) -> Reading {
+    fn start_reading(&self, range: Range, committer: &Outbox<Message>, shared: &Shared) -> Reading {
         let Shared { settings, control, .. } = shared;
-        let (sender, receivers) = queues(settings.workers);
+        let turns = &settings.environment.turns;
+        let (sender, receivers) = queues(settings.workers, turns);
         let mut workers = Vec::new();
         for (index, works) in receivers.into_iter().enumerate() {
             let worker = Worker::new(self.plan.clone(), self.parser.clone(), settings.keep_samples);
             let (committer, shared) = (committer.clone(), shared.clone());
-            workers.push(Thread::start(format!("evs-worker-{index}"), control, move || {
-                work(index, worker, &works, &committer, &shared)
-            }));
+            let work = work(index, worker, works, committer, shared);
+            workers.push(Thread::start(format!("evs-worker-{index}"), turns, control, work));
         }
         let (committer, reading) = (committer.clone(), shared.clone());
-        let reader = Thread::start("evs-reader", control, move || {
-            match Reader::open(reading, range, sender, committer)? {
-                Some(reader) => reader.run(),
+        let reader = Thread::start("evs-reader", turns, control, async {
+            match Reader::open(reading, range, sender, committer).await? {
+                Some(reader) => reader.run().await,
                 None => Ok(()),
             }
         });
@@ -241,8 +240,8 @@ impl Pipeline {
     fn deliveries(
         &self,
         binlog: &Binlog,
-        committer: &mpsc::Sender<Message>,
-        commits: &watch::Sender<Counters>,
+        committer: &Outbox<Message>,
+        commits: &Announced<Counters>,
         control: &Control,
     ) -> Vec<Delivery<Message>> {
         let state = binlog.state();
@@ -265,6 +264,7 @@ impl Pipeline {
             streams: streams(&self.schemas, state, name),
             sweeps: retained().cloned().map(Sweep::new).collect(),
             binlog: binlog.reader(),
+            turns: self.settings.environment.turns.clone(),
             timeout: self.settings.sink_timeout,
             committer: committer.clone(),
             commits: commits.subscribe(),
@@ -302,6 +302,7 @@ impl Reading {
     /// failure.
     async fn ended(&mut self, stopped: &mut Stopped, control: &Control) {
         tokio::select! {
+            biased;
             () = self.reader.ended() => {}
             () = asked_to_stop(stopped) => {
                 control.stop_reading();
@@ -337,6 +338,7 @@ impl Deliveries {
         tokio::pin!(work);
         loop {
             tokio::select! {
+                biased;
                 () = &mut work => return,
                 Some(ended) = self.tasks.join_next_with_id() => self.note(ended, control),
             }

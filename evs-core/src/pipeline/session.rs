@@ -6,14 +6,13 @@ use std::{
     sync::{Arc, Weak},
 };
 
-use tokio::task::spawn_blocking;
-
 use super::{lock::Lock, settings::Settings};
 use crate::{
     Error,
     binlog::Binlog,
     disk::Disk,
     statistic::{Schema, Statistic},
+    turns::Turns,
 };
 
 /// Whether a pipeline runs, and what it holds of its state directory.
@@ -67,9 +66,10 @@ pub(super) fn open(
 
 /// Runs code that blocks on a thread where it may.
 pub(super) async fn blocking<T: Send + 'static>(
+    turns: &Turns,
     work: impl FnOnce() -> Result<T, Error> + Send + 'static,
 ) -> Result<T, Error> {
-    match spawn_blocking(work).await {
+    match turns.blocking(work).await {
         Ok(done) => done,
         Err(error) => match error.try_into_panic() {
             Ok(panic) => resume_unwind(panic),

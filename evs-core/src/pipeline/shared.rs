@@ -23,7 +23,12 @@ impl Shared {
     }
 
     /// Lets the reader wait until it is woken, but no longer than `timeout`.
-    pub(super) fn wait(&self, timeout: Duration) {
-        self.control.wake.wait(self.settings.environment.wall.real(timeout));
+    pub(super) async fn wait(&self, timeout: Duration) {
+        self.control.wait(timeout).await;
+    }
+
+    /// Lets other threads have their turns, in a simulation.
+    pub(super) async fn pass(&self) {
+        self.settings.environment.turns.pass().await;
     }
 }

@@ -11,7 +11,7 @@ use std::{
 use tokio::sync::oneshot;
 
 use super::control::Control;
-use crate::{describe::panic_message, error::Error};
+use crate::{describe::panic_message, error::Error, turns::Turns};
 
 /// A thread of a pipeline that can be awaited. Its error or panic stops the pipeline.
 #[derive(Debug)]
@@ -21,27 +21,25 @@ impl Thread {
     /// Starts a thread. If the system has no thread left, the pipeline stops.
     pub(super) fn start(
         name: impl Into<String>,
+        turns: &Turns,
         control: &Arc<Control>,
-        work: impl FnOnce() -> Result<(), Error> + Send + 'static,
+        work: impl Future<Output = Result<(), Error>> + Send + 'static,
     ) -> Self {
         let (ended, has_ended) = oneshot::channel();
         let name = name.into();
         let body = {
-            let (name, control) = (name.clone(), Arc::clone(control));
-            move || {
-                match catch_unwind(AssertUnwindSafe(work)) {
-                    Ok(Ok(())) => {}
-                    Ok(Err(error)) => control.fail(error),
-                    Err(panic) => {
-                        let message = panic_message(&*panic);
-                        control.fail(Error::Panicked { thread: name, message });
-                    }
+            let (name, control, turns) = (name.clone(), Arc::clone(control), turns.clone());
+            async move {
+                let result = catch(|| name, work).await;
+                if let Err(error) = result.flatten() {
+                    control.fail(error);
                 }
                 // If the run was dropped, nobody waits for the end any more.
                 let _ = ended.send(());
+                turns.changed();
             }
         };
-        if let Err(source) = std::thread::Builder::new().name(name.clone()).spawn(body) {
+        if let Err(source) = turns.start(&name, body) {
             control.fail(Error::Thread { thread: name, source });
         }
         Self(has_ended)

@@ -89,7 +89,8 @@ impl Pipeline {
         }
         let (state_dir, settings) = (Arc::clone(&self.state_dir), Arc::clone(&self.settings));
         let schemas = self.schemas.clone();
-        let opened = blocking(move || open(&state_dir, &settings, &schemas)).await?;
+        let turns = &self.settings.environment.turns;
+        let opened = blocking(turns, move || open(&state_dir, &settings, &schemas)).await?;
         let epoch = opened.binlog.state().epoch;
         let is_followed = opened.lock.previous().is_some_and(|previous| previous != released.mark);
         if is_followed || epoch != self.claims.epoch() {

@@ -3,27 +3,27 @@
 //! A worker that fails makes the whole run fail. To go on without it would leave out the lines of its chunks, and
 //! nobody could tell which lines these were.
 
-use std::sync::{atomic::Ordering::Relaxed, mpsc::Sender};
+use std::sync::atomic::Ordering::Relaxed;
 
 use super::{
     message::{Message, Work},
     queue,
     shared::Shared,
 };
-use crate::{Error, aggregate::Worker, tail::ChunkKind};
+use crate::{Error, aggregate::Worker, tail::ChunkKind, turns::Outbox};
 
 /// Counts chunk after chunk and hands over the rows at each cut, until the queue is closed or the pipeline fails.
 /// `index` is the number of the worker.
-pub(super) fn work(
+pub(super) async fn work(
     index: usize,
     mut worker: Worker,
-    queue: &queue::Receiver<Work>,
-    committer: &Sender<Message>,
-    shared: &Shared,
+    queue: queue::Receiver<Work>,
+    committer: Outbox<Message>,
+    shared: Shared,
 ) -> Result<(), Error> {
-    let Shared { settings, control, board } = shared;
+    let Shared { settings, control, board } = &shared;
     let mut buffer = Vec::new();
-    while let Some(work) = queue.receive() {
+    while let Some(work) = queue.receive().await {
         if control.has_failed() {
             break;
         }
@@ -32,8 +32,7 @@ pub(super) fn work(
             Work::Cut { number, statistics } => {
                 let part = worker.cut(&statistics);
                 board.show_rows(index, worker.rows());
-                // The committer ends only after it has failed and reported the error.
-                let _ = committer.send(Message::Part { cut: number, part });
+                committer.send(Message::Part { cut: number, part });
                 continue;
             }
         };

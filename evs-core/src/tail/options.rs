@@ -6,6 +6,7 @@
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use super::fs::{LogFs, RealFs};
+use crate::clock::Wall;
 
 /// The place where a new source begins.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -89,6 +90,8 @@ pub struct TailOptions {
     pub on_unreadable: OnUnreadable,
     /// The file system. Default: [`RealFs`].
     pub fs: Arc<dyn LogFs>,
+    /// The clock that tells how long it takes to look at all files. Default: the system's.
+    pub wall: Wall,
 }
 
 impl TailOptions {
@@ -105,6 +108,7 @@ impl TailOptions {
             on_changed: OnChanged::default(),
             on_unreadable: OnUnreadable::default(),
             fs: Arc::new(RealFs),
+            wall: Wall::system(),
         }
     }
 

@@ -78,6 +78,11 @@ impl Wake {
         self.state.changed.notify_all();
     }
 
+    /// Returns whether [`Self::wake`] was called since the last wait.
+    pub(crate) fn take(&self) -> bool {
+        std::mem::take(&mut self.state.lock().is_woken)
+    }
+
     /// Waits until woken, but no longer than `timeout`.
     pub fn wait(&self, timeout: Duration) {
         let deadline = Instant::now() + timeout;

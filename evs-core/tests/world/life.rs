@@ -3,26 +3,28 @@
 use std::{
     future::pending,
     io::ErrorKind,
-    sync::Arc,
-    time::{Duration, Instant},
+    sync::{Arc, Mutex},
+    time::Duration,
 };
 
 use evs_core::{
     Begin, Error, LogFormat, Pipeline, Statistic, Summary, count,
-    internals::{clock::Wall, disk::DiskFault, pipeline::Environment},
+    internals::{
+        disk::DiskFault,
+        pipeline::{Environment, Turns},
+    },
     sum,
 };
 
 use crate::{
     process::{Process, ProcessFs},
-    site::TIME,
     world::World,
 };
 
-/// The speed of the clock that the pipeline sees.
-const SPEED: u32 = 20;
-/// The time after which a life that should be over counts as stuck. It is a real time.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// The time after which a life that should be over counts as stuck.
+const PATIENCE: Duration = Duration::from_secs(3600);
+/// The most turns that a thread lets pass before it goes on.
+const PASSED_MAX: u64 = 6;
 /// The interval of looking whether something is over.
 const LOOK_EVERY: Duration = Duration::from_millis(1);
 pub const STATISTICS: [&str; 2] = ["requests", "again"];
@@ -77,14 +79,17 @@ impl World {
             End::Full(bytes) => self.state.set_room(Some(self.state.bytes() + bytes)),
             _ => {}
         }
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
+        let runtime = runtime.unwrap();
         let ended = runtime.block_on(async {
+            self.time.begin_life();
             let ended = self.run_once(end, &process).await;
-            let started = Instant::now();
+            let started = tokio::time::Instant::now();
             while self.state.is_locked() || Arc::strong_count(&process) > 1 {
                 assert!(started.elapsed() < PATIENCE, "seed {}: threads go on after {end:?}", self.seed);
                 tokio::time::sleep(LOOK_EVERY).await;
             }
+            self.time.end_life();
             ended
         });
         // Tasks that read batches end with the runtime.
@@ -101,7 +106,8 @@ impl World {
         ended
     }
 
-    async fn run_once(&self, end: End, process: &Arc<Process>) -> Option<Result<Summary, Error>> {
+    async fn run_once(&mut self, end: End, process: &Arc<Process>) -> Option<Result<Summary, Error>> {
+        let seed = self.seed;
         let pipeline = match self.pipeline(process) {
             Ok(pipeline) => pipeline,
             Err(error) => return Some(Err(error)),
@@ -130,7 +136,7 @@ impl World {
         };
         let watch = async {
             tokio::time::sleep(PATIENCE).await;
-            panic!("seed {}: {end:?} never ends: {:#?}", self.seed, pipeline.status());
+            panic!("seed {seed}: {end:?} never ends: {:#?}", pipeline.status());
         };
         tokio::select! {
             // The future of the run is dropped at once, as if its process had ended.
@@ -140,7 +146,7 @@ impl World {
         }
     }
 
-    pub fn pipeline(&self, process: &Arc<Process>) -> Result<Pipeline, Error> {
+    pub fn pipeline(&mut self, process: &Arc<Process>) -> Result<Pipeline, Error> {
         let mut builder = Pipeline::builder("web1")
             .tail(crate::site::LOG)
             .format(LogFormat::nginx("$request_id $msec $status").unwrap())
@@ -162,15 +168,12 @@ impl World {
             builder = builder.sink(name, store.clone());
         }
         let log = ProcessFs { fs: self.log.clone(), process: Arc::clone(process) };
-        let begin = self.begin;
-        let clock = move || {
-            let time = begin.elapsed() * SPEED;
-            (begin + time, i64::try_from(TIME + time.as_secs()).unwrap())
-        };
+        let chance = Mutex::new(self.chance.fork());
         let environment = Environment {
             log: Some(Arc::new(log)),
             state: Some(Arc::new(self.state.clone())),
-            wall: Wall::new(clock).at_speed(SPEED),
+            wall: self.time.wall(),
+            turns: Turns::tasks(move || chance.lock().unwrap().below(PASSED_MAX) as u32),
         };
         environment.surround(builder).build()
     }

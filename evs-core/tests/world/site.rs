@@ -7,7 +7,6 @@ use std::{
     collections::{BTreeMap, VecDeque},
     fmt, io,
     path::{Path, PathBuf},
-    time::Duration,
 };
 
 use crate::{
@@ -16,13 +15,10 @@ use crate::{
         pack,
         sim::{Agent, Disk, Inode},
     },
+    time::{TIME, Time},
 };
 
 pub const LOG: &str = "/log/access.log";
-/// The time of all lines, in seconds since 1970.
-pub const TIME: u64 = 1_800_000_000;
-/// The time that passes on the clock of the files with each call.
-const CALL_TIME: Duration = Duration::from_millis(1);
 /// The most bytes that the server writes at once.
 const PIECE_BYTES_MAX: u64 = 90;
 /// The most lines of a world.
@@ -45,6 +41,9 @@ enum Step {
 #[derive(Debug)]
 pub struct Site {
     chance: Chance,
+    time: Time,
+    /// A checksum of all calls, in their order.
+    pub trace: u64,
     /// The file that the server writes to.
     handle: Option<Inode>,
     /// The number of the next line.
@@ -60,9 +59,11 @@ pub struct Site {
 }
 
 impl Site {
-    pub fn new(chance: Chance, disk: &mut Disk) -> Self {
+    pub fn new(chance: Chance, time: Time, disk: &mut Disk) -> Self {
         let mut site = Self {
             chance,
+            time,
+            trace: 0,
             handle: None,
             next: 0,
             rest: Vec::new(),
@@ -238,10 +239,24 @@ impl Site {
 }
 
 impl Agent for Site {
-    fn before_call(&mut self, disk: &mut Disk, _call: fmt::Arguments<'_>) -> io::Result<()> {
-        disk.set_clock(disk.clock() + CALL_TIME);
+    fn before_call(&mut self, disk: &mut Disk, call: fmt::Arguments<'_>) -> io::Result<()> {
+        self.time.call();
+        disk.set_clock(self.time.since_1970());
+        let _ = fmt::write(&mut Checksum(&mut self.trace), call);
         if self.chance.one_in(4) {
             self.step(disk);
+        }
+        Ok(())
+    }
+}
+
+/// Adds text to a checksum (FNV-1a).
+struct Checksum<'s>(&'s mut u64);
+
+impl fmt::Write for Checksum<'_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        for byte in text.bytes() {
+            *self.0 = (*self.0 ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
         }
         Ok(())
     }

@@ -1,20 +1,16 @@
 //! A world, and the model that says what is right.
 
-use std::{
-    collections::BTreeMap,
-    path::Path,
-    sync::atomic::Ordering::SeqCst,
-    time::{Duration, Instant},
-};
+use std::{collections::BTreeMap, path::Path, sync::atomic::Ordering::SeqCst, time::Duration};
 
 use evs_core::{MeasureColumn, MeasureKind, Schema, Sink, internals::disk::SimDisk};
 
 use crate::{
     chance::Chance,
     life::{End, STATISTICS, STORES},
-    site::{Site, TIME},
+    site::Site,
     store::Store,
     tail_support::sim::{Disk, SimFs},
+    time::{TIME, Time},
 };
 
 /// The most lives of a pipeline before the last one.
@@ -22,6 +18,9 @@ const LIVES_MAX: u64 = 7;
 /// The most calls to the state directory, and to the log, before a life ends in one.
 const DISK_CALLS_MAX: u64 = 250;
 const LOG_CALLS_MAX: u64 = 900;
+
+/// The number of calls to the log after which a world counts as stuck.
+const CALLS_MAX: u64 = 5_000_000;
 
 /// What has happened in some worlds.
 #[derive(Clone, Copy, Debug, Default)]
@@ -33,6 +32,8 @@ pub struct Coverage {
     pub lost_answers: u64,
     pub lines: u64,
     pub rejected: u64,
+    /// A checksum of all calls.
+    pub trace: u64,
 }
 
 impl Coverage {
@@ -44,11 +45,12 @@ impl Coverage {
         self.lost_answers += other.lost_answers;
         self.lines += other.lines;
         self.rejected += other.rejected;
+        self.trace ^= other.trace;
     }
 
     /// Checks that everything has happened.
     pub fn assert_complete(&self) {
-        let Self { lives, kills, power_cuts, rotations, lost_answers, lines, rejected } = *self;
+        let Self { lives, kills, power_cuts, rotations, lost_answers, lines, rejected, trace: _ } = *self;
         let counts = [lives, kills, power_cuts, rotations, lost_answers, lines, rejected];
         assert!(counts.iter().all(|count| *count > 20), "{self:?}");
     }
@@ -57,11 +59,11 @@ impl Coverage {
 /// A web server with its log, a machine with a state directory, and stores.
 pub struct World {
     pub seed: u64,
-    chance: Chance,
+    pub chance: Chance,
     pub log: SimFs<Site>,
     pub state: SimDisk,
     pub stores: Vec<Store>,
-    pub begin: Instant,
+    pub time: Time,
     pub coverage: Coverage,
 }
 
@@ -70,13 +72,14 @@ impl World {
         let mut chance = Chance::new(seed);
         let mut disk = Disk::new(Duration::from_secs(TIME), Duration::from_millis(1 + chance.below(500)));
         disk.create_directory(Path::new("/log"));
-        let site = Site::new(chance.fork(), &mut disk);
+        let time = Time::new(CALLS_MAX);
+        let site = Site::new(chance.fork(), time.clone(), &mut disk);
         Self {
             seed,
             log: SimFs::new(disk, site, usize::MAX),
             state: SimDisk::new(),
             stores: STORES.map(|_| Store::new(chance.fork())).into(),
-            begin: Instant::now(),
+            time,
             coverage: Coverage::default(),
             chance,
         }
@@ -87,6 +90,8 @@ impl World {
         let lives = 1 + self.chance.below(LIVES_MAX);
         for _ in 0..lives {
             let steps = self.chance.below(80);
+            let gap = self.gap();
+            self.time.pass(gap);
             self.log.with(|disk, site| site.work(disk, steps));
             let end = self.end();
             self.live(end);
@@ -103,10 +108,17 @@ impl World {
         assert_eq!(self.finish(), 0, "seed {}: nothing is read again", self.seed);
         self.check();
         self.coverage.lives += lives;
-        self.coverage.rotations += self.log.with(|_, site| site.rotations);
+        (self.coverage.rotations, self.coverage.trace) =
+            self.log.with(|_, site| (site.rotations, site.trace));
         self.coverage.lost_answers +=
             self.stores.iter().map(|store| store.lost_answers.load(SeqCst)).sum::<u64>();
         self.coverage
+    }
+
+    /// Chooses the time between two lives.
+    fn gap(&mut self) -> Duration {
+        let longest = [100, 10_000, 7_200_000][self.chance.below(3) as usize];
+        Duration::from_millis(self.chance.below(longest))
     }
 
     /// Chooses the end of a life.

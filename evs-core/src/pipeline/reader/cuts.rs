@@ -170,8 +170,7 @@ impl Reader {
         if self.counted.iter().all(|counted| counted.join(&frontier) == *frontier) {
             self.counted.clear();
         }
-        // The committer ends only after it has failed and reported the error.
-        let _ = self.committer.send(Message::Cut(cut));
+        self.committer.send(Message::Cut(cut));
         for worker in 0..self.workers.workers() {
             self.workers
                 .send_to(worker, Work::Cut { number: self.cuts, statistics: Arc::clone(&statistics) });

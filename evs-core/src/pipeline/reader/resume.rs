@@ -17,7 +17,7 @@ const SETTLE_PAUSE: Duration = Duration::from_millis(50);
 const OPEN_AGAIN: Duration = Duration::from_secs(1);
 
 /// Finds the place in the log at which reading continues. Returns `None` if the run is to stop before it was found.
-pub(super) fn resume(
+pub(super) async fn resume(
     shared: &Shared,
     counted: &[Frontier],
     inventory: Option<&Inventory>,
@@ -40,7 +40,7 @@ pub(super) fn resume(
         match Tailer::resume(options.clone(), counted, inventory, shared.now()) {
             Err(_) if control.is_reading_stopped() => return Ok(None),
             Err(error) if (error.may_pass() || matches!(error, TailError::Io { .. })) && is_settling => {
-                shared.wait(SETTLE_PAUSE);
+                shared.wait(SETTLE_PAUSE).await;
             }
             // A log that cannot be opened is waited for, like one that does not exist.
             Err(error @ TailError::Io { .. }) if !to_end => {
@@ -49,7 +49,7 @@ pub(super) fn resume(
                     let source = &settings.source;
                     tracing::error!(source, error, "the log cannot be read and is waited for");
                 }
-                shared.wait(OPEN_AGAIN);
+                shared.wait(OPEN_AGAIN).await;
             }
             Err(source) => return Err(Error::Log { name: settings.source.clone(), source }),
             Ok(mut tailer) => {

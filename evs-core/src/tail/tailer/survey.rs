@@ -15,12 +15,7 @@
 //! File 1 seems to be gone, and is not. The second list has `access.log.2`, so the two differ, and nothing is
 //! concluded.
 
-use std::{
-    collections::HashSet,
-    io::ErrorKind,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{collections::HashSet, io::ErrorKind, sync::Arc, time::Duration};
 
 use super::{Tailer, classify::Class};
 use crate::{
@@ -72,9 +67,9 @@ struct Found {
 impl Tailer {
     /// Looks at all files: finds the unread ones, and notes changes of the others.
     pub(super) fn survey(&mut self) -> Result<(), TailError> {
-        let started = Instant::now();
+        let started = self.options.wall.instant();
         let result = self.look_around();
-        let took = started.elapsed();
+        let took = self.options.wall.instant().saturating_duration_since(started);
         let rest = (took * REST_FACTOR).min(REST_MAX);
         self.survey_rest = self.now + if took < SURVEY_SHORT { Duration::ZERO } else { rest };
         self.survey_due = self.now + SURVEY_EVERY.max(took * REST_FACTOR);
