@@ -23,6 +23,8 @@ use crate::{
 
 /// The time after which a life that should be over counts as stuck.
 const PATIENCE: Duration = Duration::from_secs(3600);
+/// The time for which acknowledged batches are kept, for a store that goes back.
+pub const KEPT: Duration = Duration::from_secs(60);
 /// The most turns that a thread lets pass before it goes on.
 const PASSED_MAX: u64 = 6;
 /// The interval of looking whether something is over.
@@ -37,6 +39,8 @@ pub enum End {
     KilledByDisk(usize),
     /// It is killed in the given call to the log.
     KilledByLog(u64),
+    /// The given call to the log fails.
+    LogFails(u64),
     /// It is killed after some milliseconds.
     Killed(u64),
     /// The given call to the state directory fails.
@@ -70,8 +74,11 @@ impl End {
 impl World {
     /// Lets the pipeline live once. Returns what a life that ended by itself returned.
     pub fn live(&mut self, end: End) -> Option<Result<Summary, Error>> {
-        let calls = if let End::KilledByLog(calls) = end { calls } else { u64::MAX / 2 };
-        let process = Process::new(&self.state, calls);
+        let calls = match end {
+            End::KilledByLog(calls) | End::LogFails(calls) => calls,
+            _ => u64::MAX / 2,
+        };
+        let process = Process::new(&self.state, calls, matches!(end, End::LogFails(_)));
         match end {
             End::KilledByDisk(call) => self.state.fail_call(call, DiskFault::Crash),
             End::Fails(call) => self.state.fail_call(call, DiskFault::Error(ErrorKind::Other)),
@@ -95,6 +102,7 @@ impl World {
         // Tasks that read batches end with the runtime.
         drop(runtime);
         self.coverage.kills += u64::from(process.is_killed());
+        self.coverage.log_errors += u64::from(matches!(end, End::LogFails(_)));
         self.state.restart();
         self.state.set_room(None);
         match &ended {
@@ -153,11 +161,12 @@ impl World {
             .begin(Begin::Oldest)
             .grace(Duration::from_millis(200))
             .poll_every(Duration::from_millis(20))
-            .workers(2)
+            .workers(self.manner.workers)
+            .spool_bytes_max(self.manner.spool_bytes_max)
             .drain_timeout(Duration::from_millis(100))
             .sink_timeout(Duration::from_millis(50))
             .segment_bytes_max(4096)
-            .keep_acknowledged(Duration::from_secs(2))
+            .keep_acknowledged(KEPT)
             .state_dir("/sim");
         for (name, millis) in STATISTICS.into_iter().zip([100, 250]) {
             let statistic = Statistic::named(name).group_by(["request_id"]).measure(count());

@@ -7,13 +7,14 @@
 //! what was not synced. In the last life nothing goes wrong, and then everything has to be right.
 //!
 //! ```text
-//! cargo test -p evs-core --test world                              # some worlds
-//! EVS_WORLDS=10000 cargo test -p evs-core --test world             # more of them
-//! EVS_WORLD=17 cargo test -p evs-core --test world                 # the world with seed 17
+//! cargo test -p evs-core --test world                          # some worlds
+//! EVS_SEEDS=17..18 cargo test -p evs-core --test world         # the world with seed 17
+//! scripts/simulate --seeds 0..100000                           # many worlds, with an optimised build
 //! ```
 //!
 //! A world is on one thread. Its seed decides which thread of the pipeline runs next, and time passes only while all of
-//! them wait. So a seed always gives the same world.
+//! them wait. So a seed always gives the same world. Of a world that is wrong, a smaller one is looked for that is wrong,
+//! too: with fewer lives and lines.
 
 #![allow(clippy::unwrap_used, unreachable_pub, missing_docs, reason = "a test that cannot go on has failed")]
 
@@ -29,6 +30,7 @@ mod world;
 
 use std::{
     env,
+    ops::Range,
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
     sync::{
         Mutex,
@@ -38,48 +40,79 @@ use std::{
     time::Instant,
 };
 
-use world::{Coverage, World};
+use world::{Coverage, Size, World};
 
-/// The number of worlds, unless `EVS_WORLDS` has another.
-const WORLDS: u64 = 200;
+/// The seeds, unless `EVS_SEEDS` has others.
+const SEEDS: Range<u64> = 0..200;
+/// The number of worlds in which everything happens.
+const COMPLETE: u64 = 200;
 
-fn number(variable: &str) -> Option<u64> {
-    env::var(variable).ok().map(|value| value.parse().unwrap_or_else(|_| panic!("{variable}: {value}")))
+/// Returns the seeds that `EVS_SEEDS` has: `0..200`.
+fn seeds() -> Range<u64> {
+    let Ok(text) = env::var("EVS_SEEDS") else { return SEEDS };
+    let ends = text.split_once("..").and_then(|(from, to)| Some(from.parse().ok()?..to.parse().ok()?));
+    ends.unwrap_or_else(|| panic!("EVS_SEEDS={text}: not like 0..200"))
+}
+
+/// Returns a number that a variable has.
+fn number(variable: &str, otherwise: u64) -> u64 {
+    let text = env::var(variable).ok();
+    text.map_or(otherwise, |text| text.parse().unwrap_or_else(|_| panic!("{variable}={text}: not a number")))
+}
+
+/// Lets a world happen.
+fn run(seed: u64, size: Size) -> thread::Result<Coverage> {
+    // The pauses between attempts of a delivery are random by this.
+    fastrand::seed(seed);
+    catch_unwind(AssertUnwindSafe(|| World::new(seed, size).run()))
+}
+
+/// Finds a smaller world with this seed that is wrong, too.
+fn smallest(seed: u64, mut size: Size) -> Size {
+    for smaller in [Size::with_fewer_lives, Size::with_fewer_lines] {
+        while let Some(next) = smaller(size).filter(|next| run(seed, *next).is_err()) {
+            size = next;
+        }
+    }
+    size
 }
 
 #[test]
 fn every_line_is_in_every_store_exactly_once() {
-    let (worlds, only) = (number("EVS_WORLDS").unwrap_or(WORLDS), number("EVS_WORLD"));
-    let (next, coverage, started) = (AtomicU64::new(0), Mutex::new(Coverage::default()), Instant::now());
+    let (seeds, started) = (seeds(), Instant::now());
+    let size =
+        Size { lives: number("EVS_LIVES", Size::MAX.lives), lines: number("EVS_LINES", Size::MAX.lines) };
+    let (next, coverage) = (AtomicU64::new(seeds.start), Mutex::new(Coverage::default()));
     let failed = Mutex::new(None);
     thread::scope(|scope| {
         for _ in 0..thread::available_parallelism().map_or(1, usize::from) {
             scope.spawn(|| {
                 while failed.lock().unwrap().is_none() {
-                    let count = next.fetch_add(1, SeqCst);
-                    if count >= worlds {
+                    let seed = next.fetch_add(1, SeqCst);
+                    if seed >= seeds.end {
                         break;
                     }
-                    let seed = only.unwrap_or(count);
-                    fastrand::seed(seed);
-                    match catch_unwind(AssertUnwindSafe(|| World::new(seed).run())) {
+                    match run(seed, size) {
                         Ok(seen) => coverage.lock().unwrap().add(seen),
                         Err(panic) => {
-                            eprintln!("the world with seed {seed} is wrong: EVS_WORLD={seed}");
-                            failed.lock().unwrap().get_or_insert(panic);
+                            failed.lock().unwrap().get_or_insert((seed, panic));
                         }
                     }
                 }
             });
         }
     });
-    if let Some(panic) = failed.into_inner().unwrap() {
+    if let Some((seed, panic)) = failed.into_inner().unwrap() {
+        let Size { lives, lines } = smallest(seed, size);
+        let seeds = format!("EVS_SEEDS={seed}..{}", seed + 1);
+        eprintln!("the world with seed {seed} is wrong: {seeds} EVS_LIVES={lives} EVS_LINES={lines}");
         resume_unwind(panic);
     }
     let (coverage, seconds) = (coverage.into_inner().unwrap(), started.elapsed().as_secs_f64());
-    eprintln!("{worlds} worlds in {seconds:.1} s: {coverage:?}");
+    let worlds = seeds.end.saturating_sub(seeds.start);
+    eprintln!("{worlds} worlds in {seconds:.1} s, {:.1} a second: {coverage:?}", worlds as f64 / seconds);
     // Otherwise the worlds prove less than they seem to.
-    if only.is_none() && worlds >= WORLDS {
+    if worlds >= COMPLETE && size == Size::MAX {
         coverage.assert_complete();
     }
 }
@@ -88,10 +121,7 @@ fn every_line_is_in_every_store_exactly_once() {
 #[test]
 fn the_same_seed_gives_the_same_world() {
     for seed in 0..10 {
-        let [one, other] = [(); 2].map(|()| {
-            fastrand::seed(seed);
-            World::new(seed).run()
-        });
+        let [one, other] = [(); 2].map(|()| run(seed, Size::MAX).unwrap());
         assert_eq!(one.trace, other.trace, "seed {seed}: {one:?} and {other:?}");
     }
 }

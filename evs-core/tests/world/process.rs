@@ -22,17 +22,20 @@ use crate::{site::Site, tail_support::sim::SimFs};
 #[derive(Debug)]
 pub struct Process {
     is_killed: AtomicBool,
-    /// The number of calls to the log that are left.
+    /// The number of calls to the log before the one that something happens to.
     calls: AtomicU64,
+    /// True if that call fails. If not, the process is killed there.
+    fails: bool,
     state: SimDisk,
 }
 
 impl Process {
-    /// Starts a process that is killed after that number of calls to its log.
-    pub fn new(state: &SimDisk, calls: u64) -> Arc<Self> {
+    /// Starts a process that is killed after that number of calls to its log, or in which that call fails.
+    pub fn new(state: &SimDisk, calls: u64, fails: bool) -> Arc<Self> {
         Arc::new(Self {
             is_killed: AtomicBool::new(false),
             calls: AtomicU64::new(calls),
+            fails,
             state: state.clone(),
         })
     }
@@ -49,6 +52,9 @@ impl Process {
 
     fn call(&self) -> io::Result<()> {
         if self.calls.fetch_sub(1, SeqCst) == 0 {
+            if self.fails {
+                return Err(io::Error::other("the disk of the log failed"));
+            }
             self.kill();
         }
         if self.is_killed() { Err(io::Error::other("the process was killed")) } else { Ok(()) }

@@ -21,8 +21,6 @@ use crate::{
 pub const LOG: &str = "/log/access.log";
 /// The most bytes that the server writes at once.
 const PIECE_BYTES_MAX: u64 = 90;
-/// The most lines of a world.
-const LINES_MAX: u64 = 1500;
 
 /// A step of a rotation.
 #[derive(Debug)]
@@ -34,6 +32,10 @@ enum Step {
     /// Compresses a file in three pieces.
     Pack(PathBuf, PathBuf),
     Append(PathBuf, Vec<u8>),
+    /// Copies a part of the log to a file that has the part before.
+    Copy(PathBuf),
+    /// Copies the rest of the log, and truncates it.
+    Truncate(PathBuf),
     Unlink(PathBuf),
 }
 
@@ -46,8 +48,9 @@ pub struct Site {
     pub trace: u64,
     /// The file that the server writes to.
     handle: Option<Inode>,
-    /// The number of the next line.
+    /// The number of the next line, and of all.
     next: u64,
+    lines: u64,
     /// The part of the present line that is not written yet.
     rest: Vec<u8>,
     steps: VecDeque<Step>,
@@ -56,22 +59,29 @@ pub struct Site {
     /// True at the end of the world, when nothing happens any more.
     is_calm: bool,
     pub rotations: u64,
+    /// True if the log is copied and truncated, and not renamed.
+    is_copied: bool,
+    pub copies: u64,
 }
 
 impl Site {
-    pub fn new(chance: Chance, time: Time, disk: &mut Disk) -> Self {
+    pub fn new(chance: Chance, time: Time, lines: u64, disk: &mut Disk) -> Self {
         let mut site = Self {
             chance,
             time,
             trace: 0,
             handle: None,
             next: 0,
+            lines,
             rest: Vec::new(),
             steps: VecDeque::new(),
             synced: BTreeMap::new(),
             is_calm: false,
             rotations: 0,
+            is_copied: false,
+            copies: 0,
         };
+        site.is_copied = site.chance.one_in(4);
         site.create(disk, Path::new(LOG)).unwrap();
         site.reopen(disk).unwrap();
         site
@@ -156,7 +166,7 @@ impl Site {
     /// Writes some bytes of the present line and of further ones, or with `usize::MAX` the rest of the line.
     fn write(&mut self, disk: &mut Disk, bytes: usize) {
         let mut piece = Vec::new();
-        while bytes < usize::MAX && self.rest.len() < bytes && self.next < LINES_MAX {
+        while bytes < usize::MAX && self.rest.len() < bytes && self.next < self.lines {
             let number = self.next;
             self.next += 1;
             let line = if self.chance.one_in(40) {
@@ -182,9 +192,14 @@ impl Site {
             number += 1;
         }
         steps.reverse();
-        steps.push(Step::Rename(PathBuf::from(LOG), name(1, "")));
-        steps.push(Step::Create(PathBuf::from(LOG)));
-        steps.push(Step::Reopen);
+        if self.is_copied {
+            self.copies += 1;
+            steps.extend([Step::Create(name(1, "")), Step::Copy(name(1, "")), Step::Truncate(name(1, ""))]);
+        } else {
+            steps.push(Step::Rename(PathBuf::from(LOG), name(1, "")));
+            steps.push(Step::Create(PathBuf::from(LOG)));
+            steps.push(Step::Reopen);
+        }
         if disk.exists(&name(1, "")) && self.chance.one_in(2) {
             steps.push(Step::Pack(name(2, ""), name(2, ".gz")));
         }
@@ -212,8 +227,25 @@ impl Site {
                 let inode = disk.find(&path).unwrap();
                 disk.append(inode, &bytes);
             }
+            Step::Copy(to) => {
+                let part = self.uncopied(disk, &to);
+                disk.append(disk.find(&to).unwrap(), &part[..part.len() / 2]);
+            }
+            Step::Truncate(to) => {
+                // What the server writes between the two is lost with any rotator. Here there is nothing in between.
+                let (part, copy) = (self.uncopied(disk, &to), disk.find(&to).unwrap());
+                disk.append(copy, &part);
+                self.note_synced(copy, disk.bytes(copy).len());
+                disk.truncate(Path::new(LOG), 0).unwrap();
+                self.synced.insert(disk.find(Path::new(LOG)).unwrap(), 0);
+            }
             Step::Unlink(path) => disk.unlink(&path).unwrap(),
         }
+    }
+
+    /// Returns what the log has beyond its copy.
+    fn uncopied(&self, disk: &Disk, to: &Path) -> Vec<u8> {
+        disk.read(Path::new(LOG)).unwrap()[disk.read(to).unwrap().len()..].to_vec()
     }
 
     fn finish_rotation(&mut self, disk: &mut Disk) {

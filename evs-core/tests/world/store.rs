@@ -13,17 +13,28 @@ use std::{
 use async_trait::async_trait;
 use evs_core::{Applied, Batch, Limits, MemorySink, Progress, Rows, Schema, Sink, SinkError, Writer};
 
-use crate::chance::Chance;
+use crate::{
+    chance::Chance,
+    life::{KEPT, STATISTICS},
+    time::Time,
+};
 
 /// The store. Clones are the same one.
 #[derive(Clone, Debug)]
 pub struct Store {
-    pub memory: MemorySink,
+    memory: Arc<Mutex<MemorySink>>,
+    /// A replica that is behind, with the time of its contents.
+    replica: Arc<Mutex<Option<(Duration, MemorySink)>>>,
+    time: Time,
+    /// True if the replica takes the store's place now and then.
+    fails_over: bool,
     chance: Arc<Mutex<Chance>>,
     /// True at the end of the world: the store works.
     pub is_calm: Arc<AtomicBool>,
     /// The number of answers that were lost after a commit.
     pub lost_answers: Arc<AtomicU64>,
+    /// The number of times that the store went back to an older state.
+    pub failovers: Arc<AtomicU64>,
 }
 
 /// What a call meets.
@@ -34,12 +45,44 @@ enum Luck {
 }
 
 impl Store {
-    pub fn new(chance: Chance) -> Self {
+    pub fn new(chance: Chance, time: Time, fails_over: bool) -> Self {
         Self {
-            memory: MemorySink::new(),
+            memory: Arc::default(),
+            replica: Arc::default(),
+            time,
+            fails_over,
             chance: Arc::new(Mutex::new(chance)),
             is_calm: Arc::default(),
             lost_answers: Arc::default(),
+            failovers: Arc::default(),
+        }
+    }
+
+    /// Returns the store as it is now.
+    pub fn memory(&self) -> MemorySink {
+        self.memory.lock().unwrap().clone()
+    }
+
+    /// Copies the store to its replica now and then, or has the replica take its place.
+    ///
+    /// A store that remembers nothing of a statistic counts as emptied, which evs rightly refuses. So the replica has
+    /// something of each.
+    async fn replicate(&self) {
+        if !self.fails_over || self.is_calm.load(SeqCst) {
+            return;
+        }
+        let backup = self.memory().backup();
+        let is_begun = backup.progress("web1").await.is_ok_and(|progress| progress.len() == STATISTICS.len());
+        let mut replica = self.replica.lock().unwrap();
+        let mut chance = self.chance.lock().unwrap();
+        let now = self.time.elapsed();
+        if is_begun && chance.one_in(3) {
+            *replica = Some((now, backup));
+        } else if chance.one_in(6)
+            && let Some((_, memory)) = replica.take_if(|(at, _)| now - *at < KEPT / 3)
+        {
+            self.failovers.fetch_add(1, SeqCst);
+            *self.memory.lock().unwrap() = memory;
         }
     }
 
@@ -81,52 +124,53 @@ impl Store {
 #[deny(clippy::missing_trait_methods)]
 impl Sink for Store {
     fn limits(&self) -> Limits {
-        self.memory.limits()
+        self.memory().limits()
     }
 
     async fn prepare(&self, schema: &Schema) -> Result<(), SinkError> {
         let luck = self.call(false).await?;
-        self.memory.prepare(schema).await?;
+        self.memory().prepare(schema).await?;
         self.answer(&luck, ())
     }
 
     async fn progress(&self, source: &str) -> Result<Vec<Progress>, SinkError> {
         self.call(false).await?;
-        self.memory.progress(source).await
+        self.memory().progress(source).await
     }
 
     async fn begin(&self, progress: &Progress) -> Result<(), SinkError> {
         let luck = self.call(false).await?;
-        self.memory.begin(progress).await?;
+        self.memory().begin(progress).await?;
         self.answer(&luck, ())
     }
 
     async fn writer(&self, source: &str) -> Result<Option<Writer>, SinkError> {
         self.call(false).await?;
-        self.memory.writer(source).await
+        self.memory().writer(source).await
     }
 
     async fn claim(&self, writer: &Writer, last: Option<&Writer>) -> Result<bool, SinkError> {
         let luck = self.call(false).await?;
-        let is_claimed = self.memory.claim(writer, last).await?;
+        let is_claimed = self.memory().claim(writer, last).await?;
         self.answer(&luck, is_claimed)
     }
 
     async fn apply(&self, batch: &Batch) -> Result<Applied, SinkError> {
         let luck = self.call(true).await?;
-        let applied = self.memory.apply(batch).await?;
+        let applied = self.memory().apply(batch).await?;
+        self.replicate().await;
         self.answer(&luck, applied)
     }
 
     async fn sweep(&self, schema: &Schema, before: i64) -> Result<bool, SinkError> {
-        self.memory.sweep(schema, before).await
+        self.memory().sweep(schema, before).await
     }
 
     async fn close(&self) -> Result<(), SinkError> {
-        self.memory.close().await
+        self.memory().close().await
     }
 
     async fn totals(&self, schema: &Schema, windows: Range<i64>) -> Result<Rows, SinkError> {
-        self.memory.totals(schema, windows).await
+        self.memory().totals(schema, windows).await
     }
 }

@@ -3,7 +3,7 @@
 use std::{
     sync::{
         Arc, Mutex,
-        atomic::{AtomicU64, Ordering::SeqCst},
+        atomic::{AtomicI64, AtomicU64, Ordering::SeqCst},
     },
     time::{Duration, Instant},
 };
@@ -27,6 +27,8 @@ struct Inner {
     before: Mutex<Duration>,
     /// The beginning of the present life on the clock of its runtime, which stands still until all tasks wait.
     life: Mutex<Option<tokio::time::Instant>>,
+    /// The seconds by which the clock of the day is wrong.
+    skew: AtomicI64,
     /// The number of calls so far.
     calls: AtomicU64,
     /// The number of calls of one life that count as an endless loop.
@@ -35,8 +37,8 @@ struct Inner {
 
 impl Time {
     pub fn new(calls_max: u64) -> Self {
-        let (before, life) = (Mutex::default(), Mutex::default());
-        Self(Arc::new(Inner { origin: Instant::now(), before, life, calls: AtomicU64::new(0), calls_max }))
+        let (before, life, skew, calls) = Default::default();
+        Self(Arc::new(Inner { origin: Instant::now(), before, life, skew, calls, calls_max }))
     }
 
     /// Returns the time since the beginning of the world.
@@ -46,9 +48,18 @@ impl Time {
         *self.0.before.lock().unwrap() + lived + CALL_TIME * calls
     }
 
-    /// Returns the time since 1970.
+    /// Returns the time since 1970, as the clock of the day has it.
     pub fn since_1970(&self) -> Duration {
-        Duration::from_secs(TIME) + self.elapsed()
+        let right = Duration::from_secs(TIME) + self.elapsed();
+        match self.0.skew.load(SeqCst) {
+            ahead @ 0.. => right + Duration::from_secs(ahead.unsigned_abs()),
+            behind => right - Duration::from_secs(behind.unsigned_abs()),
+        }
+    }
+
+    /// Sets the clock of the day wrong by that many seconds.
+    pub fn step(&self, skew: i64) {
+        self.0.skew.store(skew, SeqCst);
     }
 
     /// Notes a call.
@@ -77,9 +88,7 @@ impl Time {
     pub fn wall(&self) -> Wall {
         let time = self.clone();
         Wall::new(move || {
-            let elapsed = time.elapsed();
-            let seconds = Duration::from_secs(TIME) + elapsed;
-            (time.0.origin + elapsed, i64::try_from(seconds.as_secs()).unwrap())
+            (time.0.origin + time.elapsed(), i64::try_from(time.since_1970().as_secs()).unwrap())
         })
     }
 }
