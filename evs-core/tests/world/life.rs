@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// The time after which a life that should be over counts as stuck.
-const PATIENCE: Duration = Duration::from_secs(3600);
+const PATIENCE: Duration = Duration::from_secs(600);
 /// The time for which acknowledged batches are kept, for a store that goes back.
 pub const KEPT: Duration = Duration::from_secs(60);
 /// The most turns that a thread lets pass before it goes on.

@@ -18,7 +18,7 @@ const DISK_CALLS_MAX: u64 = 250;
 const LOG_CALLS_MAX: u64 = 900;
 
 /// The number of calls to the log after which a world counts as stuck.
-const CALLS_MAX: u64 = 5_000_000;
+const CALLS_MAX: u64 = 2_000_000;
 
 /// How much happens in a world at most.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -222,7 +222,7 @@ impl World {
                 // A power cut may leave the beginning of a line, and a truncation its end, as a line of its own. It counts
                 // if it has come to the status and not lost its key.
                 [key, _, "2" | "20" | "200"] if !key.is_empty() => {
-                    *expected.entry(key.to_owned()).or_insert(0) += 1
+                    *expected.entry(key.to_owned()).or_insert(0) += 1;
                 }
                 _ => rejected.push(line),
             }
