@@ -26,8 +26,7 @@ use std::fmt;
 
 mod reading;
 
-pub(crate) use self::reading::Reading;
-pub use self::reading::Rounding;
+pub use self::reading::{Reading, Rounding};
 
 /// The reason why a text is not read as a number. No text is rounded, clipped or read as a prefix of a number.
 ///

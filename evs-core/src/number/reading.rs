@@ -38,20 +38,26 @@ impl Rounding {
 
 /// The way in which the numbers of a measure are read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Reading {
+pub struct Reading {
     /// The number of decimal places that are kept.
-    pub(crate) scale: u8,
-    pub(crate) rounding: Rounding,
+    pub scale: u8,
+    /// What happens to the others.
+    pub rounding: Rounding,
     /// True if a number may have an exponent, as in JSON.
-    pub(crate) has_exponents: bool,
+    pub has_exponents: bool,
 }
 
-/// The largest exponent, of either sign. Numbers with digits that far from the point do not fit 64 bits, or are noise.
-const EXPONENT_MAX: usize = 400;
+/// The most places by which a point is moved beyond all digits of a number. Further away, the number is too large or too
+/// small in any case: it has 64 bits and at most 18 decimal places.
+const PLACES_BEYOND: usize = 40;
 
 impl Reading {
     /// Reads a number, as [`decimal`](super::decimal) does.
-    pub(crate) fn number(self, text: &[u8]) -> Result<Option<i64>, NumberError> {
+    ///
+    /// # Errors
+    ///
+    /// As [`decimal`](super::decimal).
+    pub fn number(self, text: &[u8]) -> Result<Option<i64>, NumberError> {
         if self.has_exponents && text.iter().any(|byte| matches!(byte, b'e' | b'E')) {
             return decimal_of(&without_exponent(text)?, self);
         }
@@ -59,7 +65,11 @@ impl Reading {
     }
 
     /// Adds up a list, as [`decimal_list`](super::decimal_list) does.
-    pub(crate) fn list(self, text: &[u8]) -> Result<Option<i64>, NumberError> {
+    ///
+    /// # Errors
+    ///
+    /// As [`decimal_list`](super::decimal_list).
+    pub fn list(self, text: &[u8]) -> Result<Option<i64>, NumberError> {
         list_of(text, |element| self.number(element))
     }
 }
@@ -87,15 +97,14 @@ fn without_exponent(text: &[u8]) -> Result<Vec<u8>, NumberError> {
     {
         return Err(NOT_A_NUMBER);
     }
-    let exponent =
-        exponent.iter().fold(0_usize, |value, digit| (value * 10 + usize::from(digit - b'0')).min(9999));
     let mut digits = [whole, fraction].concat();
     if digits.iter().all(|digit| *digit == b'0') {
         return Ok(b"0".to_vec());
     }
-    if exponent > EXPONENT_MAX {
-        return Err(if is_negative { NumberError::TooManyDigits } else { NumberError::TooLarge });
-    }
+    // An exponent costs no more than the digits of the line, whatever a client writes.
+    let digit_of =
+        |value: usize, digit: &u8| value.saturating_mul(10).saturating_add(usize::from(digit - b'0'));
+    let exponent = exponent.iter().fold(0, digit_of).min(digits.len() + PLACES_BEYOND);
     let zeros = vec![b'0'; exponent];
     let point = if is_negative {
         digits.splice(0..0, zeros);
@@ -132,6 +141,8 @@ mod tests {
             ("1e401", 0, Err(NumberError::TooLarge)),
             ("1e-3", 2, Err(NumberError::TooManyDigits)),
             ("1e-401", 18, Err(NumberError::TooManyDigits)),
+            ("1e99999999999999999999999", 0, Err(NumberError::TooLarge)),
+            ("1e-99999999999999999999999", 18, Err(NumberError::TooManyDigits)),
             ("e5", 0, Err(NumberError::NotANumber)),
             ("1e", 0, Err(NumberError::NotANumber)),
             ("1e+", 0, Err(NumberError::NotANumber)),
@@ -168,6 +179,14 @@ mod tests {
             assert_eq!(read(text, 1, Rounding::Truncate), Ok(Some(truncated)), "{text}");
             assert_eq!(read(text, 1, Rounding::Exact), Err(NumberError::TooManyDigits), "{text}");
         }
+        // However far from the point its digits are.
+        for text in ["1e-401", "-9.99e-99999999999999999999999"] {
+            assert_eq!(read(text, 1, Rounding::HalfEven), Ok(Some(0)), "{text}");
+            assert_eq!(read(text, 1, Rounding::Truncate), Ok(Some(0)), "{text}");
+        }
+        let (one, zeros) = (format!("1{}e-500", "0".repeat(500)), format!("0.{}1e501", "0".repeat(500)));
+        assert_eq!(read(&one, 0, Rounding::Truncate), Ok(Some(1)));
+        assert_eq!(read(&zeros, 0, Rounding::Exact), Ok(Some(1)));
         let noise = "3.5127174329999997";
         assert_eq!(read(noise, 9, Rounding::HalfEven), Ok(Some(3_512_717_433)));
         assert_eq!(read(noise, 9, Rounding::Truncate), Ok(Some(3_512_717_432)));
