@@ -28,8 +28,12 @@ pub fn decimal(unscaled: i128, scale: u8) -> String {
 /// value that evs cannot have written, and rounding it would hide that.
 pub(crate) fn parse(text: &str, scale: u8) -> Option<i128> {
     let (whole, behind) = text.split_once('.').unwrap_or((text, ""));
+    // Before it is split: a character of several bytes may lie across the place.
+    if !behind.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
     let (kept, dropped) = behind.split_at(behind.len().min(scale.into()));
-    if !behind.bytes().all(|byte| byte.is_ascii_digit()) || dropped.bytes().any(|byte| byte != b'0') {
+    if dropped.bytes().any(|byte| byte != b'0') {
         return None;
     }
     let zeros = u32::from(scale) - kept.len() as u32;
@@ -75,7 +79,9 @@ mod tests {
         assert_eq!(parse("12.5", 2), Some(1250));
         assert_eq!(parse("12.500", 2), Some(1250));
         assert_eq!(parse("12", 2), Some(1200));
-        for text in ["", ".", "-", "12.345", "1e3", "NaN", "12.-5", "12.+5", "12.5 ", "0x1", "1.2.3"] {
+        for text in
+            ["", ".", "-", "12.345", "1e3", "NaN", "12.-5", "12.+5", "12.5 ", "0x1", "1.2.3", "1.5é", "é"]
+        {
             assert_eq!(parse(text, 2), None, "{text}");
         }
     }

@@ -77,3 +77,29 @@ pub use sink::{SqlSink, SqlStore};
 #[cfg(feature = "tls")]
 pub use tls::provide_cryptography;
 pub use value::{ColumnType, Value};
+
+/// For the fuzz targets of evs itself. Outside semver: anything here may change in any release.
+#[cfg(feature = "internals")]
+#[doc(hidden)]
+pub mod internals {
+    use super::{SinkError, decimal, url};
+
+    /// The number in `text` times 10^scale, if it can be held exactly.
+    pub fn parse_decimal(text: &str, scale: u8) -> Option<i128> {
+        decimal::parse(text, scale)
+    }
+
+    /// Refuses a URL of another scheme, with another parameter, or with a character that must be percent-encoded.
+    ///
+    /// # Errors
+    ///
+    /// [`SinkError::Refused`].
+    pub fn check_url(text: &str, schemes: &[&str], parameters: &[&str]) -> Result<(), SinkError> {
+        url::check_url(text, schemes, parameters)
+    }
+
+    /// All forms of the passwords in a URL.
+    pub fn passwords(text: &str) -> Vec<String> {
+        url::passwords(text, None)
+    }
+}
