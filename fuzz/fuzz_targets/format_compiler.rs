@@ -12,12 +12,10 @@ fuzz_target!(|input: &[u8]| {
     let (format, line) = (&input[..split], input.get(split + 1..).unwrap_or_default());
     let Ok(format) = std::str::from_utf8(format) else { return };
     match format.parse::<LogFormat>() {
-        Ok(format) => {
-            match format.parser::<&str>(&[]) {
-                Ok(mut parser) => drop(parser.parse(line, &mut Record::new())),
-                Err(error) => assert_eq!(error, FormatError::NoTime),
-            }
-        }
+        Ok(format) => match format.parser::<&str>(&[]) {
+            Ok(mut parser) => drop(parser.parse(line, &mut Record::new())),
+            Err(error) => assert_eq!(error, FormatError::NoTime),
+        },
         Err(
             FormatError::Escape { offset, .. }
             | FormatError::NoName { offset }

@@ -30,6 +30,8 @@ mod options;
 mod packing;
 mod pattern;
 mod tailer;
+#[cfg(feature = "internals")]
+mod unpacking;
 mod unzip;
 mod wake;
 #[cfg(feature = "notify")]
@@ -44,4 +46,6 @@ pub use handle::LogHandle;
 pub use older::OlderReader;
 pub use options::{Begin, OnChanged, OnGone, OnUnreadable, TailOptions};
 pub use tailer::Tailer;
+#[cfg(feature = "internals")]
+pub use unpacking::{assert_chunks, unpack};
 pub use wake::Wake;
