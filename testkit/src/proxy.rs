@@ -28,7 +28,10 @@ use std::{
 
 use forward::accept;
 pub use protocol::{Protocol, Sender};
-use protocol::{any_answer, any_request, cassandra_written, mongo_write, mysql_commit, postgres_committed};
+use protocol::{
+    any_answer, any_request, cassandra_execution, cassandra_written, mongo_write, mysql_commit,
+    postgres_commit, postgres_committed,
+};
 use shared::{Fate, Fault, Shared, Trigger};
 
 /// A TCP proxy on an address of its own. When it is dropped, it cuts all connections.
@@ -113,6 +116,23 @@ impl Proxy {
             Protocol::Bytes => any_request,
         };
         self.arm(Trigger { pass, matches, fault: Fault::LoseAnswer });
+    }
+
+    /// Lets `pass` more writes take effect, and loses the request for the write after them, together with the connection:
+    /// the server never gets it. The client sees the same as with [`lose_answer`](Self::lose_answer). Counted in
+    /// [`happened`](Self::happened).
+    ///
+    /// The requests are a COMMIT for MySQL and PostgreSQL, a command that writes for MongoDB, and the execution of a
+    /// statement or a batch for Cassandra.
+    pub fn lose_request(&self, pass: u64) {
+        let matches = match self.shared.protocol {
+            Protocol::MySql => mysql_commit,
+            Protocol::Postgres => postgres_commit,
+            Protocol::Mongo => mongo_write,
+            Protocol::Cassandra => cassandra_execution,
+            Protocol::Bytes => any_request,
+        };
+        self.arm(Trigger { pass, matches, fault: Fault::CutAfter(0) });
     }
 
     /// Lets `pass` more messages of the client pass, and one more, and then nothing on that connection. Counted in

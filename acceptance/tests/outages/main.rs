@@ -2,7 +2,8 @@
 //! Whatever happens, the numbers in them are exact in the end, and the status has told the truth meanwhile.
 //!
 //! Each store has a server of its own, which `scripts/services` starts, with a proxy in front of it. `EVS_OUTAGES`
-//! picks scenarios by parts of their names; `EVS_KILLS` is the number of times that evs itself is killed.
+//! picks scenarios by parts of their names; `EVS_KILLS` is the number of times that evs itself is killed, and
+//! `EVS_AMBIGUOUS` that of the commits at which its connection is cut.
 //!
 //!     EVS_OUTAGES=cut,silent cargo test --workspace --features evs/full --test outages mysql
 //!
@@ -52,10 +53,11 @@ const MEASURES_MEMORY: &str = "backlog_of_500_batches";
 type Scenario = fn(Arc<Store>) -> Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// The outages, with their names on the command line.
-const SCENARIOS: [(&str, Scenario); 10] = [
+const SCENARIOS: [(&str, Scenario); 11] = [
     ("down_at_start", |store| Box::pin(down::at_start(store))),
     ("server_killed_while_it_applies", |store| Box::pin(killed::while_it_applies(store))),
-    ("answers_cut_off", |store| Box::pin(cut::answers(store))),
+    ("ambiguous_commits", |store| Box::pin(cut::ambiguous_commits(store))),
+    ("messages_cut_off", |store| Box::pin(cut::messages(store))),
     ("evs_killed_while_it_delivers", |store| Box::pin(evs_killed::while_it_delivers(store))),
     (MEASURES_MEMORY, |store| Box::pin(backlog::of_500_batches(store))),
     ("silence", |store| Box::pin(silent::server(store))),

@@ -62,6 +62,11 @@ pub(super) fn mysql_commit(sender: Sender, message: &[u8]) -> bool {
         && message[5..].eq_ignore_ascii_case(b"COMMIT")
 }
 
+/// Query with the text COMMIT.
+pub(super) fn postgres_commit(sender: Sender, message: &[u8]) -> bool {
+    sender == Sender::Client && message[0] == b'Q' && message[5..].eq_ignore_ascii_case(b"COMMIT\0")
+}
+
 /// CommandComplete with the tag COMMIT: the transaction is committed, and the client does not know yet.
 pub(super) fn postgres_committed(sender: Sender, message: &[u8]) -> bool {
     sender == Sender::Server && message[0] == b'C' && message[5..] == *b"COMMIT\0"
@@ -83,4 +88,11 @@ pub(super) fn cassandra_written(sender: Sender, message: &[u8]) -> bool {
     const RESULT: u8 = 8;
     const VOID: [u8; 4] = 1_u32.to_be_bytes();
     sender == Sender::Server && message[4] == RESULT && message.get(9..13) == Some(&VOID)
+}
+
+/// EXECUTE or BATCH. The request does not tell whether a prepared statement writes.
+pub(super) fn cassandra_execution(sender: Sender, message: &[u8]) -> bool {
+    const EXECUTE: u8 = 10;
+    const BATCH: u8 = 13;
+    sender == Sender::Client && matches!(message[4], EXECUTE | BATCH)
 }

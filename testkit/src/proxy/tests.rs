@@ -105,6 +105,25 @@ fn a_lost_answer_was_given() {
 }
 
 #[test]
+fn a_lost_request_was_never_received() {
+    let (server, got) = server();
+    let proxy = proxy(server);
+    proxy.lose_request(1);
+    let execution = |text: &str| {
+        let mut message = message(text);
+        message[4] = 10;
+        message
+    };
+    let mut stream = connect(&proxy);
+    for text in ["first", "second"] {
+        stream.write_all(&execution(text)).unwrap();
+        assert_eq!(receive(&mut stream).is_some(), text == "first");
+    }
+    assert!(proxy.await_happened(1, PATIENCE));
+    assert_eq!(*got.lock().unwrap(), [execution("first")]);
+}
+
+#[test]
 fn silence_ends_no_connection_and_holds_for_new_ones() {
     let (server, got) = server();
     let proxy = proxy(server);
@@ -157,6 +176,8 @@ fn writes_are_told_from_the_rest() {
     let query = |text: &[u8]| [&[text.len() as u8 + 1, 0, 0, 0, 3], text].concat();
     assert!(mysql_commit(Sender::Client, &query(b"COMMIT")));
     assert!(!mysql_commit(Sender::Client, &query(b"BEGIN")));
+    assert!(postgres_commit(Sender::Client, b"Q\0\0\0\x0bCOMMIT\0"));
+    assert!(!postgres_commit(Sender::Client, b"Q\0\0\0\x0aBEGIN\0"));
     assert!(postgres_committed(Sender::Server, b"C\0\0\0\x0bCOMMIT\0"));
     assert!(!postgres_committed(Sender::Server, b"C\0\0\0\x0aBEGIN\0"));
     let command = |name: &[u8]| {
@@ -166,6 +187,8 @@ fn writes_are_told_from_the_rest() {
     };
     assert!(mongo_write(Sender::Client, &command(b"update\0")));
     assert!(!mongo_write(Sender::Client, &command(b"find\0")));
+    assert!(cassandra_execution(Sender::Client, &[4, 0, 0, 0, 10, 0, 0, 0, 0]));
+    assert!(!cassandra_execution(Sender::Client, &[4, 0, 0, 0, 7, 0, 0, 0, 0]));
     assert!(cassandra_written(Sender::Server, &[0x84, 0, 0, 0, 8, 0, 0, 0, 4, 0, 0, 0, 1]));
     assert!(!cassandra_written(Sender::Server, &[0x84, 0, 0, 0, 8, 0, 0, 0, 4, 0, 0, 0, 2]));
 }
