@@ -143,9 +143,19 @@ impl Site {
             };
             let is_live = path == Path::new(LOG);
             let text = if is_live { text.rsplit_once('\n').map_or("", |(whole, _)| whole) } else { &text };
-            lines.extend(text.lines().map(str::to_owned));
+            if is_live || text.contains('\n') || !self.is_beginning(disk, path) {
+                lines.extend(text.lines().map(str::to_owned));
+            }
         }
         lines
+    }
+
+    /// Returns whether another file begins with the bytes of this one, which then counts as an unfinished copy. After a
+    /// power cut, these may be the first bytes of a line that was lost.
+    fn is_beginning(&self, disk: &Disk, path: &Path) -> bool {
+        let bytes = disk.read(path).unwrap();
+        let mut others = disk.paths().filter(|other| *other != path && *other != Path::new("/log"));
+        others.any(|other| disk.read(other).is_ok_and(|other| other.starts_with(bytes)))
     }
 
     fn step(&mut self, disk: &mut Disk) {
