@@ -21,7 +21,7 @@ pub(crate) struct Arguments {
     /// whose files are all named by their time
     #[arg(long, value_name = "PATH")]
     pub(crate) log: Option<PathBuf>,
-    /// A name (combined, common, apache_combined, apache_common, apache_vhost, json, ltsv, caddy, traefik, ingress_nginx,
+    /// A name (combined, common, apache_combined, apache_common, apache_vhost, json, ltsv, w3c, caddy, traefik, ingress_nginx,
     /// aws_alb, haproxy_http, envoy, lighttpd, varnish), a log_format string or directive of nginx's, or a LogFormat string
     /// of Apache's
     #[arg(long, value_name = "FORMAT", default_value = "combined")]

@@ -183,6 +183,12 @@ impl Worker {
         }
     }
 
+    /// Tells the line that names the fields of the next block's lines, if the log has such lines: see
+    /// [`Chunk::directive`](crate::tail::Chunk::directive).
+    pub(crate) fn set_directive(&mut self, line: Option<&[u8]>) {
+        self.parser.set_directive(line);
+    }
+
     /// Counts all lines of `block`, and returns their number. It begins at offset `start` of file number `file`, and
     /// ends after a whole line.
     pub(crate) fn lines(&mut self, block: &[u8], file: u64, start: u64, skip: Option<&Skip>) -> u64 {

@@ -11,12 +11,13 @@ mod apache;
 mod conf;
 mod named;
 mod time;
+mod w3c;
 
 use self::{apache::is_apache, time::TimeField};
 use super::{
     compile::{Escape, Language, Steps, compile},
     error::FormatError,
-    reference::{FieldMap, Keys, LineParser, LineReader, Naming, Scanner},
+    reference::{FieldMap, HeaderReader, Keys, LineParser, LineReader, Naming, Scanner},
 };
 
 /// The common log format.
@@ -35,6 +36,7 @@ pub(super) const COMBINED: &str = r#"$remote_addr - $remote_user [$time_local] "
 /// | nginx with `escape=json`, Caddy, Traefik, a CDN | [`json`](Self::json) |
 /// | another server, proxy or load balancer | [`named`](Self::named), if it has a name there |
 /// | anything that writes `label:value` and tabs | [`ltsv`](Self::ltsv) |
+/// | IIS, CloudFront, anything that writes a `#Fields:` line | [`w3c`](Self::w3c) |
 ///
 /// A format also parses from a text, for a service that reads it from its configuration: a name that
 /// [`named`](Self::named) lists, or the format string of nginx or Apache.
@@ -98,6 +100,7 @@ enum FormatKind {
     Text { text: String, language: Language, steps: Steps },
     Json,
     Ltsv,
+    W3c,
 }
 
 impl LogFormat {
@@ -240,7 +243,7 @@ impl LogFormat {
             FormatKind::Text { steps, .. } => {
                 steps.time.ok_or(FormatError::NoTime)?;
                 let mut slots = vec![None; steps.steps.len()];
-                let fields = FieldMap::new(fields, Naming::ByPosition, steps.escape, |name| {
+                let fields = FieldMap::new(fields, Naming::Position, steps.escape, |name| {
                     let step = steps.steps.iter().position(|step| *step.name == *name)?;
                     Some(*slots[step].get_or_insert_with(|| {
                         slots_used += 1;
@@ -253,6 +256,10 @@ impl LogFormat {
                 let (keys, times, fields) = self.keyed(fields, Escape::Json);
                 slots_used = keys.len();
                 (LineReader::Json { scanner: Scanner::new(keys), times }, fields)
+            }
+            FormatKind::W3c => {
+                let reader = LineReader::Header(Box::new(HeaderReader::new(fields, self.time.zone)));
+                (reader, FieldMap::new::<&str>(&[], Naming::Header, Escape::Delimited, |_| None))
             }
             FormatKind::Ltsv => {
                 let (keys, times, fields) = self.keyed(fields, Escape::None);
@@ -273,7 +280,7 @@ impl LogFormat {
     ) -> (Keys, Vec<usize>, Result<FieldMap, String>) {
         let mut keys = Keys::default();
         let times = self.time.keys().into_iter().map(|key| keys.slot(key)).collect();
-        let fields = FieldMap::new(fields, Naming::ByKey, escape, |name| Some(keys.slot(name)));
+        let fields = FieldMap::new(fields, Naming::Key, escape, |name| Some(keys.slot(name)));
         (keys, times, fields)
     }
 
@@ -281,7 +288,7 @@ impl LogFormat {
     fn variables(&self) -> Vec<String> {
         match &self.kind {
             FormatKind::Text { steps, .. } => steps.steps.iter().map(|step| step.name.to_string()).collect(),
-            FormatKind::Json | FormatKind::Ltsv => Vec::new(),
+            FormatKind::Json | FormatKind::Ltsv | FormatKind::W3c => Vec::new(),
         }
     }
 }
@@ -311,6 +318,7 @@ impl fmt::Display for LogFormat {
             FormatKind::Text { text, .. } => text,
             FormatKind::Json => "json",
             FormatKind::Ltsv => "ltsv",
+            FormatKind::W3c => "w3c",
         })
     }
 }

@@ -103,6 +103,12 @@ pub enum Reason {
     JsonDepth,
     /// A field of an LTSV line has no label.
     Label,
+    /// No `#Fields:` line stands before the line in its file, or the last one names no field: see
+    /// [`LogFormat::w3c`](crate::LogFormat::w3c).
+    NoFields,
+    /// The line begins with `#`, so it is about the log. [`LineParser::parse`](crate::LineParser::parse) has no other way
+    /// to say so; a pipeline neither counts nor rejects such a line.
+    Directive,
 }
 
 impl Reason {
@@ -137,6 +143,8 @@ impl Reason {
             Self::JsonString => "json_string",
             Self::JsonDepth => "json_depth",
             Self::Label => "label",
+            Self::NoFields => "no_fields",
+            Self::Directive => "directive",
         }
     }
 }
@@ -167,6 +175,8 @@ impl fmt::Display for Reason {
             Self::JsonString => "bad escape, half a surrogate pair or control character in a JSON string",
             Self::JsonDepth => "JSON nested too deeply",
             Self::Label => "a field without a label",
+            Self::NoFields => "no #Fields line before it names its fields",
+            Self::Directive => "a line about the log, not an event",
         })
     }
 }

@@ -75,6 +75,7 @@ impl PipelineBuilder {
 
     /// Sets the format of the log's lines. Required.
     pub fn format(mut self, format: LogFormat) -> Self {
+        self.settings.tail.directive = format.directive();
         self.settings.format = Some(format);
         self
     }

@@ -41,7 +41,10 @@ pub(super) async fn work(
         let (skip, before) = (skip.as_deref(), worker.counters());
         worker.set_now(board.clock.now());
         let lines = match chunk.kind {
-            ChunkKind::Lines | ChunkKind::Final => worker.lines(block, chunk.number, chunk.start, skip),
+            ChunkKind::Lines | ChunkKind::Final => {
+                worker.set_directive(chunk.directive());
+                worker.lines(block, chunk.number, chunk.start, skip)
+            }
             ChunkKind::Oversized => {
                 worker.oversized(block, chunk.number, chunk.start, chunk.end - chunk.start, skip);
                 1

@@ -16,6 +16,7 @@ use std::{
 
 use super::{
     decoder::unpack_error,
+    directive::Directives,
     error::TailError,
     excerpt::{Excerpt, changing, head_of, same_beginning, tail_before},
     fs::FileId,
@@ -49,6 +50,8 @@ pub(super) struct LogFile {
     /// The first bytes and the last ones before `offset`, as they were read.
     head: Vec<u8>,
     tail: Vec<u8>,
+    /// The last directive before `offset`, if chunks carry directives. `None` before the first chunk.
+    directives: Option<Directives>,
     /// Ascending offsets up to which it was handed out, with digests of the bytes before them.
     trail: Vec<(u64, Digest)>,
     /// Offsets after `offset` that no chunk may span, the next one last.
@@ -131,6 +134,7 @@ impl LogFile {
             head: excerpt.head,
             trail: vec![(offset, Digest::of(&tail))],
             tail,
+            directives: None,
             stops,
             quiet_at,
             state: FileState::Open,

@@ -17,6 +17,7 @@ mod backlog;
 mod catalog;
 mod chunk;
 mod decoder;
+mod directive;
 mod error;
 mod event;
 mod excerpt;

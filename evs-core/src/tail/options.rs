@@ -82,6 +82,9 @@ pub struct TailOptions {
     pub line_bytes_max: u64,
     /// The length of a range, unless a line is longer. At most `line_bytes_max`. Default: 256 KiB.
     pub chunk_bytes: u64,
+    /// The beginning of the lines that say what the lines after them have, such as `#Fields:`. Each chunk then carries
+    /// the last such line before it: see [`Chunk::directive`](super::Chunk::directive). It begins with `#`. Default: none.
+    pub directive: Option<&'static str>,
     /// The reaction to a file with unread bytes that is gone. Default: [`OnGone::Stop`].
     pub on_gone: OnGone,
     /// The reaction to a file that does not have the bytes that were read of it. Default: [`OnChanged::Stop`].
@@ -104,6 +107,7 @@ impl TailOptions {
             grace: Duration::from_secs(10),
             line_bytes_max: 1 << 20,
             chunk_bytes: 256 << 10,
+            directive: None,
             on_gone: OnGone::default(),
             on_changed: OnChanged::default(),
             on_unreadable: OnUnreadable::default(),
@@ -116,15 +120,18 @@ impl TailOptions {
     /// of several lines has none that is too long.
     pub(super) fn limits(&self) -> ChunkLimits {
         let line_bytes_max = self.line_bytes_max.max(1);
-        ChunkLimits { line_bytes_max, chunk_bytes: self.chunk_bytes.clamp(1, line_bytes_max) }
+        let chunk_bytes = self.chunk_bytes.clamp(1, line_bytes_max);
+        ChunkLimits { line_bytes_max, chunk_bytes, directive: self.directive }
     }
 }
 
-/// The lengths that lines and chunks may have.
+/// The lengths that lines and chunks may have, and the lines that chunks carry.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct ChunkLimits {
     /// The length of the longest line that is handed out whole.
     pub(super) line_bytes_max: u64,
     /// The length of a chunk, unless a line is longer.
     pub(super) chunk_bytes: u64,
+    /// The beginning of the lines of which a chunk carries the last one.
+    pub(super) directive: Option<&'static str>,
 }

@@ -26,6 +26,8 @@ pub(in crate::format) enum Class {
     /// The value is a host or a port, and `$request_uri` follows it directly. It ends at the first `/`: neither can have
     /// one, and a target begins with one. Where a request has no target, `-` or `*` stands for it.
     BeforeTarget,
+    /// The value ends at the next such byte, or at the end of the line.
+    Delimited(u8),
     /// The value may be anything, with blanks and brackets. It ends at the first position after which the line goes on
     /// as the format does.
     Loose,
@@ -60,7 +62,7 @@ impl Class {
     pub(in crate::format) fn may_be_empty(&self, name: &str, escape: Escape) -> bool {
         match self {
             Self::Quoted | Self::Loose => true,
-            Self::Time(_) => false,
+            Self::Time(_) | Self::Delimited(_) => false,
             Self::BeforeTarget => TOKENS_OR_NOTHING.contains(&name),
             Self::Token => !escape.has_dashes() || TOKENS_OR_NOTHING.contains(&name),
             Self::List => !escape.has_dashes(),

@@ -70,7 +70,7 @@ pub(in crate::format) fn compile(
 }
 
 /// Compiles the pieces of a format string.
-fn compile_pieces(
+pub(super) fn compile_pieces(
     pieces: &[Piece],
     escape: Escape,
     time: Option<&(String, Shape)>,

@@ -14,6 +14,10 @@ pub(in crate::format) enum Escape {
     Json,
     /// `escape=none`: nginx escapes nothing.
     None,
+    /// A log with a `#Fields:` line: no value has its delimiter in it, and a backslash is an ordinary byte.
+    Delimited,
+    /// As `Delimited`, and the values of headers are percent-encoded, as CloudFront writes them.
+    Percent,
 }
 
 /// A function that undoes the escapes of a value and appends it to a buffer.
@@ -26,8 +30,13 @@ impl Escape {
             Self::Default => undo_default,
             Self::Apache => undo_apache,
             Self::Json => undo_json,
-            Self::None => |text, out| out.extend_from_slice(text),
+            Self::None | Self::Delimited | Self::Percent => |text, out| out.extend_from_slice(text),
         }
+    }
+
+    /// True if a backslash is an ordinary byte.
+    pub(in crate::format) fn is_verbatim(self) -> bool {
+        matches!(self, Self::None | Self::Delimited | Self::Percent)
     }
 
     /// True if a value may end with a backslash before its quote, which then does not end it.
@@ -37,6 +46,6 @@ impl Escape {
 
     /// True if the web server writes `-` for a value that is not there.
     pub(in crate::format) fn has_dashes(self) -> bool {
-        matches!(self, Self::Default | Self::Apache)
+        matches!(self, Self::Default | Self::Apache | Self::Delimited | Self::Percent)
     }
 }

@@ -22,6 +22,7 @@ mod escape;
 mod needle;
 mod piece;
 mod steps;
+mod w3c;
 
 pub(crate) use self::class::is_list;
 pub(super) use self::{
@@ -30,4 +31,5 @@ pub(super) use self::{
     compiler::{Language, compile},
     escape::{Escape, Undo},
     steps::{Literal, Step, Steps},
+    w3c::{FIELDS, Header, is_directive, nginx_name},
 };

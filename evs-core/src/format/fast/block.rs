@@ -19,7 +19,8 @@ use memchr::{memchr, memchr2};
 use super::{
     columns::{Columns, Number, Rejected, Span},
     derive::Derivation,
-    escapes::{DirectField, decode_value, find_escapes},
+    escapes::{Coding, DirectField, decode_value, find_escapes},
+    headed::Headed,
     index::{Index, Newline},
     template::{Candidates, Template},
 };
@@ -27,7 +28,7 @@ use crate::{
     format::{
         compile::Class,
         limits::LineLimits,
-        reference::{LineParser, LineReader, Part},
+        reference::{FieldRule, LineParser, LineReader, Part},
         rejection::{Reason, Rejection},
     },
     number::short_decimal,
@@ -35,7 +36,7 @@ use crate::{
 };
 
 /// The number of lines read at a time. Their columns then fit into the cache beside the block.
-const LINES_MAX: usize = if cfg!(test) { 16 } else { 256 };
+pub(super) const LINES_MAX: usize = if cfg!(test) { 16 } else { 256 };
 /// The largest offset in a block: spans hold offsets in 31 bits, and the index needs one more for a last newline.
 const BLOCK_BYTES_MAX: usize = (1 << 31) - 2;
 
@@ -54,6 +55,8 @@ pub(crate) struct BlockParser {
     latest: i64,
     /// `None` if the format has no template, and while the fast path is borrowed.
     fast: Option<Fast>,
+    /// The readers of a format whose fields a line of the log names.
+    headed: Option<Box<Headed>>,
     /// True if a line that the reference reads next may have a NUL byte.
     may_have_nul: bool,
     /// The next line to read if the block is indexed, else the offset of the next byte to read.
@@ -71,6 +74,8 @@ struct Fast {
     values: Vec<DirectField>,
     /// The values from which the other fields are derived.
     derivations: Vec<Derivation>,
+    /// The fields that no line has.
+    absent: Vec<usize>,
     // Used again for every block of lines:
     /// The candidates: undamaged lines that have as many separators and quotes as the format.
     lines: Vec<u32>,
@@ -91,8 +96,14 @@ impl BlockParser {
             number.reading.has_exponents = matches!(reference.reader, LineReader::Json { .. });
         }
         let fast = Fast::new(&reference, &numbers);
-        let record = Record::new();
-        Self { reference, record, numbers, limits, latest: i64::MAX, fast, may_have_nul: false, at: 0 }
+        let headed = match &reference.reader {
+            LineReader::Header(reader) => {
+                Some(Box::new(Headed::new((**reader).clone(), numbers.clone(), limits.clone())))
+            }
+            _ => None,
+        };
+        let (record, latest) = (Record::new(), i64::MAX);
+        Self { reference, record, numbers, limits, latest, fast, headed, may_have_nul: false, at: 0 }
     }
 
     /// Sets the latest time that is accepted. Later lines are rejected from here on.
@@ -103,18 +114,32 @@ impl BlockParser {
     /// As [`new`](Self::new), but the reference reads all lines.
     #[cfg(any(test, feature = "internals"))]
     pub(crate) fn without_fast_path(reference: LineParser, numbers: Vec<Number>, limits: LineLimits) -> Self {
-        Self { fast: None, ..Self::new(reference, numbers, limits) }
+        let mut parser = Self { fast: None, ..Self::new(reference, numbers, limits) };
+        if let Some(headed) = &mut parser.headed {
+            headed.leave_fast_path();
+        }
+        parser
     }
 
     /// True if the format has a fast path.
     #[cfg(any(test, feature = "internals"))]
     pub(crate) fn is_fast(&self) -> bool {
-        self.fast.is_some()
+        self.fast.is_some() || self.headed.as_ref().is_some_and(|headed| headed.is_fast())
+    }
+
+    /// Tells the line that names the fields of the next block's lines: the last such line before the block.
+    pub(crate) fn set_directive(&mut self, line: Option<&[u8]>) {
+        if let Some(headed) = &mut self.headed {
+            headed.set_directive(line);
+        }
     }
 
     /// Begins another block, which ends after a whole line.
     pub(crate) fn begin(&mut self, block: &[u8]) {
         self.at = 0;
+        if let Some(headed) = &mut self.headed {
+            headed.begin();
+        }
         if let Some(fast) = &mut self.fast {
             // A byte may be in the decoded buffer four times: as part of a value, of a request, of its path and of an
             // argument. Offsets in that buffer have 31 bits, too.
@@ -128,6 +153,9 @@ impl BlockParser {
     /// Reads the next lines of the block that was begun. Returns `false` if there are none.
     pub(crate) fn read(&mut self, block: &[u8], columns: &mut Columns) -> bool {
         columns.clear();
+        if let Some(headed) = &mut self.headed {
+            return headed.read(block, self.latest, columns);
+        }
         match self.fast.take() {
             Some(mut fast) if fast.is_indexed => {
                 self.read_indexed(&mut fast, block, columns);
@@ -241,13 +269,18 @@ impl BlockParser {
 impl Fast {
     /// The fast path of a format. `None` if it has none: JSON, LTSV, and formats without a template.
     fn new(reference: &LineParser, numbers: &[Number]) -> Option<Self> {
-        let LineReader::Nginx { steps, slots } = &reference.reader else { return None };
+        let (steps, slots) = match &reference.reader {
+            LineReader::Nginx { steps, slots } => (steps, slots),
+            LineReader::Delimited { template, slots, .. } => (&**template, slots),
+            _ => return None,
+        };
         let step_of = |slot: usize| slots.iter().position(|other| *other == Some(slot));
         let fields = reference.fields.fields();
         let slots_read = numbers.iter().filter_map(|number| fields[number.field].direct.first());
         let trusted = slots_read.filter_map(|slot| step_of(*slot)).collect::<Vec<_>>();
         let template = Template::new(steps, &trusted, reference.last_time.zone())?;
-        let (mut values, mut derivations) = (Vec::new(), Vec::<Derivation>::new());
+        let (mut values, mut absent) = (Vec::new(), Vec::new());
+        let mut derivations = Vec::<Derivation>::new();
         let mut origins = Vec::new();
         for (at, field) in fields.iter().enumerate() {
             if let Some(slot) = field.direct.first() {
@@ -255,12 +288,15 @@ impl Fast {
                 values.push(DirectField {
                     field: at,
                     extent: template.values[step],
-                    is_arg: matches!(field.part, Some(Part::Arg(_))),
+                    coding: coding(field),
                     is_number: steps.steps[step].class == Class::Number,
                 });
                 continue;
             }
-            let (origin, _) = *field.sources.first()?;
+            let Some((origin, _)) = field.sources.first().copied() else {
+                absent.push(at);
+                continue;
+            };
             let derivation = origins.iter().position(|other| *other == origin).or_else(|| {
                 let (slot, kind) = reference.fields.source_of(origin);
                 derivations.push(Derivation::new(template.values[step_of(slot)?], kind, steps.escape));
@@ -275,6 +311,7 @@ impl Fast {
             is_indexed: false,
             values,
             derivations,
+            absent,
             lines: Vec::new(),
             separators: Vec::new(),
             confirmed: Vec::new(),
@@ -336,22 +373,26 @@ impl Fast {
             &mut self.confirmed,
             &mut self.escaped,
         );
-        for DirectField { field, extent, is_arg, .. } in &self.values {
+        for DirectField { field, extent, coding, .. } in &self.values {
             let span = |line| {
                 let (start, end) = lines.extent(*extent, line);
                 Span::in_block(start, end)
             };
             columns.fields[*field].extend((0..lines.len).map(span));
-            if *is_arg || !self.escaped.is_empty() {
+            let is_coded = *coding != Coding::Plain;
+            if is_coded || !self.escaped.is_empty() {
                 let confirmed = (0..lines.len).filter(|line| self.confirmed[*line]);
-                for line in confirmed.filter(|line| *is_arg || self.escaped[*line]) {
+                for line in confirmed.filter(|line| is_coded || self.escaped[*line]) {
                     let text = &block[span_of(lines.extent(*extent, line))];
                     let is_escaped = self.escaped.get(line) == Some(&true);
                     let undo = is_escaped.then(|| self.template.escape.undo());
-                    let made = decode_value(text, lines.at(extent.start, line), undo, *is_arg, columns);
+                    let made = decode_value(text, lines.at(extent.start, line), undo, *coding, columns);
                     columns.fields[*field][line] = made;
                 }
             }
+        }
+        for field in &self.absent {
+            columns.fields[*field].resize(lines.len, Span::ABSENT);
         }
         for derivation in &mut self.derivations {
             derivation.fill(lines, &self.confirmed, &self.escaped, columns);
@@ -411,6 +452,15 @@ impl Fast {
         self.for_reference.extend(unconfirmed.map(|(line, _)| *line));
         let mut confirmed = self.confirmed.iter();
         self.lines.retain(|_| *confirmed.next().unwrap_or(&false));
+    }
+}
+
+/// The coding of a field that is a value of the line.
+fn coding(field: &FieldRule) -> Coding {
+    match &field.part {
+        Some(Part::Arg(_)) => Coding::Argument,
+        _ if field.is_encoded => Coding::Header,
+        _ => Coding::Plain,
     }
 }
 

@@ -234,6 +234,20 @@ impl Columns {
         Span { start: start | DECODED, end: self.decoded.len() as u32 | DECODED }
     }
 
+    /// Moves all offsets of a block by `bytes`: what was read is a part of a block that begins there.
+    pub(super) fn shift(&mut self, bytes: usize) {
+        if bytes == 0 {
+            return;
+        }
+        for span in self.fields.iter_mut().flatten().filter(|span| span.start < DECODED) {
+            *span = Span { start: span.start + bytes as u32, end: span.end + bytes as u32 };
+        }
+        for rejected in &mut self.rejected {
+            rejected.start += bytes;
+            rejected.end += bytes;
+        }
+    }
+
     /// Keeps the lines that are `confirmed`.
     pub(super) fn retain(&mut self, confirmed: &[bool]) {
         debug_assert_eq!(self.len(), confirmed.len());

@@ -8,18 +8,31 @@ use super::{
     index::Index,
     template::{Candidates, Extent, Template},
 };
-use crate::format::compile::{Escape, Undo};
+use crate::format::{
+    compile::{Escape, Undo},
+    decode::escape::undo_path,
+};
 
 /// A field that is a value of the line, and not a part of one.
 #[derive(Clone, Debug)]
 pub(super) struct DirectField {
     pub(super) field: usize,
     pub(super) extent: Extent,
-    /// True if it is an argument of a query, and so percent-encoded.
-    pub(super) is_arg: bool,
+    pub(super) coding: Coding,
     /// True if it is a number, in which a backslash is an error. (The template checks only numbers that are not asked
     /// for.)
     pub(super) is_number: bool,
+}
+
+/// The coding of a value, besides the escaping of its format.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Coding {
+    /// There is none.
+    Plain,
+    /// The percent-encoding of an argument of a query.
+    Argument,
+    /// The percent-encoding of a header in a log of CloudFront, whose format has no escapes.
+    Header,
 }
 
 /// Finds the lines that have a backslash in a value that is asked for, whose escapes must be undone.
@@ -71,9 +84,18 @@ pub(super) fn decode_value(
     text: &[u8],
     start: usize,
     undo: Option<Undo>,
-    is_arg: bool,
+    coding: Coding,
     columns: &mut Columns,
 ) -> Span {
+    if coding == Coding::Header {
+        return match memchr(b'%', text) {
+            None => Span::in_block(start, start + text.len()),
+            Some(_) => columns.push_decoded(|decoded| {
+                undo_path(text, decoded);
+            }),
+        };
+    }
+    let is_arg = coding == Coding::Argument;
     let Some(undo) = undo.filter(|_| memchr(b'\\', text).is_some()) else {
         let whole = 0..text.len();
         return if is_arg {

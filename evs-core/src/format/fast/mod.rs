@@ -8,6 +8,7 @@
 //! 2. `template` selects the lines that look like the format, and finds their values by counting separators.
 //! 3. `columns` has the values as spans of the block, and `derive` cuts requests into parts and arguments.
 //! 4. `block` puts the steps together, and hands the remaining lines to the reference.
+//! 5. `headed` does all that for each part of a block whose lines have the same fields, if the log itself names them.
 //!
 //! The reference decides each byte with a branch that depends on it. Here a step is a loop over hundreds of lines that
 //! does one thing, without a branch that is hard to predict. The technique follows simdjson (Langdale and Lemire,
@@ -20,6 +21,7 @@ mod block;
 mod columns;
 mod derive;
 mod escapes;
+mod headed;
 mod index;
 mod template;
 

@@ -56,6 +56,7 @@ impl LogFormat {
     /// | `combined`, `common` | nginx, or Apache without `identd` |
     /// | `apache_combined`, `apache_common`, `apache_vhost` | Apache |
     /// | `json`, `ltsv` | anything that writes JSON lines or LTSV |
+    /// | `w3c`, or `iis_w3c` or `cloudfront` for the same | IIS, CloudFront, anything that writes a `#Fields:` line |
     /// | `caddy` | Caddy; the time is in the key `ts` |
     /// | `traefik` | Traefik, as JSON; the time is in the key `StartUTC` |
     /// | `ingress_nginx` | the Ingress NGINX Controller |
@@ -90,6 +91,7 @@ impl LogFormat {
             "apache_vhost" => Self::apache_vhost(),
             "json" => Self::json(),
             "ltsv" => Self::ltsv(),
+            "w3c" | "iis_w3c" | "cloudfront" => Self::w3c(),
             "caddy" => Self::json().time_key("ts"),
             "traefik" => Self::json().time_key("StartUTC"),
             _ => match TEXTS.iter().find(|(known, _)| *known == name) {

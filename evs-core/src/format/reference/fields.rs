@@ -15,6 +15,7 @@ use crate::{
         compile::{Escape, QUERY},
         decode::{
             args::{ArgNames, NOT_FOUND},
+            escape::undo_path,
             request::{self, Parts},
         },
     },
@@ -103,6 +104,8 @@ pub(in crate::format) struct FieldRule {
     pub(in crate::format) direct: Vec<usize>,
     /// The part of a request to derive, if none of these slots has a value.
     pub(in crate::format) part: Option<Part>,
+    /// True if the value is a header that is percent-encoded: [`Escape::Percent`].
+    pub(in crate::format) is_encoded: bool,
     /// The sources to derive it from, the best one first: the index of each, and the number of the argument in it.
     pub(in crate::format) sources: Vec<(usize, usize)>,
 }
@@ -153,9 +156,11 @@ pub(in crate::format) enum SourceKind {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::format) enum Naming {
     /// The position of a value names it: every line has every variable of the format.
-    ByPosition,
+    Position,
+    /// The position of a value names it, but a field that the lines do not have is absent: a `#Fields:` line decides.
+    Header,
     /// A key names a value. It may be in one line and not in the next.
-    ByKey,
+    Key,
 }
 
 impl FieldMap {
@@ -178,9 +183,10 @@ impl FieldMap {
         for name in fields {
             let name = name.as_ref();
             let (part, variables) = derivation(name, naming);
-            let mut field = FieldRule { direct: Vec::new(), part, sources: Vec::new() };
+            let is_encoded = escape == Escape::Percent && name.starts_with("http_");
+            let mut field = FieldRule { direct: Vec::new(), part, is_encoded, sources: Vec::new() };
             let enough = |field: &FieldRule| {
-                naming == Naming::ByPosition && !(field.direct.is_empty() && field.sources.is_empty())
+                naming != Naming::Key && !(field.direct.is_empty() && field.sources.is_empty())
             };
             for name in std::iter::once(name).chain(alias(name)) {
                 if !enough(&field) {
@@ -194,7 +200,7 @@ impl FieldMap {
                     field.sources.push(map.source(slot, *kind, field.part.as_ref()));
                 }
             }
-            if field.direct.is_empty() && field.sources.is_empty() {
+            if field.direct.is_empty() && field.sources.is_empty() && naming != Naming::Header {
                 return Err(name.to_owned());
             }
             map.fields.push(field);
@@ -242,6 +248,8 @@ impl FieldMap {
                     let value = unescaped(line, capture, *escape, record);
                     if matches!(field.part, Some(Part::Arg(_))) {
                         decoded(line, value, record)
+                    } else if field.is_encoded {
+                        header(line, value, record)
                     } else {
                         value
                     }
@@ -276,7 +284,7 @@ fn derivation(name: &str, naming: Naming) -> (Option<Part>, &'static [(&'static 
     const BY_POSITION: &[(&str, SourceKind)] =
         &[ARGS[0], ARGS[1], ARGS[2], ARGS[3], (QUERY, SourceKind::Target)];
     // nginx's own `$uri` has no query. Other writers use the key `uri` for a target with one, so it is asked last.
-    let args = if naming == Naming::ByPosition { BY_POSITION } else { ARGS };
+    let args = if naming == Naming::Key { ARGS } else { BY_POSITION };
     let (part, variables) = match name {
         "request_method" => (Part::Method, &ARGS[3..4]),
         "server_protocol" => (Part::Protocol, &ARGS[3..4]),
@@ -359,7 +367,7 @@ pub(in crate::format) fn unescaped(
     let Capture { start, end, form } = capture;
     let value = Value { buffer: Buffer::Line, start, end, origin: start };
     let text = &line[start as usize..end as usize];
-    if form != Form::Escaped || escape == Escape::None || memchr::memchr(b'\\', text).is_none() {
+    if form != Form::Escaped || escape.is_verbatim() || memchr::memchr(b'\\', text).is_none() {
         return value;
     }
     let from = record.unescaped.len();
@@ -375,6 +383,17 @@ fn decoded(line: &[u8], value: Value, record: &mut Record) -> Value {
     }
     let from = record.derived.len();
     request::decode(text, &mut record.derived);
+    written(Buffer::Derived, from, record.derived.len(), value)
+}
+
+/// The value of a header once its percent-encoding is undone.
+fn header(line: &[u8], value: Value, record: &mut Record) -> Value {
+    let text = text_of(line, value, &record.unescaped);
+    if memchr::memchr(b'%', text).is_none() {
+        return value;
+    }
+    let from = record.derived.len();
+    undo_path(text, &mut record.derived);
     written(Buffer::Derived, from, record.derived.len(), value)
 }
 

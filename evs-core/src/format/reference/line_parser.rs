@@ -6,13 +6,14 @@
 
 use super::{
     fields::{self, Captures, FieldMap},
+    header::HeaderReader,
     json::Scanner,
     keys::Keys,
     ltsv,
 };
 use crate::{
     format::{
-        compile::{Escape, Steps},
+        compile::{Escape, Header, Steps},
         damage,
         decode::time::{LastTime, Shape},
         rejection::{Reason, Rejection},
@@ -24,7 +25,8 @@ use crate::{
 /// wanted.
 ///
 /// A parser remembers the last time that it read, and the order of keys in JSON, to be faster on the next line. So it
-/// is `&mut`, and each thread has its own clone. The result for a line never depends on the lines before it.
+/// is `&mut`, and each thread has its own clone. The result for a line never depends on the lines before it,
+/// except on the `#Fields:` line of [`LogFormat::w3c`](crate::LogFormat::w3c).
 ///
 /// ```
 /// # extern crate evs_core as evs;
@@ -66,6 +68,11 @@ pub struct LineParser {
 pub(in crate::format) enum LineReader {
     /// An nginx format. `slots` has the slot of each step, if its value is asked for.
     Nginx { steps: Steps, slots: Vec<Option<usize>> },
+    /// Lines whose fields a `#Fields:` line names, which has been read. The fast path takes the `template` for the form of
+    /// line that it expects; the reference reads lines of any form.
+    Delimited { header: Box<Header>, slots: Vec<Option<usize>>, template: Box<Steps> },
+    /// Lines whose fields a `#Fields:` line before them names.
+    Header(Box<HeaderReader>),
     /// JSON lines.
     Json { scanner: Scanner, times: Vec<usize> },
     /// Labelled tab-separated values.
@@ -101,6 +108,9 @@ impl LineParser {
         record: &mut Record,
     ) -> Result<(), Rejection> {
         record.clear();
+        if let LineReader::Header(reader) = &mut self.reader {
+            return reader.parse(line, may_have_nul, record);
+        }
         if line.is_empty() {
             return Err(Rejection::at(0, Reason::Empty));
         }
@@ -115,6 +125,14 @@ impl LineParser {
                 damage::check(line, may_have_nul)?;
                 steps.read(line, slots, last_time, captures)?
             }
+            LineReader::Delimited { header, slots, .. } => {
+                damage::check(line, may_have_nul)?;
+                let text = line.strip_suffix(b"\r").unwrap_or(line);
+                let steps = &header.steps[Header::index_of(text)];
+                steps.time.ok_or(Rejection::at(0, Reason::NoTime))?;
+                steps.read(text, slots, last_time, captures)?
+            }
+            LineReader::Header(_) => return Err(Rejection::at(0, Reason::NoFields)),
             LineReader::Json { scanner, times } => {
                 // A damaged line is not JSON, so only rejected lines are searched for damage.
                 scanner.read(line, captures).map_err(|rejection| damage::or(line, rejection))?;

@@ -7,9 +7,11 @@
 //!
 //! - `line_parser` puts the parts together.
 //! - `nginx`, `json` and `ltsv` capture the values of a line into slots.
+//! - `header` reads lines whose fields a `#Fields:` line names.
 //! - `fields` makes the fields of the captured values.
 
 mod fields;
+mod header;
 mod json;
 mod keys;
 mod line_parser;
@@ -18,7 +20,8 @@ mod nginx;
 
 pub use self::line_parser::LineParser;
 pub(super) use self::{
-    fields::{FieldMap, Naming, Part, SourceKind},
+    fields::{FieldMap, FieldRule, Naming, Part, SourceKind},
+    header::{HeaderReader, LineForm, is_fields, without_fields},
     json::Scanner,
     keys::Keys,
     line_parser::LineReader,

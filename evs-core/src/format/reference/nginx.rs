@@ -131,6 +131,9 @@ impl Steps {
                 let blank = memchr(b' ', rest).unwrap_or(rest.len());
                 split(rest, self.end(index, rest, blank, last_time), Reason::Unterminated)
             }
+            Class::Delimited(byte) => {
+                split(rest, Some(memchr(*byte, rest).unwrap_or(rest.len())), Reason::Unterminated)
+            }
             Class::List => list(&step.until, rest),
             Class::BeforeTarget => before_target(&self.steps[index + 1].until, rest),
             Class::Loose => split(rest, self.end(index, rest, rest.len(), last_time), Reason::Unterminated),

@@ -16,6 +16,7 @@ mod keyed;
 mod lines;
 mod named;
 mod samples;
+mod w3c;
 
 const TIME: &str = "21/Nov/2026:13:25:22 +0545";
 const SECONDS: i64 = 1_795_246_822;
@@ -126,7 +127,7 @@ proptest! {
             "[-0-9. \\[\"%:,&=/a\t\\\\{}x]{0,60}".prop_map(String::into_bytes),
         ],
     ) {
-        let mut formats = vec![LogFormat::combined(), LogFormat::json(), LogFormat::ltsv()];
+        let mut formats = vec![LogFormat::combined(), LogFormat::json(), LogFormat::ltsv(), LogFormat::w3c()];
         formats.extend(LogFormat::nginx(&format).ok().filter(|format| format.parser::<&str>(&[]).is_ok()));
         for format in formats {
             let fields: Vec<_> = ["status", "arg_a", "uri", "args", "request"]

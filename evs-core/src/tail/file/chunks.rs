@@ -21,7 +21,8 @@ use crate::{
     position::{Digest, FileMark},
     tail::{
         chunk::{Chunk, ChunkKind, Pool},
-        decoder::unpack_error,
+        decoder::{decoder, unpack_error},
+        directive::Directives,
         error::TailError,
         excerpt::tail_before,
         options::ChunkLimits,
@@ -65,6 +66,12 @@ impl LogFile {
     fn next_plain(&mut self, limits: ChunkLimits) -> Result<Option<Chunk>, TailError> {
         let start = self.offset;
         let Some((end, kind)) = self.find_end(limits)? else { return Ok(None) };
+        let directives = self.directives(limits)?;
+        let before = directives.as_ref().and_then(Directives::line);
+        let after = match directives {
+            Some(directives) => Some(self.pass(directives, (start, end), kind)?),
+            None => None,
+        };
         let tail = tail_before(&self.handle, end)?;
         // The check comes last: if the old bytes are still there now, the bytes that were read before were the
         // old ones too.
@@ -76,7 +83,36 @@ impl LogFile {
         let last = self.tail.len().min((end - start) as usize);
         let last = Digest::of(&self.tail[self.tail.len() - last..]);
         self.hand_out(end);
-        Ok(Some(Chunk::in_file(self.number, (start, end), kind, Arc::clone(&self.handle), last)))
+        self.directives = after;
+        let handle = Arc::clone(&self.handle);
+        Ok(Some(Chunk::in_file(self.number, (start, end), kind, handle, last).after(before)))
+    }
+
+    /// Returns the last directive before the offset, if chunks carry directives. Unless the last chunk ended there, the
+    /// file is searched from its beginning.
+    fn directives(&mut self, limits: ChunkLimits) -> Result<Option<Directives>, TailError> {
+        let Some(prefix) = limits.directive else { return Ok(None) };
+        if let Some(directives) = self.directives.take().filter(|known| known.until() == self.offset) {
+            return Ok(Some(directives));
+        }
+        let found = decoder(&self.handle).and_then(|file| Directives::up_to(prefix, self.offset, file));
+        found.map(Some).map_err(|error| unpack_error(&self.path, error))
+    }
+
+    /// Passes a range of a plain file in search of directives.
+    fn pass(
+        &self,
+        mut directives: Directives,
+        (start, end): (u64, u64),
+        kind: ChunkKind,
+    ) -> Result<Directives, TailError> {
+        if kind == ChunkKind::Oversized {
+            let until = end.min(start + Chunk::OVERSIZED_BYTES as u64);
+            directives.pass_line(&self.handle.read_range(start, until)?, end - start);
+        } else {
+            directives.pass(&self.handle.read_range(start, end)?);
+        }
+        Ok(directives)
     }
 
     /// Returns the end and the kind of the next range.
@@ -137,14 +173,24 @@ impl LogFile {
                 opened.map_err(|error| unpack_error(&self.path, error))?
             }
         };
+        let mut directives = self.directives(limits)?;
+        let before = directives.as_ref().and_then(Directives::line);
         let mut block = pool.take();
         let mut tail = self.tail.clone();
         let taken = unzip.next(&mut block.bytes, &mut tail, most, limits);
         let taken = taken.map_err(|error| unpack_error(&self.path, error))?;
         (self.unzip, self.tail) = (Some(unzip), tail);
         let range = (self.offset, self.offset + taken.len);
+        match &mut directives {
+            Some(directives) if taken.kind == ChunkKind::Oversized => {
+                directives.pass_line(&block.bytes, taken.len);
+            }
+            Some(directives) => directives.pass(&block.bytes),
+            None => {}
+        }
         self.hand_out(range.1);
-        Ok(Some(Chunk::in_memory(self.number, range, taken.kind, block)))
+        self.directives = directives;
+        Ok(Some(Chunk::in_memory(self.number, range, taken.kind, block).after(before)))
     }
 
     /// Returns the end of the file, or the next stop if that comes first.

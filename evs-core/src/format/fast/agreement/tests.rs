@@ -4,6 +4,8 @@ use proptest::{collection::vec, prelude::*, sample::select};
 
 use super::*;
 
+mod headed;
+
 /// The number of pieces up to which all lines are tried.
 const SHORT: usize = 6;
 

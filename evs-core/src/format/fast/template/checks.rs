@@ -134,6 +134,19 @@ pub(super) fn class_checks(
         Class::Quoted | Class::Loose => {}
         // No separator tells where it ends.
         Class::BeforeTarget => return None,
+        Class::Delimited(byte) => {
+            if delimiters.byte != *byte {
+                return None;
+            }
+            // The first delimiter of a line tells whether it is delimited by tabs or by blanks.
+            if extent.start.separator == 0 {
+                checks.push(Check::Without(extent, (*b" \t").into()));
+            }
+            // The reference takes a CR for a part of the end of the line.
+            if is_last && until.is_empty() {
+                checks.push(Check::Without(extent, (*b"\r").into()));
+            }
+        }
         Class::Time(shape) => {
             let times = RecentTimes::new(shape, false, until.first().copied(), zone);
             checks.push(Check::Time(extent, Box::new(times)));

@@ -150,7 +150,7 @@ impl Template {
             let may_be_empty = match step.class {
                 Class::Quoted | Class::Time(_) => true,
                 Class::Number | Class::Token | Class::Loose | Class::BeforeTarget => step.may_be_empty,
-                Class::List => false,
+                Class::List | Class::Delimited(_) => false,
             };
             if at != time {
                 let bytes_min = i32::from(!may_be_empty);
