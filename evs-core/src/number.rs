@@ -24,6 +24,7 @@
 
 use std::fmt;
 
+mod duration;
 mod reading;
 
 pub use self::reading::{Reading, Rounding};
@@ -41,8 +42,8 @@ pub use self::reading::{Reading, Rounding};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum NumberError {
-    /// The text is not digits, with an optional `-` before them and an optional point between them. Examples: `+7`,
-    /// `.5`, `NaN`, and `1e3` except in JSON, where a number may have an exponent.
+    /// The text is not digits, with an optional sign before them and an optional point between them, nor a duration such
+    /// as `12ms`. Examples: `.5`, `NaN`, and `1e3` except in JSON, where a number may have an exponent.
     NotANumber,
     /// The value times 10^scale does not fit a signed 64-bit integer. Example: `10` at scale 18.
     TooLarge,
@@ -65,8 +66,8 @@ impl std::error::Error for NumberError {}
 /// Reads a decimal number. Returns its value times 10^`scale`, or `None` for `-` and for the empty text: these mean
 /// that there is no value.
 ///
-/// A number is digits, with an optional `-` before them and an optional point between them: `-0.5`, `007`, `1.20`.
-/// Texts such as `+7`, `1e3`, `0x10`, ` 5`, `.5` and `5.` are refused. `scale` is 0 to 18.
+/// A number is digits, with an optional sign before them and an optional point between them: `-0.5`, `007`, `1.20`, and
+/// HAProxy's `+2750`. Texts such as `1e3`, `0x10`, ` 5`, `.5` and `5.` are refused. `scale` is 0 to 18.
 ///
 /// # Errors
 ///
@@ -90,7 +91,7 @@ fn decimal_of(text: &[u8], Reading { scale, rounding, .. }: Reading) -> Result<O
     }
     let (negative, digits) = match text.strip_prefix(b"-") {
         Some(digits) => (true, digits),
-        None => (false, text),
+        None => (false, text.strip_prefix(b"+").unwrap_or(text)),
     };
     let (whole, fraction) = match digits.iter().position(|byte| *byte == b'.') {
         Some(point) => (&digits[..point], Some(&digits[point + 1..])),
@@ -323,6 +324,8 @@ mod tests {
             ("-0", 0, Ok(Some(0))),
             ("007", 0, Ok(Some(7))),
             ("-5", 0, Ok(Some(-5))),
+            ("+2750", 0, Ok(Some(2750))),
+            ("+0.5", 1, Ok(Some(5))),
             ("12345678", 0, Ok(Some(12_345_678))),
             ("0.301", 3, Ok(Some(301))),
             ("1.2", 3, Ok(Some(1200))),
@@ -350,7 +353,10 @@ mod tests {
     #[test]
     fn what_is_not_a_plain_number_is_refused() {
         for text in [
-            "+7",
+            "+",
+            "++7",
+            "+-7",
+            "-+7",
             "1e3",
             "1E3",
             "0x10",

@@ -34,7 +34,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "MINUTES", default_value_t = 0, allow_negative_numbers = true)]
     pub(crate) utc_offset: i16,
     /// A statistic: 'NAME; window=60s; flush=5s; retain=90d; begin=oldest; by=FIELD,FIELD; count; sum=FIELD[:SCALE]; min=FIELD[:SCALE];
-    /// max=FIELD[:SCALE]; rows=N'. After a FIELD, ' rounded' or ' truncated' keeps lines with more decimal places, and
+    /// max=FIELD[:SCALE]; rows=N'. After a FIELD, ' list' adds up the numbers of a list; ' rounded' or ' truncated' keeps lines with more decimal places, and
     /// then ' within LOWEST..HIGHEST' rejects lines with other values [default: 'requests; window=60s; by=status; count; sum=body_bytes_sent']
     #[arg(long = "stat", value_name = "SPEC")]
     pub(crate) stats: Vec<String>,

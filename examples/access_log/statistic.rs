@@ -9,7 +9,7 @@ use evs::{
     prelude::{Statistic, count, field, max, min, sum},
 };
 
-/// Reads `NAME; window=60s; flush=5s; retain=90d; begin=oldest; by=FIELD,FIELD; count; sum=FIELD[:SCALE] [rounded] [within A..B]; …`.
+/// Reads `NAME; window=60s; flush=5s; retain=90d; begin=oldest; by=FIELD,FIELD; count; sum=FIELD[:SCALE] [list] [rounded] [within A..B]; …`.
 pub(crate) fn parse(spec: &str) -> Result<Statistic, String> {
     let mut parts = spec.split(';').map(str::trim);
     let name = parts.next().unwrap_or_default();
@@ -39,12 +39,16 @@ pub(crate) fn parse(spec: &str) -> Result<Statistic, String> {
             }
             "count" if value.is_empty() => statistic.measure(count()),
             "sum" | "min" | "max" => {
-                let expected = "FIELD[:SCALE] [rounded or truncated] [within LOWEST..HIGHEST]";
+                let expected = "FIELD[:SCALE] [list] [rounded or truncated] [within LOWEST..HIGHEST]";
                 let (value, range) = match value.split_once(" within ") {
                     Some((value, range)) => (value, Some(within(range).ok_or_else(|| wrong(expected))?)),
                     None => (value, None),
                 };
                 let (value, rounding) = rounding(value.trim());
+                let (value, is_list) = match value.rsplit_once(' ') {
+                    Some((value, "list")) => (value.trim_end(), true),
+                    _ => (value, false),
+                };
                 let (name, scale) = value.split_once(':').unwrap_or((value, "0"));
                 let scale = u8::from_str(scale.trim()).map_err(|_| wrong(expected))?;
                 let of = named(name.trim());
@@ -54,6 +58,7 @@ pub(crate) fn parse(spec: &str) -> Result<Statistic, String> {
                     _ => max(of),
                 };
                 let measure = measure.scale(scale).rounding(rounding);
+                let measure = if is_list { measure.list() } else { measure };
                 statistic.measure(match range {
                     Some(range) => measure.within(range),
                     None => measure,

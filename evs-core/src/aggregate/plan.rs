@@ -110,10 +110,18 @@ impl Plan {
     /// The index of a number. A new number is added.
     fn number(&mut self, measure: &MeasureColumn) -> usize {
         let field = self.field(&measure.field);
-        let reading = Reading { scale: measure.scale, rounding: measure.rounding, ..Reading::default() };
-        let known = self.numbers.iter().position(|number| (number.field, number.reading) == (field, reading));
+        let reading = Reading {
+            scale: measure.scale,
+            rounding: measure.rounding,
+            has_units: !is_of_client(&measure.field),
+            ..Reading::default()
+        };
+        let is_list = measure.is_list || is_list(&measure.field);
+        let known = self
+            .numbers
+            .iter()
+            .position(|number| (number.field, number.reading, number.is_list) == (field, reading, is_list));
         known.unwrap_or_else(|| {
-            let is_list = is_list(&measure.field);
             self.numbers.push(Number { field, reading, is_list, range: i64::MIN..=i64::MAX });
             self.numbers.len() - 1
         })
@@ -127,6 +135,12 @@ impl Plan {
     pub(crate) fn parser(&self, format: &LogFormat) -> Result<LineParser, FormatError> {
         format.parser(&self.fields)
     }
+}
+
+/// True if a client writes the value of the field. Then a text such as `5m` is no duration: the service that reads the
+/// argument knows nothing of such units.
+fn is_of_client(field: &str) -> bool {
+    ["arg_", "cookie_", "http_"].iter().any(|prefix| field.starts_with(prefix))
 }
 
 /// The index of an item in a list. A new item is appended.

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{NumberError, decimal_of, list_of};
+use super::{NumberError, decimal_of, duration, list_of};
 
 /// What happens to decimal places beyond those that a measure keeps.
 ///
@@ -45,6 +45,8 @@ pub struct Reading {
     pub rounding: Rounding,
     /// True if a number may have an exponent, as in JSON.
     pub has_exponents: bool,
+    /// True if a duration with units is read as seconds.
+    pub has_units: bool,
 }
 
 /// The most places by which a point is moved beyond all digits of a number. Further away, the number is too large or too
@@ -60,6 +62,9 @@ impl Reading {
     pub fn number(self, text: &[u8]) -> Result<Option<i64>, NumberError> {
         if self.has_exponents && text.iter().any(|byte| matches!(byte, b'e' | b'E')) {
             return decimal_of(&without_exponent(text)?, self);
+        }
+        if self.has_units && duration::may_be_one(text) {
+            return duration::read(text, self);
         }
         decimal_of(text, self)
     }
@@ -81,7 +86,7 @@ fn without_exponent(text: &[u8]) -> Result<Vec<u8>, NumberError> {
     let (mantissa, exponent) = (&text[..at], &text[at + 1..]);
     let (sign, mantissa) = match mantissa.strip_prefix(b"-") {
         Some(mantissa) => (&b"-"[..], mantissa),
-        None => (&b""[..], mantissa),
+        None => (&b""[..], mantissa.strip_prefix(b"+").unwrap_or(mantissa)),
     };
     let (is_negative, exponent) = match exponent {
         [b'-', digits @ ..] => (true, digits),
@@ -122,7 +127,7 @@ mod tests {
     use super::*;
 
     fn read(text: &str, scale: u8, rounding: Rounding) -> Result<Option<i64>, NumberError> {
-        Reading { scale, rounding, has_exponents: true }.number(text.as_bytes())
+        Reading { scale, rounding, has_exponents: true, has_units: false }.number(text.as_bytes())
     }
 
     #[test]
@@ -157,7 +162,7 @@ mod tests {
             assert_eq!(read(text, scale, Rounding::Exact), expected, "{text}");
         }
         assert_eq!(Reading::default().number(b"1e3"), Err(NumberError::NotANumber));
-        let list = Reading { scale: 1, rounding: Rounding::Truncate, has_exponents: true };
+        let list = Reading { scale: 1, rounding: Rounding::Truncate, has_exponents: true, has_units: false };
         assert_eq!(list.list(b"1e-1, 0.29 : -"), Ok(Some(3)));
     }
 

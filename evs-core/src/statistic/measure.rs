@@ -35,6 +35,8 @@ pub struct Measure {
     pub(crate) scale: u8,
     /// What becomes of further decimal places.
     pub(crate) rounding: Rounding,
+    /// True if a value may be a list.
+    pub(crate) is_list: bool,
     /// The values that a line may have, in whole units.
     pub(crate) within: Option<RangeInclusive<i64>>,
     /// The user's name for the column.
@@ -48,6 +50,7 @@ pub fn count() -> Measure {
         field: None,
         scale: 0,
         rounding: Rounding::Exact,
+        is_list: false,
         within: None,
         name: None,
     }
@@ -75,10 +78,14 @@ pub fn max(field: impl Into<Field>) -> Measure {
 
 impl Measure {
     fn of(kind: MeasureKind, field: Field) -> Self {
-        Self { kind, field: Some(field), scale: 0, rounding: Rounding::Exact, within: None, name: None }
+        let (rounding, field) = (Rounding::Exact, Some(field));
+        Self { kind, field, scale: 0, rounding, is_list: false, within: None, name: None }
     }
 
     /// The number of decimal places of the values: 0 (the default) to 18.
+    ///
+    /// A duration with units, such as `12ms`, `35µs` or `2m3s`, is read as seconds, except in a field that a client writes
+    /// (`arg_…`, `http_…`, `cookie_…`): there it is not a number.
     ///
     /// A line with a value of more decimal places is rejected, unless the surplus ones are zeros or
     /// [`rounding`](Self::rounding) says otherwise. In a sink without exact decimals the column holds the value times 10^scale.
@@ -108,6 +115,24 @@ impl Measure {
     #[must_use]
     pub fn rounding(mut self, rounding: Rounding) -> Self {
         self.rounding = rounding;
+        self
+    }
+
+    /// The field is a list of numbers joined by `, ` and ` : `, as nginx writes one for each upstream server that it tried.
+    /// They are added up, and `-` is no number among them.
+    ///
+    /// nginx's own lists, such as `$upstream_response_time`, need no such word. Others do: the same value under a key of
+    /// JSON, for example. The choice is part of the definition: a statistic cannot change it.
+    ///
+    /// ```
+    /// # extern crate evs_core as evs;
+    /// # use evs::sum;
+    /// // {"duration": "0.518 : 0.009"} is 0.527.
+    /// let duration = sum("duration").scale(3).list();
+    /// ```
+    #[must_use]
+    pub fn list(mut self) -> Self {
+        self.is_list = true;
         self
     }
 

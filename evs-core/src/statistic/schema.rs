@@ -95,13 +95,23 @@ pub struct MeasureColumn {
     /// What became of further decimal places. The default is left out of the JSON text.
     #[serde(default, skip_serializing_if = "Rounding::is_exact")]
     pub rounding: Rounding,
+    /// True if a value may be a list of numbers, which are added up. `false` is left out of the JSON text.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_list: bool,
 }
 
 impl MeasureColumn {
     /// A column of that name for a field, by nginx's name, which is empty for a count. `scale` is the number of
     /// decimal places.
     pub fn new(name: impl Into<String>, kind: MeasureKind, field: impl Into<String>, scale: u8) -> Self {
-        Self { name: name.into(), kind, field: field.into(), scale, rounding: Rounding::Exact }
+        Self {
+            name: name.into(),
+            kind,
+            field: field.into(),
+            scale,
+            rounding: Rounding::Exact,
+            is_list: false,
+        }
     }
 }
 
@@ -282,7 +292,7 @@ fn list<T>(items: &[T], show: impl Fn(&T) -> String) -> String {
 }
 
 fn show_measure(measure: &MeasureColumn) -> String {
-    let MeasureColumn { name, kind, field, scale, rounding } = measure;
+    let MeasureColumn { name, kind, field, scale, rounding, is_list } = measure;
     let rounded = match rounding {
         Rounding::Exact => "",
         Rounding::HalfEven => " rounded half to even",
@@ -290,7 +300,10 @@ fn show_measure(measure: &MeasureColumn) -> String {
     };
     match kind {
         MeasureKind::Count => format!("{name}: count"),
-        _ => format!("{name}: {kind:?} of {field} scale {scale}{rounded}").to_lowercase(),
+        _ => {
+            let listed = if *is_list { " listed" } else { "" };
+            format!("{name}: {kind:?} of {field} scale {scale}{rounded}{listed}").to_lowercase()
+        }
     }
 }
 
@@ -316,7 +329,7 @@ mod tests {
         let host = KeyColumn::new("host", "host");
         /// A change, with its name and a part of the obstacle, if there is one.
         type Case<'c> = (&'c str, &'c dyn Fn(&mut Schema), Option<&'c str>);
-        let cases: [Case<'_>; 15] = [
+        let cases: [Case<'_>; 16] = [
             ("nothing", &|_| {}, None),
             ("a retention", &|new| new.retain_seconds = Some(60), None),
             ("a measure at the end", &|new| new.measures.push(sum("time", "time", 3)), None),
@@ -335,6 +348,11 @@ mod tests {
                 "another rounding",
                 &|new| new.measures[1].rounding = Rounding::Truncate,
                 Some("scale 2 -> bytes: sum of sent scale 2 truncated"),
+            ),
+            (
+                "a list",
+                &|new| new.measures[1].is_list = true,
+                Some("scale 2 -> bytes: sum of sent scale 2 listed"),
             ),
             ("another field", &|new| new.measures[1].field = "got".to_owned(), Some("sum of got")),
             ("another kind", &|new| new.measures[1].kind = MeasureKind::Max, Some("bytes: max of sent")),
@@ -361,7 +379,10 @@ mod tests {
         let mut rounded = exact.clone();
         rounded.measures[0].rounding = Rounding::HalfEven;
         assert!(rounded.to_json().contains(r#""rounding":"half_even""#), "{}", rounded.to_json());
-        for schema in [exact, rounded] {
+        assert!(!exact.to_json().contains("list"), "checksums of older batches stay");
+        let mut listed = exact.clone();
+        listed.measures[0].is_list = true;
+        for schema in [exact, rounded, listed] {
             assert_eq!(Schema::from_json(&schema.to_json()).unwrap(), schema);
         }
     }

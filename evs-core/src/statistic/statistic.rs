@@ -272,6 +272,7 @@ impl Statistic {
                     field: measure.field.as_ref().map_or_else(String::new, |f| f.variable().to_owned()),
                     scale: measure.scale,
                     rounding: measure.rounding,
+                    is_list: measure.is_list,
                 })
                 .collect(),
             retain_seconds: self.retain.map(|time| time.as_secs()),

@@ -94,6 +94,8 @@ impl BlockParser {
     pub(crate) fn new(reference: LineParser, mut numbers: Vec<Number>, limits: LineLimits) -> Self {
         for number in &mut numbers {
             number.reading.has_exponents = matches!(reference.reader, LineReader::Json { .. });
+            // The reference does not take a text with a unit for a variable that is a number.
+            number.reading.has_units &= !is_number(&reference, number.field);
         }
         let fast = Fast::new(&reference, &numbers);
         let headed = match &reference.reader {
@@ -276,7 +278,9 @@ impl Fast {
         };
         let step_of = |slot: usize| slots.iter().position(|other| *other == Some(slot));
         let fields = reference.fields.fields();
-        let slots_read = numbers.iter().filter_map(|number| fields[number.field].direct.first());
+        // A list is no number, even if all that is asked for is its sum.
+        let read_as_numbers = numbers.iter().filter(|number| !number.is_list);
+        let slots_read = read_as_numbers.filter_map(|number| fields[number.field].direct.first());
         let trusted = slots_read.filter_map(|slot| step_of(*slot)).collect::<Vec<_>>();
         let template = Template::new(steps, &trusted, reference.last_time.zone())?;
         let (mut values, mut absent) = (Vec::new(), Vec::new());
@@ -453,6 +457,18 @@ impl Fast {
         let mut confirmed = self.confirmed.iter();
         self.lines.retain(|_| *confirmed.next().unwrap_or(&false));
     }
+}
+
+/// True if the field is a variable that is always a number, as the format or the log says.
+fn is_number(reference: &LineParser, field: usize) -> bool {
+    let (steps, slots) = match &reference.reader {
+        LineReader::Nginx { steps, slots } => (steps, slots),
+        LineReader::Delimited { template, slots, .. } => (&**template, slots),
+        _ => return false,
+    };
+    let direct = reference.fields.fields()[field].direct.first();
+    let step = direct.and_then(|slot| slots.iter().position(|other| *other == Some(*slot)));
+    step.is_some_and(|step| steps.steps[step].class == Class::Number)
 }
 
 /// The coding of a field that is a value of the line.

@@ -21,7 +21,7 @@ use nom::{
     IResult, Parser,
     branch::alt,
     bytes::complete::tag,
-    character::complete::digit1,
+    character::complete::{digit1, one_of},
     combinator::{opt, recognize},
     error::{ErrorKind, ParseError},
 };
@@ -249,10 +249,10 @@ fn escaped_quoted(rest: &[u8]) -> Taken<'_> {
 /// The number of bytes after an escape that are looked at one by one.
 const NEAR: usize = 16;
 
-/// A number, or the `-` for none: `12`, `0.301`, `-`
+/// A number, or the `-` for none: `12`, `0.301`, `+2750`, `-`
 #[inline]
 fn number(rest: &[u8]) -> Taken<'_> {
-    alt((recognize((opt(tag("-")), digit1, opt((tag("."), digit1)))), tag("-"))).parse(rest)
+    alt((recognize((opt(one_of("-+")), digit1, opt((tag("."), digit1)))), tag("-"))).parse(rest)
 }
 
 /// True if the whole text is a number, or `-`.

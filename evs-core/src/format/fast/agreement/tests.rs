@@ -117,8 +117,9 @@ const TEXTS: &[&str] = &[
 /// Values of a variable, most of them valid.
 fn value(name: &str) -> BoxedStrategy<String> {
     let any = select(vec![
-        "-", "", "a", "a b", "\"", "\\x22", "\\\"", "[x] ", "200", "1.5", ", ", " : ", "é", "a\tb", "|",
-        "\0", "\u{feff}", "\r", "--", "-5", "\"\"", "\" \"", "a\"b", "\\", "] \"", "[2", "0.", "a:b", " - ",
+        "-", "", "a", "a b", "+5", "12ms", "2m3s", "\"", "\\x22", "\\\"", "[x] ", "200", "1.5", ", ", " : ",
+        "é", "a\tb", "|", "\0", "\u{feff}", "\r", "--", "-5", "\"\"", "\" \"", "a\"b", "\\", "] \"", "[2",
+        "0.", "a:b", " - ",
     ]);
     // Longer than masks, than the heads of literals, and than the reference's lookahead.
     let long = (select(vec!["a", "a b ", "1", "\"", "/", "&c=", "%2"]), 1_usize..1100)
@@ -143,7 +144,7 @@ fn value(name: &str) -> BoxedStrategy<String> {
             "21/Nov/2026:13:25:2[0-9] (UTC|GMT|CET|U?T?)",
         ].boxed(),
         "remote_port" => "[0-9]{0,5}".boxed(),
-        "status" | "body_bytes_sent" | "connection" | "gzip_ratio" => "[0-9]{1,20}|-|-?[0-9]{1,4}".boxed(),
+        "status" | "body_bytes_sent" | "connection" | "gzip_ratio" => "[0-9]{1,20}|-|[-+]?[0-9]{1,4}".boxed(),
         "request_time" => "[0-9]{1,3}\\.[0-9]{3}|[0-9]{1,10}(\\.[0-9]{1,9})?".boxed(),
         "upstream_response_time" => "[0-9]\\.[0-9]{3}(( : |, |,)[0-9]\\.[0-9]{3})?|-".boxed(),
         "upstream_addr" => "[0-9.]{3}:80(, [0-9.]{3}:80)?|-".boxed(),
@@ -350,6 +351,8 @@ fn they_agree_on_what_they_disagreed_on() {
         ("$msec $remote_port- $status", "1795246765.707 - 200".to_owned()),
         ("escape=json $msec $connection-x $status", "1795246765.707 -x 200".to_owned()),
         ("$msec $remote_port-", "1795246765.707 -".to_owned()),
+        ("$msec $remote_port+$status", "1795246765.707 +200".to_owned()),
+        ("$msec $remote_port+$status", "1795246765.707 +5+200".to_owned()),
         // The text after a time may belong to it.
         ("$time_iso8601.$connection", "2026-11-21T13:25:22.5".to_owned()),
         ("$time_iso8601.$connection", "2026-11-21T13:25:22.5.6".to_owned()),

@@ -152,10 +152,11 @@ pub(super) fn class_checks(
             checks.push(Check::Time(extent, Box::new(times)));
         }
         Class::Number => {
-            // The reference would read such a byte as part of the number. It would read a `-` so, too, where the number
+            // The reference would read such a byte as part of the number. It would read a sign so, too, where the number
             // may be missing.
-            let takes =
-                |byte: &u8| byte.is_ascii_digit() || *byte == b'.' || (*byte == b'-' && step.may_be_empty);
+            let takes = |byte: &u8| {
+                byte.is_ascii_digit() || *byte == b'.' || (matches!(byte, b'-' | b'+') && step.may_be_empty)
+            };
             if until.first().is_some_and(takes) {
                 return None;
             }
