@@ -13,9 +13,18 @@ fuzz_target!(|input: &[u8]| {
     let [scale, choice, text @ ..] = input else { return };
     let scale = scale % 19;
     let rounding = [Rounding::Exact, Rounding::HalfEven, Rounding::Truncate][usize::from(choice % 3)];
-    let reading = Reading { scale, rounding, has_exponents: choice & 4 != 0 };
+    let reading = Reading { scale, rounding, has_exponents: choice & 4 != 0, has_units: false };
     assert_eq!(reading.number(text), number(text, reading));
     assert_eq!(reading.list(text), list(text, reading));
+    // A text without a unit at its end is no duration.
+    let with_units = Reading { has_units: true, ..reading };
+    if !text.ends_with(b"h") && !text.ends_with(b"m") && !text.ends_with(b"s") {
+        assert_eq!(with_units.number(text), reading.number(text));
+    } else if reading.number(text).is_ok() {
+        panic!("a number ends with a letter");
+    } else {
+        let _ = with_units.number(text);
+    }
     assert_eq!(decimal(text, scale), number(text, Reading { scale, ..Reading::default() }));
     assert_eq!(decimal_list(text, scale), list(text, Reading { scale, ..Reading::default() }));
 });
@@ -63,7 +72,11 @@ fn number(text: &[u8], reading: Reading) -> Read {
         Some(_) => return Err(NumberError::NotANumber),
         None => (text, "0"),
     };
-    let (sign, magnitude) = mantissa.strip_prefix('-').map_or((1, mantissa), |magnitude| (-1, magnitude));
+    let (sign, magnitude) = match mantissa.split_at_checked(1) {
+        Some(("-", magnitude)) => (-1, magnitude),
+        Some(("+", magnitude)) => (1, magnitude),
+        _ => (1, mantissa),
+    };
     let (whole, fraction) = magnitude.split_once('.').unwrap_or((magnitude, "0"));
     let (direction, places) = match exponent.split_at_checked(1) {
         Some(("-", places)) => (-1, places),
