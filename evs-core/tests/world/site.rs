@@ -132,30 +132,26 @@ impl Site {
     }
 
     /// Returns all lines that are in the log. The last one of the live file may still grow, unless it has ended.
+    ///
+    /// A file that has no whole line, and with whose bytes another file begins, counts as an unfinished copy of that one.
+    /// After a power cut, these may be the first bytes of a line that was lost.
     pub fn lines(&self, disk: &Disk) -> Vec<String> {
+        let texts =
+            disk.paths().filter_map(|path| disk.read(path).ok().map(|bytes| (path, text(path, bytes))));
+        let texts: Vec<(&Path, String)> = texts.collect();
         let mut lines = Vec::new();
-        for path in disk.paths() {
-            let bytes = disk.read(path).unwrap();
-            let text = if path.extension().is_some_and(|extension| extension == "gz") {
-                io::read_to_string(flate2::read::GzDecoder::new(bytes)).unwrap()
+        for (path, text) in &texts {
+            let text = if *path == Path::new(LOG) {
+                text.rsplit_once('\n').map_or("", |(whole, _)| whole)
             } else {
-                String::from_utf8(bytes.to_vec()).unwrap()
+                text
             };
-            let is_live = path == Path::new(LOG);
-            let text = if is_live { text.rsplit_once('\n').map_or("", |(whole, _)| whole) } else { &text };
-            if is_live || text.contains('\n') || !self.is_beginning(disk, path) {
+            let is_copy = |(other, of): &(&Path, String)| other != path && of.starts_with(text);
+            if text.contains('\n') || !texts.iter().any(is_copy) {
                 lines.extend(text.lines().map(str::to_owned));
             }
         }
         lines
-    }
-
-    /// Returns whether another file begins with the bytes of this one, which then counts as an unfinished copy. After a
-    /// power cut, these may be the first bytes of a line that was lost.
-    fn is_beginning(&self, disk: &Disk, path: &Path) -> bool {
-        let bytes = disk.read(path).unwrap();
-        let mut others = disk.paths().filter(|other| *other != path && *other != Path::new("/log"));
-        others.any(|other| disk.read(other).is_ok_and(|other| other.starts_with(bytes)))
     }
 
     fn step(&mut self, disk: &mut Disk) {
@@ -289,6 +285,15 @@ impl Agent for Site {
             self.step(disk);
         }
         Ok(())
+    }
+}
+
+/// Returns the text of a file, which may be compressed.
+fn text(path: &Path, bytes: &[u8]) -> String {
+    if path.extension().is_some_and(|extension| extension == "gz") {
+        io::read_to_string(flate2::read::GzDecoder::new(bytes)).unwrap()
+    } else {
+        String::from_utf8(bytes.to_vec()).unwrap()
     }
 }
 
