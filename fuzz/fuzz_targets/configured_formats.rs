@@ -8,6 +8,7 @@
 use std::{fs, path::PathBuf, sync::LazyLock};
 
 use evs_core::{FormatError, LogFormat, Record};
+use evs_fuzz::assert_refused;
 use libfuzzer_sys::fuzz_target;
 
 /// The file of nginx's configuration.
@@ -52,16 +53,6 @@ fn check(text: &str, line: &str, format: Result<LogFormat, FormatError>) {
             }
             Err(error) => assert_eq!(error, FormatError::NoTime),
         },
-        Err(
-            FormatError::Escape { offset, .. }
-            | FormatError::NoName { offset }
-            | FormatError::Brace { offset }
-            | FormatError::Directive { offset, .. }
-            | FormatError::Backslash { offset }
-            | FormatError::SideBySide { offset, .. }
-            | FormatError::ListSeparator { offset, .. }
-            | FormatError::LineFeed { offset },
-        ) => assert!(offset < text.len() && text.is_char_boundary(offset), "{offset} of {text:?}"),
-        Err(error) => assert!(!error.to_string().is_empty()),
+        Err(error) => assert_refused(text, &error),
     }
 }

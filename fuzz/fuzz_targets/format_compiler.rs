@@ -5,6 +5,7 @@
 #![no_main]
 
 use evs_core::{FormatError, LogFormat, Record};
+use evs_fuzz::assert_refused;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|input: &[u8]| {
@@ -16,16 +17,6 @@ fuzz_target!(|input: &[u8]| {
             Ok(mut parser) => drop(parser.parse(line, &mut Record::new())),
             Err(error) => assert_eq!(error, FormatError::NoTime),
         },
-        Err(
-            FormatError::Escape { offset, .. }
-            | FormatError::NoName { offset }
-            | FormatError::Brace { offset }
-            | FormatError::Directive { offset, .. }
-            | FormatError::Backslash { offset }
-            | FormatError::SideBySide { offset, .. }
-            | FormatError::ListSeparator { offset, .. }
-            | FormatError::LineFeed { offset },
-        ) => assert!(offset < format.len() && format.is_char_boundary(offset)),
-        Err(error) => assert!(!error.to_string().is_empty()),
+        Err(error) => assert_refused(format, &error),
     }
 });

@@ -144,6 +144,7 @@ impl RecentTimes {
         Some(seconds)
     }
 }
+
 /// The seconds of a number since 1970, of the years 2001 to 2286, whose digits tell the unit: see
 /// [`is_epoch`](super::is_epoch).
 #[inline]
