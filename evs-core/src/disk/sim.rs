@@ -153,6 +153,11 @@ impl SimDisk {
         inner.is_crashed = false;
     }
 
+    /// Returns the names of all files as programs see them.
+    pub fn names(&self) -> Vec<String> {
+        self.lock().names.keys().cloned().collect()
+    }
+
     /// Returns the bytes of a file as programs see them.
     pub fn contents(&self, name: &str) -> Option<Vec<u8>> {
         let inner = self.lock();

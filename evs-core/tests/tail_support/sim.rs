@@ -10,6 +10,7 @@ use std::{
     ffi::OsString,
     fmt,
     io::{self, ErrorKind},
+    mem,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, SystemTime},
@@ -29,6 +30,8 @@ pub struct Disk {
     /// The nodes by inode, starting with inode 1.
     nodes: Vec<Option<Node>>,
     names: BTreeMap<PathBuf, Inode>,
+    /// What `names` was at some times that a power cut may bring back.
+    past: Vec<BTreeMap<PathBuf, Inode>>,
     /// The time since 1970.
     clock: Duration,
     /// The unit to which file times are rounded down.
@@ -56,7 +59,7 @@ enum Content {
 impl Disk {
     /// Creates an empty disk. Its clock is at `clock`, and file times are multiples of `tick`.
     pub fn new(clock: Duration, tick: Duration) -> Self {
-        Self { nodes: Vec::new(), names: BTreeMap::new(), clock, tick }
+        Self { nodes: Vec::new(), names: BTreeMap::new(), past: Vec::new(), clock, tick }
     }
 
     /// Returns the exact time since 1970.
@@ -193,6 +196,37 @@ impl Disk {
         self.free_if_unused(inode);
     }
 
+    /// Notes the names that there are: a power cut may bring them back. Their files stay until then.
+    pub fn remember_names(&mut self) {
+        let names = self.names.clone();
+        names.values().for_each(|inode| self.open(*inode));
+        self.past.push(names);
+    }
+
+    /// Returns the number of times that a power cut may bring back.
+    pub fn names_past(&self) -> usize {
+        self.past.len()
+    }
+
+    /// All changes of names are on the disk.
+    pub fn sync_names(&mut self) {
+        for names in mem::take(&mut self.past) {
+            names.values().for_each(|inode| self.close(*inode));
+        }
+    }
+
+    /// Brings the names of one of the times back. Returns false if there is no such time.
+    pub fn go_back(&mut self, at: usize) -> bool {
+        let Some(names) = self.past.get(at).cloned() else { return false };
+        self.nodes.iter_mut().flatten().for_each(|node| node.names = 0);
+        names.values().for_each(|inode| self.node_mut(*inode).names += 1);
+        let gone: Vec<Inode> = self.names.values().copied().collect();
+        self.names = names;
+        gone.into_iter().for_each(|inode| self.free_if_unused(inode));
+        self.sync_names();
+        true
+    }
+
     /// Returns the file that `path` leads to, through symbolic links.
     pub fn find(&self, path: &Path) -> io::Result<Inode> {
         self.named(&self.follow(path)?)
@@ -283,7 +317,7 @@ impl Disk {
     }
 
     fn free_if_unused(&mut self, inode: Inode) {
-        let node = self.node(inode);
+        let Some(node) = &self.nodes[inode as usize - 1] else { return };
         if node.names == 0 && node.handles == 0 {
             self.nodes[inode as usize - 1] = None;
         }

@@ -3,20 +3,20 @@
 use std::{
     future::pending,
     io::ErrorKind,
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, atomic::Ordering::SeqCst},
     time::Duration,
 };
 
 use evs_core::{
-    Begin, Error, LogFormat, Pipeline, Statistic, Summary, count,
+    Begin, Error, LogFormat, Pipeline, SinkError, Summary,
     internals::{
         disk::DiskFault,
         pipeline::{Environment, Turns},
     },
-    sum,
 };
 
 use crate::{
+    coverage::Event,
     process::{Process, ProcessFs},
     world::World,
 };
@@ -25,12 +25,12 @@ use crate::{
 const PATIENCE: Duration = Duration::from_secs(600);
 /// The time for which acknowledged batches are kept, for a store that goes back.
 pub const KEPT: Duration = Duration::from_secs(60);
+/// The most milliseconds after which the stores are calm in the last life.
+const CALM_AFTER_MAX: u64 = 400;
 /// The most turns that a thread lets pass before it goes on.
 const PASSED_MAX: u64 = 6;
 /// The interval of looking whether something is over.
 const LOOK_EVERY: Duration = Duration::from_millis(1);
-pub const STATISTICS: [&str; 2] = ["requests", "again"];
-pub const STORES: [&str; 2] = ["reports", "archive"];
 
 /// The way in which a life ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,13 +40,13 @@ pub enum End {
     /// It is killed in the given call to the log.
     KilledByLog(u64),
     /// The given call to the log fails.
-    LogFails(u64),
+    LogFails(u64, ErrorKind),
     /// It is killed after some milliseconds.
     Killed(u64),
     /// The given call to the state directory fails.
-    Fails(usize),
+    Fails(usize, ErrorKind),
     /// The same, and if it is a write, half of it is done.
-    Short(usize),
+    Short(usize, ErrorKind),
     /// After the given number of bytes, the disk of the state directory is full. Later, it is told to stop.
     Full(u64),
     /// After some milliseconds, it is told to stop.
@@ -74,15 +74,16 @@ impl End {
 impl World {
     /// Lets the pipeline live once. Returns what a life that ended by itself returned.
     pub fn live(&mut self, end: End) -> Option<Result<Summary, Error>> {
-        let calls = match end {
-            End::KilledByLog(calls) | End::LogFails(calls) => calls,
-            _ => u64::MAX / 2,
+        let (calls, error) = match end {
+            End::KilledByLog(calls) => (calls, None),
+            End::LogFails(calls, error) => (calls, Some(error)),
+            _ => (u64::MAX / 2, None),
         };
-        let process = Process::new(&self.state, calls, matches!(end, End::LogFails(_)));
+        let process = Process::new(&self.state, calls, error);
         match end {
             End::KilledByDisk(call) => self.state.fail_call(call, DiskFault::Crash),
-            End::Fails(call) => self.state.fail_call(call, DiskFault::Error(ErrorKind::Other)),
-            End::Short(call) => self.state.fail_call(call, DiskFault::Short(ErrorKind::Other)),
+            End::Fails(call, error) => self.state.fail_call(call, DiskFault::Error(error)),
+            End::Short(call, error) => self.state.fail_call(call, DiskFault::Short(error)),
             End::Full(bytes) => self.state.set_room(Some(self.state.bytes() + bytes)),
             _ => {}
         }
@@ -101,13 +102,16 @@ impl World {
         });
         // Tasks that read batches end with the runtime.
         drop(runtime);
-        self.coverage.kills += u64::from(process.is_killed());
-        self.coverage.log_errors += u64::from(matches!(end, End::LogFails(_)));
+        self.coverage.note(Event::Life, 1);
+        self.coverage.note(Event::Kill, u64::from(process.is_killed()));
+        self.coverage.note(Event::LogError, u64::from(matches!(end, End::LogFails(..))));
         self.state.restart();
         self.state.set_room(None);
         match &ended {
             // A pipeline that starts on a full disk says so; one that runs waits for room.
             Some(Err(Error::Binlog(error))) if matches!(end, End::Full(_)) && error.is_disk_full() => {}
+            // The operator starts it again.
+            Some(Err(Error::SinkStopped { source: SinkError::Refused { .. }, .. })) if end == End::Done => {}
             Some(Err(error)) if end.is_graceful() => panic!("seed {}: {end:?}: {error:?}", self.seed),
             _ => {}
         }
@@ -142,6 +146,15 @@ impl World {
                 _ => pipeline.run(over).await,
             }
         };
+        let calm_after = Duration::from_millis(self.chance.below(CALM_AFTER_MAX));
+        let stores = self.stores.clone();
+        let calm = async {
+            if end == End::Done {
+                tokio::time::sleep(calm_after).await;
+                stores.iter().for_each(|store| store.is_calm.store(true, SeqCst));
+            }
+            pending().await
+        };
         let watch = async {
             tokio::time::sleep(PATIENCE).await;
             panic!("seed {seed}: {end:?} never ends: {:#?}", pipeline.status());
@@ -150,7 +163,9 @@ impl World {
             // The future of the run is dropped at once, as if its process had ended.
             () = killed => None,
             ended = run => Some(ended),
+            () = self.operator.attend(pipeline.status_handle()) => None,
             () = watch => None,
+            () = calm => None,
         }
     }
 
@@ -168,14 +183,7 @@ impl World {
             .segment_bytes_max(4096)
             .keep_acknowledged(KEPT)
             .state_dir("/sim");
-        for (name, millis) in STATISTICS.into_iter().zip([100, 250]) {
-            let statistic = Statistic::named(name).group_by(["request_id"]).measure(count());
-            let statistic = statistic.measure(sum("status")).flush_every(Duration::from_millis(millis));
-            builder = builder.statistic(statistic);
-        }
-        for (name, store) in STORES.into_iter().zip(&self.stores) {
-            builder = builder.sink(name, store.clone());
-        }
+        builder = self.operator.configure(builder, &self.stores);
         let log = ProcessFs { fs: self.log.clone(), process: Arc::clone(process) };
         let chance = Mutex::new(self.chance.fork());
         let environment = Environment {

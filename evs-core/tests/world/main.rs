@@ -19,7 +19,10 @@
 #![allow(clippy::unwrap_used, unreachable_pub, missing_docs, reason = "a test that cannot go on has failed")]
 
 mod chance;
+mod coverage;
 mod life;
+mod model;
+mod operator;
 mod process;
 mod site;
 mod store;
@@ -40,7 +43,8 @@ use std::{
     time::Instant,
 };
 
-use world::{Coverage, Size, World};
+use coverage::Coverage;
+use world::{Size, World};
 
 /// The seeds, unless `EVS_SEEDS` has others.
 const SEEDS: Range<u64> = 0..200;
@@ -93,7 +97,7 @@ fn every_line_is_in_every_store_exactly_once() {
                         break;
                     }
                     match run(seed, size) {
-                        Ok(seen) => coverage.lock().unwrap().add(seen),
+                        Ok(seen) => coverage.lock().unwrap().add(&seen),
                         Err(panic) => {
                             failed.lock().unwrap().get_or_insert((seed, panic));
                         }

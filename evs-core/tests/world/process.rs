@@ -2,7 +2,7 @@
 
 use std::{
     ffi::OsString,
-    io,
+    io::{self, ErrorKind},
     path::{Path, PathBuf},
     sync::{
         Arc,
@@ -24,18 +24,18 @@ pub struct Process {
     is_killed: AtomicBool,
     /// The number of calls to the log before the one that something happens to.
     calls: AtomicU64,
-    /// True if that call fails. If not, the process is killed there.
-    fails: bool,
+    /// The error of that call. If there is none, the process is killed there.
+    error: Option<ErrorKind>,
     state: SimDisk,
 }
 
 impl Process {
     /// Starts a process that is killed after that number of calls to its log, or in which that call fails.
-    pub fn new(state: &SimDisk, calls: u64, fails: bool) -> Arc<Self> {
+    pub fn new(state: &SimDisk, calls: u64, error: Option<ErrorKind>) -> Arc<Self> {
         Arc::new(Self {
             is_killed: AtomicBool::new(false),
             calls: AtomicU64::new(calls),
-            fails,
+            error,
             state: state.clone(),
         })
     }
@@ -52,10 +52,10 @@ impl Process {
 
     fn call(&self) -> io::Result<()> {
         if self.calls.fetch_sub(1, SeqCst) == 0 {
-            if self.fails {
-                return Err(io::Error::other("the disk of the log failed"));
+            match self.error {
+                Some(kind) => return Err(io::Error::new(kind, "the disk of the log failed")),
+                None => self.kill(),
             }
-            self.kill();
         }
         if self.is_killed() { Err(io::Error::other("the process was killed")) } else { Ok(()) }
     }
@@ -112,7 +112,7 @@ impl LogRead for ProcessFile {
         self.fs.process.call()?;
         let Stat { id, size, .. } = self.file.stat()?;
         self.file.sync()?;
-        self.fs.fs.with(|_, site| site.note_synced(id.inode, size as usize));
+        self.fs.fs.with(|disk, site| site.note_synced(disk, id.inode, size as usize));
         Ok(())
     }
 }

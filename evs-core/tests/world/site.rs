@@ -11,6 +11,7 @@ use std::{
 
 use crate::{
     chance::Chance,
+    model::Line,
     tail_support::{
         pack,
         sim::{Agent, Disk, Inode},
@@ -19,8 +20,9 @@ use crate::{
 };
 
 pub const LOG: &str = "/log/access.log";
-/// The most bytes that the server writes at once.
-const PIECE_BYTES_MAX: u64 = 90;
+/// The numbers of lines of which a site has any at most, and for each the most bytes that its server writes at once.
+/// With few lines, a piece is often a part of one.
+const SIZES: [(u64, u64); 3] = [(60, 12), (300, 30), (u64::MAX, 90)];
 
 /// A step of a rotation.
 #[derive(Debug)]
@@ -51,6 +53,8 @@ pub struct Site {
     /// The number of the next line, and of all.
     next: u64,
     lines: u64,
+    /// The most bytes that are written at once.
+    piece_bytes_max: u64,
     /// The part of the present line that is not written yet.
     rest: Vec<u8>,
     steps: VecDeque<Step>,
@@ -62,26 +66,43 @@ pub struct Site {
     /// True if the log is copied and truncated, and not renamed.
     is_copied: bool,
     pub copies: u64,
+    /// True if rotated files have the time in their names, and not their number.
+    is_dated: bool,
+    /// True as long as the names of rotated files are in the order of their contents. They are not after a clock was set
+    /// back.
+    pub is_ordered: bool,
+    /// True if they have to stay so.
+    needs_order: bool,
+    /// True if a power cut may take back what was done to names.
+    is_forgetful: bool,
+    /// The number of times that it did.
+    pub undone: u64,
 }
 
 impl Site {
-    pub fn new(chance: Chance, time: Time, lines: u64, disk: &mut Disk) -> Self {
+    pub fn new(mut chance: Chance, time: Time, lines: u64, disk: &mut Disk) -> Self {
+        let (lines_max, piece_bytes_max) = SIZES[chance.below(3) as usize];
         let mut site = Self {
+            is_copied: chance.one_in(4),
+            is_dated: chance.one_in(3),
+            is_forgetful: chance.one_in(2),
+            is_ordered: true,
+            needs_order: false,
             chance,
             time,
             trace: 0,
             handle: None,
             next: 0,
-            lines,
+            lines: lines.min(lines_max),
+            piece_bytes_max,
             rest: Vec::new(),
             steps: VecDeque::new(),
             synced: BTreeMap::new(),
             is_calm: false,
             rotations: 0,
-            is_copied: false,
             copies: 0,
+            undone: 0,
         };
-        site.is_copied = site.chance.one_in(4);
         site.create(disk, Path::new(LOG)).unwrap();
         site.reopen(disk).unwrap();
         site
@@ -99,19 +120,38 @@ impl Site {
         self.finish_rotation(disk);
         self.write(disk, usize::MAX);
         // With a line in the live file, the files before it are known to be finished.
-        disk.append(self.handle.unwrap(), format!("calm {TIME}.000 200\n").as_bytes());
+        disk.append(self.handle.unwrap(), format!("calm{} {TIME}.000 200\n", self.next).as_bytes());
         self.is_calm = true;
     }
 
-    /// Notes that these bytes of a file are on the disk.
-    pub fn note_synced(&mut self, inode: Inode, len: usize) {
+    /// Lets the server and logrotate go on after [`Self::calm_down`], with a few more lines. The state directory was lost:
+    /// the names alone say which files are older than the place where the stores stand.
+    pub fn wake_up(&mut self, lines: u64) {
+        (self.is_calm, self.needs_order) = (false, true);
+        self.lines = self.next + lines;
+    }
+
+    /// Notes that these bytes of a file are on the disk. All changes of names before are, too: file systems write them in
+    /// their order.
+    pub fn note_synced(&mut self, disk: &mut Disk, inode: Inode, len: usize) {
+        disk.sync_names();
+        self.note_written(inode, len);
+    }
+
+    fn note_written(&mut self, inode: Inode, len: usize) {
         let synced = self.synced.entry(inode).or_default();
         *synced = len.max(*synced);
     }
 
-    /// Cuts the power: each file keeps what was synced, and any part of the rest. The server starts again.
+    /// Cuts the power: each file keeps what was synced, and any part of the rest, and the last changes of names may be undone.
+    /// The server starts again.
     pub fn power_cut(&mut self, disk: &mut Disk) {
         self.finish_rotation(disk);
+        let at = self.chance.below(2 * (disk.names_past() as u64 + 1)) as usize;
+        if disk.go_back(at) {
+            self.undone += 1;
+            self.clear_up(disk);
+        }
         let paths: Vec<PathBuf> = disk.paths().map(Path::to_owned).collect();
         for path in paths {
             let inode = disk.find(&path).unwrap();
@@ -122,34 +162,39 @@ impl Site {
                 _ => self.chance.below((len.saturating_sub(synced) + 1) as u64) as usize,
             };
             // Only plain files are written to; a compressed file counts as synced.
-            if lost > 0 && path.extension().is_none_or(|extension| extension != "gz") {
+            if lost > 0 && !is_packed(&path) {
                 disk.truncate(&path, len - lost).unwrap();
             }
-            self.note_synced(inode, len - lost);
+            self.note_written(inode, len - lost);
         }
         self.rest.clear();
+        if !disk.exists(Path::new(LOG)) {
+            self.create(disk, Path::new(LOG)).unwrap();
+        }
         self.reopen(disk).unwrap();
+        disk.sync_names();
+    }
+
+    /// Removes compressed files whose plain ones are there again, as logrotate would not go on otherwise.
+    fn clear_up(&mut self, disk: &mut Disk) {
+        let plain: Vec<PathBuf> = disk.paths().map(packed).collect();
+        for packed in plain.into_iter().filter(|packed| disk.exists(packed)).collect::<Vec<_>>() {
+            disk.unlink(&packed).unwrap();
+        }
     }
 
     /// Returns all lines that are in the log. The last one of the live file may still grow, unless it has ended.
-    ///
-    /// A file that has no whole line, and with whose bytes another file begins, counts as an unfinished copy of that one.
-    /// After a power cut, these may be the first bytes of a line that was lost.
-    pub fn lines(&self, disk: &Disk) -> Vec<String> {
+    pub fn lines(&self, disk: &Disk) -> Vec<Line> {
         let texts =
             disk.paths().filter_map(|path| disk.read(path).ok().map(|bytes| (path, text(path, bytes))));
         let texts: Vec<(&Path, String)> = texts.collect();
         let mut lines = Vec::new();
         for (path, text) in &texts {
-            let text = if *path == Path::new(LOG) {
-                text.rsplit_once('\n').map_or("", |(whole, _)| whole)
-            } else {
-                text
-            };
-            let is_copy = |(other, of): &(&Path, String)| other != path && of.starts_with(text);
-            if text.contains('\n') || !texts.iter().any(is_copy) {
-                lines.extend(text.lines().map(str::to_owned));
-            }
+            let is_live = *path == Path::new(LOG);
+            let whole = if is_live { &text[..text.rfind('\n').map_or(0, |end| end + 1)] } else { text };
+            let begins = |(other, of): &(&Path, String)| other != path && of.starts_with(text);
+            let is_certain = is_live || !texts.iter().any(begins);
+            lines.extend(whole.lines().map(|line| (line.to_owned(), is_certain)));
         }
         lines
     }
@@ -162,7 +207,7 @@ impl Site {
             self.rotate(disk);
         }
         if self.steps.is_empty() || self.chance.one_in(2) {
-            let bytes = 1 + self.chance.below(PIECE_BYTES_MAX) as usize;
+            let bytes = 1 + self.chance.below(self.piece_bytes_max) as usize;
             self.write(disk, bytes);
         } else if let Some(step) = self.steps.pop_front() {
             self.run(disk, step);
@@ -188,31 +233,47 @@ impl Site {
 
     /// Plans a rotation.
     fn rotate(&mut self, disk: &Disk) {
+        let (mut steps, rotated, before) = if self.is_dated {
+            let name = PathBuf::from(format!("{LOG}-{}", self.time.since_1970().as_secs()));
+            if disk.exists(&name) || disk.exists(&packed(&name)) {
+                return;
+            }
+            // The one with the greatest name, which need not be the last one if the clock has been set back.
+            let rotated = || disk.paths().filter(|path| *path != Path::new(LOG));
+            let is_newest = rotated().all(|path| path < name.as_path());
+            if self.needs_order && !is_newest {
+                return;
+            }
+            self.is_ordered &= is_newest;
+            let before = rotated().filter(|path| !is_packed(path)).last();
+            (Vec::new(), name, before.map(Path::to_owned))
+        } else {
+            let steps = shift(disk);
+            let before = disk.exists(&numbered(1)).then(|| numbered(2));
+            (steps, numbered(1), before)
+        };
         self.rotations += 1;
-        let mut steps = Vec::new();
-        let mut number = 1;
-        let name = |number: u64, extension: &str| PathBuf::from(format!("{LOG}.{number}{extension}"));
-        while disk.exists(&name(number, "")) || disk.exists(&name(number, ".gz")) {
-            let extension = if disk.exists(&name(number, "")) { "" } else { ".gz" };
-            steps.push(Step::Rename(name(number, extension), name(number + 1, extension)));
-            number += 1;
-        }
-        steps.reverse();
         if self.is_copied {
             self.copies += 1;
-            steps.extend([Step::Create(name(1, "")), Step::Copy(name(1, "")), Step::Truncate(name(1, ""))]);
+            let copy = rotated.clone();
+            steps.extend([Step::Create(copy.clone()), Step::Copy(copy.clone()), Step::Truncate(copy)]);
         } else {
-            steps.push(Step::Rename(PathBuf::from(LOG), name(1, "")));
+            steps.push(Step::Rename(PathBuf::from(LOG), rotated));
             steps.push(Step::Create(PathBuf::from(LOG)));
             steps.push(Step::Reopen);
         }
-        if disk.exists(&name(1, "")) && self.chance.one_in(2) {
-            steps.push(Step::Pack(name(2, ""), name(2, ".gz")));
+        if let Some(before) = before
+            && self.chance.one_in(2)
+        {
+            steps.push(Step::Pack(before.clone(), packed(&before)));
         }
         self.steps.extend(steps);
     }
 
     fn run(&mut self, disk: &mut Disk, step: Step) {
+        if self.is_forgetful && matches!(step, Step::Rename(..) | Step::Create(_) | Step::Unlink(_)) {
+            disk.remember_names();
+        }
         match step {
             Step::Rename(from, to) => disk.rename(&from, &to).unwrap(),
             Step::Create(path) => self.create(disk, &path).unwrap(),
@@ -241,7 +302,7 @@ impl Site {
                 // What the server writes between the two is lost with any rotator. Here there is nothing in between.
                 let (part, copy) = (self.uncopied(disk, &to), disk.find(&to).unwrap());
                 disk.append(copy, &part);
-                self.note_synced(copy, disk.bytes(copy).len());
+                self.note_synced(disk, copy, disk.bytes(copy).len());
                 disk.truncate(Path::new(LOG), 0).unwrap();
                 self.synced.insert(disk.find(Path::new(LOG)).unwrap(), 0);
             }
@@ -288,9 +349,38 @@ impl Agent for Site {
     }
 }
 
+/// Returns the name of the rotated file with that number.
+fn numbered(number: u64) -> PathBuf {
+    PathBuf::from(format!("{LOG}.{number}"))
+}
+
+/// Returns the name of a file once it is compressed.
+fn packed(path: &Path) -> PathBuf {
+    PathBuf::from(format!("{}.gz", path.display()))
+}
+
+fn is_packed(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == "gz")
+}
+
+/// Returns the steps after which the number 1 is free.
+fn shift(disk: &Disk) -> Vec<Step> {
+    let mut steps = Vec::new();
+    for number in 1.. {
+        let (from, to) = (numbered(number), numbered(number + 1));
+        match (disk.exists(&from), disk.exists(&packed(&from))) {
+            (true, _) => steps.push(Step::Rename(from, to)),
+            (false, true) => steps.push(Step::Rename(packed(&from), packed(&to))),
+            (false, false) => break,
+        }
+    }
+    steps.reverse();
+    steps
+}
+
 /// Returns the text of a file, which may be compressed.
 fn text(path: &Path, bytes: &[u8]) -> String {
-    if path.extension().is_some_and(|extension| extension == "gz") {
+    if is_packed(path) {
         io::read_to_string(flate2::read::GzDecoder::new(bytes)).unwrap()
     } else {
         String::from_utf8(bytes.to_vec()).unwrap()

@@ -13,21 +13,17 @@ use std::{
 use async_trait::async_trait;
 use evs_core::{Applied, Batch, Limits, MemorySink, Progress, Rows, Schema, Sink, SinkError, Writer};
 
-use crate::{
-    chance::Chance,
-    life::{KEPT, STATISTICS},
-    time::Time,
-};
+use crate::{chance::Chance, life::KEPT, operator::FIRST, time::Time};
 
 /// The store. Clones are the same one.
 #[derive(Clone, Debug)]
 pub struct Store {
     memory: Arc<Mutex<MemorySink>>,
-    /// A replica that is behind, with the time of its contents.
-    replica: Arc<Mutex<Option<(Duration, MemorySink)>>>,
+    /// A replica that is behind.
+    pub replica: Arc<Mutex<Option<Replica>>>,
     time: Time,
     /// True if the replica takes the store's place now and then.
-    fails_over: bool,
+    pub fails_over: Arc<AtomicBool>,
     chance: Arc<Mutex<Chance>>,
     /// True at the end of the world: the store works.
     pub is_calm: Arc<AtomicBool>,
@@ -35,6 +31,16 @@ pub struct Store {
     pub lost_answers: Arc<AtomicU64>,
     /// The number of times that the store went back to an older state.
     pub failovers: Arc<AtomicU64>,
+}
+
+/// An older state of a store.
+#[derive(Debug)]
+pub struct Replica {
+    /// The time of its contents.
+    made: Duration,
+    /// The number of statistics of which it has something.
+    statistics: usize,
+    memory: MemorySink,
 }
 
 /// What a call meets.
@@ -50,7 +56,7 @@ impl Store {
             memory: Arc::default(),
             replica: Arc::default(),
             time,
-            fails_over,
+            fails_over: Arc::new(AtomicBool::new(fails_over)),
             chance: Arc::new(Mutex::new(chance)),
             is_calm: Arc::default(),
             lost_answers: Arc::default(),
@@ -65,25 +71,37 @@ impl Store {
 
     /// Copies the store to its replica now and then, or has the replica take its place.
     ///
-    /// A store that remembers nothing of a statistic counts as emptied, which evs rightly refuses. So the replica has
-    /// something of each.
+    /// A store that remembers nothing of a statistic counts as emptied, which evs rightly refuses. So a replica only takes
+    /// the place if it has something of each.
     async fn replicate(&self) {
-        if !self.fails_over || self.is_calm.load(SeqCst) {
+        if !self.fails_over.load(SeqCst) || self.is_calm.load(SeqCst) {
             return;
         }
-        let backup = self.memory().backup();
-        let is_begun = backup.progress("web1").await.is_ok_and(|progress| progress.len() == STATISTICS.len());
-        let mut replica = self.replica.lock().unwrap();
-        let mut chance = self.chance.lock().unwrap();
-        let now = self.time.elapsed();
-        if is_begun && chance.one_in(3) {
-            *replica = Some((now, backup));
-        } else if chance.one_in(6)
-            && let Some((_, memory)) = replica.take_if(|(at, _)| now - *at < KEPT / 3)
-        {
-            self.failovers.fetch_add(1, SeqCst);
-            *self.memory.lock().unwrap() = memory;
+        let [is_copied, fails_over] = [3, 6].map(|times| self.chance.lock().unwrap().one_in(times));
+        let statistics = self.statistics().await;
+        if statistics >= FIRST && is_copied {
+            let replica = Replica { made: self.time.elapsed(), statistics, memory: self.memory().backup() };
+            *self.replica.lock().unwrap() = Some(replica);
+        } else if fails_over {
+            self.fail_over().await;
         }
+    }
+
+    /// Lets the replica take the store's place, if there is one that may.
+    pub async fn fail_over(&self) {
+        let (statistics, now) = (self.statistics().await, self.time.elapsed());
+        let may = |replica: &mut Replica| {
+            replica.statistics == statistics && now.saturating_sub(replica.made) < KEPT / 3
+        };
+        if let Some(replica) = self.replica.lock().unwrap().take_if(may) {
+            self.failovers.fetch_add(1, SeqCst);
+            *self.memory.lock().unwrap() = replica.memory;
+        }
+    }
+
+    /// Returns the number of statistics of which the store has something.
+    async fn statistics(&self) -> usize {
+        self.memory().progress("web1").await.map_or(0, |progress| progress.len())
     }
 
     /// Decides what a call meets, and waits or fails accordingly.

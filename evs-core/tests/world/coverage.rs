@@ -1,0 +1,92 @@
+//! What has happened in some worlds.
+
+use std::fmt;
+
+/// Something that happens in a world.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Event {
+    Life,
+    Kill,
+    PowerCut,
+    /// A call to the log failed.
+    LogError,
+    /// The clock of the day was set.
+    ClockStep,
+    Rotation,
+    /// A rotation that copied the log and truncated it.
+    Copy,
+    /// A power cut undid changes of the log's names.
+    NamesUndone,
+    /// A store committed, and its answer was lost.
+    LostAnswer,
+    /// A store went back to an older state.
+    Failover,
+    /// The operator changed the configuration.
+    Change,
+    /// The operator had a refused batch tried again, while the pipeline ran.
+    Retry,
+    /// The state directory was lost, and the pipeline went on where the stores stood.
+    LostState,
+    /// A line that counts.
+    Line,
+    Rejected,
+}
+
+impl Event {
+    const ALL: [Self; 15] = [
+        Self::Life,
+        Self::Kill,
+        Self::PowerCut,
+        Self::LogError,
+        Self::ClockStep,
+        Self::Rotation,
+        Self::Copy,
+        Self::NamesUndone,
+        Self::LostAnswer,
+        Self::Failover,
+        Self::Change,
+        Self::Retry,
+        Self::LostState,
+        Self::Line,
+        Self::Rejected,
+    ];
+}
+
+/// How often everything has happened.
+#[derive(Clone, Copy, Default)]
+pub struct Coverage {
+    counts: [u64; Event::ALL.len()],
+    /// A checksum of all calls.
+    pub trace: u64,
+}
+
+impl Coverage {
+    pub fn note(&mut self, event: Event, times: u64) {
+        self.counts[event as usize] += times;
+    }
+
+    pub fn get(&self, event: Event) -> u64 {
+        self.counts[event as usize]
+    }
+
+    /// Notes how often something has happened by now.
+    pub fn set(&mut self, event: Event, times: u64) {
+        self.counts[event as usize] = times;
+    }
+
+    pub fn add(&mut self, other: &Self) {
+        self.counts.iter_mut().zip(other.counts).for_each(|(count, other)| *count += other);
+        self.trace ^= other.trace;
+    }
+
+    /// Checks that everything has happened.
+    pub fn assert_complete(&self) {
+        assert!(self.counts.iter().all(|count| *count > 3), "{self:?}");
+    }
+}
+
+impl fmt::Debug for Coverage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_map().entries(Event::ALL.iter().zip(self.counts)).finish()
+    }
+}

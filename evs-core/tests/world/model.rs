@@ -1,0 +1,141 @@
+//! What is right: each line of the log is in each store once, or among the rejected lines.
+
+use std::ops::{Range, RangeInclusive};
+
+use evs_core::{KeyColumn, MeasureColumn, MeasureKind, Rows, Schema, Sink, internals::disk::SimDisk};
+
+use crate::store::Store;
+
+/// All windows.
+const WINDOWS: Range<i64> = i64::MIN..i64::MAX;
+/// The first second of the year 10,000.
+const YEAR_10000: u64 = 253_402_300_800;
+/// The most differences that a message has.
+const SHOWN_MAX: usize = 10;
+
+/// A line of a log, and whether it has to be counted. If it is in a file whose bytes another file begins with, evs may take the
+/// one for a copy of the other, as docs/log.md says.
+pub type Line = (String, bool);
+
+/// The lines of a log, as they have to be counted.
+#[derive(Debug)]
+pub struct Expected {
+    /// The keys of the lines that count, in order. A key may be there several times.
+    pub counted: Vec<Line>,
+    /// The lines that do not, in order.
+    pub rejected: Vec<Line>,
+}
+
+impl Expected {
+    /// Sorts the lines of a log.
+    pub fn of(lines: &[Line]) -> Self {
+        let (mut counted, mut rejected) = (Vec::new(), Vec::new());
+        for (line, is_certain) in lines {
+            let mut fields = line.split(' ');
+            // A power cut may leave the beginning of a line, and a truncation its end, as a line of its own, and the next line
+            // may be glued to it. It counts if it has come to the status, which is any number, and not lost its key.
+            match [(); 4].map(|()| fields.next()) {
+                [Some(key), Some(time), Some(status), None]
+                    if !key.is_empty() && is_time(time) && is_number(status) =>
+                {
+                    counted.push((key.to_owned(), *is_certain));
+                }
+                _ => rejected.push((line.clone(), *is_certain)),
+            }
+        }
+        counted.sort_unstable();
+        rejected.sort_unstable();
+        Self { counted, rejected }
+    }
+
+    /// Compares what a store has of a statistic.
+    pub fn compare(&self, what: &str, store: &Store, statistic: &str, lines: &[Line]) {
+        let rows = totals(store, statistic);
+        let mut found = Vec::new();
+        let mut cursor = rows.cursor();
+        while let Some(row) = cursor.next_row() {
+            found.push((String::from_utf8(row.keys[0].to_vec()).unwrap(), row.values[0].unwrap()));
+        }
+        let wrong = differences(&self.counted, &found);
+        let of_wrong = |(line, _): &&Line| wrong.iter().any(|(key, ..)| line.contains(key));
+        let lines: Vec<_> = lines.iter().filter(of_wrong).collect();
+        assert!(wrong.is_empty(), "{what}: line, times in the log, times counted: {wrong:?}, in {lines:?}");
+    }
+
+    /// Compares the rejected lines that were reported, in order. `is_exact` says whether none may be there twice.
+    pub fn compare_rejected(&self, what: &str, reported: &[String], is_exact: bool) {
+        let groups = reported.chunk_by(|one, other| one == other);
+        let found: Vec<_> = groups.map(|group| (group[0].clone(), group.len() as i128)).collect();
+        let wrong = differences(&self.rejected, &found);
+        let wrong: Vec<_> =
+            wrong.iter().filter(|(_, times, found)| is_exact || found < times.start()).collect();
+        assert!(wrong.is_empty(), "{what}: rejected line, times in the log, times reported: {wrong:?}");
+    }
+}
+
+/// Returns what is not found as often as expected, with the right numbers. Both lists are in order.
+fn differences<'l>(
+    expected: &'l [Line],
+    found: &'l [(String, i128)],
+) -> Vec<(&'l str, RangeInclusive<i128>, i128)> {
+    let mut found = found.iter().map(|(text, times)| (&**text, *times)).peekable();
+    let mut wrong = Vec::new();
+    for group in expected.chunk_by(|(one, _), (other, _)| one == other) {
+        let text = &*group[0].0;
+        while let Some((more, times)) = found.next_if(|(next, _)| *next < text) {
+            wrong.push((more, 0..=0, times));
+        }
+        let times = found.next_if(|(next, _)| *next == text).map_or(0, |(_, times)| times);
+        let certain = group.iter().filter(|(_, is_certain)| *is_certain).count();
+        let right = certain as i128..=group.len() as i128;
+        if !right.contains(&times) {
+            wrong.push((text, right, times));
+        }
+    }
+    wrong.extend(found.map(|(more, times)| (more, 0..=0, times)));
+    wrong.truncate(SHOWN_MAX);
+    wrong
+}
+
+fn is_number(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// Returns true for a time since 1970 that does not look cut: with three digits in its fraction, or with as many digits as
+/// the present has in some unit.
+fn is_time(text: &str) -> bool {
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+    let is_split = text.contains('.');
+    let is_whole = is_number(whole) && (is_number(fraction) || !is_split);
+    is_whole
+        && match whole.len() {
+            10 | 13 | 16 | 19 => true,
+            1..=12 => fraction.len() >= 3 && is_before_10000(whole),
+            _ => false,
+        }
+}
+
+fn is_before_10000(seconds: &str) -> bool {
+    seconds.parse::<u64>().is_ok_and(|seconds| seconds < YEAR_10000)
+}
+
+/// Returns the rows of a statistic, in the order of their keys: all lines are in one window. A store that went back may
+/// lack the table of a statistic that has no rows.
+fn totals(store: &Store, statistic: &str) -> Rows {
+    let count = MeasureColumn::new("count", MeasureKind::Count, "", 0);
+    let schema = Schema::new(statistic, 60, vec![KeyColumn::new("request_id", "request_id")], vec![count]);
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    runtime.block_on(store.memory().totals(&schema, WINDOWS)).unwrap_or_else(|_| Rows::new(1, 1))
+}
+
+/// Returns the lines in the file of rejected lines.
+pub fn rejected(state: &SimDisk) -> Vec<String> {
+    let bytes = state.contents("rejected-0.jsonl").unwrap_or_default();
+    let line = |entry: &str| {
+        let entry: serde_json::Value = serde_json::from_str(entry).unwrap();
+        entry["line"].as_str().unwrap().to_owned()
+    };
+    let mut lines: Vec<_> = str::from_utf8(&bytes).unwrap().lines().map(line).collect();
+    lines.sort_unstable();
+    lines
+}

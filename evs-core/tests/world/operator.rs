@@ -1,0 +1,116 @@
+//! Who runs the pipeline: between two lives the operator changes its configuration, and during one tries refused batches again.
+
+use std::time::Duration;
+
+use evs_core::{
+    Begin, LostState, PipelineBuilder, Statistic, StatusHandle, count, internals::disk::SimDisk, max, min,
+    sum,
+};
+
+use crate::{chance::Chance, store::Store};
+
+/// The statistics, and the time between two flushes of each.
+pub const STATISTICS: [(&str, Duration); 3] = [
+    ("requests", Duration::from_millis(100)),
+    ("again", Duration::from_millis(250)),
+    ("later", Duration::from_millis(150)),
+];
+/// The number of those that are there from the beginning.
+pub const FIRST: usize = 2;
+/// The interval at which the operator looks at the status.
+const LOOK_EVERY: Duration = Duration::from_millis(30);
+
+/// The configuration, and what becomes of it.
+#[derive(Debug)]
+pub struct Operator {
+    chance: Chance,
+    /// The names that the sinks have, one of a store, and how often it was changed.
+    sinks: [(&'static str, u64); 2],
+    /// The number of measures that were added to the statistic `again`. None can be taken out.
+    added: u64,
+    /// True once the statistic `later` is there, which counts what was written before, too.
+    has_later: bool,
+    /// True once the state directory was lost.
+    has_lost_state: bool,
+    /// The number of changes.
+    pub changes: u64,
+    /// The number of times that something refused was tried again.
+    pub retries: u64,
+}
+
+impl Operator {
+    pub fn new(chance: Chance) -> Self {
+        Self {
+            chance,
+            sinks: [("reports", 0), ("archive", 0)],
+            added: 0,
+            has_later: false,
+            has_lost_state: false,
+            changes: 0,
+            retries: 0,
+        }
+    }
+
+    /// Changes something before a life, perhaps.
+    pub fn change(&mut self) {
+        let what = self.chance.below(12);
+        match what {
+            0 | 1 => self.sinks[what as usize].1 += 1,
+            2 if self.added < 2 => self.added += 1,
+            3 | 4 if !self.has_later => self.has_later = true,
+            _ => return,
+        }
+        self.changes += 1;
+    }
+
+    /// Adds what is not there yet.
+    pub fn complete(&mut self) {
+        self.has_later = true;
+    }
+
+    /// Loses the state directory. From now on, the pipeline goes on where the stores stand.
+    pub fn lose_state(&mut self, state: &SimDisk) {
+        for name in state.names() {
+            state.lose(&name);
+        }
+        self.has_lost_state = true;
+    }
+
+    /// Adds statistics and sinks to a pipeline.
+    pub fn configure(&self, mut builder: PipelineBuilder, stores: &[Store]) -> PipelineBuilder {
+        let statistics = if self.has_later { STATISTICS.len() } else { FIRST };
+        for (name, flush_every) in &STATISTICS[..statistics] {
+            let statistic = Statistic::named(*name).group_by(["request_id"]).measure(count());
+            let mut statistic = statistic.measure(sum("status")).flush_every(*flush_every).redefine(true);
+            if *name == "again" {
+                let more = [max("status"), min("status")].into_iter().take(self.added as usize);
+                statistic = more.fold(statistic, Statistic::measure);
+            }
+            if *name == "later" {
+                statistic = statistic.begin(Begin::Oldest);
+            }
+            builder = builder.statistic(statistic);
+        }
+        for ((name, changes), store) in self.sinks.iter().zip(stores) {
+            builder = builder.sink(format!("{name}{changes}"), store.clone());
+            // A life may be too short for a new name to get to the state directory.
+            for former in 0..*changes {
+                builder = builder.formerly(format!("{name}{former}"));
+            }
+        }
+        let lost_state = if self.has_lost_state { LostState::Adopt } else { LostState::Refuse };
+        builder.on_lost_state(lost_state)
+    }
+
+    /// Tries again now and then what a sink has refused. Never ends.
+    pub async fn attend(&mut self, handle: StatusHandle) {
+        loop {
+            tokio::time::sleep(LOOK_EVERY).await;
+            for sink in handle.status().sinks {
+                let is_tried = !sink.stopped.is_empty() && self.chance.one_in(2);
+                // The run may have ended in the meantime.
+                self.retries += u64::from(is_tried && handle.retry_sink(&sink.name).unwrap_or(false));
+            }
+        }
+    }
+}
