@@ -18,7 +18,8 @@ use std::{
     fmt, io,
     pin::pin,
     sync::Arc,
-    task::{Context, Poll, Waker},
+    task::{Context, Poll, Wake, Waker},
+    thread::{self, Thread},
     time::Duration,
 };
 
@@ -113,7 +114,7 @@ impl Turns {
         body: impl Future<Output = ()> + Send + 'static,
     ) -> io::Result<()> {
         match self {
-            Self(None) => drop(std::thread::Builder::new().name(name.to_owned()).spawn(|| at_once(body))?),
+            Self(None) => drop(thread::Builder::new().name(name.to_owned()).spawn(|| run_blocking(body))?),
             Self(Some(_)) => drop(tokio::spawn(body)),
         }
         Ok(())
@@ -134,18 +135,53 @@ impl fmt::Debug for Tasks {
     }
 }
 
-/// Runs a body of a thread, all of whose waits block.
-pub(crate) fn at_once<T>(body: impl Future<Output = T>) -> Option<T> {
-    match pin!(body).poll(&mut Context::from_waker(Waker::noop())) {
-        Poll::Ready(output) => Some(output),
-        Poll::Pending => {
-            debug_assert!(false, "a thread waits without blocking");
-            None
+/// Runs a body of a thread to its end. Its own waits block, so it is done when it is polled once. If it waits for something
+/// else, the thread is parked until then.
+pub(crate) fn run_blocking<T>(body: impl Future<Output = T>) -> T {
+    let waker = Waker::from(Arc::new(Unpark(thread::current())));
+    let mut body = pin!(body);
+    loop {
+        if let Poll::Ready(output) = body.as_mut().poll(&mut Context::from_waker(&waker)) {
+            return output;
         }
+        thread::park();
+    }
+}
+
+/// Wakes a thread that is parked.
+struct Unpark(Thread);
+
+impl Wake for Unpark {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
     }
 }
 
 /// The time after which a wait of `timeout` is over.
 pub(crate) fn deadline(timeout: Duration) -> Instant {
     Instant::now() + timeout
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use tokio::sync::oneshot;
+
+    use super::*;
+
+    #[test]
+    fn a_body_that_waits_without_blocking_goes_on_when_it_is_woken() {
+        let ((answer, question), (begun, has_begun)) = (oneshot::channel(), mpsc::channel());
+        let other = thread::spawn(move || {
+            has_begun.recv().unwrap();
+            answer.send(7).unwrap();
+        });
+        let body = async {
+            begun.send(()).unwrap();
+            question.await.unwrap()
+        };
+        assert_eq!(run_blocking(body), 7);
+        other.join().unwrap();
+    }
 }

@@ -6,6 +6,7 @@ use std::{
     os::unix::process::ExitStatusExt,
     path::Path,
     process::{Command, Stdio},
+    time::{Duration, Instant},
 };
 
 use evs_testkit::Kind;
@@ -269,6 +270,21 @@ async fn interrupted_reads_and_writes_are_made_again() {
     outcome.assert_complete();
     assert_eq!(outcome.lines(), LINES);
     place.assert_exact("interrupted").await;
+}
+
+#[tokio::test]
+async fn a_disk_that_takes_seconds_to_sync_only_delays() {
+    if !can_trace("a slow disk") {
+        return;
+    }
+    let mut place = Place::new(Kind::Combined, 35);
+    place.write(LINES);
+    let since = Instant::now();
+    let outcome = run_with(&place, "fdatasync,fsync", "delay_enter=2s:when=1..6+1", &[]);
+    outcome.assert_complete();
+    assert!(since.elapsed() >= Duration::from_secs(2), "nothing was slow");
+    assert_eq!(outcome.lines(), LINES);
+    place.assert_exact("a slow disk").await;
 }
 
 #[tokio::test]

@@ -13,7 +13,7 @@ use crate::{
     support::process::Place,
 };
 
-/// The number of times that the server is killed.
+/// The number of times that the server is killed, unless `EVS_SERVER_KILLS` has another one.
 const KILLS: u64 = 4;
 /// The range of messages at which the server is killed. A batch of SQL takes about six messages; other stores take
 /// more.
@@ -24,12 +24,13 @@ pub(crate) async fn while_it_applies(store: Arc<Store>) {
     if !store.engine.has_server() {
         return;
     }
+    let kills = std::env::var("EVS_SERVER_KILLS").map_or(KILLS, |kills| kills.parse().unwrap());
     let mut database = store.database().await;
     let (mut place, mut random) = (Place::new(KIND, 2), Random::new(2));
     place.write(1_000);
     let (counting, account) = Counting::start(&place, database.sink().await);
     counting.until_delivered(&place).await;
-    for _ in 0..KILLS {
+    for _ in 0..kills {
         // At one message or another of a batch, the server has got it, and nobody will ever hear the answer.
         let mut held = 0;
         loop {

@@ -2,8 +2,8 @@
 //! Whatever happens, the numbers in them are exact in the end, and the status has told the truth meanwhile.
 //!
 //! Each store has a server of its own, which `scripts/services` starts, with a proxy in front of it. `EVS_OUTAGES`
-//! picks scenarios by parts of their names; `EVS_KILLS` is the number of times that evs itself is killed, and
-//! `EVS_AMBIGUOUS` that of the commits at which its connection is cut.
+//! picks scenarios by parts of their names; `EVS_KILLS` is the number of times that evs itself is killed, `EVS_SERVER_KILLS`
+//! that of its server, and `EVS_AMBIGUOUS` that of the commits at which its connection is cut. `scripts/outages` sets them.
 //!
 //!     EVS_OUTAGES=cut,silent cargo test --workspace --features evs/full --test outages mysql
 //!

@@ -208,14 +208,14 @@ mod tests {
     use std::thread;
 
     use super::*;
-    use crate::turns::at_once;
+    use crate::turns::run_blocking;
 
     fn send<T>(sender: &Sender<T>, item: T) {
-        at_once(sender.send(item)).unwrap();
+        run_blocking(sender.send(item)).unwrap();
     }
 
     fn receive<T>(receiver: &Receiver<T>) -> Option<T> {
-        at_once(receiver.receive()).unwrap()
+        run_blocking(receiver.receive()).unwrap()
     }
 
     #[test]

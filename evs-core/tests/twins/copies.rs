@@ -21,6 +21,19 @@ async fn a_copy_that_is_behind_stops_and_the_original_goes_on() {
     assert_eq!(sink.totals().await, of([("200", 3)]));
 }
 
+/// All paths and inodes differ there.
+#[tokio::test]
+async fn a_machine_whose_files_were_moved_goes_on_where_it_was() {
+    let (sink, old) = (TestSink::default(), Machine::new());
+    old.count(&sink, 200).await;
+    old.cut(&sink, 404).await;
+    let new = old.copy();
+    new.log_request(500);
+    let summary = new.run_to_end(&sink).await.unwrap();
+    assert_eq!((summary.lines, summary.is_complete), (1, true));
+    assert_eq!(sink.totals().await, of([("200", 1), ("404", 1), ("500", 1)]));
+}
+
 #[tokio::test]
 async fn a_copy_with_batches_of_its_own_stops_at_its_start_and_keeps_them() {
     let (sink, original) = (TestSink::default(), Machine::new());

@@ -80,6 +80,7 @@ impl World {
             _ => (u64::MAX / 2, None),
         };
         let process = Process::new(&self.state, calls, error);
+        show!("{end:?}, {:?}", self.operator);
         match end {
             End::KilledByDisk(call) => self.state.fail_call(call, DiskFault::Crash),
             End::Fails(call, error) => self.state.fail_call(call, DiskFault::Error(error)),
@@ -102,6 +103,8 @@ impl World {
         });
         // Tasks that read batches end with the runtime.
         drop(runtime);
+        show!("ended: {ended:?}");
+        self.show_log();
         self.coverage.note(Event::Life, 1);
         self.coverage.note(Event::Kill, u64::from(process.is_killed()));
         self.coverage.note(Event::LogError, u64::from(matches!(end, End::LogFails(..))));

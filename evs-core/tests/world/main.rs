@@ -2,13 +2,16 @@
 //!
 //! A world is made from one seed. A web server writes its log on a simulated disk, which is rotated and compressed
 //! between any two calls of the pipeline. The state directory is on another simulated disk. Stores are slow, silent or
-//! down, lose answers and refuse. The pipeline lives several times: each time it is killed at some call, its disk
-//! fails or is full, or it is told to stop; and perhaps the power fails, so that log and state directory lose some of
-//! what was not synced. In the last life nothing goes wrong, and then everything has to be right.
+//! down, lose answers, refuse, and fail over to an older state. The pipeline lives several times: each time it is killed
+//! at some call, its disk fails or is full, or it is told to stop; and perhaps the power fails, so that log and state
+//! directory lose some of what was not synced. An operator renames sinks, adds measures and a statistic that counts the
+//! older files, too, tries refused batches again, and goes on with a new state directory when the old one is lost. In the
+//! last life all faults end, and then everything has to be right.
 //!
 //! ```text
 //! cargo test -p evs-core --test world                          # some worlds
 //! EVS_SEEDS=17..18 cargo test -p evs-core --test world         # the world with seed 17
+//! EVS_SHOW=1 EVS_SEEDS=17..18 cargo test -p evs-core --test world   # the same, and what happens in it
 //! scripts/simulate --seeds 0..100000                           # many worlds, with an optimised build
 //! ```
 //!
@@ -17,6 +20,15 @@
 //! too: with fewer lives and lines.
 
 #![allow(clippy::unwrap_used, unreachable_pub, missing_docs, reason = "a test that cannot go on has failed")]
+
+/// Prints what happens, if `EVS_SHOW=1` asks for it.
+macro_rules! show {
+    ($($what:tt)*) => {
+        if *crate::IS_SHOWN {
+            eprintln!($($what)*);
+        }
+    };
+}
 
 mod chance;
 mod coverage;
@@ -36,7 +48,7 @@ use std::{
     ops::Range,
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
     sync::{
-        Mutex,
+        LazyLock, Mutex,
         atomic::{AtomicU64, Ordering::SeqCst},
     },
     thread,
@@ -50,6 +62,8 @@ use world::{Size, World};
 const SEEDS: Range<u64> = 0..200;
 /// The number of worlds in which everything happens.
 const COMPLETE: u64 = 200;
+
+static IS_SHOWN: LazyLock<bool> = LazyLock::new(|| number("EVS_SHOW", 0) == 1);
 
 /// Returns the seeds that `EVS_SEEDS` has: `0..200`.
 fn seeds() -> Range<u64> {

@@ -274,6 +274,7 @@ impl Site {
         if self.is_forgetful && matches!(step, Step::Rename(..) | Step::Create(_) | Step::Unlink(_)) {
             disk.remember_names();
         }
+        show!("  {step:?}");
         match step {
             Step::Rename(from, to) => disk.rename(&from, &to).unwrap(),
             Step::Create(path) => self.create(disk, &path).unwrap(),

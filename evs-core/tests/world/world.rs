@@ -234,6 +234,25 @@ impl World {
         self.coverage.note(Event::PowerCut, 1);
         self.state.power_cut(self.chance.next());
         self.log.with(|disk, site| site.power_cut(disk));
+        show!("power cut");
+        self.show_log();
+    }
+
+    /// Prints the files of the log, if that is asked for.
+    pub fn show_log(&self) {
+        self.log.with(|disk, _| {
+            for path in disk.paths() {
+                let inode = disk.find(path).unwrap();
+                let bytes = disk.bytes(inode);
+                let first = bytes.split(|byte| *byte == b'\n').next().unwrap_or_default();
+                show!(
+                    "  {} (inode {inode}, {} bytes): {}",
+                    path.display(),
+                    bytes.len(),
+                    first.escape_ascii()
+                );
+            }
+        });
     }
 
     /// Lets the pipeline read and deliver everything, and starts it again if a store has refused something. Returns the
