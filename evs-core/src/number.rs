@@ -42,7 +42,7 @@ pub use self::reading::{Reading, Rounding};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum NumberError {
-    /// The text is not digits, with an optional sign before them and an optional point between them, nor a duration such
+    /// The text is not digits, with an optional `-` before them and an optional point between them, nor a duration such
     /// as `12ms`. Examples: `.5`, `NaN`, and `1e3` except in JSON, where a number may have an exponent.
     NotANumber,
     /// The value times 10^scale does not fit a signed 64-bit integer. Example: `10` at scale 18.
@@ -66,8 +66,8 @@ impl std::error::Error for NumberError {}
 /// Reads a decimal number. Returns its value times 10^`scale`, or `None` for `-` and for the empty text: these mean
 /// that there is no value.
 ///
-/// A number is digits, with an optional sign before them and an optional point between them: `-0.5`, `007`, `1.20`, and
-/// HAProxy's `+2750`. Texts such as `1e3`, `0x10`, ` 5`, `.5` and `5.` are refused. `scale` is 0 to 18.
+/// A number is digits, with an optional `-` before them and an optional point between them: `-0.5`, `007`, `1.20`. Texts
+/// such as `+5`, `1e3`, `0x10`, ` 5`, `.5` and `5.` are refused. `scale` is 0 to 18.
 ///
 /// # Errors
 ///
@@ -85,13 +85,17 @@ pub fn decimal(text: &[u8], scale: u8) -> Result<Option<i64>, NumberError> {
 }
 
 /// As [`decimal`], with the rounding that a measure has chosen. Exponents are gone.
-fn decimal_of(text: &[u8], Reading { scale, rounding, .. }: Reading) -> Result<Option<i64>, NumberError> {
+fn decimal_of(
+    text: &[u8],
+    Reading { scale, rounding, has_plus, .. }: Reading,
+) -> Result<Option<i64>, NumberError> {
     if matches!(text, b"" | b"-") {
         return Ok(None);
     }
     let (negative, digits) = match text.strip_prefix(b"-") {
         Some(digits) => (true, digits),
-        None => (false, text.strip_prefix(b"+").unwrap_or(text)),
+        None if has_plus => (false, text.strip_prefix(b"+").unwrap_or(text)),
+        None => (false, text),
     };
     let (whole, fraction) = match digits.iter().position(|byte| *byte == b'.') {
         Some(point) => (&digits[..point], Some(&digits[point + 1..])),
@@ -324,8 +328,6 @@ mod tests {
             ("-0", 0, Ok(Some(0))),
             ("007", 0, Ok(Some(7))),
             ("-5", 0, Ok(Some(-5))),
-            ("+2750", 0, Ok(Some(2750))),
-            ("+0.5", 1, Ok(Some(5))),
             ("12345678", 0, Ok(Some(12_345_678))),
             ("0.301", 3, Ok(Some(301))),
             ("1.2", 3, Ok(Some(1200))),
@@ -354,6 +356,7 @@ mod tests {
     fn what_is_not_a_plain_number_is_refused() {
         for text in [
             "+",
+            "+7",
             "++7",
             "+-7",
             "-+7",
@@ -378,6 +381,23 @@ mod tests {
         ] {
             assert_eq!(decimal(text.as_bytes(), 3), Err(NumberError::NotANumber), "{text:?}");
         }
+    }
+
+    #[test]
+    fn a_plus_is_read_where_the_server_writes_one() {
+        let reading = Reading { scale: 1, has_plus: true, ..Reading::default() };
+        for (text, expected) in [
+            ("+2750", Ok(Some(27_500))),
+            ("+0.5", Ok(Some(5))),
+            ("-0.5", Ok(Some(-5))),
+            ("+", Err(NumberError::NotANumber)),
+            ("++7", Err(NumberError::NotANumber)),
+            ("+-7", Err(NumberError::NotANumber)),
+            ("-+7", Err(NumberError::NotANumber)),
+        ] {
+            assert_eq!(reading.number(text.as_bytes()), expected, "{text}");
+        }
+        assert_eq!(reading.list(b"+1, +2"), Ok(Some(30)));
     }
 
     #[test]

@@ -13,7 +13,7 @@ fuzz_target!(|input: &[u8]| {
     let [scale, choice, text @ ..] = input else { return };
     let scale = scale % 19;
     let rounding = [Rounding::Exact, Rounding::HalfEven, Rounding::Truncate][usize::from(choice % 3)];
-    let reading = Reading { scale, rounding, has_exponents: choice & 4 != 0, has_units: false };
+    let reading = Reading { scale, rounding, has_exponents: choice & 4 != 0, has_plus: choice & 8 != 0, ..Reading::default() };
     assert_eq!(reading.number(text), number(text, reading));
     assert_eq!(reading.list(text), list(text, reading));
     // A text without a unit at its end is no duration.
@@ -72,9 +72,11 @@ fn number(text: &[u8], reading: Reading) -> Read {
         Some(_) => return Err(NumberError::NotANumber),
         None => (text, "0"),
     };
+    let has_exponent = text.contains(['e', 'E']);
     let (sign, magnitude) = match mantissa.split_at_checked(1) {
         Some(("-", magnitude)) => (-1, magnitude),
-        Some(("+", magnitude)) => (1, magnitude),
+        // An exponent occurs in JSON alone, which has no such sign.
+        Some(("+", magnitude)) if reading.has_plus && !has_exponent => (1, magnitude),
         _ => (1, mantissa),
     };
     let (whole, fraction) = magnitude.split_once('.').unwrap_or((magnitude, "0"));

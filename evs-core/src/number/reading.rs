@@ -47,6 +47,8 @@ pub struct Reading {
     pub has_exponents: bool,
     /// True if a duration with units is read as seconds.
     pub has_units: bool,
+    /// True if a number may have a `+` before it, as HAProxy writes for a request that it logs before its end.
+    pub has_plus: bool,
 }
 
 /// The most places by which a point is moved beyond all digits of a number. Further away, the number is too large or too
@@ -86,7 +88,7 @@ fn without_exponent(text: &[u8]) -> Result<Vec<u8>, NumberError> {
     let (mantissa, exponent) = (&text[..at], &text[at + 1..]);
     let (sign, mantissa) = match mantissa.strip_prefix(b"-") {
         Some(mantissa) => (&b"-"[..], mantissa),
-        None => (&b""[..], mantissa.strip_prefix(b"+").unwrap_or(mantissa)),
+        None => (&b""[..], mantissa),
     };
     let (is_negative, exponent) = match exponent {
         [b'-', digits @ ..] => (true, digits),
@@ -127,7 +129,7 @@ mod tests {
     use super::*;
 
     fn read(text: &str, scale: u8, rounding: Rounding) -> Result<Option<i64>, NumberError> {
-        Reading { scale, rounding, has_exponents: true, has_units: false }.number(text.as_bytes())
+        Reading { scale, rounding, has_exponents: true, ..Reading::default() }.number(text.as_bytes())
     }
 
     #[test]
@@ -162,7 +164,8 @@ mod tests {
             assert_eq!(read(text, scale, Rounding::Exact), expected, "{text}");
         }
         assert_eq!(Reading::default().number(b"1e3"), Err(NumberError::NotANumber));
-        let list = Reading { scale: 1, rounding: Rounding::Truncate, has_exponents: true, has_units: false };
+        let list =
+            Reading { scale: 1, rounding: Rounding::Truncate, has_exponents: true, ..Reading::default() };
         assert_eq!(list.list(b"1e-1, 0.29 : -"), Ok(Some(3)));
     }
 

@@ -79,6 +79,7 @@ pub(super) fn compile_pieces(
         Some((Piece::Text(_, text), variables)) => (Literal::new(text.as_bytes()), variables),
         _ => (Literal::default(), pieces),
     };
+    let has_plus = is_of_haproxy(pieces);
     let mut steps = Vec::new();
     for (index, piece) in variables.iter().enumerate() {
         let Piece::Variable(offset, name, class) = piece else { continue };
@@ -111,6 +112,7 @@ pub(super) fn compile_pieces(
             class,
             until: Literal::new(until.as_bytes()),
             no_colon: name == "remote_user",
+            has_plus,
             lookahead: 0,
             needle: Needle::default(),
         });
@@ -128,6 +130,16 @@ pub(super) fn compile_pieces(
         None => best_time(&steps),
     };
     Ok(Steps { prefix, steps, escape, time })
+}
+
+/// True for a format of HAProxy, which writes a `+` before the times and sizes of requests that `option logasap` logs before
+/// their end. Its formats have times joined by slashes, as no other server's have, and most name it in the header of syslog.
+fn is_of_haproxy(pieces: &[Piece]) -> bool {
+    let texts = || {
+        pieces.iter().filter_map(|piece| if let Piece::Text(_, text) = piece { Some(&**text) } else { None })
+    };
+    texts().any(|text| text.contains("haproxy"))
+        || texts().zip(texts().skip(1)).any(|(text, next)| text == "/" && next == "/")
 }
 
 /// Splits off a leading `escape=…`. Without it, nginx escapes in its default way.

@@ -43,6 +43,8 @@ pub(in crate::format) struct Step {
     pub(in crate::format) until: Literal,
     /// True for `$remote_user`. nginx cuts it at the first colon, so nobody can write a time into it.
     pub(in crate::format) no_colon: bool,
+    /// True if a number of the format may have a `+` before it.
+    pub(in crate::format) has_plus: bool,
     /// The number of following steps that must match for the value to end at an occurrence of `until`.
     pub(in crate::format) lookahead: usize,
     /// The needle for `until`, with the time after it if the next step is one.

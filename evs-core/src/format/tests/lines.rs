@@ -49,7 +49,7 @@ fn a_bad_line_says_why_and_where() {
         (good.replace("200 12", "200 121.2.3.4"), (Reason::Literal, 68)),
         (good.replace("200 12", "200 "), (Reason::NotANumber, 63)),
         (good.replace("200", "2x0"), (Reason::Literal, 60)),
-        (good.replace("200", "~200"), (Reason::NotANumber, 59)),
+        (good.replace("200", "+200"), (Reason::NotANumber, 59)),
         (good.replace("21/Nov", "31/Feb"), (Reason::Date, 14)),
         // It is shaped like a time, so the user's name ends there, too.
         (good.replace("21/Nov", "31/Okt"), (Reason::Time, 14)),

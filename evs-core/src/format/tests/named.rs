@@ -72,6 +72,13 @@ fn haproxy_http() {
     assert_reads("haproxy_http", line, 1_233_922_454, &expected);
     // No header is captured.
     assert_reads("haproxy_http", &line.replace("{1wt.eu} {} ", ""), 1_233_922_454, &expected);
+    // With `option logasap`, the request goes on.
+    let line = line.replace("/109 200 2750", "/+109 200 +2750");
+    let expected = [("total_time", "+109"), ("bytes_sent", "+2750")];
+    assert_reads("haproxy_http", &line, 1_233_922_454, &expected);
+    let own = r#"$remote_addr [$time_local] $tr/$tw/$tc/$ta $status $bytes_sent"#;
+    let line = "10.0.1.2 [06/Feb/2009:12:14:14.655] 10/0/30/+109 200 +2750";
+    assert_reads(own, line, 1_233_922_454, &[("ta", "+109"), ("bytes_sent", "+2750")]);
 }
 
 #[test]
