@@ -123,6 +123,28 @@ impl Record {
         self.derived.clear();
     }
 
+    /// Makes the values that stand in `text` those of the line that it was taken from: they begin `moved` bytes later there, or
+    /// are copied. `offset` tells the offset of a byte of the text in that line.
+    pub(crate) fn take_over(&mut self, text: &[u8], moved: Option<usize>, offset: impl Fn(u32) -> usize) {
+        for value in self.values.iter_mut().filter(|value| value.buffer != Buffer::Absent) {
+            value.origin = u32::try_from(offset(value.origin)).unwrap_or(u32::MAX);
+            let range = value.start as usize..value.end as usize;
+            match (value.buffer, moved) {
+                (Buffer::Line, Some(moved)) => {
+                    value.start += moved as u32;
+                    value.end += moved as u32;
+                }
+                (Buffer::Line, None) => {
+                    value.buffer = Buffer::Unescaped;
+                    value.start = self.unescaped.len() as u32;
+                    self.unescaped.extend_from_slice(&text[range]);
+                    value.end = self.unescaped.len() as u32;
+                }
+                _ => {}
+            }
+        }
+    }
+
     /// Sets the line's time.
     pub(crate) fn set_seconds(&mut self, seconds: i64) {
         self.seconds = seconds;

@@ -1,5 +1,6 @@
 //! Any line is accepted, or is rejected with a column inside of it. Reading it again gives the same: a parser remembers
-//! earlier lines, but that never changes a result.
+//! earlier lines, but that never changes a result. Formats whose lines do depend on earlier ones (W3C, and the pieces of lines
+//! in containers) give the same for the same lines.
 #![no_main]
 
 use std::sync::LazyLock;
@@ -26,6 +27,15 @@ static PARSERS: LazyLock<Vec<LineParser>> = LazyLock::new(|| {
     formats.map(|format| parser(format).expect("a good format")).into()
 });
 
+/// A parser of each kind of format in which a line may depend on the lines before it.
+static DEPENDENT: LazyLock<Vec<LineParser>> = LazyLock::new(|| {
+    const INNER: &str = r#"$remote_user [$msec] "$request" $status"#;
+    let formats = ["w3c".to_owned(), format!("$t $s F {INNER}")].into_iter();
+    let contained = ["docker", "cri", "syslog", "journald"].map(|container| format!("{container}:{INNER}"));
+    let parser = |format: String| format.parse::<LogFormat>().and_then(|format| format.parser(FIELDS));
+    formats.chain(contained).map(|format| parser(format).expect("a good format")).collect()
+});
+
 /// The time and fields of a line, or its rejection.
 type Seen = Result<(i64, Vec<Vec<u8>>), Rejection>;
 
@@ -44,6 +54,17 @@ fuzz_target!(|input: &[u8]| {
             assert_eq!(seen, read(&mut parser.clone(), line));
             if let Err(rejection) = seen {
                 assert!(rejection.column as usize <= line.len() + 1);
+            }
+        }
+    }
+    for parser in DEPENDENT.iter() {
+        let (mut one, mut other) = (parser.clone(), parser.clone());
+        for line in input.split(|byte| *byte == b'\n') {
+            let seen = read(&mut one, line);
+            assert_eq!(seen, read(&mut other, line));
+            if let Err(rejection) = seen {
+                // The column of a line that was put together is that in the whole.
+                assert!(rejection.column as usize <= input.len() + 1);
             }
         }
     }

@@ -13,7 +13,13 @@ fuzz_target!(|input: &[u8]| {
     let [scale, choice, text @ ..] = input else { return };
     let scale = scale % 19;
     let rounding = [Rounding::Exact, Rounding::HalfEven, Rounding::Truncate][usize::from(choice % 3)];
-    let reading = Reading { scale, rounding, has_exponents: choice & 4 != 0, has_plus: choice & 8 != 0, ..Reading::default() };
+    let reading = Reading {
+        scale,
+        rounding,
+        has_exponents: choice & 4 != 0,
+        has_plus: choice & 8 != 0,
+        ..Reading::default()
+    };
     assert_eq!(reading.number(text), number(text, reading));
     assert_eq!(reading.list(text), list(text, reading));
     // A text without a unit at its end is no duration.

@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     counters::Counters,
-    format::{BlockParser, Columns, LineParser, Reason, Rejection},
+    format::{BlockParser, Columns, LineParser, Reason, Rejected, Rejection, Unwrapper},
     statistic::MeasureKind,
 };
 
@@ -113,6 +113,8 @@ pub(crate) struct Skip {
 pub(crate) struct Worker {
     /// The fields, numbers and statistics.
     plan: Plan,
+    /// Takes lines out of their container, if the format has one.
+    container: Option<Box<Unwrapper>>,
     /// The parser of blocks.
     parser: BlockParser,
     /// True if the first bytes of rejected lines are kept.
@@ -160,6 +162,7 @@ impl Worker {
             tables: plan.statistics.iter().map(table).collect(),
             rows_aside: vec![Vec::new(); plan.statistics.len()],
             dictionaries: (0..plan.fields.len()).map(dictionary).collect(),
+            container: parser.unwrapper(),
             parser: BlockParser::new(parser, plan.numbers.clone(), plan.limits.clone()),
             columns: Columns::new(plan.fields.len(), plan.numbers.len()),
             ids: vec![Vec::new(); plan.fields.len()],
@@ -183,25 +186,36 @@ impl Worker {
         }
     }
 
-    /// Tells the line that names the fields of the next block's lines, if the log has such lines: see
-    /// [`Chunk::directive`](crate::tail::Chunk::directive).
-    pub(crate) fn set_directive(&mut self, line: Option<&[u8]>) {
-        self.parser.set_directive(line);
+    /// Tells the lines before the next block without which it cannot be read, if the log has such lines: see
+    /// [`Chunk::preamble`](crate::tail::Chunk::preamble).
+    pub(crate) fn set_preamble(&mut self, lines: Option<&[u8]>) {
+        match &mut self.container {
+            Some(container) => container.set_pieces(lines),
+            None => self.parser.set_directive(lines),
+        }
     }
 
     /// Counts all lines of `block`, and returns their number. It begins at offset `start` of file number `file`, and
     /// ends after a whole line.
     pub(crate) fn lines(&mut self, block: &[u8], file: u64, start: u64, skip: Option<&Skip>) -> u64 {
-        let mut lines = 0;
-        self.parser.begin(block);
-        while self.parser.read(block, &mut self.columns) {
-            lines += self.columns.lines as u64;
-            self.add(block, skip);
-            for rejected in std::mem::take(&mut self.columns.rejected) {
-                let line = &block[rejected.start..rejected.end];
-                self.reject(rejected.rejection, file, start + rejected.start as u64, line, skip);
+        let lines = match self.container.take() {
+            None => self.read(block, skip, |worker, rejected| {
+                worker.reject(&rejected, (file, start), &block[rejected.start..rejected.end], skip);
+            }),
+            Some(mut container) => {
+                container.unwrap(block);
+                let lines = self.read(container.text(), skip, |worker, rejected| {
+                    let (rejected, line) = container.origin(block, &rejected);
+                    worker.reject(&rejected, (file, start), line, skip);
+                });
+                for rejected in container.rejected() {
+                    self.reject(rejected, (file, start), &block[rejected.start..rejected.end], skip);
+                }
+                let rejected = container.rejected().len() as u64;
+                self.container = Some(container);
+                lines + rejected
             }
-        }
+        };
         if !skip.is_some_and(|skip| skip.tally) {
             self.tally.counters.lines += lines;
             self.tally.counters.bytes += block.len() as u64;
@@ -209,10 +223,24 @@ impl Worker {
         lines
     }
 
+    /// Counts all lines of `block`, and returns their number. `reject` is called for those that are rejected.
+    fn read(&mut self, block: &[u8], skip: Option<&Skip>, reject: impl Fn(&mut Self, Rejected)) -> u64 {
+        let mut lines = 0;
+        self.parser.begin(block);
+        while self.parser.read(block, &mut self.columns) {
+            lines += self.columns.lines as u64;
+            self.add(block, skip);
+            for rejected in std::mem::take(&mut self.columns.rejected) {
+                reject(self, rejected);
+            }
+        }
+        lines
+    }
+
     /// Rejects a line that is too long to be read. `head` is its beginning.
     pub(crate) fn oversized(&mut self, head: &[u8], file: u64, start: u64, len: u64, skip: Option<&Skip>) {
         let rejection = Rejection { reason: Reason::LineTooLong, column: 1 };
-        self.reject(rejection, file, start, head, skip);
+        self.reject(&Rejected { start: 0, end: head.len(), rejection }, (file, start), head, skip);
         if !skip.is_some_and(|skip| skip.tally) {
             self.tally.counters.lines += 1;
             self.tally.counters.bytes += len;
@@ -377,9 +405,10 @@ impl Worker {
         }
     }
 
-    /// Counts a rejected line, and keeps its first bytes if the log of rejected lines wants them.
+    /// Counts a rejected line of a block that begins at an offset of a file, and keeps its first bytes if the log of rejected
+    /// lines wants them.
     #[cold]
-    fn reject(&mut self, rejection: Rejection, file: u64, offset: u64, line: &[u8], skip: Option<&Skip>) {
+    fn reject(&mut self, rejected: &Rejected, (file, block): (u64, u64), line: &[u8], skip: Option<&Skip>) {
         if skip.is_some_and(|skip| skip.tally) {
             return;
         }
@@ -387,6 +416,7 @@ impl Worker {
         if self.tally.samples.len() < SAMPLES_MAX {
             let kept = if self.keep_samples { line.len().min(SAMPLE_BYTES_MAX) } else { 0 };
             let sample = line[..kept].to_vec();
+            let (offset, rejection) = (block + rejected.start as u64, rejected.rejection);
             self.tally.samples.push(RejectedLine { file, offset, rejection, sample });
         }
     }

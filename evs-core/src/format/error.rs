@@ -124,6 +124,14 @@ pub enum FormatError {
         /// The offset of the line feed in the format string.
         offset: usize,
     },
+    /// Lines of that format cannot be read inside of a container.
+    #[error("lines of the format {inner} cannot be read inside of {container}")]
+    Container {
+        /// The container.
+        container: &'static str,
+        /// The format of the lines in it.
+        inner: String,
+    },
     /// A shape of times is neither a name nor a pattern that tells the instant.
     #[error(
         "the time cannot have the shape {shape:?}: {why}; use epoch, seconds, milliseconds, microseconds, nanoseconds, iso8601, local, or a pattern such as %Y-%m-%d %H:%M:%S"
@@ -165,6 +173,7 @@ impl FormatError {
             | Self::Language { .. }
             | Self::Unreadable { .. }
             | Self::NoLogFormat { .. }
+            | Self::Container { .. }
             | Self::TimeShape { .. }
             | Self::NoTime
             | Self::NoField { .. } => None,

@@ -9,6 +9,7 @@ use std::{fmt, str::FromStr};
 
 mod apache;
 mod conf;
+mod container;
 mod named;
 mod time;
 mod w3c;
@@ -16,6 +17,7 @@ mod w3c;
 use self::{apache::is_apache, time::TimeField};
 use super::{
     compile::{Escape, Language, Steps, compile},
+    container::{Container, Unwrapper},
     error::FormatError,
     reference::{FieldMap, HeaderReader, Keys, LineParser, LineReader, Naming, Scanner},
 };
@@ -92,6 +94,8 @@ pub(super) const COMBINED: &str = r#"$remote_addr - $remote_user [$time_local] "
 pub struct LogFormat {
     kind: FormatKind,
     time: TimeField,
+    /// The containers around each line, the outermost first. More than one cannot be read.
+    containers: Vec<Container>,
 }
 
 /// The kind of a format, with what was compiled for it.
@@ -136,6 +140,9 @@ impl LogFormat {
         if let Some(format) = conf::pasted(format) {
             return format.compile();
         }
+        if let Some(format) = container::pasted(format) {
+            return format;
+        }
         if is_apache(format) {
             return Err(FormatError::Language { of: "Apache", constructor: "LogFormat::apache" });
         }
@@ -146,7 +153,12 @@ impl LogFormat {
     fn text(format: &str, language: Language) -> Result<Self, FormatError> {
         let steps = compile(format, language, None)?;
         let kind = FormatKind::Text { text: format.to_owned(), language, steps };
-        Ok(Self { kind, time: TimeField::default() })
+        Ok(Self::of(kind))
+    }
+
+    /// A format of that kind, with the time where it usually is.
+    fn of(kind: FormatKind) -> Self {
+        Self { kind, time: TimeField::default(), containers: Vec::new() }
     }
 
     /// nginx's built-in format `combined`: `$remote_addr - $remote_user [$time_local] "$request" $status
@@ -187,7 +199,7 @@ impl LogFormat {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn json() -> Self {
-        Self { kind: FormatKind::Json, time: TimeField::default() }
+        Self::of(FormatKind::Json)
     }
 
     /// Labelled tab-separated values (<http://ltsv.org>). Fields are labels. Values are taken as they are. If a label
@@ -208,7 +220,7 @@ impl LogFormat {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn ltsv() -> Self {
-        Self { kind: FormatKind::Ltsv, time: TimeField::default() }
+        Self::of(FormatKind::Ltsv)
     }
 
     /// True if a client can write text into the log that looks like the web server's own. That is so with
@@ -238,6 +250,7 @@ impl LogFormat {
     /// fields that it has. JSON and LTSV lines may have any field. Returns [`FormatError::NoTime`] if the format has no
     /// time, and [`time`](Self::time) names none.
     pub fn parser<S: AsRef<str>>(&self, fields: &[S]) -> Result<LineParser, FormatError> {
+        let container = self.container()?;
         let mut slots_used = 0;
         let (reader, fields) = match &self.kind {
             FormatKind::Text { steps, .. } => {
@@ -269,7 +282,11 @@ impl LogFormat {
         };
         let fields = fields.map_err(|field| FormatError::NoField { field, known: self.variables() })?;
         let shape = self.time.shape.clone();
-        Ok(LineParser::new(reader, slots_used, fields).timed(shape, self.time.zone))
+        let parser = LineParser::new(reader, slots_used, fields).timed(shape, self.time.zone);
+        Ok(match container {
+            Some(container) => parser.contained(Unwrapper::new(container)),
+            None => parser,
+        })
     }
 
     /// The keys, the slots that may hold the time, and the fields, of a format that names its values by keys.
@@ -305,6 +322,7 @@ impl FromStr for LogFormat {
     /// [`LogFormat::apache`].
     fn from_str(text: &str) -> Result<Self, FormatError> {
         match text {
+            _ if let Some(format) = container::prefixed(text) => format,
             _ if is_apache(text) => Self::apache(text),
             _ if text.contains('$') => Self::nginx(text),
             _ => Self::named(text),
@@ -314,6 +332,9 @@ impl FromStr for LogFormat {
 
 impl fmt::Display for LogFormat {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for container in self.containers.iter().filter(|container| container::has_prefix(**container)) {
+            write!(f, "{}:", container.name())?;
+        }
         f.write_str(match &self.kind {
             FormatKind::Text { text, .. } => text,
             FormatKind::Json => "json",

@@ -51,6 +51,9 @@ mod reference;
 // Reads most lines of most formats in blocks, and leaves the others to the reference.
 mod fast;
 
+// The envelopes around the lines of a log.
+mod container;
+
 mod error;
 mod log_format;
 mod rejection;
@@ -66,7 +69,8 @@ mod tests;
 pub(crate) use self::fast::agreement;
 pub(crate) use self::{
     compile::is_list,
-    fast::{BlockParser, Columns, Number, NumberColumn, Span},
+    container::{Pieces, Preamble, Unwrapper},
+    fast::{BlockParser, Columns, Number, NumberColumn, Rejected, Span},
     limits::LineLimits,
 };
 pub use self::{

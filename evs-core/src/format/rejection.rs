@@ -106,6 +106,12 @@ pub enum Reason {
     /// No `#Fields:` line stands before the line in its file, or the last one names no field: see
     /// [`LogFormat::w3c`](crate::LogFormat::w3c).
     NoFields,
+    /// The line does not have the envelope that the format says: see [`LogFormat::docker`](crate::LogFormat::docker) and the
+    /// constructors beside it.
+    Container,
+    /// The line is a piece of a longer one. [`LineParser::parse`](crate::LineParser::parse) has no other way to say so; a
+    /// pipeline neither counts nor rejects it, but puts the line together.
+    Piece,
     /// The line begins with `#`, so it is about the log. [`LineParser::parse`](crate::LineParser::parse) has no other way
     /// to say so; a pipeline neither counts nor rejects such a line.
     Directive,
@@ -144,6 +150,8 @@ impl Reason {
             Self::JsonDepth => "json_depth",
             Self::Label => "label",
             Self::NoFields => "no_fields",
+            Self::Container => "container",
+            Self::Piece => "piece",
             Self::Directive => "directive",
         }
     }
@@ -176,6 +184,8 @@ impl fmt::Display for Reason {
             Self::JsonDepth => "JSON nested too deeply",
             Self::Label => "a field without a label",
             Self::NoFields => "no #Fields line before it names its fields",
+            Self::Container => "not a line of the container that the format names",
+            Self::Piece => "a piece of a line that goes on",
             Self::Directive => "a line about the log, not an event",
         })
     }

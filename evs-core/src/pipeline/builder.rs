@@ -75,7 +75,7 @@ impl PipelineBuilder {
 
     /// Sets the format of the log's lines. Required.
     pub fn format(mut self, format: LogFormat) -> Self {
-        self.settings.tail.directive = format.directive();
+        self.settings.tail.preamble = format.preamble();
         self.settings.format = Some(format);
         self
     }

@@ -42,7 +42,7 @@ pub(super) async fn work(
         worker.set_now(board.clock.now());
         let lines = match chunk.kind {
             ChunkKind::Lines | ChunkKind::Final => {
-                worker.set_directive(chunk.directive());
+                worker.set_preamble(chunk.preamble());
                 worker.lines(block, chunk.number, chunk.start, skip)
             }
             ChunkKind::Oversized => {

@@ -20,8 +20,8 @@ pub struct Chunk {
     /// The kind of lines in the range.
     pub kind: ChunkKind,
     content: Content,
-    /// The last directive before the range.
-    directive: Option<Arc<[u8]>>,
+    /// The lines before the range without which it cannot be read.
+    preamble: Option<Arc<[u8]>>,
 }
 
 /// The kind of lines in a [`Chunk`].
@@ -57,23 +57,23 @@ impl Chunk {
         handle: Arc<LogHandle>,
         last: Digest,
     ) -> Self {
-        Self { number, start, end, kind, content: Content::File { handle, last }, directive: None }
+        Self { number, start, end, kind, content: Content::File { handle, last }, preamble: None }
     }
 
     /// Wraps decompressed lines.
     pub(super) fn in_memory(number: u64, (start, end): (u64, u64), kind: ChunkKind, block: Block) -> Self {
-        Self { number, start, end, kind, content: Content::Block(block), directive: None }
+        Self { number, start, end, kind, content: Content::Block(block), preamble: None }
     }
 
-    /// With the last directive before the range.
-    pub(super) fn after(self, directive: Option<Arc<[u8]>>) -> Self {
-        Self { directive, ..self }
+    /// With the lines before the range without which it cannot be read.
+    pub(super) fn after(self, preamble: Option<Arc<[u8]>>) -> Self {
+        Self { preamble, ..self }
     }
 
-    /// The last line of the file before the range that begins with [`TailOptions::directive`](super::TailOptions), without
-    /// its LF. `None` if there is none.
-    pub fn directive(&self) -> Option<&[u8]> {
-        self.directive.as_deref()
+    /// The lines of the file before the range that [`TailOptions::preamble`](super::TailOptions) asks for. `None` if there
+    /// are none.
+    pub fn preamble(&self) -> Option<&[u8]> {
+        self.preamble.as_deref()
     }
 
     /// Reads the range, into `buffer` if it is not in memory. Of an [`ChunkKind::Oversized`] line, reads the

@@ -1,28 +1,19 @@
 //! The line of a file that says what the lines after it have: `#Fields: date time c-ip …`.
 //!
 //! A worker reads a chunk without what stands before it. So each chunk carries the last such line before its start.
-//! After a restart in the middle of a file, the file is read once from its beginning to find that line: it may stand
-//! anywhere before.
 
-use std::{
-    io::{self, Read},
-    sync::Arc,
-};
+use std::sync::Arc;
 
 use memchr::{memchr, memmem::find};
 
 /// The length of the longest such line. After a longer one, none holds.
 const LINE_BYTES_MAX: usize = 64 << 10;
-/// The number of bytes that are read at a time.
-const PIECE_BYTES: usize = 256 << 10;
 
 /// Finds the last line that begins with a prefix, piece by piece.
 #[derive(Clone, Debug)]
 pub(super) struct Directives {
     /// The prefix, which begins with `#`.
     prefix: &'static str,
-    /// The offset up to which the file was searched.
-    until: u64,
     /// The last line found, without its line feed.
     line: Option<Arc<[u8]>>,
     /// The beginning of the current line, as long as it may be such a line.
@@ -34,27 +25,7 @@ pub(super) struct Directives {
 impl Directives {
     /// Finds lines that begin with `prefix`, from the start of a file on.
     pub(super) fn new(prefix: &'static str) -> Self {
-        Self { prefix, until: 0, line: None, begun: Vec::new(), is_other: false }
-    }
-
-    /// Finds the lines up to `offset` of a file, from its start on.
-    pub(super) fn up_to(prefix: &'static str, offset: u64, file: impl Read) -> io::Result<Self> {
-        let mut directives = Self::new(prefix);
-        let mut file = file.take(offset);
-        let mut piece = vec![0; PIECE_BYTES];
-        loop {
-            match file.read(&mut piece) {
-                Ok(0) => return Ok(directives),
-                Ok(count) => directives.pass(&piece[..count]),
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
-            }
-        }
-    }
-
-    /// The offset up to which the file was searched.
-    pub(super) fn until(&self) -> u64 {
-        self.until
+        Self { prefix, line: None, begun: Vec::new(), is_other: false }
     }
 
     /// The last line found.
@@ -64,7 +35,6 @@ impl Directives {
 
     /// Passes the next bytes of the file.
     pub(super) fn pass(&mut self, bytes: &[u8]) {
-        self.until += bytes.len() as u64;
         let mut rest = bytes;
         while !rest.is_empty() {
             if self.is_other {
@@ -96,16 +66,14 @@ impl Directives {
         }
     }
 
-    /// Passes a line of which only the beginning and the length are known.
-    pub(super) fn pass_line(&mut self, beginning: &[u8], bytes: u64) {
-        let until = self.until + bytes;
+    /// Passes a line of which only the beginning is known.
+    pub(super) fn pass_line(&mut self, beginning: &[u8]) {
         if beginning.starts_with(self.prefix.as_bytes()) {
             self.line = None;
         }
         self.begun.clear();
         // A line feed ends it, if only for the search.
         self.is_other = false;
-        self.until = until;
     }
 }
 
@@ -136,10 +104,7 @@ mod tests {
                 let mut directives = Directives::new(PREFIX);
                 text.as_bytes().chunks(len).for_each(|piece| directives.pass(piece));
                 assert_eq!(line(&directives).as_deref(), expected, "pieces of {len} of {text:.60}");
-                assert_eq!(directives.until(), text.len() as u64);
             }
-            let up_to = Directives::up_to(PREFIX, text.len() as u64, text.as_bytes()).unwrap();
-            assert_eq!(line(&up_to).as_deref(), expected);
         }
     }
 
@@ -147,10 +112,10 @@ mod tests {
     fn no_line_holds_after_one_that_is_too_long_to_be_read() {
         let mut directives = Directives::new(PREFIX);
         directives.pass(b"#Fields: a\n");
-        directives.pass_line(b"something", 2_000_000);
+        directives.pass_line(b"something");
         assert_eq!(line(&directives).as_deref(), Some("#Fields: a"));
-        directives.pass_line(b"#Fields: b", 2_000_000);
-        assert_eq!((line(&directives), directives.until()), (None, 4_000_011));
+        directives.pass_line(b"#Fields: b");
+        assert_eq!(line(&directives), None);
         directives.pass(b"#Fields: c\n");
         assert_eq!(line(&directives).as_deref(), Some("#Fields: c"));
     }

@@ -16,12 +16,12 @@ use std::{
 
 use super::{
     decoder::unpack_error,
-    directive::Directives,
     error::TailError,
     excerpt::{Excerpt, changing, head_of, same_beginning, tail_before},
     fs::FileId,
     handle::LogHandle,
     look::Look,
+    preamble::Before,
     unzip::Unzip,
 };
 use crate::position::{Digest, FileMark, Fingerprint};
@@ -50,8 +50,8 @@ pub(super) struct LogFile {
     /// The first bytes and the last ones before `offset`, as they were read.
     head: Vec<u8>,
     tail: Vec<u8>,
-    /// The last directive before `offset`, if chunks carry directives. `None` before the first chunk.
-    directives: Option<Directives>,
+    /// The lines before `offset` that chunks carry, if they carry any. `None` before the first chunk.
+    before: Option<Before>,
     /// Ascending offsets up to which it was handed out, with digests of the bytes before them.
     trail: Vec<(u64, Digest)>,
     /// Offsets after `offset` that no chunk may span, the next one last.
@@ -134,7 +134,7 @@ impl LogFile {
             head: excerpt.head,
             trail: vec![(offset, Digest::of(&tail))],
             tail,
-            directives: None,
+            before: None,
             stops,
             quiet_at,
             state: FileState::Open,

@@ -30,6 +30,7 @@ mod older;
 mod options;
 mod packing;
 mod pattern;
+mod preamble;
 mod tailer;
 #[cfg(feature = "internals")]
 mod unpacking;

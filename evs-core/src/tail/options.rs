@@ -6,7 +6,7 @@
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use super::fs::{LogFs, RealFs};
-use crate::clock::Wall;
+use crate::{clock::Wall, format::Preamble};
 
 /// The place where a new source begins.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -82,9 +82,9 @@ pub struct TailOptions {
     pub line_bytes_max: u64,
     /// The length of a range, unless a line is longer. At most `line_bytes_max`. Default: 256 KiB.
     pub chunk_bytes: u64,
-    /// The beginning of the lines that say what the lines after them have, such as `#Fields:`. Each chunk then carries
-    /// the last such line before it: see [`Chunk::directive`](super::Chunk::directive). It begins with `#`. Default: none.
-    pub directive: Option<&'static str>,
+    /// The lines before a range without which it cannot be read. Each chunk then carries these: see
+    /// [`Chunk::preamble`](super::Chunk::preamble). Default: none.
+    pub preamble: Option<Preamble>,
     /// The reaction to a file with unread bytes that is gone. Default: [`OnGone::Stop`].
     pub on_gone: OnGone,
     /// The reaction to a file that does not have the bytes that were read of it. Default: [`OnChanged::Stop`].
@@ -107,7 +107,7 @@ impl TailOptions {
             grace: Duration::from_secs(10),
             line_bytes_max: 1 << 20,
             chunk_bytes: 256 << 10,
-            directive: None,
+            preamble: None,
             on_gone: OnGone::default(),
             on_changed: OnChanged::default(),
             on_unreadable: OnUnreadable::default(),
@@ -121,7 +121,7 @@ impl TailOptions {
     pub(super) fn limits(&self) -> ChunkLimits {
         let line_bytes_max = self.line_bytes_max.max(1);
         let chunk_bytes = self.chunk_bytes.clamp(1, line_bytes_max);
-        ChunkLimits { line_bytes_max, chunk_bytes, directive: self.directive }
+        ChunkLimits { line_bytes_max, chunk_bytes, preamble: self.preamble }
     }
 }
 
@@ -132,6 +132,6 @@ pub(super) struct ChunkLimits {
     pub(super) line_bytes_max: u64,
     /// The length of a chunk, unless a line is longer.
     pub(super) chunk_bytes: u64,
-    /// The beginning of the lines of which a chunk carries the last one.
-    pub(super) directive: Option<&'static str>,
+    /// The lines that a chunk carries.
+    pub(super) preamble: Option<Preamble>,
 }

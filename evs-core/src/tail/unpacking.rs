@@ -86,7 +86,7 @@ pub fn assert_chunks(
     (chunk_bytes, line_bytes_max): (u64, u64),
 ) -> io::Result<()> {
     let mut unzip = Unzip::open(&handle(name, file)?, offset as u64)?;
-    let limits = ChunkLimits { chunk_bytes, line_bytes_max, directive: None };
+    let limits = ChunkLimits { chunk_bytes, line_bytes_max, preamble: None };
     let (mut at, mut tail) = (offset, Vec::new());
     while at < plain.len() {
         let mut block = Vec::new();

@@ -1,7 +1,7 @@
 //! The extended log file format of the W3C.
 
-use super::{FormatKind, LogFormat, TimeField};
-use crate::format::compile::FIELDS;
+use super::{FormatKind, LogFormat};
+use crate::format::{Preamble, compile::FIELDS};
 
 impl LogFormat {
     /// The extended log file format of the W3C (<https://www.w3.org/TR/WD-logfile.html>), in which a `#Fields:` line
@@ -49,11 +49,15 @@ impl LogFormat {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn w3c() -> Self {
-        Self { kind: FormatKind::W3c, time: TimeField::default() }
+        Self::of(FormatKind::W3c)
     }
 
-    /// The beginning of the lines that say what the lines after them have, if the format has such lines.
-    pub(crate) fn directive(&self) -> Option<&'static str> {
-        matches!(self.kind, FormatKind::W3c).then_some(FIELDS)
+    /// The lines before a range of the log without which it cannot be read, if the format has such lines.
+    pub(crate) fn preamble(&self) -> Option<Preamble> {
+        match (&self.kind, self.containers.first()) {
+            (_, Some(container)) if container.has_pieces() => Some(Preamble::Pieces(*container)),
+            (FormatKind::W3c, None) => Some(Preamble::Directive(FIELDS)),
+            _ => None,
+        }
     }
 }

@@ -58,6 +58,11 @@ impl Capture {
         Self::new(start, end, Form::Escaped)
     }
 
+    /// Its range in the line.
+    pub(in crate::format) fn range(self) -> std::ops::Range<usize> {
+        self.start as usize..self.end as usize
+    }
+
     // Lines have fewer than 2^32 bytes: the line parser refuses longer ones first.
     #[expect(clippy::cast_possible_truncation)]
     fn new(start: usize, end: usize, form: Form) -> Self {

@@ -14,6 +14,7 @@ use super::{
 use crate::{
     format::{
         compile::{Escape, Header, Steps},
+        container::{Added, Unwrapper},
         damage,
         decode::time::{LastTime, Shape},
         rejection::{Reason, Rejection},
@@ -26,7 +27,7 @@ use crate::{
 ///
 /// A parser remembers the last time that it read, and the order of keys in JSON, to be faster on the next line. So it
 /// is `&mut`, and each thread has its own clone. The result for a line never depends on the lines before it,
-/// except on the `#Fields:` line of [`LogFormat::w3c`](crate::LogFormat::w3c).
+/// except on the `#Fields:` line of [`LogFormat::w3c`](crate::LogFormat::w3c), and on the pieces of a line in a container.
 ///
 /// ```
 /// # extern crate evs_core as evs;
@@ -59,6 +60,8 @@ pub struct LineParser {
     pub(in crate::format) last_time: LastTime,
     /// The shape of the time in a format of keys, if the user has named it.
     shape: Option<Shape>,
+    /// Takes lines out of their container, if the format has one.
+    container: Option<Box<Unwrapper>>,
 }
 
 /// The reader of one kind of format. It captures the values of a line into numbered slots.
@@ -83,12 +86,22 @@ impl LineParser {
     /// A parser of lines that `reader` reads, with the given number of slots.
     pub(in crate::format) fn new(reader: LineReader, slots: usize, fields: FieldMap) -> Self {
         let (captures, last_time) = (Captures::default(), LastTime::default());
-        Self { reader, slots, fields, captures, last_time, shape: None }
+        Self { reader, slots, fields, captures, last_time, shape: None, container: None }
     }
 
     /// With times of `shape`, if it is a format of keys, and times without a zone that are those of `zone`.
     pub(in crate::format) fn timed(self, shape: Option<Shape>, zone: i64) -> Self {
         Self { last_time: LastTime::in_zone(zone), shape, ..self }
+    }
+
+    /// With lines in a container.
+    pub(in crate::format) fn contained(self, container: Unwrapper) -> Self {
+        Self { container: Some(Box::new(container)), ..self }
+    }
+
+    /// Takes the lines of blocks out of their container, if the format has one.
+    pub(crate) fn unwrapper(&self) -> Option<Box<Unwrapper>> {
+        self.container.clone()
     }
 
     /// Reads `line`, without its line feed, into `record`.
@@ -97,7 +110,36 @@ impl LineParser {
     ///
     /// Returns the reason why the line does not have the format, and the column where. The record then has no fields.
     pub fn parse(&mut self, line: &[u8], record: &mut Record) -> Result<(), Rejection> {
-        self.parse_in_block(line, true, record)
+        match self.container.take() {
+            None => self.parse_in_block(line, true, record),
+            Some(mut container) => {
+                let parsed = self.parse_contained(&mut container, line, record);
+                self.container = Some(container);
+                parsed
+            }
+        }
+    }
+
+    /// Reads a line in a container.
+    fn parse_contained(
+        &mut self,
+        container: &mut Unwrapper,
+        line: &[u8],
+        record: &mut Record,
+    ) -> Result<(), Rejection> {
+        record.clear();
+        let added = container.open(line)?;
+        if added == Added::Piece {
+            return Err(Rejection::at(0, Reason::Piece));
+        }
+        let offset = |offset: u32| added.offset(line, offset as usize);
+        let parsed = self.parse_in_block(container.text(), true, record);
+        parsed.map_err(|Rejection { reason, column }| {
+            Rejection::at(offset(column.saturating_sub(1)), reason)
+        })?;
+        let moved = if let Added::Plain(start) = added { Some(start) } else { None };
+        record.take_over(container.text(), moved, offset);
+        Ok(())
     }
 
     /// As [`parse`](Self::parse), but searches for NUL bytes only if `may_have_nul`: a block is searched as a whole.

@@ -20,7 +20,7 @@ mod nginx;
 
 pub use self::line_parser::LineParser;
 pub(super) use self::{
-    fields::{FieldMap, FieldRule, Naming, Part, SourceKind},
+    fields::{Captures, FieldMap, FieldRule, Naming, Part, SourceKind},
     header::{HeaderReader, LineForm, is_fields, without_fields},
     json::Scanner,
     keys::Keys,

@@ -10,6 +10,7 @@ use crate::number::{Reading, decimal};
 
 mod adjacent;
 mod apache;
+mod container;
 mod formats;
 mod hostile;
 mod keyed;

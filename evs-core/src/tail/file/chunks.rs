@@ -22,10 +22,10 @@ use crate::{
     tail::{
         chunk::{Chunk, ChunkKind, Pool},
         decoder::{decoder, unpack_error},
-        directive::Directives,
         error::TailError,
         excerpt::tail_before,
         options::ChunkLimits,
+        preamble::Before,
         unzip::Unzip,
     },
 };
@@ -66,10 +66,10 @@ impl LogFile {
     fn next_plain(&mut self, limits: ChunkLimits) -> Result<Option<Chunk>, TailError> {
         let start = self.offset;
         let Some((end, kind)) = self.find_end(limits)? else { return Ok(None) };
-        let directives = self.directives(limits)?;
-        let before = directives.as_ref().and_then(Directives::line);
-        let after = match directives {
-            Some(directives) => Some(self.pass(directives, (start, end), kind)?),
+        let before = self.before(limits)?;
+        let preamble = before.as_ref().and_then(Before::lines);
+        let after = match before {
+            Some(before) => Some(self.pass(before, (start, end), kind)?),
             None => None,
         };
         let tail = tail_before(&self.handle, end)?;
@@ -83,36 +83,37 @@ impl LogFile {
         let last = self.tail.len().min((end - start) as usize);
         let last = Digest::of(&self.tail[self.tail.len() - last..]);
         self.hand_out(end);
-        self.directives = after;
+        self.before = after;
         let handle = Arc::clone(&self.handle);
-        Ok(Some(Chunk::in_file(self.number, (start, end), kind, handle, last).after(before)))
+        Ok(Some(Chunk::in_file(self.number, (start, end), kind, handle, last).after(preamble)))
     }
 
-    /// Returns the last directive before the offset, if chunks carry directives. Unless the last chunk ended there, the
+    /// Returns the lines before the offset that chunks carry, if they carry any. Unless the last chunk ended there, the
     /// file is searched from its beginning.
-    fn directives(&mut self, limits: ChunkLimits) -> Result<Option<Directives>, TailError> {
-        let Some(prefix) = limits.directive else { return Ok(None) };
-        if let Some(directives) = self.directives.take().filter(|known| known.until() == self.offset) {
-            return Ok(Some(directives));
+    fn before(&mut self, limits: ChunkLimits) -> Result<Option<Before>, TailError> {
+        let Some(preamble) = limits.preamble else { return Ok(None) };
+        if let Some(before) = self.before.take().filter(|known| known.until() == self.offset) {
+            return Ok(Some(before));
         }
-        let found = decoder(&self.handle).and_then(|file| Directives::up_to(prefix, self.offset, file));
+        let found = decoder(&self.handle)
+            .and_then(|file| Before::up_to(preamble, limits.line_bytes_max, self.offset, file));
         found.map(Some).map_err(|error| unpack_error(&self.path, error))
     }
 
-    /// Passes a range of a plain file in search of directives.
+    /// Passes a range of a plain file in search of the lines that chunks carry.
     fn pass(
         &self,
-        mut directives: Directives,
+        mut before: Before,
         (start, end): (u64, u64),
         kind: ChunkKind,
-    ) -> Result<Directives, TailError> {
+    ) -> Result<Before, TailError> {
         if kind == ChunkKind::Oversized {
             let until = end.min(start + Chunk::OVERSIZED_BYTES as u64);
-            directives.pass_line(&self.handle.read_range(start, until)?, end - start);
+            before.pass_line(&self.handle.read_range(start, until)?, end - start);
         } else {
-            directives.pass(&self.handle.read_range(start, end)?);
+            before.pass(&self.handle.read_range(start, end)?);
         }
-        Ok(directives)
+        Ok(before)
     }
 
     /// Returns the end and the kind of the next range.
@@ -173,24 +174,22 @@ impl LogFile {
                 opened.map_err(|error| unpack_error(&self.path, error))?
             }
         };
-        let mut directives = self.directives(limits)?;
-        let before = directives.as_ref().and_then(Directives::line);
+        let mut before = self.before(limits)?;
+        let preamble = before.as_ref().and_then(Before::lines);
         let mut block = pool.take();
         let mut tail = self.tail.clone();
         let taken = unzip.next(&mut block.bytes, &mut tail, most, limits);
         let taken = taken.map_err(|error| unpack_error(&self.path, error))?;
         (self.unzip, self.tail) = (Some(unzip), tail);
         let range = (self.offset, self.offset + taken.len);
-        match &mut directives {
-            Some(directives) if taken.kind == ChunkKind::Oversized => {
-                directives.pass_line(&block.bytes, taken.len);
-            }
-            Some(directives) => directives.pass(&block.bytes),
+        match &mut before {
+            Some(before) if taken.kind == ChunkKind::Oversized => before.pass_line(&block.bytes, taken.len),
+            Some(before) => before.pass(&block.bytes),
             None => {}
         }
         self.hand_out(range.1);
-        self.directives = directives;
-        Ok(Some(Chunk::in_memory(self.number, range, taken.kind, block).after(before)))
+        self.before = before;
+        Ok(Some(Chunk::in_memory(self.number, range, taken.kind, block).after(preamble)))
     }
 
     /// Returns the end of the file, or the next stop if that comes first.
