@@ -13,7 +13,7 @@ use clap::{Parser, ValueEnum};
 /// bytes, batches, seconds, lines_per_second.
 ///
 /// Exit codes: 0 if everything was delivered, 3 if batches wait in the state directory for the next start, 4 if bytes
-/// of the log were lost, 1 for an error.
+/// of the log were lost, 5 if --once found nothing but lines that were rejected, 1 for an error.
 #[derive(Debug, Parser)]
 #[command(name = "access_log")]
 pub(crate) struct Arguments {
@@ -21,8 +21,8 @@ pub(crate) struct Arguments {
     /// whose files are all named by their time
     #[arg(long, value_name = "PATH")]
     pub(crate) log: Option<PathBuf>,
-    /// A name (combined, common, apache_combined, apache_common, apache_vhost, json, ltsv, w3c, caddy, traefik, ingress_nginx,
-    /// aws_alb, haproxy_http, envoy, lighttpd, varnish), a log_format string or directive of nginx's, or a LogFormat string
+    /// A name (combined, common, apache_combined, apache_common, apache_vhost, json, ltsv, w3c, caddy, traefik,
+    /// traefik_json, ingress_nginx, aws_alb, haproxy_http, envoy, lighttpd, varnish), a log_format string or directive of nginx's, or a LogFormat string
     /// of Apache's. Before it may stand the container of each line: docker:, cri:, syslog: or journald:, as in cri:combined
     #[arg(long, value_name = "FORMAT", default_value = "combined")]
     pub(crate) format: String,
@@ -95,6 +95,9 @@ pub(crate) struct Arguments {
     /// Batches in that copy that a sink lacks: deliver them, if this machine has cut them, or leave them to the original
     #[arg(long, value_name = "WHAT", value_enum, requires = "cloned_from")]
     pub(crate) undelivered: Option<Undelivered>,
+    /// Show how the first lines of the log are read, field by field, or where they fail, and count nothing
+    #[arg(long, requires = "log")]
+    pub(crate) explain: bool,
     /// Go through everything there is, deliver it, and exit. What it waits for is logged to standard error
     #[arg(long)]
     pub(crate) once: bool,

@@ -5,7 +5,8 @@
 //!         --stat 'pages; window=60s; by=status,request_method; count; sum=body_bytes_sent'
 //!
 //! The exit code is 0 if everything was delivered, 3 if batches wait in the binlog for the next start (after
-//! `--drain-timeout`), 4 if bytes of the log were lost, and 1 for an error.
+//! `--drain-timeout`), 4 if bytes of the log were lost, 5 if `--once` found nothing but lines that were rejected, and 1 for an
+//! error.
 
 mod arguments;
 mod discard;
@@ -16,7 +17,7 @@ mod table;
 
 use std::{
     error::Error,
-    io::{self, IsTerminal, Write},
+    io::{self, BufRead, IsTerminal, Write},
     path::{Path, PathBuf},
     process::ExitCode,
     time::Duration,
@@ -61,6 +62,12 @@ fn main() -> ExitCode {
             ));
             ExitCode::from(4)
         }
+        Ok(Outcome::Rejected) => {
+            say(
+                "every line was rejected: is this the format of the log? --explain shows how its lines are read",
+            );
+            ExitCode::from(5)
+        }
         Err(error) => {
             say(&format!("error: {}", evs::describe(&*error)));
             ExitCode::FAILURE
@@ -82,6 +89,8 @@ enum Outcome {
     Lost {
         bytes: u64,
     },
+    /// There were lines, and all of them were rejected.
+    Rejected,
 }
 
 impl Outcome {
@@ -90,6 +99,9 @@ impl Outcome {
         match (summary.is_complete, summary.lost_bytes) {
             (false, _) => Self::Undelivered,
             (true, bytes @ 1..) if arguments.on_gone == arguments::OnGone::Stop => Self::Lost { bytes },
+            (true, _) if arguments.once && summary.lines > 0 && summary.rejected == summary.lines => {
+                Self::Rejected
+            }
             (true, _) => Self::Complete,
         }
     }
@@ -100,6 +112,10 @@ async fn run(arguments: &Arguments) -> Result<Outcome, Failure> {
     let Some(log) = &arguments.log else {
         return run_sample(arguments).await;
     };
+    if arguments.explain {
+        explain(&format(arguments)?, log)?;
+        return Ok(Outcome::Complete);
+    }
     let sinks = sinks::targets(&arguments.sinks, "sqlite://access_log.db")?;
     let state = arguments.state.clone().unwrap_or_else(|| PathBuf::from(".evs").join(&arguments.source));
     let pipeline = build(arguments, log, &sinks, &state).await?;
@@ -125,6 +141,20 @@ async fn run_sample(arguments: &Arguments) -> Result<Outcome, Failure> {
     print_summary(&summary)?;
     Ok(Outcome::of(&summary, arguments))
 }
+
+/// Shows how the first lines of a log are read.
+fn explain(format: &LogFormat, log: &Path) -> Result<(), Failure> {
+    let file = std::fs::File::open(log).map_err(|error| Invalid("--log", error.into()))?;
+    for line in io::BufReader::new(file).split(b'\n').take(EXPLAINED_LINES) {
+        let line = line?;
+        let text = format!("{}\n{}\n", String::from_utf8_lossy(&line), format.explain(&line));
+        unless_unread(io::stdout().lock().write_all(text.as_bytes()))?;
+    }
+    Ok(())
+}
+
+/// The number of lines that `--explain` shows.
+const EXPLAINED_LINES: usize = 10;
 
 /// The format of the log, with what the arguments say about its time.
 fn format(arguments: &Arguments) -> Result<LogFormat, Failure> {

@@ -122,7 +122,8 @@ impl Plan {
             .iter()
             .position(|number| (number.field, number.reading, number.is_list) == (field, reading, is_list));
         known.unwrap_or_else(|| {
-            self.numbers.push(Number { field, reading, is_list, range: i64::MIN..=i64::MAX });
+            let (may_be_list, range) = (may_be_list(&measure.field), i64::MIN..=i64::MAX);
+            self.numbers.push(Number { field, reading, is_list, may_be_list, range });
             self.numbers.len() - 1
         })
     }
@@ -141,6 +142,12 @@ impl Plan {
 /// argument knows nothing of such units.
 fn is_of_client(field: &str) -> bool {
     ["arg_", "cookie_", "http_"].iter().any(|prefix| field.starts_with(prefix))
+}
+
+/// True if a text such as `0.001, 0.002` in the field can only be a list. In a header, a comma may mean anything.
+fn may_be_list(field: &str) -> bool {
+    let headers = ["sent_http_", "sent_trailer_", "upstream_http_", "upstream_trailer_", "upstream_cookie_"];
+    !is_of_client(field) && !headers.iter().any(|prefix| field.starts_with(prefix))
 }
 
 /// The index of an item in a list. A new item is appended.
@@ -165,7 +172,10 @@ mod tests {
         let plan = Plan::new(schemas.iter().map(|schema| (&**schema, 10)));
         assert_eq!(plan.fields, ["status", "arg_v"]);
         let reading = Reading { scale: 2, ..Reading::default() };
-        assert_eq!(plan.numbers, [Number { field: 1, reading, is_list: false, range: i64::MIN..=i64::MAX }]);
+        assert_eq!(
+            plan.numbers,
+            [Number { field: 1, reading, is_list: false, may_be_list: false, range: i64::MIN..=i64::MAX }]
+        );
         assert_eq!(plan.statistics[1].keys, [1]);
         assert_eq!(plan.statistics[1].numbers, [0, 0]);
     }

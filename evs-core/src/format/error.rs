@@ -26,7 +26,7 @@ use std::path::PathBuf;
 pub enum FormatError {
     /// The text is neither the name of a format nor a `log_format` string.
     #[error(
-        "no format is called {name:?}: use combined, common, apache_combined, apache_common, apache_vhost, json, ltsv, w3c, caddy, traefik, ingress_nginx, aws_alb, haproxy_http, envoy, lighttpd, varnish, or a format string of nginx or Apache"
+        "no format is called {name:?}: use combined, common, apache_combined, apache_common, apache_vhost, json, ltsv, w3c, caddy, traefik, traefik_json, ingress_nginx, aws_alb, haproxy_http, envoy, lighttpd, varnish, or a format string of nginx or Apache"
     )]
     Unknown {
         /// The text.

@@ -10,6 +10,7 @@ use std::{fmt, str::FromStr};
 mod apache;
 mod conf;
 mod container;
+mod explain;
 mod named;
 mod time;
 mod w3c;
@@ -116,8 +117,12 @@ impl LogFormat {
     ///
     /// Any other text is taken as it is. Where a string in `nginx.conf` has `\t`, for example, the format here has a tab.
     ///
+    /// The header of syslog may stand before the line as three variables and more, such as `$month $day $clock $sender nginx: …`.
+    /// Its day may then be padded with a blank: `Nov  3 00:02:37`. [`syslog`](Self::syslog) reads any such header.
+    ///
     /// The time is read from `$msec`, else from `$time_iso8601`, else from `$time_local`, in any of the shapes that
-    /// [`time`](Self::time) lists for them. `time` names another variable. If a variable occurs twice, the first one
+    /// [`time`](Self::time) lists for them. `time` names another variable. Without any of these, `$date $time` is
+    /// the time: `2026-11-21 07:40:22` in UTC. If a variable occurs twice, the first one
     /// counts.
     ///
     /// # Errors
@@ -182,7 +187,8 @@ impl LogFormat {
     /// JSON lines: one object a line. Fields are keys. `a.b` is the key `b` in the object `a`, or the key `a.b`.
     ///
     /// The value of a string has its escapes undone. A number, object or array is taken as its JSON text. A measure
-    /// reads the exponent of a number. `null` means the same as no key. If a key occurs twice, the first one counts.
+    /// reads the exponent of a number. A string that holds a number is read as one, too. `null` means the same as no key. If a
+    /// key occurs twice, the first one counts, unless it is `null`.
     ///
     /// [`time_key`](Self::time_key) says which keys hold the time.
     ///
@@ -223,10 +229,16 @@ impl LogFormat {
         Self::of(FormatKind::Ltsv)
     }
 
-    /// True if a client can write text into the log that looks like the web server's own. That is so with
-    /// `escape=none`: nginx then writes quotes and line feeds as they come.
+    /// True if a client can write text into the log that looks like the web server's own.
     ///
-    /// A service that bills by its numbers should refuse such a format.
+    /// That is so with `escape=none`: nginx then writes quotes and line feeds as they come. It is also so if a value that
+    /// clients choose has no quotes around it, and before the next value stands a text that they can write, too: in
+    /// `$http_x|$status|$http_y` a header may have `|200|` in it.
+    ///
+    /// evs reads such lines from the safe side: values before the first such one are certain, those after the last one are
+    /// counted from the end of the line if their delimiter is a `|`, `;` or tab, or a blank between numbers and the like, and
+    /// `$request` ends after its protocol. [`build`](crate::PipelineBuilder::build) warns. A service that bills by its
+    /// numbers should refuse such a format; quotes around the value mend it.
     ///
     /// ```
     /// # extern crate evs_core as evs;
@@ -234,10 +246,24 @@ impl LogFormat {
     ///
     /// assert!(!LogFormat::combined().is_forgeable());
     /// assert!(LogFormat::nginx("escape=none $msec $request $status")?.is_forgeable());
+    /// assert!(LogFormat::nginx("$msec|$http_x|$status|$http_y|$host")?.is_forgeable());
+    /// assert!(!LogFormat::nginx(r#"$msec|"$http_x"|$status|"$http_y"|$host"#)?.is_forgeable());
     /// # Ok::<(), evs::FormatError>(())
     /// ```
     pub fn is_forgeable(&self) -> bool {
-        matches!(&self.kind, FormatKind::Text { steps, .. } if steps.escape == Escape::None)
+        self.forgery().is_some()
+    }
+
+    /// The way in which a client can forge lines, in words.
+    pub(crate) fn forgery(&self) -> Option<String> {
+        let FormatKind::Text { steps, .. } = &self.kind else { return None };
+        if steps.escape == Escape::None {
+            return Some("with escape=none, clients can forge lines and fields of this log".to_owned());
+        }
+        let name = steps.forgeable()?;
+        Some(format!(
+            "clients can forge fields of this log, since ${name} may have the text after it: put quotes around ${name}"
+        ))
     }
 
     /// A parser for `fields`. Its records have the fields in this order.

@@ -49,7 +49,12 @@ pub struct Reading {
     pub has_units: bool,
     /// True if a number may have a `+` before it, as HAProxy writes for a request that it logs before its end.
     pub has_plus: bool,
+    /// True if a number may have been printed from a double, with the noise of floating point in its last digits.
+    pub is_double: bool,
 }
+
+/// The number of decimal digits that a double keeps, whatever they are.
+const DOUBLE_DIGITS: usize = 15;
 
 /// The most places by which a point is moved beyond all digits of a number. Further away, the number is too large or too
 /// small in any case: it has 64 bits and at most 18 decimal places.
@@ -63,12 +68,39 @@ impl Reading {
     /// As [`decimal`](super::decimal).
     pub fn number(self, text: &[u8]) -> Result<Option<i64>, NumberError> {
         if self.has_exponents && text.iter().any(|byte| matches!(byte, b'e' | b'E')) {
-            return decimal_of(&without_exponent(text)?, self);
+            return self.without_noise(&without_exponent(text)?);
         }
         if self.has_units && duration::may_be_one(text) {
             return duration::read(text, self);
         }
-        decimal_of(text, self)
+        self.without_noise(text)
+    }
+
+    /// Reads a number. A double keeps 15 digits; where it is printed with 16 or 17, the last ones may be noise, as in
+    /// `3.5127174329999997`. They are, if the number rounded to 15 digits fits the scale.
+    fn without_noise(self, text: &[u8]) -> Result<Option<i64>, NumberError> {
+        let read = decimal_of(text, self);
+        if read != Err(NumberError::TooManyDigits) || !self.is_double {
+            return read;
+        }
+        let digits =
+            text.iter().filter(|byte| byte.is_ascii_digit()).skip_while(|digit| **digit == b'0').count();
+        let places = text.iter().rev().take_while(|byte| **byte != b'.').count();
+        let kept = match digits {
+            16 | 17 => u8::try_from((places + DOUBLE_DIGITS).saturating_sub(digits)),
+            _ => return read,
+        };
+        let Ok(kept) = kept else { return read };
+        let rounded = decimal_of(text, Self { scale: kept, rounding: Rounding::HalfEven, ..self })?;
+        let power = |places: u8| 10_i64.checked_pow(u32::from(places));
+        let (Some(rounded), Some(surplus)) = (rounded, power(kept.saturating_sub(self.scale))) else {
+            return read;
+        };
+        if rounded % surplus != 0 {
+            return read;
+        }
+        let missing = power(self.scale.saturating_sub(kept)).ok_or(NumberError::TooLarge)?;
+        (rounded / surplus).checked_mul(missing).map(Some).ok_or(NumberError::TooLarge)
     }
 
     /// Adds up a list, as [`decimal_list`](super::decimal_list) does.
@@ -167,6 +199,38 @@ mod tests {
         let list =
             Reading { scale: 1, rounding: Rounding::Truncate, has_exponents: true, ..Reading::default() };
         assert_eq!(list.list(b"1e-1, 0.29 : -"), Ok(Some(3)));
+    }
+
+    #[test]
+    fn the_noise_of_a_double_is_no_digit() {
+        let read = |text: &str, scale| {
+            Reading { scale, is_double: true, has_exponents: true, ..Reading::default() }
+                .number(text.as_bytes())
+        };
+        for (text, scale, expected) in [
+            ("3.5127174329999997", 9, Ok(Some(3_512_717_433))),
+            ("8.707106789000001", 9, Ok(Some(8_707_106_789))),
+            ("-8.707106789000001", 9, Ok(Some(-8_707_106_789))),
+            ("0.30000000000000004", 1, Ok(Some(3))),
+            ("0.99999999999999989", 0, Ok(Some(1))),
+            ("2.4323000000000002e-05", 9, Ok(Some(24_323))),
+            ("0.30000000000000004", 17, Ok(Some(30_000_000_000_000_004))),
+            ("0.30000000000000004", 16, Ok(Some(3_000_000_000_000_000))),
+            // These are digits.
+            ("3.5127174329999997", 8, Err(NumberError::TooManyDigits)),
+            ("3.5127174321234567", 9, Err(NumberError::TooManyDigits)),
+            ("3.512717433000009", 9, Err(NumberError::TooManyDigits)),
+            ("0.300000000000004", 1, Err(NumberError::TooManyDigits)),
+            ("0.3000000000000000004", 1, Err(NumberError::TooManyDigits)),
+            ("1e-400", 1, Err(NumberError::TooManyDigits)),
+            ("0.00000000000000000000030000000000000004", 3, Err(NumberError::TooManyDigits)),
+        ] {
+            assert_eq!(read(text, scale), expected, "{text} at {scale}");
+        }
+        assert_eq!(
+            Reading { scale: 9, ..Reading::default() }.number(b"8.707106789000001"),
+            Err(NumberError::TooManyDigits)
+        );
     }
 
     #[test]

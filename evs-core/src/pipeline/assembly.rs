@@ -51,8 +51,8 @@ impl PipelineBuilder {
         let plan = plan(&settings, &schemas);
         let parser = plan.parser(format)?;
         let source = &settings.source;
-        if format.is_forgeable() {
-            tracing::warn!(source, "with escape=none, clients can forge lines and fields of this log");
+        if let Some(forgery) = format.forgery() {
+            tracing::warn!(source, "{forgery}");
         }
 
         signals::catch_file_size_limit();

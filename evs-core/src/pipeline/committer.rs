@@ -21,6 +21,7 @@ use super::{
     gather::{Gatherer, Whole},
     lock::Lock,
     message::Message,
+    mismatch::Mismatch,
     rejects::RejectsFile,
     reserve::Reserve,
     shared::Shared,
@@ -66,6 +67,8 @@ pub(super) struct Committer {
     rejected: Option<(Arc<[binlog::RejectedLine]>, Arc<Frontier>)>,
     /// The paths of the files from which the last commit was read.
     names: Arc<Frontier>,
+    /// Notices that the log has another format.
+    mismatch: Mismatch,
     /// By statistic, the lines that were too late for that commit.
     too_late: Vec<u64>,
     /// Acknowledgements that wait for room on the disk.
@@ -101,6 +104,7 @@ impl Committer {
             commit: None,
             rejected: Some((Arc::clone(rejected), Arc::clone(&ledger.frontier))),
             names: Arc::clone(&ledger.frontier),
+            mismatch: Mismatch::new(),
             too_late: Vec::new(),
             acknowledged: VecDeque::new(),
             retry_at: None,
@@ -157,6 +161,8 @@ impl Committer {
             return Ok(());
         }
         self.write()?;
+        let warning = self.mismatch.end(self.shared.now());
+        self.warn_of_log(warning);
         self.show_waiting();
         self.binlog.sync()?;
         self.lock.note_end();
@@ -379,11 +385,22 @@ impl Committer {
             (cut.schema.statistic.clone(), cut.rows.len() as u64, rows as u64)
         };
         let cuts = commit.cuts.iter().filter(|cut| !cut.rows.is_empty());
+        let counted = commit.ledger.totals - self.commits.get();
         self.shared.board.show_commit(Committed {
             cuts: cuts.map(cut).collect(),
             too_late: mem::take(&mut self.too_late),
-            rejected: commit.ledger.totals.rejected - self.commits.get().rejected,
+            rejected: counted.rejected,
         });
+        let warning = self.mismatch.add(&counted, &commit.rejected, self.shared.now());
+        self.warn_of_log(warning);
+    }
+
+    /// Warns that the log has another format, if it has.
+    fn warn_of_log(&self, warning: Option<String>) {
+        if let Some(text) = warning {
+            tracing::warn!(source = self.shared.settings.source, "{text}");
+            self.shared.board.show_log_warning(text);
+        }
     }
 
     /// Shows on the board what waits for each sink, and the size of the binlog.

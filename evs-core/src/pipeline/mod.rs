@@ -49,6 +49,7 @@ mod worker;
 
 mod committer;
 mod gather;
+mod mismatch;
 mod rejects;
 mod reserve;
 

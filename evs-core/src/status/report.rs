@@ -24,6 +24,11 @@ impl Board {
         rest.events.send(|| event.into());
     }
 
+    /// Shows something about the log that the operator should look at.
+    pub(crate) fn show_log_warning(&self, text: String) {
+        self.rest().events.send(|| EventKind::LogWarning { text });
+    }
+
     /// Shows that the log cannot be opened. Returns whether that is news.
     pub(crate) fn show_log_unavailable(&self, error: &str) -> bool {
         let mut rest = self.rest();

@@ -288,3 +288,18 @@ async fn an_event_as_json_has_its_time_its_kind_and_its_facts() {
     assert!(json["time"].as_f64().unwrap() > 1.7e9, "{json}");
     assert_eq!(event.to_string(), "reading waits: a check");
 }
+
+#[tokio::test]
+async fn a_run_that_rejects_every_line_warns_of_the_format() {
+    for (lines, warns) in
+        [("no request\n".repeat(3), true), (line(200, 1) + "no request\n", false), (String::new(), false)]
+    {
+        let machine = Machine::new();
+        machine.append(&lines);
+        let pipeline = machine.pipeline().sink("memory", TestSink::default()).build().unwrap();
+        let mut events = pipeline.status_handle().events();
+        pipeline.run_to_end(pending()).await.unwrap();
+        let is_warning = |event: &&EventKind| matches!(event, EventKind::LogWarning { text } if text.starts_with("3 of 3 lines were rejected") && text.contains("no request"));
+        assert_eq!(sent(&mut events).await.iter().filter(is_warning).count(), usize::from(warns), "{lines}");
+    }
+}

@@ -30,6 +30,7 @@ use super::{
     apache,
     class::{Class, ends_before_target},
     escape::Escape,
+    forgery,
     needle::Needle,
     piece::Piece,
     steps::{Literal, Step, Steps},
@@ -63,7 +64,8 @@ pub(in crate::format) fn compile(
                 return Err(FormatError::LineFeed { offset: format.len() - body.len() + at });
             }
             let is_either = language == Language::NginxOrApache;
-            (pieces(format, body)?, if is_either { Escape::Apache } else { escape })
+            let pieces = joined_time(pieces(format, body)?, time.is_some())?;
+            (pieces, if is_either { Escape::Apache } else { escape })
         }
     };
     compile_pieces(&pieces, escape, time)
@@ -109,10 +111,11 @@ pub(super) fn compile_pieces(
         steps.push(Step {
             name: name.as_str().into(),
             may_be_empty: class.may_be_empty(name, escape),
-            class,
+            class: class.clone(),
             until: Literal::new(until.as_bytes()),
             no_colon: name == "remote_user",
             has_plus,
+            is_request: name == "request" && class == Class::Loose,
             lookahead: 0,
             needle: Needle::default(),
         });
@@ -129,7 +132,33 @@ pub(super) fn compile_pieces(
         Some((name, _)) => steps.iter().position(|step| *step.name == *name.as_str()),
         None => best_time(&steps),
     };
-    Ok(Steps { prefix, steps, escape, time })
+    let is_word = |step: &Step| step.class == Class::Loose && step.until.as_bytes() == b" ";
+    let has_syslog_time = prefix.is_empty() && steps.get(..3).is_some_and(|words| words.iter().all(is_word));
+    let tail = forgery::tail(&steps);
+    Ok(Steps { prefix, steps, escape, time, has_syslog_time, tail })
+}
+
+/// Joins `$date` and `$time` to the time of the line, if they stand side by side and no other variable is known to be one.
+fn joined_time(mut pieces: Vec<Piece>, has_time: bool) -> Result<Vec<Piece>, FormatError> {
+    let is_time =
+        |piece: &Piece| matches!(piece, Piece::Variable(_, name, _) if Shape::of_variable(name).is_some());
+    if has_time || pieces.iter().any(is_time) {
+        return Ok(pieces);
+    }
+    let found = pieces.windows(3).enumerate().find_map(|(at, three)| match three {
+        [Piece::Variable(offset, date, _), Piece::Text(_, text), Piece::Variable(_, time, _)]
+            if date == "date" && time == "time" && matches!(&**text, " " | "\t") =>
+        {
+            Some((at, *offset, text.clone()))
+        }
+        _ => None,
+    });
+    if let Some((at, offset, between)) = found {
+        let shape = Shape::named(&format!("%Y-%m-%d{between}%T"))?;
+        let joined = Piece::Variable(offset, "date_time".to_owned(), Some(Class::Time(shape)));
+        pieces.splice(at..at + 3, [joined]);
+    }
+    Ok(pieces)
 }
 
 /// True for a format of HAProxy, which writes a `+` before the times and sizes of requests that `option logasap` logs before

@@ -19,6 +19,7 @@ mod apache;
 mod class;
 mod compiler;
 mod escape;
+mod forgery;
 mod needle;
 mod piece;
 mod steps;
@@ -30,6 +31,6 @@ pub(super) use self::{
     class::Class,
     compiler::{Language, compile},
     escape::{Escape, Undo},
-    steps::{Literal, Step, Steps},
+    steps::{Literal, Step, Steps, Tail},
     w3c::{FIELDS, Header, is_directive, nginx_name},
 };

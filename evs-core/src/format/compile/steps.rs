@@ -21,6 +21,21 @@ pub(in crate::format) struct Steps {
     pub(in crate::format) escape: Escape,
     /// The index of the step that is the line's time, if the format has one.
     pub(in crate::format) time: Option<usize>,
+    /// True if lines may begin with the time of syslog in three variables, whose day is padded: `Nov  3 00:02:37`.
+    pub(in crate::format) has_syslog_time: bool,
+    /// The end of the last value that a client chooses, if the rest of the line shows it.
+    pub(in crate::format) tail: Option<Tail>,
+}
+
+/// The values after the last one that a client chooses. Each is delimited by the same byte, which none of them has. So they
+/// are counted from the end of the line, and the client cannot move them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::format) struct Tail {
+    /// The index of the step whose value a client chooses.
+    pub(in crate::format) index: usize,
+    pub(in crate::format) byte: u8,
+    /// The number of values after it.
+    pub(in crate::format) count: usize,
 }
 
 impl Steps {
@@ -45,6 +60,8 @@ pub(in crate::format) struct Step {
     pub(in crate::format) no_colon: bool,
     /// True if a number of the format may have a `+` before it.
     pub(in crate::format) has_plus: bool,
+    /// True for `$request` without quotes. Its value ends after the protocol, if it has one.
+    pub(in crate::format) is_request: bool,
     /// The number of following steps that must match for the value to end at an occurrence of `until`.
     pub(in crate::format) lookahead: usize,
     /// The needle for `until`, with the time after it if the next step is one.

@@ -15,7 +15,7 @@ mod opener;
 mod pieces;
 mod unwrapper;
 
-pub(super) use self::unwrapper::Added;
+pub(super) use self::{opener::is_syslog_time, unwrapper::Added};
 pub(crate) use self::{pieces::Pieces, unwrapper::Unwrapper};
 
 /// The envelope of each line.

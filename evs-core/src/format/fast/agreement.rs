@@ -106,7 +106,13 @@ pub(super) fn assert_agreement_of(
     let number = |(at, (scale, rounding))| {
         // Some numbers of the tests are outside of this range.
         let reading = Reading { scale, rounding, has_units: true, ..Reading::default() };
-        Number { field: at, reading, is_list: is_list(fields[at]), range: -100..=5_000_000 }
+        Number {
+            field: at,
+            reading,
+            is_list: is_list(fields[at]),
+            may_be_list: true,
+            range: -100..=5_000_000,
+        }
     };
     let numbers: Vec<_> = (fields.len().saturating_sub(2)..fields.len())
         .zip([(0, Rounding::HalfEven), (3, Rounding::Exact)])

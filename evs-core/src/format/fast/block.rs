@@ -92,15 +92,8 @@ struct Fast {
 impl BlockParser {
     /// A parser for the fields of `reference`. The fields of `numbers` are read as numbers, too.
     pub(crate) fn new(reference: LineParser, mut numbers: Vec<Number>, limits: LineLimits) -> Self {
-        let has_plus = match &reference.reader {
-            LineReader::Nginx { steps, .. } => steps.steps.iter().any(|step| step.has_plus),
-            _ => false,
-        };
         for number in &mut numbers {
-            number.reading.has_plus = has_plus;
-            number.reading.has_exponents = matches!(reference.reader, LineReader::Json { .. });
-            // The reference does not take a text with a unit for a variable that is a number.
-            number.reading.has_units &= !is_number(&reference, number.field);
+            number.adapt(&reference.reader, is_number(&reference, number.field));
         }
         let fast = Fast::new(&reference, &numbers);
         let headed = match &reference.reader {

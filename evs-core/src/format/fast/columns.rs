@@ -9,8 +9,10 @@
 
 use std::ops::RangeInclusive;
 
+use memchr::memmem;
+
 use crate::{
-    format::rejection::Rejection,
+    format::{reference::LineReader, rejection::Rejection},
     number::{NumberError, Reading},
 };
 
@@ -23,15 +25,42 @@ pub(crate) struct Number {
     pub(crate) reading: Reading,
     /// True if nginx writes one value per upstream server into it.
     pub(crate) is_list: bool,
+    /// True if it is no list by its name, but may be one.
+    pub(crate) may_be_list: bool,
     /// The values that a line may carry, times 10^scale.
     pub(crate) range: RangeInclusive<i64>,
 }
 
 impl Number {
+    /// Sets what the format decides. `is_number` is true for a variable that is always a number, and not a list or a text
+    /// with a unit: the reference would take neither for it.
+    pub(super) fn adapt(&mut self, reader: &LineReader, is_number: bool) {
+        let (is_json, has_plus) = match reader {
+            LineReader::Json { .. } => (true, false),
+            LineReader::Nginx { steps, .. } => (false, steps.steps.iter().any(|step| step.has_plus)),
+            _ => (false, false),
+        };
+        self.reading = Reading { has_exponents: is_json, is_double: is_json, has_plus, ..self.reading };
+        self.reading.has_units &= !is_number;
+        self.may_be_list &= !is_number;
+    }
+
     /// Reads the number that a text writes.
     pub(crate) fn read(&self, text: &[u8]) -> Result<Option<i64>, NumberError> {
-        if self.is_list { self.reading.list(text) } else { self.reading.number(text) }
+        let read = if self.is_list { self.reading.list(text) } else { self.reading.number(text) };
+        match read {
+            // nginx's lists also stand in variables and keys of other names. A comma without a blank is none of them.
+            Err(NumberError::NotANumber) if self.may_be_list && has_separator(text) => {
+                self.reading.list(text)
+            }
+            read => read,
+        }
     }
+}
+
+/// True if a text has a separator of a list.
+fn has_separator(text: &[u8]) -> bool {
+    memmem::find(text, b", ").is_some() || memmem::find(text, b" : ").is_some()
 }
 
 /// The location of a value's bytes: in the block, or in [`Columns::decoded`] if they do not stand in the block as they

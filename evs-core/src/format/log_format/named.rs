@@ -6,7 +6,7 @@ use super::{FormatError, Language, LogFormat};
 type Text = (Language, &'static str);
 
 /// The formats of other servers, as strings, with the names that nginx has for the same values.
-const TEXTS: [(&str, Text); 6] = [
+const TEXTS: [(&str, Text); 7] = [
     // https://kubernetes.github.io/ingress-nginx/user-guide/nginx-configuration/log-format/
     (
         "ingress_nginx",
@@ -42,6 +42,14 @@ const TEXTS: [(&str, Text); 6] = [
             r#"escape=none [$time_iso8601] "$request" $status $response_flags $request_length $bytes_sent $request_time_ms $upstream_service_time "$http_x_forwarded_for" "$http_user_agent" "$http_x_request_id" "$host" "$upstream_host""#,
         ),
     ),
+    // https://doc.traefik.io/traefik/observe/logs-and-access-logs. Traefik writes quotes as they come.
+    (
+        "traefik",
+        (
+            Language::Nginx,
+            r#"escape=none $remote_addr - $remote_user [$time_local] "$request" $status $body_bytes_sent "$http_referer" "$http_user_agent" $requests "$router" "$server_url" ${request_time_ms}ms"#,
+        ),
+    ),
     // https://redmine.lighttpd.net/projects/lighttpd/wiki/Docs_ModAccessLog
     ("lighttpd", (Language::Apache, r#"%h %V %u %t "%r" %>s %b "%{Referer}i" "%{User-Agent}i""#)),
     // https://varnish-cache.org/docs/trunk/reference/varnishncsa.html
@@ -58,7 +66,8 @@ impl LogFormat {
     /// | `json`, `ltsv` | anything that writes JSON lines or LTSV |
     /// | `w3c`, or `iis_w3c` or `cloudfront` for the same | IIS, CloudFront, anything that writes a `#Fields:` line |
     /// | `caddy` | Caddy; the time is in the key `ts` |
-    /// | `traefik` | Traefik, as JSON; the time is in the key `StartUTC` |
+    /// | `traefik` | Traefik with its default format, which a client can [forge](Self::is_forgeable) |
+    /// | `traefik_json` | Traefik, as JSON; the time is in the key `StartUTC` |
     /// | `ingress_nginx` | the Ingress NGINX Controller |
     /// | `aws_alb` | AWS's Application Load Balancer |
     /// | `haproxy_http` | HAProxy with `option httplog`, behind a header of syslog |
@@ -93,7 +102,7 @@ impl LogFormat {
             "ltsv" => Self::ltsv(),
             "w3c" | "iis_w3c" | "cloudfront" => Self::w3c(),
             "caddy" => Self::json().time_key("ts"),
-            "traefik" => Self::json().time_key("StartUTC"),
+            "traefik_json" => Self::json().time_key("StartUTC"),
             _ => match TEXTS.iter().find(|(known, _)| *known == name) {
                 Some((_, (language, text))) => Self::text(text, *language)?,
                 None => return Err(FormatError::Unknown { name: name.to_owned() }),

@@ -25,5 +25,5 @@ pub(super) use self::{
     json::Scanner,
     keys::Keys,
     line_parser::LineReader,
-    nginx::{LOOKAHEAD_BYTES_MAX, is_number},
+    nginx::{LOOKAHEAD_BYTES_MAX, ends_with_protocol, is_number},
 };

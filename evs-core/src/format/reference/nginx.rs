@@ -16,7 +16,7 @@
 //! A regular expression would find the same end by trying, but backtracking takes quadratic time on a line full of `
 //! [`.
 
-use memchr::{memchr, memchr2, memchr3};
+use memchr::{memchr, memchr2, memchr3, memrchr};
 use nom::{
     IResult, Parser,
     branch::alt,
@@ -28,7 +28,8 @@ use nom::{
 
 use super::fields::{Capture, Captures};
 use crate::format::{
-    compile::{Class, Literal, Steps},
+    compile::{Class, Literal, Steps, Tail},
+    container::is_syslog_time,
     decode::time::{LastTime, Shape},
     rejection::{Reason, Rejection},
     work,
@@ -109,6 +110,9 @@ impl Steps {
                 captures.set(slot, Capture::escaped(start, start + value.len()));
             }
             rest = step.until.skip(after)?;
+            if index == 0 && self.has_syslog_time && is_syslog_time(line) && rest.starts_with(b" ") {
+                rest = &rest[1..];
+            }
         }
         if rest.is_empty() { Ok(seconds) } else { mismatch(rest, Reason::Leftover) }
     }
@@ -131,14 +135,81 @@ impl Steps {
             }
             Class::Token => {
                 let blank = memchr(b' ', rest).unwrap_or(rest.len());
-                split(rest, self.end(index, rest, blank, last_time), Reason::Unterminated)
+                self.searched(index, rest, blank, last_time)
             }
             Class::Delimited(byte) => {
                 split(rest, Some(memchr(*byte, rest).unwrap_or(rest.len())), Reason::Unterminated)
             }
             Class::List => list(&step.until, rest),
             Class::BeforeTarget => before_target(&self.steps[index + 1].until, rest),
-            Class::Loose => split(rest, self.end(index, rest, rest.len(), last_time), Reason::Unterminated),
+            Class::Loose => self.searched(index, rest, rest.len(), last_time),
+        }
+    }
+
+    /// Takes a value whose end is searched off the front of `rest`.
+    #[inline]
+    fn searched<'l>(&self, index: usize, rest: &'l [u8], limit: usize, last_time: &LastTime) -> Taken<'l> {
+        match self.end(index, rest, limit, last_time) {
+            Some(at) => Ok((&rest[at..], &rest[..at])),
+            None => self.mismatch_after(index, rest, limit, last_time),
+        }
+    }
+
+    /// The mismatch of a value without an end. If the text after it is there, the mismatch is what follows that: a time that
+    /// is none, for example.
+    #[cold]
+    fn mismatch_after<'l>(
+        &self,
+        index: usize,
+        rest: &'l [u8],
+        limit: usize,
+        last_time: &LastTime,
+    ) -> Taken<'l> {
+        let until = &self.steps[index].until;
+        let at = memchr::memmem::find(rest, until.as_bytes()).filter(|at| *at <= limit && !until.is_empty());
+        let Some(at) = at else { return mismatch(rest, Reason::Unterminated) };
+        let mut rest = &rest[at + until.len()..];
+        let following = &self.steps[index + 1..];
+        for (at, step) in (index + 1..).zip(&following[..self.steps[index].lookahead]) {
+            let near = &rest[..rest.len().min(LOOKAHEAD_BYTES_MAX)];
+            let Some(length) = self.recognised(at, near, last_time) else {
+                return mismatch(
+                    rest,
+                    match &step.class {
+                        Class::Time(_) => Reason::Time,
+                        Class::Number => Reason::NotANumber,
+                        _ => Reason::Unterminated,
+                    },
+                );
+            };
+            rest = &rest[length..];
+            if !step.until.begins(rest) {
+                return mismatch(rest, Reason::Literal);
+            }
+            rest = &rest[step.until.len()..];
+        }
+        mismatch(rest, Reason::Leftover)
+    }
+
+    /// The length of the value of a step at the front of `near`, if it can be recognised there.
+    #[inline]
+    fn recognised(&self, index: usize, near: &[u8], last_time: &LastTime) -> Option<usize> {
+        let step = &self.steps[index];
+        match &step.class {
+            Class::Time(shape) => shape.length(near).filter(|length| {
+                // What was the line's time before fits its shape, but perhaps not that of another time.
+                let is_known = Some(index) == self.time && last_time.knows(&near[..*length]);
+                is_known || shape.fits(&near[..*length])
+            }),
+            Class::Number => match number(step.has_plus).parse(near) {
+                Ok((_, value)) => Some(value.len()),
+                Err(_) => step.may_be_empty.then_some(0),
+            },
+            _ => {
+                let blank = memchr(b' ', near);
+                work::examine(blank.unwrap_or(near.len()));
+                blank.filter(|length| *length > 0 || step.may_be_empty)
+            }
         }
     }
 
@@ -152,16 +223,29 @@ impl Steps {
         let Some(first) = until.as_bytes().first() else {
             return (limit == rest.len()).then_some(limit);
         };
+        if let Some(tail) = self.tail.filter(|tail| tail.index == index)
+            && let Some(at) = before_tail(tail, rest)
+            && self.goes_on(index, &rest[at + 1..], last_time)
+        {
+            return Some(at);
+        }
         // In most lines it is the first occurrence.
         let mut at = memchr(*first, rest)?;
         work::examine(at);
+        let mut without_protocol = None;
         while at <= limit {
             if until.begins(&rest[at..]) && self.goes_on(index, &rest[at + until.len()..], last_time) {
-                return Some(at);
+                if !self.steps[index].is_request || ends_with_protocol(&rest[..at]) {
+                    return Some(at);
+                }
+                without_protocol = without_protocol.or(Some(at));
             }
-            at = self.steps[index].needle.find(rest, at + 1)?;
+            match self.steps[index].needle.find(rest, at + 1) {
+                Some(next) => at = next,
+                None => break,
+            }
         }
-        None
+        without_protocol
     }
 
     /// True if the rest of the line looks like the steps after `index`, as far as these can be recognised.
@@ -173,22 +257,7 @@ impl Steps {
         let following = &self.steps[index + 1..];
         for (at, step) in (index + 1..).zip(&following[..before.lookahead]) {
             let near = &rest[..rest.len().min(LOOKAHEAD_BYTES_MAX)];
-            let length = match &step.class {
-                Class::Time(shape) => shape.length(near).filter(|length| {
-                    // What was the line's time before fits its shape, but perhaps not that of another time.
-                    let is_known = Some(at) == self.time && last_time.knows(&near[..*length]);
-                    is_known || shape.fits(&near[..*length])
-                }),
-                Class::Number => match number(step.has_plus).parse(near) {
-                    Ok((_, value)) => Some(value.len()),
-                    Err(_) => step.may_be_empty.then_some(0),
-                },
-                _ => {
-                    let blank = memchr(b' ', near);
-                    work::examine(blank.unwrap_or(near.len()));
-                    blank.filter(|length| *length > 0 || step.may_be_empty)
-                }
-            };
+            let length = self.recognised(at, near, last_time);
             work::examine(length.unwrap_or(1));
             let Some(length) = length else { return false };
             if !step.until.begins(&rest[length..]) {
@@ -207,6 +276,27 @@ impl Literal {
     #[inline]
     fn skip<'l>(&self, rest: &'l [u8]) -> Result<&'l [u8], nom::Err<Mismatch>> {
         if self.begins(rest) { Ok(&rest[self.len()..]) } else { mismatch(rest, Reason::Literal) }
+    }
+}
+
+/// The end of the value before a tail.
+fn before_tail(tail: Tail, rest: &[u8]) -> Option<usize> {
+    let mut end = rest.len();
+    for _ in 0..tail.count {
+        let at = memrchr(tail.byte, &rest[..end])?;
+        work::examine(end - at);
+        end = at;
+    }
+    Some(end)
+}
+
+/// True if a request ends with its protocol: `GET / HTTP/1.1`.
+pub(in crate::format) fn ends_with_protocol(request: &[u8]) -> bool {
+    match request {
+        [.., b' ', b'H', b'T', b'T', b'P', b'/', major, b'.', minor] => {
+            major.is_ascii_digit() && minor.is_ascii_digit()
+        }
+        _ => false,
     }
 }
 

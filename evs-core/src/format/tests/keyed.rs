@@ -151,12 +151,17 @@ fn ltsv_lines_are_labels_and_values() {
 }
 
 #[test]
-fn numbers_of_json_may_have_exponents_and_those_of_other_formats_may_not() {
+fn numbers_of_json_may_have_exponents_and_noise_and_those_of_other_formats_may_not() {
     let reading = Reading { scale: 9, ..Reading::default() };
-    let number = Number { field: 0, reading, is_list: false, range: i64::MIN..=i64::MAX };
+    let number = Number { field: 0, reading, is_list: false, may_be_list: true, range: i64::MIN..=i64::MAX };
     for (format, line, expected) in [
         (LogFormat::json(), r#"{"time":1,"v":2.4323e-05}"#, Some(24_323)),
         (LogFormat::json(), r#"{"time":1,"v":2.4323e-06}"#, None),
+        (LogFormat::json(), r#"{"time":1,"v":3.5127174329999997}"#, Some(3_512_717_433)),
+        (LogFormat::ltsv(), "time:1\tv:3.5127174329999997", None),
+        (LogFormat::json(), r#"{"time":1,"v":"0.518 : 0.009"}"#, Some(527_000_000)),
+        (nginx("$msec \"$v\""), "1795246822.000 \"0.001, -\"", Some(1_000_000)),
+        (LogFormat::json(), r#"{"time":1,"v":"1,5"}"#, None),
         (LogFormat::ltsv(), "time:1\tv:2e3", None),
         (nginx("$msec $v"), "1795246822.000 2e3", None),
     ] {

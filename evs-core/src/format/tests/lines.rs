@@ -53,7 +53,7 @@ fn a_bad_line_says_why_and_where() {
         (good.replace("21/Nov", "31/Feb"), (Reason::Date, 14)),
         // It is shaped like a time, so the user's name ends there, too.
         (good.replace("21/Nov", "31/Okt"), (Reason::Time, 14)),
-        (good.replace("21/Nov", "1/Nov"), (Reason::Unterminated, 11)),
+        (good.replace("21/Nov", "1/Nov"), (Reason::Time, 14)),
         (good.replace("GET", "say \"GET"), (Reason::Literal, 47)),
     ] {
         assert_eq!(reason(&LogFormat::combined(), line.as_bytes()), Some(expected), "{line}");
@@ -320,5 +320,142 @@ fn hostile_lines_take_linear_time() {
             let _ = reason(format, line.as_bytes());
             let _ = reason(format, format!("1 - {line}").as_bytes());
         }
+    }
+}
+
+#[test]
+fn the_day_of_a_syslog_header_may_be_padded() {
+    let format = nginx("$month $day $clock $sender nginx: $msec $status");
+    for (line, expected) in [
+        ("Nov 28 10:00:02 web1 nginx: 1.000 200", Ok(["Nov", "28", "10:00:02", "web1", "200"])),
+        ("Nov  3 10:00:02 web1 nginx: 1.000 200", Ok(["Nov", "3", "10:00:02", "web1", "200"])),
+        // It is no time of syslog.
+        ("Nov  x 10:00:02 web1 nginx: 1.000 200", Ok(["Nov", "", "x", "10:00:02 web1", "200"])),
+        ("Nov  3 10:00:02 nginx: 1.000 200", Err((Reason::Unterminated, 17))),
+    ] {
+        let fields = ["month", "day", "clock", "sender", "status"];
+        let found = read(&format, &fields, line.as_bytes());
+        let found = found.map_err(|rejection| (rejection.reason, rejection.column));
+        assert_eq!(found, expected.map(|fields| fields.map(str::to_owned).to_vec()), "{line}");
+    }
+}
+
+#[test]
+fn a_date_and_a_time_side_by_side_are_the_time() {
+    for format in ["$host $date $time $status", "$host\t$date\t$time\t$status"] {
+        let line =
+            if format.contains('\t') { "h\t2026-11-21\t07:40:22\t200" } else { "h 2026-11-21 07:40:22 200" };
+        let mut record = Record::new();
+        nginx(format).parser(&["status"]).unwrap().parse(line.as_bytes(), &mut record).unwrap();
+        assert_eq!((record.seconds(), record.field(0, line.as_bytes())), (SECONDS, &b"200"[..]));
+        assert!(reason(&nginx(format), b"#Fields: date time status").is_some());
+    }
+    // Another time, or none that is certain.
+    assert_eq!(
+        read(&nginx("$date $time $msec"), &["date", "time"], b"a b 1795246822.000").unwrap(),
+        ["a", "b"]
+    );
+    assert!(matches!(nginx("$date, $time").parser(&["date"]), Err(FormatError::NoTime)));
+    let named = nginx("$date $time $at").time("at", "epoch").unwrap();
+    assert_eq!(read(&named, &["date"], b"a b 1795246822").unwrap(), ["a"]);
+}
+
+#[test]
+fn clients_move_no_values_that_are_certain() {
+    let format = nginx("$msec|$request|$status|$remote_addr|$http_x|$host|$bytes_sent|$id");
+    let fields = ["request", "status", "http_x", "host", "bytes_sent"];
+    for (line, expected) in [
+        ("1.000|GET /a HTTP/1.1|200|::1|x|h|4|i", ["GET /a HTTP/1.1", "200", "x", "h", "4"]),
+        ("1.000|GET /a|200|- HTTP/1.1|404|::1|x|h|4|i", ["GET /a|200|- HTTP/1.1", "404", "x", "h", "4"]),
+        (
+            "1.000|GET /a HTTP/1.1|404|::1|x HTTP/1.1|200|::1|h|4|i",
+            ["GET /a HTTP/1.1", "404", "x HTTP/1.1|200|::1", "h", "4"],
+        ),
+        ("1.000|GET /a HTTP/1.1|404|::1|x|h|9|y|h|4|i", ["GET /a HTTP/1.1", "404", "x|h|9|y", "h", "4"]),
+        ("1.000|GET /a|400|::1|-|-|4|i", ["GET /a", "400", "-", "-", "4"]),
+    ] {
+        assert_eq!(read(&format, &fields, line.as_bytes()).unwrap(), expected, "{line}");
+    }
+    let blanks = nginx("$msec $http_x $status $bytes_sent");
+    let found = read(&blanks, &["http_x", "status"], b"1.000 x 200 7 404 4").unwrap();
+    assert_eq!(found, ["x 200 7", "404"]);
+}
+
+#[test]
+fn a_format_is_forgeable_if_a_client_can_write_what_ends_its_value() {
+    for (format, forgeable) in [
+        ("combined", None),
+        ("common", None),
+        ("haproxy_http", None),
+        ("aws_alb", None),
+        ("ingress_nginx", None),
+        ("$msec\t$request\t$http_x\t$status", None),
+        ("$msec|$status|$http_x", None),
+        ("$msec|$http_x|$status", None),
+        ("$msec|$request|$status|$http_x|$host", Some("request")),
+        ("$msec $http_x, $status", Some("http_x")),
+        ("$remote_user [$time_local] $status", None),
+        ("$remote_user [$status] $time_local", Some("remote_user")),
+        ("escape=none $msec $status", Some("escape=none")),
+        ("cri:$msec|$request|$status|$http_x", Some("request")),
+    ] {
+        let found = format.parse::<LogFormat>().unwrap().forgery();
+        let is_it = forgeable.is_none_or(|name| found.as_ref().is_some_and(|found| found.contains(name)));
+        assert!(is_it && found.is_some() == forgeable.is_some(), "{format}: {found:?}");
+    }
+}
+
+#[test]
+fn a_line_is_explained_field_by_field() {
+    let alb: LogFormat = "aws_alb".parse().unwrap();
+    for (format, line, expected) in [
+        (
+            nginx("$remote_addr [$msec] $status"),
+            "::1 [1.000] 200",
+            "  remote_addr = ::1\n  msec = 1.000\n  status = 200\naccepted: its time is 1 seconds after 1970\n",
+        ),
+        (
+            nginx("$remote_addr [$msec] $status"),
+            "::1 [1.000] OK",
+            "  remote_addr = ::1\n  msec = 1.000\nrejected at status: column 13: not a number\n",
+        ),
+        (
+            nginx("$remote_addr [$msec] $status"),
+            "::1 [1.000} 200",
+            "  remote_addr = ::1\n  msec = 1.000\nrejected after msec: column 11: the format has other text here\n",
+        ),
+        (
+            nginx("$remote_addr [$msec] $status"),
+            "::1 [1.000] 200 x",
+            "  remote_addr = ::1\n  msec = 1.000\n  status = 200\nrejected after status: column 16: the line goes on after the end of the format\n",
+        ),
+        (
+            nginx("[$msec] $status"),
+            "1.000 200",
+            "rejected at the beginning: column 1: the format has other text here\n",
+        ),
+        (
+            alb,
+            "h2 28/Nov/2026:10:00:20 app/web 192.0.2.1:6 -",
+            "rejected at time_iso8601: column 4: not a time\n",
+        ),
+        (
+            LogFormat::syslog(nginx("$msec $status")),
+            "Nov  3 00:02:37 h n: 1.000 -",
+            "the line in syslog is: 1.000 -\n  msec = 1.000\n  status = -\naccepted: its time is 1 seconds after 1970\n",
+        ),
+        (
+            LogFormat::syslog(nginx("$msec $status")),
+            "1.000 -",
+            "rejected at the envelope of syslog: column 1: not a line of the container that the format names\n",
+        ),
+        (LogFormat::json(), "{}", "rejected: column 1: the line has no key for the time\n"),
+        (
+            nginx("$status"),
+            "200",
+            "error: the format has no time: add $time_local, $time_iso8601 or $msec, or tell with LogFormat::time which variable holds it\n",
+        ),
+    ] {
+        assert_eq!(format.explain(line.as_bytes()), expected, "{line}");
     }
 }

@@ -24,9 +24,23 @@ fn caddy() {
 
 #[test]
 fn traefik() {
+    let line = r#"192.168.1.1 - john [10/Oct/2000:13:55:36 +0000] "GET /a?c=7 HTTP/1.1" 200 2326 "-" "curl/8" 1 "api@docker" "http://10.0.0.1:80" 12ms"#;
+    let expected = [
+        ("remote_user", "john"),
+        ("uri", "/a"),
+        ("body_bytes_sent", "2326"),
+        ("requests", "1"),
+        ("router", "api@docker"),
+        ("server_url", "http://10.0.0.1:80"),
+        ("request_time_ms", "12"),
+    ];
+    assert_reads("traefik", line, 971_186_136, &expected);
+    // No answer, no router.
+    let line = r#"10.0.0.1 - - [10/Nov/2009:23:00:00 +0000] "GET /foo http" - - "-" "-" 0 "-" "-" 123000ms"#;
+    assert_reads("traefik", line, 1_257_894_000, &[("status", "-"), ("request_time_ms", "123000")]);
     let line = r#"{"ClientHost":"192.0.2.2","DownstreamContentSize":2099,"DownstreamStatus":200,"Duration":1811271,"RequestMethod":"POST","RouterName":"web@docker","StartLocal":"2026-11-28T11:00:47.503803974+01:00","StartUTC":"2026-11-28T10:00:47.503803974Z","time":"2026-11-28T11:00:48+01:00"}"#;
     let expected = [("DownstreamStatus", "200"), ("RouterName", "web@docker"), ("Duration", "1811271")];
-    assert_reads("traefik", line, 1_795_860_047, &expected);
+    assert_reads("traefik_json", line, 1_795_860_047, &expected);
 }
 
 #[test]

@@ -455,6 +455,7 @@ fn they_agree_on_every_short_line() {
         ("escape=json \"$http_x\" $msec", &["\"", "\\", " ", TIME, "a", "\" "]),
         ("\"%{X}i\" %{sec}t", &["\"", "\\", " ", "1795246765", "a", "\" "]),
         ("%u \"%{X}i\" %{sec}t", &["\"", "\\", " ", "1795246765", "a", " \""]),
+        ("$a $b $c $d nginx: $msec", &["Nov ", " 3 10:00:02 ", "a", " ", "nginx: ", TIME]),
         ("$msec", &[TIME, " ", "\"", "\r"]),
         ("$host $msec", &[TIME, " ", "a", "\u{feff}", "\0"]),
     ] {

@@ -12,7 +12,7 @@ use crate::{
     format::{
         compile::{Class, Literal, Step},
         decode::time::RecentTimes,
-        reference::{LOOKAHEAD_BYTES_MAX, is_number},
+        reference::{LOOKAHEAD_BYTES_MAX, ends_with_protocol, is_number},
     },
     number::ShortDecimal,
 };
@@ -34,6 +34,8 @@ pub(super) enum Check {
     EndOfList(Position),
     /// The value is a number.
     Number { extent: Extent, may_be_empty: bool, has_plus: bool },
+    /// The value is a request that ends with its protocol.
+    Protocol(Extent),
     /// The value looks like a time. (It is not the line's time, which is read anyway.)
     Time(Extent, Box<RecentTimes>),
     /// The extent is shorter than `LOOKAHEAD_BYTES_MAX`, so that the reference's bounded lookahead sees the same text.
@@ -86,6 +88,12 @@ impl Check {
                         is_number_at(block, start, end, *has_plus) || (*may_be_empty && start == end);
                 }
             }
+            Self::Protocol(extent) => {
+                for (line, confirmed) in each {
+                    let (start, end) = lines.extent(*extent, line);
+                    *confirmed &= block.get(start..end).is_some_and(ends_with_protocol);
+                }
+            }
             Self::Time(extent, recent) => {
                 for (line, confirmed) in each {
                     let (start, end) = lines.extent(*extent, line);
@@ -132,6 +140,8 @@ pub(super) fn class_checks(
 ) -> Option<()> {
     let until = step.until.as_bytes();
     match &step.class {
+        // The reference may find another end of it.
+        Class::Loose if step.is_request => checks.push(Check::Protocol(extent)),
         Class::Quoted | Class::Loose => {}
         // No separator tells where it ends.
         Class::BeforeTarget => return None,

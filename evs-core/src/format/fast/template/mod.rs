@@ -127,6 +127,14 @@ impl Template {
     /// The template of a format whose values these bytes delimit, or `None` if they cannot.
     fn delimited_by(steps: &Steps, (trusted, zone): (&[usize], i64), delimiters: Delimiters) -> Option<Self> {
         let time = steps.time?;
+        // Only blanks as separators show a day that is padded.
+        if steps.has_syslog_time && delimiters.byte != b' ' {
+            return None;
+        }
+        // Only if it is the separator, its number in the line tells that the value before the tail has none.
+        if steps.tail.is_some_and(|tail| tail.byte != delimiters.byte) {
+            return None;
+        }
         let located = locate(steps, delimiters)?;
         let mut literal_heads = Vec::new();
         for (literal, at) in steps.literals().zip(&located.literals) {
@@ -153,7 +161,8 @@ impl Template {
                 Class::List | Class::Delimited(_) => false,
             };
             if at != time {
-                let bytes_min = i32::from(!may_be_empty);
+                let is_padded = steps.has_syslog_time && at == 1;
+                let bytes_min = i32::from(!may_be_empty || is_padded);
                 if extent.start.separator + 1 == extent.end.separator {
                     let distance_min = &mut distances_min[extent.start.separator as usize];
                     *distance_min = bytes_min
