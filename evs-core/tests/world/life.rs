@@ -156,7 +156,7 @@ impl World {
                 tokio::time::sleep(calm_after).await;
                 stores.iter().for_each(|store| store.is_calm.store(true, SeqCst));
             }
-            pending().await
+            pending::<()>().await;
         };
         let watch = async {
             tokio::time::sleep(PATIENCE).await;
