@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::{batch::escape, binlog::RejectedLine, counters::Counters};
+use crate::{binlog::RejectedLine, counters::Counters};
 
 /// The number of lines at the start of a run that shows if the format is that of the log.
 const FIRST_LINES: u64 = 1000;
@@ -46,7 +46,7 @@ impl Mismatch {
         self.rejected += counted.rejected;
         for line in rejected {
             let kept = &line.sample[..line.sample.len().min(EXAMPLE_BYTES_MAX)];
-            let example = || (0, format!("column {} of {:?}", line.column, escape(kept)));
+            let example = || (0, format!("column {} of {:?}", line.column, String::from_utf8_lossy(kept)));
             self.reasons.entry(line.reason.clone()).or_insert_with(example).0 += 1;
         }
         let is_over = match self.until {

@@ -133,9 +133,13 @@ pub(super) fn compile_pieces(
         None => best_time(&steps),
     };
     let is_word = |step: &Step| step.class == Class::Loose && step.until.as_bytes() == b" ";
-    let has_syslog_time = prefix.is_empty() && steps.get(..3).is_some_and(|words| words.iter().all(is_word));
+    let are_words = |at: usize| steps.get(at..at + 3).is_some_and(|words| words.iter().all(is_word));
+    let has_priority =
+        prefix.as_bytes() == b"<" && steps.first().is_some_and(|step| step.until.as_bytes() == b">");
+    let first = usize::from(has_priority);
+    let syslog_time = ((prefix.is_empty() || has_priority) && are_words(first)).then_some(first);
     let tail = forgery::tail(&steps);
-    Ok(Steps { prefix, steps, escape, time, has_syslog_time, tail })
+    Ok(Steps { prefix, steps, escape, time, syslog_time, tail })
 }
 
 /// Joins `$date` and `$time` to the time of the line, if they stand side by side and no other variable is known to be one.
@@ -154,7 +158,7 @@ fn joined_time(mut pieces: Vec<Piece>, has_time: bool) -> Result<Vec<Piece>, For
         _ => None,
     });
     if let Some((at, offset, between)) = found {
-        let shape = Shape::named(&format!("%Y-%m-%d{between}%T"))?;
+        let shape = Shape::date_and_time(&between)?;
         let joined = Piece::Variable(offset, "date_time".to_owned(), Some(Class::Time(shape)));
         pieces.splice(at..at + 3, [joined]);
     }

@@ -26,7 +26,7 @@ impl Steps {
                 && !step.until.is_empty()
                 && !is_before_time
                 && !is_fenced
-                && self.tail.is_none_or(|tail| tail.index != *index)
+                && self.tail.as_ref().is_none_or(|tail| tail.index != *index)
         };
         self.steps.iter().enumerate().find(is_movable).map(|(_, step)| &*step.name)
     }
@@ -54,17 +54,16 @@ fn is_of_client(step: &Step) -> bool {
 /// The values after the last one that a client chooses, if they can be counted from the end of the line.
 pub(super) fn tail(steps: &[Step]) -> Option<Tail> {
     let index = steps.iter().rposition(is_of_client)?;
-    let [byte] = *steps[index].until.as_bytes() else { return None };
+    let delimiter = &steps[index].until;
     let (last, between) = steps[index + 1..].split_last()?;
+    let is_rare = delimiter.as_bytes().iter().any(|byte| b";|\t".contains(byte));
     let has_delimiter = |step: &Step| match &step.class {
-        Class::Number => matches!(byte, b'-' | b'+' | b'.'),
-        Class::Token => byte != b' ' && !b";|\t".contains(&byte),
-        Class::Loose | Class::Time(_) | Class::List => !b";|\t".contains(&byte),
+        Class::Number | Class::Token => !is_rare && delimiter.as_bytes() != b" ",
+        Class::Loose | Class::Time(_) | Class::List => !is_rare,
         Class::Quoted | Class::BeforeTarget | Class::Delimited(_) => true,
     };
-    let is_certain = !byte.is_ascii_alphanumeric()
-        && between.iter().all(|step| *step.until.as_bytes() == [byte])
+    let is_certain = between.iter().all(|step| step.until.as_bytes() == delimiter.as_bytes())
         && last.until.is_empty()
         && !steps[index + 1..].iter().any(has_delimiter);
-    is_certain.then_some(Tail { index, byte, count: between.len() + 1 })
+    is_certain.then(|| Tail { index, delimiter: delimiter.clone(), count: between.len() + 1 })
 }

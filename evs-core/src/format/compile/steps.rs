@@ -21,19 +21,21 @@ pub(in crate::format) struct Steps {
     pub(in crate::format) escape: Escape,
     /// The index of the step that is the line's time, if the format has one.
     pub(in crate::format) time: Option<usize>,
-    /// True if lines may begin with the time of syslog in three variables, whose day is padded: `Nov  3 00:02:37`.
-    pub(in crate::format) has_syslog_time: bool,
+    /// The index of the first of three variables at the start of a line that may be a time of syslog, whose day is padded:
+    /// `Nov  3 00:02:37`, or `<190>Nov  3 00:02:37`.
+    pub(in crate::format) syslog_time: Option<usize>,
     /// The end of the last value that a client chooses, if the rest of the line shows it.
     pub(in crate::format) tail: Option<Tail>,
 }
 
-/// The values after the last one that a client chooses. Each is delimited by the same byte, which none of them has. So they
+/// The values after the last one that a client chooses. Each is delimited by the same text, which none of them has. So they
 /// are counted from the end of the line, and the client cannot move them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub(in crate::format) struct Tail {
     /// The index of the step whose value a client chooses.
     pub(in crate::format) index: usize,
-    pub(in crate::format) byte: u8,
+    /// The text between the values.
+    pub(in crate::format) delimiter: Literal,
     /// The number of values after it.
     pub(in crate::format) count: usize,
 }

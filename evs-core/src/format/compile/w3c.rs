@@ -67,7 +67,7 @@ fn compile(names: &[&str], delimiter: u8, end: &str) -> Result<Steps, FormatErro
         let piece = match (*name, after) {
             ("date", ["time", after @ ..]) => {
                 rest = after;
-                let shape = Shape::named(&format!("%Y-%m-%d{between}%T"))?;
+                let shape = Shape::date_and_time(&between)?;
                 (TIME.to_owned(), Class::Time(shape))
             }
             ("timestamp", _) => ("timestamp".to_owned(), Class::Time(Shape::named("seconds")?)),

@@ -73,6 +73,12 @@ impl Shape {
         }
     }
 
+    /// A date and a time of day with that text between them: `2026-11-21 07:40:22`, with or without a fraction.
+    pub(in crate::format) fn date_and_time(between: &str) -> Result<Self, FormatError> {
+        let pattern = Pattern::new(&format!("%Y-%m-%d{between}%T"))?;
+        Ok(Self::Pattern(Arc::new(pattern.with_fraction())))
+    }
+
     /// The rank of the shape among the times of a format: the lowest is the line's time. (`$msec` needs no time zone,
     /// and `$time_iso8601` no name of a month.)
     pub(in crate::format) fn rank(&self) -> u8 {

@@ -61,7 +61,8 @@ impl LogFormat {
         if let Some(container) = self.containers.first() {
             let mut unwrapper = Unwrapper::new(*container);
             match unwrapper.open(line) {
-                Err(_) | Ok(Added::Piece) => return Some(format!("at the envelope of {}", container.name())),
+                Ok(Added::Piece) => return None,
+                Err(_) => return Some(format!("at the envelope of {}", container.name())),
                 Ok(_) => text = unwrapper.text().to_vec(),
             }
             let _ = writeln!(out, "the line in {} is: {}", container.name(), escape(&text));

@@ -14,7 +14,7 @@ impl LogFormat {
     /// Values are delimited by tabs or by blanks, as the first delimiter of each line tells. Values in quotes are not
     /// understood: with a blank in one, the line has too many values, and is rejected.
     ///
-    /// The time is that of `date` with `time` directly after it, or else of `timestamp` (seconds since 1970). It is in UTC
+    /// The time is that of `date` with `time` directly after it, with or without a fraction of a second, or else of `timestamp` (seconds since 1970). It is in UTC
     /// unless [`utc_offset_minutes`](Self::utc_offset_minutes) says another. A line without either is rejected as
     /// [`NoTime`](crate::Reason::NoTime).
     ///

@@ -16,7 +16,7 @@
 //! A regular expression would find the same end by trying, but backtracking takes quadratic time on a line full of `
 //! [`.
 
-use memchr::{memchr, memchr2, memchr3, memrchr};
+use memchr::{memchr, memchr2, memchr3};
 use nom::{
     IResult, Parser,
     branch::alt,
@@ -109,8 +109,9 @@ impl Steps {
                 let start = line.len() - rest.len();
                 captures.set(slot, Capture::escaped(start, start + value.len()));
             }
+            let is_padded = self.syslog_time == Some(index) && is_syslog_time(rest);
             rest = step.until.skip(after)?;
-            if index == 0 && self.has_syslog_time && is_syslog_time(line) && rest.starts_with(b" ") {
+            if is_padded && rest.starts_with(b" ") {
                 rest = &rest[1..];
             }
         }
@@ -223,9 +224,9 @@ impl Steps {
         let Some(first) = until.as_bytes().first() else {
             return (limit == rest.len()).then_some(limit);
         };
-        if let Some(tail) = self.tail.filter(|tail| tail.index == index)
+        if let Some(tail) = self.tail.as_ref().filter(|tail| tail.index == index)
             && let Some(at) = before_tail(tail, rest)
-            && self.goes_on(index, &rest[at + 1..], last_time)
+            && self.goes_on(index, &rest[at + until.len()..], last_time)
         {
             return Some(at);
         }
@@ -280,14 +281,20 @@ impl Literal {
 }
 
 /// The end of the value before a tail.
-fn before_tail(tail: Tail, rest: &[u8]) -> Option<usize> {
+fn before_tail(tail: &Tail, rest: &[u8]) -> Option<usize> {
     let mut end = rest.len();
     for _ in 0..tail.count {
-        let at = memrchr(tail.byte, &rest[..end])?;
+        let at = memrmem(&rest[..end], tail.delimiter.as_bytes())?;
         work::examine(end - at);
         end = at;
     }
     Some(end)
+}
+
+/// The last occurrence of a text, by its first byte: there are few other such bytes in a tail.
+fn memrmem(text: &[u8], needle: &[u8]) -> Option<usize> {
+    let first = *needle.first()?;
+    memchr::memrchr_iter(first, text).find(|at| text[*at..].starts_with(needle))
 }
 
 /// True if a request ends with its protocol: `GET / HTTP/1.1`.

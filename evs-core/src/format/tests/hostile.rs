@@ -123,3 +123,22 @@ fn each_of_the_worst_queries_takes_linear_steps() {
         }
     }
 }
+
+#[test]
+fn texts_that_look_like_the_ends_of_values_take_linear_steps() {
+    for delimiter in ["|", " ", " | ", ", "] {
+        let names = ["msec", "remote_user", "request", "status", "http_user_agent", "host", "bytes_sent"];
+        let format = names.map(|name| format!("${name}")).join(delimiter);
+        for piece in ["D", "200D", "D200", "GET / HTTP/1.1D", "GET / HTTP/1.1D200D", "a", "-D4D", "DD"] {
+            let piece = piece.replace('D', delimiter);
+            let text = piece.repeat(8000 / piece.len());
+            for values in [
+                ["1795246822.000", "-", &text, "200", "x", "h", "4"],
+                ["1795246822.000", &text, "GET / HTTP/1.1", "200", &text, "h", "4"],
+                ["1795246822.000", "-", "GET / HTTP/1.1", "x", &text, &text, "x"],
+            ] {
+                assert_linear(&format, &values.join(delimiter)).unwrap();
+            }
+        }
+    }
+}

@@ -333,6 +333,14 @@ fn the_day_of_a_syslog_header_may_be_padded() {
         ("Nov  x 10:00:02 web1 nginx: 1.000 200", Ok(["Nov", "", "x", "10:00:02 web1", "200"])),
         ("Nov  3 10:00:02 nginx: 1.000 200", Err((Reason::Unterminated, 17))),
     ] {
+        let with_priority = nginx("<$priority>$month $day $clock $sender nginx: $msec $status");
+        let other = read(
+            &with_priority,
+            &["month", "day", "clock", "sender", "status"],
+            format!("<190>{line}").as_bytes(),
+        );
+        let other = other.map_err(|rejection| (rejection.reason, rejection.column - 5));
+        assert_eq!(other, expected.map(|fields| fields.map(str::to_owned).to_vec()), "{line}");
         let fields = ["month", "day", "clock", "sender", "status"];
         let found = read(&format, &fields, line.as_bytes());
         let found = found.map_err(|rejection| (rejection.reason, rejection.column));
@@ -376,6 +384,9 @@ fn clients_move_no_values_that_are_certain() {
     ] {
         assert_eq!(read(&format, &fields, line.as_bytes()).unwrap(), expected, "{line}");
     }
+    let wide = nginx("$msec | $http_x | $status | $id");
+    let found = read(&wide, &["http_x", "status", "id"], b"1.000 | x | 200 |y | 404 | i|j").unwrap();
+    assert_eq!(found, ["x | 200 |y", "404", "i|j"]);
     let blanks = nginx("$msec $http_x $status $bytes_sent");
     let found = read(&blanks, &["http_x", "status"], b"1.000 x 200 7 404 4").unwrap();
     assert_eq!(found, ["x 200 7", "404"]);

@@ -126,3 +126,20 @@ fn a_log_of_iis_and_one_of_cloudfront_have_a_fast_path() {
         assert_eq!(agreement::assert_agreement("w3c", &fields, &[log.as_bytes()]), Ok(true), "{log}");
     }
 }
+
+#[test]
+fn a_time_may_have_a_fraction() {
+    let mut parser = LogFormat::w3c().parser(&["status"]).unwrap();
+    let mut record = Record::new();
+    let _ = parser.parse(b"#Fields: date time sc-status", &mut record);
+    for (line, expected) in [
+        ("2026-11-21 07:40:22 200", Ok(SECONDS)),
+        ("2026-11-21 07:40:22.7 200", Ok(SECONDS)),
+        ("2026-11-21 07:40:22.707001 200", Ok(SECONDS)),
+        ("2026-11-21 07:40:22. 200", Err(Reason::Literal)),
+        ("2026-11-21 07:40:22,7 200", Err(Reason::Literal)),
+    ] {
+        let read = parser.parse(line.as_bytes(), &mut record).map(|()| record.seconds());
+        assert_eq!(read.map_err(|rejection| rejection.reason), expected, "{line}");
+    }
+}

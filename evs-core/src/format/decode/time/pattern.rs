@@ -41,6 +41,8 @@ enum Item {
     ZoneName,
     /// `%f`: the digits of a fraction.
     Fraction,
+    /// A point and the digits of a fraction, or nothing.
+    MaybeFraction,
     /// `%s`: a number since 1970, in units of 10^-n seconds, and its fraction if it may have one.
     Epoch { unit: u32, has_fraction: bool },
 }
@@ -102,6 +104,13 @@ impl Pattern {
         Ok(Self::of(items))
     }
 
+    /// The same with a fraction after it, which may be missing.
+    pub(super) fn with_fraction(self) -> Self {
+        let mut items = self.items;
+        items.push(Item::MaybeFraction);
+        Self::of(items)
+    }
+
     /// The pattern of a number since 1970, in units of 10^-`unit` seconds, with or without a fraction.
     pub(in crate::format) fn epoch(unit: u32) -> Self {
         Self::of(vec![Item::Epoch { unit, has_fraction: true }])
@@ -140,7 +149,7 @@ impl Pattern {
     pub(super) fn may_take(&self, byte: u8) -> bool {
         match self.items.last() {
             Some(Item::Fraction | Item::Epoch { has_fraction: false, .. }) => byte.is_ascii_digit(),
-            Some(Item::Epoch { .. }) => byte.is_ascii_digit() || byte == b'.',
+            Some(Item::Epoch { .. } | Item::MaybeFraction) => byte.is_ascii_digit() || byte == b'.',
             Some(Item::ZoneName) => byte.is_ascii_alphabetic(),
             _ => false,
         }
@@ -241,6 +250,7 @@ impl Item {
             Self::Offset => b"+0545",
             Self::ZoneName => b"UTC",
             Self::Fraction => b"707",
+            Self::MaybeFraction => b".707",
             Self::Epoch { unit: 0, .. } => b"1795246822",
             Self::Epoch { unit: 3, .. } => b"1795246822707",
             Self::Epoch { unit: 6, .. } => b"1795246822707000",
@@ -296,6 +306,10 @@ impl Item {
             Self::Fraction => match digits(text) {
                 0 => None,
                 digits => Some(&text[digits..]),
+            },
+            Self::MaybeFraction => match text.strip_prefix(b".").map(digits) {
+                None | Some(0) => Some(text),
+                Some(digits) => Some(&text[1 + digits..]),
             },
             Self::Epoch { unit, has_fraction } => {
                 let own = if has_fraction { text } else { &text[..digits(text)] };

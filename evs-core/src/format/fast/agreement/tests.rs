@@ -456,6 +456,8 @@ fn they_agree_on_every_short_line() {
         ("\"%{X}i\" %{sec}t", &["\"", "\\", " ", "1795246765", "a", "\" "]),
         ("%u \"%{X}i\" %{sec}t", &["\"", "\\", " ", "1795246765", "a", " \""]),
         ("$a $b $c $d nginx: $msec", &["Nov ", " 3 10:00:02 ", "a", " ", "nginx: ", TIME]),
+        ("$msec | $http_x | $status | $a", &[TIME, " | ", "|", "1", " "]),
+        ("$msec|$request|$status|$http_x|$a", &[TIME, "|", "1", " HTTP/1.1", "a"]),
         ("$msec", &[TIME, " ", "\"", "\r"]),
         ("$host $msec", &[TIME, " ", "a", "\u{feff}", "\0"]),
     ] {

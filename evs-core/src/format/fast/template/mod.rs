@@ -33,7 +33,7 @@ use self::{
 };
 use super::index::Delimiters;
 use crate::format::{
-    compile::{Class, Escape, Step, Steps},
+    compile::{Class, Escape, Step, Steps, Tail},
     decode::time::RecentTimes,
 };
 
@@ -128,11 +128,12 @@ impl Template {
     fn delimited_by(steps: &Steps, (trusted, zone): (&[usize], i64), delimiters: Delimiters) -> Option<Self> {
         let time = steps.time?;
         // Only blanks as separators show a day that is padded.
-        if steps.has_syslog_time && delimiters.byte != b' ' {
+        if steps.syslog_time.is_some() && delimiters.byte != b' ' {
             return None;
         }
         // Only if it is the separator, its number in the line tells that the value before the tail has none.
-        if steps.tail.is_some_and(|tail| tail.byte != delimiters.byte) {
+        let has_separator = |tail: &Tail| tail.delimiter.as_bytes().contains(&delimiters.byte);
+        if !steps.tail.as_ref().is_none_or(has_separator) {
             return None;
         }
         let located = locate(steps, delimiters)?;
@@ -161,7 +162,7 @@ impl Template {
                 Class::List | Class::Delimited(_) => false,
             };
             if at != time {
-                let is_padded = steps.has_syslog_time && at == 1;
+                let is_padded = at > 0 && steps.syslog_time == Some(at - 1);
                 let bytes_min = i32::from(!may_be_empty || is_padded);
                 if extent.start.separator + 1 == extent.end.separator {
                     let distance_min = &mut distances_min[extent.start.separator as usize];
