@@ -176,3 +176,22 @@ async fn a_database_that_cannot_be_opened_is_named_and_counted_into_once_it_can(
     place.run_clean();
     place.assert_exact("the directory was made").await;
 }
+
+#[test]
+fn a_log_of_another_format_ends_with_a_code_of_its_own_and_is_explained() {
+    let mut place = Place::new(Kind::Combined, 47);
+    place.write(10);
+    let wrong = r#"$remote_addr [$time_local] "$request" $status"#;
+    let outcome = run(&place, &["--format", wrong]);
+    assert_eq!(outcome.status.code(), Some(5), "{}", outcome.stderr);
+    for text in ["10 of 10 lines were rejected", "the commonest reason", "--explain"] {
+        assert!(outcome.stderr.contains(text), "{}", outcome.stderr);
+    }
+    let explained = run(&place, &["--format", wrong, "--explain"]);
+    assert!(explained.status.success(), "{}", explained.stderr);
+    let lines =
+        explained.stdout.lines().filter(|line| line.starts_with("rejected after remote_addr: column"));
+    assert!(lines.count() >= 5, "{}", explained.stdout);
+    let explained = run(&place, &["--format", "combined", "--explain"]);
+    assert!(explained.stdout.contains("\n  status = ") && explained.stdout.contains("accepted: "));
+}

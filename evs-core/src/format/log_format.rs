@@ -117,6 +117,10 @@ impl LogFormat {
     ///
     /// Any other text is taken as it is. Where a string in `nginx.conf` has `\t`, for example, the format here has a tab.
     ///
+    /// A string that describes the lines of a container with those of nginx in them is read as such: Docker's
+    /// `{"log":"…\n","stream":"$stream","time":"$time"}`, of which only the fields in `…` can be asked for, as
+    /// [`docker`](Self::docker), and `$time $stream F …` of Kubernetes as [`cri`](Self::cri).
+    ///
     /// The header of syslog may stand before the line as three variables and more, such as `$month $day $clock $sender nginx: …`.
     /// Its day may then be padded with a blank: `Nov  3 00:02:37`. [`syslog`](Self::syslog) reads any such header.
     ///
