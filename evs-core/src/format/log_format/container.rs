@@ -38,7 +38,7 @@ impl LogFormat {
 
     /// Lines of `inner` in the logs of Kubernetes' container runtimes, containerd and CRI-O.
     ///
-    /// A long line comes in [pieces](Self::docker#pieces), which are marked by a `P`; its last piece has an `F`.
+    /// A long line comes in [pieces](Self::docker), which are marked by a `P`; its last piece has an `F`.
     ///
     /// ```
     /// # extern crate evs_core as evs;
@@ -84,7 +84,7 @@ impl LogFormat {
     /// Lines of `inner` in the export of systemd's journal: `journalctl -o json`.
     ///
     /// The line is the `MESSAGE`, a text or an array of bytes. Lines that the journal has broken because they were too long
-    /// are put together as [pieces](Self::docker#pieces) are. `journalctl` leaves out messages of more than 4 KiB without
+    /// are put together as [pieces](Self::docker) are. `journalctl` leaves out messages of more than 4 KiB without
     /// `--all`; their entries are rejected.
     ///
     /// ```
