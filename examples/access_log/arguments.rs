@@ -22,8 +22,9 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "PATH")]
     pub(crate) log: Option<PathBuf>,
     /// A name (combined, common, apache_combined, apache_common, apache_vhost, json, ltsv, w3c, caddy, traefik,
-    /// traefik_json, ingress_nginx, aws_alb, haproxy_http, envoy, lighttpd, varnish), a log_format string or directive of nginx's, or a LogFormat string
-    /// of Apache's. Before it may stand the container of each line: docker:, cri:, syslog: or journald:, as in cri:combined
+    /// traefik_json, ingress_nginx, aws_alb, haproxy_http, envoy, lighttpd, varnish), a log_format string or directive of
+    /// nginx's, or a LogFormat string of Apache's. Before it may stand the container of each line: docker:, cri:, syslog: or
+    /// journald:, as in cri:combined
     #[arg(long, value_name = "FORMAT", default_value = "combined")]
     pub(crate) format: String,
     /// The field that holds the time, and its shape: epoch, seconds, milliseconds, microseconds, nanoseconds, iso8601,

@@ -147,10 +147,16 @@ fn explain(format: &LogFormat, log: &Path) -> Result<(), Failure> {
     let file = std::fs::File::open(log).map_err(|error| Invalid("--log", error.into()))?;
     for line in io::BufReader::new(file).split(b'\n').take(EXPLAINED_LINES) {
         let line = line?;
-        let text = format!("{}\n{}\n", String::from_utf8_lossy(&line), format.explain(&line));
+        let text = format!("{}\n{}\n", shown(&line), format.explain(&line));
         unless_unread(io::stdout().lock().write_all(text.as_bytes()))?;
     }
     Ok(())
+}
+
+/// A line without its control characters: a client may have written some for the terminal.
+fn shown(line: &[u8]) -> String {
+    let visible = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
+    String::from_utf8_lossy(line).chars().map(visible).collect()
 }
 
 /// The number of lines that `--explain` shows.

@@ -195,3 +195,21 @@ fn a_log_of_another_format_ends_with_a_code_of_its_own_and_is_explained() {
     let explained = run(&place, &["--format", "combined", "--explain"]);
     assert!(explained.stdout.contains("\n  status = ") && explained.stdout.contains("accepted: "));
 }
+
+#[test]
+fn what_a_client_wrote_for_the_terminal_is_not_sent_there() {
+    let place = Place::new(Kind::Combined, 48);
+    fs::write(
+        place.path("access.log"),
+        "::1 - - [21/Nov/2026:13:25:22 +0000] \"GET /\x1b[2J HTTP/1.1\" 200 1\n",
+    )
+    .unwrap();
+    for format in ["combined", "$remote_addr $status"] {
+        let explained = run(&place, &["--format", format, "--explain"]);
+        assert!(explained.status.success(), "{}", explained.stderr);
+        assert!(
+            explained.stdout.contains("GET /") && !explained.stdout.contains('\x1b'),
+            "{format}: {explained:?}"
+        );
+    }
+}
