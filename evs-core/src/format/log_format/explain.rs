@@ -17,7 +17,8 @@ use crate::{
 
 impl LogFormat {
     /// Explains how a line is read, in words for a person: the fields of the format with their values, and the time, or the
-    /// field at which the line stops matching the format. Its text is no interface; it may change.
+    /// field at which the line stops matching the format. Control characters are escaped. Its text is no interface; it may
+    /// change.
     ///
     /// Lines of JSON, LTSV and [`w3c`](Self::w3c) are only shown with their time or the reason.
     ///
@@ -65,7 +66,7 @@ impl LogFormat {
                 Err(_) => return Some(format!("at the envelope of {}", container.name())),
                 Ok(_) => text = unwrapper.text().to_vec(),
             }
-            let _ = writeln!(out, "the line in {} is: {}", container.name(), escape(&text));
+            let _ = writeln!(out, "the line in {} is: {}", container.name(), shown(&text));
         }
         let slots: Vec<_> = (0..steps.steps.len()).map(Some).collect();
         let mut captures = Captures::default();
@@ -77,7 +78,7 @@ impl LogFormat {
             let Some(capture) = captures.get(index) else { break };
             let range = capture.range();
             (end, count) = (range.end, index + 1);
-            let _ = writeln!(out, "  {} = {}", step.name, escape(&text[range]));
+            let _ = writeln!(out, "  {} = {}", step.name, shown(&text[range]));
         }
         let Err(Rejection { column, .. }) = read else { return None };
         Some(match field_at(steps, count, column as usize - 1, end) {
@@ -88,6 +89,12 @@ impl LogFormat {
             },
         })
     }
+}
+
+/// A text without its control characters: a client may have written some for the terminal of whoever looks.
+fn shown(text: &[u8]) -> String {
+    let visible = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
+    escape(text).chars().map(visible).collect()
 }
 
 /// The field at which reading ended: the next one, or one after it which shows where the next one would end. `None` if it is
