@@ -204,7 +204,7 @@ fn what_a_client_wrote_for_the_terminal_is_not_sent_there() {
         "::1 - - [21/Nov/2026:13:25:22 +0000] \"GET /\x1b[2J HTTP/1.1\" 200 1\n",
     )
     .unwrap();
-    for format in ["combined", "$remote_addr $status"] {
+    for format in ["combined", "$msec $status"] {
         let explained = run(&place, &["--format", format, "--explain"]);
         assert!(explained.status.success(), "{}", explained.stderr);
         assert!(
