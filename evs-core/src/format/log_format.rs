@@ -351,8 +351,10 @@ impl FromStr for LogFormat {
     /// A text that is none of these is [`FormatError::Unknown`]. For the strings, see [`LogFormat::nginx`] and
     /// [`LogFormat::apache`].
     fn from_str(text: &str) -> Result<Self, FormatError> {
+        if let Some(format) = container::prefixed(text) {
+            return format;
+        }
         match text {
-            _ if let Some(format) = container::prefixed(text) => format,
             _ if is_apache(text) => Self::apache(text),
             _ if text.contains('$') => Self::nginx(text),
             _ => Self::named(text),
