@@ -50,6 +50,11 @@ impl<M: From<Report> + Send> Delivery<M> {
         let Some(at) = (0..self.streams.len()).find(is_refused) else {
             return Ok(Err(self.not_refused(statistic, sequence)));
         };
+        // The sink may have applied the batch, lost its answer, and refused it then. So it has the rows after all.
+        if self.has_applied(statistic, sequence).await? {
+            self.retry(Some(statistic)).await?;
+            return Ok(Err(self.not_refused(statistic, sequence)));
+        }
         // A batch that is gone was not refused: the sink lacks it, and that is an error with ways out of its own.
         let Some(batch) = self.read(at, sequence).await? else {
             return Ok(Err(self.not_refused(statistic, sequence)));
@@ -64,6 +69,16 @@ impl<M: From<Report> + Send> Delivery<M> {
             self.streams[at].discarded.add(sequence, rows);
         }
         Ok(done)
+    }
+
+    /// Asks the sink whether it has a batch.
+    async fn has_applied(&mut self, statistic: &str, sequence: u64) -> Result<bool, Ended> {
+        let (sink, source) = (Arc::clone(&self.sink), Arc::clone(&self.source));
+        let remembered = self.attempt(|| sink.progress(&source)).await?;
+        let mut of_statistic = remembered
+            .iter()
+            .filter(|progress| progress.epoch == self.epoch && *progress.statistic == *statistic);
+        Ok(of_statistic.any(|progress| progress.sequence >= sequence))
     }
 
     /// Makes the error for a batch that cannot be given up, since it is not the one that the sink has refused.

@@ -22,8 +22,10 @@ const SWEEP_EVERY: Duration = Duration::from_secs(60);
 const QUIET_SECONDS: i64 = 86_400;
 
 impl<M: From<Report> + Send> Delivery<M> {
-    /// Returns the time of the next sweep; `None` if the store was not prepared for any statistic with a retention.
+    /// Returns the time of the next sweep; `None` if the store was not prepared for any statistic with a retention, and before
+    /// the first line. Both change with a commit only, which is waited for anyway.
     pub(super) fn next_sweep(&self) -> Option<Instant> {
+        self.retention_time()?;
         self.sweeps.iter().filter(|sweep| self.is_prepared(&sweep.schema)).map(|sweep| sweep.due).min()
     }
 

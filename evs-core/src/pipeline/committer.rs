@@ -369,7 +369,9 @@ impl Committer {
             return Ok(());
         }
         let limit = self.shared.settings.spool_bytes_max;
-        self.hold((bytes > limit).then(|| {
+        // The positions alone may be larger than a small limit. They wait for nobody.
+        let is_full = bytes > limit && self.binlog.unacknowledged_bytes() > 0;
+        self.hold(is_full.then(|| {
             let rest = self.shared.board.rest();
             let behind = rest.sinks.iter().filter(|sink| sink.waiting > 0).map(|sink| &*sink.name);
             let behind = behind.collect::<Vec<_>>().join(", ");

@@ -132,8 +132,9 @@ impl StatusHandle {
     ///
     /// # Errors
     ///
-    /// [`Error::UnknownSink`], [`Error::NotRunning`], [`Error::NotRefused`] if the sink has not refused this batch, and
-    /// [`Error::StateDir`] or [`Error::Binlog`] if the file or the binlog cannot be written. Nothing was given up then.
+    /// [`Error::UnknownSink`], [`Error::NotRunning`], [`Error::NotRefused`] if the sink has not refused this batch or has it
+    /// after all, and [`Error::StateDir`] or [`Error::Binlog`] if the file or the binlog cannot be written. Nothing was given
+    /// up then.
     ///
     /// # Cancel safety
     ///

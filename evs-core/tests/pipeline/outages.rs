@@ -104,3 +104,26 @@ async fn a_sink_that_forgets_what_it_had_while_it_runs_stops_and_gets_nothing_ag
     assert_eq!(sink.applied().len(), 1);
     assert_eq!(totals(&other, "requests").await, of([("200", 2, 2)]));
 }
+
+/// The least that a segment may have, and the binlog.
+const SEGMENT_BYTES_MIN: u64 = 4096;
+
+/// Nothing would ever make room: what takes the room is the positions of the statistics, and no sink waits for them.
+#[tokio::test]
+async fn positions_that_are_larger_than_the_limit_of_the_binlog_hold_up_nothing() {
+    const STATISTICS: u64 = 50;
+    let (machine, sink) = (Machine::new(), TestSink::default());
+    let builder = machine.pipeline().sink("memory", sink.clone());
+    let builder = (1..STATISTICS)
+        .fold(builder, |builder, number| builder.statistic(by_status(&format!("statistic_{number}"))));
+    let builder = builder.segment_bytes_max(SEGMENT_BYTES_MIN).spool_bytes_max(SEGMENT_BYTES_MIN);
+    let pipeline = builder.build().unwrap();
+    let drive = async {
+        for lines in 1..=3 {
+            machine.append(&line(200, 1));
+            until(&pipeline, "delivered", |status| status.sinks[0].batches == lines * STATISTICS).await;
+        }
+    };
+    assert!(pipeline.run(drive).await.unwrap().is_complete);
+    assert!(pipeline.status().binlog_bytes > SEGMENT_BYTES_MIN, "{:#?}", pipeline.status());
+}

@@ -1,6 +1,6 @@
 //! Batches that a sink refuses for good: what stops, what goes on, and the ways out.
 
-use evs_core::{EventKind, StatusHandle};
+use evs_core::{Applied, EventKind, StatusHandle};
 
 use super::{events::next_of, *};
 
@@ -175,6 +175,30 @@ async fn a_batch_stays_given_up_if_the_process_dies_before_the_sink_knows() {
     assert_eq!(totals(&refusing.pg, "errors").await, of([("200", 1, 1)]));
     assert_eq!(totals(&refusing.pg, "requests").await, of([("200", 2, 2)]));
     assert_eq!(totals(&refusing.other, "errors").await, of([("200", 2, 2)]));
+}
+
+/// Its answer was lost, and then the sink refused it. Whoever added the exported rows by hand would count them twice.
+#[tokio::test]
+async fn a_batch_that_the_sink_has_after_all_is_not_given_up() {
+    let refusing = Refusing::new();
+    let pipeline = refusing.build();
+    let handle = pipeline.status_handle();
+    let drive = async {
+        refusing.count_a_line(&pipeline, 1).await;
+        until(&pipeline, "stopped", |status| !status.sinks[0].stopped.is_empty()).await;
+        let applied = refusing.other.applied.lock().unwrap().clone();
+        let mut batch = applied.into_iter().find(|batch| batch.statistic() == "errors").unwrap();
+        batch.writer = None;
+        assert_eq!(refusing.pg.store().apply(&batch).await.unwrap(), Applied::Now);
+        let error = discard(&handle, 1).await.unwrap_err();
+        assert!(matches!(error, Error::NotRefused { refused: None, .. }), "{error}");
+        let status = handle.status();
+        assert!(status.sinks[0].stopped.is_empty() && status.sinks[0].discarded == 0, "{status:#?}");
+        refusing.refuse(None);
+        refusing.count_a_line(&pipeline, 2).await;
+    };
+    assert!(pipeline.run(drive).await.unwrap().is_complete);
+    assert_eq!(totals(&refusing.pg, "errors").await, of([("200", 2, 2)]));
 }
 
 #[tokio::test]

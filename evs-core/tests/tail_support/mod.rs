@@ -6,7 +6,7 @@ pub mod sim;
 
 use std::{
     fs::{self, File, OpenOptions},
-    io::Write,
+    io::{Read, Write},
     path::{Path, PathBuf},
     time::{Duration, Instant, SystemTime},
 };
@@ -15,6 +15,7 @@ use evs_core::{
     TailError,
     internals::tail::{ChunkKind, TailEvent, TailOptions, Tailer},
 };
+use lzma_rust2::{XzOptions, XzReader, XzWriter};
 use tempfile::TempDir;
 
 pub const GRACE: Duration = Duration::from_secs(1000);
@@ -87,12 +88,36 @@ pub fn compress(path: &Path, extension: &str) -> PathBuf {
 }
 
 pub fn pack(bytes: &[u8], extension: &str) -> Vec<u8> {
-    if extension == "zst" {
-        return zstd::encode_all(bytes, 1).unwrap();
+    match extension {
+        "gz" => {
+            written(flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast()), bytes).finish()
+        }
+        "zst" => zstd::encode_all(bytes, 1),
+        "xz" => written(XzWriter::new(Vec::new(), XzOptions::with_preset(0)).unwrap(), bytes).finish(),
+        "bz2" => {
+            written(bzip2::write::BzEncoder::new(Vec::new(), bzip2::Compression::fast()), bytes).finish()
+        }
+        _ => panic!("{extension}: not compressed"),
     }
-    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    .unwrap()
+}
+
+fn written<W: Write>(mut encoder: W, bytes: &[u8]) -> W {
     encoder.write_all(bytes).unwrap();
-    encoder.finish().unwrap()
+    encoder
+}
+
+pub fn unpack(bytes: &[u8], extension: &str) -> Vec<u8> {
+    let mut unpacked = Vec::new();
+    match extension {
+        "gz" => flate2::read::GzDecoder::new(bytes).read_to_end(&mut unpacked),
+        "zst" => zstd::Decoder::new(bytes).unwrap().read_to_end(&mut unpacked),
+        "xz" => XzReader::new(bytes, false).read_to_end(&mut unpacked),
+        "bz2" => bzip2::read::BzDecoder::new(bytes).read_to_end(&mut unpacked),
+        _ => panic!("{extension}: not compressed"),
+    }
+    .unwrap();
+    unpacked
 }
 
 pub fn set_time(path: &Path, time: SystemTime) {

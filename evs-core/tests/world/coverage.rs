@@ -15,6 +15,14 @@ pub enum Event {
     Rotation,
     /// A rotation that copied the log and truncated it.
     Copy,
+    /// A rotated file was compressed.
+    Packed,
+    /// A line was written to a rotated file.
+    LateLine,
+    /// The lines of the log are described in it.
+    Described,
+    /// The server names the live file by the time.
+    Pattern,
     /// A power cut undid changes of the log's names.
     NamesUndone,
     /// A store committed, and its answer was lost.
@@ -25,6 +33,10 @@ pub enum Event {
     Change,
     /// The operator had a refused batch tried again, while the pipeline ran.
     Retry,
+    /// The operator gave up a batch.
+    GivenUp,
+    /// The state directory was replaced by an older one, which was refused.
+    Restored,
     /// The state directory was lost, and the pipeline went on where the stores stood.
     LostState,
     /// A line that counts.
@@ -33,7 +45,7 @@ pub enum Event {
 }
 
 impl Event {
-    const ALL: [Self; 15] = [
+    const ALL: [Self; 21] = [
         Self::Life,
         Self::Kill,
         Self::PowerCut,
@@ -41,11 +53,17 @@ impl Event {
         Self::ClockStep,
         Self::Rotation,
         Self::Copy,
+        Self::Packed,
+        Self::LateLine,
+        Self::Described,
+        Self::Pattern,
         Self::NamesUndone,
         Self::LostAnswer,
         Self::Failover,
         Self::Change,
         Self::Retry,
+        Self::GivenUp,
+        Self::Restored,
         Self::LostState,
         Self::Line,
         Self::Rejected,

@@ -8,7 +8,7 @@ use std::{
 };
 
 use evs_core::{
-    Begin, Error, LogFormat, Pipeline, SinkError, Summary,
+    Begin, Error, Pipeline, SinkError, Summary,
     internals::{
         disk::DiskFault,
         pipeline::{Environment, Turns},
@@ -115,6 +115,8 @@ impl World {
             Some(Err(Error::Binlog(error))) if matches!(end, End::Full(_)) && error.is_disk_full() => {}
             // The operator starts it again.
             Some(Err(Error::SinkStopped { source: SinkError::Refused { .. }, .. })) if end == End::Done => {}
+            // The caller knows what is right.
+            Some(Err(_)) if self.is_restored => {}
             Some(Err(error)) if end.is_graceful() => panic!("seed {}: {end:?}: {error:?}", self.seed),
             _ => {}
         }
@@ -146,6 +148,10 @@ impl World {
         let run = async {
             match end {
                 End::Done => pipeline.run_to_end(over).await,
+                End::Stopped(millis) if self.manner.runs_again => {
+                    pipeline.run(tokio::time::sleep(Duration::from_millis(millis))).await?;
+                    pipeline.run(over).await
+                }
                 _ => pipeline.run(over).await,
             }
         };
@@ -173,9 +179,11 @@ impl World {
     }
 
     pub fn pipeline(&mut self, process: &Arc<Process>) -> Result<Pipeline, Error> {
+        let (followed, olddir, format) =
+            self.log.with(|_, site| (site.naming.followed(), site.naming.olddir(), site.kind.format()));
         let mut builder = Pipeline::builder("web1")
-            .tail(crate::site::LOG)
-            .format(LogFormat::nginx("$request_id $msec $status").unwrap())
+            .tail(followed)
+            .format(format)
             .begin(Begin::Oldest)
             .grace(Duration::from_millis(200))
             .poll_every(Duration::from_millis(20))
@@ -186,6 +194,12 @@ impl World {
             .segment_bytes_max(4096)
             .keep_acknowledged(KEPT)
             .state_dir("/sim");
+        if let Some(lines) = self.manner.lines_per_second_max {
+            builder = builder.lines_per_second_max(lines);
+        }
+        if let Some(olddir) = olddir {
+            builder = builder.olddir(olddir);
+        }
         builder = self.operator.configure(builder, &self.stores);
         let log = ProcessFs { fs: self.log.clone(), process: Arc::clone(process) };
         let chance = Mutex::new(self.chance.fork());

@@ -32,8 +32,11 @@ macro_rules! show {
 
 mod chance;
 mod coverage;
+mod given_up;
 mod life;
+mod lines;
 mod model;
+mod naming;
 mod operator;
 mod process;
 mod site;
@@ -44,6 +47,7 @@ mod time;
 mod world;
 
 use std::{
+    collections::HashMap,
     env,
     ops::Range,
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
@@ -51,8 +55,8 @@ use std::{
         LazyLock, Mutex,
         atomic::{AtomicU64, Ordering::SeqCst},
     },
-    thread,
-    time::Instant,
+    thread::{self, ThreadId},
+    time::{Duration, Instant},
 };
 
 use coverage::Coverage;
@@ -60,6 +64,8 @@ use world::{Size, World};
 
 /// The seeds, unless `EVS_SEEDS` has others.
 const SEEDS: Range<u64> = 0..200;
+/// The time that no world takes. One that does is stuck in a loop in which nobody waits, so that its own time stands still.
+const WORLD_TIME_MAX: Duration = Duration::from_secs(120);
 /// The number of worlds in which everything happens.
 const COMPLETE: u64 = 200;
 
@@ -78,11 +84,32 @@ fn number(variable: &str, otherwise: u64) -> u64 {
     text.map_or(otherwise, |text| text.parse().unwrap_or_else(|_| panic!("{variable}={text}: not a number")))
 }
 
+/// The worlds that happen now, by thread, and when each began.
+static RUNNING: LazyLock<Mutex<HashMap<ThreadId, (u64, Instant)>>> = LazyLock::new(|| {
+    thread::spawn(end_if_stuck);
+    Mutex::default()
+});
+
+/// Ends the process when a world is stuck.
+fn end_if_stuck() {
+    loop {
+        thread::park_timeout(WORLD_TIME_MAX / 10);
+        let running = RUNNING.lock().unwrap();
+        if let Some((seed, _)) = running.values().find(|(_, began)| began.elapsed() > WORLD_TIME_MAX) {
+            eprintln!("the world with seed {seed} is wrong: it is stuck: EVS_SEEDS={seed}..{}", seed + 1);
+            std::process::exit(1);
+        }
+    }
+}
+
 /// Lets a world happen.
 fn run(seed: u64, size: Size) -> thread::Result<Coverage> {
+    RUNNING.lock().unwrap().insert(thread::current().id(), (seed, Instant::now()));
     // The pauses between attempts of a delivery are random by this.
     fastrand::seed(seed);
-    catch_unwind(AssertUnwindSafe(|| World::new(seed, size).run()))
+    let ended = catch_unwind(AssertUnwindSafe(|| World::new(seed, size).run()));
+    RUNNING.lock().unwrap().remove(&thread::current().id());
+    ended
 }
 
 /// Finds a smaller world with this seed that is wrong, too.

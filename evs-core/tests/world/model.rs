@@ -4,12 +4,10 @@ use std::ops::{Range, RangeInclusive};
 
 use evs_core::{KeyColumn, MeasureColumn, MeasureKind, Rows, Schema, Sink, internals::disk::SimDisk};
 
-use crate::store::Store;
+use crate::{given_up::Counts, lines::Kind, store::Store};
 
 /// All windows.
 const WINDOWS: Range<i64> = i64::MIN..i64::MAX;
-/// The first second of the year 10,000.
-const YEAR_10000: u64 = 253_402_300_800;
 /// The most differences that a message has.
 const SHOWN_MAX: usize = 10;
 
@@ -27,20 +25,13 @@ pub struct Expected {
 }
 
 impl Expected {
-    /// Sorts the lines of a log.
-    pub fn of(lines: &[Line]) -> Self {
+    /// Sorts the lines of a log in that format.
+    pub fn of(kind: Kind, lines: &[Line]) -> Self {
         let (mut counted, mut rejected) = (Vec::new(), Vec::new());
         for (line, is_certain) in lines {
-            let mut fields = line.split(' ');
-            // A power cut may leave the beginning of a line, and a truncation its end, as a line of its own, and the next line
-            // may be glued to it. It counts if it has come to the status, which is any number, and not lost its key.
-            match [(); 4].map(|()| fields.next()) {
-                [Some(key), Some(time), Some(status), None]
-                    if !key.is_empty() && is_time(time) && is_number(status) =>
-                {
-                    counted.push((key.to_owned(), *is_certain));
-                }
-                _ => rejected.push((line.clone(), *is_certain)),
+            match kind.key(line) {
+                Some(key) => counted.push((key.to_owned(), *is_certain)),
+                None => rejected.push((line.clone(), *is_certain)),
             }
         }
         counted.sort_unstable();
@@ -48,14 +39,16 @@ impl Expected {
         Self { counted, rejected }
     }
 
-    /// Compares what a store has of a statistic.
-    pub fn compare(&self, what: &str, store: &Store, statistic: &str, lines: &[Line]) {
+    /// Compares what a store has of a statistic, and what it lacks because it was given up.
+    pub fn compare(&self, what: &str, store: &Store, statistic: &str, given_up: Counts, lines: &[Line]) {
         let rows = totals(store, statistic);
-        let mut found = Vec::new();
+        let mut found = given_up;
         let mut cursor = rows.cursor();
         while let Some(row) = cursor.next_row() {
-            found.push((String::from_utf8(row.keys[0].to_vec()).unwrap(), row.values[0].unwrap()));
+            let key = String::from_utf8(row.keys[0].to_vec()).unwrap();
+            *found.entry(key).or_default() += row.values[0].unwrap();
         }
+        let found: Vec<_> = found.into_iter().collect();
         let wrong = differences(&self.counted, &found);
         let of_wrong = |(line, _): &&Line| wrong.iter().any(|(key, ..)| line.contains(key));
         let lines: Vec<_> = lines.iter().filter(of_wrong).collect();
@@ -95,28 +88,6 @@ fn differences<'l>(
     wrong.extend(found.map(|(more, times)| (more, 0..=0, times)));
     wrong.truncate(SHOWN_MAX);
     wrong
-}
-
-fn is_number(text: &str) -> bool {
-    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
-}
-
-/// Returns true for a time since 1970 that does not look cut: with three digits in its fraction, or with as many digits as
-/// the present has in some unit.
-fn is_time(text: &str) -> bool {
-    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
-    let is_split = text.contains('.');
-    let is_whole = is_number(whole) && (is_number(fraction) || !is_split);
-    is_whole
-        && match whole.len() {
-            10 | 13 | 16 | 19 => true,
-            1..=12 => fraction.len() >= 3 && is_before_10000(whole),
-            _ => false,
-        }
-}
-
-fn is_before_10000(seconds: &str) -> bool {
-    seconds.parse::<u64>().is_ok_and(|seconds| seconds < YEAR_10000)
 }
 
 /// Returns the rows of a statistic, in the order of their keys: all lines are in one window. A store that went back may

@@ -17,6 +17,9 @@ pub const STATISTICS: [(&str, Duration); 3] = [
 ];
 /// The number of those that are there from the beginning.
 pub const FIRST: usize = 2;
+/// The time for which the statistic `again` is kept: longer than a clock is wrong, since at the start of a source it is
+/// believed. So nothing is removed, although it is looked for.
+const RETAINED: Duration = Duration::from_secs(10 * 365 * 86_400);
 /// The interval at which the operator looks at the status.
 const LOOK_EVERY: Duration = Duration::from_millis(30);
 
@@ -30,6 +33,10 @@ pub struct Operator {
     added: u64,
     /// True once the statistic `later` is there, which counts what was written before, too.
     has_later: bool,
+    /// True if refused batches are given up now and then.
+    gives_up: bool,
+    /// The names of the files with the rows of those.
+    pub given_up: Vec<String>,
     /// True once the state directory was lost.
     has_lost_state: bool,
     /// The number of changes.
@@ -39,8 +46,10 @@ pub struct Operator {
 }
 
 impl Operator {
-    pub fn new(chance: Chance) -> Self {
+    pub fn new(mut chance: Chance) -> Self {
         Self {
+            gives_up: chance.one_in(3),
+            given_up: Vec::new(),
             chance,
             sinks: [("reports", 0), ("archive", 0)],
             added: 0,
@@ -86,6 +95,9 @@ impl Operator {
                 let more = [max("status"), min("status")].into_iter().take(self.added as usize);
                 statistic = more.fold(statistic, Statistic::measure);
             }
+            if *name == "again" {
+                statistic = statistic.retain(RETAINED);
+            }
             if *name == "later" {
                 statistic = statistic.begin(Begin::Oldest);
             }
@@ -102,14 +114,21 @@ impl Operator {
         builder.on_lost_state(lost_state)
     }
 
-    /// Tries again now and then what a sink has refused. Never ends.
+    /// Tries again now and then what a sink has refused, or gives it up. Never ends.
     pub async fn attend(&mut self, handle: StatusHandle) {
         loop {
             tokio::time::sleep(LOOK_EVERY).await;
             for sink in handle.status().sinks {
-                let is_tried = !sink.stopped.is_empty() && self.chance.one_in(2);
-                // The run may have ended in the meantime.
-                self.retries += u64::from(is_tried && handle.retry_sink(&sink.name).unwrap_or(false));
+                let Some(stopped) = sink.stopped.first() else { continue };
+                if self.gives_up && self.chance.one_in(3) {
+                    // The run may have ended in the meantime.
+                    let given_up = handle.discard(&sink.name, &stopped.statistic, stopped.sequence).await;
+                    self.given_up
+                        .extend(given_up.ok().and_then(|path| Some(path.file_name()?.to_str()?.to_owned())));
+                } else {
+                    let is_tried = self.chance.one_in(2);
+                    self.retries += u64::from(is_tried && handle.retry_sink(&sink.name).unwrap_or(false));
+                }
             }
         }
     }

@@ -11,26 +11,27 @@ use std::{
 
 use crate::{
     chance::Chance,
+    lines::Kind,
     model::Line,
-    tail_support::{
-        pack,
-        sim::{Agent, Disk, Inode},
-    },
-    time::{TIME, Time},
+    naming::{Naming, Scheme},
+    tail_support::sim::{Agent, Disk, Inode},
+    time::Time,
 };
 
-pub const LOG: &str = "/log/access.log";
 /// The numbers of lines of which a site has any at most, and for each the most bytes that its server writes at once.
 /// With few lines, a piece is often a part of one.
 const SIZES: [(u64, u64); 3] = [(60, 12), (300, 30), (u64::MAX, 90)];
+
+/// The number of rotations after which there are no more. With more files, a world takes too long.
+const ROTATIONS_MAX: u64 = 50;
 
 /// A step of a rotation.
 #[derive(Debug)]
 enum Step {
     Rename(PathBuf, PathBuf),
     Create(PathBuf),
-    /// The server opens the log again.
-    Reopen,
+    /// The server opens this file, which is the live one from now on.
+    Reopen(PathBuf),
     /// Compresses a file in three pieces.
     Pack(PathBuf, PathBuf),
     Append(PathBuf, Vec<u8>),
@@ -48,8 +49,15 @@ pub struct Site {
     time: Time,
     /// A checksum of all calls, in their order.
     pub trace: u64,
-    /// The file that the server writes to.
+    pub kind: Kind,
+    pub naming: Naming,
+    /// The live file, and the one that the server writes to.
+    live: PathBuf,
     handle: Option<Inode>,
+    /// How often the server has opened a file.
+    opened: u64,
+    /// The file that was rotated last, if an old process of the server still writes to it.
+    late: Option<Inode>,
     /// The number of the next line, and of all.
     next: u64,
     lines: u64,
@@ -66,8 +74,10 @@ pub struct Site {
     /// True if the log is copied and truncated, and not renamed.
     is_copied: bool,
     pub copies: u64,
-    /// True if rotated files have the time in their names, and not their number.
-    is_dated: bool,
+    /// The number of files that were compressed.
+    pub packed: u64,
+    /// The number of lines that were written to a rotated file.
+    pub late_lines: u64,
     /// True as long as the names of rotated files are in the order of their contents. They are not after a clock was set
     /// back.
     pub is_ordered: bool,
@@ -82,9 +92,14 @@ pub struct Site {
 impl Site {
     pub fn new(mut chance: Chance, time: Time, lines: u64, disk: &mut Disk) -> Self {
         let (lines_max, piece_bytes_max) = SIZES[chance.below(3) as usize];
+        let kind = [Kind::Plain, Kind::W3c][usize::from(chance.one_in(4))];
+        let naming = Naming::new(&mut chance);
         let mut site = Self {
-            is_copied: chance.one_in(4),
-            is_dated: chance.one_in(3),
+            // A server that describes its lines does so when it opens a file, and a file that it names is never truncated.
+            is_copied: kind == Kind::Plain && naming.scheme != Scheme::Pattern && chance.one_in(3),
+            kind,
+            live: naming.live(time.since_1970().as_secs()),
+            naming,
             is_forgetful: chance.one_in(2),
             is_ordered: true,
             needs_order: false,
@@ -92,6 +107,8 @@ impl Site {
             time,
             trace: 0,
             handle: None,
+            opened: 0,
+            late: None,
             next: 0,
             lines: lines.min(lines_max),
             piece_bytes_max,
@@ -101,10 +118,16 @@ impl Site {
             is_calm: false,
             rotations: 0,
             copies: 0,
+            packed: 0,
+            late_lines: 0,
             undone: 0,
         };
-        site.create(disk, Path::new(LOG)).unwrap();
-        site.reopen(disk).unwrap();
+        if let Some(olddir) = site.naming.olddir() {
+            disk.create_directory(Path::new(olddir));
+        }
+        let live = site.live.clone();
+        site.create(disk, &live).unwrap();
+        site.reopen(disk, live).unwrap();
         site
     }
 
@@ -120,7 +143,7 @@ impl Site {
         self.finish_rotation(disk);
         self.write(disk, usize::MAX);
         // With a line in the live file, the files before it are known to be finished.
-        disk.append(self.handle.unwrap(), format!("calm{} {TIME}.000 200\n", self.next).as_bytes());
+        disk.append(self.handle.unwrap(), self.kind.line(format_args!("calm{}", self.next)).as_bytes());
         self.is_calm = true;
     }
 
@@ -162,22 +185,24 @@ impl Site {
                 _ => self.chance.below((len.saturating_sub(synced) + 1) as u64) as usize,
             };
             // Only plain files are written to; a compressed file counts as synced.
-            if lost > 0 && !is_packed(&path) {
+            if lost > 0 && !self.naming.is_packed(&path) {
                 disk.truncate(&path, len - lost).unwrap();
             }
             self.note_written(inode, len - lost);
         }
         self.rest.clear();
-        if !disk.exists(Path::new(LOG)) {
-            self.create(disk, Path::new(LOG)).unwrap();
+        self.end_late(disk);
+        let live = self.live.clone();
+        if !disk.exists(&live) {
+            self.create(disk, &live).unwrap();
         }
-        self.reopen(disk).unwrap();
+        self.reopen(disk, live).unwrap();
         disk.sync_names();
     }
 
     /// Removes compressed files whose plain ones are there again, as logrotate would not go on otherwise.
     fn clear_up(&mut self, disk: &mut Disk) {
-        let plain: Vec<PathBuf> = disk.paths().map(packed).collect();
+        let plain: Vec<PathBuf> = disk.paths().map(|path| self.naming.packed(path)).collect();
         for packed in plain.into_iter().filter(|packed| disk.exists(packed)).collect::<Vec<_>>() {
             disk.unlink(&packed).unwrap();
         }
@@ -185,16 +210,16 @@ impl Site {
 
     /// Returns all lines that are in the log. The last one of the live file may still grow, unless it has ended.
     pub fn lines(&self, disk: &Disk) -> Vec<Line> {
-        let texts =
-            disk.paths().filter_map(|path| disk.read(path).ok().map(|bytes| (path, text(path, bytes))));
-        let texts: Vec<(&Path, String)> = texts.collect();
+        let text = |path| Some((path, self.naming.text(path, disk.read(path).ok()?)));
+        let texts: Vec<(&Path, String)> = disk.paths().filter_map(text).collect();
         let mut lines = Vec::new();
         for (path, text) in &texts {
-            let is_live = *path == Path::new(LOG);
+            let is_live = **path == *self.live;
             let whole = if is_live { &text[..text.rfind('\n').map_or(0, |end| end + 1)] } else { text };
             let begins = |(other, of): &(&Path, String)| other != path && of.starts_with(text);
             let is_certain = is_live || !texts.iter().any(begins);
-            lines.extend(whole.lines().map(|line| (line.to_owned(), is_certain)));
+            let events = whole.lines().filter(|line| self.kind.is_event(line));
+            lines.extend(events.map(|line| (line.to_owned(), is_certain)));
         }
         lines
     }
@@ -203,10 +228,15 @@ impl Site {
         if self.is_calm {
             return;
         }
-        if self.steps.is_empty() && self.chance.one_in(150) {
+        if self.steps.is_empty() && self.rotations < ROTATIONS_MAX && self.chance.one_in(150) {
             self.rotate(disk);
         }
         if self.steps.is_empty() || self.chance.one_in(2) {
+            if let Some(late) = self.late
+                && self.chance.one_in(4)
+            {
+                self.write_late(disk, late);
+            }
             let bytes = 1 + self.chance.below(self.piece_bytes_max) as usize;
             self.write(disk, bytes);
         } else if let Some(step) = self.steps.pop_front() {
@@ -218,56 +248,101 @@ impl Site {
     fn write(&mut self, disk: &mut Disk, bytes: usize) {
         let mut piece = Vec::new();
         while bytes < usize::MAX && self.rest.len() < bytes && self.next < self.lines {
-            let number = self.next;
-            self.next += 1;
-            let line = if self.chance.one_in(40) {
-                format!("{number:05} not a time\n")
-            } else {
-                format!("{number:05} {TIME}.000 200\n")
-            };
+            let line = self.next_line();
             self.rest.extend_from_slice(line.as_bytes());
         }
         piece.extend(self.rest.drain(..bytes.min(self.rest.len())));
         disk.append(self.handle.unwrap(), &piece);
     }
 
+    /// Makes the next line, which may be one that cannot be read.
+    fn next_line(&mut self) -> String {
+        let number = self.next;
+        self.next += 1;
+        if self.chance.one_in(40) {
+            return format!("{number:05} not a time\n");
+        }
+        self.kind.line(format_args!("{number:05}"))
+    }
+
+    /// Lets an old process of the server write a whole line to the file that was rotated last, and perhaps end then.
+    fn write_late(&mut self, disk: &mut Disk, late: Inode) {
+        if self.next < self.lines {
+            let line = self.next_line();
+            disk.append(late, line.as_bytes());
+            self.late_lines += 1;
+        }
+        if self.chance.one_in(4) {
+            self.end_late(disk);
+        }
+    }
+
+    fn end_late(&mut self, disk: &mut Disk) {
+        if let Some(late) = self.late.take() {
+            disk.close(late);
+        }
+    }
+
     /// Plans a rotation.
-    fn rotate(&mut self, disk: &Disk) {
-        let (mut steps, rotated, before) = if self.is_dated {
-            let name = PathBuf::from(format!("{LOG}-{}", self.time.since_1970().as_secs()));
-            if disk.exists(&name) || disk.exists(&packed(&name)) {
-                return;
+    fn rotate(&mut self, disk: &mut Disk) {
+        let seconds = self.time.since_1970().as_secs();
+        let (mut steps, rotated, before) = match self.naming.scheme {
+            Scheme::Numbers => {
+                let shifts = self.naming.shifts(disk);
+                let first = self.naming.numbered(1);
+                let before = disk.exists(&first).then(|| self.naming.numbered(2));
+                (shifts.into_iter().map(|(from, to)| Step::Rename(from, to)).collect(), first, before)
             }
-            // The one with the greatest name, which need not be the last one if the clock has been set back.
-            let rotated = || disk.paths().filter(|path| *path != Path::new(LOG));
-            let is_newest = rotated().all(|path| path < name.as_path());
-            if self.needs_order && !is_newest {
-                return;
+            scheme => {
+                let name = match scheme {
+                    Scheme::Pattern => self.naming.live(seconds),
+                    _ => self.naming.dated(seconds),
+                };
+                if !self.is_free(disk, &name) {
+                    return;
+                }
+                let rotated =
+                    disk.paths().filter(|path| **path != *self.live && !self.naming.is_packed(path));
+                let before = rotated.last().map(Path::to_owned);
+                (Vec::new(), name, before)
             }
-            self.is_ordered &= is_newest;
-            let before = rotated().filter(|path| !is_packed(path)).last();
-            (Vec::new(), name, before.map(Path::to_owned))
-        } else {
-            let steps = shift(disk);
-            let before = disk.exists(&numbered(1)).then(|| numbered(2));
-            (steps, numbered(1), before)
         };
         self.rotations += 1;
+        // What is compressed is no longer written to.
+        self.end_late(disk);
         if self.is_copied {
             self.copies += 1;
             let copy = rotated.clone();
             steps.extend([Step::Create(copy.clone()), Step::Copy(copy.clone()), Step::Truncate(copy)]);
         } else {
-            steps.push(Step::Rename(PathBuf::from(LOG), rotated));
-            steps.push(Step::Create(PathBuf::from(LOG)));
-            steps.push(Step::Reopen);
+            let live = self.naming.live(seconds);
+            if self.naming.scheme != Scheme::Pattern {
+                steps.push(Step::Rename(live.clone(), rotated));
+            }
+            steps.extend([Step::Create(live.clone()), Step::Reopen(live)]);
         }
         if let Some(before) = before
             && self.chance.one_in(2)
         {
-            steps.push(Step::Pack(before.clone(), packed(&before)));
+            steps.push(Step::Pack(before.clone(), self.naming.packed(&before)));
         }
         self.steps.extend(steps);
+    }
+
+    /// Returns true if a file may have this name with a time.
+    fn is_free(&mut self, disk: &Disk, name: &Path) -> bool {
+        if disk.exists(name) || disk.exists(&self.naming.packed(name)) {
+            return false;
+        }
+        // The one with the greatest name, which need not be the last one if the clock has been set back.
+        let is_pattern = self.naming.scheme == Scheme::Pattern;
+        let mut others = disk.paths().filter(|path| is_pattern || **path != *self.live);
+        let is_newest = others.all(|path| path < name);
+        if !is_newest && (self.needs_order || is_pattern) {
+            return false;
+        }
+        self.is_ordered &= is_newest;
+        true
     }
 
     fn run(&mut self, disk: &mut Disk, step: Step) {
@@ -278,13 +353,19 @@ impl Site {
         match step {
             Step::Rename(from, to) => disk.rename(&from, &to).unwrap(),
             Step::Create(path) => self.create(disk, &path).unwrap(),
-            Step::Reopen => {
+            Step::Reopen(path) => {
                 // The server has whole lines to write: the present one ends in the file where it began.
                 self.write(disk, usize::MAX);
-                self.reopen(disk).unwrap();
+                let old = self.handle.filter(|_| self.chance.one_in(2));
+                if let Some(old) = old {
+                    disk.open(old);
+                }
+                self.late = old;
+                self.reopen(disk, path).unwrap();
             }
             Step::Pack(from, to) => {
-                let bytes = pack(disk.read(&from).unwrap(), "gz");
+                self.packed += 1;
+                let bytes = self.naming.pack(disk.read(&from).unwrap());
                 self.create(disk, &to).unwrap();
                 let pieces = bytes.chunks(bytes.len().div_ceil(3));
                 let pieces = pieces.map(|piece| Step::Append(to.clone(), piece.to_vec()));
@@ -304,8 +385,8 @@ impl Site {
                 let (part, copy) = (self.uncopied(disk, &to), disk.find(&to).unwrap());
                 disk.append(copy, &part);
                 self.note_synced(disk, copy, disk.bytes(copy).len());
-                disk.truncate(Path::new(LOG), 0).unwrap();
-                self.synced.insert(disk.find(Path::new(LOG)).unwrap(), 0);
+                disk.truncate(&self.live, 0).unwrap();
+                self.synced.insert(disk.find(&self.live).unwrap(), 0);
             }
             Step::Unlink(path) => disk.unlink(&path).unwrap(),
         }
@@ -313,7 +394,7 @@ impl Site {
 
     /// Returns what the log has beyond its copy.
     fn uncopied(&self, disk: &Disk, to: &Path) -> Vec<u8> {
-        disk.read(Path::new(LOG)).unwrap()[disk.read(to).unwrap().len()..].to_vec()
+        disk.read(&self.live).unwrap()[disk.read(to).unwrap().len()..].to_vec()
     }
 
     fn finish_rotation(&mut self, disk: &mut Disk) {
@@ -328,11 +409,19 @@ impl Site {
         Ok(())
     }
 
-    fn reopen(&mut self, disk: &mut Disk) -> io::Result<()> {
-        let inode = disk.find(Path::new(LOG))?;
+    /// Lets the server open a file, and describe its lines there. The description is on the disk at once.
+    fn reopen(&mut self, disk: &mut Disk, path: PathBuf) -> io::Result<()> {
+        let inode = disk.find(&path)?;
         disk.open(inode);
         if let Some(old) = self.handle.replace(inode) {
             disk.close(old);
+        }
+        self.live = path;
+        self.opened += 1;
+        let header = self.kind.header(self.opened);
+        if !header.is_empty() {
+            disk.append(inode, header.as_bytes());
+            self.note_written(inode, disk.bytes(inode).len());
         }
         Ok(())
     }
@@ -347,44 +436,6 @@ impl Agent for Site {
             self.step(disk);
         }
         Ok(())
-    }
-}
-
-/// Returns the name of the rotated file with that number.
-fn numbered(number: u64) -> PathBuf {
-    PathBuf::from(format!("{LOG}.{number}"))
-}
-
-/// Returns the name of a file once it is compressed.
-fn packed(path: &Path) -> PathBuf {
-    PathBuf::from(format!("{}.gz", path.display()))
-}
-
-fn is_packed(path: &Path) -> bool {
-    path.extension().is_some_and(|extension| extension == "gz")
-}
-
-/// Returns the steps after which the number 1 is free.
-fn shift(disk: &Disk) -> Vec<Step> {
-    let mut steps = Vec::new();
-    for number in 1.. {
-        let (from, to) = (numbered(number), numbered(number + 1));
-        match (disk.exists(&from), disk.exists(&packed(&from))) {
-            (true, _) => steps.push(Step::Rename(from, to)),
-            (false, true) => steps.push(Step::Rename(packed(&from), packed(&to))),
-            (false, false) => break,
-        }
-    }
-    steps.reverse();
-    steps
-}
-
-/// Returns the text of a file, which may be compressed.
-fn text(path: &Path, bytes: &[u8]) -> String {
-    if is_packed(path) {
-        io::read_to_string(flate2::read::GzDecoder::new(bytes)).unwrap()
-    } else {
-        String::from_utf8(bytes.to_vec()).unwrap()
     }
 }
 

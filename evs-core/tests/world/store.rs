@@ -1,6 +1,7 @@
 //! A store that is slow, silent or down, that commits and loses the answer, or that refuses.
 
 use std::{
+    collections::BTreeMap,
     future::pending,
     ops::Range,
     sync::{
@@ -15,6 +16,9 @@ use evs_core::{Applied, Batch, Limits, MemorySink, Progress, Rows, Schema, Sink,
 
 use crate::{chance::Chance, life::KEPT, operator::FIRST, time::Time};
 
+/// The epoch, statistic and sequence of a batch.
+pub type BatchId = (String, String, u64);
+
 /// The store. Clones are the same one.
 #[derive(Clone, Debug)]
 pub struct Store {
@@ -27,6 +31,8 @@ pub struct Store {
     chance: Arc<Mutex<Chance>>,
     /// True at the end of the world: the store works.
     pub is_calm: Arc<AtomicBool>,
+    /// For each batch that was added, whether it had rows when it was added last.
+    added: Arc<Mutex<BTreeMap<BatchId, bool>>>,
     /// The number of answers that were lost after a commit.
     pub lost_answers: Arc<AtomicU64>,
     /// The number of times that the store went back to an older state.
@@ -59,9 +65,22 @@ impl Store {
             fails_over: Arc::new(AtomicBool::new(fails_over)),
             chance: Arc::new(Mutex::new(chance)),
             is_calm: Arc::default(),
+            added: Arc::default(),
             lost_answers: Arc::default(),
             failovers: Arc::default(),
         }
+    }
+
+    /// Returns whether a batch had rows when it was added last, if it ever was.
+    pub fn has_rows(&self, batch: &BatchId) -> Option<bool> {
+        self.added.lock().unwrap().get(batch).copied()
+    }
+
+    /// Returns true if the position of a statistic is still in the files that are older than it.
+    pub fn is_among_older_files(&self) -> bool {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let progress = runtime.block_on(self.memory().progress("web1")).unwrap();
+        progress.iter().any(|progress| progress.to.to_string().contains("older file"))
     }
 
     /// Returns the store as it is now.
@@ -176,11 +195,16 @@ impl Sink for Store {
     async fn apply(&self, batch: &Batch) -> Result<Applied, SinkError> {
         let luck = self.call(true).await?;
         let applied = self.memory().apply(batch).await?;
+        if applied == Applied::Now {
+            let id = (batch.epoch.to_string(), batch.schema.statistic.clone(), batch.sequence);
+            self.added.lock().unwrap().insert(id, !batch.rows.is_empty());
+        }
         self.replicate().await;
         self.answer(&luck, applied)
     }
 
     async fn sweep(&self, schema: &Schema, before: i64) -> Result<bool, SinkError> {
+        self.call(false).await?;
         self.memory().sweep(schema, before).await
     }
 

@@ -7,8 +7,11 @@ use evs_core::{Error, internals::disk::SimDisk};
 use crate::{
     chance::Chance,
     coverage::{Coverage, Event},
+    given_up::{self, Files},
     life::End,
+    lines::Kind,
     model::{Expected, rejected},
+    naming::Scheme,
     operator::{Operator, STATISTICS},
     site::Site,
     store::Store,
@@ -23,6 +26,8 @@ const LOG_CALLS_MAX: u64 = 900;
 const CALLS_MAX: u64 = 2_000_000;
 /// The number of starts after which everything is delivered, once the faults have ended.
 const STARTS_MAX: usize = 10;
+/// The time for which an older state directory is tried, in milliseconds.
+const RESTORED_MILLIS: u64 = 500;
 /// The errors with which a call fails.
 const ERRORS: [ErrorKind; 4] =
     [ErrorKind::Other, ErrorKind::Interrupted, ErrorKind::StorageFull, ErrorKind::PermissionDenied];
@@ -62,8 +67,14 @@ pub struct World {
     pub time: Time,
     pub coverage: Coverage,
     pub manner: Manner,
+    /// A copy of the state directory from before the last lives.
+    backup: Option<Files>,
+    /// True while the state directory is that copy.
+    pub is_restored: bool,
     /// The rejected lines of the state directory that was lost.
     rejected_before: Option<Vec<String>>,
+    /// The files of batches that were given up.
+    given_up: Files,
 }
 
 /// What is the same in all lives of a world.
@@ -71,6 +82,9 @@ pub struct World {
 pub struct Manner {
     pub workers: usize,
     pub spool_bytes_max: u64,
+    pub lines_per_second_max: Option<u64>,
+    /// True if the same pipeline is run twice in a life.
+    pub runs_again: bool,
     /// True if stores go back to an older state. evs keeps what such a store needs, unless its disk is full.
     fails_over: bool,
 }
@@ -80,6 +94,8 @@ impl Manner {
         Self {
             workers: 1 + chance.below(3) as usize,
             spool_bytes_max: [1 << 30, 20_000][usize::from(chance.one_in(4))],
+            lines_per_second_max: chance.one_in(6).then_some(5000),
+            runs_again: chance.one_in(3),
             fails_over: chance.one_in(3),
         }
     }
@@ -106,7 +122,10 @@ impl World {
             manner,
             time,
             coverage: Coverage::default(),
+            backup: None,
+            is_restored: false,
             rejected_before: None,
+            given_up: Files::new(),
             chance,
         }
     }
@@ -117,6 +136,9 @@ impl World {
         (0..lives).for_each(|_| self.live_somehow());
         self.end_well();
         if self.chance.one_in(6) && self.can_adopt() {
+            if let Some(backup) = self.backup.take() {
+                self.restore_state(&backup);
+            }
             self.lose_state();
             let lives = self.chance.below(3).min(self.size.lives);
             (0..lives).for_each(|_| self.live_somehow());
@@ -141,6 +163,10 @@ impl World {
         if self.chance.one_in(2) {
             self.power_cut();
         }
+        if self.chance.one_in(4) {
+            let contents = |name: String| Some((name.clone(), self.state.contents(&name)?));
+            self.backup = Some(self.state.names().into_iter().filter_map(contents).collect());
+        }
     }
 
     /// Lets the faults end, those of the stores in the course of a life. Then everything has to be right.
@@ -159,6 +185,7 @@ impl World {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         runtime.block_on(async {
             for store in &self.stores {
+                store.is_calm.store(true, SeqCst);
                 store.fail_over().await;
             }
         });
@@ -166,20 +193,44 @@ impl World {
         self.check();
     }
 
-    /// Returns true if the stores know where the pipeline stands: they have counted something. Which files are older than
-    /// that place is then said by their names alone.
+    /// Returns true if the stores know where the pipeline stands: they have counted something, and do not lack the end of the
+    /// older files, which may have no lines. Which files are older than that place is then said by their names alone.
     fn can_adopt(&self) -> bool {
-        self.coverage.get(Event::Line) > 0 && self.log.with(|_, site| site.is_ordered)
+        self.coverage.get(Event::Line) > 0
+            && self.log.with(|_, site| site.is_ordered)
+            && self.stores.iter().all(|store| !store.is_among_older_files())
     }
 
     fn failovers(&self) -> u64 {
         self.stores.iter().map(|store| store.failovers.load(SeqCst)).sum()
     }
 
+    /// Replaces the state directory by an older one. The stores have more, which it must notice before it adds anything.
+    fn restore_state(&mut self, backup: &Files) {
+        self.rejected_before = Some(rejected(&self.state));
+        self.given_up.extend(given_up::files(&self.state));
+        self.state.names().iter().for_each(|name| self.state.lose(name));
+        for (name, bytes) in backup {
+            self.state.set_contents(name, bytes.clone());
+        }
+        self.is_restored = true;
+        let is_refused = match self.live(End::Stopped(RESTORED_MILLIS)).unwrap() {
+            Ok(summary) => summary.undelivered > 0,
+            // It may be from before its epoch was durable.
+            Err(Error::SinkStopped { .. } | Error::ForeignState { .. }) => true,
+            Err(error) => panic!("seed {}: {error:?}", self.seed),
+        };
+        // Otherwise it was as far as the stores are.
+        self.coverage.note(Event::Restored, u64::from(is_refused));
+        self.is_restored = false;
+        self.check();
+    }
+
     /// Loses the state directory, and lets everything go on.
     fn lose_state(&mut self) {
         self.coverage.note(Event::LostState, 1);
-        self.rejected_before = Some(rejected(&self.state));
+        self.rejected_before.get_or_insert_with(|| rejected(&self.state));
+        self.given_up.extend(given_up::files(&self.state));
         self.operator.lose_state(&self.state);
         for store in &self.stores {
             store.replica.lock().unwrap().take();
@@ -197,6 +248,10 @@ impl World {
         self.log.with(|_, site| {
             coverage.note(Event::Rotation, site.rotations);
             coverage.note(Event::Copy, site.copies);
+            coverage.note(Event::Packed, site.packed);
+            coverage.note(Event::LateLine, site.late_lines);
+            coverage.note(Event::Described, u64::from(site.kind == Kind::W3c));
+            coverage.note(Event::Pattern, u64::from(site.naming.scheme == Scheme::Pattern));
             coverage.note(Event::NamesUndone, site.undone);
             coverage.trace = site.trace;
         });
@@ -205,6 +260,7 @@ impl World {
         coverage.note(Event::Failover, failovers);
         coverage.note(Event::Change, self.operator.changes);
         coverage.note(Event::Retry, self.operator.retries);
+        coverage.note(Event::GivenUp, self.operator.given_up.len() as u64);
         self.coverage
     }
 
@@ -277,14 +333,17 @@ impl World {
 
     /// Compares the stores and the file of rejected lines with the log.
     fn check(&mut self) {
-        let lines = self.log.with(|disk, site| site.lines(disk));
-        let expected = Expected::of(&lines);
+        let (kind, lines) = self.log.with(|disk, site| (site.kind, site.lines(disk)));
+        let expected = Expected::of(kind, &lines);
         self.coverage.set(Event::Line, expected.counted.len() as u64);
         self.coverage.set(Event::Rejected, expected.rejected.len() as u64);
+        self.given_up.extend(given_up::files(&self.state));
+        let mut given_up = given_up::counts(&self.given_up, &self.operator.given_up, &self.stores);
         for (number, store) in self.stores.iter().enumerate() {
             for (statistic, _) in STATISTICS {
                 let what = format!("seed {}: {statistic} in store {number}", self.seed);
-                expected.compare(&what, store, statistic, &lines);
+                let given_up = given_up.remove(&(number, statistic.to_owned())).unwrap_or_default();
+                expected.compare(&what, store, statistic, given_up, &lines);
             }
         }
         let mut reported = rejected(&self.state);
