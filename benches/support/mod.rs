@@ -3,6 +3,7 @@
 // Each bench and test is a program of its own, and uses only a part of this.
 #![allow(dead_code)]
 
+pub(crate) mod formats;
 pub(crate) mod hostile;
 
 use std::collections::BTreeSet;

@@ -112,6 +112,11 @@ impl Aggregation {
         Gathered { shapes: self.shapes.clone(), rows: self.worker.cut(&all).rows }
     }
 
+    /// The number of lines rejected since the last cut.
+    pub fn rejected(&self) -> u64 {
+        self.worker.counters().rejected
+    }
+
     /// The number of rows gathered so far.
     pub fn rows(&self) -> usize {
         self.worker.rows().sum()
