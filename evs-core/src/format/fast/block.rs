@@ -198,7 +198,7 @@ impl BlockParser {
         let lines = self.at..fast.index.lines().min(self.at + LINES_MAX);
         self.at = lines.end;
         columns.lines = lines.len();
-        fast.select_candidates(lines.clone());
+        fast.select_candidates(block, lines.clone());
         fast.read(block, columns);
         fast.read_numbers(block, &self.numbers, columns);
         fast.limit(block, &self.limits, self.latest, columns);
@@ -326,10 +326,19 @@ impl Fast {
     ///
     /// Nearly always all lines are candidates. Then the separators of the index are used in place; only otherwise are
     /// those of the candidates copied.
-    fn select_candidates(&mut self, lines: std::ops::Range<usize>) {
+    fn select_candidates(&mut self, block: &[u8], lines: std::ops::Range<usize>) {
         self.lines.clear();
         self.separators.clear();
         self.for_reference.clear();
+        let damaged = self.index.damaged(lines.clone());
+        if let Some(walk) = &self.template.walk {
+            for line in lines.start as u32..lines.end as u32 {
+                let is_candidate = damaged.binary_search(&line).is_err()
+                    && walk.append(block, self.index.line(line as usize), &mut self.separators);
+                if is_candidate { &mut self.lines } else { &mut self.for_reference }.push(line);
+            }
+            return;
+        }
         let newlines = &self.index.newlines()[lines.start..=lines.end];
         let numbers = lines.start as u32..lines.end as u32;
         let is_candidate = |(start, end): (&Newline, &Newline)| {
@@ -337,7 +346,6 @@ impl Fast {
                 & (end.quotes - start.quotes == self.template.quotes)
         };
         let ends = newlines.iter().zip(&newlines[1..]);
-        let damaged = self.index.damaged(lines.clone());
         if damaged.is_empty() && ends.clone().map(is_candidate).fold(true, BitAnd::bitand) {
             self.lines.extend(numbers);
         } else {
@@ -358,8 +366,9 @@ impl Fast {
     fn read(&mut self, block: &[u8], columns: &mut Columns) {
         let width = self.template.separators as usize;
         let len = self.lines.len();
-        let lines = match self.lines.first() {
-            Some(first) if self.for_reference.is_empty() => {
+        let lines = match (&self.template.walk, self.lines.first()) {
+            (Some(walk), _) => Candidates { block, separators: &self.separators, stride: walk.stride(), len },
+            (None, Some(first)) if self.for_reference.is_empty() => {
                 let start = self.index.newlines()[*first as usize].separator as usize;
                 let separators = &self.index.separators()[start..=start + len * width];
                 Candidates { block, separators, stride: width, len }
@@ -385,10 +394,11 @@ impl Fast {
             if is_coded || !self.escaped.is_empty() {
                 let confirmed = (0..lines.len).filter(|line| self.confirmed[*line]);
                 for line in confirmed.filter(|line| is_coded || self.escaped[*line]) {
-                    let text = &block[span_of(lines.extent(*extent, line))];
+                    let (start, end) = lines.extent(*extent, line);
+                    let text = &block[start..end];
                     let is_escaped = self.escaped.get(line) == Some(&true);
                     let undo = is_escaped.then(|| self.template.escape.undo());
-                    let made = decode_value(text, lines.at(extent.start, line), undo, *coding, columns);
+                    let made = decode_value(text, start, undo, *coding, columns);
                     columns.fields[*field][line] = made;
                 }
             }
@@ -476,8 +486,4 @@ fn coding(field: &FieldRule) -> Coding {
         _ if field.is_encoded => Coding::Header,
         _ => Coding::Plain,
     }
-}
-
-fn span_of((start, end): (usize, usize)) -> std::ops::Range<usize> {
-    start..end
 }

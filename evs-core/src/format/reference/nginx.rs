@@ -236,7 +236,7 @@ impl Steps {
         let mut without_protocol = None;
         while at <= limit {
             if until.begins(&rest[at..]) && self.goes_on(index, &rest[at + until.len()..], last_time) {
-                if !self.steps[index].is_request || ends_with_protocol(&rest[..at]) {
+                if !self.steps[index].is_request || ends_with_protocol(&rest[..at], until) {
                     return Some(at);
                 }
                 without_protocol = without_protocol.or(Some(at));
@@ -297,9 +297,11 @@ fn memrmem(text: &[u8], needle: &[u8]) -> Option<usize> {
     memchr::memrchr_iter(first, text).find(|at| text[*at..].starts_with(needle))
 }
 
-/// True if a request ends with its protocol: `GET / HTTP/1.1`.
-pub(in crate::format) fn ends_with_protocol(request: &[u8]) -> bool {
+/// True if a request before the literal `until` ends with its protocol: `GET / HTTP/1.1`. Envoy, which writes requests in
+/// quotes and does not escape any, has `HTTP/2` and `HTTP/3`, too.
+pub(in crate::format) fn ends_with_protocol(request: &[u8], until: &Literal) -> bool {
     match request {
+        [.., b' ', b'H', b'T', b'T', b'P', b'/', b'2' | b'3'] => until.as_bytes().starts_with(b"\""),
         [.., b' ', b'H', b'T', b'T', b'P', b'/', major, b'.', minor] => {
             major.is_ascii_digit() && minor.is_ascii_digit()
         }

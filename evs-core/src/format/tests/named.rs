@@ -101,6 +101,9 @@ fn envoy() {
     let expected =
         [("uri", "/api/v1/locations"), ("status", "204"), ("request_time_ms", "226"), ("host", "locations")];
     assert_reads("envoy", line, 1_460_751_420, &expected);
+    // The request ends after its protocol, although a client wrote the text that ends it before.
+    let forged = line.replace("c=7 HTTP/2", "c=7\" 200 - 154 HTTP/2");
+    assert_reads("envoy", &forged, 1_460_751_420, &[("status", "204"), ("host", "locations")]);
     assert!("envoy".parse::<LogFormat>().unwrap().is_forgeable());
 }
 

@@ -13,6 +13,16 @@ pub(in crate::format::fast) struct Delimiters {
     pub(in crate::format::fast) are_quoted: bool,
 }
 
+impl Delimiters {
+    /// No byte delimits fields: the index has the newlines alone.
+    pub(in crate::format::fast) const NONE: Self = Self { byte: b'\n', are_quoted: false };
+
+    /// True if no byte delimits fields.
+    pub(in crate::format::fast) fn are_none(self) -> bool {
+        self == Self::NONE
+    }
+}
+
 /// The structural index of a block.
 #[derive(Clone, Debug, Default)]
 pub(in crate::format::fast) struct Index {

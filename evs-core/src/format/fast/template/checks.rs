@@ -34,8 +34,8 @@ pub(super) enum Check {
     EndOfList(Position),
     /// The value is a number.
     Number { extent: Extent, may_be_empty: bool, has_plus: bool },
-    /// The value is a request that ends with its protocol.
-    Protocol(Extent),
+    /// The value is a request that ends with its protocol, before the literal.
+    Protocol(Extent, Literal),
     /// The value looks like a time. (It is not the line's time, which is read anyway.)
     Time(Extent, Box<RecentTimes>),
     /// The extent is shorter than `LOOKAHEAD_BYTES_MAX`, so that the reference's bounded lookahead sees the same text.
@@ -88,10 +88,11 @@ impl Check {
                         is_number_at(block, start, end, *has_plus) || (*may_be_empty && start == end);
                 }
             }
-            Self::Protocol(extent) => {
+            Self::Protocol(extent, until) => {
                 for (line, confirmed) in each {
                     let (start, end) = lines.extent(*extent, line);
-                    *confirmed &= block.get(start..end).is_some_and(ends_with_protocol);
+                    *confirmed &=
+                        block.get(start..end).is_some_and(|request| ends_with_protocol(request, until));
                 }
             }
             Self::Time(extent, recent) => {
@@ -125,8 +126,8 @@ fn is_short_number_at(block: &[u8], start: usize, end: usize) -> bool {
     head.is_some_and(|head| (1..=8).contains(&len) && ShortDecimal::is_one(*head, len))
 }
 
-/// Adds the checks that the class of a step demands of its value. `None` if separators cannot tell where such a value
-/// ends.
+/// Adds the checks that the class of a step demands of its value. `next` is the step after it. `None` if separators cannot
+/// tell where such a value ends.
 ///
 /// A value in quotes needs none: it ends at the quote. A loose one needs none here, since its end is decided by the
 /// literals after it.
@@ -134,16 +135,21 @@ pub(super) fn class_checks(
     step: &Step,
     extent: Extent,
     delimiters: Delimiters,
-    is_last: bool,
+    next: Option<&Step>,
     (is_trusted, zone): (bool, i64),
     checks: &mut Vec<Check>,
 ) -> Option<()> {
+    let is_last = next.is_none();
     let until = step.until.as_bytes();
     match &step.class {
         // The reference may find another end of it.
-        Class::Loose if step.is_request => checks.push(Check::Protocol(extent)),
+        Class::Loose if step.is_request => checks.push(Check::Protocol(extent, step.until.clone())),
         Class::Quoted | Class::Loose => {}
-        // No separator tells where it ends.
+        // It ends before the first slash, if no byte before that ends it. No separator tells where that is.
+        Class::BeforeTarget if delimiters.are_none() => {
+            let after_target = next?.until.as_bytes().first().copied().unwrap_or(b' ');
+            checks.push(Check::Without(extent, [b' ', after_target].into()));
+        }
         Class::BeforeTarget => return None,
         Class::Delimited(byte) => {
             if delimiters.byte != *byte {
@@ -177,7 +183,8 @@ pub(super) fn class_checks(
             }
         }
         Class::Token => {
-            if delimiters.byte != b' ' {
+            let ends_at_blank = delimiters.are_none() && until.starts_with(b" ");
+            if delimiters.byte != b' ' && !ends_at_blank {
                 checks.push(Check::Without(extent, (*b" ").into()));
             }
         }

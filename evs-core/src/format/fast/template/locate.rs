@@ -51,8 +51,12 @@ pub(super) fn locate(steps: &Steps, delimiters: Delimiters) -> Option<Located> {
         quotes += text.iter().filter(|byte| **byte == b'"').count();
         // A value that need not end at the quote could have delimiters in it. Inside quotes these are not separators.
         let is_inside = delimiters.are_quoted && quotes % 2 == 1;
-        let ends_at_quote =
-            |step: &Step| matches!(step.class, Class::Quoted | Class::Number | Class::Time(_));
+        // With `escape=none` it may be anything, but all quotes of a line are those of the literals.
+        let ends_at_quote = |step: &Step| match step.class {
+            Class::Quoted | Class::Number | Class::Time(_) => true,
+            Class::Loose => step.until.as_bytes().first() == Some(&b'"'),
+            _ => false,
+        };
         if is_inside && !steps.steps.get(at).is_some_and(ends_at_quote) {
             return None;
         }

@@ -18,18 +18,24 @@
 //! - So a value ends where the reference finds its end: at a quote, at a blank, or at the first position after which
 //!   the line goes on as the format does. The remaining checks have found that it does go on so.
 //!
+//! Where separators cannot tell the positions of the literals, each line is searched for them: see [`walk`].
+//!
 //! The fast path decides nothing about unusual lines: it leaves them to the reference. A property test and a fuzz
 //! target hold the two together.
 
 mod checks;
 mod locate;
 mod positions;
+mod walk;
 
-pub(super) use self::positions::{Candidates, Extent};
 use self::{
     checks::{Check, class_checks},
-    locate::locate,
+    locate::{Located, locate},
     positions::Position,
+};
+pub(super) use self::{
+    positions::{Candidates, Extent},
+    walk::Walk,
 };
 use super::index::Delimiters;
 use crate::format::{
@@ -57,8 +63,10 @@ pub(super) struct Template {
     pub(super) escape: Escape,
     /// The number of separators in a line, its newline included.
     pub(super) separators: u32,
-    /// The number of quotes in a line.
+    /// The number of quotes in a line. It means nothing if there is a `walk`.
     pub(super) quotes: u32,
+    /// The search for the literals, if separators do not tell where they are. Its offsets then stand for separators.
+    pub(super) walk: Option<Walk>,
     /// The values in quotes, if a backslash before a quote escapes it. A value that ends with a backslash may then go on.
     pub(super) escaped_quotes: Vec<Extent>,
     /// By step, the extent of its value.
@@ -88,14 +96,13 @@ struct LiteralHead {
 }
 
 impl Template {
-    /// The template of a format, or `None` if separators cannot delimit its values.
+    /// The template of a format, or `None` if it has none.
     ///
     /// The values of `trusted` steps need no check that they are numbers: they are read as numbers later, which checks
     /// it.
     ///
     /// The delimiter is found by trying: first the blank, then each byte of the literals in order. A tab, `|` or `,`
-    /// works as well as a blank. With `escape=none` there is no template, since any value may have quotes and
-    /// delimiters in it.
+    /// works as well as a blank. If none does, the literals of each line are searched.
     ///
     /// Times without a zone are those of `zone`.
     pub(super) fn new(steps: &Steps, trusted: &[usize], zone: i64) -> Option<Self> {
@@ -104,7 +111,7 @@ impl Template {
             (Class::Time(shape), Some(byte)) => !shape.has_length() && shape.may_take(*byte),
             _ => false,
         };
-        if steps.escape == Escape::None || steps.steps.iter().any(is_greedy) {
+        if steps.steps.iter().any(is_greedy) {
             return None;
         }
         let bytes = || steps.literals().flat_map(|literal| literal.as_bytes().iter().copied());
@@ -121,12 +128,11 @@ impl Template {
             }
             tried.push(byte);
         }
-        None
+        Self::walked(steps, (trusted, zone))
     }
 
     /// The template of a format whose values these bytes delimit, or `None` if they cannot.
-    fn delimited_by(steps: &Steps, (trusted, zone): (&[usize], i64), delimiters: Delimiters) -> Option<Self> {
-        let time = steps.time?;
+    fn delimited_by(steps: &Steps, reading: (&[usize], i64), delimiters: Delimiters) -> Option<Self> {
         // Only blanks as separators show a day that is padded.
         if steps.syslog_time.is_some() && delimiters.byte != b' ' {
             return None;
@@ -136,24 +142,48 @@ impl Template {
         if !steps.tail.as_ref().is_none_or(has_separator) {
             return None;
         }
-        let located = locate(steps, delimiters)?;
-        let mut literal_heads = Vec::new();
-        for (literal, at) in steps.literals().zip(&located.literals) {
-            let (word, mask) = literal.word();
-            // A literal that is the delimiter alone: the index has seen it already. (The last separator is the
-            // newline.)
-            let is_separator = literal.as_bytes() == [delimiters.byte]
-                && at.offset == 0
-                && at.separator < located.separators;
-            if mask != 0 && !is_separator {
-                literal_heads.push(LiteralHead { at: *at, word, mask });
+        Self::located(steps, reading, delimiters, &locate(steps, delimiters)?, None)
+    }
+
+    /// The template of a format whose literals are searched in each line, or `None` if their first occurrences may not be
+    /// the ends of the values.
+    fn walked(steps: &Steps, reading: (&[usize], i64)) -> Option<Self> {
+        let walk = Walk::new(steps);
+        let located = Located {
+            literals: walk.literals(),
+            searched: Vec::new(),
+            separators: walk.separators(),
+            quotes: 0,
+        };
+        let mut template = Self::located(steps, reading, Delimiters::NONE, &located, Some(walk))?;
+        if let Some(tail) = &steps.tail {
+            let (first, others) = tail.delimiter.as_bytes().split_first()?;
+            if others.contains(first) {
+                return None;
             }
+            // The values before the last one have no delimiter, as each ends at the first. So they are as many as the
+            // reference counts from the end of the line.
+            template.checks.push(Check::Without(*template.values.last()?, [*first].into()));
         }
+        Some(template)
+    }
+
+    /// The template of a format whose literals are located.
+    fn located(
+        steps: &Steps,
+        (trusted, zone): (&[usize], i64),
+        delimiters: Delimiters,
+        located: &Located,
+        walk: Option<Walk>,
+    ) -> Option<Self> {
+        let time = steps.time?;
+        let literal_heads = literal_heads(steps, delimiters, located, walk.as_ref());
         let mut distances_min = vec![0; located.separators as usize];
         let (mut checks, mut values) = (Vec::new(), Vec::new());
         let mut before = located.literals[0].plus(steps.prefix.len());
         for (at, (step, text)) in steps.steps.iter().zip(&located.literals[1..]).enumerate() {
-            let extent = Extent { start: before, end: *text };
+            let start = walk.as_ref().and_then(|walk| walk.start(at)).unwrap_or(before);
+            let extent = Extent { start, end: *text };
             values.push(extent);
             before = text.plus(step.until.len());
             let may_be_empty = match step.class {
@@ -173,8 +203,8 @@ impl Template {
                 } else {
                     checks.push(Check::LengthMin(extent, bytes_min));
                 }
-                let is_last = at + 1 == steps.steps.len();
-                class_checks(step, extent, delimiters, is_last, (trusted.contains(&at), zone), &mut checks)?;
+                let (next, is_trusted) = (steps.steps.get(at + 1), trusted.contains(&at));
+                class_checks(step, extent, delimiters, next, (is_trusted, zone), &mut checks)?;
             }
         }
         checks.extend(located.searched.iter().map(|(at, byte)| Check::Without(values[*at], [*byte].into())));
@@ -199,6 +229,7 @@ impl Template {
             escape: steps.escape,
             separators: located.separators,
             quotes: located.quotes,
+            walk,
             time_extent: values[time],
             time: RecentTimes::new(shape, true, until, zone),
             escaped_quotes,
@@ -258,6 +289,32 @@ impl Template {
         }
         too_short >= 0 && differs == 0
     }
+}
+
+/// The heads of the literals that nothing has seen yet.
+fn literal_heads(
+    steps: &Steps,
+    delimiters: Delimiters,
+    located: &Located,
+    walk: Option<&Walk>,
+) -> Vec<LiteralHead> {
+    let mut heads = Vec::new();
+    for (number, (literal, at)) in steps.literals().zip(&located.literals).enumerate() {
+        let (word, mask) = literal.word();
+        let is_seen = match (walk, number) {
+            (Some(_), 0) => false,
+            (Some(walk), _) => literal.len() <= walk.seen(number - 1),
+            // A literal that is the delimiter alone: the index has seen it already. (The last separator is the
+            // newline.)
+            (None, _) => {
+                literal.as_bytes() == [delimiters.byte] && at.offset == 0 && at.separator < located.separators
+            }
+        };
+        if mask != 0 && !is_seen {
+            heads.push(LiteralHead { at: *at, word, mask });
+        }
+    }
+    heads
 }
 
 /// The checks that the reference, when it searches the end of a value, sees all that it looks at.
