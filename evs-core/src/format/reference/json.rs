@@ -3,8 +3,8 @@
 //! Open objects and arrays are kept on a stack, not in recursive calls, and a limit bounds its depth: clients choose
 //! how deep they nest.
 //!
-//! Lines of one log have the same keys in the same order. So the scanner remembers the keys of the line before, and
-//! compares their bytes instead of reading them.
+//! Lines of one log have much the same keys in the same order. So the scanner remembers the texts between the values of
+//! earlier lines, and compares them instead of reading them: see [`gaps`](super::gaps).
 //!
 //! ```text
 //! line      {"time": 1795246822, "request": {"method": "GET"}, "status": 200}
@@ -28,6 +28,7 @@ use nom::{
 
 use super::{
     fields::{Capture, Captures},
+    gaps::{BEGINNING, Gaps, Known, begins_value},
     keys::Keys,
 };
 use crate::format::{
@@ -38,6 +39,10 @@ use crate::format::{
 
 /// The maximum depth of objects and arrays within each other.
 const DEPTH_MAX: usize = 128;
+/// The depth up to which the texts between values are remembered, and the length of the path there. Clients may choose keys,
+/// and must not choose how much memory they take.
+const DEPTH_LEARNED_MAX: usize = 16;
+const PATH_BYTES_LEARNED_MAX: usize = 256;
 
 /// Scans lines. It is reused from line to line, so that scanning does not allocate.
 #[derive(Clone, Debug)]
@@ -46,38 +51,28 @@ pub(in crate::format) struct Scanner {
     keys: Keys,
     /// The path of the current value: the keys from the outermost object down, joined by points.
     path: Vec<u8>,
-    /// The index in `recent` of the key that has the path, if the path was not copied to `path`.
-    recalled: Option<usize>,
     /// The open containers, the innermost last.
     open: Vec<Container>,
-    /// The number of keys of the line read so far.
-    read: usize,
-    /// By number in the line, the key that earlier lines had there.
-    recent: Vec<Recent>,
+    /// True if a container of the line is asked for itself. Where it begins and ends is not remembered.
+    has_slot: bool,
+    /// The texts between values that earlier lines had.
+    gaps: Gaps<State>,
 }
 
-/// A key that an earlier line had.
-#[derive(Clone, Debug, Default)]
-struct Recent {
+/// The state between two values, on which the rest of a line depends.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct State {
+    open: Vec<Container>,
+    /// The path of the innermost container that has one.
     path: Vec<u8>,
-    /// The slot of its value, if it is asked for.
-    slot: Option<usize>,
-    /// Its text in the line, from the quote to the colon. Empty unless it is a key of the outermost object without
-    /// escapes.
-    written: Vec<u8>,
 }
-
-/// The number of keys of a line that are remembered for the next one.
-const RECENT_MAX: usize = 64;
-/// The length up to which a path is remembered. Clients may choose keys, and must not choose how much memory they take.
-const RECENT_BYTES_MAX: usize = 256;
 
 /// An open object or array.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Container {
     /// Its kind, which decides about the closing bracket.
     kind: ContainerKind,
-    /// The offset of the opening bracket.
+    /// The offset of the opening bracket, if it is asked for itself.
     start: usize,
     /// The slot of the container itself, if it is asked for.
     slot: Option<usize>,
@@ -110,7 +105,8 @@ enum Next {
 impl Scanner {
     /// A scanner for the values of `keys`.
     pub(in crate::format) fn new(keys: Keys) -> Self {
-        Self { keys, path: Vec::new(), recalled: None, open: Vec::new(), read: 0, recent: Vec::new() }
+        let gaps = Gaps::new(State::default());
+        Self { keys, path: Vec::new(), open: Vec::new(), has_slot: false, gaps }
     }
 
     /// Captures the values of the keys in `line`, which must be one whole object.
@@ -118,77 +114,125 @@ impl Scanner {
     /// A key is found by its path, such as `a.b`. This is the key `b` in the object `a`, or the key `a.b`. If a path
     /// occurs twice, the first one counts.
     ///
-    /// The loop is a state machine: `next` names the tokens that may come, and one byte decides which of them it is.
-    /// There is no recursion and no backtracking.
-    ///
     /// # Errors
     ///
     /// Rejects a line that is not JSON, at the byte where it stops being JSON.
     pub(in crate::format) fn read(&mut self, line: &[u8], captures: &mut Captures) -> Result<(), Rejection> {
-        self.path.clear();
-        self.recalled = None;
         self.open.clear();
-        self.read = 0;
-        let mut at = blanks(line, 0);
-        if line.get(at) != Some(&b'{') {
-            return Err(Rejection::at(at, Reason::Json));
-        }
-        let mut next = Next::Value { slot: None };
+        self.path.clear();
+        self.has_slot = false;
+        self.gaps.begin();
+        let (mut at, mut is_current) = (0, true);
+        // `None` once a gap is not remembered.
+        let mut gap = Some(BEGINNING);
         loop {
-            at = blanks(line, at);
-            let here = line.get(at).copied();
+            let slot = match gap.and_then(|gap| self.gaps.find(gap, &line[at..])) {
+                Some(Known::End) => return Ok(()),
+                Some(Known::Gap { number, len, slot }) => {
+                    (gap, is_current) = (Some(number), false);
+                    at += len;
+                    slot
+                }
+                None => {
+                    if let Some(gap) = gap.filter(|_| !is_current) {
+                        let State { open, path } = self.gaps.state(gap);
+                        self.open.clone_from(open);
+                        self.path.clone_from(path);
+                    }
+                    is_current = true;
+                    let start = at;
+                    let Some(slot) = self.gap(line, &mut at, captures)? else {
+                        if let Some(gap) = gap.filter(|_| !self.has_slot) {
+                            self.gaps.learn_end(gap, &line[start..]);
+                        }
+                        return Ok(());
+                    };
+                    let before = gap.filter(|_| !self.has_slot);
+                    gap = before.and_then(|before| self.learn(before, &line[start..at], slot));
+                    slot
+                }
+            };
+            scalar(line, &mut at, slot, captures)?;
+        }
+    }
+
+    /// Remembers a gap that was read after gap `before`.
+    fn learn(&mut self, before: usize, text: &[u8], slot: Option<usize>) -> Option<usize> {
+        let Self { open, path, gaps, .. } = self;
+        let state = || {
+            let len = open.iter().rev().find_map(|container| container.path).unwrap_or(0);
+            let is_small = open.len() <= DEPTH_LEARNED_MAX && len <= PATH_BYTES_LEARNED_MAX;
+            is_small.then(|| State { open: open.clone(), path: path[..len].to_vec() })
+        };
+        gaps.learn(before, text, state, slot)
+    }
+
+    /// Reads the text between two values, up to the next value that is no object or array. Returns the slot of that value
+    /// if it is asked for, or `None` at the end of the line.
+    ///
+    /// The loop is a state machine: `next` names the tokens that may come, and one byte decides which of them it is.
+    /// There is no recursion and no backtracking.
+    #[expect(clippy::option_option, reason = "a value that nobody asked for, and no value")]
+    fn gap(
+        &mut self,
+        line: &[u8],
+        at: &mut usize,
+        captures: &mut Captures,
+    ) -> Result<Option<Option<usize>>, Rejection> {
+        let mut next = Next::AfterValue;
+        if *at == 0 {
+            *at = blanks(line, 0);
+            if line.get(*at) != Some(&b'{') {
+                return Err(Rejection::at(*at, Reason::Json));
+            }
+            next = Next::Value { slot: None };
+        }
+        loop {
+            *at = blanks(line, *at);
+            let here = line.get(*at).copied();
             next = match (next, here) {
                 (Next::FirstKey, Some(b'}')) | (Next::FirstElement, Some(b']')) => {
-                    self.close(at, captures);
-                    at += 1;
-                    Next::AfterValue
+                    self.close(*at, captures);
+                    step(at, Next::AfterValue)
                 }
-                (Next::FirstKey | Next::Key, Some(b'"')) => {
-                    let slot = self.key(line, &mut at)?;
-                    Next::Value { slot }
-                }
+                (Next::FirstKey | Next::Key, Some(b'"')) => Next::Value { slot: self.key(line, at)? },
                 (Next::FirstElement, Some(_)) => Next::Value { slot: None },
-                (Next::Value { slot }, Some(byte)) => self.value(line, &mut at, byte, slot, captures)?,
+                (Next::Value { slot }, Some(b'{')) => {
+                    self.open(ContainerKind::Object, *at, slot)?;
+                    step(at, Next::FirstKey)
+                }
+                (Next::Value { slot }, Some(b'[')) => {
+                    self.open(ContainerKind::Array, *at, slot)?;
+                    step(at, Next::FirstElement)
+                }
+                (Next::Value { slot }, Some(byte)) if begins_value(byte) => return Ok(Some(slot)),
                 (Next::AfterValue, byte) => match (self.open.last().map(|container| container.kind), byte) {
-                    (None, None) => return Ok(()),
-                    (None, Some(_)) => return Err(Rejection::at(at, Reason::Leftover)),
-                    (Some(ContainerKind::Object), Some(b',')) => step(&mut at, Next::Key),
-                    (Some(ContainerKind::Array), Some(b',')) => step(&mut at, Next::Value { slot: None }),
+                    (None, None) => return Ok(None),
+                    (None, Some(_)) => return Err(Rejection::at(*at, Reason::Leftover)),
+                    (Some(ContainerKind::Object), Some(b',')) => step(at, Next::Key),
+                    (Some(ContainerKind::Array), Some(b',')) => step(at, Next::Value { slot: None }),
                     (Some(ContainerKind::Object), Some(b'}')) | (Some(ContainerKind::Array), Some(b']')) => {
-                        self.close(at, captures);
-                        step(&mut at, Next::AfterValue)
+                        self.close(*at, captures);
+                        step(at, Next::AfterValue)
                     }
-                    _ => return Err(Rejection::at(at, Reason::Json)),
+                    _ => return Err(Rejection::at(*at, Reason::Json)),
                 },
-                _ => return Err(Rejection::at(at, Reason::Json)),
+                _ => return Err(Rejection::at(*at, Reason::Json)),
             };
         }
     }
 
     /// Reads a key and the colon after it. Returns the slot of its value, if it is asked for.
     fn key(&mut self, line: &[u8], at: &mut usize) -> Result<Option<usize>, Rejection> {
-        if self.open.len() == 1
-            && let Some(recent) = self.recent.get(self.read)
-            && !recent.written.is_empty()
-            && begins(&line[*at..], &recent.written)
-        {
-            *at += recent.written.len();
-            self.recalled = Some(self.read);
-            self.read += 1;
-            return Ok(recent.slot);
-        }
-        let start = *at;
         let JsonString { range: key, is_escaped } = string(line, at)?;
         *at = blanks(line, *at);
         if line.get(*at) != Some(&b':') {
             return Err(Rejection::at(*at, Reason::Json));
         }
         *at += 1;
-        let depth = self.open.len();
         let Some(own) = self.open.last().and_then(|container| container.path) else { return Ok(None) };
-        self.recalled = None;
         self.path.truncate(own);
-        if depth > 1 {
+        if self.open.len() > 1 {
             self.path.push(b'.');
         }
         if is_escaped {
@@ -196,74 +240,8 @@ impl Scanner {
         } else {
             self.path.extend_from_slice(&line[key]);
         }
-        let is_plain = depth == 1 && !is_escaped;
-        Ok(self.slot(if is_plain { &line[start..*at] } else { b"" }))
-    }
-
-    /// The slot of the value at the current path, if it is asked for. `written` is the text of the key.
-    fn slot(&mut self, written: &[u8]) -> Option<usize> {
-        let number = self.read;
-        self.read += 1;
-        if number >= RECENT_MAX || self.path.len() > RECENT_BYTES_MAX {
-            return self.keys.find(&self.path);
-        }
-        if self.recent.len() <= number {
-            self.recent.resize_with(number + 1, Recent::default);
-        }
-        work::examine(self.path.len());
-        let recent = &mut self.recent[number];
-        if recent.path != self.path || recent.path.is_empty() {
-            recent.path.clone_from(&self.path);
-            recent.slot = self.keys.find(&self.path);
-        }
-        // The same path may be written differently, with blanks before the colon.
-        recent.written.clear();
-        if written.len() <= RECENT_BYTES_MAX {
-            recent.written.extend_from_slice(written);
-        }
-        recent.slot
-    }
-
-    /// Reads a value. Of an object or array it reads only the opening bracket.
-    fn value(
-        &mut self,
-        line: &[u8],
-        at: &mut usize,
-        byte: u8,
-        slot: Option<usize>,
-        captures: &mut Captures,
-    ) -> Result<Next, Rejection> {
-        let start = *at;
-        let capture = match byte {
-            b'{' | b'[' => {
-                let (kind, next) = if byte == b'{' {
-                    (ContainerKind::Object, Next::FirstKey)
-                } else {
-                    (ContainerKind::Array, Next::FirstElement)
-                };
-                self.open(kind, start, slot)?;
-                return Ok(step(at, next));
-            }
-            b'"' => {
-                let JsonString { range: Range { start, end }, is_escaped } = string(line, at)?;
-                Some(if is_escaped { Capture::escaped(start, end) } else { Capture::raw(start, end) })
-            }
-            b'0'..=b'9' if matches!(line.get(start + 1), Some(b',' | b']' | b'}')) => {
-                *at = start + 1;
-                Some(Capture::raw(start, start + 1))
-            }
-            _ => {
-                let (rest, absent) =
-                    scalar(&line[start..]).map_err(|_| Rejection::at(start, Reason::Json))?;
-                *at = line.len() - rest.len();
-                work::examine(*at - start);
-                (!absent).then(|| Capture::raw(start, *at))
-            }
-        };
-        if let (Some(slot), Some(capture)) = (slot, capture) {
-            capture_first(slot, capture, captures);
-        }
-        Ok(Next::AfterValue)
+        work::examine(self.path.len() - own);
+        Ok(self.keys.find(&self.path))
     }
 
     /// Opens an object or array at `start`.
@@ -271,9 +249,7 @@ impl Scanner {
         if self.open.len() == DEPTH_MAX {
             return Err(Rejection::at(start, Reason::JsonDepth));
         }
-        if let Some(number) = self.recalled.take() {
-            self.path.clone_from(&self.recent[number].path);
-        }
+        self.has_slot |= slot.is_some();
         let path = match (self.open.last(), kind) {
             (None, _) => Some(0),
             (Some(Container { kind: ContainerKind::Object, path: Some(_), .. }), ContainerKind::Object) => {
@@ -281,6 +257,7 @@ impl Scanner {
             }
             _ => None,
         };
+        let start = if slot.is_some() { start } else { 0 };
         self.open.push(Container { kind, start, slot, path });
         Ok(())
     }
@@ -306,16 +283,29 @@ fn capture_first(slot: usize, capture: Capture, captures: &mut Captures) {
     }
 }
 
-/// True if `text` begins with `start`. Compares words, since `start` is short and nearly always equal.
+/// Reads a number, a string, `true`, `false` or `null`.
 #[inline]
-fn begins(text: &[u8], start: &[u8]) -> bool {
-    let Some(text) = text.get(..start.len()) else { return false };
-    let (words, rest) = start.as_chunks::<8>();
-    let (others, other_rest) = text.as_chunks::<8>();
-    // Comparing slices would call a function.
-    let word = |bytes: &[u8; 8]| u64::from_le_bytes(*bytes);
-    words.iter().zip(others).all(|(one, other)| word(one) == word(other))
-        && rest.iter().zip(other_rest).all(|(one, other)| one == other)
+fn scalar(
+    line: &[u8],
+    at: &mut usize,
+    slot: Option<usize>,
+    captures: &mut Captures,
+) -> Result<(), Rejection> {
+    let start = *at;
+    let capture = if line[start] == b'"' {
+        let JsonString { range: Range { start, end }, is_escaped } = string(line, at)?;
+        Some(if is_escaped { Capture::escaped(start, end) } else { Capture::raw(start, end) })
+    } else {
+        let (rest, absent) =
+            number_or_word(&line[start..]).map_err(|_| Rejection::at(start, Reason::Json))?;
+        *at = line.len() - rest.len();
+        work::examine(*at - start);
+        (!absent).then(|| Capture::raw(start, *at))
+    };
+    if let (Some(slot), Some(capture)) = (slot, capture) {
+        capture_first(slot, capture, captures);
+    }
+    Ok(())
 }
 
 /// The offset after the blanks at `at`, which may stand between any two tokens.
@@ -424,18 +414,22 @@ fn special(line: &[u8], from: usize) -> Option<usize> {
 }
 
 /// Reads `true`, `false`, a number, or `null`. Returns `true` for `null`, which is the absence of a value.
-fn scalar(text: &[u8]) -> IResult<&[u8], bool> {
+fn number_or_word(text: &[u8]) -> IResult<&[u8], bool> {
     let truth = alt((tag("true"), tag("false")));
     alt((value(false, number), value(false, truth), value(true, tag("null")))).parse(text)
 }
 
 /// Reads a number, which is kept as it is written: a float would lose digits.
 fn number(text: &[u8]) -> IResult<&[u8], &[u8]> {
-    // Nearly all numbers are digits without a leading zero, a fraction or an exponent.
-    let digits = text.iter().take_while(|byte| byte.is_ascii_digit()).count();
-    if digits > 0 && (text[0] != b'0' || digits == 1) && !matches!(text.get(digits), Some(b'.' | b'e' | b'E'))
-    {
-        return Ok((&text[digits..], &text[..digits]));
+    // Nearly all numbers are digits without a leading zero, perhaps with a fraction, and without an exponent.
+    let count = |from: usize| text[from..].iter().take_while(|byte| byte.is_ascii_digit()).count();
+    let whole = count(0);
+    if whole > 0 && (text[0] != b'0' || whole == 1) {
+        let fraction = if text.get(whole) == Some(&b'.') { count(whole + 1) } else { 0 };
+        let end = if fraction > 0 { whole + 1 + fraction } else { whole };
+        if !matches!(text.get(end), Some(b'.' | b'e' | b'E')) {
+            return Ok((&text[end..], &text[..end]));
+        }
     }
     let whole = alt((tag("0"), recognize((one_of("123456789"), digit0))));
     let exponent = (one_of("eE"), opt(one_of("+-")), digit1);

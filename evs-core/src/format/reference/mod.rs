@@ -6,11 +6,12 @@
 //! cannot delimit.
 //!
 //! - `line_parser` puts the parts together.
-//! - `nginx`, `json` and `ltsv` capture the values of a line into slots.
+//! - `nginx`, `json` and `ltsv` capture the values of a line into slots. `gaps` has the texts between values of JSON.
 //! - `header` reads lines whose fields a `#Fields:` line names.
 //! - `fields` makes the fields of the captured values.
 
 mod fields;
+mod gaps;
 mod header;
 mod json;
 mod keys;

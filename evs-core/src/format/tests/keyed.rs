@@ -230,7 +230,40 @@ fn json_of_few_keys() -> impl Strategy<Value = String> {
     prop::collection::vec(pair, 0..5).prop_map(|pairs| format!("{{{}\"time\":1}}", pairs.concat()))
 }
 
+/// The same, perhaps cut, or with a byte more.
+fn damaged_json() -> impl Strategy<Value = String> {
+    let byte = prop::sample::select(vec!['{', '}', '[', ']', ',', ':', '"', ' ', '1', '\\', 'n']);
+    let damage =
+        prop_oneof![3 => Just(None), 1 => any::<prop::sample::Index>().prop_map(|at| Some((at, None)))];
+    let more = (any::<prop::sample::Index>(), byte).prop_map(|(at, byte)| Some((at, Some(byte))));
+    (json_of_few_keys(), prop_oneof![2 => damage, 1 => more]).prop_map(|(mut line, damage)| {
+        match damage.map(|(at, byte)| (at.index(line.len()), byte)) {
+            Some((at, Some(byte))) => line.insert(at, byte),
+            Some((at, None)) => line.truncate(at),
+            None => {}
+        }
+        line
+    })
+}
+
 proptest! {
+    #[test]
+    fn nor_does_it_change_why_one_is_rejected(
+        lines in prop::collection::vec(damaged_json(), 1..20),
+        fields in prop::sample::select(vec![&["a.b", "b"][..], &["a", "a.a"], &["a.a.b", ""]]),
+    ) {
+        let format = LogFormat::json();
+        let mut parser = format.parser(fields).unwrap();
+        let mut record = Record::new();
+        for line in &lines {
+            let line = line.as_bytes();
+            let found = parser.parse(line, &mut record).map(|()| {
+                (0..fields.len()).map(|at| String::from_utf8_lossy(record.field(at, line)).into_owned()).collect()
+            });
+            prop_assert_eq!(found, read(&format, fields, line), "{}", String::from_utf8_lossy(line));
+        }
+    }
+
     #[test]
     fn what_json_lines_were_before_changes_nothing(
         lines in prop::collection::vec(json_of_few_keys(), 1..12),
