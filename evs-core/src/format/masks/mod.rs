@@ -40,6 +40,16 @@ pub(in crate::format) fn pair_masks() -> fn(&[u8; 64]) -> [u64; 2] {
     portable::pair_masks
 }
 
+/// The offset of the first quote, backslash or control character in 16 bytes of a JSON string. All processors of x86-64 have
+/// the instructions for it.
+#[inline(always)]
+pub(in crate::format) fn first_special(chunk: &[u8; 16]) -> Option<usize> {
+    #[cfg(target_arch = "x86_64")]
+    return x86::first_special(chunk);
+    #[cfg(not(target_arch = "x86_64"))]
+    portable::first_special(chunk)
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -47,6 +57,16 @@ mod tests {
     use super::*;
 
     proptest! {
+        #[test]
+        fn the_first_special_byte_is_found(text in "[ab\\\\\"\x00\x1f\x20\x7f]{16}", high in 0_usize..16, byte: u8) {
+            let mut chunk: [u8; 16] = text.as_bytes().try_into().unwrap();
+            chunk[high] = byte;
+            let is_special = |byte: &u8| *byte < 0x20 || matches!(byte, b'"' | b'\\');
+            let expected = chunk.iter().position(is_special);
+            prop_assert_eq!(first_special(&chunk), expected);
+            prop_assert_eq!(portable::first_special(&chunk), expected);
+        }
+
         #[test]
         fn every_way_finds_the_masks_of_the_portable_one(text in "[&?#%+/.a]{64}") {
             let chunk = text.as_bytes().first_chunk().unwrap();

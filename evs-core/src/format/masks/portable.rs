@@ -14,6 +14,20 @@ pub(super) fn pair_masks(chunk: &[u8; 64]) -> [u64; 2] {
     [b'&', b'='].map(|byte| equal(chunk, byte))
 }
 
+/// The offset of the first quote, backslash or control character.
+#[cfg(any(test, not(target_arch = "x86_64")))]
+#[inline]
+pub(super) fn first_special(chunk: &[u8; 16]) -> Option<usize> {
+    const LOWEST: u128 = u128::from_le_bytes([1; 16]);
+    let word = u128::from_le_bytes(*chunk);
+    // Sets the highest bit of each byte below `limit`. A borrow can set a wrong bit, but only above a right one, and only
+    // the lowest set bit is used.
+    let below = |word: u128, limit: u128| word.wrapping_sub(LOWEST * limit) & !word & (LOWEST << 7);
+    let is = |byte: u8| below(word ^ (LOWEST * u128::from(byte)), 1);
+    let found = is(b'"') | is(b'\\') | below(word, 0x20);
+    (found != 0).then(|| found.trailing_zeros() as usize / 8)
+}
+
 /// The mask of `byte` in 64 bytes.
 ///
 /// An exclusive-or makes the sought byte zero. Adding 0x7F to the low seven bits of a byte carries into its highest

@@ -3,7 +3,7 @@
 //!
 //! One thing needs `unsafe`: the functions may only be called on a processor that has their instructions.
 //! `request_masks` and `pair_masks` ask the processor first, and return a function that is safe to call. Loads are in
-//! bounds because a chunk is an array of 64 bytes.
+//! bounds because a chunk is an array of 64 or 16 bytes.
 
 use std::arch::{is_x86_feature_detected, x86_64::*};
 
@@ -83,4 +83,23 @@ fn pair_masks_avx2(chunk: &[u8; 64]) -> [u64; 2] {
         u64::from(mask(halves[0])) | u64::from(mask(halves[1])) << 32
     };
     [equal(b'&'), equal(b'=')]
+}
+
+/// The offset of the first quote, backslash or control character.
+#[inline(always)]
+pub(super) fn first_special(chunk: &[u8; 16]) -> Option<usize> {
+    // SAFETY: SSE2 is part of x86-64.
+    unsafe { first_special_sse2(chunk) }
+}
+
+/// Compares 16 bytes at a time. A byte is a control character if it is the lesser of itself and the last of these.
+#[target_feature(enable = "sse2")]
+#[inline]
+fn first_special_sse2(chunk: &[u8; 16]) -> Option<usize> {
+    // SAFETY: the chunk has 16 bytes.
+    let bytes = unsafe { _mm_loadu_si128(chunk.as_ptr().cast()) };
+    let [quotes, backslashes] = [b'"', b'\\'].map(|byte| _mm_cmpeq_epi8(bytes, _mm_set1_epi8(byte as i8)));
+    let controls = _mm_cmpeq_epi8(_mm_min_epu8(bytes, _mm_set1_epi8(0x1F)), bytes);
+    let found = _mm_movemask_epi8(_mm_or_si128(_mm_or_si128(quotes, backslashes), controls));
+    (found != 0).then(|| found.trailing_zeros() as usize)
 }

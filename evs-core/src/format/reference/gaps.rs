@@ -46,8 +46,8 @@ struct Gap<S> {
     state: S,
     /// The slot of the value after it, if that is asked for.
     slot: Option<usize>,
-    /// The gaps that came after it, the latest first.
-    next: Vec<usize>,
+    /// The gaps that came after it, the latest first. No gap leads to the beginning, which fills the rest.
+    next: [u16; NEXT_MAX],
     /// The text after its value with which a line ended.
     end: Vec<u8>,
 }
@@ -70,7 +70,7 @@ pub(super) enum Known {
 impl<S: Clone + PartialEq> Gaps<S> {
     /// No gaps. `state` is that at the beginning of a line.
     pub(super) fn new(state: S) -> Self {
-        let beginning = Gap { text: Vec::new(), state, slot: None, next: Vec::new(), end: Vec::new() };
+        let beginning = Gap { text: Vec::new(), state, slot: None, next: [0; NEXT_MAX], end: Vec::new() };
         let (by_text, random) = (HashTable::new(), RandomState::new());
         Self { gaps: vec![beginning], by_text, random, learned: 0 }
     }
@@ -83,8 +83,11 @@ impl<S: Clone + PartialEq> Gaps<S> {
     /// The gap at the start of `rest`, which comes after gap `before` and the value after that.
     #[inline]
     pub(super) fn find(&mut self, before: Number, rest: &[u8]) -> Option<Known> {
-        for at in 0..self.gaps[before].next.len() {
-            let number = self.gaps[before].next[at];
+        let next = self.gaps[before].next;
+        for (at, number) in next.iter().map(|number| usize::from(*number)).enumerate() {
+            if number == BEGINNING {
+                break;
+            }
             let Gap { text, slot, .. } = &self.gaps[number];
             // Another text may begin with this one: then no value is after it.
             if begins(rest, text) && rest.get(text.len()).is_some_and(|byte| begins_value(*byte)) {
@@ -129,18 +132,18 @@ impl<S: Clone + PartialEq> Gaps<S> {
         let number = known.unwrap_or(gaps.len());
         if number == GAPS_MAX {
             gaps.truncate(1);
-            gaps[BEGINNING].next.clear();
+            gaps[BEGINNING].next = [0; NEXT_MAX];
             by_text.clear();
             return None;
         }
         if known.is_none() {
-            gaps.push(Gap { text: text.to_vec(), state, slot, next: Vec::new(), end: Vec::new() });
+            gaps.push(Gap { text: text.to_vec(), state, slot, next: [0; NEXT_MAX], end: Vec::new() });
             by_text.insert_unique(hash, number, |number| random.hash_one(&gaps[*number].text[..]));
         }
         let next = &mut self.gaps[before].next;
-        next.retain(|other| *other != number);
-        next.truncate(NEXT_MAX - 1);
-        next.insert(0, number);
+        let place = next.iter().position(|other| usize::from(*other) == number).unwrap_or(NEXT_MAX - 1);
+        next[..=place].rotate_right(1);
+        next[0] = number as u16;
         Some(number)
     }
 

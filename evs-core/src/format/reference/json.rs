@@ -33,6 +33,7 @@ use super::{
 };
 use crate::format::{
     decode::escape::{json_escape, undo_json},
+    masks::first_special,
     rejection::{Reason, Rejection},
     work,
 };
@@ -387,30 +388,15 @@ const SPECIAL: [bool; 256] = {
 /// The first quote, backslash or control character from `from` on.
 #[inline]
 fn special(line: &[u8], from: usize) -> Option<usize> {
-    const LOWEST: u64 = u64::from_le_bytes([1; 8]);
-    const HIGHEST: u64 = LOWEST << 7;
-    let is_special = |byte: u8| (byte == b'"') | (byte == b'\\') | (byte < 0x20);
     let rest = line.get(from..)?;
-    // Tests sixteen bytes at a time, which the compiler turns into one vector comparison.
-    let has_special = |chunk: &[u8; 16]| chunk.iter().fold(false, |found, byte| found | is_special(*byte));
-    let (chunks, _) = rest.as_chunks::<16>();
-    let clean = chunks.iter().take_while(|chunk| !has_special(chunk)).count() * 16;
-    // Then finds the byte within words of eight.
-    let (words, tail) = rest[clean..].as_chunks::<8>();
-    for (at, word) in words.iter().enumerate() {
-        let word = u64::from_le_bytes(*word);
-        // Sets the highest bit of each byte below `limit`. A borrow can set a wrong bit, but only above a right one,
-        // and only the lowest set bit is used.
-        let below = |word: u64, limit: u64| word.wrapping_sub(LOWEST * limit) & !word & HIGHEST;
-        let quote = below(word ^ (LOWEST * u64::from(b'"')), 1);
-        let backslash = below(word ^ (LOWEST * u64::from(b'\\')), 1);
-        let found = quote | backslash | below(word, 0x20);
-        if found != 0 {
-            return Some(from + clean + at * 8 + found.trailing_zeros() as usize / 8);
+    let (chunks, tail) = rest.as_chunks::<16>();
+    for (number, chunk) in chunks.iter().enumerate() {
+        if let Some(at) = first_special(chunk) {
+            return Some(from + number * 16 + at);
         }
     }
-    let at = tail.iter().position(|byte| is_special(*byte))?;
-    Some(from + clean + words.len() * 8 + at)
+    let at = tail.iter().position(|byte| SPECIAL[usize::from(*byte)])?;
+    Some(from + chunks.len() * 16 + at)
 }
 
 /// Reads `true`, `false`, a number, or `null`. Returns `true` for `null`, which is the absence of a value.
