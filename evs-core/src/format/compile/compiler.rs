@@ -139,7 +139,7 @@ pub(super) fn compile_pieces(
     let first = usize::from(has_priority);
     let syslog_time = ((prefix.is_empty() || has_priority) && are_words(first)).then_some(first);
     let tail = forgery::tail(&steps);
-    Ok(Steps { prefix, steps, escape, time, syslog_time, tail })
+    Ok(Steps { prefix, steps, escape, time, syslog_time, tail, is_quoted: false })
 }
 
 /// Joins `$date` and `$time` to the time of the line, if they stand side by side and no other variable is known to be one.

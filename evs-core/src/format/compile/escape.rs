@@ -39,6 +39,11 @@ impl Escape {
         matches!(self, Self::None | Self::Delimited | Self::Percent)
     }
 
+    /// True for a log with a `#Fields:` line.
+    pub(in crate::format) fn is_of_header(self) -> bool {
+        matches!(self, Self::Delimited | Self::Percent)
+    }
+
     /// True if a value may end with a backslash before its quote, which then does not end it.
     pub(in crate::format) fn has_escaped_quotes(self) -> bool {
         matches!(self, Self::Apache | Self::Json)

@@ -32,5 +32,5 @@ pub(super) use self::{
     compiler::{Language, compile},
     escape::{Escape, Undo},
     steps::{Literal, Step, Steps, Tail},
-    w3c::{FIELDS, Header, is_directive, nginx_name},
+    w3c::{FIELDS, Header, is_directive, nginx_name, without_quotes},
 };

@@ -26,6 +26,8 @@ pub(in crate::format) struct Steps {
     pub(in crate::format) syslog_time: Option<usize>,
     /// The end of the last value that a client chooses, if the rest of the line shows it.
     pub(in crate::format) tail: Option<Tail>,
+    /// True if a delimited value that begins with a quote ends at its closing quote, and may have the delimiter in it.
+    pub(in crate::format) is_quoted: bool,
 }
 
 /// The values after the last one that a client chooses. Each is delimited by the same text, which none of them has. So they

@@ -9,8 +9,15 @@
 //! A field becomes a variable with the name that nginx has for the same value, as with Apache's directives: `c-ip` is
 //! `remote_addr`, and `cs(User-Agent)` is `http_user_agent`. `date` and `time` together are the time of the line.
 //!
+//! A value may be in quotes, in which a quote is doubled: `"Mozilla/5.0 (X11; ""x"")"`. IIS writes no quotes, and clients can
+//! send them: there, a value may begin with one that nothing closes. So quotes decide only where they must. A line with as
+//! many delimiters as its fields have is cut at these, whatever stands between them, and a client can move nothing. In a line
+//! with more of them, those inside of quotes belong to values.
+//!
 //! The names are delimited by blanks, but the values may be delimited by tabs, as CloudFront's are. So both steps are
 //! compiled, and each line is read by those that its first delimiter tells.
+
+use std::ops::Range;
 
 use super::{class::Class, compiler::compile_pieces, escape::Escape, piece::Piece, steps::Steps};
 use crate::format::{decode::time::Shape, error::FormatError};
@@ -30,6 +37,10 @@ pub(in crate::format) struct Header {
     pub(in crate::format) steps: [Steps; 2],
     /// The same with a CR at the end of the line.
     pub(in crate::format) steps_crlf: [Steps; 2],
+    /// The same for lines in which values in quotes have delimiters in them.
+    quoted: [Steps; 2],
+    /// The number of delimiters of a line without such values.
+    delimiters: usize,
 }
 
 /// The delimiters of values, in the order of [`Header::steps`].
@@ -47,7 +58,17 @@ impl Header {
             let [tabs, blanks] = DELIMITERS.map(|delimiter| compile(&names, delimiter, end).ok());
             Some([tabs?, blanks?])
         };
-        Some(Self { steps: steps("")?, steps_crlf: steps("\r")? })
+        let (steps, steps_crlf) = (steps("")?, steps("\r")?);
+        let quoted = steps.clone().map(|steps| Steps { is_quoted: true, ..steps });
+        Some(Self { steps, steps_crlf, quoted, delimiters: names.len() - 1 })
+    }
+
+    /// The steps for a line, without the CR before its line feed.
+    pub(in crate::format) fn steps_of(&self, line: &[u8]) -> &Steps {
+        let index = Self::index_of(line);
+        let has_more = || memchr::memchr_iter(DELIMITERS[index], line).count() > self.delimiters;
+        let is_quoted = memchr::memchr(b'"', line).is_some() && has_more();
+        if is_quoted { &self.quoted[index] } else { &self.steps[index] }
     }
 
     /// The index of the steps for a line: its first delimiter decides.
@@ -55,6 +76,21 @@ impl Header {
         let first = memchr::memchr2(DELIMITERS[0], DELIMITERS[1], line);
         usize::from(first.is_some_and(|at| line[at] == DELIMITERS[1]))
     }
+}
+
+/// The range of a value without its quotes, if it is one in quotes, and true if quotes are doubled in it.
+pub(in crate::format) fn without_quotes(line: &[u8], range: Range<usize>) -> (Range<usize>, bool) {
+    let [b'"', inside @ .., b'"'] = &line[range.clone()] else { return (range, false) };
+    let mut rest = inside;
+    let mut are_doubled = false;
+    while let Some(at) = memchr::memchr(b'"', rest) {
+        if rest.get(at + 1) != Some(&b'"') {
+            return (range, false);
+        }
+        are_doubled = true;
+        rest = &rest[at + 2..];
+    }
+    (range.start + 1..range.end - 1, are_doubled)
 }
 
 /// Compiles the names for lines with that delimiter, which have `end` before their line feed.

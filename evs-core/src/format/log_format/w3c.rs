@@ -11,8 +11,10 @@ impl LogFormat {
     /// file. A line before the first one of its file is rejected as [`NoFields`](crate::Reason::NoFields). Lines that
     /// begin with `#` are neither counted nor rejected.
     ///
-    /// Values are delimited by tabs or by blanks, as the first delimiter of each line tells. Values in quotes are not
-    /// understood: with a blank in one, the line has too many values, and is rejected.
+    /// Values are delimited by tabs or by blanks, as the first delimiter of each line tells. A value may be in quotes, which are
+    /// not part of it, and in which a quote is doubled. Only in a line with more delimiters than the fields have, those
+    /// inside of quotes belong to values. So where the server writes neither quotes nor delimiters into values, as IIS does
+    /// not, a client that sends quotes moves no value: it can only lose the quotes around its own.
     ///
     /// The time is that of `date` with `time` directly after it, with or without a fraction of a second, or else of `timestamp` (seconds since 1970). It is in UTC
     /// unless [`utc_offset_minutes`](Self::utc_offset_minutes) says another. A line without either is rejected as

@@ -10,6 +10,8 @@
 //! A value that is derived by cutting stays a range of the line. Only a value that is decoded or normalised is written
 //! to a buffer of the record.
 
+use std::ops::Range;
+
 use crate::{
     format::{
         compile::{Escape, QUERY},
@@ -42,6 +44,8 @@ enum Form {
     Raw,
     /// The value may have escapes, which must be undone.
     Escaped,
+    /// The value has quotes, each of which is doubled.
+    Doubled,
 }
 
 impl Capture {
@@ -58,8 +62,13 @@ impl Capture {
         Self::new(start, end, Form::Escaped)
     }
 
+    /// A value that was in quotes, and true if quotes are doubled in it.
+    pub(in crate::format) fn unquoted((range, are_doubled): (Range<usize>, bool)) -> Self {
+        Self::new(range.start, range.end, if are_doubled { Form::Doubled } else { Form::Raw })
+    }
+
     /// Its range in the line.
-    pub(in crate::format) fn range(self) -> std::ops::Range<usize> {
+    pub(in crate::format) fn range(self) -> Range<usize> {
         self.start as usize..self.end as usize
     }
 
@@ -327,7 +336,7 @@ fn derive(
         source.parsed = Some((value, parts));
     }
     let (value, parts) = source.parsed.as_ref()?;
-    let cut = |range: &std::ops::Range<usize>| cut(*value, range);
+    let cut = |range: &Range<usize>| cut(*value, range);
     match field.part.as_ref()? {
         Part::Method => parts.method.as_ref().map(cut),
         Part::Target => parts.target.as_ref().map(cut),
@@ -350,7 +359,7 @@ fn derive(
 /// the bytes.
 // As for captures, no value is longer than its line.
 #[expect(clippy::cast_possible_truncation)]
-fn cut(value: Value, range: &std::ops::Range<usize>) -> Value {
+fn cut(value: Value, range: &Range<usize>) -> Value {
     let (start, end) = (value.start + range.start as u32, value.start + range.end as u32);
     let moved = if value.buffer == Buffer::Line { start - value.start } else { 0 };
     Value { start, end, origin: value.origin + moved, ..value }
@@ -372,6 +381,16 @@ pub(in crate::format) fn unescaped(
     let Capture { start, end, form } = capture;
     let value = Value { buffer: Buffer::Line, start, end, origin: start };
     let text = &line[start as usize..end as usize];
+    if form == Form::Doubled {
+        let from = record.unescaped.len();
+        let mut rest = text;
+        while let Some(at) = memchr::memchr(b'"', rest) {
+            record.unescaped.extend_from_slice(&rest[..=at]);
+            rest = &rest[at + 2..];
+        }
+        record.unescaped.extend_from_slice(rest);
+        return written(Buffer::Unescaped, from, record.unescaped.len(), value);
+    }
     if form != Form::Escaped || escape.is_verbatim() || memchr::memchr(b'\\', text).is_none() {
         return value;
     }

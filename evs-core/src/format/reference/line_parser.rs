@@ -170,7 +170,7 @@ impl LineParser {
             LineReader::Delimited { header, slots, .. } => {
                 damage::check(line, may_have_nul)?;
                 let text = line.strip_suffix(b"\r").unwrap_or(line);
-                let steps = &header.steps[Header::index_of(text)];
+                let steps = header.steps_of(text);
                 steps.time.ok_or(Rejection::at(0, Reason::NoTime))?;
                 steps.read(text, slots, last_time, captures)?
             }

@@ -28,7 +28,7 @@ use nom::{
 
 use super::fields::{Capture, Captures};
 use crate::format::{
-    compile::{Class, Literal, Steps, Tail},
+    compile::{Class, Literal, Steps, Tail, without_quotes},
     container::is_syslog_time,
     decode::time::{LastTime, Shape},
     rejection::{Reason, Rejection},
@@ -107,7 +107,12 @@ impl Steps {
             }
             if let Some(slot) = slots[index] {
                 let start = line.len() - rest.len();
-                captures.set(slot, Capture::escaped(start, start + value.len()));
+                let range = start..start + value.len();
+                let capture = match step.class {
+                    Class::Delimited(_) => Capture::unquoted(without_quotes(line, range)),
+                    _ => Capture::escaped(range.start, range.end),
+                };
+                captures.set(slot, capture);
             }
             let is_padded = self.syslog_time == Some(index) && is_syslog_time(rest);
             rest = step.until.skip(after)?;
@@ -138,6 +143,7 @@ impl Steps {
                 let blank = memchr(b' ', rest).unwrap_or(rest.len());
                 self.searched(index, rest, blank, last_time)
             }
+            Class::Delimited(_) if self.is_quoted && rest.starts_with(b"\"") => doubly_quoted(rest),
             Class::Delimited(byte) => {
                 split(rest, Some(memchr(*byte, rest).unwrap_or(rest.len())), Reason::Unterminated)
             }
@@ -343,6 +349,18 @@ fn escaped_quoted(rest: &[u8]) -> Taken<'_> {
         }
         from = at + 2;
         near_max = from + NEAR;
+    }
+    mismatch(rest, Reason::Unterminated)
+}
+
+/// The value up to its closing quote, with both quotes. A quote in it is doubled.
+fn doubly_quoted(rest: &[u8]) -> Taken<'_> {
+    let mut from = 1;
+    while let Some(at) = rest.get(from..).and_then(|rest| memchr(b'"', rest)).map(|len| from + len) {
+        if rest.get(at + 1) != Some(&b'"') {
+            return split(rest, Some(at + 1), Reason::Unterminated);
+        }
+        from = at + 2;
     }
     mismatch(rest, Reason::Unterminated)
 }

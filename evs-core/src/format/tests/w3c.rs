@@ -119,6 +119,55 @@ fn what_a_client_sends_is_no_delimiter_of_another_kind() {
 }
 
 #[test]
+fn a_value_in_quotes_may_have_delimiters_and_doubled_quotes() {
+    let log = "#Fields: date time cs-uri-stem cs(User-Agent) x-note sc-status
+2026-11-28 10:00:02 /a \"Mozilla/5.0 (X11; Linux)\" - 200
+2026-11-28 10:00:02 \"/a b\" \"say \"\"x y\"\"\" \"\" 200
+2026-11-28 10:00:02 /a \"curl\" \"a\"\"\"\"b\" 200
+2026-11-28\t10:00:02\t/a\t\"a\tb\"\t\"c d\"\t200
+2026-11-28 10:00:02 /a \"Mozilla/5.0 (X11; Linux) - 200
+2026-11-28 10:00:02 /a \"Mozilla/5.0 (X11;\" Linux) - 200
+2026-11-28 10:00:02 /a \"a b\"c - 200
+";
+    let read = |values: &[&str]| Ok((1_795_860_002, strings(values)));
+    let expected = [
+        read(&["/a", "Mozilla/5.0 (X11; Linux)", "-", "200"]),
+        read(&["/a b", "say \"x y\"", "", "200"]),
+        read(&["/a", "curl", "a\"\"b", "200"]),
+        read(&["/a", "a\tb", "c d", "200"]),
+        Err(Reason::Unterminated),
+        Err(Reason::Leftover),
+        Err(Reason::Literal),
+    ];
+    let fields = ["uri", "http_user_agent", "x-note", "status"];
+    assert_eq!(lines(&fields, log), expected);
+    assert_eq!(lines(&fields, &log.replace('\n', "\r\n")), expected);
+}
+
+/// IIS writes quotes as they come, and a client sends as many as it likes.
+#[test]
+fn quotes_of_clients_move_no_value_of_a_line_without_delimiters_in_values() {
+    let log = "#Fields: date time cs(User-Agent) cs(Referer) cs-uri-stem sc-status
+2026-11-28 10:00:02 \"a b\" /c 200
+2026-11-28 10:00:02 \" \" \" 200
+2026-11-28 10:00:02 a\"b \"\"c\" /c 200
+2026-11-28 10:00:02 \"a\"b\" \" \"/c 200
+2026-11-28 10:00:02 \"a\" \"b /c 200
+";
+    let read = |values: &[&str]| Ok((1_795_860_002, strings(values)));
+    assert_eq!(
+        lines(&["http_user_agent", "http_referer", "uri", "status"], log),
+        [
+            read(&["\"a", "b\"", "/c", "200"]),
+            read(&["\"", "\"", "\"", "200"]),
+            read(&["a\"b", "\"\"c\"", "/c", "200"]),
+            read(&["\"a\"b\"", "\"", "\"/c", "200"]),
+            read(&["a", "\"b", "/c", "200"]),
+        ]
+    );
+}
+
+#[test]
 fn a_log_of_iis_and_one_of_cloudfront_have_a_fast_path() {
     let tabs = IIS.replace("s-ip", "x-edge-location") + &IIS_LINE.replace(' ', "\t");
     for log in [[IIS, IIS_LINE].concat(), [IIS, IIS_LINE].concat().replace('\n', "\r\n"), tabs] {

@@ -115,7 +115,8 @@ impl Template {
             return None;
         }
         let bytes = || steps.literals().flat_map(|literal| literal.as_bytes().iter().copied());
-        let are_quoted = bytes().any(|byte| byte == b'"');
+        // With the fields that a log names, a quote leaves the line to the reference.
+        let are_quoted = bytes().any(|byte| byte == b'"') || steps.escape.is_of_header();
         let mut tried = Vec::new();
         for byte in std::iter::once(b' ').chain(bytes()) {
             if byte.is_ascii_alphanumeric() || matches!(byte, b'"' | b'\\') || tried.contains(&byte) {

@@ -7,7 +7,19 @@ fn w3c_line() -> impl Strategy<Value = Vec<u8>> {
     let value = || {
         let usual = select(vec!["-", "200", "12", "/a", "/a?c=1", "c=%41&v=2", "curl/8%20b", "GET", "0.25"]);
         let odd = select(vec!["", "a\\x41", "\\", "\"", "é", "%", "%zz", "\r", " ", "\t", "#", "-5", "a b"]);
-        prop_oneof![12 => usual, 1 => odd]
+        let quoted = select(vec![
+            "\"a b\"",
+            "\"a\tb\"",
+            "\"a\"",
+            "\"\"",
+            "\"\"\"\"",
+            "\"a \"\"b\"\"\"",
+            "\"a",
+            "b\"",
+            "\"a\"b",
+            "\"200\"",
+        ]);
+        prop_oneof![12 => usual, 1 => odd, 1 => quoted]
     };
     let time = prop_oneof![
         8 => "2026-11-2[0-9]D13:25:2[0-9]",
