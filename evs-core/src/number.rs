@@ -26,6 +26,7 @@ use std::fmt;
 
 mod duration;
 mod reading;
+mod wide;
 
 pub use self::reading::{Reading, Rounding};
 

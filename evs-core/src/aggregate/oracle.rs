@@ -13,10 +13,11 @@ use crate::{
     batch::Rows,
     codec::{Reader, put_varint},
     format::{LineParser, Reason, Record, Rejection},
+    number::NumberError,
     statistic::MeasureKind,
 };
 
-/// The accumulator of a minimum without a value. The values of lines have 64 bits.
+/// The accumulator of a minimum without a value. The values of lines have fewer bits.
 const NO_MIN: i128 = i128::MAX;
 /// The accumulator of a maximum without a value.
 const NO_MAX: i128 = i128::MIN;
@@ -232,9 +233,17 @@ impl PlainWorker {
         let mut numbers = Vec::new();
         for number in &self.plan.numbers {
             let column = record.column(number.field);
-            let value = number.read(record.field(number.field, line));
+            let text = record.field(number.field, line);
+            let is_held = number.is_summed && !number.is_list && number.range == (i64::MIN..=i64::MAX);
+            let value = match number.read(text) {
+                Err(NumberError::TooLarge) if is_held => {
+                    number.reading.wide(text).map(Some).ok_or(NumberError::TooLarge)
+                }
+                read => read.map(|value| value.map(i128::from)),
+            };
             let value = value.map_err(|error| Rejection { reason: error.into(), column })?;
-            if value.is_some_and(|value| value < *number.range.start() || value > *number.range.end()) {
+            let (low, high) = (i128::from(*number.range.start()), i128::from(*number.range.end()));
+            if value.is_some_and(|value| !is_held && (value < low || value > high)) {
                 return Err(Rejection { reason: Reason::NumberOutOfRange, column });
             }
             numbers.push(value);
@@ -255,7 +264,7 @@ impl PlainWorker {
             }
             let row = self.tables[at].row(key.as_bytes());
             for ((total, kind), number) in row.iter_mut().zip(&*statistic.kinds).zip(&statistic.numbers) {
-                let value = numbers.get(*number).copied().flatten().map(i128::from);
+                let value = numbers.get(*number).copied().flatten();
                 match (kind, value) {
                     (MeasureKind::Count, _) => *total += 1,
                     (_, None) => {}

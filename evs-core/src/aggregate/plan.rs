@@ -11,7 +11,7 @@
 use std::{ops::RangeInclusive, sync::Arc};
 
 use crate::{
-    format::{FormatError, LineLimits, LineParser, LogFormat, Number, is_list},
+    format::{FormatError, LineLimits, LineParser, LogFormat, Number, is_list, is_of_client},
     number::Reading,
     sink::Limits,
     statistic::{MeasureColumn, MeasureKind, Schema},
@@ -113,6 +113,7 @@ impl Plan {
         let reading = Reading {
             scale: measure.scale,
             rounding: measure.rounding,
+            // The service that reads an argument of `5m` knows nothing of such units.
             has_units: !is_of_client(&measure.field),
             ..Reading::default()
         };
@@ -121,11 +122,14 @@ impl Plan {
             .numbers
             .iter()
             .position(|number| (number.field, number.reading, number.is_list) == (field, reading, is_list));
-        known.unwrap_or_else(|| {
-            let (may_be_list, range) = (may_be_list(&measure.field), i64::MIN..=i64::MAX);
-            self.numbers.push(Number { field, reading, is_list, may_be_list, range });
-            self.numbers.len() - 1
-        })
+        let is_summed = measure.kind == MeasureKind::Sum;
+        if let Some(known) = known {
+            self.numbers[known].is_summed &= is_summed;
+            return known;
+        }
+        let (may_be_list, range) = (may_be_list(&measure.field), i64::MIN..=i64::MAX);
+        self.numbers.push(Number { field, reading, is_list, may_be_list, is_summed, range });
+        self.numbers.len() - 1
     }
 
     /// The parser that finds the fields of the plan.
@@ -136,12 +140,6 @@ impl Plan {
     pub(crate) fn parser(&self, format: &LogFormat) -> Result<LineParser, FormatError> {
         format.parser(&self.fields)
     }
-}
-
-/// True if a client writes the value of the field. Then a text such as `5m` is no duration: the service that reads the
-/// argument knows nothing of such units.
-fn is_of_client(field: &str) -> bool {
-    ["arg_", "cookie_", "http_"].iter().any(|prefix| field.starts_with(prefix))
 }
 
 /// True if a text such as `0.001, 0.002` in the field can only be a list. In a header, a comma may mean anything.
@@ -174,7 +172,14 @@ mod tests {
         let reading = Reading { scale: 2, ..Reading::default() };
         assert_eq!(
             plan.numbers,
-            [Number { field: 1, reading, is_list: false, may_be_list: false, range: i64::MIN..=i64::MAX }]
+            [Number {
+                field: 1,
+                reading,
+                is_list: false,
+                may_be_list: false,
+                is_summed: false,
+                range: i64::MIN..=i64::MAX
+            }]
         );
         assert_eq!(plan.statistics[1].keys, [1]);
         assert_eq!(plan.statistics[1].numbers, [0, 0]);

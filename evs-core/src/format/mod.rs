@@ -68,7 +68,7 @@ mod tests;
 #[cfg(any(test, feature = "internals"))]
 pub(crate) use self::fast::agreement;
 pub(crate) use self::{
-    compile::is_list,
+    compile::{is_list, is_of_client},
     container::{Pieces, Preamble, Unwrapper},
     fast::{BlockParser, Columns, Number, NumberColumn, Rejected, Span},
     limits::LineLimits,

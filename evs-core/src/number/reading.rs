@@ -114,7 +114,7 @@ impl Reading {
 }
 
 /// The same number without its exponent: `2.5e-3` is `0.0025`.
-fn without_exponent(text: &[u8]) -> Result<Vec<u8>, NumberError> {
+pub(super) fn without_exponent(text: &[u8]) -> Result<Vec<u8>, NumberError> {
     const NOT_A_NUMBER: NumberError = NumberError::NotANumber;
     let at = text.iter().position(|byte| matches!(byte, b'e' | b'E')).ok_or(NOT_A_NUMBER)?;
     let (mantissa, exponent) = (&text[..at], &text[at + 1..]);

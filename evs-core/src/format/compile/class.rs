@@ -161,6 +161,11 @@ pub(crate) fn is_list(variable: &str) -> bool {
     LISTS.contains(&variable)
 }
 
+/// True if the variable is what a client sends under a name of its choice: an argument, a cookie or a header.
+pub(crate) fn is_of_client(variable: &str) -> bool {
+    ["arg_", "cookie_", "http_"].iter().any(|prefix| variable.starts_with(prefix))
+}
+
 /// The variables that are lists: nginx joins the values of all tries in these alone.
 const LISTS: &[&str] = &[
     "upstream_addr",

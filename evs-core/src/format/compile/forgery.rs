@@ -10,7 +10,7 @@
 //! The ends of the others are not certain, and such a format is forgeable.
 
 use super::{
-    class::Class,
+    class::{Class, is_of_client},
     steps::{Step, Steps, Tail},
 };
 
@@ -22,7 +22,7 @@ impl Steps {
             let is_fenced = step.until.as_bytes().iter().any(|byte| *byte == b'"' || *byte < b' ');
             let is_before_time = step.no_colon
                 && matches!(self.steps.get(index + 1).map(|step| &step.class), Some(Class::Time(_)));
-            is_of_client(step)
+            is_chosen(step)
                 && !step.until.is_empty()
                 && !is_before_time
                 && !is_fenced
@@ -33,7 +33,7 @@ impl Steps {
 }
 
 /// True if a client chooses the value, which nothing but the text after it delimits.
-fn is_of_client(step: &Step) -> bool {
+fn is_chosen(step: &Step) -> bool {
     const NAMES: &[&str] = &[
         "args",
         "document_uri",
@@ -47,13 +47,12 @@ fn is_of_client(step: &Step) -> bool {
         "ssl_server_name",
         "uri",
     ];
-    let is_header = ["http_", "arg_", "cookie_"].iter().any(|prefix| step.name.starts_with(prefix));
-    step.class == Class::Loose && (is_header || NAMES.contains(&&*step.name))
+    step.class == Class::Loose && (is_of_client(&step.name) || NAMES.contains(&&*step.name))
 }
 
 /// The values after the last one that a client chooses, if they can be counted from the end of the line.
 pub(super) fn tail(steps: &[Step]) -> Option<Tail> {
-    let index = steps.iter().rposition(is_of_client)?;
+    let index = steps.iter().rposition(is_chosen)?;
     let delimiter = &steps[index].until;
     let (last, between) = steps[index + 1..].split_last()?;
     let is_rare = delimiter.as_bytes().iter().any(|byte| b";|\t".contains(byte));

@@ -25,7 +25,7 @@ mod piece;
 mod steps;
 mod w3c;
 
-pub(crate) use self::class::is_list;
+pub(crate) use self::class::{is_list, is_of_client};
 pub(super) use self::{
     apache::QUERY,
     class::Class,

@@ -111,6 +111,7 @@ pub(super) fn assert_agreement_of(
             reading,
             is_list: is_list(fields[at]),
             may_be_list: true,
+            is_summed: true,
             range: -100..=5_000_000,
         }
     };

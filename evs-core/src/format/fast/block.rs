@@ -222,10 +222,7 @@ impl BlockParser {
         let line = &block[start..end];
         let rows = columns.len();
         if let Err(rejection) = self.try_line(line, start, columns) {
-            for column in &mut columns.numbers {
-                column.values.truncate(rows);
-                column.are_absent.truncate(rows);
-            }
+            columns.numbers.iter_mut().for_each(|column| column.truncate(rows));
             columns.rejected.push(Rejected { start, end, rejection });
         }
     }
@@ -239,13 +236,8 @@ impl BlockParser {
             return Err(Rejection::at(0, Reason::TimeAhead));
         }
         for (number, column) in self.numbers.iter().zip(&mut columns.numbers) {
-            let text = record.field(number.field, line);
             let reject = |reason| Rejection { reason, column: record.column(number.field) };
-            let value = number.read(text).map_err(|error| reject(error.into()))?;
-            if value.is_some_and(|value| !number.range.contains(&value)) {
-                return Err(reject(Reason::NumberOutOfRange));
-            }
-            column.push(value);
+            number.append(record.field(number.field, line), column).map_err(reject)?;
         }
         // This cannot happen for a chunk of a log, whose size the tailer bounds. Reject the line rather than wrap
         // offsets.

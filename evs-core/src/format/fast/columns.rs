@@ -12,7 +12,10 @@ use std::ops::RangeInclusive;
 use memchr::memmem;
 
 use crate::{
-    format::{reference::LineReader, rejection::Rejection},
+    format::{
+        reference::LineReader,
+        rejection::{Reason, Rejection},
+    },
     number::{NumberError, Reading},
 };
 
@@ -27,6 +30,8 @@ pub(crate) struct Number {
     pub(crate) is_list: bool,
     /// True if it is no list by its name, but may be one.
     pub(crate) may_be_list: bool,
+    /// True if it is only added up. Then it may have more than 64 bits.
+    pub(crate) is_summed: bool,
     /// The values that a line may carry, times 10^scale.
     pub(crate) range: RangeInclusive<i64>,
 }
@@ -56,7 +61,35 @@ impl Number {
             read => read,
         }
     }
+
+    /// Appends the number that a text writes to a column. One that [`read`](Self::read) finds too large may be added up all
+    /// the same.
+    pub(super) fn append(&self, text: &[u8], column: &mut NumberColumn) -> Result<(), Reason> {
+        let read = self.read(text);
+        if read == Err(NumberError::TooLarge)
+            && let Some(wide) = self.read_wide(text)
+        {
+            column.push_wide(wide);
+            return Ok(());
+        }
+        let value = read?;
+        if value.is_some_and(|value| !self.range.contains(&value)) {
+            return Err(Reason::NumberOutOfRange);
+        }
+        column.push(value);
+        Ok(())
+    }
+
+    /// Reads a number beyond 64 bits, if it is only added up, and has no limits.
+    #[cold]
+    fn read_wide(&self, text: &[u8]) -> Option<i128> {
+        let is_held = self.is_summed && !self.is_list && self.range == ANY;
+        if is_held { self.reading.wide(text) } else { None }
+    }
 }
+
+/// The range of a number without limits.
+const ANY: RangeInclusive<i64> = i64::MIN..=i64::MAX;
 
 /// True if a text has a separator of a list.
 fn has_separator(text: &[u8]) -> bool {
@@ -105,6 +138,8 @@ pub(crate) struct NumberColumn {
     pub(crate) are_absent: Vec<bool>,
     /// True if any of `are_absent` is.
     pub(crate) some_absent: bool,
+    /// The lines whose value has more than 64 bits, with what is to be added to their element of `values`. They are rare.
+    pub(crate) wide: Vec<(usize, i128)>,
 }
 
 impl NumberColumn {
@@ -113,6 +148,7 @@ impl NumberColumn {
         self.values.clear();
         self.are_absent.clear();
         self.some_absent = false;
+        self.wide.clear();
     }
 
     /// Reads the value of each line. A line whose value `read` cannot tell is no longer confirmed.
@@ -159,6 +195,21 @@ impl NumberColumn {
         self.some_absent |= value.is_none();
         self.are_absent.push(value.is_none());
         self.values.push(value.unwrap_or_default());
+    }
+
+    /// Appends the value of a line, which has more than 64 bits.
+    #[cold]
+    fn push_wide(&mut self, value: i128) {
+        let part = value.clamp(i64::MIN.into(), i64::MAX.into()) as i64;
+        self.wide.push((self.values.len(), value - i128::from(part)));
+        self.push(Some(part));
+    }
+
+    /// Forgets the values of all lines but the first `len`.
+    pub(super) fn truncate(&mut self, len: usize) {
+        self.values.truncate(len);
+        self.are_absent.truncate(len);
+        self.wide.retain(|(line, _)| *line < len);
     }
 }
 

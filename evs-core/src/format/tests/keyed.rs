@@ -153,7 +153,14 @@ fn ltsv_lines_are_labels_and_values() {
 #[test]
 fn numbers_of_json_may_have_exponents_and_noise_and_those_of_other_formats_may_not() {
     let reading = Reading { scale: 9, ..Reading::default() };
-    let number = Number { field: 0, reading, is_list: false, may_be_list: true, range: i64::MIN..=i64::MAX };
+    let number = Number {
+        field: 0,
+        reading,
+        is_list: false,
+        may_be_list: true,
+        is_summed: true,
+        range: i64::MIN..=i64::MAX,
+    };
     for (format, line, expected) in [
         (LogFormat::json(), r#"{"time":1,"v":2.4323e-05}"#, Some(24_323)),
         (LogFormat::json(), r#"{"time":1,"v":2.4323e-06}"#, None),
