@@ -2,59 +2,23 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
-use std::{fmt::Write as _, fs, future::pending, io::Write as _};
+mod sent_support;
 
-use evs_core::{Begin, LogFormat, MemorySink, Pipeline, Sink, Statistic, Summary, sum};
+use std::fmt::Write as _;
 
-/// A place with a log, a state directory and a store.
-struct Place {
-    folder: tempfile::TempDir,
-    sink: MemorySink,
-}
-
-impl Place {
-    fn new() -> Self {
-        Self { folder: tempfile::tempdir().unwrap(), sink: MemorySink::new() }
-    }
-
-    fn append(&self, text: &str) {
-        let file = fs::OpenOptions::new().append(true).create(true).open(self.folder.path().join("0.log"));
-        file.unwrap().write_all(text.as_bytes()).unwrap();
-    }
-
-    fn pipeline(&self) -> Pipeline {
-        Pipeline::builder("pod1")
-            .tail(self.folder.path().join("0.log"))
-            .begin(Begin::Oldest)
-            .format(LogFormat::cri(LogFormat::nginx(r#"$msec "$request" $status $bytes_sent"#).unwrap()))
-            .statistic(Statistic::named("sent").measure(sum("bytes_sent").named("bytes")))
-            .sink("memory", self.sink.clone())
-            .state_dir(self.folder.path().join("state"))
-            .workers(3)
-            .build()
-            .unwrap()
-    }
-
-    async fn run(&self) -> Summary {
-        self.pipeline().run_to_end(pending()).await.unwrap()
-    }
-
-    async fn bytes(&self) -> i128 {
-        let pipeline = self.pipeline();
-        let rows = self.sink.totals(pipeline.schemas().next().unwrap(), 0..i64::MAX).await.unwrap();
-        let (mut bytes, mut cursor) = (0, rows.cursor());
-        while let Some(row) = cursor.next_row() {
-            bytes += row.values[0].unwrap();
-        }
-        bytes
-    }
-}
+use evs_core::LogFormat;
+use sent_support::Place;
 
 const TIME: &str = "2026-11-28T10:00:43.000000001Z";
 
+fn place() -> Place {
+    let inner = LogFormat::nginx(r#"$msec "$request" $status $bytes_sent"#).unwrap();
+    Place::new(LogFormat::cri(inner), "bytes_sent")
+}
+
 #[tokio::test]
 async fn pieces_are_put_together_across_the_chunks_of_several_workers() {
-    let place = Place::new();
+    let place = place();
     let mut text = String::new();
     for at in 0..20_000 {
         writeln!(text, "{TIME} stdout P 1795860043.000 \"GET /{at}").unwrap();
@@ -70,7 +34,7 @@ async fn pieces_are_put_together_across_the_chunks_of_several_workers() {
 
 #[tokio::test]
 async fn a_restart_between_two_pieces_counts_the_line_once() {
-    let place = Place::new();
+    let place = place();
     for (text, lines, bytes) in [
         (format!("{TIME} stdout F 1795860043.000 \"GET /\" 200 1\n"), 1, 1),
         (format!("{TIME} stdout P 1795860043.000 \"GE\n"), 0, 1),

@@ -125,7 +125,9 @@ pub enum FormatError {
         offset: usize,
     },
     /// Lines of that format cannot be read inside of a container.
-    #[error("lines of the format {inner} cannot be read inside of {container}")]
+    #[error(
+        "lines of the format {inner} cannot be read inside of {container}; name one container, and a format whose lines stand by themselves, as in {container}:combined"
+    )]
     Container {
         /// The container.
         container: &'static str,

@@ -10,9 +10,11 @@
 //! - `unwrapper` makes the lines of the inner format, puts pieces together by stream, and knows where each came from.
 //! - `pieces` finds the pieces before an offset whose lines are not complete there. Each chunk carries them, so a worker
 //!   puts lines together across chunks and after a restart.
+//! - `streams` keeps what is known of incomplete lines by stream.
 
 mod opener;
 mod pieces;
+mod streams;
 mod unwrapper;
 
 pub(super) use self::{opener::is_syslog_time, unwrapper::Added};
@@ -77,6 +79,3 @@ pub enum Preamble {
 
 /// The length of the longest line that is put together of pieces. A longer one is rejected.
 const LINE_BYTES_MAX: usize = if cfg!(test) { 200 } else { 1 << 20 };
-/// The number of streams whose lines may be incomplete at the same time. The line of one more takes the place of the
-/// oldest, whose pieces are given up.
-const STREAMS_MAX: usize = 16;

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use memchr::{memchr, memrchr};
 
 use super::{
-    Container, LINE_BYTES_MAX, STREAMS_MAX,
+    Container, LINE_BYTES_MAX,
     opener::{Opened, Opener, append},
+    streams::Streams,
 };
 
 /// Finds pieces, part by part of a file. The parts may end anywhere.
@@ -17,16 +18,15 @@ pub(crate) struct Pieces {
     line_bytes_max: usize,
     /// The beginning of the current line.
     begun: Vec<u8>,
-    /// The lines that are not complete, the oldest first.
-    pending: Vec<Pending>,
+    /// By stream, the pieces of a line that is not complete.
+    pending: Streams<Pending>,
     /// The content of a piece.
     content: Vec<u8>,
 }
 
 /// The pieces of a line that is not complete.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 struct Pending {
-    stream: Vec<u8>,
     /// The lines of the pieces, each with its line feed.
     lines: Vec<u8>,
     /// The length of the line so far.
@@ -37,14 +37,14 @@ impl Pieces {
     /// No pieces: a file begins. Lines longer than `line_bytes_max` are not read, as the worker does not read them.
     pub(crate) fn new(container: Container, line_bytes_max: u64) -> Self {
         let line_bytes_max = usize::try_from(line_bytes_max).unwrap_or(usize::MAX);
-        let (begun, pending, content) = (Vec::new(), Vec::new(), Vec::new());
+        let (begun, pending, content) = (Vec::new(), Streams::new(), Vec::new());
         Self { opener: Opener::new(container), line_bytes_max, begun, pending, content }
     }
 
     /// The pieces whose lines are not complete, each with its line feed: stream by stream, in the order in which they
     /// began.
     pub(crate) fn lines(&self) -> Option<Arc<[u8]>> {
-        let lines: Vec<u8> = self.pending.iter().flat_map(|pending| &pending.lines).copied().collect();
+        let lines: Vec<u8> = self.pending.values().flat_map(|pending| &pending.lines).copied().collect();
         (!lines.is_empty()).then(|| lines.into())
     }
 
@@ -79,21 +79,11 @@ impl Pieces {
         }
         let Ok(Opened { content, coding, stream, is_piece }) = self.opener.open(line) else { return };
         let stream = &line[stream];
-        let known = self.pending.iter().position(|pending| pending.stream == stream);
         if !is_piece {
-            if let Some(known) = known {
-                self.pending.remove(known);
-            }
+            self.pending.take(stream);
             return;
         }
-        let known = known.unwrap_or_else(|| {
-            if self.pending.len() == STREAMS_MAX {
-                self.pending.remove(0);
-            }
-            self.pending.push(Pending { stream: stream.to_vec(), lines: Vec::new(), bytes: 0 });
-            self.pending.len() - 1
-        });
-        let pending = &mut self.pending[known];
+        let pending = self.pending.value(stream);
         // What is kept shows that the line is too long.
         if pending.bytes <= LINE_BYTES_MAX {
             pending.lines.extend_from_slice(line);

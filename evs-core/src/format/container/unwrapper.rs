@@ -3,8 +3,9 @@
 use memchr::memchr;
 
 use super::{
-    Container, LINE_BYTES_MAX, STREAMS_MAX,
+    Container, LINE_BYTES_MAX,
     opener::{Coding, Opened, Opener, append},
+    streams::Streams,
 };
 use crate::format::{
     decode::escape::json_escape,
@@ -24,15 +25,8 @@ pub(crate) struct Unwrapper {
     origins: Vec<Origin>,
     /// The lines that are not of the container.
     rejected: Vec<Rejected>,
-    /// The lines that are not complete, the oldest first.
-    pending: Vec<Pending>,
-}
-
-/// The pieces of a line that is not complete.
-#[derive(Clone, Debug)]
-struct Pending {
-    stream: Vec<u8>,
-    text: Vec<u8>,
+    /// By stream, the text so far of a line that is not complete.
+    pending: Streams<Vec<u8>>,
 }
 
 /// The origin of a line of the inner format.
@@ -76,7 +70,7 @@ impl Unwrapper {
             text: Vec::new(),
             origins: Vec::new(),
             rejected: Vec::new(),
-            pending: Vec::new(),
+            pending: Streams::new(),
         }
     }
 
@@ -156,15 +150,18 @@ impl Unwrapper {
             Err(rejection) => return Err(rejection),
         };
         let Opened { content, coding, stream, is_piece } = opened;
-        let known = self.pending.iter().position(|pending| *pending.stream == line[stream.clone()]);
         if is_piece {
-            self.add_piece(known, &line[stream], &line[content.clone()], coding);
+            let text = self.pending.value(&line[stream]);
+            // Of a line that is too long, only the beginning is kept.
+            if text.len() <= LINE_BYTES_MAX {
+                append(&line[content], coding, text);
+            }
             return Ok(Added::Piece);
         }
         if keeps_header {
             self.text.extend_from_slice(&line[..content.start]);
         }
-        let before = known.map(|known| self.pending.remove(known).text);
+        let before = self.pending.take(&line[stream]);
         let start = self.text.len();
         self.text.extend_from_slice(before.as_deref().unwrap_or_default());
         let is_read = append(&line[content.clone()], coding, &mut self.text);
@@ -186,21 +183,6 @@ impl Unwrapper {
             Coding::Json => Added::Json(content.start),
             Coding::Numbers => Added::Made,
         })
-    }
-
-    /// Keeps a piece until the rest of its line comes. Of a line that is too long, only the beginning is kept.
-    fn add_piece(&mut self, known: Option<usize>, stream: &[u8], content: &[u8], coding: Coding) {
-        let known = known.unwrap_or_else(|| {
-            if self.pending.len() == STREAMS_MAX {
-                self.pending.remove(0);
-            }
-            self.pending.push(Pending { stream: stream.to_vec(), text: Vec::new() });
-            self.pending.len() - 1
-        });
-        let text = &mut self.pending[known].text;
-        if text.len() <= LINE_BYTES_MAX {
-            append(content, coding, text);
-        }
     }
 }
 

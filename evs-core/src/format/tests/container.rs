@@ -197,6 +197,7 @@ fn fields_of_contained_lines_are_those_of_the_line() {
     for format in ["cri:w3c", "cri:docker:json", "docker:w3c"] {
         let error = format.parse::<LogFormat>().unwrap().parser(&["status"]).unwrap_err();
         assert!(matches!(error, FormatError::Container { .. }), "{error}");
+        assert!(error.to_string().contains("name one container"), "{error}");
     }
     assert!(matches!("cri:combinde".parse::<LogFormat>(), Err(FormatError::Unknown { .. })));
 }
