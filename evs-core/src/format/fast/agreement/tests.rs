@@ -484,6 +484,7 @@ fn they_agree_on_every_short_line() {
         // The literals of these are searched.
         (r#"escape=none "$request" $msec $host"#, &["\"", "a HTTP/1.1", "\" ", "/2", TIME, " "]),
         (r#"escape=none $msec "$http_x" "$host" $status"#, &[TIME, " \"", "\" \"", "\" ", "a", "1"]),
+        (r#"escape=none $msec "$host" "$remote_addr""#, &[TIME, " \"", "\" \"", "\"", "a", " "]),
         (r#"$syslog: $msec $a/$b $c"$request""#, &["Nov  3 ", ": ", TIME, " a/", "a", "\""]),
         ("$a $b $c $d:$e $msec", &["Nov ", " 3 10:00:02 ", "a", " ", ":", TIME]),
         ("$remote_addr:$remote_port $msec", &["1", ":", "a", " ", TIME, "::"]),

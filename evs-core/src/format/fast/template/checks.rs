@@ -184,7 +184,8 @@ pub(super) fn class_checks(
         }
         Class::Token => {
             let ends_at_blank = delimiters.are_none() && until.starts_with(b" ");
-            if delimiters.byte != b' ' && !ends_at_blank {
+            let is_in_quotes = until.starts_with(b"\"");
+            if is_in_quotes || (delimiters.byte != b' ' && !ends_at_blank) {
                 checks.push(Check::Without(extent, (*b" ").into()));
             }
         }

@@ -54,7 +54,7 @@ pub(super) fn locate(steps: &Steps, delimiters: Delimiters) -> Option<Located> {
         // With `escape=none` it may be anything, but all quotes of a line are those of the literals.
         let ends_at_quote = |step: &Step| match step.class {
             Class::Quoted | Class::Number | Class::Time(_) => true,
-            Class::Loose => step.until.as_bytes().first() == Some(&b'"'),
+            Class::Loose | Class::Token => step.until.as_bytes().first() == Some(&b'"'),
             _ => false,
         };
         if is_inside && !steps.steps.get(at).is_some_and(ends_at_quote) {
