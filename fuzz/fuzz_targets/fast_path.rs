@@ -33,6 +33,13 @@ const FORMATS: &[&str] = &[
     "apache_combined",
     r#"%{%F %T}t|%u|"%r"|%>s|"%{User-Agent}i""#,
     r#"escape=json {"time":"$msec","r":"$request","s":$status,"a":"$http_user_agent"}"#,
+    "json",
+    "w3c",
+    // The literals of these are searched.
+    "aws_alb",
+    "envoy",
+    "haproxy_http",
+    r#"escape=none [$time_iso8601] "$request" $status "$http_user_agent" $upstream_response_time $host$request_uri"#,
 ];
 
 // The input is two blocks of lines in the usual formats. If its first line is a format, the rest is a block in it, too.

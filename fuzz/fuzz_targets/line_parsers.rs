@@ -22,6 +22,7 @@ static PARSERS: LazyLock<Vec<LineParser>> = LazyLock::new(|| {
         "apache_vhost",
         r#"%{%d/%b/%Y %T}t.%{msec_frac}t %u "%r" %>s"#,
         r#"$remote_addr:$remote_port,$remote_user,$upstream_addr;$msec-$status-$request"#,
+        "haproxy_http",
     ];
     let parser = |format: &str| format.parse::<LogFormat>().and_then(|format| format.parser(FIELDS));
     formats.map(|format| parser(format).expect("a good format")).into()
