@@ -31,6 +31,8 @@ pub enum Event {
     Failover,
     /// The operator changed the configuration.
     Change,
+    /// The operator added a sink, which is taken out later.
+    Guest,
     /// The operator had a refused batch tried again, while the pipeline ran.
     Retry,
     /// The operator gave up a batch.
@@ -45,7 +47,7 @@ pub enum Event {
 }
 
 impl Event {
-    const ALL: [Self; 21] = [
+    const ALL: [Self; 22] = [
         Self::Life,
         Self::Kill,
         Self::PowerCut,
@@ -61,6 +63,7 @@ impl Event {
         Self::LostAnswer,
         Self::Failover,
         Self::Change,
+        Self::Guest,
         Self::Retry,
         Self::GivenUp,
         Self::Restored,

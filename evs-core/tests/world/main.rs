@@ -4,9 +4,10 @@
 //! between any two calls of the pipeline. The state directory is on another simulated disk. Stores are slow, silent or
 //! down, lose answers, refuse, and fail over to an older state. The pipeline lives several times: each time it is killed
 //! at some call, its disk fails or is full, or it is told to stop; and perhaps the power fails, so that log and state
-//! directory lose some of what was not synced. An operator renames sinks, adds measures and a statistic that counts the
-//! older files, too, tries refused batches again, and goes on with a new state directory when the old one is lost. In the
-//! last life all faults end, and then everything has to be right.
+//! directory lose some of what was not synced. An operator renames, adds and takes out sinks, adds measures and a statistic
+//! that counts the older files, too, tries refused batches again or gives them up, and goes on with a new state directory
+//! when the old one is lost, or replaced by an older one. In the last life all faults end, and then everything has to be
+//! right.
 //!
 //! ```text
 //! cargo test -p evs-core --test world                          # some worlds
@@ -44,6 +45,7 @@ mod store;
 #[path = "../tail_support/mod.rs"]
 mod tail_support;
 mod time;
+mod trace;
 mod world;
 
 use std::{
@@ -60,6 +62,7 @@ use std::{
 };
 
 use coverage::Coverage;
+use trace::Trace;
 use world::{Size, World};
 
 /// The seeds, unless `EVS_SEEDS` has others.
@@ -125,6 +128,7 @@ fn smallest(seed: u64, mut size: Size) -> Size {
 #[test]
 fn every_line_is_in_every_store_exactly_once() {
     let (seeds, started) = (seeds(), Instant::now());
+    tracing::subscriber::set_global_default(Trace).unwrap();
     let size =
         Size { lives: number("EVS_LIVES", Size::MAX.lives), lines: number("EVS_LINES", Size::MAX.lines) };
     let (next, coverage) = (AtomicU64::new(seeds.start), Mutex::new(Coverage::default()));

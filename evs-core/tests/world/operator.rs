@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use evs_core::{
-    Begin, LostState, PipelineBuilder, Statistic, StatusHandle, count, internals::disk::SimDisk, max, min,
-    sum,
+    Begin, LostState, PipelineBuilder, SinkStart, Statistic, StatusHandle, count, internals::disk::SimDisk,
+    max, min, sum,
 };
 
-use crate::{chance::Chance, store::Store};
+use crate::{chance::Chance, store::Store, time::Time};
 
 /// The statistics, and the time between two flushes of each.
 pub const STATISTICS: [(&str, Duration); 3] = [
@@ -33,6 +33,12 @@ pub struct Operator {
     added: u64,
     /// True once the statistic `later` is there, which counts what was written before, too.
     has_later: bool,
+    /// The stores of a sink that is added and taken out again, each time with another name and another store.
+    pub guests: Vec<Store>,
+    has_guest: bool,
+    /// The place at which such a sink begins.
+    start: SinkStart,
+    time: Time,
     /// True if refused batches are given up now and then.
     gives_up: bool,
     /// The names of the files with the rows of those.
@@ -46,8 +52,12 @@ pub struct Operator {
 }
 
 impl Operator {
-    pub fn new(mut chance: Chance) -> Self {
+    pub fn new(mut chance: Chance, time: Time) -> Self {
         Self {
+            guests: Vec::new(),
+            has_guest: false,
+            start: [SinkStart::Now, SinkStart::Oldest][chance.below(2) as usize],
+            time,
             gives_up: chance.one_in(3),
             given_up: Vec::new(),
             chance,
@@ -67,14 +77,20 @@ impl Operator {
             0 | 1 => self.sinks[what as usize].1 += 1,
             2 if self.added < 2 => self.added += 1,
             3 | 4 if !self.has_later => self.has_later = true,
+            5 | 6 if self.has_guest => self.has_guest = false,
+            // Nobody adopts the position of a store that has none.
+            5 if !self.has_lost_state => {
+                self.guests.push(Store::new(self.chance.fork(), self.time.clone(), false));
+                self.has_guest = true;
+            }
             _ => return,
         }
         self.changes += 1;
     }
 
-    /// Adds what is not there yet.
+    /// Adds what is not there yet, and takes out what does not stay.
     pub fn complete(&mut self) {
-        self.has_later = true;
+        (self.has_later, self.has_guest) = (true, false);
     }
 
     /// Loses the state directory. From now on, the pipeline goes on where the stores stand.
@@ -110,6 +126,12 @@ impl Operator {
                 builder = builder.formerly(format!("{name}{former}"));
             }
         }
+        for (number, guest) in self.guests.iter().enumerate() {
+            let name = format!("guest{number}");
+            let is_there = self.has_guest && number + 1 == self.guests.len();
+            builder = if is_there { builder.sink(name, guest.clone()) } else { builder.forget_sink(name) };
+        }
+        builder = builder.new_sinks(self.start);
         let lost_state = if self.has_lost_state { LostState::Adopt } else { LostState::Refuse };
         builder.on_lost_state(lost_state)
     }

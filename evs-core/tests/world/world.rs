@@ -118,7 +118,7 @@ impl World {
             log: SimFs::new(disk, site, read_bytes_max),
             state: SimDisk::new(),
             stores: [(); 2].map(|()| Store::new(chance.fork(), time.clone(), manner.fails_over)),
-            operator: Operator::new(chance.fork()),
+            operator: Operator::new(chance.fork(), time.clone()),
             manner,
             time,
             coverage: Coverage::default(),
@@ -259,6 +259,7 @@ impl World {
             .note(Event::LostAnswer, self.stores.iter().map(|store| store.lost_answers.load(SeqCst)).sum());
         coverage.note(Event::Failover, failovers);
         coverage.note(Event::Change, self.operator.changes);
+        coverage.note(Event::Guest, self.operator.guests.len() as u64);
         coverage.note(Event::Retry, self.operator.retries);
         coverage.note(Event::GivenUp, self.operator.given_up.len() as u64);
         self.coverage
@@ -344,6 +345,15 @@ impl World {
                 let what = format!("seed {}: {statistic} in store {number}", self.seed);
                 let given_up = given_up.remove(&(number, statistic.to_owned())).unwrap_or_default();
                 expected.compare(&what, store, statistic, given_up, &lines);
+            }
+        }
+        for (number, guest) in self.operator.guests.iter().enumerate() {
+            for (statistic, _) in STATISTICS {
+                expected.compare_part(
+                    &format!("seed {}: {statistic} in guest {number}", self.seed),
+                    guest,
+                    statistic,
+                );
             }
         }
         let mut reported = rejected(&self.state);
