@@ -61,9 +61,9 @@ pub fn count() -> Measure {
 /// A line whose value is `-` or empty adds nothing. In a field that is a list of upstream servers, such as
 /// `upstream_response_time`, the elements of a line are added up: `0.001, 0.002` counts as 0.003.
 ///
-/// A total has up to 128 bits. The value of a line, times 10^scale, has up to 94, unless it is a list, `min` or `max` reads it at
-/// the same scale in any statistic, [`within`](Measure::within) limits it, or a store cannot hold thousands of such values:
-/// then a value beyond 64 bits rejects its line.
+/// A total has up to 128 bits. The value of a line has up to 64 as it is written, and up to 94 times 10^scale, unless it is a
+/// list, `min` or `max` reads it at the same scale in any statistic, [`within`](Measure::within) limits it, or a store cannot
+/// hold thousands of such values. A line with a larger value is rejected.
 pub fn sum(field: impl Into<Field>) -> Measure {
     Measure::of(MeasureKind::Sum, field.into())
 }
