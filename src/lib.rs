@@ -145,8 +145,8 @@ pub use evs_core::{
 
 // The formats of lines, and the statistics that are computed from them.
 pub use evs_core::{
-    Field, FormatError, IntoKeys, LineParser, LogFormat, Measure, MeasureKind, NumberError, Reason, Record,
-    Rejection, Rounding, Statistic, arg, count, field, max, min, sum,
+    Elements, Field, FormatError, IntoKeys, LineParser, LogFormat, Measure, MeasureKind, NumberError, Reason,
+    Record, Rejection, Rounding, Statistic, arg, count, field, max, min, sum,
 };
 
 // The status of a running pipeline.

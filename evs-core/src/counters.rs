@@ -24,7 +24,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 /// The number of counters.
-const COUNTERS: usize = 6;
+const COUNTERS: usize = 7;
 
 /// The counters of a source. They only grow.
 ///
@@ -49,6 +49,10 @@ pub struct Counters {
     /// Lines that were counted although their time was more than a day ahead of the clock.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub ahead: u64,
+    /// Values that were left out of lenient measures, since they are no numbers or out of range. A value counts once for
+    /// each way of reading its field.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub bad_values: u64,
 }
 
 fn is_zero(number: &u64) -> bool {
@@ -57,12 +61,13 @@ fn is_zero(number: &u64) -> bool {
 
 impl Counters {
     fn to_array(self) -> [u64; COUNTERS] {
-        let Self { lines, bytes, rejected, lost_bytes, too_late, ahead } = self;
-        [lines, bytes, rejected, lost_bytes, too_late, ahead]
+        let Self { lines, bytes, rejected, lost_bytes, too_late, ahead, bad_values } = self;
+        [lines, bytes, rejected, lost_bytes, too_late, ahead, bad_values]
     }
 
-    fn from_array([lines, bytes, rejected, lost_bytes, too_late, ahead]: [u64; COUNTERS]) -> Self {
-        Self { lines, bytes, rejected, lost_bytes, too_late, ahead }
+    fn from_array(counters: [u64; COUNTERS]) -> Self {
+        let [lines, bytes, rejected, lost_bytes, too_late, ahead, bad_values] = counters;
+        Self { lines, bytes, rejected, lost_bytes, too_late, ahead, bad_values }
     }
 }
 
@@ -132,6 +137,7 @@ mod tests {
             lost_bytes: 4 * factor,
             too_late: 5 * factor,
             ahead: 6 * factor,
+            bad_values: 7 * factor,
         }
     }
 

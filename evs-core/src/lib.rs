@@ -55,7 +55,7 @@ pub use codec::InvalidJson;
 pub use describe::describe;
 pub use error::Error;
 pub use format::{FormatError, LineParser, LogFormat, Reason, Rejection};
-pub use number::{NumberError, Rounding};
+pub use number::{Elements, NumberError, Rounding};
 pub use pipeline::{LostState, Pipeline, PipelineBuilder, SinkStart, Summary, Undelivered};
 pub use position::{Digest, FileMark, Frontier};
 pub use record::Record;

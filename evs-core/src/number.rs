@@ -28,7 +28,7 @@ mod duration;
 mod reading;
 mod wide;
 
-pub use self::reading::{Reading, Rounding};
+pub use self::reading::{Elements, Reading, Rounding};
 
 /// The reason why a text is not read as a number. No text is rounded, clipped or read as a prefix of a number.
 ///
@@ -128,30 +128,26 @@ fn decimal_of(
 ///
 /// Fails if [`decimal`] fails for an element, or if the sum does not fit.
 pub fn decimal_list(text: &[u8], scale: u8) -> Result<Option<i64>, NumberError> {
-    list_of(text, |element| decimal(element, scale))
+    Reading { scale, ..Reading::default() }.list(text)
 }
 
-/// Adds up the elements of a list, each of which `read` reads.
-fn list_of(
+/// Goes through the elements of a list. `join` gets what it returned for those before, and the next one.
+fn fold_list(
     text: &[u8],
-    read: impl Fn(&[u8]) -> Result<Option<i64>, NumberError>,
+    join: impl Fn(Option<i64>, &[u8]) -> Result<Option<i64>, NumberError>,
 ) -> Result<Option<i64>, NumberError> {
     if text.is_empty() {
         return Ok(None);
     }
-    let mut sum: Option<i64> = None;
-    let mut rest = Some(text);
+    let (mut value, mut rest) = (None, Some(text));
     while let Some(list) = rest {
         let (element, after) = first_element(list);
         if element.is_empty() {
             return Err(NumberError::NotANumber);
         }
-        if let Some(value) = read(element)? {
-            sum = Some(sum.unwrap_or(0).checked_add(value).ok_or(NumberError::TooLarge)?);
-        }
-        rest = after;
+        (value, rest) = (join(value, element)?, after);
     }
-    Ok(sum)
+    Ok(value)
 }
 
 /// Splits a list at its first `, ` or ` : `. nginx writes the first between the servers of a group, and the second
@@ -418,6 +414,26 @@ mod tests {
             ("9223372036854775, 9223372036854775", LARGE),
         ] {
             assert_eq!(decimal_list(text.as_bytes(), 3), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn one_number_of_a_list_may_count() {
+        use Elements::{First, Last, Max, Sum};
+        for (elements, text, expected) in [
+            (Sum, "0.5 : 0.009", Ok(Some(509))),
+            (First, "0.5 : 0.009", Ok(Some(500))),
+            (Last, "0.5 : 0.009", Ok(Some(9))),
+            (Max, "0.1, 0.5 : 0.009", Ok(Some(500))),
+            (Max, "-0.5, -0.7", Ok(Some(-500))),
+            (First, "-, 0.5, 0.1", Ok(Some(500))),
+            (Last, "0.5, 0.1 : -", Ok(Some(100))),
+            (Last, "-, -", Ok(None)),
+            (First, "0.5, x", Err(NumberError::NotANumber)),
+            (Last, "9223372036854775, 9223372036854775", Ok(Some(9_223_372_036_854_775_000))),
+        ] {
+            let reading = Reading { scale: 3, elements, ..Reading::default() };
+            assert_eq!(reading.list(text.as_bytes()), expected, "{elements:?} of {text}");
         }
     }
 

@@ -35,8 +35,10 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "MINUTES", default_value_t = 0, allow_negative_numbers = true)]
     pub(crate) utc_offset: i16,
     /// A statistic: 'NAME; window=60s; flush=5s; retain=90d; begin=oldest; by=FIELD,FIELD; count; sum=FIELD[:SCALE]; min=FIELD[:SCALE];
-    /// max=FIELD[:SCALE]; rows=N'. After a FIELD, ' list' adds up the numbers of a list; ' rounded' or ' truncated' keeps lines with more decimal places, and
-    /// then ' within LOWEST..HIGHEST' rejects lines with other values [default: 'requests; window=60s; by=status; count; sum=body_bytes_sent']
+    /// max=FIELD[:SCALE]; rows=N'. After a FIELD[:SCALE], 'list', 'first', 'last' or 'largest' reads a list of numbers, and says what becomes of
+    /// them; 'rounded' or 'truncated' keeps lines with more decimal places; 'within LOWEST..HIGHEST' rejects lines with other
+    /// values; and 'lenient' leaves out what is no number or out of range, in the place of rejecting its line
+    /// [default: 'requests; window=60s; by=status; count; sum=body_bytes_sent']
     #[arg(long = "stat", value_name = "SPEC")]
     pub(crate) stats: Vec<String>,
     /// A sink: sqlite://PATH; with the feature of the store mysql://, mariadb://, postgres://, mongodb:// or cassandra://,

@@ -2,14 +2,17 @@
 //!
 //!     ad_events; window=60s; by=status,arg_c; count; sum=arg_v:2 within 0..100000; retain=90d
 
-use std::{ops::RangeInclusive, str::FromStr, time::Duration};
+use std::{ops::RangeInclusive, time::Duration};
 
 use evs::{
-    Begin, Field, Rounding,
+    Begin, Elements, Field, Measure, Rounding,
     prelude::{Statistic, count, field, max, min, sum},
 };
 
-/// Reads `NAME; window=60s; flush=5s; retain=90d; begin=oldest; by=FIELD,FIELD; count; sum=FIELD[:SCALE] [list] [rounded] [within A..B]; …`.
+/// The words of a measure.
+const MEASURE: &str = "FIELD[:SCALE], and after it any of list, first, last, largest, rounded, truncated, lenient and within LOWEST..HIGHEST";
+
+/// Reads `NAME; window=60s; flush=5s; retain=90d; begin=oldest; by=FIELD,FIELD; count; sum=FIELD[:SCALE] [last] [rounded] [lenient] [within A..B]; …`.
 pub(crate) fn parse(spec: &str) -> Result<Statistic, String> {
     let mut parts = spec.split(';').map(str::trim);
     let name = parts.next().unwrap_or_default();
@@ -38,32 +41,7 @@ pub(crate) fn parse(spec: &str) -> Result<Statistic, String> {
                 statistic.group_by(fields)
             }
             "count" if value.is_empty() => statistic.measure(count()),
-            "sum" | "min" | "max" => {
-                let expected = "FIELD[:SCALE] [list] [rounded or truncated] [within LOWEST..HIGHEST]";
-                let (value, range) = match value.split_once(" within ") {
-                    Some((value, range)) => (value, Some(within(range).ok_or_else(|| wrong(expected))?)),
-                    None => (value, None),
-                };
-                let (value, rounding) = rounding(value.trim());
-                let (value, is_list) = match value.rsplit_once(' ') {
-                    Some((value, "list")) => (value.trim_end(), true),
-                    _ => (value, false),
-                };
-                let (name, scale) = value.split_once(':').unwrap_or((value, "0"));
-                let scale = u8::from_str(scale.trim()).map_err(|_| wrong(expected))?;
-                let of = named(name.trim());
-                let measure = match word {
-                    "sum" => sum(of),
-                    "min" => min(of),
-                    _ => max(of),
-                };
-                let measure = measure.scale(scale).rounding(rounding);
-                let measure = if is_list { measure.list() } else { measure };
-                statistic.measure(match range {
-                    Some(range) => measure.within(range),
-                    None => measure,
-                })
-            }
+            "sum" | "min" | "max" => statistic.measure(measure(word, value).ok_or_else(|| wrong(MEASURE))?),
             _ => {
                 return Err(wrong(
                     "one of window=, flush=, retain=, begin=, by=, count, sum=, min=, max=, rows=",
@@ -79,13 +57,32 @@ fn named(name: &str) -> Field {
     field(name).named(name.replace(['.', '-'], "_"))
 }
 
-/// Splits off what becomes of further decimal places: ` rounded` or ` truncated`.
-fn rounding(text: &str) -> (&str, Rounding) {
-    match text.rsplit_once(' ') {
-        Some((text, "rounded")) => (text.trim_end(), Rounding::HalfEven),
-        Some((text, "truncated")) => (text.trim_end(), Rounding::Truncate),
-        _ => (text, Rounding::Exact),
+/// Reads a measure of that kind.
+fn measure(kind: &str, text: &str) -> Option<Measure> {
+    let mut words = text.split_whitespace();
+    let of = words.next()?;
+    let (name, scale) = of.split_once(':').unwrap_or((of, "0"));
+    let of = named(name);
+    let measure = match kind {
+        "sum" => sum(of),
+        "min" => min(of),
+        _ => max(of),
+    };
+    let mut measure = measure.scale(scale.parse().ok()?);
+    while let Some(word) = words.next() {
+        measure = match word {
+            "list" => measure.list(),
+            "first" => measure.elements(Elements::First),
+            "last" => measure.elements(Elements::Last),
+            "largest" => measure.elements(Elements::Max),
+            "rounded" => measure.rounding(Rounding::HalfEven),
+            "truncated" => measure.rounding(Rounding::Truncate),
+            "lenient" => measure.lenient(),
+            "within" => measure.within(within(words.next()?)?),
+            _ => return None,
+        };
     }
+    Some(measure)
 }
 
 /// Reads `LOWEST..HIGHEST`. Both are included.

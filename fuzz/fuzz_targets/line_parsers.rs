@@ -22,7 +22,7 @@ static PARSERS: LazyLock<Vec<LineParser>> = LazyLock::new(|| {
         "apache_vhost",
         r#"%{%d/%b/%Y %T}t.%{msec_frac}t %u "%r" %>s"#,
         r#"$remote_addr:$remote_port,$remote_user,$upstream_addr;$msec-$status-$request"#,
-        "haproxy_http",
+        r#"$remote_user/$host $remote_addr:$remote_port [$time_local] $status "$request""#,
     ];
     let parser = |format: &str| format.parse::<LogFormat>().and_then(|format| format.parser(FIELDS));
     formats.map(|format| parser(format).expect("a good format")).into()

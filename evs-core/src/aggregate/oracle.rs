@@ -211,6 +211,8 @@ pub(super) struct PlainWorker {
     pub(super) too_late: u64,
     /// The lines that were more than a day ahead of the clock.
     pub(super) ahead: u64,
+    /// The values that were left out.
+    pub(super) bad_values: u64,
     pub(super) last_seconds: Option<i64>,
 }
 
@@ -219,7 +221,7 @@ impl PlainWorker {
         let tables = plan.statistics.iter();
         let tables =
             tables.map(|statistic| Table::new(statistic.keys.len(), statistic.kinds.clone())).collect();
-        Self { plan, parser, tables, too_late: 0, ahead: 0, last_seconds: None }
+        Self { plan, parser, tables, too_late: 0, ahead: 0, bad_values: 0, last_seconds: None }
     }
 
     /// Counts a line in all statistics that are not skipped.
@@ -230,7 +232,7 @@ impl PlainWorker {
         if self.plan.rejects_ahead && record.seconds() > now + 86_400 {
             return Err(Rejection { reason: Reason::TimeAhead, column: 1 });
         }
-        let mut numbers = Vec::new();
+        let (mut numbers, mut bad_values) = (Vec::new(), 0);
         for number in &self.plan.numbers {
             let column = record.column(number.field);
             let text = record.field(number.field, line);
@@ -241,12 +243,19 @@ impl PlainWorker {
                 }
                 read => read.map(|value| value.map(i128::from)),
             };
-            let value = value.map_err(|error| Rejection { reason: error.into(), column })?;
             let (low, high) = (i128::from(*number.range.start()), i128::from(*number.range.end()));
-            if value.is_some_and(|value| !is_held && (value < low || value > high)) {
-                return Err(Rejection { reason: Reason::NumberOutOfRange, column });
+            let value = match value {
+                Ok(Some(value)) if !is_held && (value < low || value > high) => Err(Reason::NumberOutOfRange),
+                value => value.map_err(Reason::from),
+            };
+            match value {
+                Ok(value) => numbers.push(value),
+                Err(_) if number.is_lenient => {
+                    bad_values += 1;
+                    numbers.push(None);
+                }
+                Err(reason) => return Err(Rejection { reason, column }),
             }
-            numbers.push(value);
         }
         for (at, statistic) in self.plan.statistics.iter().enumerate() {
             if skip[at] {
@@ -274,6 +283,7 @@ impl PlainWorker {
                 }
             }
         }
+        self.bad_values += bad_values;
         self.ahead += u64::from(record.seconds() > now + 86_400);
         self.last_seconds = Some(record.seconds());
         Ok(())

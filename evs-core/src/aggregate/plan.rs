@@ -113,22 +113,24 @@ impl Plan {
         let reading = Reading {
             scale: measure.scale,
             rounding: measure.rounding,
+            elements: measure.elements,
             // The service that reads an argument of `5m` knows nothing of such units.
             has_units: !is_of_client(&measure.field),
             ..Reading::default()
         };
         let is_list = measure.is_list || is_list(&measure.field);
-        let known = self
-            .numbers
-            .iter()
-            .position(|number| (number.field, number.reading, number.is_list) == (field, reading, is_list));
+        let known = self.numbers.iter().position(|number| {
+            (number.field, number.reading, number.is_list, number.is_lenient)
+                == (field, reading, is_list, measure.is_lenient)
+        });
         let is_summed = measure.kind == MeasureKind::Sum;
         if let Some(known) = known {
             self.numbers[known].is_summed &= is_summed;
             return known;
         }
         let (may_be_list, range) = (may_be_list(&measure.field), i64::MIN..=i64::MAX);
-        self.numbers.push(Number { field, reading, is_list, may_be_list, is_summed, range });
+        let is_lenient = measure.is_lenient;
+        self.numbers.push(Number { field, reading, is_list, may_be_list, is_summed, is_lenient, range });
         self.numbers.len() - 1
     }
 
@@ -178,6 +180,7 @@ mod tests {
                 is_list: false,
                 may_be_list: false,
                 is_summed: false,
+                is_lenient: false,
                 range: i64::MIN..=i64::MAX
             }]
         );

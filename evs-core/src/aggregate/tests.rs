@@ -38,7 +38,7 @@ fn statistic() -> impl Strategy<Value = Statistic> {
     let keys = vec(select(KEYS.to_vec()), 0..5);
     let within = prop_oneof![3 => Just(None), 1 => Just(Some(-5..=500)), 1 => Just(Some(0..=i64::MAX))];
     let name = select(vec!["body_bytes_sent", "arg_v"]);
-    let measure = (name, 0..4_usize, within).prop_map(|(name, kind, within)| {
+    let measure = (name, 0..4_usize, within, any::<bool>()).prop_map(|(name, kind, within, is_lenient)| {
         let scaled: Field = field(name);
         let measure = match kind {
             0 => return count(),
@@ -46,7 +46,8 @@ fn statistic() -> impl Strategy<Value = Statistic> {
             2 => min(scaled),
             _ => max(scaled),
         };
-        within.into_iter().fold(measure, Measure::within)
+        let measure = within.into_iter().fold(measure, Measure::within);
+        if is_lenient { measure.lenient() } else { measure }
     });
     let window = select(vec![1_u64, 60]);
     let retain = prop_oneof![Just(None), Just(Some(60_u64))];
@@ -72,9 +73,10 @@ fn line() -> impl Strategy<Value = String> {
         1 => Just("-9223372036854775808".to_owned()),
         1 => Just("9223372036854775808".to_owned()),
     ];
+    let value = prop_oneof![6 => number.clone(), 1 => select(vec!["x", "1.5", "5m"]).prop_map(str::to_owned)];
     let texts = ("[ab]{1,2}|[a-c]{17,19}", "[23]0[0-4]", "[ab \\\\]{0,2}|x{16,17}[ab]", "[ab%+]{0,3}");
     let seconds = prop_oneof![6 => -130_i64..3, 1 => 86_390_i64..86_420];
-    (seconds, texts, number.clone(), number, 0..40_usize).prop_map(
+    (seconds, texts, number, value, 0..40_usize).prop_map(
         |(seconds, (addr, status, x, arg), bytes, value, damage)| {
             let time = NOW + seconds;
             let line = format!(
@@ -144,7 +146,7 @@ proptest! {
             worker.set_now(NOW);
             worker.lines(block.as_bytes(), number as u64, 7, Some(&skip));
             let mut at = 7;
-            let tallied_before = (plain.too_late, plain.ahead);
+            let tallied_before = (plain.too_late, plain.ahead, plain.bad_values);
             plain.last_seconds = last_seconds[at_worker];
             for line in &lines {
                 if let Err(rejection) = plain.line(line.as_bytes(), NOW, &skip.statistics)
@@ -155,7 +157,7 @@ proptest! {
                 at += line.len() as u64 + 1;
             }
             if skip.tally {
-                (plain.too_late, plain.ahead) = tallied_before;
+                (plain.too_late, plain.ahead, plain.bad_values) = tallied_before;
             } else {
                 lines_seen += lines.len() as u64;
                 bytes_seen += block.len() as u64;
@@ -197,6 +199,7 @@ proptest! {
         prop_assert_eq!((tally.counters.lines, tally.counters.bytes), (lines_seen, bytes_seen));
         prop_assert_eq!(tally.counters.too_late, plain.too_late);
         prop_assert_eq!(tally.counters.ahead, plain.ahead);
+        prop_assert_eq!(tally.counters.bad_values, plain.bad_values);
     }
 }
 

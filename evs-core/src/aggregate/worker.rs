@@ -360,6 +360,8 @@ impl Worker {
         }
         if !is_tallied {
             tally.counters.ahead += ahead;
+            tally.counters.bad_values +=
+                columns.numbers.iter().map(|column| column.bad.len() as u64).sum::<u64>();
         }
     }
 

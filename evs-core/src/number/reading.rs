@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{NumberError, decimal_of, duration, list_of};
+use super::{NumberError, decimal_of, duration, fold_list};
 
 /// What happens to decimal places beyond those that a measure keeps.
 ///
@@ -36,6 +36,50 @@ impl Rounding {
     }
 }
 
+/// What becomes of the numbers of a list, such as nginx's of the upstream servers that it tried.
+///
+/// The choice is part of a statistic's definition, because it decides the numbers.
+///
+/// ```
+/// # extern crate evs_core as evs;
+/// use evs::{Elements, sum};
+///
+/// // The time of the server that answered: `0.518 : 0.009` is 0.009.
+/// let time = sum("upstream_response_time").scale(3).elements(Elements::Last);
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Elements {
+    /// They are added up. This is the default.
+    #[default]
+    Sum,
+    /// The first one counts.
+    First,
+    /// The last one counts.
+    Last,
+    /// The largest one counts.
+    Max,
+}
+
+impl Elements {
+    /// True for the default, which is left out of a definition's text.
+    pub(crate) fn is_sum(&self) -> bool {
+        *self == Self::Sum
+    }
+
+    /// The number of a list up to an element, from that of the list before it.
+    fn join(self, before: Option<i64>, element: i64) -> Result<i64, NumberError> {
+        let Some(before) = before else { return Ok(element) };
+        match self {
+            Self::Sum => before.checked_add(element).ok_or(NumberError::TooLarge),
+            Self::First => Ok(before),
+            Self::Last => Ok(element),
+            Self::Max => Ok(before.max(element)),
+        }
+    }
+}
+
 /// The way in which the numbers of a measure are read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Reading {
@@ -43,6 +87,8 @@ pub struct Reading {
     pub scale: u8,
     /// What happens to the others.
     pub rounding: Rounding,
+    /// What becomes of the numbers of a list.
+    pub elements: Elements,
     /// True if a number may have an exponent, as in JSON.
     pub has_exponents: bool,
     /// True if a duration with units is read as seconds.
@@ -103,13 +149,17 @@ impl Reading {
         (rounded / surplus).checked_mul(missing).map(Some).ok_or(NumberError::TooLarge)
     }
 
-    /// Adds up a list, as [`decimal_list`](super::decimal_list) does.
+    /// Reads a list, as [`decimal_list`](super::decimal_list) does. `elements` says what becomes of its numbers; one that is
+    /// `-` is none of them.
     ///
     /// # Errors
     ///
     /// As [`decimal_list`](super::decimal_list).
     pub fn list(self, text: &[u8]) -> Result<Option<i64>, NumberError> {
-        list_of(text, |element| self.number(element))
+        fold_list(text, |before, element| match self.number(element)? {
+            Some(value) => self.elements.join(before, value).map(Some),
+            None => Ok(before),
+        })
     }
 }
 

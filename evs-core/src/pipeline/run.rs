@@ -120,7 +120,7 @@ impl Pipeline {
                         let waiting = ran.undelivered;
                         return Err(Error::SinkStopped { sink: sink.to_string(), waiting, source });
                     }
-                    let Counters { lines, bytes, rejected, lost_bytes, too_late, ahead } =
+                    let Counters { lines, bytes, rejected, lost_bytes, too_late, ahead, bad_values } =
                         ran.totals - before;
                     return Ok(Summary {
                         lines,
@@ -129,6 +129,7 @@ impl Pipeline {
                         lost_bytes,
                         too_late,
                         ahead,
+                        bad_values,
                         batches: self.board.batches.load(Relaxed),
                         undelivered: ran.undelivered,
                         is_complete: ran.is_complete,

@@ -22,6 +22,9 @@ pub struct Summary {
     pub too_late: u64,
     /// Lines that were counted although their time was more than a day ahead of the clock.
     pub ahead: u64,
+    /// Values that were left out of [lenient](crate::Measure::lenient) measures, since they are no numbers or out of range. A
+    /// value counts once for each way of reading its field.
+    pub bad_values: u64,
     /// Batches that were cut.
     pub batches: u64,
     /// Batches that stayed in the binlog for the next start, over all sinks.

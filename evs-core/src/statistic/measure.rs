@@ -8,12 +8,16 @@
 use std::ops::RangeInclusive;
 
 use super::{field::Field, schema::MeasureKind};
-use crate::{number::Rounding, sink::Limits};
+use crate::{
+    number::{Elements, Rounding},
+    sink::Limits,
+};
 
 /// A number that a statistic keeps per row. [`count`], [`sum`], [`min`] and [`max`] make one.
 ///
 /// Numbers are exact. A value is read as an integer times 10^[`scale`](Self::scale), lines carry 64 bits and totals
-/// 128 bits. Nothing is ever wrapped, and nothing is rounded unless [`rounding`](Self::rounding) says so. A value that does not fit rejects its line.
+/// 128 bits. Nothing is ever wrapped, and nothing is rounded unless [`rounding`](Self::rounding) says so. A value that does not fit rejects
+/// its line, unless the measure is [lenient](Self::lenient).
 ///
 /// ```
 /// # extern crate evs_core as evs;
@@ -37,6 +41,10 @@ pub struct Measure {
     pub(crate) rounding: Rounding,
     /// True if a value may be a list.
     pub(crate) is_list: bool,
+    /// What becomes of the numbers of a list.
+    pub(crate) elements: Elements,
+    /// True if a value that is no number, or out of range, is absent.
+    pub(crate) is_lenient: bool,
     /// The values that a line may have, in whole units.
     pub(crate) within: Option<RangeInclusive<i64>>,
     /// The user's name for the column.
@@ -51,6 +59,8 @@ pub fn count() -> Measure {
         scale: 0,
         rounding: Rounding::Exact,
         is_list: false,
+        elements: Elements::Sum,
+        is_lenient: false,
         within: None,
         name: None,
     }
@@ -59,7 +69,8 @@ pub fn count() -> Measure {
 /// The exact sum of `field`. Its column is `FIELD_sum`, unless [`named`](Measure::named) otherwise.
 ///
 /// A line whose value is `-` or empty adds nothing. In a field that is a list of upstream servers, such as
-/// `upstream_response_time`, the elements of a line are added up: `0.001, 0.002` counts as 0.003.
+/// `upstream_response_time`, the elements of a line are added up: `0.001, 0.002` counts as 0.003. See
+/// [`elements`](Measure::elements) for other choices.
 ///
 /// A total has up to 128 bits. The value of a line has up to 64 as it is written, and up to 94 times 10^scale, unless it is a
 /// list, `min` or `max` reads it at the same scale in any statistic, [`within`](Measure::within) limits it, or a store cannot
@@ -82,8 +93,7 @@ pub fn max(field: impl Into<Field>) -> Measure {
 
 impl Measure {
     fn of(kind: MeasureKind, field: Field) -> Self {
-        let (rounding, field) = (Rounding::Exact, Some(field));
-        Self { kind, field, scale: 0, rounding, is_list: false, within: None, name: None }
+        Self { kind, field: Some(field), ..count() }
     }
 
     /// The number of decimal places of the values: 0 (the default) to 18.
@@ -123,7 +133,7 @@ impl Measure {
     }
 
     /// The field is a list of numbers joined by `, ` and ` : `, as nginx writes one for each upstream server that it tried.
-    /// They are added up, and `-` is no number among them.
+    /// They are added up, unless [`elements`](Self::elements) says otherwise, and `-` is no number among them.
     ///
     /// nginx's own lists, such as `$upstream_response_time`, need no such word. Others do: the same value under a key of
     /// JSON, for example. The choice is part of the definition: a statistic cannot change it.
@@ -140,8 +150,42 @@ impl Measure {
         self
     }
 
+    /// The field is a list of numbers, as for [`list`](Self::list), and this becomes of them. The choice is part of the
+    /// definition: a statistic cannot change it.
+    ///
+    /// ```
+    /// # extern crate evs_core as evs;
+    /// # use evs::{Elements, max};
+    /// // Of `0.518 : 0.009`, the time of the server that answered is 0.009.
+    /// let slowest = max("upstream_response_time").scale(3).elements(Elements::Last);
+    /// ```
+    #[must_use]
+    pub fn elements(mut self, elements: Elements) -> Self {
+        (self.is_list, self.elements) = (true, elements);
+        self
+    }
+
+    /// A value that is no number, has too many decimal places or is out of range is absent in this measure, and its line counts
+    /// everywhere else. By default it rejects the line, in all statistics.
+    ///
+    /// [`Status::bad_values`](crate::Status::bad_values) counts what was left out. The choice is part of the definition: a
+    /// statistic cannot change it. A line that does not have the log's format is rejected in any case: nginx writes nothing but
+    /// a number for a variable such as `$body_bytes_sent`.
+    ///
+    /// ```
+    /// # extern crate evs_core as evs;
+    /// # use evs::{arg, sum};
+    /// // `?price=free` is a request, and adds nothing to the revenue.
+    /// let revenue = sum(arg("price")).scale(2).within(0..=100_000).lenient();
+    /// ```
+    #[must_use]
+    pub fn lenient(mut self) -> Self {
+        self.is_lenient = true;
+        self
+    }
+
     /// The values that a line may have, in whole units (seconds, for a time with three decimal places). A line with
-    /// any other value is rejected, in all statistics.
+    /// any other value is rejected, in all statistics, unless the measure is [lenient](Self::lenient).
     ///
     /// By default, a value may be any number of 64 bits, since all of evs's own sinks can hold the totals. The
     /// exception is a sink whose [`limits`](crate::Sink::limits) have narrow totals. A line may then add at most an

@@ -5,7 +5,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{codec::InvalidJson, number::Rounding};
+use crate::{
+    codec::InvalidJson,
+    number::{Elements, Rounding},
+};
 
 /// The way in which the values of a measure become one number.
 ///
@@ -95,9 +98,16 @@ pub struct MeasureColumn {
     /// What became of further decimal places. The default is left out of the JSON text.
     #[serde(default, skip_serializing_if = "Rounding::is_exact")]
     pub rounding: Rounding,
-    /// True if a value may be a list of numbers, which are added up. `false` is left out of the JSON text.
+    /// True if a value may be a list of numbers. `false` is left out of the JSON text.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub is_list: bool,
+    /// What became of the numbers of a list. The default is left out of the JSON text.
+    #[serde(default, skip_serializing_if = "Elements::is_sum")]
+    pub elements: Elements,
+    /// True if a value that is no number, or out of range, was absent. Otherwise its line was rejected. `false` is left out
+    /// of the JSON text.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_lenient: bool,
 }
 
 impl MeasureColumn {
@@ -111,6 +121,8 @@ impl MeasureColumn {
             scale,
             rounding: Rounding::Exact,
             is_list: false,
+            elements: Elements::Sum,
+            is_lenient: false,
         }
     }
 }
@@ -292,7 +304,7 @@ fn list<T>(items: &[T], show: impl Fn(&T) -> String) -> String {
 }
 
 fn show_measure(measure: &MeasureColumn) -> String {
-    let MeasureColumn { name, kind, field, scale, rounding, is_list } = measure;
+    let MeasureColumn { name, kind, field, scale, rounding, is_list, elements, is_lenient } = measure;
     let rounded = match rounding {
         Rounding::Exact => "",
         Rounding::HalfEven => " rounded half to even",
@@ -301,8 +313,15 @@ fn show_measure(measure: &MeasureColumn) -> String {
     match kind {
         MeasureKind::Count => format!("{name}: count"),
         _ => {
-            let listed = if *is_list { " listed" } else { "" };
-            format!("{name}: {kind:?} of {field} scale {scale}{rounded}{listed}").to_lowercase()
+            let listed = match (is_list, elements) {
+                (false, _) => "",
+                (true, Elements::Sum) => " listed",
+                (true, Elements::First) => " first of a list",
+                (true, Elements::Last) => " last of a list",
+                (true, Elements::Max) => " max of a list",
+            };
+            let lenient = if *is_lenient { " lenient" } else { "" };
+            format!("{name}: {kind:?} of {field} scale {scale}{rounded}{listed}{lenient}").to_lowercase()
         }
     }
 }
@@ -329,7 +348,7 @@ mod tests {
         let host = KeyColumn::new("host", "host");
         /// A change, with its name and a part of the obstacle, if there is one.
         type Case<'c> = (&'c str, &'c dyn Fn(&mut Schema), Option<&'c str>);
-        let cases: [Case<'_>; 16] = [
+        let cases: [Case<'_>; 18] = [
             ("nothing", &|_| {}, None),
             ("a retention", &|new| new.retain_seconds = Some(60), None),
             ("a measure at the end", &|new| new.measures.push(sum("time", "time", 3)), None),
@@ -353,6 +372,16 @@ mod tests {
                 "a list",
                 &|new| new.measures[1].is_list = true,
                 Some("scale 2 -> bytes: sum of sent scale 2 listed"),
+            ),
+            (
+                "the last of a list",
+                &|new| (new.measures[1].is_list, new.measures[1].elements) = (true, Elements::Last),
+                Some("scale 2 -> bytes: sum of sent scale 2 last of a list"),
+            ),
+            (
+                "lenience",
+                &|new| new.measures[1].is_lenient = true,
+                Some("scale 2 -> bytes: sum of sent scale 2 lenient"),
             ),
             ("another field", &|new| new.measures[1].field = "got".to_owned(), Some("sum of got")),
             ("another kind", &|new| new.measures[1].kind = MeasureKind::Max, Some("bytes: max of sent")),
@@ -382,7 +411,14 @@ mod tests {
         assert!(!exact.to_json().contains("list"), "checksums of older batches stay");
         let mut listed = exact.clone();
         listed.measures[0].is_list = true;
-        for schema in [exact, rounded, listed] {
+        assert!(!listed.to_json().contains("elements"), "checksums of older batches stay");
+        let mut last = listed.clone();
+        last.measures[0].elements = Elements::Last;
+        assert!(last.to_json().contains(r#""elements":"last""#), "{}", last.to_json());
+        assert!(!last.to_json().contains("lenient"), "checksums of older batches stay");
+        let mut lenient = exact.clone();
+        lenient.measures[0].is_lenient = true;
+        for schema in [exact, rounded, listed, last, lenient] {
             assert_eq!(Schema::from_json(&schema.to_json()).unwrap(), schema);
         }
     }

@@ -273,6 +273,8 @@ impl Statistic {
                     scale: measure.scale,
                     rounding: measure.rounding,
                     is_list: measure.is_list,
+                    elements: measure.elements,
+                    is_lenient: measure.is_lenient,
                 })
                 .collect(),
             retain_seconds: self.retain.map(|time| time.as_secs()),

@@ -303,7 +303,7 @@ impl Board {
     /// Copies the numbers into a status, and works out the rates and ages.
     pub(crate) fn status(&self) -> Status {
         let now = self.counters.load();
-        let Counters { lines, bytes, rejected, lost_bytes, too_late, ahead } = now;
+        let Counters { lines, bytes, rejected, lost_bytes, too_late, ahead, bad_values } = now;
         let rest = self.rest();
         let rate = |of: fn(&Counters) -> u64| {
             rest.rates.front().map_or(0.0, |(at, then)| {
@@ -332,6 +332,7 @@ impl Board {
             lost_bytes,
             too_late,
             ahead,
+            bad_values,
             lines_per_second: rate(|counters| counters.lines),
             bytes_per_second: rate(|counters| counters.bytes),
             position: rest.position.clone(),

@@ -60,6 +60,9 @@ pub struct Status {
     /// Lines that were counted although their time was more than a day ahead of the clock, since the run was
     /// started. Either this clock or the web server's is wrong, or a client controls the times in the log.
     pub ahead: u64,
+    /// Values that were left out of [lenient](crate::Measure::lenient) measures, since they are no numbers or out of range,
+    /// since the run was started. A value counts once for each way of reading its field.
+    pub bad_values: u64,
     /// Lines per second, over the last ten seconds.
     pub lines_per_second: f64,
     /// Bytes per second, over the last ten seconds.

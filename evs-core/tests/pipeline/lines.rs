@@ -1,5 +1,7 @@
 //! Lines that are rejected or too late, and where they are kept.
 
+use evs_core::{Begin, Measure};
+
 use super::*;
 
 /// Long enough for lines of 2099, and too short for those of 2001.
@@ -22,6 +24,28 @@ async fn rejected_lines_are_kept_with_their_place_and_reason() {
     assert_eq!(rejected[0]["offset"], line(200, 10).len());
     assert!(rejected[0]["file"].as_str().unwrap().ends_with("access.log"));
     assert_eq!(rejected[1]["column"], 10);
+}
+
+#[tokio::test]
+async fn a_value_that_a_lenient_measure_cannot_count_takes_out_nothing_else() {
+    let (machine, sink) = (Machine::new(), TestSink::default());
+    let sums = |name: &str, measure: Measure| {
+        Statistic::named(name).group_by(["kind"]).measure(count()).measure(measure)
+    };
+    let build = |measure: Measure| {
+        let builder = Pipeline::builder("web1").tail(machine.log()).format(LogFormat::json());
+        let builder = builder.statistic(sums("prices", measure)).sink("memory", sink.clone());
+        builder.begin(Begin::Oldest).state_dir(machine.state())
+    };
+    for price in ["1.5", "\"free\"", "200", "2.25"] {
+        machine.append(&format!("{{\"time\":1795246822,\"kind\":\"book\",\"price\":{price}}}\n"));
+    }
+    let price = || sum("price").scale(2).within(0..=100);
+    let summary = run_to_end(build(price().lenient())).await.unwrap();
+    assert_eq!((summary.lines, summary.rejected, summary.bad_values), (4, 0, 2));
+    let schema = &build(price().lenient()).build().unwrap().schemas()[0];
+    assert_eq!(totals_by_key(&sink, schema).await, BTreeMap::from([("book".to_owned(), vec![4, 375])]));
+    assert!(matches!(build(price()).build(), Err(Error::Redefined { .. })), "it is part of the definition");
 }
 
 #[tokio::test]

@@ -415,6 +415,7 @@ pub(super) fn ledger(commits: u64) -> Ledger {
             lost_bytes: 0,
             too_late: commits / 4,
             ahead: commits / 8,
+            bad_values: commits / 9,
         },
         rejects: RejectsMark { file: 1, bytes: commits * 10 },
         time: commits.is_multiple_of(2).then_some(1_795_000_000 + commits as i64),

@@ -32,6 +32,8 @@ pub(crate) struct Number {
     pub(crate) may_be_list: bool,
     /// True if it is only added up. Then it may have more than 64 bits.
     pub(crate) is_summed: bool,
+    /// True if a value that is no number, or out of range, is absent. Otherwise its line is rejected.
+    pub(crate) is_lenient: bool,
     /// The values that a line may carry, times 10^scale.
     pub(crate) range: RangeInclusive<i64>,
 }
@@ -72,11 +74,15 @@ impl Number {
             column.push_wide(wide);
             return Ok(());
         }
-        let value = read?;
-        if value.is_some_and(|value| !self.range.contains(&value)) {
-            return Err(Reason::NumberOutOfRange);
+        let read = match read {
+            Ok(Some(value)) if !self.range.contains(&value) => Err(Reason::NumberOutOfRange),
+            read => read.map_err(Reason::from),
+        };
+        match read {
+            Ok(value) => column.push(value),
+            Err(_) if self.is_lenient => column.push_bad(),
+            Err(reason) => return Err(reason),
         }
-        column.push(value);
         Ok(())
     }
 
@@ -140,6 +146,8 @@ pub(crate) struct NumberColumn {
     pub(crate) some_absent: bool,
     /// The lines whose value has more than 64 bits, with what is to be added to their element of `values`. They are rare.
     pub(crate) wide: Vec<(usize, i128)>,
+    /// The lines whose value is absent, since it cannot be counted. They are rare.
+    pub(crate) bad: Vec<usize>,
 }
 
 impl NumberColumn {
@@ -149,6 +157,7 @@ impl NumberColumn {
         self.are_absent.clear();
         self.some_absent = false;
         self.wide.clear();
+        self.bad.clear();
     }
 
     /// Reads the value of each line. A line whose value `read` cannot tell is no longer confirmed.
@@ -205,11 +214,19 @@ impl NumberColumn {
         self.push(Some(part));
     }
 
+    /// Appends no value for a line, since it has one that cannot be counted.
+    #[cold]
+    fn push_bad(&mut self) {
+        self.bad.push(self.values.len());
+        self.push(None);
+    }
+
     /// Forgets the values of all lines but the first `len`.
     pub(super) fn truncate(&mut self, len: usize) {
         self.values.truncate(len);
         self.are_absent.truncate(len);
         self.wide.retain(|(line, _)| *line < len);
+        self.bad.retain(|line| *line < len);
     }
 }
 

@@ -157,6 +157,7 @@ fn numbers_of_json_may_have_exponents_and_noise_and_those_of_other_formats_may_n
         field: 0,
         reading,
         is_list: false,
+        is_lenient: false,
         may_be_list: true,
         is_summed: true,
         range: i64::MIN..=i64::MAX,
