@@ -1,5 +1,5 @@
 //! Measures the lines per second of each format that has a name, and of each container: parsing and aggregating from
-//! memory, with one worker. README.md has the results.
+//! memory, with one worker. docs/formats.md has the results.
 //!
 //!     cargo bench --bench formats
 //!     cargo bench --bench formats -- 'formats/envoy'
