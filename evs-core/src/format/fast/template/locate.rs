@@ -51,12 +51,6 @@ pub(super) fn locate(steps: &Steps, delimiters: Delimiters) -> Option<Located> {
         quotes += text.iter().filter(|byte| **byte == b'"').count();
         // A value that need not end at the quote could have delimiters in it. Inside quotes these are not separators.
         let is_inside = delimiters.are_quoted && quotes % 2 == 1;
-        // With `escape=none` it may be anything, but all quotes of a line are those of the literals.
-        let ends_at_quote = |step: &Step| match step.class {
-            Class::Quoted | Class::Number | Class::Time(_) => true,
-            Class::Loose | Class::Token => step.until.as_bytes().first() == Some(&b'"'),
-            _ => false,
-        };
         if is_inside && !steps.steps.get(at).is_some_and(ends_at_quote) {
             return None;
         }
@@ -106,4 +100,14 @@ pub(super) fn locate(steps: &Steps, delimiters: Delimiters) -> Option<Located> {
         separators: separators.len() as u32,
         quotes: index.newlines()[1].quotes,
     })
+}
+
+/// True if the value of a step ends at the quote after it. With `escape=none` it may be anything, but all quotes of a line are
+/// those of the literals.
+fn ends_at_quote(step: &Step) -> bool {
+    match step.class {
+        Class::Quoted | Class::Number | Class::Time(_) => true,
+        Class::Loose | Class::Token => step.until.as_bytes().first() == Some(&b'"'),
+        _ => false,
+    }
 }
