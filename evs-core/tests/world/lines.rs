@@ -60,7 +60,7 @@ impl Kind {
         let fields: Vec<&str> = line.split(' ').collect();
         match (self, &*fields) {
             (Self::Plain, [key, time, status]) => {
-                (!key.is_empty() && is_time(time) && is_number(status)).then_some(key)
+                (!key.is_empty() && is_time(time) && is_whole(status)).then_some(key)
             }
             (Self::W3c, [key, DATE, TIME_OF_DAY, status]) => {
                 (!key.is_empty() && is_number(status)).then_some(key)
@@ -72,6 +72,12 @@ impl Kind {
 
 fn is_number(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// Returns true for a whole number, which may have zeros after a point.
+fn is_whole(text: &str) -> bool {
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
+    is_number(whole) && !fraction.is_empty() && fraction.bytes().all(|byte| byte == b'0')
 }
 
 /// Returns true for a time since 1970 that does not look cut: with three digits in its fraction, or with as many digits as

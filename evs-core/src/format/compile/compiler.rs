@@ -127,6 +127,12 @@ pub(super) fn compile_pieces(
             _ => None,
         };
         steps[index].needle = Needle::new(steps[index].until.as_bytes(), time);
+        let next_time = steps[index + 1..].iter().find_map(|step| match &step.class {
+            Class::Time(shape) => Some(shape),
+            _ => None,
+        });
+        let has_colon = next_time.is_some_and(|shape| shape.sample().contains(&b':'));
+        steps[index].no_colon &= has_colon;
     }
     let time = match time {
         Some((name, _)) => steps.iter().position(|step| *step.name == *name.as_str()),

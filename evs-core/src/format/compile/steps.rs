@@ -60,7 +60,8 @@ pub(in crate::format) struct Step {
     pub(in crate::format) may_be_empty: bool,
     /// The literal after the value, up to the next variable or to the end of the line.
     pub(in crate::format) until: Literal,
-    /// True for `$remote_user`. nginx cuts it at the first colon, so nobody can write a time into it.
+    /// True for `$remote_user` before a time with colons. nginx cuts it at the first colon, so nobody can write such a time
+    /// into it.
     pub(in crate::format) no_colon: bool,
     /// True if a number of the format may have a `+` before it.
     pub(in crate::format) has_plus: bool,

@@ -68,7 +68,7 @@ impl LogFormat {
     /// | `caddy` | Caddy; the time is in the key `ts` |
     /// | `traefik` | Traefik with its default format, which a client can [forge](Self::is_forgeable) |
     /// | `traefik_json` | Traefik, as JSON; the time is in the key `StartUTC` |
-    /// | `ingress_nginx` | the Ingress NGINX Controller |
+    /// | `ingress_nginx` | the Ingress NGINX Controller, whose lists of upstream servers a client can [forge](Self::is_forgeable) |
     /// | `aws_alb` | AWS's Application Load Balancer |
     /// | `haproxy_http` | HAProxy with `option httplog`, behind a header of syslog |
     /// | `envoy` | Envoy with its default format, which a client can [forge](Self::is_forgeable) |
