@@ -434,6 +434,10 @@ impl Tailer {
             let Some(mut look) = Look::at(&*self.options.fs, &name.path)? else {
                 return Err(changing(&name.path));
             };
+            // Another file may have the name by now. Taken for this one, it would leave this one to be counted again.
+            if look.handle.id() != name.id() {
+                return Err(changing(&name.path));
+            }
             let head = look.unpack_head().map_or_else(|_| Digest::default(), |()| Digest::of(&look.head));
             let (content, packed) = (look.content(), look.packed());
             let is_unread = match self.classify(look) {
