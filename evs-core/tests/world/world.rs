@@ -275,7 +275,11 @@ impl World {
     fn end(&mut self) -> End {
         let chance = &mut self.chance;
         let call = chance.below(DISK_CALLS_MAX) as usize;
-        let error = ERRORS[chance.below(ERRORS.len() as u64) as usize];
+        let mut error = ERRORS[chance.below(ERRORS.len() as u64) as usize];
+        // On a full disk, nothing is kept for a store that goes back.
+        if self.manner.fails_over && error == ErrorKind::StorageFull {
+            error = ErrorKind::Other;
+        }
         match chance.below(11) {
             0..=2 => End::KilledByDisk(call),
             3 | 4 => End::KilledByLog(chance.below(LOG_CALLS_MAX)),
