@@ -205,10 +205,16 @@ impl World {
         self.stores.iter().map(|store| store.failovers.load(SeqCst)).sum()
     }
 
+    /// Keeps what a state directory that goes away has reported. The first one has all rejected lines: an older one that took
+    /// its place has fewer.
+    fn keep_what_was_reported(&mut self) {
+        self.rejected_before.get_or_insert_with(|| rejected(&self.state));
+        self.given_up.extend(given_up::files(&self.state));
+    }
+
     /// Replaces the state directory by an older one. The stores have more, which it must notice before it adds anything.
     fn restore_state(&mut self, backup: &Files) {
-        self.rejected_before = Some(rejected(&self.state));
-        self.given_up.extend(given_up::files(&self.state));
+        self.keep_what_was_reported();
         self.state.names().iter().for_each(|name| self.state.lose(name));
         for (name, bytes) in backup {
             self.state.set_contents(name, bytes.clone());
@@ -229,8 +235,7 @@ impl World {
     /// Loses the state directory, and lets everything go on.
     fn lose_state(&mut self) {
         self.coverage.note(Event::LostState, 1);
-        self.rejected_before.get_or_insert_with(|| rejected(&self.state));
-        self.given_up.extend(given_up::files(&self.state));
+        self.keep_what_was_reported();
         self.operator.lose_state(&self.state);
         for store in &self.stores {
             store.replica.lock().unwrap().take();
