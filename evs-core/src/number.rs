@@ -88,14 +88,14 @@ pub fn decimal(text: &[u8], scale: u8) -> Result<Option<i64>, NumberError> {
 /// As [`decimal`], with the rounding that a measure has chosen. Exponents are gone.
 fn decimal_of(
     text: &[u8],
-    Reading { scale, rounding, has_plus, .. }: Reading,
+    Reading { scale, rounding, is_of_haproxy, .. }: Reading,
 ) -> Result<Option<i64>, NumberError> {
-    if matches!(text, b"" | b"-") {
+    if matches!(text, b"" | b"-") || (is_of_haproxy && text == b"-1") {
         return Ok(None);
     }
     let (negative, digits) = match text.strip_prefix(b"-") {
         Some(digits) => (true, digits),
-        None if has_plus => (false, text.strip_prefix(b"+").unwrap_or(text)),
+        None if is_of_haproxy => (false, text.strip_prefix(b"+").unwrap_or(text)),
         None => (false, text),
     };
     let (whole, fraction) = match digits.iter().position(|byte| *byte == b'.') {
@@ -381,12 +381,14 @@ mod tests {
     }
 
     #[test]
-    fn a_plus_is_read_where_the_server_writes_one() {
-        let reading = Reading { scale: 1, has_plus: true, ..Reading::default() };
+    fn numbers_of_haproxy_may_have_a_plus_and_minus_one_is_none() {
+        let reading = Reading { scale: 1, is_of_haproxy: true, ..Reading::default() };
         for (text, expected) in [
             ("+2750", Ok(Some(27_500))),
             ("+0.5", Ok(Some(5))),
             ("-0.5", Ok(Some(-5))),
+            ("-1", Ok(None)),
+            ("-2", Ok(Some(-20))),
             ("+", Err(NumberError::NotANumber)),
             ("++7", Err(NumberError::NotANumber)),
             ("+-7", Err(NumberError::NotANumber)),

@@ -113,7 +113,7 @@ async fn run(arguments: &Arguments) -> Result<Outcome, Failure> {
         return run_sample(arguments).await;
     };
     if arguments.explain {
-        explain(&format(arguments)?, log)?;
+        explain(arguments, &format(arguments)?, log)?;
         return Ok(Outcome::Complete);
     }
     let sinks = sinks::targets(&arguments.sinks, "sqlite://access_log.db")?;
@@ -145,18 +145,10 @@ async fn run_sample(arguments: &Arguments) -> Result<Outcome, Failure> {
 /// Shows how the first lines of a log are read.
 fn explain(format: &LogFormat, log: &Path) -> Result<(), Failure> {
     let file = std::fs::File::open(log).map_err(|error| Invalid("--log", error.into()))?;
-    for line in io::BufReader::new(file).split(b'\n').take(EXPLAINED_LINES) {
-        let line = line?;
-        let text = format!("{}\n{}\n", shown(&line), format.explain(&line));
-        unless_unread(io::stdout().lock().write_all(text.as_bytes()))?;
-    }
+    let lines: Vec<_> =
+        io::BufReader::new(file).split(b'\n').take(EXPLAINED_LINES).collect::<io::Result<_>>()?;
+    unless_unread(io::stdout().lock().write_all(format.explain(&lines.join(&b'\n')).as_bytes()))?;
     Ok(())
-}
-
-/// A line without its control characters: a client may have written some for the terminal.
-fn shown(line: &[u8]) -> String {
-    let visible = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
-    String::from_utf8_lossy(line).chars().map(visible).collect()
 }
 
 /// The number of lines that `--explain` shows.
@@ -173,8 +165,9 @@ fn format(arguments: &Arguments) -> Result<LogFormat, Failure> {
         Some(Err(key)) => format.time_key(key),
         None => format,
     };
-    // A format without a time is the fault of this argument, too.
-    format.parser::<&str>(&[]).map_err(|error| Invalid("--format", Box::new(error)))?;
+    // A format without a time is the fault of these arguments, too.
+    let argument = if arguments.time.is_some() { "--time" } else { "--format" };
+    format.parser::<&str>(&[]).map_err(|error| Invalid(argument, Box::new(error)))?;
     Ok(format)
 }
 

@@ -10,7 +10,7 @@ use evs::{
 };
 
 /// The words of a measure.
-const MEASURE: &str = "FIELD[:SCALE], and after it any of list, first, last, largest, rounded, truncated, lenient and within LOWEST..HIGHEST";
+const MEASURE: &str = "FIELD[:SCALE], and after it any of list, first, last, largest, rounded, truncated, lenient and within LOWEST..HIGHEST; first, last and largest exclude each other, and so do rounded and truncated";
 
 /// Reads `NAME; window=60s; flush=5s; retain=90d; begin=oldest; by=FIELD,FIELD; count; sum=FIELD[:SCALE] [last] [rounded] [lenient] [within A..B]; …`.
 pub(crate) fn parse(spec: &str) -> Result<Statistic, String> {
@@ -69,7 +69,18 @@ fn measure(kind: &str, text: &str) -> Option<Measure> {
         _ => max(of),
     };
     let mut measure = measure.scale(scale.parse().ok()?);
+    let mut choices = Vec::new();
     while let Some(word) = words.next() {
+        // Each choice can be made once: `first last` has no meaning.
+        let choice = match word {
+            "first" | "last" | "largest" => "of a list",
+            "rounded" | "truncated" => "of decimal places",
+            word => word,
+        };
+        if choices.contains(&choice) {
+            return None;
+        }
+        choices.push(choice);
         measure = match word {
             "list" => measure.list(),
             "first" => measure.elements(Elements::First),
@@ -85,10 +96,12 @@ fn measure(kind: &str, text: &str) -> Option<Measure> {
     Some(measure)
 }
 
-/// Reads `LOWEST..HIGHEST`. Both are included.
+/// Reads `LOWEST..HIGHEST`. Both are included, and one may be missing.
 fn within(text: &str) -> Option<RangeInclusive<i64>> {
-    let (lowest, highest) = text.split_once("..")?;
-    Some(lowest.trim().parse().ok()?..=highest.trim().parse().ok()?)
+    let (lowest, highest) =
+        text.split_once("..").filter(|(lowest, highest)| lowest != highest || !lowest.is_empty())?;
+    let limit = |text: &str, unlimited| if text.is_empty() { Some(unlimited) } else { text.parse().ok() };
+    Some(limit(lowest, i64::MIN)?..=limit(highest, i64::MAX)?)
 }
 
 /// Reads a number with a unit: `250ms`, `5s`, `1m`, `2h`, `90d`. A number alone is in seconds.

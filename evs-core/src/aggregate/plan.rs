@@ -134,6 +134,13 @@ impl Plan {
         self.numbers.len() - 1
     }
 
+    /// The fields whose names may be mistaken, if no line has them: clients do not choose whether lines have them.
+    pub(crate) fn doubtful(&self, parser: &LineParser) -> Vec<usize> {
+        let is_doubtful = |field: &usize| !is_of_client(&self.fields[*field]);
+        let fields = 0..self.fields.len();
+        if parser.may_lack_fields() { fields.filter(is_doubtful).collect() } else { Vec::new() }
+    }
+
     /// The parser that finds the fields of the plan.
     ///
     /// # Errors

@@ -55,6 +55,9 @@ pub(crate) struct RejectedLine {
 pub(crate) struct Tally {
     /// The counters.
     pub(crate) counters: Counters,
+    /// The fields that some line had and none before the last cut, by their indices in the plan. Only those are told that may
+    /// have mistaken names: see [`Plan::doubtful`].
+    pub(crate) found: Vec<usize>,
     /// By statistic, the lines that were too late; empty if none was.
     pub(crate) too_late: Vec<u64>,
     /// The time of the last accepted line.
@@ -70,6 +73,7 @@ impl Tally {
         self.too_late.resize(self.too_late.len().max(other.too_late.len()), 0);
         self.too_late.iter_mut().zip(other.too_late).for_each(|(lines, others)| *lines += others);
         self.samples.extend(other.samples);
+        self.found.extend(other.found);
     }
 }
 
@@ -117,6 +121,8 @@ pub(crate) struct Worker {
     container: Option<Box<Unwrapper>>,
     /// The parser of blocks.
     parser: BlockParser,
+    /// The fields that may have mistaken names, as long as no line has had them.
+    sought: Vec<usize>,
     /// True if the first bytes of rejected lines are kept.
     keep_samples: bool,
     /// The current time in seconds since 1970, which decides what is past its retention.
@@ -163,6 +169,7 @@ impl Worker {
             rows_aside: vec![Vec::new(); plan.statistics.len()],
             dictionaries: (0..plan.fields.len()).map(dictionary).collect(),
             container: parser.unwrapper(),
+            sought: plan.doubtful(&parser),
             parser: BlockParser::new(parser, plan.numbers.clone(), plan.limits.clone()),
             columns: Columns::new(plan.fields.len(), plan.numbers.len()),
             ids: vec![Vec::new(); plan.fields.len()],
@@ -177,10 +184,11 @@ impl Worker {
 
     /// Sets the current time, in seconds since 1970.
     ///
-    /// It decides which windows are past their retention and which lines are ahead of the clock, so it is set before
-    /// each chunk.
+    /// It decides which windows are past their retention, which lines are ahead of the clock, and of which year a time without
+    /// one is. So it is set before each chunk.
     pub(crate) fn set_now(&mut self, now: i64) {
         self.now = now;
+        self.parser.set_now(now);
         if self.plan.rejects_ahead {
             self.parser.set_latest(now.saturating_add(AHEAD_SECONDS));
         }
@@ -229,12 +237,23 @@ impl Worker {
         self.parser.begin(block);
         while self.parser.read(block, &mut self.columns) {
             lines += self.columns.lines as u64;
+            self.note_found();
             self.add(block, skip);
             for rejected in std::mem::take(&mut self.columns.rejected) {
                 reject(self, rejected);
             }
         }
         lines
+    }
+
+    /// Notes the fields that lines have for the first time.
+    fn note_found(&mut self) {
+        let Self { sought, columns, tally, .. } = self;
+        sought.retain(|field| {
+            let is_found = columns.have(*field);
+            tally.found.extend(is_found.then_some(*field));
+            !is_found
+        });
     }
 
     /// Rejects a line that is too long to be read. `head` is its beginning.

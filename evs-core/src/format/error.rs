@@ -76,6 +76,25 @@ pub enum FormatError {
         /// The constructor for it.
         constructor: &'static str,
     },
+    /// The format string has variables of nginx's, and directives of Apache's, which nginx would write as they stand there.
+    #[error(
+        "byte {offset}: {directive} is of Apache, and the variables with `$` are of nginx: write all of them in one language"
+    )]
+    Mixed {
+        /// The offset of the directive in the format string.
+        offset: usize,
+        /// The directive.
+        directive: String,
+    },
+    /// A pasted configuration of nginx's has several formats.
+    #[error(
+        "there are several log_format: {}; leave one, or use LogFormat::from_nginx_conf, which takes the name",
+        names.join(", ")
+    )]
+    Several {
+        /// The names of the formats.
+        names: Vec<String>,
+    },
     /// A file of nginx's configuration cannot be read.
     #[error("{}: {error}", path.display())]
     Unreadable {
@@ -144,6 +163,12 @@ pub enum FormatError {
         /// The problem with it.
         why: &'static str,
     },
+    /// The name of the field that holds the time does not tell its shape.
+    #[error("the shape of the time {field} is not known: tell it with LogFormat::time")]
+    NoTimeShape {
+        /// The field.
+        field: String,
+    },
     /// No variable holds the time.
     #[error(
         "the format has no time: add $time_local, $time_iso8601 or $msec, or tell with LogFormat::time which variable holds it"
@@ -168,15 +193,18 @@ impl FormatError {
             | Self::Brace { offset }
             | Self::Directive { offset, .. }
             | Self::Backslash { offset }
+            | Self::Mixed { offset, .. }
             | Self::SideBySide { offset, .. }
             | Self::ListSeparator { offset, .. }
             | Self::LineFeed { offset } => Some(offset),
             Self::Unknown { .. }
             | Self::Language { .. }
+            | Self::Several { .. }
             | Self::Unreadable { .. }
             | Self::NoLogFormat { .. }
             | Self::Container { .. }
             | Self::TimeShape { .. }
+            | Self::NoTimeShape { .. }
             | Self::NoTime
             | Self::NoField { .. } => None,
         }

@@ -7,6 +7,7 @@
 
 use std::{fmt, str::FromStr};
 
+mod aliases;
 mod apache;
 mod conf;
 mod container;
@@ -15,7 +16,12 @@ mod named;
 mod time;
 mod w3c;
 
-use self::{apache::is_apache, time::TimeField};
+use self::{
+    aliases::KeyNames,
+    apache::{is_apache, mixed_in},
+    named::HAPROXY,
+    time::TimeField,
+};
 use super::{
     compile::{Escape, Language, Steps, compile},
     container::{Container, Unwrapper},
@@ -95,6 +101,10 @@ pub(super) const COMBINED: &str = r#"$remote_addr - $remote_user [$time_local] "
 pub struct LogFormat {
     kind: FormatKind,
     time: TimeField,
+    /// The names that fields have beside their keys.
+    names: KeyNames,
+    /// True if lines end with CR LF. A format string has the CR at its end.
+    is_crlf: bool,
     /// The containers around each line, the outermost first. More than one cannot be read.
     containers: Vec<Container>,
 }
@@ -112,7 +122,8 @@ impl LogFormat {
     /// The format of an nginx `log_format`: its strings joined to one. An `escape=default`, `escape=json` or
     /// `escape=none` and a blank may stand in front of it.
     ///
-    /// A whole directive may be pasted, too: `log_format main '…' '…';`, or its strings in single quotes.
+    /// A whole directive may be pasted, too: `log_format main '…' '…';`, or its strings in single quotes. So may the
+    /// configuration around it, if it has no other `log_format`.
     /// [`from_nginx_conf`](Self::from_nginx_conf) reads it from its file.
     ///
     /// Any other text is taken as it is. Where a string in `nginx.conf` has `\t`, for example, the format here has a tab.
@@ -146,14 +157,17 @@ impl LogFormat {
     /// # Ok::<(), evs::FormatError>(())
     /// ```
     pub fn nginx(format: &str) -> Result<Self, FormatError> {
-        if let Some(format) = conf::pasted(format) {
-            return format.compile();
+        if let Some(pasted) = conf::pasted(format) {
+            return pasted?.compile();
         }
         if let Some(format) = container::pasted(format) {
             return format;
         }
         if is_apache(format) {
             return Err(FormatError::Language { of: "Apache", constructor: "LogFormat::apache" });
+        }
+        if let Some((offset, directive)) = mixed_in(format) {
+            return Err(FormatError::Mixed { offset, directive });
         }
         Self::text(format, Language::Nginx)
     }
@@ -167,7 +181,13 @@ impl LogFormat {
 
     /// A format of that kind, with the time where it usually is.
     fn of(kind: FormatKind) -> Self {
-        Self { kind, time: TimeField::default(), containers: Vec::new() }
+        Self {
+            kind,
+            time: TimeField::default(),
+            names: KeyNames::None,
+            is_crlf: false,
+            containers: Vec::new(),
+        }
     }
 
     /// nginx's built-in format `combined`: `$remote_addr - $remote_user [$time_local] "$request" $status
@@ -233,6 +253,36 @@ impl LogFormat {
         Self::of(FormatKind::Ltsv)
     }
 
+    /// Says that lines end with CR LF, as nginx writes them on Windows. Without this, such a line is rejected as
+    /// [`CarriageReturn`](crate::Reason::CarriageReturn), since the CR may be a part of its last value. Lines of JSON and
+    /// [`w3c`](Self::w3c) may end so in any case.
+    ///
+    /// ```
+    /// # extern crate evs_core as evs;
+    /// use evs::LogFormat;
+    ///
+    /// let format = LogFormat::nginx("$msec $status")?.crlf();
+    /// let mut record = Default::default();
+    /// format.parser(&["status"])?.parse(b"1795246822.000 200\r", &mut record)?;
+    /// assert_eq!(record.field(0, b"1795246822.000 200\r"), b"200");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn crlf(mut self) -> Self {
+        if let FormatKind::Text { text, language, steps } = &mut self.kind
+            && !self.is_crlf
+        {
+            let time = self.time.key.clone().zip(self.time.shape.clone());
+            text.push('\r');
+            // A text that compiles does so with another byte at its end.
+            if let Ok(with_cr) = compile(text, *language, time.as_ref()) {
+                *steps = with_cr;
+            }
+        }
+        self.is_crlf = true;
+        self
+    }
+
     /// True if a client can write text into the log that looks like the web server's own.
     ///
     /// That is so with `escape=none`: nginx then writes quotes and line feeds as they come. It is also so if a value that
@@ -278,13 +328,14 @@ impl LogFormat {
     ///
     /// Returns [`FormatError::NoField`] for a field that the format does not have and that cannot be derived from the
     /// fields that it has. JSON and LTSV lines may have any field. Returns [`FormatError::NoTime`] if the format has no
-    /// time, and [`time`](Self::time) names none.
+    /// time, and [`time`](Self::time) names none, and [`FormatError::NoTimeShape`] if [`time_key`](Self::time_key) names a field
+    /// whose shape is not known.
     pub fn parser<S: AsRef<str>>(&self, fields: &[S]) -> Result<LineParser, FormatError> {
         let container = self.container()?;
         let mut slots_used = 0;
         let (reader, fields) = match &self.kind {
             FormatKind::Text { steps, .. } => {
-                steps.time.ok_or(FormatError::NoTime)?;
+                let steps = Steps { time: Some(self.time.step(steps)?), ..steps.clone() };
                 let mut slots = vec![None; steps.steps.len()];
                 let fields = FieldMap::new(fields, Naming::Position, steps.escape, |name| {
                     let step = steps.steps.iter().position(|step| *step.name == *name)?;
@@ -293,7 +344,7 @@ impl LogFormat {
                         slots_used - 1
                     }))
                 });
-                (LineReader::Nginx { steps: steps.clone(), slots }, fields)
+                (LineReader::Nginx { steps, slots }, fields)
             }
             FormatKind::Json => {
                 let (keys, times, fields) = self.keyed(fields, Escape::Json);
@@ -301,13 +352,14 @@ impl LogFormat {
                 (LineReader::Json { scanner: Scanner::new(keys), times }, fields)
             }
             FormatKind::W3c => {
-                let reader = LineReader::Header(Box::new(HeaderReader::new(fields, self.time.zone)));
+                let reader = HeaderReader::new(fields, self.time.of_header()?, self.time.zone);
+                let reader = LineReader::Header(Box::new(reader));
                 (reader, FieldMap::new::<&str>(&[], Naming::Header, Escape::Delimited, |_| None))
             }
             FormatKind::Ltsv => {
                 let (keys, times, fields) = self.keyed(fields, Escape::None);
                 slots_used = keys.len();
-                (LineReader::Ltsv { keys, times }, fields)
+                (LineReader::Ltsv { keys, times, is_crlf: self.is_crlf }, fields)
             }
         };
         let fields = fields.map_err(|field| FormatError::NoField { field, known: self.variables() })?;
@@ -327,7 +379,8 @@ impl LogFormat {
     ) -> (Keys, Vec<usize>, Result<FieldMap, String>) {
         let mut keys = Keys::default();
         let times = self.time.keys().into_iter().map(|key| keys.slot(key)).collect();
-        let fields = FieldMap::new(fields, Naming::Key, escape, |name| Some(keys.slot(name)));
+        let fields =
+            FieldMap::new(fields, Naming::Key, escape, |name| Some(keys.slot(self.names.key_of(name))));
         (keys, times, fields)
     }
 
@@ -368,6 +421,7 @@ impl fmt::Display for LogFormat {
             write!(f, "{}:", container.name())?;
         }
         f.write_str(match &self.kind {
+            FormatKind::Text { language: Language::Haproxy, .. } => HAPROXY,
             FormatKind::Text { text, .. } => text,
             FormatKind::Json => "json",
             FormatKind::Ltsv => "ltsv",

@@ -73,6 +73,8 @@ pub enum Reason {
     List,
     /// The line goes on after the end of the format. The web server's format may have got another field.
     Leftover,
+    /// The line ends with CR LF, and the format does not say so: see [`LogFormat::crlf`](crate::LogFormat::crlf).
+    CarriageReturn,
     /// The line has no key for the time: see [`LogFormat::time_key`](crate::LogFormat::time_key).
     NoTime,
     /// The time does not look like a time.
@@ -135,6 +137,7 @@ impl Reason {
             Self::EmptyField => "empty_field",
             Self::List => "list",
             Self::Leftover => "leftover",
+            Self::CarriageReturn => "carriage_return",
             Self::NoTime => "no_time",
             Self::Time => "time",
             Self::Date => "date",
@@ -169,6 +172,7 @@ impl fmt::Display for Reason {
             Self::EmptyField => "a field that is never empty is empty",
             Self::List => "not a list joined by `, ` and ` : `",
             Self::Leftover => "the line goes on after the end of the format",
+            Self::CarriageReturn => "the line ends with CR LF, which the format does not say",
             Self::NoTime => "the line has no key for the time",
             Self::Time => "not a time",
             Self::Date => "no such date, time of day or offset",

@@ -26,14 +26,23 @@ pub(super) fn may_be_one(text: &[u8]) -> bool {
 }
 
 /// Reads a duration as seconds: numbers with units, of which each is smaller than the one before it. Only the last may have
-/// a fraction, and only if it is not of hours or minutes.
+/// a fraction, and only if it is not of hours or minutes. They are rounded as a whole.
 pub(super) fn read(text: &[u8], reading: Reading) -> Result<Option<i64>, NumberError> {
+    match reading.finer().map(|finer| sum(text, finer)) {
+        Some(Ok(sum)) => Ok(sum.map(|sum| reading.coarser(sum))),
+        // More than picoseconds, or years: the parts are rounded one by one.
+        _ => sum(text, reading),
+    }
+}
+
+/// The sum of the parts of a duration.
+fn sum(text: &[u8], reading: Reading) -> Result<Option<i64>, NumberError> {
     let (is_negative, mut rest) = match text {
         [b'-', rest @ ..] => (true, rest),
-        [b'+', rest @ ..] if reading.has_plus => (false, rest),
+        [b'+', rest @ ..] if reading.is_of_haproxy => (false, rest),
         rest => (false, rest),
     };
-    let (mut sum, mut smallest) = (0_i64, 0);
+    let (mut total, mut smallest) = (0_i64, 0);
     while !rest.is_empty() {
         let digits = rest.iter().take_while(|byte| byte.is_ascii_digit() || **byte == b'.').count();
         let letters = rest[digits..].iter().take_while(|byte| !byte.is_ascii_digit()).count();
@@ -47,10 +56,10 @@ pub(super) fn read(text: &[u8], reading: Reading) -> Result<Option<i64>, NumberE
         }
         let of_unit = decimal_of(&moved(number, places)?, reading)?.ok_or(NumberError::NotANumber)?;
         let of_unit = of_unit.checked_mul(seconds).ok_or(NumberError::TooLarge)?;
-        sum = sum.checked_add(of_unit).ok_or(NumberError::TooLarge)?;
+        total = total.checked_add(of_unit).ok_or(NumberError::TooLarge)?;
         (rest, smallest) = (after, at + 1);
     }
-    Ok(Some(if is_negative { -sum } else { sum }))
+    Ok(Some(if is_negative { -total } else { total }))
 }
 
 /// The number with its point moved to the left by some places.
@@ -103,6 +112,9 @@ mod tests {
         assert_eq!(seconds("1.5ms", 3, Rounding::Exact), Err(NumberError::TooManyDigits));
         assert_eq!(seconds("1.5ms", 3, Rounding::HalfEven), Ok(Some(2)));
         assert_eq!(seconds("-1.5ms", 3, Rounding::Truncate), Ok(Some(-1)));
+        assert_eq!(seconds("1s500ms", 0, Rounding::HalfEven), Ok(Some(2)), "the sum is rounded");
+        assert_eq!(seconds("1s999ms999us", 1, Rounding::Truncate), Ok(Some(19)));
+        assert_eq!(seconds("20000000s500ms", 0, Rounding::HalfEven), Ok(Some(20_000_000)));
         assert_eq!(seconds("9223372036855s", 6, Rounding::Exact), Err(NumberError::TooLarge));
         assert_eq!(seconds("2562047788015216h", 0, Rounding::Exact), Err(NumberError::TooLarge));
     }

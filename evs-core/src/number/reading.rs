@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{NumberError, decimal_of, duration, fold_list};
+use super::{NumberError, POWERS_OF_TEN, decimal_of, duration, first_element, fold_list};
 
 /// What happens to decimal places beyond those that a measure keeps.
 ///
@@ -93,14 +93,18 @@ pub struct Reading {
     pub has_exponents: bool,
     /// True if a duration with units is read as seconds.
     pub has_units: bool,
-    /// True if a number may have a `+` before it, as HAProxy writes for a request that it logs before its end.
-    pub has_plus: bool,
+    /// True for numbers of HAProxy. It writes `-1` for what it does not know, such as the time of a response that never came,
+    /// and `+` before the numbers of a request that it logs before its end.
+    pub is_of_haproxy: bool,
     /// True if a number may have been printed from a double, with the noise of floating point in its last digits.
     pub is_double: bool,
 }
 
 /// The number of decimal digits that a double keeps, whatever they are.
 const DOUBLE_DIGITS: usize = 15;
+
+/// The decimal places in which parts of a number are added up: those of picoseconds.
+const FINE_SCALE: u8 = 12;
 
 /// The most places by which a point is moved beyond all digits of a number. Further away, the number is too large or too
 /// small in any case: it has 64 bits and at most 18 decimal places.
@@ -120,6 +124,24 @@ impl Reading {
             return duration::read(text, self);
         }
         self.without_noise(text)
+    }
+
+    /// The same with the decimal places in which parts of a number are added up before the sum is rounded. `None` if nothing is
+    /// rounded.
+    pub(super) fn finer(self) -> Option<Self> {
+        let is_rounded = !self.rounding.is_exact() && self.scale < FINE_SCALE;
+        is_rounded.then_some(Self { scale: FINE_SCALE, rounding: Rounding::Exact, ..self })
+    }
+
+    /// Rounds a sum that was read [`finer`](Self::finer).
+    pub(super) fn coarser(self, sum: i64) -> i64 {
+        let unit = POWERS_OF_TEN[usize::from(FINE_SCALE - self.scale)];
+        let (whole, twice) = (sum / unit, (sum % unit).abs() * 2);
+        let is_up = match self.rounding {
+            Rounding::HalfEven => twice > unit || (twice == unit && whole % 2 != 0),
+            Rounding::Exact | Rounding::Truncate => false,
+        };
+        whole + if is_up { sum.signum() } else { 0 }
     }
 
     /// Reads a number. A double keeps 15 digits; where it is printed with 16 or 17, the last ones may be noise, as in
@@ -150,12 +172,21 @@ impl Reading {
     }
 
     /// Reads a list, as [`decimal_list`](super::decimal_list) does. `elements` says what becomes of its numbers; one that is
-    /// `-` is none of them.
+    /// `-` is none of them. A sum is rounded as a whole.
     ///
     /// # Errors
     ///
     /// As [`decimal_list`](super::decimal_list).
     pub fn list(self, text: &[u8]) -> Result<Option<i64>, NumberError> {
+        let is_one = || first_element(text).1.is_none();
+        match self.finer().filter(|_| self.elements.is_sum() && !is_one()).map(|finer| finer.fold(text)) {
+            Some(Ok(sum)) => Ok(sum.map(|sum| self.coarser(sum))),
+            _ => self.fold(text),
+        }
+    }
+
+    /// Reads a list, of which each number is rounded.
+    fn fold(self, text: &[u8]) -> Result<Option<i64>, NumberError> {
         fold_list(text, |before, element| match self.number(element)? {
             Some(value) => self.elements.join(before, value).map(Some),
             None => Ok(before),
@@ -281,6 +312,29 @@ mod tests {
             Reading { scale: 9, ..Reading::default() }.number(b"8.707106789000001"),
             Err(NumberError::TooManyDigits)
         );
+    }
+
+    #[test]
+    fn a_sum_is_rounded_as_a_whole() {
+        for (text, half_even, truncated) in [
+            ("0.25, 0.25", 5, 5),
+            ("0.25 : 0.26", 5, 5),
+            ("0.15, 0.1", 2, 2),
+            ("0.05, 0.05 : 0.05", 2, 1),
+            ("-0.05, -0.05 : -0.05", -2, -1),
+            ("-0.05, 0.05", 0, 0),
+            ("100, 0.29", 1003, 1002),
+            // Parts with more decimal places, and large ones, are rounded one by one.
+            ("0.0499999999999, 0.06", 1, 0),
+            ("900719925474099.25, 0.04", 9_007_199_254_740_992, 9_007_199_254_740_992),
+        ] {
+            let list = |rounding| Reading { scale: 1, rounding, ..Reading::default() }.list(text.as_bytes());
+            assert_eq!(list(Rounding::HalfEven), Ok(Some(half_even)), "{text}");
+            assert_eq!(list(Rounding::Truncate), Ok(Some(truncated)), "{text}");
+        }
+        let largest = Reading { rounding: Rounding::HalfEven, elements: Elements::Max, ..Reading::default() };
+        assert_eq!(largest.list(b"0.6, 0.4"), Ok(Some(1)));
+        assert_eq!(largest.list(b"-, -"), Ok(None));
     }
 
     #[test]

@@ -5,7 +5,7 @@
 //! and tries it again; reading pauses meanwhile.
 
 use std::{
-    collections::VecDeque,
+    collections::{BTreeMap, VecDeque},
     mem,
     sync::{
         Arc,
@@ -71,6 +71,8 @@ pub(super) struct Committer {
     mismatch: Mismatch,
     /// By statistic, the lines that were too late for that commit.
     too_late: Vec<u64>,
+    /// The fields that lines had for the first time in that commit.
+    found: Vec<usize>,
     /// Acknowledgements that wait for room on the disk.
     acknowledged: VecDeque<Acknowledged>,
     /// The time at which a full disk is tried again.
@@ -82,10 +84,12 @@ pub(super) struct Committer {
 }
 
 impl Committer {
-    /// Makes a committer that first writes the rejected lines of the last commit again.
+    /// Makes a committer that first writes the rejected lines of the last commit again. `doubtful` are the fields whose names
+    /// may be mistaken, by their indices in the plan.
     pub(super) fn open(
         binlog: Binlog,
         statistics: Vec<Arc<Schema>>,
+        doubtful: BTreeMap<usize, String>,
         state_dir: Arc<dyn Disk>,
         lock: Arc<Lock>,
         commits: Announced<Counters>,
@@ -104,8 +108,9 @@ impl Committer {
             commit: None,
             rejected: Some((Arc::clone(rejected), Arc::clone(&ledger.frontier))),
             names: Arc::clone(&ledger.frontier),
-            mismatch: Mismatch::new(),
+            mismatch: Mismatch::new(doubtful),
             too_late: Vec::new(),
+            found: Vec::new(),
             acknowledged: VecDeque::new(),
             retry_at: None,
             lock,
@@ -287,6 +292,7 @@ impl Committer {
                 (None, Some(mut whole)) => {
                     self.names = Arc::clone(&whole.names);
                     self.too_late = mem::take(&mut whole.too_late);
+                    self.found = mem::take(&mut whole.found);
                     self.commit_of(whole)
                 }
                 (None, None) => return Ok(()),
@@ -393,7 +399,8 @@ impl Committer {
             too_late: mem::take(&mut self.too_late),
             rejected: counted.rejected,
         });
-        let warning = self.mismatch.add(&counted, &commit.rejected, self.shared.now());
+        let found = mem::take(&mut self.found);
+        let warning = self.mismatch.add(&counted, &commit.rejected, &found, self.shared.now());
         self.warn_of_log(warning);
     }
 

@@ -60,6 +60,8 @@ pub(super) struct Whole {
     /// The older files of statistics that are new, by their names.
     pub(super) older: HashMap<String, OlderFiles>,
     pub(super) rejected: Arc<[binlog::RejectedLine]>,
+    /// The fields that lines have for the first time.
+    pub(super) found: Vec<usize>,
     /// The files that were read, with their paths.
     pub(super) names: Arc<Frontier>,
     /// True if finished files leave all positions with this cut.
@@ -148,6 +150,7 @@ impl Gatherer {
                 .into_iter()
                 .map(|(at, list)| (self.statistics[at].statistic.clone(), list))
                 .collect(),
+            found: tally.found,
             rejected: tally.samples.into_iter().map(binlog::RejectedLine::from).collect(),
             names: cut.names,
             retires: cut.retires,

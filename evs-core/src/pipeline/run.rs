@@ -195,8 +195,17 @@ impl Pipeline {
             to_end,
         };
         let (state_dir, lock) = (Arc::clone(&self.state_dir), Arc::clone(lock));
-        let committing =
-            Committer::open(binlog, self.schemas.clone(), state_dir, lock, commits, shared.clone())?;
+        let doubtful = self.plan.doubtful(&self.parser).into_iter();
+        let doubtful = doubtful.map(|field| (field, self.plan.fields[field].clone())).collect();
+        let committing = Committer::open(
+            binlog,
+            self.schemas.clone(),
+            doubtful,
+            state_dir,
+            lock,
+            commits,
+            shared.clone(),
+        )?;
         let mut committing = Thread::start("evs-committer", turns, &control, committing.run(messages));
         let mut reading = self.start_reading(range, &committer, &shared);
 

@@ -121,7 +121,8 @@ impl Measure {
     /// What becomes of decimal places beyond the [`scale`](Self::scale). By default, they reject the line. The choice is
     /// part of the definition: a statistic cannot change it.
     ///
-    /// The numbers of a [list](Self::list) and the parts of a duration such as `1ms500us` are rounded one by one.
+    /// The sum of a [list](Self::list), and that of the parts of a duration such as `1ms500us`, is rounded as a whole; only if it
+    /// has more than 12 decimal places or is beyond millions, its numbers are rounded one by one.
     ///
     /// ```
     /// # extern crate evs_core as evs;

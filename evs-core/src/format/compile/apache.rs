@@ -119,6 +119,10 @@ fn directive<'f>(offset: usize, text: &'f str, tokens: &mut Vec<Token>) -> Resul
     };
     // The status may also stand after the argument.
     let rest = rest.trim_start_matches(['<', '>']);
+    let (is_trailer, rest) = match rest.strip_prefix("^t") {
+        Some(rest) => (true, rest),
+        None => (false, rest),
+    };
     let mut letters = rest.chars();
     let letter = letters.next();
     let after = letters.as_str();
@@ -127,6 +131,10 @@ fn directive<'f>(offset: usize, text: &'f str, tokens: &mut Vec<Token>) -> Resul
         FormatError::Directive { offset, directive: format!("%{directive}") }
     };
     match (letter, argument) {
+        (Some(letter), argument) if is_trailer => {
+            let name = trailer(letter, argument).ok_or_else(unknown)?;
+            tokens.push(Token::Variable { offset, name, class: None });
+        }
         (Some('%'), None) => push_text(tokens, "%"),
         (Some('t'), None) => {
             push_text(tokens, "[");
@@ -155,14 +163,24 @@ fn time(offset: usize, argument: &str) -> Token {
     }
 }
 
+/// The name of a header, after that prefix.
+fn header(prefix: &str, name: &str) -> String {
+    let small = |c: char| if c == '-' { '_' } else { c.to_ascii_lowercase() };
+    prefix.chars().chain(name.chars().map(small)).collect()
+}
+
+/// The name of a trailer's variable: `%{Name}^ti` or `%{Name}^to`.
+fn trailer(letter: char, argument: Option<&str>) -> Option<String> {
+    match (letter, argument?) {
+        ('i', name) => Some(header("trailer_", name)),
+        ('o', name) => Some(header("sent_trailer_", name)),
+        _ => None,
+    }
+}
+
 /// The name of a directive's variable. Its class is told where the name does not tell it.
 fn variable(letter: char, argument: Option<&str>) -> Option<(String, Option<Class>)> {
     let number = Some(Class::Number);
-    let header = |prefix: &str, name: &str| {
-        let name: String =
-            name.chars().map(|c| if c == '-' { '_' } else { c.to_ascii_lowercase() }).collect();
-        Some((format!("{prefix}{name}"), None))
-    };
     let (name, class) = match (letter, argument) {
         ('a', Some("c")) => ("realip_remote_addr", None),
         ('a', None) | ('h', None | Some("c")) => ("remote_addr", None),
@@ -195,9 +213,11 @@ fn variable(letter: char, argument: Option<&str>) -> Option<(String, Option<Clas
         ('X', None) => ("connection_status", None),
         ('C', Some(name)) => return Some((format!("cookie_{name}"), None)),
         ('e', Some(name)) => return Some((format!("env_{name}"), None)),
-        ('i', Some(name)) => return header("http_", name),
+        ('i', Some(name)) => return Some((header("http_", name), None)),
         ('n', Some(name)) => return Some((format!("note_{name}"), None)),
-        ('o', Some(name)) => return header("sent_http_", name),
+        ('o', Some(name)) => return Some((header("sent_http_", name), None)),
+        // A variable of mod_ssl.
+        ('x', Some(name)) => return Some((header("", name), None)),
         _ => return None,
     };
     Some((name.to_owned(), class))

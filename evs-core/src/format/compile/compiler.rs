@@ -30,7 +30,7 @@ use super::{
     apache,
     class::{Class, ends_before_target},
     escape::Escape,
-    forgery,
+    forgery, haproxy,
     needle::Needle,
     piece::Piece,
     steps::{Literal, Step, Steps},
@@ -46,6 +46,8 @@ pub(in crate::format) enum Language {
     NginxOrApache,
     /// Apache's `LogFormat`.
     Apache,
+    /// Text and variables as nginx has them, in lines that HAProxy has written.
+    Haproxy,
 }
 
 /// Compiles a format string.
@@ -58,6 +60,11 @@ pub(in crate::format) fn compile(
 ) -> Result<Steps, FormatError> {
     let (pieces, escape) = match language {
         Language::Apache => (apache::pieces(format)?, Escape::Apache),
+        Language::Haproxy => {
+            let mut pieces = pieces(format, format)?;
+            haproxy::classify(&mut pieces);
+            (pieces, Escape::Haproxy)
+        }
         Language::Nginx | Language::NginxOrApache => {
             let (body, escape) = escape(format)?;
             if let Some(at) = body.find('\n') {
@@ -81,7 +88,7 @@ pub(super) fn compile_pieces(
         Some((Piece::Text(_, text), variables)) => (Literal::new(text.as_bytes()), variables),
         _ => (Literal::default(), pieces),
     };
-    let has_plus = is_of_haproxy(pieces);
+    let is_of_haproxy = escape == Escape::Haproxy || haproxy::are_of_haproxy(pieces);
     let mut steps = Vec::new();
     for (index, piece) in variables.iter().enumerate() {
         let Piece::Variable(offset, name, class) = piece else { continue };
@@ -114,7 +121,7 @@ pub(super) fn compile_pieces(
             class: class.clone(),
             until: Literal::new(until.as_bytes()),
             no_colon: name == "remote_user",
-            has_plus,
+            is_of_haproxy,
             is_request: name == "request" && class == Class::Loose,
             lookahead: 0,
             needle: Needle::default(),
@@ -169,16 +176,6 @@ fn joined_time(mut pieces: Vec<Piece>, has_time: bool) -> Result<Vec<Piece>, For
         pieces.splice(at..at + 3, [joined]);
     }
     Ok(pieces)
-}
-
-/// True for a format of HAProxy, which writes a `+` before the times and sizes of requests that `option logasap` logs before
-/// their end. Its formats have times joined by slashes, as no other server's have, and most name it in the header of syslog.
-fn is_of_haproxy(pieces: &[Piece]) -> bool {
-    let texts = || {
-        pieces.iter().filter_map(|piece| if let Piece::Text(_, text) = piece { Some(&**text) } else { None })
-    };
-    texts().any(|text| text.contains("haproxy"))
-        || texts().zip(texts().skip(1)).any(|(text, next)| text == "/" && next == "/")
 }
 
 /// Splits off a leading `escape=…`. Without it, nginx escapes in its default way.

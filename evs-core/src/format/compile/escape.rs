@@ -1,6 +1,6 @@
 //! The escaping of a format, as its `escape=` or its web server says.
 
-use crate::format::decode::escape::{undo_apache, undo_default, undo_json};
+use crate::format::decode::escape::{undo_apache, undo_default, undo_haproxy, undo_json};
 
 /// The way in which the web server escapes bytes of a value that have a meaning in the format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -10,6 +10,8 @@ pub(in crate::format) enum Escape {
     /// Apache writes `\"`, `\\`, `\n` and the like, and `\xHH` for other bytes. That includes all that nginx writes by
     /// default.
     Apache,
+    /// HAProxy writes `#HH` for quotes, `#` and bytes below 32 or above 126.
+    Haproxy,
     /// `escape=json`: nginx escapes as in a JSON string.
     Json,
     /// `escape=none`: nginx escapes nothing.
@@ -20,21 +22,24 @@ pub(in crate::format) enum Escape {
     Percent,
 }
 
-/// A function that undoes the escapes of a value and appends it to a buffer.
-pub(in crate::format) type Undo = fn(&[u8], &mut Vec<u8>);
-
 impl Escape {
-    /// The function that undoes the escapes of a value.
-    pub(in crate::format) fn undo(self) -> Undo {
+    /// Undoes the escapes of a value and appends it to a buffer.
+    pub(in crate::format) fn undo(self, text: &[u8], out: &mut Vec<u8>) {
         match self {
-            Self::Default => undo_default,
-            Self::Apache => undo_apache,
-            Self::Json => undo_json,
-            Self::None | Self::Delimited | Self::Percent => |text, out| out.extend_from_slice(text),
+            Self::Default => undo_default(text, out),
+            Self::Apache => undo_apache(text, out),
+            Self::Haproxy => undo_haproxy(text, out),
+            Self::Json => undo_json(text, out),
+            Self::None | Self::Delimited | Self::Percent => out.extend_from_slice(text),
         }
     }
 
-    /// True if a backslash is an ordinary byte.
+    /// The byte that begins an escape.
+    pub(in crate::format) fn byte(self) -> u8 {
+        if self == Self::Haproxy { b'#' } else { b'\\' }
+    }
+
+    /// True if there are no escapes: a backslash is an ordinary byte.
     pub(in crate::format) fn is_verbatim(self) -> bool {
         matches!(self, Self::None | Self::Delimited | Self::Percent)
     }
@@ -51,6 +56,6 @@ impl Escape {
 
     /// True if the web server writes `-` for a value that is not there.
     pub(in crate::format) fn has_dashes(self) -> bool {
-        matches!(self, Self::Default | Self::Apache | Self::Delimited | Self::Percent)
+        matches!(self, Self::Default | Self::Apache | Self::Haproxy | Self::Delimited | Self::Percent)
     }
 }

@@ -84,7 +84,7 @@ fn is_chosen(step: &Step) -> bool {
     step.class == Class::Loose
         && (is_of_client(&step.name)
             || NAMES.contains(&&*step.name)
-            || ["env_", "note_"].into_iter().any(is_named))
+            || ["env_", "note_", "trailer_"].into_iter().any(is_named))
 }
 
 /// The values after the last one that a client chooses, if they can be counted from the end of the line.

@@ -20,6 +20,7 @@ mod class;
 mod compiler;
 mod escape;
 mod forgery;
+mod haproxy;
 mod needle;
 mod piece;
 mod steps;
@@ -30,7 +31,7 @@ pub(super) use self::{
     apache::QUERY,
     class::Class,
     compiler::{Language, compile},
-    escape::{Escape, Undo},
+    escape::Escape,
     steps::{Literal, Step, Steps, Tail},
     w3c::{FIELDS, Header, is_directive, nginx_name, without_quotes},
 };

@@ -43,6 +43,12 @@ pub(in crate::format) struct Tail {
 }
 
 impl Steps {
+    /// True if a line may end with a CR: the format does, or a value may have any byte.
+    pub(in crate::format) fn may_end_with_cr(&self) -> bool {
+        self.escape.is_verbatim()
+            || self.literals().last().is_some_and(|last| last.as_bytes().ends_with(b"\r"))
+    }
+
     /// All literals, the prefix first.
     pub(in crate::format) fn literals(&self) -> impl Iterator<Item = &Literal> {
         std::iter::once(&self.prefix).chain(self.steps.iter().map(|step| &step.until))
@@ -64,7 +70,7 @@ pub(in crate::format) struct Step {
     /// into it.
     pub(in crate::format) no_colon: bool,
     /// True if a number of the format may have a `+` before it.
-    pub(in crate::format) has_plus: bool,
+    pub(in crate::format) is_of_haproxy: bool,
     /// True for `$request` without quotes. Its value ends after the protocol, if it has one.
     pub(in crate::format) is_request: bool,
     /// The number of following steps that must match for the value to end at an occurrence of `until`.

@@ -47,15 +47,16 @@ pub(in crate::format) struct Header {
 const DELIMITERS: [u8; 2] = *b"\t ";
 
 impl Header {
-    /// Compiles a `#Fields:` line. `None` if the line is no such one, or names no field.
-    pub(in crate::format) fn new(line: &[u8]) -> Option<Self> {
+    /// Compiles a `#Fields:` line. `None` if the line is no such one, or names no field. `time` is the field that holds the time,
+    /// with its shape, if the user has named it.
+    pub(in crate::format) fn new(line: &[u8], time: Option<&(String, Shape)>) -> Option<Self> {
         let names = std::str::from_utf8(line).ok()?.strip_prefix(FIELDS)?;
         let names: Vec<_> = names.split_ascii_whitespace().collect();
         if names.is_empty() {
             return None;
         }
         let steps = |end: &str| -> Option<[Steps; 2]> {
-            let [tabs, blanks] = DELIMITERS.map(|delimiter| compile(&names, delimiter, end).ok());
+            let [tabs, blanks] = DELIMITERS.map(|delimiter| compile(&names, delimiter, end, time).ok());
             Some([tabs?, blanks?])
         };
         let (steps, steps_crlf) = (steps("")?, steps("\r")?);
@@ -94,7 +95,12 @@ pub(in crate::format) fn without_quotes(line: &[u8], range: Range<usize>) -> (Ra
 }
 
 /// Compiles the names for lines with that delimiter, which have `end` before their line feed.
-fn compile(names: &[&str], delimiter: u8, end: &str) -> Result<Steps, FormatError> {
+fn compile(
+    names: &[&str],
+    delimiter: u8,
+    end: &str,
+    time: Option<&(String, Shape)>,
+) -> Result<Steps, FormatError> {
     let between = char::from(delimiter).to_string();
     let mut pieces = Vec::new();
     let mut rest = names;
@@ -121,7 +127,7 @@ fn compile(names: &[&str], delimiter: u8, end: &str) -> Result<Steps, FormatErro
     }
     // CloudFront alone has the field, and encodes what clients send.
     let escape = if names.contains(&"x-edge-location") { Escape::Percent } else { Escape::Delimited };
-    compile_pieces(&pieces, escape, None)
+    compile_pieces(&pieces, escape, time)
 }
 
 /// The name of the time that `date` and `time` are together.

@@ -28,8 +28,8 @@ pub enum Container {
     /// The format of the container runtimes of Kubernetes: `TIME STREAM P|F …`. If `keeps_header`, the inner format begins
     /// with that header, and only the pieces are put together.
     Cri { keeps_header: bool },
-    /// A header of syslog, as RFC 3164 or RFC 5424 has it.
-    Syslog,
+    /// A header of syslog, as RFC 3164 or RFC 5424 has it. If `is_optional`, lines may have none.
+    Syslog { is_optional: bool },
     /// The JSON export of systemd's journal.
     Journald,
 }
@@ -40,20 +40,25 @@ impl Container {
         match self {
             Self::Docker => "docker",
             Self::Cri { .. } => "cri",
-            Self::Syslog => "syslog",
+            Self::Syslog { .. } => "syslog",
             Self::Journald => "journald",
         }
     }
 
     /// The container of that name.
     pub(super) fn named(name: &str) -> Option<Self> {
-        let all = [Self::Docker, Self::Cri { keeps_header: false }, Self::Syslog, Self::Journald];
+        let all = [
+            Self::Docker,
+            Self::Cri { keeps_header: false },
+            Self::Syslog { is_optional: false },
+            Self::Journald,
+        ];
         all.into_iter().find(|container| container.name() == name)
     }
 
     /// True if a line may come in pieces.
     pub(super) fn has_pieces(self) -> bool {
-        self != Self::Syslog
+        !matches!(self, Self::Syslog { .. })
     }
 
     /// False if no line of these bytes can be a piece.
@@ -62,7 +67,7 @@ impl Container {
         match self {
             Self::Docker => true,
             Self::Cri { .. } => find(b" P"),
-            Self::Syslog => false,
+            Self::Syslog { .. } => false,
             Self::Journald => find(b"_LINE_BREAK"),
         }
     }

@@ -49,6 +49,13 @@ pub(super) enum Coding {
     Numbers,
 }
 
+impl Opened {
+    /// A line that is no piece, and whose content begins at `at`.
+    fn plain(line: &[u8], at: usize) -> Self {
+        Self { content: at..line.len(), coding: Coding::Plain, stream: 0..0, is_piece: false }
+    }
+}
+
 impl Opener {
     pub(super) fn new(container: Container) -> Self {
         let mut keys = Keys::default();
@@ -73,7 +80,8 @@ impl Opener {
         }
         let opened = match self.container {
             Container::Cri { .. } => cri(line),
-            Container::Syslog => syslog(line),
+            Container::Syslog { is_optional: true } if !has_syslog_header(line) => Ok(Opened::plain(line, 0)),
+            Container::Syslog { .. } => syslog(line),
             Container::Docker | Container::Journald => self.json(line),
         };
         opened.map_err(|rejection| damage::or(line, rejection))
@@ -185,7 +193,12 @@ fn syslog(line: &[u8]) -> Result<Opened, Rejection> {
     if !line[tag.clone()].ends_with(b":") {
         return Err(fail(tag.start));
     }
-    Ok(Opened { content: after..line.len(), coding: Coding::Plain, stream: 0..0, is_piece: false })
+    Ok(Opened::plain(line, after))
+}
+
+/// True if a line begins as those with a header of syslog do.
+fn has_syslog_header(line: &[u8]) -> bool {
+    line[0] == b'<' || is_syslog_time(line) || iso8601(line, 0).is_ok()
 }
 
 /// The length of `Nov  3 00:02:37 `.
@@ -234,7 +247,7 @@ fn syslog_5424(line: &[u8], mut at: usize) -> Result<Opened, Rejection> {
     if line[at..].starts_with(b"\xEF\xBB\xBF") {
         at += 3;
     }
-    Ok(Opened { content: at..line.len(), coding: Coding::Plain, stream: 0..0, is_piece: false })
+    Ok(Opened::plain(line, at))
 }
 
 /// The offset after an element of structured data, which begins at `at`: `[id name="value"]`. In a value `"`, `\` and `]` have

@@ -4,6 +4,7 @@
 //! | --- | --- | --- |
 //! | nginx's default | `\xHH` | `\x22` is `"` |
 //! | Apache's | `\xHH`, `\n`, `\"`, `\\` and others | `\"` is `"` |
+//! | HAProxy's | `#HH` | `#22` is `"` |
 //! | JSON string | `\n`, `\"`, `\uHHHH` and others | `\u00e9` is `é` |
 //! | query | `%HH`, and `+` for a blank | `a+%2B` is `a +` |
 //! | path | `%HH` | `%2f` is `/` |
@@ -38,6 +39,17 @@ pub(in crate::format) fn undo_apache(text: &[u8], out: &mut Vec<u8>) {
         [_, b't', ..] => made(Some(b'\t'), 2, b'\\'),
         [_, b'v', ..] => made(Some(11), 2, b'\\'),
         _ => made(None, 0, b'\\'),
+    });
+}
+
+/// Undoes `#HH`, HAProxy's only escape. Any other `#` stays as it is.
+///
+/// `say#22hi#22` becomes `say"hi"`, and `#23` becomes `#`.
+#[inline(never)]
+pub(in crate::format) fn undo_haproxy(text: &[u8], out: &mut Vec<u8>) {
+    undo::<b'#', false, false>(text, out, |rest| match rest {
+        [_, high, low, ..] => made(hex(*high, *low), 3, b'#'),
+        _ => made(None, 0, b'#'),
     });
 }
 
@@ -311,7 +323,7 @@ mod tests {
             pieces in prop::collection::vec(
                 prop::sample::select(vec![
                     "\\", "\\x", "\\x4", "\\x41", "x", "\"", "\\\"", "\\u00e9", "\\ud83d", "\\ude00", "\\u", "%", "%4", "%41",
-                    "%00", "%fF", "+", "a", "abcdefg", "abcdefgh", "é", "\\n",
+                    "%00", "%fF", "#", "#4", "#41", "#fF", "+", "a", "abcdefg", "abcdefgh", "é", "\\n",
                 ]),
                 0..30,
             ),
@@ -329,6 +341,7 @@ mod tests {
             let json = |rest: &[u8]| json_escape(rest).map(|(length, c)| (length, c.to_string().into_bytes()));
             prop_assert_eq!(made(&undo_json)?, plainly(&text, b'\\', json));
             let percent = |rest: &[u8]| Some((2, vec![hex_of(rest)?]));
+            prop_assert_eq!(made(&undo_haproxy)?, plainly(&text, b'#', percent));
             let blanks = text.iter().map(|byte| if *byte == b'+' { b' ' } else { *byte }).collect::<Vec<_>>();
             prop_assert_eq!(made(&undo_query)?, plainly(&blanks, b'%', percent));
             let path = plainly(&text, b'%', percent);

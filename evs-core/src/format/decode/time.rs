@@ -16,7 +16,10 @@
 
 use std::sync::Arc;
 
-use crate::format::{error::FormatError, rejection::Reason};
+use crate::{
+    clock::unix_now,
+    format::{error::FormatError, rejection::Reason},
+};
 
 mod pattern;
 mod recent;
@@ -141,6 +144,11 @@ impl Shape {
         }
     }
 
+    /// True if times of this shape have no year, as those of syslog.
+    pub(in crate::format) fn lacks_year(&self) -> bool {
+        matches!(self, Self::Pattern(pattern) if pattern.lacks_year())
+    }
+
     /// True if nearly all times of this shape are as long as its sample.
     pub(in crate::format) fn has_length(&self) -> bool {
         matches!(self, Self::Local | Self::Iso8601)
@@ -173,7 +181,7 @@ impl Shape {
     }
 
     /// The seconds of a text of this shape. A time without a zone is one of `zone`, which is ahead of UTC by that
-    /// many seconds.
+    /// many seconds. A time without a year does not tell them: see [`LastTime::read`].
     fn seconds(&self, text: &[u8], zone: i64) -> Result<i64, Reason> {
         if !self.fits(text) {
             return Err(Reason::Time);
@@ -189,6 +197,13 @@ impl Shape {
         }
     }
 }
+
+/// The last second of the day after that of a time.
+fn latest(now: i64) -> i64 {
+    (now.div_euclid(DAY_SECONDS) + 2) * DAY_SECONDS - 1
+}
+
+const DAY_SECONDS: i64 = 86_400;
 
 /// True if the text is a time since 1970 that was not cut: it has the three or more fraction digits of `$msec`, or as
 /// many digits as a time from 2001 to 2286 has in seconds, milli-, micro- or nanoseconds: 10, 13, 16 or 19.
@@ -235,6 +250,8 @@ pub(in crate::format) struct LastTime {
     seconds: i64,
     /// The zone of times without one: the seconds by which it is ahead of UTC.
     zone: i64,
+    /// The latest time that one without a year can be. `None` for that of the system's clock.
+    latest: Option<i64>,
 }
 
 impl LastTime {
@@ -253,9 +270,28 @@ impl LastTime {
         self.text == text
     }
 
-    /// The seconds of a time of a known shape.
+    /// Sets the current time, in seconds since 1970.
+    pub(in crate::format) fn set_now(&mut self, now: i64) {
+        let latest = Some(latest(now));
+        if self.latest != latest {
+            self.latest = latest;
+            self.text.clear();
+        }
+    }
+
+    /// The seconds of a time of a known shape. One without a year is of the last year in which it is not after tomorrow: the
+    /// web server's clock may be ahead, and its zone another.
     pub(in crate::format) fn read(&mut self, shape: &Shape, text: &[u8]) -> Result<i64, Reason> {
-        self.remembered(text, |text, zone| shape.seconds(text, zone))
+        match shape {
+            Shape::Pattern(pattern) if pattern.lacks_year() => {
+                let latest = self.latest.unwrap_or_else(|| latest(unix_now()));
+                self.remembered(text, |text, zone| match pattern.read_before(text, zone, latest) {
+                    Some((length, seconds)) if length == text.len() => seconds.ok_or(Reason::Date),
+                    _ => Err(Reason::Time),
+                })
+            }
+            _ => self.remembered(text, |text, zone| shape.seconds(text, zone)),
+        }
     }
 
     /// The seconds of a time of any shape but a pattern: ISO 8601, `$time_local`, or a number since 1970. It may stand

@@ -83,7 +83,7 @@ struct Fast {
     separators: Vec<u32>,
     /// By candidate, true if it is confirmed to have the format.
     confirmed: Vec<bool>,
-    /// By candidate, true if a value that is asked for has a backslash in it. Empty if no candidate has any.
+    /// By candidate, true if a value that is asked for has an escape in it. Empty if no candidate has any.
     escaped: Vec<bool>,
     /// The lines that the reference must read.
     for_reference: Vec<u32>,
@@ -104,6 +104,11 @@ impl BlockParser {
         };
         let (record, latest) = (Record::new(), i64::MAX);
         Self { reference, record, numbers, limits, latest, fast, headed, may_have_nul: false, at: 0 }
+    }
+
+    /// Sets the current time, in seconds since 1970, which tells the year of times without one.
+    pub(crate) fn set_now(&mut self, seconds: i64) {
+        self.reference.last_time.set_now(seconds);
     }
 
     /// Sets the latest time that is accepted. Later lines are rejected from here on.
@@ -389,8 +394,8 @@ impl Fast {
                     let (start, end) = lines.extent(*extent, line);
                     let text = &block[start..end];
                     let is_escaped = self.escaped.get(line) == Some(&true);
-                    let undo = is_escaped.then(|| self.template.escape.undo());
-                    let made = decode_value(text, start, undo, *coding, columns);
+                    let escape = is_escaped.then_some(self.template.escape);
+                    let made = decode_value(text, start, escape, *coding, columns);
                     columns.fields[*field][line] = made;
                 }
             }

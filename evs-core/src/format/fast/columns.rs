@@ -42,12 +42,12 @@ impl Number {
     /// Sets what the format decides. `is_number` is true for a variable that is always a number, and not a list or a text
     /// with a unit: the reference would take neither for it.
     pub(super) fn adapt(&mut self, reader: &LineReader, is_number: bool) {
-        let (is_json, has_plus) = match reader {
+        let (is_json, is_of_haproxy) = match reader {
             LineReader::Json { .. } => (true, false),
-            LineReader::Nginx { steps, .. } => (false, steps.steps.iter().any(|step| step.has_plus)),
+            LineReader::Nginx { steps, .. } => (false, steps.steps.iter().any(|step| step.is_of_haproxy)),
             _ => (false, false),
         };
-        self.reading = Reading { has_exponents: is_json, is_double: is_json, has_plus, ..self.reading };
+        self.reading = Reading { has_exponents: is_json, is_double: is_json, is_of_haproxy, ..self.reading };
         self.reading.has_units &= !is_number;
         self.may_be_list &= !is_number;
     }
@@ -273,6 +273,11 @@ impl Columns {
             last_seconds: None,
             decoded: b"-".to_vec(),
         }
+    }
+
+    /// True if any accepted line has the field.
+    pub(crate) fn have(&self, field: usize) -> bool {
+        self.fields[field].iter().any(|span| *span != Span::ABSENT)
     }
 
     /// The number of accepted lines.

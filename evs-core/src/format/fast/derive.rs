@@ -26,7 +26,7 @@ use super::{
     template::{Candidates, Extent},
 };
 use crate::format::{
-    compile::{Escape, Undo},
+    compile::Escape,
     decode::{
         args::{ArgNames, NOT_FOUND},
         request::{self, Parts},
@@ -62,8 +62,8 @@ pub(super) struct Derivation {
     /// The names once more, if all of them are short and there are few of them, as in most statistics. They are then
     /// compared as words.
     short_names: Vec<ArgName>,
-    /// The function that undoes the escapes of a value.
-    undo: Undo,
+    /// The escapes of a value.
+    escape: Escape,
     /// The fastest function of the processor that finds the masks of a request.
     masks: Masks,
     /// The ranges of the arguments of one line, by the number of the name.
@@ -121,7 +121,7 @@ impl Derivation {
             names: ArgNames::default(),
             short_names: Vec::new(),
             masks: request_masks(),
-            undo: escape.undo(),
+            escape,
             found: Vec::new(),
             unescaped: Vec::new(),
         }
@@ -150,7 +150,10 @@ impl Derivation {
         let block = lines.block;
         for (line, confirmed) in confirmed.iter().enumerate() {
             let (start, end) = if *confirmed { lines.extent(self.extent, line) } else { (0, 0) };
-            if !escaped.is_empty() && escaped[line] && memchr(b'\\', &block[start..end]).is_some() {
+            if !escaped.is_empty()
+                && escaped[line]
+                && memchr(self.escape.byte(), &block[start..end]).is_some()
+            {
                 self.fill_escaped(&block[start..end], columns);
                 continue;
             }
@@ -171,7 +174,7 @@ impl Derivation {
     fn fill_escaped(&mut self, text: &[u8], columns: &mut Columns) {
         let mut unescaped = std::mem::take(&mut self.unescaped);
         unescaped.clear();
-        (self.undo)(text, &mut unescaped);
+        self.escape.undo(text, &mut unescaped);
         let whole = columns.push_decoded(|decoded| decoded.extend_from_slice(&unescaped));
         self.fill_any(&unescaped, Location::Decoded(whole), columns);
         self.unescaped = unescaped;

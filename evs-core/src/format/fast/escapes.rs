@@ -8,10 +8,7 @@ use super::{
     index::Index,
     template::{Candidates, Extent, Template},
 };
-use crate::format::{
-    compile::{Escape, Undo},
-    decode::escape::undo_path,
-};
+use crate::format::{compile::Escape, decode::escape::undo_path};
 
 /// A field that is a value of the line, and not a part of one.
 #[derive(Clone, Debug)]
@@ -19,7 +16,7 @@ pub(super) struct DirectField {
     pub(super) field: usize,
     pub(super) extent: Extent,
     pub(super) coding: Coding,
-    /// True if it is a number, in which a backslash is an error. (The template checks only numbers that are not asked
+    /// True if it is a number, in which an escape is an error. (The template checks only numbers that are not asked
     /// for.)
     pub(super) is_number: bool,
 }
@@ -35,10 +32,10 @@ pub(super) enum Coding {
     Header,
 }
 
-/// Finds the lines that have a backslash in a value that is asked for, whose escapes must be undone.
+/// Finds the lines that have escapes in a value that is asked for, which must be undone.
 ///
-/// A backslash in a number takes the confirmation from the line, and so does one before a quote if the server escapes
-/// quotes by it. With `escape=json`, so does a backslash anywhere.
+/// An escape in a number takes the confirmation from the line, and so does a backslash before a quote if the server escapes
+/// quotes by it. With `escape=json`, so does an escape anywhere.
 pub(super) fn find_escapes(
     (index, template): (&Index, &Template),
     lines: Candidates<'_>,
@@ -52,14 +49,14 @@ pub(super) fn find_escapes(
     for line in 0..lines.len {
         let separators = lines.line(line);
         let (start, end) = (separators[0].wrapping_add(1), separators[template.separators as usize]);
-        match index.next_backslash(start, &mut hint) {
+        match index.next_escape(start, &mut hint) {
             None => break,
             Some(at) if at >= end => continue,
             Some(_) => {}
         }
         let has_any = |extent: &Extent| {
             let (start, end) = extent.of(separators);
-            index.next_backslash(start as u32, &mut hint.clone()).is_some_and(|at| (at as usize) < end)
+            index.next_escape(start as u32, &mut hint.clone()).is_some_and(|at| (at as usize) < end)
         };
         let block = lines.block;
         let ends_escaped =
@@ -83,7 +80,7 @@ pub(super) fn find_escapes(
 pub(super) fn decode_value(
     text: &[u8],
     start: usize,
-    undo: Option<Undo>,
+    escape: Option<Escape>,
     coding: Coding,
     columns: &mut Columns,
 ) -> Span {
@@ -96,7 +93,7 @@ pub(super) fn decode_value(
         };
     }
     let is_arg = coding == Coding::Argument;
-    let Some(undo) = undo.filter(|_| memchr(b'\\', text).is_some()) else {
+    let Some(escape) = escape.filter(|escape| memchr(escape.byte(), text).is_some()) else {
         let whole = 0..text.len();
         return if is_arg {
             argument(text, whole, Location::InBlock(start), columns)
@@ -105,10 +102,10 @@ pub(super) fn decode_value(
         };
     };
     if !is_arg {
-        return columns.push_decoded(|decoded| undo(text, decoded));
+        return columns.push_decoded(|decoded| escape.undo(text, decoded));
     }
     let mut unescaped = Vec::new();
-    undo(text, &mut unescaped);
+    escape.undo(text, &mut unescaped);
     let extent = columns.push_decoded(|decoded| decoded.extend_from_slice(&unescaped));
     argument(&unescaped, 0..unescaped.len(), Location::Decoded(extent), columns)
 }

@@ -31,10 +31,13 @@ impl LogFormat {
     /// | `%{Name}C`, `%{Name}e`, `%{Name}n` | `cookie_Name`, `env_Name`, `note_Name` |
     /// | `%A`, `%f`, `%k`, `%P`, `%X` | `server_addr`, `request_filename`, `connection_requests`, `pid`, `connection_status` |
     /// | `%L`, `%R`, `%{tid}P` | `log_id`, `handler`, `tid` |
+    /// | `%{NAME}x`, `%{Name}^ti`, `%{Name}^to` | `name`, as in `ssl_protocol`; `trailer_name`, `sent_trailer_name` |
     ///
     /// A status condition (`%400,501{User-Agent}i`) makes no difference: the value is `-` where it does not hold.
     /// `%{…}t` is `sec`, `msec`, `usec`, or conversions of `strftime` as [`time`](Self::time) lists them. The parts of a
     /// time may come from several: `%{%Y-%m-%d %T}t.%{msec_frac}t`.
+    ///
+    /// A whole directive may be pasted, too: `LogFormat "…" name` or `CustomLog path "…"`.
     ///
     /// # Errors
     ///
@@ -58,7 +61,16 @@ impl LogFormat {
         if !is_apache(format) && format.contains('$') {
             return Err(FormatError::Language { of: "nginx", constructor: "LogFormat::nginx" });
         }
-        Self::text(format, Language::Apache)
+        match pasted(format) {
+            Some(Pasted::Format(format)) => Self::text(format, Language::Apache),
+            Some(Pasted::Name(name)) => match name {
+                "combined" => Ok(Self::apache_combined()),
+                "common" => Ok(Self::apache_common()),
+                "vhost_combined" => Ok(Self::apache_vhost()),
+                _ => Err(FormatError::Unknown { name: name.to_owned() }),
+            },
+            None => Self::text(format, Language::Apache),
+        }
     }
 
     /// Apache's `combined`: `%h %l %u %t "%r" %>s %b "%{Referer}i" "%{User-Agent}i"`.
@@ -83,7 +95,46 @@ impl LogFormat {
     }
 }
 
-/// True if a format string has directives of Apache's, such as `%h` or `%{Referer}i`, and no variables of nginx's.
+/// What a pasted directive of Apache's has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Pasted<'t> {
+    /// A format string.
+    Format(&'t str),
+    /// The name of a format that another directive defines.
+    Name(&'t str),
+}
+
+/// The format of a pasted `LogFormat` or `CustomLog`. `None` if `text` is neither.
+fn pasted(text: &str) -> Option<Pasted<'_>> {
+    let (directive, rest) = text.trim().split_once(char::is_whitespace)?;
+    let rest = match &*directive.to_ascii_lowercase() {
+        "logformat" => rest,
+        "customlog" => argument(rest)?.1,
+        _ => return None,
+    };
+    let (format, _) = argument(rest)?;
+    Some(if rest.trim_start().starts_with('"') { Pasted::Format(format) } else { Pasted::Name(format) })
+}
+
+/// The first argument of a directive, without quotes around it, and the text after it. Its escapes stay.
+fn argument(text: &str) -> Option<(&str, &str)> {
+    let text = text.trim_start();
+    let Some(inside) = text.strip_prefix('"') else {
+        let end = text.find(char::is_whitespace).unwrap_or(text.len());
+        return (end > 0).then(|| text.split_at(end));
+    };
+    let mut is_escaped = false;
+    for (at, c) in inside.char_indices() {
+        match c {
+            '"' if !is_escaped => return Some((&inside[..at], &inside[at + 1..])),
+            _ => is_escaped = c == '\\' && !is_escaped,
+        }
+    }
+    None
+}
+
+/// True if a text is for Apache: it has directives such as `%h` or `%{Referer}i` and no variables of nginx's, or is a whole
+/// `LogFormat` or `CustomLog`.
 pub(super) fn is_apache(text: &str) -> bool {
     let begins_name = |byte: &u8| byte.is_ascii_alphabetic() || *byte == b'{' || *byte == b'_';
     let has = |sign: u8, next: fn(&u8) -> bool| {
@@ -91,4 +142,62 @@ pub(super) fn is_apache(text: &str) -> bool {
     };
     has(b'%', |byte| byte.is_ascii_alphabetic() || matches!(byte, b'{' | b'>' | b'<'))
         && !has(b'$', begins_name)
+        || pasted(text).is_some()
+}
+
+/// The first directive of Apache's in a string with variables of nginx's, and its offset. `%h` in such a string is only taken for
+/// one where it stands alone, between blanks, quotes or brackets.
+pub(super) fn mixed_in(text: &str) -> Option<(usize, String)> {
+    let ends = |text: &str| text.chars().next().is_none_or(|c| matches!(c, ' ' | '\t' | '"' | ']' | '|'));
+    text.match_indices('%').find_map(|(at, _)| {
+        let begins = text[..at].chars().next_back().is_none_or(|c| matches!(c, ' ' | '\t' | '"' | '[' | '|'));
+        let rest = &text[at + 1..];
+        let name = match rest.strip_prefix('{') {
+            Some(rest) => rest.find('}')? + 2,
+            None => rest.find(|c| !matches!(c, '<' | '>'))?,
+        };
+        let letter = rest[name..].chars().next().filter(char::is_ascii_alphabetic)?;
+        let end = at + 1 + name + letter.len_utf8();
+        (begins && ends(&text[end..])).then(|| (at, text[at..end].to_owned()))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pasted_directive_is_its_format() {
+        for (text, expected) in [
+            (r#"LogFormat "%h %t \"%r\" %>s" short"#, r#"%h %t \"%r\" %>s"#),
+            (r#"  CustomLog "|/bin/cat x" "%h %t %s" env=!x"#, "%h %t %s"),
+            (r#"customlog logs/access.log "%h %t \\""#, r"%h %t \\"),
+            ("CustomLog logs/a.log vhost_combined", VHOST),
+        ] {
+            assert_eq!(text.parse::<LogFormat>().unwrap().to_string(), expected, "{text}");
+        }
+        for text in ["LogFormat", r#"LogFormat "%h"#, "%h %t", "Log \"%h\""] {
+            assert_eq!(pasted(text), None, "{text}");
+        }
+        assert!(matches!("CustomLog a.log main".parse::<LogFormat>(), Err(FormatError::Unknown { .. })));
+    }
+
+    #[test]
+    fn directives_of_apache_among_variables_of_nginx_are_told() {
+        for (text, expected) in [
+            ("%h - [%t] $status", Some((0, "%h"))),
+            ("$msec \"%{Referer}i\" $status", Some((7, "%{Referer}i"))),
+            ("$msec %>s", Some((6, "%>s"))),
+            ("$msec 100%s $status", None),
+            ("$msec %20a $status", None),
+            ("$msec %hello $status", None),
+            ("$msec %", None),
+            ("$msec %{x", None),
+        ] {
+            let expected = expected.map(|(at, directive)| (at, directive.to_owned()));
+            assert_eq!(mixed_in(text), expected, "{text}");
+            let is_mixed = matches!(text.parse::<LogFormat>(), Err(FormatError::Mixed { .. }));
+            assert_eq!(is_mixed, expected.is_some(), "{text}");
+        }
+    }
 }

@@ -5,7 +5,7 @@
 //!                             '"status":$status}';
 //! ```
 //!
-//! becomes `escape=json {"time":"$msec","status":$status}`.
+//! becomes `escape=json {"time":"$msec","status":$status}`. Other directives around it are left out.
 
 use std::{fs, path::Path};
 
@@ -68,17 +68,22 @@ impl Token {
     }
 }
 
-/// The format string that a pasted directive has. `None` if `text` is not one, but a format string itself.
+/// The format string of a pasted configuration. `None` if `text` is not one, but a format string itself.
 ///
-/// A text is a directive if it begins with `log_format`, or has nothing but strings in single quotes and, before them,
-/// an `escape=`.
-pub(super) fn pasted(text: &str) -> Option<Unquoted> {
+/// A text is a configuration if it has a `log_format` directive, or nothing but strings in single quotes and, before them, an
+/// `escape=`.
+pub(super) fn pasted(text: &str) -> Option<Result<Unquoted, FormatError>> {
+    match <[_; 1]>::try_from(directives(text)) {
+        Ok([(_, format)]) => return format.map(Ok),
+        Err(several) if !several.is_empty() => {
+            let names = several.into_iter().map(|(name, _)| name).collect();
+            return Some(Err(FormatError::Several { names }));
+        }
+        Err(_) => {}
+    }
     let mut tokens = Tokens { text, at: 0 }.collect::<Option<Vec<_>>>()?;
     while tokens.last() == Some(&Token::End) {
         tokens.pop();
-    }
-    if let Some((_, format)) = directive(&tokens) {
-        return joined(format);
     }
     let strings = match &tokens[..] {
         [escape, after @ ..] if escape.is_word(|word| word.starts_with("escape=")) => after,
@@ -91,7 +96,29 @@ pub(super) fn pasted(text: &str) -> Option<Unquoted> {
     } else {
         body
     };
-    (body.trim_start().starts_with('\'') && strings.iter().all(is_quoted)).then(|| joined(&tokens))?
+    let are_strings = body.trim_start().starts_with('\'') && strings.iter().all(is_quoted);
+    joined(&tokens).filter(|_| are_strings).map(Ok)
+}
+
+/// The `log_format` directives of a configuration: their names and formats.
+fn directives(text: &str) -> Vec<(String, Option<Unquoted>)> {
+    let (mut tokens, mut found) = (Vec::new(), Vec::new());
+    let mut add = |tokens: &[Token]| {
+        found.extend(directive(tokens).map(|(name, strings)| (name.to_owned(), joined(strings))));
+    };
+    for token in (Tokens { text, at: 0 }) {
+        match token {
+            Some(Token::End) => {
+                add(&tokens);
+                tokens.clear();
+            }
+            Some(token) => tokens.push(token),
+            None => return found,
+        }
+    }
+    // The last one may lack its semicolon.
+    add(&tokens);
+    found
 }
 
 /// The name and the format of a `log_format` directive.
@@ -196,20 +223,12 @@ impl LogFormat {
         let path = path.as_ref();
         let text = fs::read_to_string(path)
             .map_err(|error| FormatError::Unreadable { path: path.to_owned(), error: error.to_string() })?;
-        let (mut tokens, mut known) = (Vec::new(), Vec::new());
-        for token in (Tokens { text: &text, at: 0 }) {
-            let Some(token) = token else { break };
-            if token != Token::End {
-                tokens.push(token);
-                continue;
+        let mut known = Vec::new();
+        for (of, format) in directives(&text) {
+            match format {
+                Some(format) if of == name => return format.compile(),
+                _ => known.push(of),
             }
-            if let Some((of, strings)) = directive(&tokens) {
-                match joined(strings) {
-                    Some(format) if of == name => return format.compile(),
-                    _ => known.push(of.to_owned()),
-                }
-            }
-            tokens.clear();
         }
         Err(FormatError::NoLogFormat { path: path.to_owned(), name: name.to_owned(), known })
     }
@@ -233,8 +252,9 @@ mod tests {
             ("'$msec ' '$status'", "$msec $status"),
             ("'$msec $status';", "$msec $status"),
             ("escape=none '$msec '\n'$status'", "escape=none $msec $status"),
+            ("http {\n log_format a '$msec $status';\n access_log x a; }", "$msec $status"),
         ] {
-            assert_eq!(pasted(text).unwrap().text, expected, "{text}");
+            assert_eq!(pasted(text).unwrap().unwrap().text, expected, "{text}");
             assert_eq!(text.parse::<LogFormat>().unwrap().to_string(), expected, "{text}");
         }
     }
@@ -254,6 +274,13 @@ mod tests {
     }
 
     #[test]
+    fn one_of_several_formats_is_not_guessed() {
+        let text = "log_format a '$msec'; log_format b '$msec $status';";
+        let error = text.parse::<LogFormat>().unwrap_err();
+        assert_eq!(error, FormatError::Several { names: vec!["a".to_owned(), "b".to_owned()] });
+    }
+
+    #[test]
     fn a_format_string_is_none() {
         for text in [
             "$msec $status",
@@ -263,7 +290,6 @@ mod tests {
             "escape=json \"$msec\"",
             "it's $msec",
             "log_format '$msec",
-            "log_format a '$msec'; log_format b '$msec';",
             "",
         ] {
             assert_eq!(pasted(text), None, "{text}");

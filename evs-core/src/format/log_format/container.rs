@@ -78,7 +78,7 @@ impl LogFormat {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn syslog(inner: Self) -> Self {
-        inner.within(Container::Syslog)
+        inner.within(Container::Syslog { is_optional: false })
     }
 
     /// Lines of `inner` in the export of systemd's journal: `journalctl -o json`.
@@ -102,7 +102,8 @@ impl LogFormat {
         inner.within(Container::Journald)
     }
 
-    fn within(mut self, container: Container) -> Self {
+    pub(super) fn within(mut self, container: Container) -> Self {
+        self.containers.retain(|inner| *inner != OPTIONAL);
         self.containers.insert(0, container);
         self
     }
@@ -124,9 +125,12 @@ impl LogFormat {
     }
 }
 
+/// The container of lines that may have a header of syslog. In another container they have none.
+const OPTIONAL: Container = Container::Syslog { is_optional: true };
+
 /// True if the container stands before the format in its text: `cri:combined`.
 pub(super) fn has_prefix(container: Container) -> bool {
-    container != Container::Cri { keeps_header: true }
+    !matches!(container, Container::Cri { keeps_header: true } | OPTIONAL)
 }
 
 /// Reads a format with the name of a container before it: `cri:combined`. `None` if `text` has no such name.

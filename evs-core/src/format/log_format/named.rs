@@ -1,12 +1,19 @@
 //! The formats that have a name: the defaults of common web servers, proxies and load balancers.
 
-use super::{FormatError, Language, LogFormat};
+use super::{Container, FormatError, KeyNames, Language, LogFormat};
 
 /// A format string, and its language.
 type Text = (Language, &'static str);
 
+/// The name of HAProxy's format.
+pub(super) const HAPROXY: &str = "haproxy_http";
+
+/// HAProxy's `option httplog` (<https://docs.haproxy.org/3.0/configuration.html#8.2.3>). Captured headers, which stand in
+/// braces, may be missing.
+const HAPROXY_TEXT: &str = r#"$remote_addr:$remote_port [$time_local] $frontend $backend/$server $request_wait_time/$queue_time/$connect_time/$response_time/$total_time $status $bytes_sent $request_cookie $response_cookie $termination_state $actconn/$feconn/$beconn/$srv_conn/$retries $srv_queue/$backend_queue $captured"$request""#;
+
 /// The formats of other servers, as strings, with the names that nginx has for the same values.
-const TEXTS: [(&str, Text); 7] = [
+const TEXTS: [(&str, Text); 6] = [
     // https://kubernetes.github.io/ingress-nginx/user-guide/nginx-configuration/log-format/
     (
         "ingress_nginx",
@@ -22,15 +29,6 @@ const TEXTS: [(&str, Text); 7] = [
         (
             Language::Nginx,
             r#"$type $time_iso8601 $elb $remote_addr:$remote_port $target $request_processing_time $target_processing_time $response_processing_time $status $target_status $request_length $bytes_sent "$request" "$http_user_agent" $ssl_cipher $ssl_protocol $target_group_arn "$trace_id" "$host" $rest"#,
-        ),
-    ),
-    // https://docs.haproxy.org/3.0/configuration.html#8.2.3, after the header of syslog. Captured headers, which stand
-    // in braces, may be missing; HAProxy writes `#22` for a quote in them.
-    (
-        "haproxy_http",
-        (
-            Language::Nginx,
-            r#"$syslog: $remote_addr:$remote_port [$time_local] $frontend $backend/$server $request_wait_time/$queue_time/$connect_time/$response_time/$total_time $status $bytes_sent $request_cookie $response_cookie $termination_state $actconn/$feconn/$beconn/$srv_conn/$retries $srv_queue/$backend_queue $captured"$request""#,
         ),
     ),
     // https://www.envoyproxy.io/docs/envoy/latest/configuration/observability/access_log/usage. Envoy writes quotes as
@@ -70,11 +68,17 @@ impl LogFormat {
     /// | `traefik_json` | Traefik, as JSON; the time is in the key `StartUTC` |
     /// | `ingress_nginx` | the Ingress NGINX Controller, whose lists of upstream servers a client can [forge](Self::is_forgeable) |
     /// | `aws_alb` | AWS's Application Load Balancer |
-    /// | `haproxy_http` | HAProxy with `option httplog`, behind a header of syslog |
+    /// | `haproxy_http` | HAProxy with `option httplog`, with or without a header of syslog |
     /// | `envoy` | Envoy with its default format, which a client can [forge](Self::is_forgeable) |
     /// | `lighttpd`, `varnish` | lighttpd, and varnishncsa |
     ///
-    /// Fields have nginx's names where nginx has the value. A text parses as such a name, too.
+    /// Fields have nginx's names where nginx has the value. In `caddy` and `traefik_json`, fields are keys, such as
+    /// `request.host` and `DownstreamStatus`, and nginx's names are read as well: `host`, `status`, `request_uri`,
+    /// `body_bytes_sent` and others. A text parses as such a name, too.
+    ///
+    /// HAProxy writes `-1` for what it does not know, such as the time of a response that never came: a measure takes that for no
+    /// value, as it does `-`. HAProxy's `#HH` is undone. It writes captured cookies as they come, so a client can forge what is
+    /// between such a cookie and the request: `$termination_state` and the numbers of connections.
     ///
     /// # Errors
     ///
@@ -101,8 +105,11 @@ impl LogFormat {
             "json" => Self::json(),
             "ltsv" => Self::ltsv(),
             "w3c" | "iis_w3c" | "cloudfront" => Self::w3c(),
-            "caddy" => Self::json().time_key("ts"),
-            "traefik_json" => Self::json().time_key("StartUTC"),
+            "caddy" => Self { names: KeyNames::Caddy, ..Self::json().time_key("ts") },
+            HAPROXY => {
+                Self::text(HAPROXY_TEXT, Language::Haproxy)?.within(Container::Syslog { is_optional: true })
+            }
+            "traefik_json" => Self { names: KeyNames::Traefik, ..Self::json().time_key("StartUTC") },
             _ => match TEXTS.iter().find(|(known, _)| *known == name) {
                 Some((_, (language, text))) => Self::text(text, *language)?,
                 None => return Err(FormatError::Unknown { name: name.to_owned() }),

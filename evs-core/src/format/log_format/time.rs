@@ -1,7 +1,10 @@
 //! The time of a format: the field that holds it, its shape, and the zone of times without one.
 
 use super::{FormatError, FormatKind, LogFormat, compile};
-use crate::format::decode::time::Shape;
+use crate::format::{
+    compile::{Class, Steps, nginx_name},
+    decode::time::Shape,
+};
 
 /// The keys that may hold the time if the user names none, the best one first: nginx's own names, then those of common
 /// JSON loggers, of Caddy (`ts`) and of Traefik (`StartUTC`).
@@ -12,7 +15,7 @@ const TIME_KEYS: [&str; 8] =
 #[derive(Clone, Debug, Default)]
 pub(super) struct TimeField {
     /// The key that the user has named.
-    key: Option<String>,
+    pub(super) key: Option<String>,
     /// Its shape, if the user has told it.
     pub(super) shape: Option<Shape>,
     /// The zone of times without one: the seconds by which it is ahead of UTC.
@@ -24,6 +27,29 @@ impl TimeField {
     pub(super) fn keys(&self) -> Vec<&str> {
         self.key.as_deref().map_or(TIME_KEYS.to_vec(), |key| vec![key])
     }
+
+    /// The index of the step that is the time of a line.
+    pub(super) fn step(&self, steps: &Steps) -> Result<usize, FormatError> {
+        let Some(field) = self.key.as_deref().filter(|_| self.shape.is_none()) else {
+            return steps.time.ok_or(FormatError::NoTime);
+        };
+        let names = || steps.steps.iter().map(|step| step.name.to_string());
+        let missing = || FormatError::NoField { field: field.to_owned(), known: names().collect() };
+        let index = names().position(|name| name == field).ok_or_else(missing)?;
+        match steps.steps[index].class {
+            Class::Time(_) => Ok(index),
+            _ => Err(FormatError::NoTimeShape { field: field.to_owned() }),
+        }
+    }
+
+    /// The field of a log with a `#Fields:` line that holds the time, if the user has named it.
+    pub(super) fn of_header(&self) -> Result<Option<(String, Shape)>, FormatError> {
+        match (&self.key, &self.shape) {
+            (None, _) => Ok(None),
+            (Some(field), Some(shape)) => Ok(Some((nginx_name(field), shape.clone()))),
+            (Some(field), None) => Err(FormatError::NoTimeShape { field: field.clone() }),
+        }
+    }
 }
 
 impl LogFormat {
@@ -31,8 +57,11 @@ impl LogFormat {
     ///
     /// Without it, the time is the first of these keys that a line has: `time_iso8601`, `time_local`, `msec`, `time`,
     /// `@timestamp`, `timestamp`, `ts`, `StartUTC`. The time may have any shape that [`time`](Self::time) calls
-    /// `iso8601`, `local` or `epoch`, and brackets around it. An nginx format names its time itself, and is not changed
-    /// by this.
+    /// `iso8601`, `local` or `epoch`, and brackets around it.
+    ///
+    /// A format string names its time itself. If it has several, this chooses one, which must have a shape by its name or
+    /// directive; [`time`](Self::time) tells the shape of another. [`parser`](Self::parser) fails otherwise, and so it does for
+    /// [`w3c`](Self::w3c), whose time needs a shape.
     ///
     /// ```
     /// # extern crate evs_core as evs;
@@ -64,7 +93,9 @@ impl LogFormat {
     /// conversions, `%a %b %c %d %D %e %f %F %H %I %j %k %l %m %M %p %r %R %s %S %t %T %y %Y %z %Z %%` are known. `%f`
     /// is the digits of a fraction, and `%Z` only `UTC`, `GMT` or `Z`, since other names do not tell their zone.
     ///
-    /// A time without a zone is UTC unless [`utc_offset_minutes`](Self::utc_offset_minutes) says another.
+    /// A time without a zone is UTC unless [`utc_offset_minutes`](Self::utc_offset_minutes) says another. A time without a
+    /// year, such as syslog's `%b %e %T`, is of the last year in which it is not after tomorrow. So a log with such times must
+    /// be read within a year.
     ///
     /// # Errors
     ///

@@ -391,11 +391,11 @@ pub(in crate::format) fn unescaped(
         record.unescaped.extend_from_slice(rest);
         return written(Buffer::Unescaped, from, record.unescaped.len(), value);
     }
-    if form != Form::Escaped || escape.is_verbatim() || memchr::memchr(b'\\', text).is_none() {
+    if form != Form::Escaped || escape.is_verbatim() || memchr::memchr(escape.byte(), text).is_none() {
         return value;
     }
     let from = record.unescaped.len();
-    escape.undo()(text, &mut record.unescaped);
+    escape.undo(text, &mut record.unescaped);
     written(Buffer::Unescaped, from, record.unescaped.len(), value)
 }
 

@@ -10,6 +10,7 @@ use crate::{
     format::{
         compile::{Header, is_directive, nginx_name},
         damage,
+        decode::time::Shape,
         rejection::{Reason, Rejection},
     },
     record::Record,
@@ -20,6 +21,8 @@ use crate::{
 pub(in crate::format) struct HeaderReader {
     /// The fields that are asked for.
     fields: Vec<String>,
+    /// The field that holds the time, with its shape, if the user has named it.
+    time: Option<(String, Shape)>,
     /// The zone of times without one: the seconds by which it is ahead of UTC.
     zone: i64,
     /// The parser of the lines that follow. `None` before the first `#Fields:` line.
@@ -43,15 +46,20 @@ impl LineForm {
 }
 
 impl HeaderReader {
-    /// A reader for `fields`, of times that are ahead of UTC by `zone` seconds.
-    pub(in crate::format) fn new<S: AsRef<str>>(fields: &[S], zone: i64) -> Self {
+    /// A reader for `fields`, of times that are ahead of UTC by `zone` seconds. `time` names the field that holds them, if it is
+    /// not as usual.
+    pub(in crate::format) fn new<S: AsRef<str>>(
+        fields: &[S],
+        time: Option<(String, Shape)>,
+        zone: i64,
+    ) -> Self {
         let fields = fields.iter().map(|field| field.as_ref().to_owned()).collect();
-        Self { fields, zone, current: None }
+        Self { fields, time, zone, current: None }
     }
 
     /// A parser of the lines after that `#Fields:` line. `None` if the line is no such one, or names no field.
     pub(in crate::format) fn parser(&self, line: &[u8], form: LineForm) -> Option<LineParser> {
-        let header = Header::new(line)?;
+        let header = Header::new(line, self.time.as_ref())?;
         let steps = &header.steps[form.delimiter];
         let mut slots = vec![None; steps.steps.len()];
         let mut slots_used = 0;

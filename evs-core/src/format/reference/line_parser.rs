@@ -79,7 +79,7 @@ pub(in crate::format) enum LineReader {
     /// JSON lines.
     Json { scanner: Scanner, times: Vec<usize> },
     /// Labelled tab-separated values.
-    Ltsv { keys: Keys, times: Vec<usize> },
+    Ltsv { keys: Keys, times: Vec<usize>, is_crlf: bool },
 }
 
 impl LineParser {
@@ -97,6 +97,11 @@ impl LineParser {
     /// With lines in a container.
     pub(in crate::format) fn contained(self, container: Unwrapper) -> Self {
         Self { container: Some(Box::new(container)), ..self }
+    }
+
+    /// True if the lines name their fields, so that a name may be mistaken.
+    pub(crate) fn may_lack_fields(&self) -> bool {
+        !matches!(self.reader, LineReader::Nginx { .. })
     }
 
     /// Takes the lines of blocks out of their container, if the format has one.
@@ -165,6 +170,9 @@ impl LineParser {
         let seconds = match &mut self.reader {
             LineReader::Nginx { steps, slots } => {
                 damage::check(line, may_have_nul)?;
+                if line.ends_with(b"\r") && !steps.may_end_with_cr() {
+                    return Err(Rejection::at(line.len() - 1, Reason::CarriageReturn));
+                }
                 steps.read(line, slots, last_time, captures)?
             }
             LineReader::Delimited { header, slots, .. } => {
@@ -180,9 +188,13 @@ impl LineParser {
                 scanner.read(line, captures).map_err(|rejection| damage::or(line, rejection))?;
                 keyed_time(line, times, Escape::Json, captures, (last_time, shape), record)?
             }
-            LineReader::Ltsv { keys, times } => {
+            LineReader::Ltsv { keys, times, is_crlf } => {
                 damage::check(line, may_have_nul)?;
-                ltsv::read(keys, line, captures)?;
+                let text = line.strip_suffix(b"\r");
+                if text.is_some() && !*is_crlf {
+                    return Err(Rejection::at(line.len() - 1, Reason::CarriageReturn));
+                }
+                ltsv::read(keys, text.unwrap_or(line), captures)?;
                 keyed_time(line, times, Escape::None, captures, (last_time, shape), record)?
             }
         };

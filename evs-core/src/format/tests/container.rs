@@ -44,27 +44,27 @@ fn lines_are_taken_out_of_their_containers() {
         ),
         (CRI, "MSG", "column 1: not a line of the container that the format names"),
         (CRI, "2026-11-28T10:00:43.9Z\0", "column 23: the line has a NUL byte in it"),
-        (Container::Syslog, "Nov  3 00:02:37 web1 nginx: MSG a", "MSG a"),
-        (Container::Syslog, "Nov 28 00:02:37 web1 nginx[7]: a: b", "a: b"),
-        (Container::Syslog, "Nov 28 00:02:37 nginx: a", "a"),
-        (Container::Syslog, "<190>Nov 28 00:02:37 web1 nginx: a", "a"),
-        (Container::Syslog, "2026-11-03T00:02:37.123+01:00 web1 nginx: a", "a"),
-        (Container::Syslog, "<190>1 2026-11-03T00:02:37Z web1 nginx 7 - - a", "a"),
-        (Container::Syslog, "<190>1 - - - - - - \u{feff}a", "a"),
-        (Container::Syslog, r#"<190>1 2026-11-03T00:02:37Z h n 7 i [x@1 a="b\"] c"][y] a"#, "a"),
-        (Container::Syslog, "<190>1 2026-11-03T00:02:37Z h n 7 - -", ""),
+        (SYSLOG, "Nov  3 00:02:37 web1 nginx: MSG a", "MSG a"),
+        (SYSLOG, "Nov 28 00:02:37 web1 nginx[7]: a: b", "a: b"),
+        (SYSLOG, "Nov 28 00:02:37 nginx: a", "a"),
+        (SYSLOG, "<190>Nov 28 00:02:37 web1 nginx: a", "a"),
+        (SYSLOG, "2026-11-03T00:02:37.123+01:00 web1 nginx: a", "a"),
+        (SYSLOG, "<190>1 2026-11-03T00:02:37Z web1 nginx 7 - - a", "a"),
+        (SYSLOG, "<190>1 - - - - - - \u{feff}a", "a"),
+        (SYSLOG, r#"<190>1 2026-11-03T00:02:37Z h n 7 i [x@1 a="b\"] c"][y] a"#, "a"),
+        (SYSLOG, "<190>1 2026-11-03T00:02:37Z h n 7 - -", ""),
         (
-            Container::Syslog,
+            SYSLOG,
             "<190>1 2026-11-03T00:02:37Z h n 7 - [x a",
             "column 37: not a line of the container that the format names",
         ),
         (
-            Container::Syslog,
+            SYSLOG,
             "Nox  3 00:02:37 web1 nginx: a",
             "column 1: not a line of the container that the format names",
         ),
         (
-            Container::Syslog,
+            SYSLOG,
             "Nov  3 00:02:37 web1 nginx a",
             "column 22: not a line of the container that the format names",
         ),
@@ -91,6 +91,7 @@ fn lines_are_taken_out_of_their_containers() {
     }
 }
 
+const SYSLOG: Container = Container::Syslog { is_optional: false };
 const CRI: Container = Container::Cri { keeps_header: false };
 
 #[test]
@@ -222,7 +223,7 @@ fn wrap(container: Container, lines: &[Vec<u8>], cuts: &[usize]) -> Vec<u8> {
     let mut pieces: [Vec<(Vec<u8>, bool)>; 2] = Default::default();
     for (at, line) in lines.iter().enumerate() {
         let (cut, stream) = (cuts[at % cuts.len()], &mut pieces[at % 2]);
-        let has_cut = container != Container::Syslog && (1..line.len()).contains(&cut);
+        let has_cut = container != SYSLOG && (1..line.len()).contains(&cut);
         if has_cut {
             stream.push((line[..cut].to_vec(), true));
         }
@@ -247,7 +248,7 @@ fn wrap(container: Container, lines: &[Vec<u8>], cuts: &[usize]) -> Vec<u8> {
                 let tag = if is_piece { "P" } else { "F" };
                 (format!("2026-11-28T10:00:43Z {name} {tag} "), piece, String::new())
             }
-            Container::Syslog => ("Nov  3 00:02:37 h n: ".to_owned(), piece, String::new()),
+            Container::Syslog { .. } => ("Nov  3 00:02:37 h n: ".to_owned(), piece, String::new()),
             Container::Journald => {
                 let end = if is_piece { ",\"_LINE_BREAK\":\"line-max\"" } else { "" };
                 ("{\"MESSAGE\":\"".to_owned(), json, format!("\",\"_STREAM_ID\":\"{name}\"{end}}}"))
@@ -265,7 +266,7 @@ proptest! {
 
     #[test]
     fn whatever_the_pieces_and_blocks_the_lines_are_the_same(
-        container in select(vec![Container::Docker, CRI, Container::Syslog, Container::Journald]),
+        container in select(vec![Container::Docker, CRI, SYSLOG, Container::Journald]),
         lines in vec("[ -~é]{1,20}", 1..20),
         cuts in vec(0_usize..12, 1..8).prop_filter("both streams", |cuts| {
             cuts.iter().any(|cut| cut % 2 == 0) && cuts.iter().any(|cut| cut % 2 == 1)

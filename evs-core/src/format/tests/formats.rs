@@ -54,9 +54,13 @@ fn a_format_without_a_time_is_refused_unless_a_field_is_named_as_its_time() {
         error.to_string(),
         "the format has no $when and nothing to derive it from; it has $at, $status"
     );
+    let error = without.clone().time_key("at").parser::<&str>(&[]).unwrap_err();
+    assert_eq!(error, FormatError::NoTimeShape { field: "at".to_owned() });
+    let error = without.clone().time_key("when").parser::<&str>(&[]).unwrap_err();
+    assert!(matches!(error, FormatError::NoField { field, .. } if field == "when"));
     let error = without.time("at", "ms").unwrap_err();
     assert!(
-        error.to_string().starts_with("the time cannot have the shape \"ms\": it lacks the year"),
+        error.to_string().starts_with("the time cannot have the shape \"ms\": it lacks the month"),
         "{error}"
     );
 }
@@ -85,4 +89,52 @@ fn the_best_time_and_the_first_of_equal_variables_count() {
     // The other times must still look like some.
     let line = line.replace("2026-11", "2026/11");
     assert_eq!(parser.parse(line.as_bytes(), &mut record).unwrap_err().reason, Reason::Time);
+}
+
+#[test]
+fn a_key_of_the_time_chooses_among_the_times_of_a_format() {
+    let format = nginx("$msec [$time_local] $status").time_key("time_local");
+    let mut record = Record::new();
+    let line = format!("1.000 [{TIME}] 200");
+    format.parser(&["status"]).unwrap().parse(line.as_bytes(), &mut record).unwrap();
+    assert_eq!(record.seconds(), SECONDS);
+}
+
+#[test]
+fn a_time_without_a_year_is_near_the_clock() {
+    let format = nginx("$at $sender nginx: $status").time("at", "%b %e %T").unwrap();
+    let mut parser = format.parser(&["status"]).unwrap();
+    let mut record = Record::new();
+    parser.parse(b"Nov 21 07:40:22 web1 nginx: 200", &mut record).unwrap();
+    let now = crate::clock::unix_now();
+    assert!((now - 367 * 86_400..now + 2 * 86_400).contains(&record.seconds()), "{record:?}");
+    parser.last_time.set_now(SECONDS);
+    parser.parse(b"Nov 21 07:40:22 web1 nginx: 200", &mut record).unwrap();
+    assert_eq!(record.seconds(), SECONDS);
+    parser.parse(b"Nov 23 00:00:00 web1 nginx: 200", &mut record).unwrap();
+    assert_eq!(record.seconds(), 1_795_392_000 - 365 * 86_400, "after tomorrow");
+    let rejection = parser.parse(b"Nov 31 00:00:00 web1 nginx: 200", &mut record).unwrap_err();
+    assert_eq!(rejection.reason, Reason::Date);
+}
+
+#[test]
+fn lines_of_windows_are_read_if_the_format_says_so() {
+    let line = format!("::1 - - [{TIME}] \"GET / HTTP/1.1\" 200 12\r");
+    for (format, line) in [
+        (LogFormat::common(), &*line),
+        ("apache_common".parse().unwrap(), &line),
+        (nginx("$msec $status"), "1.000 200\r"),
+        (nginx("$msec $status $http_x"), "1.000 200 x\r"),
+        (nginx("$at $status").time("at", "seconds").unwrap(), "1 200\r"),
+        (LogFormat::ltsv(), "time:1\tstatus:200\r"),
+        (LogFormat::syslog(nginx("$msec $status")), "Nov  3 00:02:37 h n: 1.000 200\r"),
+    ] {
+        let rejection = (Reason::CarriageReturn, u32::try_from(line.len()).unwrap());
+        assert_eq!(reason(&format, line.as_bytes()), Some(rejection), "{line:?}");
+        assert_eq!(read(&format.clone().crlf(), &["status"], line.as_bytes()).unwrap(), ["200"], "{line:?}");
+        assert_eq!(read(&format.crlf().crlf(), &["status"], line.as_bytes()).unwrap(), ["200"], "{line:?}");
+    }
+    let json = "{\"time\":1,\"status\":200}\r";
+    assert_eq!(read(&LogFormat::json(), &["status"], json.as_bytes()).unwrap(), ["200"]);
+    assert_eq!(read(&nginx("escape=none $msec $http_x"), &["http_x"], b"1.000 x\r").unwrap(), ["x\r"]);
 }

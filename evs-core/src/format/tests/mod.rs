@@ -11,6 +11,7 @@ use crate::number::{Reading, decimal};
 mod adjacent;
 mod apache;
 mod container;
+mod explain;
 mod formats;
 mod hostile;
 mod keyed;

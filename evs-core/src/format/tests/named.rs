@@ -20,6 +20,19 @@ fn caddy() {
     let expected =
         [("request.method", "GET"), ("size", "10900"), ("duration", "0.000929675"), ("status", "200")];
     assert_reads("caddy", line, 1_585_597_114, &expected);
+    let expected = [
+        ("request_method", "GET"),
+        ("body_bytes_sent", "10900"),
+        ("remote_addr", "127.0.0.1"),
+        ("host", "localhost"),
+        ("request_uri", "/a?c=7"),
+        ("uri", "/a"),
+        ("arg_c", "7"),
+        ("server_protocol", "HTTP/2.0"),
+        ("request_time", "0.000929675"),
+        ("request_length", "0"),
+    ];
+    assert_reads("caddy", line, 1_585_597_114, &expected);
 }
 
 #[test]
@@ -39,7 +52,14 @@ fn traefik() {
     let line = r#"10.0.0.1 - - [10/Nov/2009:23:00:00 +0000] "GET /foo http" - - "-" "-" 0 "-" "-" 123000ms"#;
     assert_reads("traefik", line, 1_257_894_000, &[("status", "-"), ("request_time_ms", "123000")]);
     let line = r#"{"ClientHost":"192.0.2.2","DownstreamContentSize":2099,"DownstreamStatus":200,"Duration":1811271,"RequestMethod":"POST","RouterName":"web@docker","StartLocal":"2026-11-28T11:00:47.503803974+01:00","StartUTC":"2026-11-28T10:00:47.503803974Z","time":"2026-11-28T11:00:48+01:00"}"#;
-    let expected = [("DownstreamStatus", "200"), ("RouterName", "web@docker"), ("Duration", "1811271")];
+    let expected = [
+        ("DownstreamStatus", "200"),
+        ("RouterName", "web@docker"),
+        ("Duration", "1811271"),
+        ("status", "200"),
+        ("request_method", "POST"),
+        ("body_bytes_sent", "2099"),
+    ];
     assert_reads("traefik_json", line, 1_795_860_047, &expected);
 }
 
@@ -86,6 +106,19 @@ fn haproxy_http() {
     assert_reads("haproxy_http", line, 1_233_922_454, &expected);
     // No header is captured.
     assert_reads("haproxy_http", &line.replace("{1wt.eu} {} ", ""), 1_233_922_454, &expected);
+    // As HAProxy writes them to standard output, and in a container.
+    let headless = &line[line.find("10.0.1.2").unwrap()..];
+    assert_reads("haproxy_http", headless, 1_233_922_454, &expected);
+    let journal = serde_json::json!({"MESSAGE": headless}).to_string();
+    assert_reads("journald:haproxy_http", &journal, 1_233_922_454, &expected);
+    assert_reads("syslog:haproxy_http", line, 1_233_922_454, &expected);
+    assert_eq!("cri:haproxy_http".parse::<LogFormat>().unwrap().to_string(), "cri:haproxy_http");
+    let address = headless.replace("10.0.1.2:", "2001:db8::7:");
+    assert_reads("haproxy_http", &address, 1_233_922_454, &[("remote_addr", "2001:db8::7")]);
+    // A captured cookie may have blanks.
+    let cookie = headless.replace("2750 - -", "2750 A=x - ---- y srv=1");
+    let expected = [("request_cookie", "A=x - ---- y"), ("termination_state", "----"), ("actconn", "1")];
+    assert_reads("haproxy_http", &cookie, 1_233_922_454, &expected);
     // With `option logasap`, the request goes on.
     let line = line.replace("/109 200 2750", "/+109 200 +2750");
     let expected = [("total_time", "+109"), ("bytes_sent", "+2750")];
@@ -93,6 +126,21 @@ fn haproxy_http() {
     let own = r#"$remote_addr [$time_local] $tr/$tw/$tc/$ta $status $bytes_sent"#;
     let line = "10.0.1.2 [06/Feb/2009:12:14:14.655] 10/0/30/+109 200 +2750";
     assert_reads(own, line, 1_233_922_454, &[("ta", "+109"), ("bytes_sent", "+2750")]);
+}
+
+#[test]
+fn haproxy_writes_quotes_as_numbers() {
+    let line = r##"10.0.1.2:33317 [06/Feb/2009:12:14:14.655] http-in~ static/<NOSRV> 10/-1/-1/-1/10 503 212 - - SC-- 0/0/0/0/+3 0/0 {say#22hi#22 #7B} "GET /a?c=#C3#A9#22x HTTP/1.1""##;
+    let expected = [
+        ("server", "<NOSRV>"),
+        ("captured", "{say\"hi\" {} "),
+        ("request_uri", "/a?c=\u{e9}\"x"),
+        ("arg_c", "\u{e9}\"x"),
+        ("retries", "+3"),
+    ];
+    assert_reads("haproxy_http", line, 1_233_922_454, &expected);
+    let bad = line.replace(&line[line.find("\"GET").unwrap()..], "\"<BADREQ>\"");
+    assert_reads("haproxy_http", &bad, 1_233_922_454, &[("request", "<BADREQ>"), ("uri", "-")]);
 }
 
 #[test]

@@ -192,3 +192,18 @@ fn a_time_may_have_a_fraction() {
         assert_eq!(read.map_err(|rejection| rejection.reason), expected, "{line}");
     }
 }
+
+#[test]
+fn another_field_may_hold_the_time() {
+    let format = LogFormat::w3c().time("x-time", "milliseconds").unwrap();
+    let mut parser = format.parser(&["sc-status"]).unwrap();
+    let mut record = Record::new();
+    parser.parse(b"#Fields: date time x-time sc-status", &mut record).unwrap_err();
+    let line = b"2026-11-21 07:40:22 1000 200";
+    parser.parse(line, &mut record).unwrap();
+    assert_eq!((record.seconds(), record.field(0, line)), (1, &b"200"[..]));
+    parser.parse(b"#Fields: date time sc-status", &mut record).unwrap_err();
+    assert_eq!(parser.parse(b"2026-11-21 07:40:22 200", &mut record).unwrap_err().reason, Reason::NoTime);
+    let error = LogFormat::w3c().time_key("x-time").parser::<&str>(&[]).unwrap_err();
+    assert_eq!(error, FormatError::NoTimeShape { field: "x-time".to_owned() });
+}

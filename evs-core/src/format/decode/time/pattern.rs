@@ -9,6 +9,9 @@ use super::{
 };
 use crate::format::error::FormatError;
 
+/// The shortest year.
+const SECONDS_OF_YEAR: i64 = 365 * 86_400;
+
 /// A compiled pattern.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::format) struct Pattern {
@@ -20,6 +23,8 @@ pub(in crate::format) struct Pattern {
     sample: Vec<u8>,
     /// The offset of the last digit of the seconds, if it is fixed.
     second: Option<usize>,
+    /// True if times of the pattern have no year, as those of syslog.
+    lacks_year: bool,
 }
 
 /// A conversion of a pattern, or a byte that stands for itself.
@@ -93,13 +98,13 @@ impl Pattern {
         let mut items = Vec::new();
         compile(text, &mut items).map_err(refuse)?;
         let has = |part| items.iter().any(|item| matches!(item, Item::Number(of, _) if *of == part));
-        let has_date = (has(Part::Year) || has(Part::YearOfCentury))
-            && (has(Part::DayOfYear)
-                || (has(Part::Day) && (has(Part::Month) || items.contains(&Item::MonthName))));
+        let has_year = has(Part::Year) || has(Part::YearOfCentury);
+        let has_month = has(Part::Month) || items.contains(&Item::MonthName);
+        let has_date = (has(Part::Day) && has_month) || (has(Part::DayOfYear) && has_year);
         let has_hour = has(Part::Hour) || (has(Part::HourOfHalf) && items.contains(&Item::Half));
         let has_epoch = items.iter().any(|item| matches!(item, Item::Epoch { .. }));
         if !(has_epoch || (has_date && has_hour && has(Part::Minute))) {
-            return Err(refuse("it lacks the year, the month, the day, the hour or the minute"));
+            return Err(refuse("it lacks the month, the day, the hour or the minute"));
         }
         Ok(Self::of(items))
     }
@@ -118,11 +123,13 @@ impl Pattern {
 
     fn of(items: Vec<Item>) -> Self {
         let (mut head, mut sample) = (Vec::new(), Vec::new());
-        let (mut second, mut is_fixed) = (None, true);
+        let (mut second, mut is_fixed, mut lacks_year) = (None, true, true);
         for item in &items {
             let (pattern, example) = item.pattern();
             sample.extend_from_slice(&example);
             is_fixed &= pattern.is_some();
+            lacks_year &=
+                !matches!(item, Item::Number(Part::Year | Part::YearOfCentury, _) | Item::Epoch { .. });
             if let Some(pattern) = pattern.filter(|_| is_fixed) {
                 head.extend_from_slice(&pattern);
                 if matches!(item, Item::Number(Part::Second, _)) {
@@ -130,7 +137,7 @@ impl Pattern {
                 }
             }
         }
-        Self { items, head, sample, second }
+        Self { items, head, sample, second, lacks_year }
     }
 
     pub(super) fn head(&self) -> &[u8] {
@@ -145,6 +152,10 @@ impl Pattern {
         self.second
     }
 
+    pub(super) fn lacks_year(&self) -> bool {
+        self.lacks_year
+    }
+
     /// True if `byte` after a time may belong to that time.
     pub(super) fn may_take(&self, byte: u8) -> bool {
         match self.items.last() {
@@ -156,14 +167,31 @@ impl Pattern {
     }
 
     /// Takes a time off the front of `text`: its length, and its seconds since 1970 if there is such a time. A time
-    /// without a zone is one of `zone`. `None` if there is no time.
+    /// without a zone is one of `zone`, and one without a year is of no year. `None` if there is no time.
     pub(super) fn read(&self, text: &[u8], zone: i64) -> Option<(usize, Option<i64>)> {
+        let (length, parts) = self.parts(text)?;
+        Some((length, parts.seconds(zone, parts.year())))
+    }
+
+    /// As [`read`](Self::read). A time without a year is of the last one in which it is not after `latest`.
+    pub(super) fn read_before(&self, text: &[u8], zone: i64, latest: i64) -> Option<(usize, Option<i64>)> {
+        let (length, parts) = self.parts(text)?;
+        let last = u16::try_from(1971 + latest / SECONDS_OF_YEAR).ok()?;
+        // There may be no leap day in seven years.
+        let years = (0..=9).map(|before| last.checked_sub(before));
+        let found =
+            years.map(|year| parts.seconds(zone, year)).find(|found| found.is_some_and(|at| at <= latest));
+        Some((length, found.flatten()))
+    }
+
+    /// Takes the parts of a time off the front of `text`, and its length.
+    fn parts(&self, text: &[u8]) -> Option<(usize, Parts)> {
         let mut parts = Parts::default();
         let mut rest = text;
         for item in &self.items {
             rest = item.take(rest, &mut parts)?;
         }
-        Some((text.len() - rest.len(), parts.seconds(zone)))
+        Some((text.len() - rest.len(), parts))
     }
 }
 
@@ -322,16 +350,22 @@ impl Item {
 }
 
 impl Parts {
-    /// The seconds since 1970, if there is such a time.
-    fn seconds(&self, zone: i64) -> Option<i64> {
+    /// The year, if it was read.
+    fn year(&self) -> Option<u16> {
+        let number = |part: Part| self.numbers[part as usize];
+        // As POSIX has it: 69 to 99 are of the last century.
+        let of_century =
+            || number(Part::YearOfCentury).map(|year| if year < 69 { 2000 + year } else { 1900 + year });
+        number(Part::Year).or_else(of_century)
+    }
+
+    /// The seconds since 1970, if there is such a time in the year.
+    fn seconds(&self, zone: i64, year: Option<u16>) -> Option<i64> {
         if let Some(epoch) = self.epoch {
             return epoch;
         }
         let number = |part: Part| self.numbers[part as usize];
-        // As POSIX has it: 69 to 99 are of the last century.
-        let year = number(Part::Year).or_else(|| {
-            number(Part::YearOfCentury).map(|year| if year < 69 { 2000 + year } else { 1900 + year })
-        })?;
+        let year = year?;
         let hour = match (number(Part::Hour), number(Part::HourOfHalf), self.is_afternoon) {
             (Some(hour), _, _) => hour,
             (None, Some(hour @ 1..=12), Some(is_afternoon)) => hour % 12 + if is_afternoon { 12 } else { 0 },
@@ -419,10 +453,33 @@ mod tests {
     #[test]
     fn a_pattern_that_does_not_tell_the_instant_is_refused() {
         for pattern in
-            ["", "%", "%Q", "%T", "%F", "%F %I:%M", "%m-%d %T", "%Y-%d %T", "%F %H", "%F\n%T", "ms"]
+            ["", "%", "%Q", "%T", "%F", "%F %I:%M", "%j %T", "%m %T", "%Y-%d %T", "%F %H", "%F\n%T", "ms"]
         {
             assert!(matches!(Pattern::new(pattern), Err(FormatError::TimeShape { .. })), "{pattern}");
         }
+    }
+
+    #[test]
+    fn a_time_without_a_year_is_of_the_last_one_in_which_it_has_been() {
+        let pattern = Pattern::new("%b %e %T").unwrap();
+        assert!(pattern.lacks_year() && !Pattern::new("%c").unwrap().lacks_year());
+        let read = |text: &str, zone, latest| pattern.read_before(text.as_bytes(), zone, latest).unwrap().1;
+        for (text, before, after) in [
+            ("Nov 21 07:40:22", SECONDS - 365 * 86_400, SECONDS),
+            ("Nov 20 23:59:59", SECONDS - 27_623, SECONDS - 27_623),
+            ("Nov 21 07:40:23", SECONDS + 1 - 365 * 86_400, SECONDS + 1 - 365 * 86_400),
+            ("Dec 31 23:59:59", 1_767_225_599, 1_767_225_599),
+            ("Feb 29 00:00:00", 1_709_164_800, 1_709_164_800),
+        ] {
+            assert_eq!(read(text, 0, SECONDS - 1), Some(before), "{text}");
+            assert_eq!(read(text, 0, SECONDS), Some(after), "{text}");
+        }
+        assert_eq!(read("Nov 21 07:40:22", -3600, SECONDS), Some(SECONDS + 3600 - 365 * 86_400));
+        assert_eq!(read("Nov 31 07:40:22", 0, SECONDS), None);
+        // 1900 was no leap year.
+        assert_eq!(read("Feb 29 00:00:00", 0, -2_100_000_000), Some(-2_330_121_600));
+        assert_eq!(pattern.read_before(b"Nov x", 0, SECONDS), None);
+        assert_eq!(pattern.read(b"Nov 21 07:40:22", 0), Some((15, None)));
     }
 
     #[test]

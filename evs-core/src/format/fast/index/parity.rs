@@ -12,8 +12,8 @@ pub(super) struct Masks {
     pub(super) delimiter: u64,
     /// The line feed.
     pub(super) newline: u64,
-    /// The backslash, which begins an escape.
-    pub(super) backslash: u64,
+    /// The byte that begins an escape.
+    pub(super) escape: u64,
 }
 
 /// The parity that is carried to the next 64 bytes: all ones if the byte before them is inside quotes, else 0.

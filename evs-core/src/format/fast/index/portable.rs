@@ -34,7 +34,7 @@ fn step(chunk: &[u8; 64], start: usize, delimiters: Delimiters, carry: &mut Carr
         quote: if delimiters.are_quoted { equal(chunk, b'"') } else { 0 },
         delimiter: equal(chunk, delimiters.byte),
         newline: equal(chunk, b'\n'),
-        backslash: equal(chunk, b'\\'),
+        escape: equal(chunk, delimiters.escape),
     };
     let mut separators = carry.separators(masks, running_parity(masks.quote));
     while separators != 0 {
@@ -47,8 +47,8 @@ fn step(chunk: &[u8; 64], start: usize, delimiters: Delimiters, carry: &mut Carr
         separators &= separators - 1;
     }
     index.quotes += masks.quote.count_ones();
-    if masks.backslash != 0 {
-        index.push_backslashes(masks.backslash, start);
+    if masks.escape != 0 {
+        index.push_escapes(masks.escape, start);
     }
 }
 

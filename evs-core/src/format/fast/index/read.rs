@@ -28,7 +28,7 @@ impl Index {
     ) {
         self.separators.clear();
         self.newlines.clear();
-        self.backslashes.clear();
+        self.escapes.clear();
         self.separators.push(u32::MAX);
         self.newlines.push(Newline::default());
         self.damaged.clear();

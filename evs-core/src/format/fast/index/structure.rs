@@ -1,4 +1,4 @@
-//! The index itself: separators, newlines, backslashes and damaged lines of a block.
+//! The index itself: separators, newlines, escapes and damaged lines of a block.
 
 use std::ops::Range;
 
@@ -11,15 +11,19 @@ pub(in crate::format::fast) struct Delimiters {
     pub(in crate::format::fast) byte: u8,
     /// True if `"` encloses values.
     pub(in crate::format::fast) are_quoted: bool,
+    /// The byte that begins an escape in a value.
+    pub(in crate::format::fast) escape: u8,
 }
 
 impl Delimiters {
-    /// No byte delimits fields: the index has the newlines alone.
-    pub(in crate::format::fast) const NONE: Self = Self { byte: b'\n', are_quoted: false };
+    /// No byte delimits fields: the index has the newlines and escapes alone.
+    pub(in crate::format::fast) fn none(escape: u8) -> Self {
+        Self { byte: b'\n', are_quoted: false, escape }
+    }
 
     /// True if no byte delimits fields.
     pub(in crate::format::fast) fn are_none(self) -> bool {
-        self == Self::NONE
+        self.byte == b'\n'
     }
 }
 
@@ -33,9 +37,9 @@ pub(in crate::format::fast) struct Index {
     pub(super) newlines: Vec<Newline>,
     /// The number of quotes in the block.
     pub(super) quotes: u32,
-    /// The backslashes: for each 64 bytes that have any, the offset of the first byte and a bit mask. In ascending
-    /// order.
-    pub(super) backslashes: Vec<(u32, u64)>,
+    /// The bytes that begin escapes: for each 64 bytes that have any, the offset of the first byte and a bit mask. In
+    /// ascending order.
+    pub(super) escapes: Vec<(u32, u64)>,
     /// The bytes of the block that may be damage.
     pub(super) suspects: Suspects,
     /// The numbers of the damaged lines, in ascending order.
@@ -79,20 +83,20 @@ impl Index {
         &self.newlines
     }
 
-    /// The offset of the first backslash at or after `from`.
+    /// The offset of the first escape at or after `from`.
     ///
-    /// `hint` is the index in `backslashes` at which the last search ended. A caller begins with 0 and searches in
-    /// ascending order. Lines are short and most have no backslash, so the hint is nearly always right; after a gap, a
-    /// binary search finds the place, because a client can fill a line with backslashes.
+    /// `hint` is the index in `escapes` at which the last search ended. A caller begins with 0 and searches in
+    /// ascending order. Lines are short and most have no escape, so the hint is nearly always right; after a gap, a
+    /// binary search finds the place, because a client can fill a line with escapes.
     #[inline]
-    pub(in crate::format::fast) fn next_backslash(&self, from: u32, hint: &mut usize) -> Option<u32> {
-        let left = self.backslashes.get(*hint..)?;
+    pub(in crate::format::fast) fn next_escape(&self, from: u32, hint: &mut usize) -> Option<u32> {
+        let left = self.escapes.get(*hint..)?;
         // In most cases the first one is at or after `from`, or there is none.
         if left.first().is_some_and(|(start, _)| start + 64 <= from) {
             work::examine(left.len().ilog2() as usize);
             *hint += left.partition_point(|(start, _)| start + 64 <= from);
         }
-        let mut left = self.backslashes[*hint..].iter();
+        let mut left = self.escapes[*hint..].iter();
         let (start, mask) = left.next()?;
         let after = mask & (u64::MAX << from.saturating_sub(*start));
         let (start, mask) = if after == 0 { *left.next()? } else { (*start, after) };
@@ -112,9 +116,9 @@ impl Index {
         (at(line).wrapping_add(1) as usize, at(line + 1) as usize)
     }
 
-    /// Appends the backslashes of 64 bytes that begin at `start`.
+    /// Appends the escapes of 64 bytes that begin at `start`.
     #[cold]
-    pub(super) fn push_backslashes(&mut self, mask: u64, start: usize) {
-        self.backslashes.push((start as u32, mask));
+    pub(super) fn push_escapes(&mut self, mask: u64, start: usize) {
+        self.escapes.push((start as u32, mask));
     }
 }

@@ -26,6 +26,9 @@ fn plainly(block: &[u8], delimiters: Delimiters) -> (Vec<u32>, Vec<Newline>) {
     (separators, newlines)
 }
 
+/// Blanks that delimit, and values in quotes.
+const BLANKS: Delimiters = Delimiters { byte: b' ', are_quoted: true, escape: b'\\' };
+
 /// All ways to build the index on this machine.
 fn ways() -> Vec<fn(&[u8], Delimiters, &mut Index)> {
     let mut ways: Vec<fn(&[u8], Delimiters, &mut Index)> = vec![portable::scan];
@@ -59,20 +62,20 @@ proptest! {
         ],
         byte in prop::sample::select(b" |".to_vec()),
         are_quoted: bool,
+        escape in prop::sample::select(b"\\a".to_vec()),
     ) {
-        let (block, delimiters) = (block.as_bytes(), Delimiters { byte, are_quoted });
+        let (block, delimiters) = (block.as_bytes(), Delimiters { byte, are_quoted, escape });
         let (separators, newlines) = plainly(block, delimiters);
-        let backslashes: Vec<u32> =
-            (0..block.len() as u32).filter(|at| block[*at as usize] == b'\\').collect();
+        let escapes: Vec<u32> = (0..block.len() as u32).filter(|at| block[*at as usize] == escape).collect();
         for (way, scan) in ways().into_iter().enumerate() {
             let mut index = Index::default();
             index.read_by(scan, block, delimiters);
             prop_assert_eq!(&index.separators, &separators, "way {}", way);
             prop_assert_eq!(&index.newlines, &newlines, "way {}", way);
             let mut hints = 0;
-            let mut next = |from: u32| index.next_backslash(from, &mut hints);
+            let mut next = |from: u32| index.next_escape(from, &mut hints);
             for from in 0..=block.len() as u32 {
-                let expected = backslashes.iter().find(|at| **at >= from).copied();
+                let expected = escapes.iter().find(|at| **at >= from).copied();
                 prop_assert_eq!(next(from), expected, "way {}", way);
             }
             prop_assert_eq!(index.damaged, damaged(block), "way {}", way);
@@ -94,10 +97,10 @@ fn damaged(block: &[u8]) -> Vec<u32> {
 fn assert_damaged(block: &[u8], expected: &[u32]) {
     for (way, scan) in ways().into_iter().enumerate() {
         let mut index = Index::default();
-        index.read_by(scan, block, Delimiters { byte: b' ', are_quoted: true });
+        index.read_by(scan, block, BLANKS);
         assert_eq!(index.damaged, expected, "way {way}: {:?}", String::from_utf8_lossy(block));
         // The next block begins with no damage.
-        index.read_by(scan, b"a\n", Delimiters { byte: b' ', are_quoted: true });
+        index.read_by(scan, b"a\n", BLANKS);
         assert_eq!(index.damaged, [0_u32; 0], "way {way}");
     }
 }
@@ -132,9 +135,8 @@ fn a_byte_order_mark_damages_the_line_that_it_begins() {
 
 #[test]
 fn delimiters_inside_quotes_are_not_separators() {
-    let delimiters = Delimiters { byte: b' ', are_quoted: true };
     let mut index = Index::default();
-    index.read(b"a \"b c\" d \"\"\n\"x\"\n", delimiters);
+    index.read(b"a \"b c\" d \"\"\n\"x\"\n", BLANKS);
     assert_eq!(index.separators(), [u32::MAX, 1, 7, 9, 12, 16]);
     assert_eq!((0..index.lines()).map(|line| index.line(line)).collect::<Vec<_>>(), [(0, 12), (13, 16)]);
     assert_eq!(index.newlines().iter().map(|newline| newline.quotes).collect::<Vec<_>>(), [0, 4, 6]);

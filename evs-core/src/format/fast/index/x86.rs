@@ -5,7 +5,7 @@
 //!
 //! A chunk of 64 bytes takes these steps, all of them without a branch that depends on the data:
 //!
-//! 1. Compare the chunk with the quote, the delimiter, the newline and the backslash: four masks of 64 bits.
+//! 1. Compare the chunk with the quote, the delimiter, the newline and the escape: four masks of 64 bits.
 //! 2. Multiply the quote mask by all ones without carries (`pclmulqdq`): that is the running parity, in one
 //!    instruction.
 //! 3. Combine masks and parity to the mask of separators.
@@ -112,7 +112,7 @@ impl Room {
     ///
     /// # Safety
     ///
-    /// The first `len` separators and `lines` newlines have been written, and nothing of the index but its backslashes
+    /// The first `len` separators and `lines` newlines have been written, and nothing of the index but its escapes
     /// has changed since `new`.
     unsafe fn finish(self, index: &mut Index) {
         debug_assert!(self.len <= index.separators.capacity() && self.lines <= index.newlines.capacity());
@@ -175,13 +175,13 @@ unsafe fn chunks_avx2(
             quote: if delimiters.are_quoted { equal(b'"') } else { 0 },
             delimiter: equal(delimiters.byte),
             newline: equal(b'\n'),
-            backslash: equal(b'\\'),
+            escape: equal(delimiters.escape),
         };
         let separators = room.carry.separators(masks, running_parity(masks.quote));
         // SAFETY: both describe this chunk, whose padding has no separators, and every newline in it is a separator.
         unsafe { room.push_newlines(masks, separators) };
-        if masks.backslash != 0 {
-            index.push_backslashes(masks.backslash, start);
+        if masks.escape != 0 {
+            index.push_escapes(masks.escape, start);
         }
         let count = separators.count_ones() as usize;
         let mut left = separators;
@@ -255,13 +255,13 @@ unsafe fn chunks_avx512(
             quote: if delimiters.are_quoted { equal(b'"') } else { 0 },
             delimiter: equal(delimiters.byte),
             newline: equal(b'\n'),
-            backslash: equal(b'\\'),
+            escape: equal(delimiters.escape),
         };
         let separators = room.carry.separators(masks, running_parity(masks.quote));
         // SAFETY: both describe this chunk, whose padding has no separators, and every newline in it is a separator.
         unsafe { room.push_newlines(masks, separators) };
-        if masks.backslash != 0 {
-            index.push_backslashes(masks.backslash, start);
+        if masks.escape != 0 {
+            index.push_escapes(masks.escape, start);
         }
         let count = separators.count_ones() as usize;
         // Compresses the offsets whose bits are set, and widens sixteen of them at a time.

@@ -59,7 +59,7 @@ use crate::format::{
 pub(super) struct Template {
     /// The bytes by which a block is indexed.
     pub(super) delimiters: Delimiters,
-    /// The escaping of the format. It decides about lines with backslashes.
+    /// The escaping of the format. It decides about lines with escapes.
     pub(super) escape: Escape,
     /// The number of separators in a line, its newline included.
     pub(super) separators: u32,
@@ -122,9 +122,11 @@ impl Template {
             if byte.is_ascii_alphanumeric() || matches!(byte, b'"' | b'\\') || tried.contains(&byte) {
                 continue;
             }
-            if let Some(template) =
-                Self::delimited_by(steps, (trusted, zone), Delimiters { byte, are_quoted })
-            {
+            if let Some(template) = Self::delimited_by(
+                steps,
+                (trusted, zone),
+                Delimiters { byte, are_quoted, escape: steps.escape.byte() },
+            ) {
                 return Some(template);
             }
             tried.push(byte);
@@ -156,7 +158,8 @@ impl Template {
             separators: walk.separators(),
             quotes: 0,
         };
-        let mut template = Self::located(steps, reading, Delimiters::NONE, &located, Some(walk))?;
+        let mut template =
+            Self::located(steps, reading, Delimiters::none(steps.escape.byte()), &located, Some(walk))?;
         if let Some(tail) = &steps.tail {
             let (first, others) = tail.delimiter.as_bytes().split_first()?;
             if others.contains(first) {
@@ -208,6 +211,9 @@ impl Template {
                 class_checks(step, extent, delimiters, next, (is_trusted, zone), &mut checks)?;
             }
         }
+        if !steps.may_end_with_cr() && steps.steps.last().is_some_and(|step| step.until.is_empty()) {
+            checks.extend(values.last().map(|last| Check::Without(*last, (*b"\r").into())));
+        }
         checks.extend(located.searched.iter().map(|(at, byte)| Check::Without(values[*at], [*byte].into())));
         let long = steps
             .literals()
@@ -224,6 +230,10 @@ impl Template {
         let escaped_quotes = quoted.map(|(_, extent)| *extent).collect();
         let step = &steps.steps[time];
         let Class::Time(shape) = &step.class else { return None };
+        // Its seconds depend on the clock, which the reference alone knows.
+        if shape.lacks_year() {
+            return None;
+        }
         let until = step.until.as_bytes().first().copied();
         Some(Self {
             delimiters,
