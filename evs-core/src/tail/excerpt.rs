@@ -10,7 +10,7 @@ use std::{
     sync::Arc,
 };
 
-use memchr::memrchr;
+use memchr::{memchr, memrchr};
 
 use super::{
     decoder::{decoder, decoder_with, unpack_error},
@@ -139,6 +139,12 @@ pub(super) fn push_tail(tail: &mut Vec<u8>, bytes: &[u8]) {
 pub(super) fn same_beginning(one: &[u8], other: &[u8]) -> bool {
     let len = one.len().min(other.len());
     len > 0 && one[..len] == other[..len]
+}
+
+/// Returns true if the first `len` bytes of a file have a whole line, as far as its first bytes show.
+pub(super) fn has_line(head: &[u8], len: u64) -> bool {
+    let len = usize::try_from(len).unwrap_or(usize::MAX);
+    head.get(..len).is_none_or(|bytes| memchr(b'\n', bytes).is_some())
 }
 
 /// Returns the error for a file that changes while it is looked at. Another look may succeed.

@@ -164,6 +164,37 @@ fn a_file_that_grows_after_it_was_finished_is_read_on_until_it_is_retired() {
     assert!(!tailer.has_retired());
 }
 
+#[test]
+fn the_first_bytes_of_a_line_are_no_evidence_that_a_longer_file_is_the_same() {
+    // A power cut has left a byte of a line in a rotated file, which was read as a line.
+    let piece = || {
+        let log = Log::with("1");
+        let mut tailer = log.start();
+        log.rotate(".1");
+        log.append("203.0.113.1 a\n");
+        assert_eq!(poll(&mut tailer), "203.0.113.1 a\n");
+        assert_eq!(poll_later(&mut tailer), "1");
+        (log, tailer)
+    };
+    let other = "192.0.2.1 b\n";
+    let (log, mut tailer) = piece();
+    fs::write(log.sibling(".2"), other).unwrap();
+    assert_eq!(poll(&mut tailer), other, "the file with the piece is open");
+    let (log, mut tailer) = piece();
+    tailer.retire();
+    fs::write(log.sibling(".2"), other).unwrap();
+    assert_eq!(poll(&mut tailer), other, "it is known");
+    for is_gone in [false, true] {
+        let (log, mut tailer) = piece();
+        let (frontier, known) = (tailer.frontier(), inventory(&mut tailer));
+        fs::write(log.sibling(".2"), other).unwrap();
+        if is_gone {
+            fs::remove_file(log.sibling(".1")).unwrap();
+        }
+        assert_eq!(read(&mut resume_with(&log, &frontier, &known).unwrap()), other, "after a restart");
+    }
+}
+
 // Lines.
 
 #[test]

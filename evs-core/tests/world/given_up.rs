@@ -23,8 +23,10 @@ pub fn files(state: &SimDisk) -> Files {
 ///
 /// `answered` are the files of which evs said that a batch was given up.
 pub fn counts(files: &Files, answered: &[String], stores: &[Store]) -> BTreeMap<(usize, String), Counts> {
-    let mut counts: BTreeMap<(usize, String), Counts> = BTreeMap::new();
+    // A sink that has another name by now may have two files of one batch. The first one may lack its end.
+    let mut batches: BTreeMap<(usize, BatchId), Counts> = BTreeMap::new();
     for (name, bytes) in files {
+        let mut of_file: BTreeMap<(usize, BatchId), Counts> = BTreeMap::new();
         // After a crash, the end of the file may be missing if the decision is.
         for line in str::from_utf8(bytes).unwrap_or_default().lines() {
             let Ok(row) = serde_json::from_str::<Value>(line) else { break };
@@ -38,7 +40,7 @@ pub fn counts(files: &Files, answered: &[String], stores: &[Store]) -> BTreeMap<
                 Some(false) => {
                     let key = row["keys"]["request_id"].as_str().unwrap().to_owned();
                     let count: i128 = row["measures"]["count"].as_str().unwrap().parse().unwrap();
-                    *counts.entry((store, batch.1)).or_default().entry(key).or_default() += count;
+                    *of_file.entry((store, batch)).or_default().entry(key).or_default() += count;
                 }
                 has_rows => assert!(
                     !answered.contains(name),
@@ -46,6 +48,17 @@ pub fn counts(files: &Files, answered: &[String], stores: &[Store]) -> BTreeMap<
                 ),
             }
         }
+        for (batch, counts) in of_file {
+            let known = batches.entry(batch).or_default();
+            if counts.len() > known.len() {
+                *known = counts;
+            }
+        }
+    }
+    let mut counts: BTreeMap<(usize, String), Counts> = BTreeMap::new();
+    for ((store, (_, statistic, _)), of_batch) in batches {
+        let counts = counts.entry((store, statistic)).or_default();
+        of_batch.into_iter().for_each(|(key, count)| *counts.entry(key).or_default() += count);
     }
     counts
 }

@@ -5,7 +5,7 @@ use crate::{
     position::FileMark,
     tail::{
         error::TailError,
-        excerpt::{Excerpt, tail_before},
+        excerpt::{Excerpt, has_line, tail_before},
         look::Look,
     },
 };
@@ -37,6 +37,11 @@ impl LogFile {
         excerpt: Option<&Excerpt>,
     ) -> Result<Relation, TailError> {
         let (handle, len) = (&other.handle, excerpt.map_or(other.raw.len, |excerpt| excerpt.size));
+        // Of a file that has nothing but the first bytes of a line, these were read. They are no evidence that a longer file is
+        // another version of it, and reading on there would count a line that nobody wrote.
+        if self.offset > 0 && len > self.offset && !has_line(&self.head, self.offset) {
+            return Ok(Relation::Other);
+        }
         let before = |offset: u64| match excerpt {
             None => tail_before(handle, offset),
             Some(excerpt) if offset == excerpt.size => Ok(excerpt.end.clone()),

@@ -10,7 +10,7 @@ use crate::{
     position::{FileMark, Fingerprint, Frontier},
     tail::{
         error::TailError,
-        excerpt::{Excerpt, changing},
+        excerpt::{Excerpt, changing, has_line},
         file::Opening,
         fs::FileId,
         handle::LogHandle,
@@ -138,6 +138,11 @@ impl Wanted {
         // The file was truncated while it was read.
         if !self.matches_head(&excerpt.head) {
             return Err(changing(look.handle.path()));
+        }
+        // The first bytes of a line are no evidence, as for an open file.
+        let read = self.read_to();
+        if read > 0 && excerpt.size > read && !has_line(&excerpt.head, read) {
+            return Ok(None);
         }
         Ok(Some(Located { handle: Arc::clone(&look.handle), excerpt, opening }))
     }
