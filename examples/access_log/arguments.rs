@@ -28,16 +28,20 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "FORMAT", default_value = "combined")]
     pub(crate) format: String,
     /// The field that holds the time, and its shape: epoch, seconds, milliseconds, microseconds, nanoseconds, iso8601,
-    /// local, or conversions as for strftime. Without a shape, the key of a JSON or LTSV log
+    /// local, or conversions as for strftime. Without a shape, the key of a JSON or LTSV log, or one of several times of a
+    /// format string
     #[arg(long, value_name = "FIELD[=SHAPE]")]
     pub(crate) time: Option<String>,
     /// The minutes by which the web server's clock is ahead of UTC, for times without a zone
     #[arg(long, value_name = "MINUTES", default_value_t = 0, allow_negative_numbers = true)]
     pub(crate) utc_offset: i16,
+    /// The lines end with CR LF, as web servers on Windows write them
+    #[arg(long)]
+    pub(crate) crlf: bool,
     /// A statistic: 'NAME; window=60s; flush=5s; retain=90d; begin=oldest; by=FIELD,FIELD; count; sum=FIELD[:SCALE]; min=FIELD[:SCALE];
     /// max=FIELD[:SCALE]; rows=N'. After a FIELD[:SCALE], 'list', 'first', 'last' or 'largest' reads a list of numbers, and says what becomes of
     /// them; 'rounded' or 'truncated' keeps lines with more decimal places; 'within LOWEST..HIGHEST' rejects lines with other
-    /// values; and 'lenient' leaves out what is no number or out of range, in the place of rejecting its line
+    /// values (either may be missing); and 'lenient' leaves out what is no number or out of range, in the place of rejecting its line
     /// [default: 'requests; window=60s; by=status; count; sum=body_bytes_sent']
     #[arg(long = "stat", value_name = "SPEC")]
     pub(crate) stats: Vec<String>,

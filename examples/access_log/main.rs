@@ -113,7 +113,7 @@ async fn run(arguments: &Arguments) -> Result<Outcome, Failure> {
         return run_sample(arguments).await;
     };
     if arguments.explain {
-        explain(arguments, &format(arguments)?, log)?;
+        explain(&format(arguments)?, log)?;
         return Ok(Outcome::Complete);
     }
     let sinks = sinks::targets(&arguments.sinks, "sqlite://access_log.db")?;
@@ -158,6 +158,7 @@ const EXPLAINED_LINES: usize = 10;
 fn format(arguments: &Arguments) -> Result<LogFormat, Failure> {
     let format: LogFormat = arguments.format.parse().map_err(|error| Invalid("--format", Box::new(error)))?;
     let format = format.utc_offset_minutes(arguments.utc_offset);
+    let format = if arguments.crlf { format.crlf() } else { format };
     let format = match arguments.time.as_deref().map(|time| time.split_once('=').ok_or(time)) {
         Some(Ok((field, shape))) => {
             format.time(field, shape).map_err(|error| Invalid("--time", Box::new(error)))?

@@ -172,7 +172,7 @@ impl fmt::Display for Reason {
             Self::EmptyField => "a field that is never empty is empty",
             Self::List => "not a list joined by `, ` and ` : `",
             Self::Leftover => "the line goes on after the end of the format",
-            Self::CarriageReturn => "the line ends with CR LF, which the format does not say",
+            Self::CarriageReturn => "the line ends with CR LF, and the format is one without crlf",
             Self::NoTime => "the line has no key for the time",
             Self::Time => "not a time",
             Self::Date => "no such date, time of day or offset",
