@@ -4,6 +4,7 @@ use proptest::{collection::vec, prelude::*, sample::select};
 
 use super::*;
 
+mod haproxy;
 mod headed;
 
 /// The number of pieces up to which all lines are tried.
@@ -45,8 +46,14 @@ fn assert_all_agree(format: &str, blocks: &[&[u8]]) -> Result<bool, FormatError>
 }
 
 /// Shapes of the variable `$at`.
-const SHAPES: &[&str] =
-    &["iso8601", "milliseconds", "%Y-%m-%d %H:%M:%S.%f", "%b %e %H:%M:%S %Y", "%d/%b/%Y:%H:%M:%S %Z"];
+const SHAPES: &[&str] = &[
+    "iso8601",
+    "milliseconds",
+    "%Y-%m-%d %H:%M:%S.%f",
+    "%b %e %H:%M:%S %Y",
+    "%d/%b/%Y:%H:%M:%S %Z",
+    "%b %e %T",
+];
 
 const VARIABLES: &[&str] = &[
     "remote_addr",
