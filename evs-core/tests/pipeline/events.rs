@@ -303,3 +303,28 @@ async fn a_run_that_rejects_every_line_warns_of_the_format() {
         assert_eq!(sent(&mut events).await.iter().filter(is_warning).count(), usize::from(warns), "{lines}");
     }
 }
+
+#[tokio::test]
+async fn a_field_that_no_line_has_is_told_once_whatever_worker_read_the_lines() {
+    let named = |field: &str| Statistic::named("clicks").group_by([field]).measure(count());
+    for (field, of_others, warns) in
+        [("hots", "host", true), ("host", "host", false), ("arg_c", "host", false)]
+    {
+        let machine = Machine::new();
+        let line = |host: &str| format!("{{\"time\":1795246822,\"{host}\":\"a\",\"status\":200}}\n");
+        machine.append(&(line(of_others) + &line("other").repeat(40_000)));
+        let pipeline = Pipeline::builder("web1")
+            .tail(machine.log())
+            .format(LogFormat::json())
+            .state_dir(machine.state())
+            .workers(2)
+            .statistic(named(field))
+            .sink("memory", TestSink::default())
+            .build()
+            .unwrap();
+        let mut events = pipeline.status_handle().events();
+        pipeline.run_to_end(pending()).await.unwrap();
+        let is_warning = |event: &&EventKind| matches!(event, EventKind::LogWarning { text } if text.contains(&format!("has the field {field},")));
+        assert_eq!(sent(&mut events).await.iter().filter(is_warning).count(), usize::from(warns), "{field}");
+    }
+}
