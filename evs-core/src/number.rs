@@ -88,9 +88,9 @@ pub fn decimal(text: &[u8], scale: u8) -> Result<Option<i64>, NumberError> {
 /// As [`decimal`], with the rounding that a measure has chosen. Exponents are gone.
 fn decimal_of(
     text: &[u8],
-    Reading { scale, rounding, is_of_haproxy, .. }: Reading,
+    Reading { scale, rounding, is_of_haproxy, minus_one_is_none, .. }: Reading,
 ) -> Result<Option<i64>, NumberError> {
-    if matches!(text, b"" | b"-") || (is_of_haproxy && text == b"-1") {
+    if matches!(text, b"" | b"-") || (minus_one_is_none && text == b"-1") {
         return Ok(None);
     }
     let (negative, digits) = match text.strip_prefix(b"-") {
@@ -382,7 +382,8 @@ mod tests {
 
     #[test]
     fn numbers_of_haproxy_may_have_a_plus_and_minus_one_is_none() {
-        let reading = Reading { scale: 1, is_of_haproxy: true, ..Reading::default() };
+        let reading =
+            Reading { scale: 1, is_of_haproxy: true, minus_one_is_none: true, ..Reading::default() };
         for (text, expected) in [
             ("+2750", Ok(Some(27_500))),
             ("+0.5", Ok(Some(5))),

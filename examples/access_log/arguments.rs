@@ -41,7 +41,7 @@ pub(crate) struct Arguments {
     /// A statistic: 'NAME; window=60s; flush=5s; retain=90d; begin=oldest; by=FIELD,FIELD; count; sum=FIELD[:SCALE]; min=FIELD[:SCALE];
     /// max=FIELD[:SCALE]; rows=N'. After a FIELD[:SCALE], 'list', 'first', 'last' or 'largest' reads a list of numbers, and says what becomes of
     /// them; 'rounded' or 'truncated' keeps lines with more decimal places; 'within LOWEST..HIGHEST' rejects lines with other
-    /// values (either may be missing); and 'lenient' leaves out what is no number or out of range, in the place of rejecting its line
+    /// values (whole numbers in the unit of the field, either may be missing); and 'lenient' leaves out what is no number or out of range, in the place of rejecting its line
     /// [default: 'requests; window=60s; by=status; count; sum=body_bytes_sent']
     #[arg(long = "stat", value_name = "SPEC")]
     pub(crate) stats: Vec<String>,

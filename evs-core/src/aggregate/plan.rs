@@ -95,11 +95,21 @@ impl Plan {
 
     /// Narrows the values of a measure to `range`, times 10^scale.
     ///
-    /// A line counts in every statistic or in none, so this applies to all statistics that read the same number.
-    pub(crate) fn narrow(&mut self, measure: &MeasureColumn, range: &RangeInclusive<i64>) {
-        let at = self.number(measure);
-        let held = &mut self.numbers[at].range;
-        *held = *held.start().max(range.start())..=*held.end().min(range.end());
+    /// A line counts in every statistic or in none, so this applies to all statistics that read the same number. Only a lenient
+    /// measure leaves out the others' values and not their lines, so it gets a number of its own.
+    pub(crate) fn narrow(&mut self, (statistic, measure): (usize, usize), range: &RangeInclusive<i64>) {
+        let at = self.statistics[statistic].numbers[measure];
+        let held = &self.numbers[at].range;
+        let range = *held.start().max(range.start())..=*held.end().min(range.end());
+        let users =
+            self.statistics.iter().flat_map(|statistic| statistic.numbers.iter().zip(&*statistic.kinds));
+        let users = users.filter(|(number, kind)| **number == at && **kind != MeasureKind::Count);
+        if self.numbers[at].is_lenient && range != *held && users.count() > 1 {
+            let own = Number { range, ..self.numbers[at].clone() };
+            self.statistics[statistic].numbers[measure] = index_of_or_push(&mut self.numbers, own);
+        } else {
+            self.numbers[at].range = range;
+        }
     }
 
     /// The index of a field. A new field is added.
@@ -129,14 +139,23 @@ impl Plan {
             return known;
         }
         let (may_be_list, range) = (may_be_list(&measure.field), i64::MIN..=i64::MAX);
-        let is_lenient = measure.is_lenient;
-        self.numbers.push(Number { field, reading, is_list, may_be_list, is_summed, is_lenient, range });
+        let (is_lenient, is_of_client) = (measure.is_lenient, is_of_client(&measure.field));
+        self.numbers.push(Number {
+            field,
+            reading,
+            is_list,
+            may_be_list,
+            is_summed,
+            is_lenient,
+            is_of_client,
+            range,
+        });
         self.numbers.len() - 1
     }
 
-    /// The fields whose names may be mistaken, if no line has them: clients do not choose whether lines have them.
+    /// The fields whose names may be mistaken, if no line has them. Whether there is an argument is up to the clients.
     pub(crate) fn doubtful(&self, parser: &LineParser) -> Vec<usize> {
-        let is_doubtful = |field: &usize| !is_of_client(&self.fields[*field]);
+        let is_doubtful = |field: &usize| !self.fields[*field].starts_with("arg_");
         let fields = 0..self.fields.len();
         if parser.may_lack_fields() { fields.filter(is_doubtful).collect() } else { Vec::new() }
     }
@@ -188,6 +207,7 @@ mod tests {
                 may_be_list: false,
                 is_summed: false,
                 is_lenient: false,
+                is_of_client: true,
                 range: i64::MIN..=i64::MAX
             }]
         );

@@ -124,9 +124,9 @@ proptest! {
         let mut plan = Plan::new(schemas.iter().map(|(schema, rows_max)| (&**schema, *rows_max)));
         plan.limit(&limits);
         plan.rejects_ahead = rejects_ahead;
-        for (statistic, (schema, _)) in statistics.iter().zip(&schemas) {
-            for (measure, column) in statistic.measures.iter().zip(&schema.measures) {
-                measure.range(&limits).into_iter().for_each(|range| plan.narrow(column, &range));
+        for (at, statistic) in statistics.iter().enumerate() {
+            for (measure, known) in statistic.measures.iter().enumerate() {
+                known.range(&limits).into_iter().for_each(|range| plan.narrow((at, measure), &range));
             }
         }
         let parser = plan.parser(&format()).unwrap();
@@ -302,14 +302,42 @@ fn a_value_beyond_64_bits_by_its_scale_is_added_up_and_nothing_else() {
         let statistic = measures.iter().cloned().fold(Statistic::named("s"), Statistic::measure);
         let schema = statistic.schema();
         let mut plan = Plan::new([(&*schema, 10)]);
-        for (measure, column) in measures.iter().zip(&schema.measures) {
-            measure.range(&Limits::default()).into_iter().for_each(|range| plan.narrow(column, &range));
+        for (at, measure) in measures.iter().enumerate() {
+            measure.range(&Limits::default()).into_iter().for_each(|range| plan.narrow((0, at), &range));
         }
         let mut worker = Worker::new(plan.clone(), plan.parser(&format()).unwrap(), true);
         worker.lines(block.as_bytes(), 1, 0, None);
         let mut part = worker.cut(&[0]);
         let merged = merge(&part.rows.remove(0), 0, &plan.statistics[0].kinds).unwrap();
         assert_eq!(merged[0].cursor().next_row().unwrap().values, expected);
+    }
+}
+
+#[test]
+fn the_limits_of_a_lenient_measure_are_its_own() {
+    let statistics = [
+        Statistic::named("a").measure(sum("body_bytes_sent").within(i64::MIN..=0).lenient()),
+        Statistic::named("b").measure(sum("body_bytes_sent").within(0..=i64::MAX).lenient()),
+        Statistic::named("c")
+            .measure(sum("body_bytes_sent").lenient())
+            .measure(min("body_bytes_sent").within(0..=i64::MAX).lenient())
+            .measure(max("body_bytes_sent").within(i64::MIN..=0).lenient()),
+    ];
+    let schemas: Vec<_> = statistics.iter().map(Statistic::schema).collect();
+    let mut plan = Plan::new(schemas.iter().map(|schema| (&**schema, 10)));
+    for (at, statistic) in statistics.iter().enumerate() {
+        for (measure, known) in statistic.measures.iter().enumerate() {
+            known.range(&Limits::default()).into_iter().for_each(|range| plan.narrow((at, measure), &range));
+        }
+    }
+    let mut worker = Worker::new(plan.clone(), plan.parser(&format()).unwrap(), true);
+    let block = ["-5", "7", "x"].map(|value| format!("a 60.000 \"\" 200 {value} \"\"\n")).concat();
+    worker.lines(block.as_bytes(), 1, 0, None);
+    let mut part = worker.cut(&[0, 1, 2]);
+    for (at, expected) in [&[Some(-5)][..], &[Some(7)], &[Some(2), Some(7), Some(-5)]].into_iter().enumerate()
+    {
+        let merged = merge(&std::mem::take(&mut part.rows[at]), 0, &plan.statistics[at].kinds).unwrap();
+        assert_eq!(merged[0].cursor().next_row().unwrap().values, expected, "statistic {at}");
     }
 }
 
@@ -327,4 +355,39 @@ fn a_response_header_with_a_comma_is_not_a_list_of_tries() {
     assert_eq!(merged[0].cursor().next_row().unwrap().values, [Some(12), Some(3)]);
     let reasons: Vec<Reason> = part.tally.samples.iter().map(|line| line.rejection.reason).collect();
     assert_eq!(reasons, [Reason::NotANumber]);
+}
+
+#[test]
+fn what_a_client_writes_is_no_number_of_the_server() {
+    let read = |format: &str, line: &str, measures: &[Measure]| {
+        let format: LogFormat = format.parse().unwrap();
+        let statistic = measures.iter().cloned().fold(Statistic::named("s"), Statistic::measure);
+        let schema = statistic.schema();
+        let plan = Plan::new([(&*schema, 10)]);
+        let mut worker = Worker::new(plan.clone(), plan.parser(&format).unwrap(), true);
+        worker.lines(line.as_bytes(), 1, 0, None);
+        let mut part = worker.cut(&[0]);
+        let merged = merge(&part.rows.remove(0), 0, &plan.statistics[0].kinds).unwrap();
+        let rejected = part.tally.counters.rejected;
+        (rejected, merged.first().map(|rows| rows.cursor().next_row().unwrap().values.to_vec()))
+    };
+    let haproxy = |time: &str, c: &str| {
+        format!(
+            "1.1.1.1:5 [30/Nov/2026:14:00:01.123] w b/s 1/0/{time}/3/4 200 5 - - ---- 5/4/3/2/0 0/0 \"GET /?c={c} HTTP/1.1\"\n"
+        )
+    };
+    let measures = [sum("connect_time"), min("connect_time"), sum("arg_c")];
+    assert_eq!(
+        read("haproxy_http", &haproxy("-1", "-1"), &measures),
+        (0, Some(vec![Some(0), None, Some(-1)]))
+    );
+    assert_eq!(read("haproxy_http", &haproxy("+2", "%2B5"), &measures), (1, None));
+    let alb = r#"https 2026-11-30T14:00:01.186641Z app/my-lb/5 1.1.1.1:2817 - -1 -1 0.5 502 - 0 57 "GET https://www.example.com:443/?c=-1 HTTP/1.1" "c" - - - "R" "w" "a" 1"#;
+    let measures =
+        [sum("target_processing_time").scale(1), sum("response_processing_time").scale(1), sum("arg_c")];
+    assert_eq!(read("aws_alb", &format!("{alb}\n"), &measures), (0, Some(vec![Some(0), Some(5), Some(-1)])));
+    let json = |size: &str, c: &str| format!("{{\"time\":60,\"size\":{size},\"args\":\"c={c}\"}}\n");
+    let measures = [sum("size"), sum("arg_c")];
+    assert_eq!(read("json", &json("1e3", "7"), &measures), (0, Some(vec![Some(1000), Some(7)])));
+    assert_eq!(read("json", &json("1e3", "1e3"), &measures), (1, None));
 }

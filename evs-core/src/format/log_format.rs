@@ -19,7 +19,7 @@ mod w3c;
 use self::{
     aliases::KeyNames,
     apache::{is_apache, mixed_in},
-    named::HAPROXY,
+    named::{ALB, HAPROXY},
     time::TimeField,
 };
 use super::{
@@ -314,10 +314,12 @@ impl LogFormat {
         if steps.escape == Escape::None {
             return Some("with escape=none, clients can forge lines and fields of this log".to_owned());
         }
-        let name = steps.forgeable()?;
-        Some(format!(
-            "clients can forge fields of this log, since ${name} may have the text after it: put quotes around ${name}"
-        ))
+        let (name, list) = steps.forgeable()?;
+        let why = match list {
+            Some(list) => format!("${name} may go on with the list of ${list} before it"),
+            None => format!("${name} may have the text after it"),
+        };
+        Some(format!("clients can forge fields of this log, since {why}: put quotes around ${name}"))
     }
 
     /// A parser for `fields`. Its records have the fields in this order.
@@ -331,7 +333,7 @@ impl LogFormat {
     /// time, and [`time`](Self::time) names none, and [`FormatError::NoTimeShape`] if [`time_key`](Self::time_key) names a field
     /// whose shape is not known.
     pub fn parser<S: AsRef<str>>(&self, fields: &[S]) -> Result<LineParser, FormatError> {
-        let container = self.container()?;
+        let unwrapper = self.unwrapper()?;
         let mut slots_used = 0;
         let (reader, fields) = match &self.kind {
             FormatKind::Text { steps, .. } => {
@@ -347,9 +349,10 @@ impl LogFormat {
                 (LineReader::Nginx { steps, slots }, fields)
             }
             FormatKind::Json => {
-                let (keys, times, fields) = self.keyed(fields, Escape::Json);
+                let (mut keys, times, fields) = self.keyed(fields, Escape::Json);
+                let access = self.names.access(&mut keys);
                 slots_used = keys.len();
-                (LineReader::Json { scanner: Scanner::new(keys), times }, fields)
+                (LineReader::Json { scanner: Scanner::new(keys), times, access }, fields)
             }
             FormatKind::W3c => {
                 let reader = HeaderReader::new(fields, self.time.of_header()?, self.time.zone);
@@ -365,8 +368,8 @@ impl LogFormat {
         let fields = fields.map_err(|field| FormatError::NoField { field, known: self.variables() })?;
         let shape = self.time.shape.clone();
         let parser = LineParser::new(reader, slots_used, fields).timed(shape, self.time.zone);
-        Ok(match container {
-            Some(container) => parser.contained(Unwrapper::new(container)),
+        Ok(match unwrapper {
+            Some(unwrapper) => parser.contained(unwrapper),
             None => parser,
         })
     }
@@ -422,6 +425,7 @@ impl fmt::Display for LogFormat {
         }
         f.write_str(match &self.kind {
             FormatKind::Text { language: Language::Haproxy, .. } => HAPROXY,
+            FormatKind::Text { language: Language::Alb, .. } => ALB,
             FormatKind::Text { text, .. } => text,
             FormatKind::Json => "json",
             FormatKind::Ltsv => "ltsv",

@@ -73,6 +73,8 @@ pub enum Reason {
     List,
     /// The line goes on after the end of the format. The web server's format may have got another field.
     Leftover,
+    /// The line is of another log of the server, which writes all of them to one place. Caddy does so by default.
+    OtherLog,
     /// The line ends with CR LF, and the format does not say so: see [`LogFormat::crlf`](crate::LogFormat::crlf).
     CarriageReturn,
     /// The line has no key for the time: see [`LogFormat::time_key`](crate::LogFormat::time_key).
@@ -137,6 +139,7 @@ impl Reason {
             Self::EmptyField => "empty_field",
             Self::List => "list",
             Self::Leftover => "leftover",
+            Self::OtherLog => "other_log",
             Self::CarriageReturn => "carriage_return",
             Self::NoTime => "no_time",
             Self::Time => "time",
@@ -172,6 +175,7 @@ impl fmt::Display for Reason {
             Self::EmptyField => "a field that is never empty is empty",
             Self::List => "not a list joined by `, ` and ` : `",
             Self::Leftover => "the line goes on after the end of the format",
+            Self::OtherLog => "a line of another log of the server, not of a request",
             Self::CarriageReturn => "the line ends with CR LF, and the format is one without crlf",
             Self::NoTime => "the line has no key for the time",
             Self::Time => "not a time",

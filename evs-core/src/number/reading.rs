@@ -93,9 +93,10 @@ pub struct Reading {
     pub has_exponents: bool,
     /// True if a duration with units is read as seconds.
     pub has_units: bool,
-    /// True for numbers of HAProxy. It writes `-1` for what it does not know, such as the time of a response that never came,
-    /// and `+` before the numbers of a request that it logs before its end.
+    /// True if a number may have a `+` before it, as HAProxy writes for a request that it logs before its end.
     pub is_of_haproxy: bool,
+    /// True if `-1` is no value: HAProxy and AWS write it for the time of a response that never came, for example.
+    pub minus_one_is_none: bool,
     /// True if a number may have been printed from a double, with the noise of floating point in its last digits.
     pub is_double: bool,
 }

@@ -113,10 +113,10 @@ fn plan(settings: &Settings, schemas: &[Arc<Schema>]) -> Plan {
         settings.sinks.iter().fold(Limits::default(), |limits, (_, sink)| limits.and(&sink.limits()));
     plan.limit(&limits);
     plan.rejects_ahead = settings.rejects_ahead;
-    for (statistic, schema) in settings.statistics.iter().zip(schemas) {
-        for (measure, column) in statistic.measures.iter().zip(&schema.measures) {
-            if let Some(range) = measure.range(&limits) {
-                plan.narrow(column, &range);
+    for (at, statistic) in settings.statistics.iter().enumerate() {
+        for (measure, known) in statistic.measures.iter().enumerate() {
+            if let Some(range) = known.range(&limits) {
+                plan.narrow((at, measure), &range);
             }
         }
     }

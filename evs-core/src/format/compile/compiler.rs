@@ -48,6 +48,8 @@ pub(in crate::format) enum Language {
     Apache,
     /// Text and variables as nginx has them, in lines that HAProxy has written.
     Haproxy,
+    /// Text and variables as nginx has them, in lines of AWS's Application Load Balancer.
+    Alb,
 }
 
 /// Compiles a format string.
@@ -65,7 +67,7 @@ pub(in crate::format) fn compile(
             haproxy::classify(&mut pieces);
             (pieces, Escape::Haproxy)
         }
-        Language::Nginx | Language::NginxOrApache => {
+        Language::Nginx | Language::NginxOrApache | Language::Alb => {
             let (body, escape) = escape(format)?;
             if let Some(at) = body.find('\n') {
                 return Err(FormatError::LineFeed { offset: format.len() - body.len() + at });
@@ -75,7 +77,9 @@ pub(in crate::format) fn compile(
             (pieces, if is_either { Escape::Apache } else { escape })
         }
     };
-    compile_pieces(&pieces, escape, time)
+    let mut steps = compile_pieces(&pieces, escape, time)?;
+    steps.minus_one_is_none |= language == Language::Alb;
+    Ok(steps)
 }
 
 /// Compiles the pieces of a format string.
@@ -123,6 +127,7 @@ pub(super) fn compile_pieces(
             no_colon: name == "remote_user",
             is_of_haproxy,
             is_request: name == "request" && class == Class::Loose,
+            has_commas: until == " " && name.ends_with("x_forwarded_for") && class == Class::Loose,
             lookahead: 0,
             needle: Needle::default(),
         });
@@ -152,7 +157,16 @@ pub(super) fn compile_pieces(
     let first = usize::from(has_priority);
     let syslog_time = ((prefix.is_empty() || has_priority) && are_words(first)).then_some(first);
     let tail = forgery::tail(&steps);
-    Ok(Steps { prefix, steps, escape, time, syslog_time, tail, is_quoted: false })
+    Ok(Steps {
+        prefix,
+        steps,
+        escape,
+        time,
+        syslog_time,
+        tail,
+        minus_one_is_none: is_of_haproxy,
+        is_quoted: false,
+    })
 }
 
 /// Joins `$date` and `$time` to the time of the line, if they stand side by side and no other variable is known to be one.

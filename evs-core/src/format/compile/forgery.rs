@@ -15,8 +15,9 @@ use super::{
 };
 
 impl Steps {
-    /// The first variable whose end a client can move, in a format with escapes. `None` if there is none.
-    pub(in crate::format) fn forgeable(&self) -> Option<&str> {
+    /// The first variable whose end, or whose beginning after a list, a client can move, in a format with escapes: its name, and
+    /// that of the list. `None` if there is none.
+    pub(in crate::format) fn forgeable(&self) -> Option<(&str, Option<&str>)> {
         let is_movable = |(index, step): &(usize, &Step)| {
             let next = self.steps.get(index + 1);
             let is_before_time =
@@ -33,7 +34,10 @@ impl Steps {
         };
         let (index, step) = self.steps.iter().enumerate().find(is_movable)?;
         let is_list = step.class == Class::List;
-        Some(&self.steps[index + usize::from(is_list)].name)
+        Some(match is_list {
+            true => (&self.steps[index + 1].name, Some(&*step.name)),
+            false => (&step.name, None),
+        })
     }
 }
 

@@ -26,6 +26,8 @@ pub(in crate::format) struct Steps {
     pub(in crate::format) syslog_time: Option<usize>,
     /// The end of the last value that a client chooses, if the rest of the line shows it.
     pub(in crate::format) tail: Option<Tail>,
+    /// True if `-1` is no value of a number.
+    pub(in crate::format) minus_one_is_none: bool,
     /// True if a delimited value that begins with a quote ends at its closing quote, and may have the delimiter in it.
     pub(in crate::format) is_quoted: bool,
 }
@@ -73,6 +75,8 @@ pub(in crate::format) struct Step {
     pub(in crate::format) is_of_haproxy: bool,
     /// True for `$request` without quotes. Its value ends after the protocol, if it has one.
     pub(in crate::format) is_request: bool,
+    /// True for a list of addresses of clients and proxies before a blank: `1.2.3.4, 5.6.7.8`. It does not end after a comma.
+    pub(in crate::format) has_commas: bool,
     /// The number of following steps that must match for the value to end at an occurrence of `until`.
     pub(in crate::format) lookahead: usize,
     /// The needle for `until`, with the time after it if the next step is one.

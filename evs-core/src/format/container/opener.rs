@@ -80,7 +80,7 @@ impl Opener {
         }
         let opened = match self.container {
             Container::Cri { .. } => cri(line),
-            Container::Syslog { is_optional: true } if !has_syslog_header(line) => Ok(Opened::plain(line, 0)),
+            Container::Syslog { is_optional: true } => Ok(Opened::plain(line, header_len(line))),
             Container::Syslog { .. } => syslog(line),
             Container::Docker | Container::Journald => self.json(line),
         };
@@ -196,9 +196,17 @@ fn syslog(line: &[u8]) -> Result<Opened, Rejection> {
     Ok(Opened::plain(line, after))
 }
 
-/// True if a line begins as those with a header of syslog do.
-fn has_syslog_header(line: &[u8]) -> bool {
-    line[0] == b'<' || is_syslog_time(line) || iso8601(line, 0).is_ok()
+/// The length of the header of syslog with which a line begins. It may have none, or nothing but its priority: `<134>`.
+pub(super) fn header_len(line: &[u8]) -> usize {
+    if line.is_empty() {
+        return 0;
+    }
+    let digits = || line[1..].iter().take_while(|byte| byte.is_ascii_digit()).count();
+    match syslog(line) {
+        Ok(opened) => opened.content.start,
+        Err(_) if line[0] == b'<' && digits() > 0 && line.get(digits() + 1) == Some(&b'>') => digits() + 2,
+        Err(_) => 0,
+    }
 }
 
 /// The length of `Nov  3 00:02:37 `.

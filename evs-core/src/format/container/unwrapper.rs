@@ -4,7 +4,7 @@ use memchr::memchr;
 
 use super::{
     Container, LINE_BYTES_MAX,
-    opener::{Coding, Opened, Opener, append},
+    opener::{Coding, Opened, Opener, append, header_len},
     streams::Streams,
 };
 use crate::format::{
@@ -19,6 +19,8 @@ use crate::format::{
 #[derive(Clone, Debug)]
 pub(crate) struct Unwrapper {
     opener: Opener,
+    /// True if lines in the container may have a header of syslog, which is left out.
+    may_have_header: bool,
     /// The lines of the inner format, each with a line feed.
     text: Vec<u8>,
     /// The origin of each of these lines, in their order.
@@ -67,11 +69,17 @@ impl Unwrapper {
     pub(in crate::format) fn new(container: Container) -> Self {
         Self {
             opener: Opener::new(container),
+            may_have_header: false,
             text: Vec::new(),
             origins: Vec::new(),
             rejected: Vec::new(),
             pending: Streams::new(),
         }
+    }
+
+    /// With lines that may have a header of syslog.
+    pub(in crate::format) fn headed(self, may_have_header: bool) -> Self {
+        Self { may_have_header, ..self }
     }
 
     /// Sets the pieces before the next block whose lines are not complete there: the lines that
@@ -176,11 +184,13 @@ impl Unwrapper {
         if !is_read || (coding != Coding::Plain && memchr(b'\n', &self.text[start..]).is_some()) {
             return Err(Rejection::at(content.start, Reason::Container));
         }
+        let header = if self.may_have_header { header_len(&self.text[start..]) } else { 0 };
+        self.text.drain(start..start + header);
         Ok(match coding {
             _ if before.is_some() => Added::Made,
             Coding::Plain if keeps_header => Added::Plain(0),
-            Coding::Plain => Added::Plain(content.start),
-            Coding::Json => Added::Json(content.start),
+            Coding::Plain => Added::Plain(content.start + header),
+            Coding::Json => Added::Json(content.start + escaped_len(&line[content.start..], header)),
             Coding::Numbers => Added::Made,
         })
     }

@@ -34,6 +34,8 @@ pub(crate) struct Number {
     pub(crate) is_summed: bool,
     /// True if a value that is no number, or out of range, is absent. Otherwise its line is rejected.
     pub(crate) is_lenient: bool,
+    /// True if a client writes it. Then it is a number as people write it, whatever the server's own numbers are like.
+    pub(crate) is_of_client: bool,
     /// The values that a line may carry, times 10^scale.
     pub(crate) range: RangeInclusive<i64>,
 }
@@ -42,12 +44,16 @@ impl Number {
     /// Sets what the format decides. `is_number` is true for a variable that is always a number, and not a list or a text
     /// with a unit: the reference would take neither for it.
     pub(super) fn adapt(&mut self, reader: &LineReader, is_number: bool) {
-        let (is_json, is_of_haproxy) = match reader {
-            LineReader::Json { .. } => (true, false),
-            LineReader::Nginx { steps, .. } => (false, steps.steps.iter().any(|step| step.is_of_haproxy)),
-            _ => (false, false),
+        self.reading = match reader {
+            _ if self.is_of_client => self.reading,
+            LineReader::Json { .. } => Reading { has_exponents: true, is_double: true, ..self.reading },
+            LineReader::Nginx { steps, .. } => Reading {
+                is_of_haproxy: steps.steps.iter().any(|step| step.is_of_haproxy),
+                minus_one_is_none: steps.minus_one_is_none,
+                ..self.reading
+            },
+            _ => self.reading,
         };
-        self.reading = Reading { has_exponents: is_json, is_double: is_json, is_of_haproxy, ..self.reading };
         self.reading.has_units &= !is_number;
         self.may_be_list &= !is_number;
     }

@@ -1,5 +1,7 @@
 //! The names that nginx has for the keys of other servers' JSON logs.
 
+use crate::format::reference::{AccessKeys, Keys};
+
 /// A server whose keys also have nginx's names.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum KeyNames {
@@ -45,6 +47,14 @@ impl KeyNames {
             Self::Caddy => &CADDY,
             Self::Traefik => &TRAEFIK,
         }
+    }
+
+    /// The keys that tell lines of requests from others.
+    pub(super) fn access(self, keys: &mut Keys) -> Option<AccessKeys> {
+        (self == Self::Caddy).then(|| AccessKeys {
+            logger: keys.slot("logger"),
+            request: ["request.method", "request.host", "request.uri"].map(|key| keys.slot(key)).to_vec(),
+        })
     }
 
     /// The key of the field of that name.

@@ -1,6 +1,6 @@
 //! Formats in containers: the constructors, and how a text names them.
 
-use super::{Container, FormatError, LogFormat};
+use super::{Container, FormatError, LogFormat, Unwrapper};
 
 impl LogFormat {
     /// Lines of `inner` in Docker's `json-file` logs: `{"log":"…\\n","stream":"stdout","time":"…"}`.
@@ -103,7 +103,6 @@ impl LogFormat {
     }
 
     pub(super) fn within(mut self, container: Container) -> Self {
-        self.containers.retain(|inner| *inner != OPTIONAL);
         self.containers.insert(0, container);
         self
     }
@@ -114,10 +113,16 @@ impl LogFormat {
         self.containers[0]
     }
 
+    /// The way to take lines out of their container, if the format has one.
+    pub(super) fn unwrapper(&self) -> Result<Option<Unwrapper>, FormatError> {
+        let may_have_header = self.containers.len() > 1;
+        Ok(self.container()?.map(|container| Unwrapper::new(container).headed(may_have_header)))
+    }
+
     /// The container of each line, if the format has one.
-    pub(super) fn container(&self) -> Result<Option<Container>, FormatError> {
+    fn container(&self) -> Result<Option<Container>, FormatError> {
         let Some((container, inner)) = self.containers.split_first() else { return Ok(None) };
-        if !inner.is_empty() || matches!(self.kind, super::FormatKind::W3c) {
+        if !matches!(inner, [] | [OPTIONAL]) || matches!(self.kind, super::FormatKind::W3c) {
             let inner = Self { containers: inner.to_vec(), ..self.clone() }.to_string();
             return Err(FormatError::Container { container: container.name(), inner });
         }
@@ -125,7 +130,7 @@ impl LogFormat {
     }
 }
 
-/// The container of lines that may have a header of syslog. In another container they have none.
+/// The container of lines that may have a header of syslog, also in another container.
 const OPTIONAL: Container = Container::Syslog { is_optional: true };
 
 /// True if the container stands before the format in its text: `cri:combined`.

@@ -41,12 +41,13 @@ impl LogFormat {
     #[must_use]
     pub fn explain(&self, lines: &[u8]) -> String {
         let format = &Self { containers: Vec::new(), ..self.clone() };
-        let parser = self.container().and_then(|container| Ok((container, format.parser::<&str>(&[])?)));
-        let (container, parser) = match parser {
+        let parser = self.unwrapper().and_then(|unwrapper| Ok((unwrapper, format.parser::<&str>(&[])?)));
+        let (unwrapper, parser) = match parser {
             Ok(parser) => parser,
             Err(error) => return format!("error: {error}\n"),
         };
-        let unwrapper = container.map(|container| (container.name(), Unwrapper::new(container)));
+        let name = self.containers.first().map(|container| container.name());
+        let unwrapper = name.zip(unwrapper);
         let mut explainer = Explainer { format, parser, unwrapper, fields: None, out: String::new() };
         for line in lines.strip_suffix(b"\n").unwrap_or(lines).split(|byte| *byte == b'\n') {
             let _ = writeln!(explainer.out, "{}", shown(line));

@@ -5,6 +5,8 @@ use super::{Container, FormatError, KeyNames, Language, LogFormat};
 /// A format string, and its language.
 type Text = (Language, &'static str);
 
+/// The name of the Application Load Balancer's format.
+pub(super) const ALB: &str = "aws_alb";
 /// The name of HAProxy's format.
 pub(super) const HAPROXY: &str = "haproxy_http";
 
@@ -25,9 +27,9 @@ const TEXTS: [(&str, Text); 6] = [
     // https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-access-logs.html. More fields
     // are added to the end from time to time.
     (
-        "aws_alb",
+        ALB,
         (
-            Language::Nginx,
+            Language::Alb,
             r#"$type $time_iso8601 $elb $remote_addr:$remote_port $target $request_processing_time $target_processing_time $response_processing_time $status $target_status $request_length $bytes_sent "$request" "$http_user_agent" $ssl_cipher $ssl_protocol $target_group_arn "$trace_id" "$host" $rest"#,
         ),
     ),
@@ -74,10 +76,10 @@ impl LogFormat {
     ///
     /// Fields have nginx's names where nginx has the value. In `caddy` and `traefik_json`, fields are keys, such as
     /// `request.host` and `DownstreamStatus`, and nginx's names are read as well: `host`, `status`, `request_uri`,
-    /// `body_bytes_sent` and others. A text parses as such a name, too.
+    /// `body_bytes_sent` and others. Lines of Caddy's other logs are rejected as [`OtherLog`](crate::Reason::OtherLog). A text parses as such a name, too.
     ///
-    /// HAProxy writes `-1` for what it does not know, such as the time of a response that never came: a measure takes that for no
-    /// value, as it does `-`. HAProxy's `#HH` is undone. It writes captured cookies as they come, so a client can forge what is
+    /// HAProxy and AWS write `-1` for what they do not know, such as the time of a response that never came: a measure takes that
+    /// for no value, as it does `-`. HAProxy's `#HH` is undone, and a request that it has cut counts. It writes captured cookies as they come, so a client can forge what is
     /// between such a cookie and the request: `$termination_state` and the numbers of connections.
     ///
     /// # Errors

@@ -76,10 +76,31 @@ pub(in crate::format) enum LineReader {
     Delimited { header: Box<Header>, slots: Vec<Option<usize>>, template: Box<Steps> },
     /// Lines whose fields a `#Fields:` line before them names.
     Header(Box<HeaderReader>),
-    /// JSON lines.
-    Json { scanner: Scanner, times: Vec<usize> },
+    /// JSON lines. `access` tells those of requests from others, if a server writes both to one place.
+    Json { scanner: Scanner, times: Vec<usize>, access: Option<AccessKeys> },
     /// Labelled tab-separated values.
     Ltsv { keys: Keys, times: Vec<usize>, is_crlf: bool },
+}
+
+/// The slots of the keys by which a line of Caddy's access log is known.
+#[derive(Clone, Debug)]
+pub(in crate::format) struct AccessKeys {
+    /// The logger's name.
+    pub(in crate::format) logger: usize,
+    /// Keys of which a line without a logger must have one.
+    pub(in crate::format) request: Vec<usize>,
+}
+
+impl AccessKeys {
+    /// Rejects a line of another log.
+    fn check(&self, line: &[u8], captures: &Captures) -> Result<(), Rejection> {
+        match captures.get(self.logger).map(|logger| logger.range()) {
+            Some(logger) if line[logger.clone()].starts_with(b"http.log.access") => Ok(()),
+            Some(logger) => Err(Rejection::at(logger.start, Reason::OtherLog)),
+            None if self.request.iter().any(|slot| captures.get(*slot).is_some()) => Ok(()),
+            None => Err(Rejection::at(0, Reason::OtherLog)),
+        }
+    }
 }
 
 impl LineParser {
@@ -183,9 +204,10 @@ impl LineParser {
                 steps.read(text, slots, last_time, captures)?
             }
             LineReader::Header(_) => return Err(Rejection::at(0, Reason::NoFields)),
-            LineReader::Json { scanner, times } => {
+            LineReader::Json { scanner, times, access } => {
                 // A damaged line is not JSON, so only rejected lines are searched for damage.
                 scanner.read(line, captures).map_err(|rejection| damage::or(line, rejection))?;
+                access.as_ref().map_or(Ok(()), |access| access.check(line, captures))?;
                 keyed_time(line, times, Escape::Json, captures, (last_time, shape), record)?
             }
             LineReader::Ltsv { keys, times, is_crlf } => {

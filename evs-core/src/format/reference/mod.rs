@@ -25,6 +25,6 @@ pub(super) use self::{
     header::{HeaderReader, LineForm, is_fields, without_fields},
     json::Scanner,
     keys::Keys,
-    line_parser::LineReader,
+    line_parser::{AccessKeys, LineReader},
     nginx::{LOOKAHEAD_BYTES_MAX, ends_with_protocol, is_number},
 };

@@ -28,7 +28,7 @@ use nom::{
 
 use super::fields::{Capture, Captures};
 use crate::format::{
-    compile::{Class, Literal, Steps, Tail, without_quotes},
+    compile::{Class, Escape, Literal, Steps, Tail, without_quotes},
     container::is_syslog_time,
     decode::time::{LastTime, Shape},
     rejection::{Reason, Rejection},
@@ -115,12 +115,18 @@ impl Steps {
                 captures.set(slot, capture);
             }
             let is_padded = self.syslog_time == Some(index) && is_syslog_time(rest);
-            rest = step.until.skip(after)?;
+            let is_cut = after.is_empty() && self.is_cut(index, rest);
+            rest = if is_cut { after } else { step.until.skip(after)? };
             if is_padded && rest.starts_with(b" ") {
                 rest = &rest[1..];
             }
         }
         if rest.is_empty() { Ok(seconds) } else { mismatch(rest, Reason::Leftover) }
+    }
+
+    /// True if the last value, in quotes, does not end. HAProxy cuts long lines, and writes the request last.
+    fn is_cut(&self, index: usize, rest: &[u8]) -> bool {
+        self.escape == Escape::Haproxy && index + 1 == self.steps.len() && memchr(b'"', rest).is_none()
     }
 
     /// Takes the value of a step off the front of `rest`.
@@ -129,6 +135,7 @@ impl Steps {
         let step = &self.steps[index];
         match &step.class {
             Class::Quoted if self.escape.has_escaped_quotes() => escaped_quoted(rest),
+            Class::Quoted if self.is_cut(index, rest) => Ok((&rest[rest.len()..], rest)),
             Class::Quoted => quoted(rest),
             Class::Time(shape) if Some(index) == self.time => split(rest, shape.length(rest), Reason::Time),
             Class::Time(shape) => time(shape, rest),
@@ -241,7 +248,11 @@ impl Steps {
         work::examine(at);
         let mut without_protocol = None;
         while at <= limit {
-            if until.begins(&rest[at..]) && self.goes_on(index, &rest[at + until.len()..], last_time) {
+            let is_inside = self.steps[index].has_commas && rest[..at].ends_with(b",");
+            if until.begins(&rest[at..])
+                && !is_inside
+                && self.goes_on(index, &rest[at + until.len()..], last_time)
+            {
                 if !self.steps[index].is_request || ends_with_protocol(&rest[..at], until) {
                     return Some(at);
                 }

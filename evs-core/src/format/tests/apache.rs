@@ -188,3 +188,15 @@ fn a_format_in_the_wrong_language_names_the_right_constructor() {
         assert!(text.parse::<LogFormat>().unwrap().parser(&["remote_addr"]).is_ok(), "{text}");
     }
 }
+
+#[test]
+fn a_list_of_addresses_does_not_end_after_a_comma() {
+    let apache = LogFormat::apache("%{X-Forwarded-For}i %l %u %t %s").unwrap();
+    let fields = ["http_x_forwarded_for", "remote_user", "status"];
+    for (addresses, expected) in
+        [("1.1.1.1, 2.2.2.2", "1.1.1.1, 2.2.2.2"), ("1.1.1.1", "1.1.1.1"), ("-", "-")]
+    {
+        let line = format!("{addresses} - frank [{TIME}] 200");
+        assert_eq!(read(&apache, &fields, line.as_bytes()).unwrap(), [expected, "frank", "200"], "{line}");
+    }
+}

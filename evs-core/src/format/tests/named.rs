@@ -33,6 +33,18 @@ fn caddy() {
         ("request_length", "0"),
     ];
     assert_reads("caddy", line, 1_585_597_114, &expected);
+    let caddy: LogFormat = "caddy".parse().unwrap();
+    for (line, expected) in [
+        (r#"{"ts":1.0,"logger":"http.log.access.log0","status":200}"#, None),
+        (r#"{"ts":1.0,"request":{"method":"GET"},"status":200}"#, None),
+        (
+            r#"{"ts":1.0,"logger":"http.log.error","request":{"method":"GET"},"status":502}"#,
+            Some((Reason::OtherLog, 21)),
+        ),
+        (r#"{"ts":1.0,"msg":"serving initial configuration"}"#, Some((Reason::OtherLog, 1))),
+    ] {
+        assert_eq!(reason(&caddy, line.as_bytes()), expected, "{line}");
+    }
 }
 
 #[test]
@@ -113,6 +125,24 @@ fn haproxy_http() {
     assert_reads("journald:haproxy_http", &journal, 1_233_922_454, &expected);
     assert_reads("syslog:haproxy_http", line, 1_233_922_454, &expected);
     assert_eq!("cri:haproxy_http".parse::<LogFormat>().unwrap().to_string(), "cri:haproxy_http");
+    // A syslog daemon in a container, or HAProxy itself, may write a header there, too.
+    for envelope in [
+        &format!("<134>{headless}"),
+        &format!("<134>1 2026-11-30T14:00:01Z lb haproxy 1 - - {headless}"),
+        line,
+    ] {
+        let docker = serde_json::json!({"log": format!("{envelope}\n"), "stream": "stdout"}).to_string();
+        assert_reads("docker:haproxy_http", &docker, 1_233_922_454, &expected);
+        assert_reads("haproxy_http", envelope, 1_233_922_454, &expected);
+        let bad = docker.replace(" 200 2750", " 2x0 2750");
+        let at = u32::try_from(bad.find("2x0").unwrap() + 1).unwrap();
+        let found = reason(&"docker:haproxy_http".parse().unwrap(), bad.as_bytes()).unwrap();
+        assert!((at..=at + 1).contains(&found.1), "{bad}: {found:?}");
+    }
+    // It cuts long lines, which end with the request.
+    let cut = headless.strip_suffix("ml HTTP/1.1\"").unwrap();
+    assert_reads("haproxy_http", cut, 1_233_922_454, &[("status", "200"), ("request_uri", "/index.ht")]);
+    assert!(reason(&"haproxy_http".parse().unwrap(), &cut.as_bytes()[..cut.len() - 20]).is_some());
     let address = headless.replace("10.0.1.2:", "2001:db8::7:");
     assert_reads("haproxy_http", &address, 1_233_922_454, &[("remote_addr", "2001:db8::7")]);
     // A captured cookie may have blanks.

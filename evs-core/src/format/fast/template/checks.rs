@@ -144,6 +144,7 @@ pub(super) fn class_checks(
     match &step.class {
         // The reference may find another end of it.
         Class::Loose if step.is_request => checks.push(Check::Protocol(extent, step.until.clone())),
+        Class::Loose if step.has_commas => checks.push(Check::Without(extent, (*b",").into())),
         Class::Quoted | Class::Loose => {}
         // It ends before the first slash, if no byte before that ends it. No separator tells where that is.
         Class::BeforeTarget if delimiters.are_none() => {
