@@ -18,7 +18,7 @@ pub(crate) fn is_full(error: ErrorKind) -> bool {
     matches!(error, StorageFull | QuotaExceeded | FileTooLarge)
 }
 
-/// One directory of files. Names contain no separators.
+/// One directory of files, and of directories for what is not complete yet. Names contain no separators.
 ///
 /// # Contract
 ///
@@ -41,6 +41,12 @@ pub trait Disk: fmt::Debug + Send + Sync + 'static {
 
     /// Removes a file.
     fn remove(&self, name: &str) -> io::Result<()>;
+
+    /// Creates an empty directory in this one, and removes what was there under its name before.
+    fn create_directory(&self, name: &str) -> io::Result<Arc<dyn Disk>>;
+
+    /// Moves all files of a directory in this one into this one, durably, and removes that directory.
+    fn empty_directory(&self, name: &str) -> io::Result<()>;
 
     /// Makes created and removed names durable.
     fn sync(&self) -> io::Result<()>;

@@ -166,6 +166,24 @@ impl Disk for RealDisk {
         Ok(unlinkat(&self.directory, name, AtFlags::empty())?)
     }
 
+    fn create_directory(&self, name: &str) -> io::Result<Arc<dyn Disk>> {
+        let path = self.path.join(name);
+        match std::fs::remove_dir_all(&path) {
+            Err(gone) if gone.kind() == ErrorKind::NotFound => {}
+            removed => removed?,
+        }
+        Ok(Arc::new(Self::open(&path)?))
+    }
+
+    fn empty_directory(&self, name: &str) -> io::Result<()> {
+        let path = self.path.join(name);
+        for file in Self::open(&path)?.list()? {
+            std::fs::rename(path.join(&file), self.path.join(&file))?;
+        }
+        self.directory.sync_all()?;
+        std::fs::remove_dir(&path)
+    }
+
     fn sync(&self) -> io::Result<()> {
         self.directory.sync_all()
     }

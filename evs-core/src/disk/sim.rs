@@ -29,6 +29,8 @@ use super::{
 #[derive(Clone, Debug, Default)]
 pub struct SimDisk {
     inner: Arc<Mutex<Inner>>,
+    /// What all names in it begin with, if it is a directory in another one.
+    prefix: String,
 }
 
 /// The way in which a call fails.
@@ -228,6 +230,25 @@ impl Inner {
     fn bytes(&self) -> u64 {
         self.names.values().map(|file| self.files[*file].visible.len() as u64).sum()
     }
+
+    /// Returns the files of a directory in this one.
+    fn files_in(&self, prefix: &str) -> Vec<(String, usize)> {
+        let files = self.names.iter().filter(|(name, _)| name.starts_with(prefix));
+        files.map(|(name, file)| (name.clone(), *file)).collect()
+    }
+
+    /// Removes a name and adds another one, until the directory is synced as two changes of their own.
+    fn rename(&mut self, from: Option<&str>, to: Option<(&str, usize)>) {
+        for (name, file) in
+            to.map(|(name, file)| (name, Some(file))).into_iter().chain(from.map(|name| (name, None)))
+        {
+            match file {
+                Some(file) => self.names.insert(name.to_owned(), file),
+                None => self.names.remove(name),
+            };
+            self.changes.push((name.to_owned(), file));
+        }
+    }
 }
 
 /// Returns the error of every call after a crash.
@@ -237,36 +258,60 @@ fn crashed() -> io::Error {
 
 impl Disk for SimDisk {
     fn path(&self) -> PathBuf {
-        PathBuf::from("/sim")
+        PathBuf::from("/sim").join(&self.prefix)
     }
 
     fn list(&self) -> io::Result<Vec<String>> {
-        Ok(self.whole_call("list", "")?.names.keys().cloned().collect())
+        let inner = self.whole_call("list", "")?;
+        let names = inner.names.keys().filter_map(|name| name.strip_prefix(&*self.prefix));
+        Ok(names.filter(|name| !name.contains('/')).map(str::to_owned).collect())
     }
 
     fn create(&self, name: &str) -> io::Result<Arc<dyn DiskFile>> {
-        let mut inner = self.whole_call("create", name)?;
-        if inner.names.contains_key(name) {
+        let name = format!("{}{name}", self.prefix);
+        let mut inner = self.whole_call("create", &name)?;
+        if inner.names.contains_key(&name) {
             return Err(ErrorKind::AlreadyExists.into());
         }
         let file = inner.files.len();
         inner.files.push(SimFile::default());
-        inner.names.insert(name.to_owned(), file);
-        inner.changes.push((name.to_owned(), Some(file)));
-        Ok(self.handle(name, file))
+        inner.rename(None, Some((&name, file)));
+        Ok(self.handle(&name, file))
     }
 
     fn open(&self, name: &str) -> io::Result<Arc<dyn DiskFile>> {
-        let inner = self.whole_call("open", name)?;
-        let file = *inner.names.get(name).ok_or(ErrorKind::NotFound)?;
-        Ok(self.handle(name, file))
+        let name = format!("{}{name}", self.prefix);
+        let inner = self.whole_call("open", &name)?;
+        let file = *inner.names.get(&name).ok_or(ErrorKind::NotFound)?;
+        Ok(self.handle(&name, file))
     }
 
     fn remove(&self, name: &str) -> io::Result<()> {
-        let mut inner = self.whole_call("remove", name)?;
-        inner.names.remove(name).ok_or(ErrorKind::NotFound)?;
-        inner.changes.push((name.to_owned(), None));
+        let name = format!("{}{name}", self.prefix);
+        let mut inner = self.whole_call("remove", &name)?;
+        if !inner.names.contains_key(&name) {
+            return Err(ErrorKind::NotFound.into());
+        }
+        inner.rename(Some(&name), None);
         Ok(())
+    }
+
+    fn create_directory(&self, name: &str) -> io::Result<Arc<dyn Disk>> {
+        let mut inner = self.whole_call("create directory", name)?;
+        let prefix = format!("{name}/");
+        for (old, _) in inner.files_in(&prefix) {
+            inner.rename(Some(&old), None);
+        }
+        Ok(Arc::new(Self { inner: Arc::clone(&self.inner), prefix }))
+    }
+
+    fn empty_directory(&self, name: &str) -> io::Result<()> {
+        let prefix = format!("{name}/");
+        let files = self.whole_call("move", name)?.files_in(&prefix);
+        for (from, file) in files {
+            self.lock().rename(Some(&from), Some((&from[prefix.len()..], file)));
+        }
+        self.sync()
     }
 
     fn sync(&self) -> io::Result<()> {
@@ -375,84 +420,4 @@ impl DiskFile for SimHandle {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::collections::BTreeSet;
-
-    use super::*;
-
-    #[test]
-    fn what_was_synced_survives_every_power_cut_and_the_rest_some() {
-        let mut seen = BTreeSet::new();
-        for seed in 0..200 {
-            let disk = SimDisk::new();
-            let file = disk.create("a").unwrap();
-            file.write_all_at(&[1; 1000], 0).unwrap();
-            file.sync().unwrap();
-            Disk::sync(&disk).unwrap();
-            file.write_all_at(&[2; 2000], 1000).unwrap();
-            disk.create("b").unwrap();
-            disk.power_cut(seed);
-            let left = disk.contents("a").unwrap();
-            assert!(left.len() >= 1000, "seed {seed}");
-            assert!(left[..1000].iter().all(|byte| *byte == 1), "seed {seed}");
-            assert!(left[1000..].iter().all(|byte| [0, 2].contains(byte)), "seed {seed}");
-            seen.insert((left.len(), left.iter().filter(|b| **b == 2).count(), disk.contents("b").is_some()));
-        }
-        assert!(seen.len() > 50, "{} different outcomes", seen.len());
-    }
-
-    #[test]
-    fn a_process_that_crashes_leaves_half_of_what_it_was_writing() {
-        let disk = SimDisk::new();
-        let file = disk.create("a").unwrap();
-        disk.fail_call(1, DiskFault::Crash);
-        file.write_all_at(b"whole", 0).unwrap();
-        assert!(file.write_all_at(b"torn", 5).is_err());
-        assert!(file.size().is_err() && disk.list().is_err() && disk.has_failed());
-        disk.restart();
-        assert_eq!(disk.contents("a").unwrap(), b"wholeto");
-    }
-
-    #[test]
-    fn what_a_failed_sync_lost_is_not_durable_after_a_later_one() {
-        let lost = (0..50).any(|seed| {
-            let disk = SimDisk::new();
-            let file = disk.create("a").unwrap();
-            Disk::sync(&disk).unwrap();
-            file.write_all_at(b"data", 0).unwrap();
-            disk.fail_call(0, DiskFault::Error(ErrorKind::Other));
-            assert!(file.sync().is_err());
-            file.sync().unwrap();
-            assert_eq!(disk.contents("a").unwrap(), b"data", "the page cache has it");
-            disk.power_cut(seed);
-            disk.contents("a").unwrap() != b"data"
-        });
-        assert!(lost);
-    }
-
-    #[test]
-    fn a_full_disk_takes_what_fits() {
-        let disk = SimDisk::new();
-        let file = disk.create("a").unwrap();
-        disk.set_room(Some(3));
-        assert_eq!(file.write_all_at(b"data", 0).unwrap_err().kind(), ErrorKind::StorageFull);
-        assert_eq!(disk.contents("a").unwrap(), b"dat");
-        file.truncate(0).unwrap();
-        disk.set_room(None);
-        file.write_all_at(b"data", 0).unwrap();
-    }
-
-    #[test]
-    fn a_lock_ends_with_what_holds_it() {
-        let disk = SimDisk::new();
-        let held = disk.try_lock().unwrap().expect("nobody has it");
-        assert!(disk.try_lock().unwrap().is_none() && disk.is_locked());
-        let file = disk.create("a").unwrap();
-        let other = disk.open("a").unwrap();
-        assert_eq!((file.try_lock().unwrap(), other.try_lock().unwrap()), (true, false));
-        drop((other, held));
-        assert!(!disk.open("a").unwrap().try_lock().unwrap(), "the first handle still has it");
-        drop(file);
-        assert!(disk.open("a").unwrap().try_lock().unwrap() && !disk.is_locked());
-    }
-}
+mod tests;

@@ -62,7 +62,7 @@ impl PipelineBuilder {
         };
         let lock = Lock::acquire(&state_dir)?;
         if let Some(cloned) = &settings.cloned {
-            cloned.begin(&*state_dir, source)?;
+            cloned.begin(&*state_dir, &settings)?;
         }
         let (binlog, recovery) = Binlog::open(Arc::clone(&state_dir), source, settings.binlog)?;
         if let Some(torn) = &recovery.torn {

@@ -5,13 +5,11 @@
 //! own.
 
 use std::{
-    fs::{self, File},
-    io,
     path::{Path, PathBuf},
     sync::Arc,
 };
 
-use super::lock::Lock;
+use super::{lock::Lock, settings::Settings};
 use crate::{
     Error,
     binlog::{Binlog, BinlogOptions, source_of},
@@ -42,9 +40,10 @@ pub(super) struct Cloned {
 }
 
 impl Cloned {
-    /// Begins a binlog in `state_dir` for `source`. Changes nothing if a binlog exists, so that the setting may stay
-    /// in a program.
-    pub(super) fn begin(&self, state_dir: &dyn Disk, source: &str) -> Result<(), Error> {
+    /// Begins a binlog in `state_dir` for the source of the settings. Changes nothing if a binlog exists, so that the setting
+    /// may stay in a program.
+    pub(super) fn begin(&self, state_dir: &dyn Disk, settings: &Settings) -> Result<(), Error> {
+        let source = &settings.source;
         let from = &self.from;
         let error = |op, path: &Path| {
             let path = path.to_owned();
@@ -58,14 +57,15 @@ impl Cloned {
             let (setting, value) = ("cloned_from".to_owned(), from.display().to_string());
             Err(Error::Setting { setting, value, expected })
         };
-        if !from.is_dir() {
-            return refused("the copy of a state directory");
-        }
-        let copied: Arc<dyn Disk> = Arc::new(RealDisk::open(from).map_err(error("opening", from))?);
+        let copied = match &settings.environment.copied {
+            Some(copied) => Arc::clone(copied),
+            None if !from.is_dir() => return refused("the copy of a state directory"),
+            None => Arc::new(RealDisk::open(from).map_err(error("opening", from))?),
+        };
         let Some(original) = source_of(&*copied).map_err(error("reading", from))? else {
             return refused("the copy of a state directory, which has a binlog");
         };
-        if original == source {
+        if original == *source {
             return refused(
                 "the state directory of another source: this machine needs a source name of its own",
             );
@@ -75,22 +75,9 @@ impl Cloned {
 
         // The new binlog is made in a directory apart and moved when it is complete: a crash leaves nothing that
         // could be taken for a binlog.
-        let state_dir = state_dir.path();
-        let scratch = state_dir.join(SCRATCH);
-        match fs::remove_dir_all(&scratch) {
-            Err(gone) if gone.kind() == io::ErrorKind::NotFound => {}
-            removed => removed.map_err(error("removing", &scratch))?,
-        }
-        let disk = RealDisk::open(&scratch).map_err(error("opening", &scratch))?;
-        let disk: Arc<dyn Disk> = Arc::new(disk);
+        let scratch = state_dir.path().join(SCRATCH);
+        let disk = state_dir.create_directory(SCRATCH).map_err(error("creating", &scratch))?;
         original.copy_for(source, &disk, self.undelivered == Undelivered::Deliver)?;
-        for name in disk.list().map_err(error("reading", &scratch))? {
-            let (made, place) = (scratch.join(&name), state_dir.join(&name));
-            fs::rename(&made, &place).map_err(error("renaming", &made))?;
-        }
-        File::open(&state_dir)
-            .and_then(|directory| directory.sync_all())
-            .map_err(error("syncing", &state_dir))?;
-        fs::remove_dir(&scratch).map_err(error("removing", &scratch))
+        state_dir.empty_directory(SCRATCH).map_err(error("moving the files of", &scratch))
     }
 }

@@ -31,9 +31,10 @@ use crate::{clock::Wall, disk::Disk, tail::LogFs, turns::Turns};
 pub struct Environment {
     /// The file system of the log.
     pub log: Option<Arc<dyn LogFs>>,
-    /// The state directory. The setting `state_dir` must still be there, and is not used, except by `cloned_from`, which
-    /// knows only real directories.
+    /// The state directory. The setting `state_dir` must still be there, and is not used.
     pub state: Option<Arc<dyn Disk>>,
+    /// The copied state directory of `cloned_from`, whose path is not used either.
+    pub copied: Option<Arc<dyn Disk>>,
     /// The clocks.
     pub wall: Wall,
     /// Who decides which thread runs.

@@ -112,6 +112,12 @@ impl Disk for Mined<RealDisk> {
         self.1.step();
         self.0.remove(name)
     }
+    fn create_directory(&self, name: &str) -> io::Result<Arc<dyn Disk>> {
+        self.0.create_directory(name)
+    }
+    fn empty_directory(&self, name: &str) -> io::Result<()> {
+        self.0.empty_directory(name)
+    }
     fn sync(&self) -> io::Result<()> {
         self.1.step();
         Disk::sync(&self.0)
