@@ -9,10 +9,10 @@ use std::{
     sync::Arc,
 };
 
-use super::{lock::Lock, settings::Settings};
+use super::{lock::Lock, rejects::RejectsFile, settings::Settings};
 use crate::{
     Error,
-    binlog::{Binlog, BinlogOptions, source_of},
+    binlog::{Binlog, BinlogOptions, BinlogState, source_of},
     disk::{Disk, RealDisk},
 };
 
@@ -71,7 +71,11 @@ impl Cloned {
             );
         }
         let _lock = Lock::acquire(&copied)?;
-        let (original, _) = Binlog::open(copied, &original, BinlogOptions::default())?;
+        let (original, _) = Binlog::open(Arc::clone(&copied), &original, BinlogOptions::default())?;
+        // The rejected lines of the last commit may not be in their file yet. The new source goes on after them.
+        let BinlogState { ledger, rejected, .. } = original.state();
+        let mut file = RejectsFile::open(copied, settings.rejected_bytes_max, ledger.rejects)?;
+        file.write(rejected, &ledger.frontier)?;
 
         // The new binlog is made in a directory apart and moved when it is complete: a crash leaves nothing that
         // could be taken for a binlog.

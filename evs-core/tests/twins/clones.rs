@@ -94,6 +94,20 @@ async fn a_clone_that_was_killed_while_it_began_begins_again() {
 }
 
 #[tokio::test]
+async fn the_copied_directory_gets_the_rejected_lines_that_a_kill_kept_from_it() {
+    let (sink, machine) = (TestSink::default(), Machine::new());
+    machine.append("not a request\n");
+    assert_eq!(machine.run_to_end(&sink).await.unwrap().rejected, 1);
+    // As if it had been killed between the commit and the file.
+    let rejected = machine.state().join("rejected-0.jsonl");
+    fs::remove_file(&rejected).unwrap();
+    machine.log_request(500);
+    let summary = run_to_end(cloned(&machine, &sink, Undelivered::Deliver)).await.unwrap();
+    assert_eq!((summary.lines, summary.rejected), (1, 0));
+    assert_says(&fs::read_to_string(rejected).unwrap(), &["not a request"]);
+}
+
+#[tokio::test]
 async fn what_cannot_be_cloned_is_refused() {
     let (sink, original) = (TestSink::default(), Machine::new());
     original.count(&sink, 200).await;
