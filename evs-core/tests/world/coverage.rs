@@ -41,13 +41,15 @@ pub enum Event {
     Restored,
     /// The state directory was lost, and the pipeline went on where the stores stood.
     LostState,
+    /// The source got another name, and a new state directory that began where the old one stood.
+    Renamed,
     /// A line that counts.
     Line,
     Rejected,
 }
 
 impl Event {
-    const ALL: [Self; 22] = [
+    const ALL: [Self; 23] = [
         Self::Life,
         Self::Kill,
         Self::PowerCut,
@@ -68,6 +70,7 @@ impl Event {
         Self::GivenUp,
         Self::Restored,
         Self::LostState,
+        Self::Renamed,
         Self::Line,
         Self::Rejected,
     ];

@@ -181,7 +181,7 @@ impl World {
     pub fn pipeline(&mut self, process: &Arc<Process>) -> Result<Pipeline, Error> {
         let (followed, olddir, format) =
             self.log.with(|_, site| (site.naming.followed(), site.naming.olddir(), site.kind.format()));
-        let mut builder = Pipeline::builder("web1")
+        let mut builder = Pipeline::builder(self.source)
             .tail(followed)
             .format(format)
             .begin(Begin::Oldest)
@@ -200,12 +200,16 @@ impl World {
         if let Some(olddir) = olddir {
             builder = builder.olddir(olddir);
         }
+        if let Some((_, undelivered)) = &self.copied {
+            builder = builder.cloned_from("/copied", *undelivered);
+        }
         builder = self.operator.configure(builder, &self.stores);
         let log = ProcessFs { fs: self.log.clone(), process: Arc::clone(process) };
         let chance = Mutex::new(self.chance.fork());
         let environment = Environment {
             log: Some(Arc::new(log)),
             state: Some(Arc::new(self.state.clone())),
+            copied: self.copied.as_ref().map(|(disk, _)| Arc::new(disk.clone()) as _),
             wall: self.time.wall(),
             turns: Turns::tasks(move || chance.lock().unwrap().below(PASSED_MAX) as u32),
         };

@@ -6,7 +6,7 @@
 //! at some call, its disk fails or is full, or it is told to stop; and perhaps the power fails, so that log and state
 //! directory lose some of what was not synced. An operator renames, adds and takes out sinks, adds measures and a statistic
 //! that counts the older files, too, tries refused batches again or gives them up, and goes on with a new state directory
-//! when the old one is lost, or replaced by an older one. In the last life all faults end, and then everything has to be
+//! when the old one is lost, or replaced by an older one, or gives the source another name. In the last life all faults end, and then everything has to be
 //! right.
 //!
 //! ```text
@@ -171,7 +171,7 @@ fn every_line_is_in_every_store_exactly_once() {
 /// Each was wrong once, with the generator as it is now. When that changes, they are worlds like any others: take them out.
 #[test]
 fn worlds_that_were_wrong_are_right() {
-    for seed in [13_918, 36_046, 49_525, 143_944, 148_064] {
+    for seed in [759, 13_918, 36_046, 49_525, 143_944, 148_064] {
         run(seed, Size::MAX).unwrap();
     }
 }

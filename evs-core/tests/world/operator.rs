@@ -52,13 +52,13 @@ pub struct Operator {
 }
 
 impl Operator {
-    pub fn new(mut chance: Chance, time: Time) -> Self {
+    pub fn new(mut chance: Chance, time: Time, may_give_up: bool) -> Self {
         Self {
             guests: Vec::new(),
             has_guest: false,
             start: [SinkStart::Now, SinkStart::Oldest][chance.below(2) as usize],
             time,
-            gives_up: chance.one_in(3),
+            gives_up: chance.one_in(3) && may_give_up,
             given_up: Vec::new(),
             chance,
             sinks: [("reports", 0), ("archive", 0)],

@@ -1,7 +1,7 @@
 //! A store that is slow, silent or down, that commits and loses the answer, or that refuses.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     future::pending,
     ops::Range,
     sync::{
@@ -77,10 +77,19 @@ impl Store {
     }
 
     /// Returns true if the position of a statistic is still in the files that are older than it.
-    pub fn is_among_older_files(&self) -> bool {
+    pub fn is_among_older_files(&self, source: &str) -> bool {
+        self.remembered(source).iter().any(|progress| progress.to.to_string().contains("older file"))
+    }
+
+    /// Returns the number of statistics of a source of which the store has something.
+    pub fn known(&self, source: &str) -> usize {
+        let remembered = self.remembered(source);
+        remembered.iter().map(|progress| &progress.statistic).collect::<BTreeSet<_>>().len()
+    }
+
+    fn remembered(&self, source: &str) -> Vec<Progress> {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        let progress = runtime.block_on(self.memory().progress("web1")).unwrap();
-        progress.iter().any(|progress| progress.to.to_string().contains("older file"))
+        runtime.block_on(self.memory().progress(source)).unwrap()
     }
 
     /// Returns the store as it is now.

@@ -2,7 +2,7 @@
 
 use std::{io::ErrorKind, path::Path, sync::atomic::Ordering::SeqCst, time::Duration};
 
-use evs_core::{Error, internals::disk::SimDisk};
+use evs_core::{Error, Undelivered, internals::disk::SimDisk};
 
 use crate::{
     chance::Chance,
@@ -60,6 +60,8 @@ pub struct World {
     pub seed: u64,
     size: Size,
     pub chance: Chance,
+    /// The chance of what was added to the worlds later, so that a seed still decides the rest as before.
+    later: Chance,
     pub log: SimFs<Site>,
     pub state: SimDisk,
     pub stores: [Store; 2],
@@ -67,12 +69,18 @@ pub struct World {
     pub time: Time,
     pub coverage: Coverage,
     pub manner: Manner,
+    /// The name of the source.
+    pub source: &'static str,
+    /// The state directory that the source had under its former name, and what becomes of its undelivered batches.
+    pub copied: Option<(SimDisk, Undelivered)>,
     /// A copy of the state directory from before the last lives.
     backup: Option<Files>,
     /// True while the state directory is that copy.
     pub is_restored: bool,
     /// The rejected lines of the state directory that was lost.
     rejected_before: Option<Vec<String>>,
+    /// The state directories of the source's former names, which have further rejected lines.
+    former: Vec<SimDisk>,
     /// The files of batches that were given up.
     given_up: Files,
 }
@@ -87,30 +95,37 @@ pub struct Manner {
     pub runs_again: bool,
     /// True if stores go back to an older state. evs keeps what such a store needs, unless its disk is full.
     fails_over: bool,
+    /// The number of lives after which the source gets another name, and whether it gets one when everything is delivered.
+    renamed_after: Option<u64>,
+    is_renamed_at_end: bool,
 }
 
 impl Manner {
-    fn new(chance: &mut Chance) -> Self {
+    fn new(chance: &mut Chance, later: &mut Chance) -> Self {
         Self {
             workers: 1 + chance.below(3) as usize,
             spool_bytes_max: [1 << 30, 20_000][usize::from(chance.one_in(4))],
             lines_per_second_max: chance.one_in(6).then_some(5000),
             runs_again: chance.one_in(3),
             fails_over: chance.one_in(3),
+            renamed_after: later.one_in(6).then(|| later.below(4)),
+            is_renamed_at_end: later.one_in(8),
         }
     }
 }
 
 impl World {
     pub fn new(seed: u64, size: Size) -> Self {
-        let mut chance = Chance::new(seed);
+        let (mut chance, mut later) = (Chance::new(seed), Chance::new(!seed));
         let mut disk = Disk::new(Duration::from_secs(TIME), Duration::from_millis(1 + chance.below(500)));
         disk.create_directory(Path::new("/log"));
         let time = Time::new(CALLS_MAX);
         let site = Site::new(chance.fork(), time.clone(), size.lines, &mut disk);
-        let mut manner = Manner::new(&mut chance);
+        let mut manner = Manner::new(&mut chance, &mut later);
         // On a full disk, and at the limit of the binlog, nothing is kept for a store that goes back.
         manner.fails_over &= manner.spool_bytes_max > 1 << 20;
+        // A store that goes back then may lack batches of the former name, which nobody delivers.
+        manner.renamed_after = manner.renamed_after.filter(|_| !manner.fails_over);
         let read_bytes_max = [usize::MAX, 1 + chance.below(200) as usize][usize::from(chance.one_in(4))];
         Self {
             seed,
@@ -118,23 +133,39 @@ impl World {
             log: SimFs::new(disk, site, read_bytes_max),
             state: SimDisk::new(),
             stores: [(); 2].map(|()| Store::new(chance.fork(), time.clone(), manner.fails_over)),
-            operator: Operator::new(chance.fork(), time.clone()),
+            operator: Operator::new(chance.fork(), time.clone(), manner.renamed_after.is_none()),
             manner,
             time,
             coverage: Coverage::default(),
+            source: "web1",
+            copied: None,
             backup: None,
             is_restored: false,
             rejected_before: None,
+            former: Vec::new(),
             given_up: Files::new(),
             chance,
+            later,
         }
     }
 
     /// Lets everything happen, and then compares the stores with the log.
     pub fn run(mut self) -> Coverage {
         let lives = (1 + self.chance.below(Size::MAX.lives)).min(self.size.lives);
-        (0..lives).for_each(|_| self.live_somehow());
+        for life in 0..lives {
+            self.live_somehow();
+            if self.manner.renamed_after == Some(life) {
+                self.rename_source("web1-2", Undelivered::Deliver);
+            }
+        }
         self.end_well();
+        if self.manner.is_renamed_at_end {
+            self.rename_source("web1-3", Undelivered::Leave);
+            self.wake_up();
+            let lives = self.later.below(3).min(self.size.lives);
+            (0..lives).for_each(|_| self.live_somehow());
+            self.end_well();
+        }
         if self.chance.one_in(6) && self.can_adopt() {
             if let Some(backup) = self.backup.take() {
                 self.restore_state(&backup);
@@ -193,12 +224,13 @@ impl World {
         self.check();
     }
 
-    /// Returns true if the stores know where the pipeline stands: they have counted something, and do not lack the end of the
+    /// Returns true if the stores know where the pipeline stands: they have counted something of each statistic, and do not lack the end of the
     /// older files, which may have no lines. Which files are older than that place is then said by their names alone.
     fn can_adopt(&self) -> bool {
         self.coverage.get(Event::Line) > 0
             && self.log.with(|_, site| site.is_ordered)
-            && self.stores.iter().all(|store| !store.is_among_older_files())
+            && self.stores.iter().all(|store| store.known(self.source) == STATISTICS.len())
+            && self.stores.iter().all(|store| !store.is_among_older_files(self.source))
     }
 
     fn failovers(&self) -> u64 {
@@ -232,15 +264,38 @@ impl World {
         self.check();
     }
 
+    /// Gives the source another name, with a new state directory that begins where the old one stands. The old one, which
+    /// must have a binlog, does not run any more.
+    fn rename_source(&mut self, name: &'static str, undelivered: Undelivered) {
+        if self.stores.iter().all(|store| store.known(self.source) == 0) {
+            return;
+        }
+        self.coverage.note(Event::Renamed, 1);
+        self.given_up.extend(given_up::files(&self.state));
+        let copied = SimDisk::new();
+        for file in self.state.names() {
+            copied.set_contents(&file, self.state.contents(&file).unwrap());
+            self.state.lose(&file);
+        }
+        self.former.push(copied.clone());
+        (self.source, self.copied, self.backup) = (name, Some((copied, undelivered)), None);
+    }
+
     /// Loses the state directory, and lets everything go on.
     fn lose_state(&mut self) {
         self.coverage.note(Event::LostState, 1);
         self.keep_what_was_reported();
         self.operator.lose_state(&self.state);
+        self.copied = None;
+        self.wake_up();
+    }
+
+    /// Lets everything go on after the end.
+    fn wake_up(&mut self) {
         for store in &self.stores {
             store.replica.lock().unwrap().take();
             store.is_calm.store(false, SeqCst);
-            // The new state directory has nothing for a store that goes back beyond its beginning.
+            // A new state directory has nothing for a store that goes back beyond its beginning.
             store.fails_over.store(false, SeqCst);
         }
         let lines = self.chance.below(100);
@@ -366,10 +421,9 @@ impl World {
             }
         }
         let mut reported = rejected(&self.state);
-        if let Some(before) = &self.rejected_before {
-            reported.extend_from_slice(before);
-            reported.sort_unstable();
-        }
+        reported.extend(self.former.iter().flat_map(rejected));
+        reported.extend(self.rejected_before.iter().flatten().cloned());
+        reported.sort_unstable();
         // Where the stores stand is where the last batch ends. Rejected lines behind it were read before, too.
         let is_exact = self.rejected_before.is_none();
         expected.compare_rejected(&format!("seed {}", self.seed), &reported, is_exact);
