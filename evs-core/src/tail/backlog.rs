@@ -1,7 +1,11 @@
 //! The files that are known to be there and are not open: unread ones that wait for their turn, and those
 //! that cannot be read yet.
 
-use std::{collections::VecDeque, path::PathBuf, time::Instant};
+use std::{
+    collections::VecDeque,
+    path::{Path, PathBuf},
+    time::Instant,
+};
 
 use super::{error::TailError, fs::Stat, look::Look, packing::Packing};
 
@@ -70,6 +74,11 @@ impl Queue {
     /// Returns the paths of all files.
     pub(super) fn paths(&self) -> Vec<PathBuf> {
         self.files.iter().map(|waiting| waiting.path.clone()).collect()
+    }
+
+    /// Returns true if the file at that path is there.
+    pub(super) fn contains(&self, path: &Path) -> bool {
+        self.files.iter().any(|waiting| waiting.path == path)
     }
 
     /// Returns true if there is no file.

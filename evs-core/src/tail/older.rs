@@ -95,7 +95,9 @@ impl OlderReader {
             if file.offset() < *end {
                 let chunk = file.next(self.options.limits(), &self.pool);
                 let chunk = match chunk {
-                    Err(error @ TailError::Io { .. }) => return self.set_missing(now, error).map(|_| None),
+                    Err(error @ (TailError::Io { .. } | TailError::Damaged { .. })) => {
+                        return self.set_missing(now, error).map(|_| None);
+                    }
                     chunk => chunk?,
                 };
                 let Some(chunk) = chunk else {

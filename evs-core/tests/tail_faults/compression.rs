@@ -55,6 +55,54 @@ fn a_damaged_compressed_file_that_is_not_needed_does_no_harm() {
     assert_eq!(read(&mut resume(&log, &frontier).unwrap()), "two\n");
 }
 
+/// Compresses some lines, and keeps the first part: its beginning can be read.
+fn half_of_a_compressed_file() -> Vec<u8> {
+    let lines: String =
+        (0..3000_u64).map(|number| format!("{number} {}\n", number * 7919 % 100_003)).collect();
+    let packed = pack(lines.as_bytes(), "gz");
+    packed[..packed.len() / 2].to_vec()
+}
+
+#[test]
+fn an_unread_file_whose_end_is_damaged_is_an_error_or_left_out() {
+    for on_unreadable in [OnUnreadable::Stop, OnUnreadable::Skip] {
+        let log = Log::with("two\n");
+        fs::write(log.sibling(".1.gz"), half_of_a_compressed_file()).unwrap();
+        let (options, start) =
+            (TailOptions { begin: Begin::Oldest, on_unreadable, ..log.options() }, Instant::now());
+        let mut tailer = Tailer::start(options, start).unwrap();
+        assert_eq!(read(&mut tailer), "two\n");
+        assert!(!tailer.check_end(start).unwrap());
+        let polled = tailer.poll(start + 2 * GRACE);
+        if on_unreadable == OnUnreadable::Stop {
+            assert!(matches!(polled, Err(TailError::Damaged { .. })), "{polled:?}");
+            continue;
+        }
+        polled.unwrap();
+        assert!(tailer.take_events().iter().any(|event| matches!(event, TailEvent::Skipped { .. })));
+        assert_eq!(read(&mut tailer), "");
+        tailer.poll(start + 3 * GRACE).unwrap();
+        assert!(tailer.check_end(start + 4 * GRACE).unwrap());
+    }
+}
+
+#[test]
+fn a_file_whose_end_is_damaged_is_left_out_at_a_start_too() {
+    let lines = (0..3000_u64).map(|number| format!("{number} {}\n", number * 7919 % 100_003));
+    let (log, frontier) = read_log(&lines.take(300).collect::<String>());
+    log.append("rest\n");
+    log.rotate(".1");
+    fs::remove_file(log.sibling(".1")).unwrap();
+    fs::write(log.sibling(".1.gz"), half_of_a_compressed_file()).unwrap();
+    let resume = |on_unreadable| {
+        let options = TailOptions { on_unreadable, on_gone: OnGone::Continue, ..log.options() };
+        Tailer::resume(options, std::slice::from_ref(&frontier), Some(&Inventory::default()), Instant::now())
+    };
+    let error = resume(OnUnreadable::Stop).map(drop).unwrap_err();
+    assert!(matches!(error, TailError::Damaged { .. }), "{error}");
+    assert_eq!(read(&mut resume(OnUnreadable::Skip).unwrap()), "");
+}
+
 #[test]
 fn files_of_any_compressor_are_read_or_named() {
     let (xz, bz2) = (include_bytes!("../fixtures/log/one.xz"), include_bytes!("../fixtures/log/one.bz2"));

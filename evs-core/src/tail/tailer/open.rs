@@ -32,7 +32,10 @@ impl Tailer {
             });
             match looked {
                 Ok(Class::Unread(look)) => match self.open_whole(&look) {
-                    Ok(()) => return Ok(true),
+                    Ok(()) => {
+                        self.pending.retain(|pending| pending.path != next.path);
+                        return Ok(true);
+                    }
                     Err(error) => self.set_pending(&next.path, error),
                 },
                 Ok(Class::Grown { look, id, offset }) if next.grown == Some(id) => {

@@ -172,7 +172,7 @@ impl Tailer {
     fn find(&mut self, wanted: Vec<Wanted>, has_inventory: bool) -> Result<(), TailError> {
         let newest = wanted.last().map(|wanted| wanted.number);
         let (wanted, empty): (Vec<_>, Vec<_>) = wanted.into_iter().partition(Wanted::has_bytes);
-        let mut search = Search::default();
+        let mut search = Search { on_unreadable: self.options.on_unreadable, ..Search::default() };
         let names = self.list()?;
         for name in &names {
             self.search(name, &wanted, &mut search)?;
@@ -242,7 +242,7 @@ impl Tailer {
         if name.stat.size == 0 {
             if Packing::of(&name.path, &[]) == Packing::Unreadable {
                 let source = ErrorKind::UnexpectedEof.into();
-                search.failure.get_or_insert(TailError::Damaged { path: name.path.clone(), source });
+                search.fail(TailError::Damaged { path: name.path.clone(), source });
             }
             return Ok(());
         }
@@ -254,7 +254,7 @@ impl Tailer {
             }
             Err(error @ TailError::NotRegular { .. }) => return Err(error),
             Err(error) => {
-                search.failure.get_or_insert(error);
+                search.fail(error);
                 return Ok(());
             }
         };
@@ -266,18 +266,13 @@ impl Tailer {
             return Ok(());
         }
         if let Err(error) = look.unpack_head() {
-            match (error, self.options.on_unreadable) {
-                (TailError::Damaged { .. }, OnUnreadable::Skip) => {}
-                (error, _) => {
-                    search.failure.get_or_insert(error);
-                }
-            }
+            search.fail(error);
             return Ok(());
         }
         let beginning_of = match self.beginning_of(&look) {
             Ok(beginning_of) => beginning_of,
             Err(error) => {
-                search.failure.get_or_insert(error);
+                search.fail(error);
                 return Ok(());
             }
         };
@@ -290,9 +285,7 @@ impl Tailer {
             match examined {
                 Ok(Some(located)) => search.found.entry(wanted.number).or_default().push(located),
                 Ok(None) => search.alike.push((wanted.number, name.clone(), look.raw.len)),
-                Err(error) => {
-                    search.failure.get_or_insert(error);
-                }
+                Err(error) => search.fail(error),
             }
         }
         Ok(())
@@ -468,4 +461,16 @@ struct Search {
     alike: Vec<(u64, Name, u64)>,
     /// The first reason why a file could not be compared.
     failure: Option<TailError>,
+    on_unreadable: OnUnreadable,
+}
+
+impl Search {
+    /// Notes that a file could not be compared, unless it is a damaged one that is left out.
+    fn fail(&mut self, error: TailError) {
+        let is_left_out =
+            matches!(error, TailError::Damaged { .. }) && self.on_unreadable == OnUnreadable::Skip;
+        if !is_left_out {
+            self.failure.get_or_insert(error);
+        }
+    }
 }

@@ -107,7 +107,11 @@ impl Tailer {
                 }
             }
         }
-        self.pending.retain(|known| !pending.contains(&known.path) || failed.contains(&known.path));
+        // The end of a file is read when it is opened. So one that could not be opened is not known to be readable yet.
+        let queue = &self.queue;
+        self.pending.retain(|Pending { path, .. }| {
+            !pending.contains(path) || failed.contains(path) || queue.contains(path)
+        });
         // A file was truncated just now. Its copy shows in a later survey.
         let is_settled = !found.is_disturbed
             && !self.is_unsettled
