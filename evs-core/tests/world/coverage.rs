@@ -43,13 +43,15 @@ pub enum Event {
     LostState,
     /// The source got another name, and a new state directory that began where the old one stood.
     Renamed,
+    /// A store was emptied, replaced or restored, forgot claims or was claimed by another process, and put right again.
+    Mishap,
     /// A line that counts.
     Line,
     Rejected,
 }
 
 impl Event {
-    const ALL: [Self; 23] = [
+    const ALL: [Self; 24] = [
         Self::Life,
         Self::Kill,
         Self::PowerCut,
@@ -71,6 +73,7 @@ impl Event {
         Self::Restored,
         Self::LostState,
         Self::Renamed,
+        Self::Mishap,
         Self::Line,
         Self::Rejected,
     ];

@@ -116,7 +116,7 @@ impl World {
             // The operator starts it again.
             Some(Err(Error::SinkStopped { source: SinkError::Refused { .. }, .. })) if end == End::Done => {}
             // The caller knows what is right.
-            Some(Err(_)) if self.is_restored => {}
+            Some(Err(_)) if self.is_judged_apart => {}
             Some(Err(error)) if end.is_graceful() => panic!("seed {}: {end:?}: {error:?}", self.seed),
             _ => {}
         }
@@ -172,7 +172,7 @@ impl World {
             // The future of the run is dropped at once, as if its process had ended.
             () = killed => None,
             ended = run => Some(ended),
-            () = self.operator.attend(pipeline.status_handle()) => None,
+            () = self.operator.attend(pipeline.status_handle(), &self.stores) => None,
             () = watch => None,
             () = calm => None,
         }

@@ -1,13 +1,14 @@
 //! Whole pipelines in a simulated world: every line of the log is in every store exactly once, whatever happens.
 //!
 //! A world is made from one seed. A web server writes its log on a simulated disk, which is rotated and compressed
-//! between any two calls of the pipeline. The state directory is on another simulated disk. Stores are slow, silent or
-//! down, lose answers, refuse, and fail over to an older state. The pipeline lives several times: each time it is killed
-//! at some call, its disk fails or is full, or it is told to stop; and perhaps the power fails, so that log and state
-//! directory lose some of what was not synced. An operator renames, adds and takes out sinks, adds measures and a statistic
-//! that counts the older files, too, tries refused batches again or gives them up, and goes on with a new state directory
-//! when the old one is lost, or replaced by an older one, or gives the source another name. In the last life all faults end, and then everything has to be
-//! right.
+//! between any two calls of the pipeline. The
+//! state directory is on another simulated disk. Stores are slow, silent or down, lose answers, refuse, and fail over
+//! to an older state. They are emptied, restored or replaced by mistake. The pipeline lives several times: each time
+//! it is killed at some call, its disk fails or is full, or it is told to stop; and perhaps the power fails, so that
+//! log and state directory lose some of what was not synced. An operator renames, adds and takes out sinks, adds
+//! measures and a statistic that counts the older files, too, tries refused batches again or gives them up, and goes
+//! on with a new state directory when the old one is lost, or replaced by an older one, or gives the source another
+//! name. In the last life all faults end, and then everything has to be right.
 //!
 //! ```text
 //! cargo test -p evs-core --test world                          # some worlds
@@ -36,6 +37,7 @@ mod coverage;
 mod given_up;
 mod life;
 mod lines;
+mod mishap;
 mod model;
 mod naming;
 mod operator;

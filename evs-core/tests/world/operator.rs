@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use evs_core::{
-    Begin, LostState, PipelineBuilder, SinkStart, Statistic, StatusHandle, count, internals::disk::SimDisk,
-    max, min, sum,
+    Begin, Error, LostState, PipelineBuilder, SinkStart, SinkState, SinkStatus, Statistic, StatusHandle,
+    count, internals::disk::SimDisk, max, min, sum,
 };
 
 use crate::{chance::Chance, store::Store, time::Time};
@@ -44,7 +44,9 @@ pub struct Operator {
     /// The names of the files with the rows of those.
     pub given_up: Vec<String>,
     /// True once the state directory was lost.
-    has_lost_state: bool,
+    pub has_lost_state: bool,
+    /// The number of times that a store was put right because it had stopped.
+    pub mended: u64,
     /// The number of changes.
     pub changes: u64,
     /// The number of times that something refused was tried again.
@@ -65,6 +67,7 @@ impl Operator {
             added: 0,
             has_later: false,
             has_lost_state: false,
+            mended: 0,
             changes: 0,
             retries: 0,
         }
@@ -101,10 +104,14 @@ impl Operator {
         self.has_lost_state = true;
     }
 
+    /// Returns the number of statistics.
+    pub fn statistics(&self) -> usize {
+        if self.has_later { STATISTICS.len() } else { FIRST }
+    }
+
     /// Adds statistics and sinks to a pipeline.
     pub fn configure(&self, mut builder: PipelineBuilder, stores: &[Store]) -> PipelineBuilder {
-        let statistics = if self.has_later { STATISTICS.len() } else { FIRST };
-        for (name, flush_every) in &STATISTICS[..statistics] {
+        for (name, flush_every) in &STATISTICS[..self.statistics()] {
             let statistic = Statistic::named(*name).group_by(["request_id"]).measure(count());
             let mut statistic = statistic.measure(sum("status")).flush_every(*flush_every).redefine(true);
             if *name == "again" {
@@ -136,11 +143,30 @@ impl Operator {
         builder.on_lost_state(lost_state)
     }
 
-    /// Tries again now and then what a sink has refused, or gives it up. Never ends.
-    pub async fn attend(&mut self, handle: StatusHandle) {
+    /// Puts a store right, if the pipeline has stopped it or a statistic in it.
+    async fn mend(&mut self, handle: &StatusHandle, sink: &SinkStatus, store: &Store) {
+        if sink.stopped.is_empty() && sink.state != SinkState::Stopped {
+            return;
+        }
+        if sink.stopped.is_empty() {
+            // Nothing of a sink that is stopped as a whole can be given up.
+            let given_up = handle.discard(&sink.name, STATISTICS[0].0, 1).await;
+            assert!(matches!(given_up, Err(Error::NotRefused { .. } | Error::NotRunning)), "{given_up:?}");
+        }
+        self.mended += u64::from(store.mend());
+        let _ = handle.retry_sink(&sink.name);
+    }
+
+    /// Tries again now and then what a sink has refused, or gives it up, and puts a store right that had a mishap. Never ends.
+    pub async fn attend(&mut self, handle: StatusHandle, stores: &[Store]) {
         loop {
             tokio::time::sleep(LOOK_EVERY).await;
-            for sink in handle.status().sinks {
+            for (at, sink) in handle.status().sinks.into_iter().enumerate() {
+                let store = stores.get(at).filter(|store| store.has_mishap());
+                if let Some(store) = store {
+                    self.mend(&handle, &sink, store).await;
+                    continue;
+                }
                 let Some(stopped) = sink.stopped.first() else { continue };
                 if self.gives_up && self.chance.one_in(3) {
                     // The run may have ended in the meantime.

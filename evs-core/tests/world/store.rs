@@ -14,7 +14,7 @@ use std::{
 use async_trait::async_trait;
 use evs_core::{Applied, Batch, Limits, MemorySink, Progress, Rows, Schema, Sink, SinkError, Writer};
 
-use crate::{chance::Chance, life::KEPT, operator::FIRST, time::Time};
+use crate::{chance::Chance, life::KEPT, mishap::Mishaps, operator::FIRST, time::Time};
 
 /// The epoch, statistic and sequence of a batch.
 pub type BatchId = (String, String, u64);
@@ -22,7 +22,8 @@ pub type BatchId = (String, String, u64);
 /// The store. Clones are the same one.
 #[derive(Clone, Debug)]
 pub struct Store {
-    memory: Arc<Mutex<MemorySink>>,
+    pub memory: Arc<Mutex<MemorySink>>,
+    pub mishaps: Arc<Mutex<Mishaps>>,
     /// A replica that is behind.
     pub replica: Arc<Mutex<Option<Replica>>>,
     time: Time,
@@ -60,6 +61,7 @@ impl Store {
     pub fn new(chance: Chance, time: Time, fails_over: bool) -> Self {
         Self {
             memory: Arc::default(),
+            mishaps: Arc::default(),
             replica: Arc::default(),
             time,
             fails_over: Arc::new(AtomicBool::new(fails_over)),
@@ -102,7 +104,7 @@ impl Store {
     /// A store that remembers nothing of a statistic counts as emptied, which evs rightly refuses. So a replica only takes
     /// the place if it has something of each.
     async fn replicate(&self) {
-        if !self.fails_over.load(SeqCst) || self.is_calm.load(SeqCst) {
+        if !self.fails_over.load(SeqCst) || self.is_calm.load(SeqCst) || self.has_mishap() {
             return;
         }
         let [is_copied, fails_over] = [3, 6].map(|times| self.chance.lock().unwrap().one_in(times));
@@ -134,6 +136,7 @@ impl Store {
 
     /// Decides what a call meets, and waits or fails accordingly.
     async fn call(&self, refuses: bool) -> Result<Luck, SinkError> {
+        self.strike();
         if self.is_calm.load(SeqCst) {
             return Ok(Luck::Good);
         }
@@ -197,12 +200,14 @@ impl Sink for Store {
 
     async fn claim(&self, writer: &Writer, last: Option<&Writer>) -> Result<bool, SinkError> {
         let luck = self.call(false).await?;
-        let is_claimed = self.memory().claim(writer, last).await?;
+        let memory = if self.is_forgetful() { self.memory().backup() } else { self.memory() };
+        let is_claimed = memory.claim(writer, last).await?;
         self.answer(&luck, is_claimed)
     }
 
     async fn apply(&self, batch: &Batch) -> Result<Applied, SinkError> {
         let luck = self.call(true).await?;
+        self.be_taken_over(&batch.source).await;
         let applied = self.memory().apply(batch).await?;
         if applied == Applied::Now {
             let id = (batch.epoch.to_string(), batch.schema.statistic.clone(), batch.sequence);

@@ -2,7 +2,7 @@
 
 use std::{io::ErrorKind, path::Path, sync::atomic::Ordering::SeqCst, time::Duration};
 
-use evs_core::{Error, Undelivered, internals::disk::SimDisk};
+use evs_core::{Error, MemorySink, Undelivered, internals::disk::SimDisk};
 
 use crate::{
     chance::Chance,
@@ -61,7 +61,7 @@ pub struct World {
     size: Size,
     pub chance: Chance,
     /// The chance of what was added to the worlds later, so that a seed still decides the rest as before.
-    later: Chance,
+    pub later: Chance,
     pub log: SimFs<Site>,
     pub state: SimDisk,
     pub stores: [Store; 2],
@@ -73,10 +73,12 @@ pub struct World {
     pub source: &'static str,
     /// The state directory that the source had under its former name, and what becomes of its undelivered batches.
     pub copied: Option<(SimDisk, Undelivered)>,
+    /// A backup of each store, which may be old.
+    pub old: [Option<MemorySink>; 2],
     /// A copy of the state directory from before the last lives.
     backup: Option<Files>,
-    /// True while the state directory is that copy.
-    pub is_restored: bool,
+    /// True during a life whose end the caller judges.
+    pub is_judged_apart: bool,
     /// The rejected lines of the state directory that was lost.
     rejected_before: Option<Vec<String>>,
     /// The state directories of the source's former names, which have further rejected lines.
@@ -94,7 +96,7 @@ pub struct Manner {
     /// True if the same pipeline is run twice in a life.
     pub runs_again: bool,
     /// True if stores go back to an older state. evs keeps what such a store needs, unless its disk is full.
-    fails_over: bool,
+    pub fails_over: bool,
     /// The number of lives after which the source gets another name, and whether it gets one when everything is delivered.
     renamed_after: Option<u64>,
     is_renamed_at_end: bool,
@@ -139,8 +141,9 @@ impl World {
             coverage: Coverage::default(),
             source: "web1",
             copied: None,
+            old: [None, None],
             backup: None,
-            is_restored: false,
+            is_judged_apart: false,
             rejected_before: None,
             former: Vec::new(),
             given_up: Files::new(),
@@ -198,6 +201,7 @@ impl World {
             let contents = |name: String| Some((name.clone(), self.state.contents(&name)?));
             self.backup = Some(self.state.names().into_iter().filter_map(contents).collect());
         }
+        self.perhaps_a_mishap();
     }
 
     /// Lets the faults end, those of the stores in the course of a life. Then everything has to be right.
@@ -251,7 +255,7 @@ impl World {
         for (name, bytes) in backup {
             self.state.set_contents(name, bytes.clone());
         }
-        self.is_restored = true;
+        self.is_judged_apart = true;
         let is_refused = match self.live(End::Stopped(RESTORED_MILLIS)).unwrap() {
             Ok(summary) => summary.undelivered > 0,
             // It may be from before its epoch was durable.
@@ -260,7 +264,7 @@ impl World {
         };
         // Otherwise it was as far as the stores are.
         self.coverage.note(Event::Restored, u64::from(is_refused));
-        self.is_restored = false;
+        self.is_judged_apart = false;
         self.check();
     }
 
