@@ -25,6 +25,12 @@ pub enum Event {
     Pattern,
     /// A power cut undid changes of the log's names.
     NamesUndone,
+    /// A line that is too long, or nearly so.
+    LongLine,
+    /// Somebody truncated the log.
+    Truncated,
+    /// A compressed file lost its end.
+    Damaged,
     /// A store committed, and its answer was lost.
     LostAnswer,
     /// A store went back to an older state.
@@ -51,7 +57,7 @@ pub enum Event {
 }
 
 impl Event {
-    const ALL: [Self; 24] = [
+    const ALL: [Self; 27] = [
         Self::Life,
         Self::Kill,
         Self::PowerCut,
@@ -64,6 +70,9 @@ impl Event {
         Self::Described,
         Self::Pattern,
         Self::NamesUndone,
+        Self::LongLine,
+        Self::Truncated,
+        Self::Damaged,
         Self::LostAnswer,
         Self::Failover,
         Self::Change,

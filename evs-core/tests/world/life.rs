@@ -194,6 +194,7 @@ impl World {
             .segment_bytes_max(4096)
             .keep_acknowledged(KEPT)
             .state_dir("/sim");
+        builder = self.log.with(|_, site| site.harm.configure(builder));
         if let Some(lines) = self.manner.lines_per_second_max {
             builder = builder.lines_per_second_max(lines);
         }

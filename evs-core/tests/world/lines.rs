@@ -6,6 +6,8 @@ use evs_core::LogFormat;
 
 use crate::time::TIME;
 
+/// The length of a line, with its newline, beyond which it is rejected. evs keeps as much of one that is rejected.
+pub const LINE_BYTES_MAX: usize = 1024;
 /// The first second of the year 10,000.
 const YEAR_10000: u64 = 253_402_300_800;
 /// [`TIME`] as it stands in an extended log file.

@@ -1,7 +1,7 @@
 //! Whole pipelines in a simulated world: every line of the log is in every store exactly once, whatever happens.
 //!
 //! A world is made from one seed. A web server writes its log on a simulated disk, which is rotated and compressed
-//! between any two calls of the pipeline. The
+//! between any two calls of the pipeline. Now and then somebody truncates it, or a compressed file loses its end. The
 //! state directory is on another simulated disk. Stores are slow, silent or down, lose answers, refuse, and fail over
 //! to an older state. They are emptied, restored or replaced by mistake. The pipeline lives several times: each time
 //! it is killed at some call, its disk fails or is full, or it is told to stop; and perhaps the power fails, so that
@@ -173,7 +173,7 @@ fn every_line_is_in_every_store_exactly_once() {
 /// Each was wrong once, with the generator as it is now. When that changes, they are worlds like any others: take them out.
 #[test]
 fn worlds_that_were_wrong_are_right() {
-    for seed in [759, 13_918, 36_046, 49_525, 143_944, 148_064] {
+    for seed in [37, 151, 759, 13_918, 36_046, 49_525, 143_944, 148_064] {
         run(seed, Size::MAX).unwrap();
     }
 }

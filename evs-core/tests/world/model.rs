@@ -4,7 +4,11 @@ use std::ops::{Range, RangeInclusive};
 
 use evs_core::{KeyColumn, MeasureColumn, MeasureKind, Rows, Schema, Sink, internals::disk::SimDisk};
 
-use crate::{given_up::Counts, lines::Kind, store::Store};
+use crate::{
+    given_up::Counts,
+    lines::{Kind, LINE_BYTES_MAX},
+    store::Store,
+};
 
 /// All windows.
 const WINDOWS: Range<i64> = i64::MIN..i64::MAX;
@@ -29,9 +33,10 @@ impl Expected {
     pub fn of(kind: Kind, lines: &[Line]) -> Self {
         let (mut counted, mut rejected) = (Vec::new(), Vec::new());
         for (line, is_certain) in lines {
-            match kind.key(line) {
+            let kept = &line[..line.len().min(LINE_BYTES_MAX)];
+            match kind.key(line).filter(|_| line.len() < LINE_BYTES_MAX) {
                 Some(key) => counted.push((key.to_owned(), *is_certain)),
-                None => rejected.push((line.clone(), *is_certain)),
+                None => rejected.push((kept.to_owned(), *is_certain)),
             }
         }
         counted.sort_unstable();

@@ -3,11 +3,15 @@
 //!
 //! It acts before the calls that the pipeline makes to the file system, so that any two calls may see different files.
 
+mod harm;
+
 use std::{
     collections::{BTreeMap, VecDeque},
     fmt, io,
     path::{Path, PathBuf},
 };
+
+use harm::Harm;
 
 use crate::{
     chance::Chance,
@@ -51,6 +55,7 @@ pub struct Site {
     pub trace: u64,
     pub kind: Kind,
     pub naming: Naming,
+    pub harm: Harm,
     /// The live file, and the one that the server writes to.
     live: PathBuf,
     handle: Option<Inode>,
@@ -90,16 +95,17 @@ pub struct Site {
 }
 
 impl Site {
-    pub fn new(mut chance: Chance, time: Time, lines: u64, disk: &mut Disk) -> Self {
+    pub fn new(mut chance: Chance, mut later: Chance, time: Time, lines: u64, disk: &mut Disk) -> Self {
         let (lines_max, piece_bytes_max) = SIZES[chance.below(3) as usize];
         let kind = [Kind::Plain, Kind::W3c][usize::from(chance.one_in(4))];
-        let naming = Naming::new(&mut chance);
+        let naming = Naming::new(&mut chance, &mut later);
         let mut site = Self {
             // A server that describes its lines does so when it opens a file, and a file that it names is never truncated.
             is_copied: kind == Kind::Plain && naming.scheme != Scheme::Pattern && chance.one_in(3),
             kind,
             live: naming.live(time.since_1970().as_secs()),
             naming,
+            harm: Harm::new(later, kind),
             is_forgetful: chance.one_in(2),
             is_ordered: true,
             needs_order: false,
@@ -151,6 +157,7 @@ impl Site {
     /// the names alone say which files are older than the place where the stores stand.
     pub fn wake_up(&mut self, lines: u64) {
         (self.is_calm, self.needs_order) = (false, true);
+        self.harm.end();
         self.lines = self.next + lines;
     }
 
@@ -210,9 +217,10 @@ impl Site {
 
     /// Returns all lines that are in the log. The last one of the live file may still grow, unless it has ended.
     pub fn lines(&self, disk: &Disk) -> Vec<Line> {
+        let is_whole = |path: &&Path| !self.harm.is_damaged(disk, path);
         let text = |path| Some((path, self.naming.text(path, disk.read(path).ok()?)));
-        let texts: Vec<(&Path, String)> = disk.paths().filter_map(text).collect();
-        let mut lines = Vec::new();
+        let texts: Vec<(&Path, String)> = disk.paths().filter(is_whole).filter_map(text).collect();
+        let mut lines = self.harm.lines();
         for (path, text) in &texts {
             let is_live = **path == *self.live;
             let whole = if is_live { &text[..text.rfind('\n').map_or(0, |end| end + 1)] } else { text };
@@ -228,6 +236,7 @@ impl Site {
         if self.is_calm {
             return;
         }
+        self.perhaps_harm(disk);
         if self.steps.is_empty() && self.rotations < ROTATIONS_MAX && self.chance.one_in(150) {
             self.rotate(disk);
         }
@@ -262,7 +271,10 @@ impl Site {
         if self.chance.one_in(40) {
             return format!("{number:05} not a time\n");
         }
-        self.kind.line(format_args!("{number:05}"))
+        match self.harm.long_line(number) {
+            Some(line) => line,
+            None => self.kind.line(format_args!("{number:05}")),
+        }
     }
 
     /// Lets an old process of the server write a whole line to the file that was rotated last, and perhaps end then.

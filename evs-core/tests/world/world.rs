@@ -122,7 +122,7 @@ impl World {
         let mut disk = Disk::new(Duration::from_secs(TIME), Duration::from_millis(1 + chance.below(500)));
         disk.create_directory(Path::new("/log"));
         let time = Time::new(CALLS_MAX);
-        let site = Site::new(chance.fork(), time.clone(), size.lines, &mut disk);
+        let site = Site::new(chance.fork(), later.fork(), time.clone(), size.lines, &mut disk);
         let mut manner = Manner::new(&mut chance, &mut later);
         // On a full disk, and at the limit of the binlog, nothing is kept for a store that goes back.
         manner.fails_over &= manner.spool_bytes_max > 1 << 20;
@@ -317,6 +317,9 @@ impl World {
             coverage.note(Event::Described, u64::from(site.kind == Kind::W3c));
             coverage.note(Event::Pattern, u64::from(site.naming.scheme == Scheme::Pattern));
             coverage.note(Event::NamesUndone, site.undone);
+            coverage.note(Event::LongLine, site.harm.long);
+            coverage.note(Event::Truncated, site.harm.truncated);
+            coverage.note(Event::Damaged, site.harm.damages());
             coverage.trace = site.trace;
         });
         coverage
