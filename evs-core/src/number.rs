@@ -88,14 +88,14 @@ pub fn decimal(text: &[u8], scale: u8) -> Result<Option<i64>, NumberError> {
 /// As [`decimal`], with the rounding that a measure has chosen. Exponents are gone.
 fn decimal_of(
     text: &[u8],
-    Reading { scale, rounding, is_of_haproxy, minus_one_is_none, .. }: Reading,
+    Reading { scale, rounding, has_plus, minus_one_is_none, .. }: Reading,
 ) -> Result<Option<i64>, NumberError> {
     if matches!(text, b"" | b"-") || (minus_one_is_none && text == b"-1") {
         return Ok(None);
     }
     let (negative, digits) = match text.strip_prefix(b"-") {
         Some(digits) => (true, digits),
-        None if is_of_haproxy => (false, text.strip_prefix(b"+").unwrap_or(text)),
+        None if has_plus => (false, text.strip_prefix(b"+").unwrap_or(text)),
         None => (false, text),
     };
     let (whole, fraction) = match digits.iter().position(|byte| *byte == b'.') {
@@ -382,8 +382,7 @@ mod tests {
 
     #[test]
     fn numbers_of_haproxy_may_have_a_plus_and_minus_one_is_none() {
-        let reading =
-            Reading { scale: 1, is_of_haproxy: true, minus_one_is_none: true, ..Reading::default() };
+        let reading = Reading { scale: 1, has_plus: true, minus_one_is_none: true, ..Reading::default() };
         for (text, expected) in [
             ("+2750", Ok(Some(27_500))),
             ("+0.5", Ok(Some(5))),

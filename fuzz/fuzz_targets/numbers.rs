@@ -18,6 +18,7 @@ fuzz_target!(|input: &[u8]| {
         rounding,
         has_exponents: choice & 4 != 0,
         has_plus: choice & 8 != 0,
+        minus_one_is_none: choice & 16 != 0,
         ..Reading::default()
     };
     assert_eq!(reading.number(text), number(text, reading));
@@ -55,6 +56,27 @@ fn list(text: &[u8], reading: Reading) -> Read {
             rest = after;
         }
     }
+    if elements.iter().any(Vec::is_empty) {
+        return Err(NumberError::NotANumber);
+    }
+    // A sum is rounded as a whole, if its numbers have at most the decimal places of picoseconds.
+    if elements.len() > 1 && reading.rounding != Rounding::Exact && reading.scale < 12 {
+        let fine = Reading { scale: 12, rounding: Rounding::Exact, ..reading };
+        let numbers: Result<Vec<_>, _> = elements.iter().map(|element| number(element, fine)).collect();
+        let numbers: Vec<i64> = numbers.unwrap_or_default().into_iter().flatten().collect();
+        let are_all = elements.iter().all(|element| number(element, fine).is_ok());
+        let sum = numbers.iter().try_fold(0_i64, |sum, number| sum.checked_add(*number));
+        if let (true, Some(sum)) = (are_all, sum) {
+            if numbers.is_empty() {
+                return Ok(None);
+            }
+            let sign = if sum < 0 { "-" } else { "" };
+            let digits = format!("{:013}", sum.unsigned_abs());
+            let (whole, fraction) = digits.split_at(digits.len() - 12);
+            let plain = Reading { minus_one_is_none: false, ..reading };
+            return number(format!("{sign}{whole}.{fraction}").as_bytes(), plain);
+        }
+    }
     let mut sum = None;
     for element in elements {
         if element.is_empty() {
@@ -69,7 +91,7 @@ fn list(text: &[u8], reading: Reading) -> Read {
 
 /// As [`Reading::number`], with the digits as text.
 fn number(text: &[u8], reading: Reading) -> Read {
-    if matches!(text, b"" | b"-") {
+    if matches!(text, b"" | b"-") || (reading.minus_one_is_none && text == b"-1") {
         return Ok(None);
     }
     let text = std::str::from_utf8(text).map_err(|_| NumberError::NotANumber)?;

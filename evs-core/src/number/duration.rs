@@ -39,7 +39,7 @@ pub(super) fn read(text: &[u8], reading: Reading) -> Result<Option<i64>, NumberE
 fn sum(text: &[u8], reading: Reading) -> Result<Option<i64>, NumberError> {
     let (is_negative, mut rest) = match text {
         [b'-', rest @ ..] => (true, rest),
-        [b'+', rest @ ..] if reading.is_of_haproxy => (false, rest),
+        [b'+', rest @ ..] if reading.has_plus => (false, rest),
         rest => (false, rest),
     };
     let (mut total, mut smallest) = (0_i64, 0);

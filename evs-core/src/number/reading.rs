@@ -94,7 +94,7 @@ pub struct Reading {
     /// True if a duration with units is read as seconds.
     pub has_units: bool,
     /// True if a number may have a `+` before it, as HAProxy writes for a request that it logs before its end.
-    pub is_of_haproxy: bool,
+    pub has_plus: bool,
     /// True if `-1` is no value: HAProxy and AWS write it for the time of a response that never came, for example.
     pub minus_one_is_none: bool,
     /// True if a number may have been printed from a double, with the noise of floating point in its last digits.

@@ -19,7 +19,7 @@ impl Reading {
         };
         let (is_negative, digits) = match plain.strip_prefix(b"-") {
             Some(digits) => (true, digits),
-            None if self.is_of_haproxy => (false, plain.strip_prefix(b"+").unwrap_or(&plain)),
+            None if self.has_plus => (false, plain.strip_prefix(b"+").unwrap_or(&plain)),
             None => (false, &*plain),
         };
         let point = digits.iter().position(|byte| *byte == b'.').unwrap_or(digits.len());
@@ -47,7 +47,7 @@ mod tests {
 
     #[test]
     fn numbers_beyond_64_bits_are_read_exactly() {
-        let exact = Reading { scale: 16, has_exponents: true, is_of_haproxy: true, ..Reading::default() };
+        let exact = Reading { scale: 16, has_exponents: true, has_plus: true, ..Reading::default() };
         let half_even = Reading { scale: 1, rounding: Rounding::HalfEven, ..exact };
         for (reading, text, expected) in [
             (exact, "1000.5", Some(10_005_000_000_000_000_000)),

@@ -125,7 +125,7 @@ pub(super) fn compile_pieces(
             class: class.clone(),
             until: Literal::new(until.as_bytes()),
             no_colon: name == "remote_user",
-            is_of_haproxy,
+            has_plus: is_of_haproxy,
             is_request: name == "request" && class == Class::Loose,
             has_commas: until == " " && name.ends_with("x_forwarded_for") && class == Class::Loose,
             lookahead: 0,

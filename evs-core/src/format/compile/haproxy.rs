@@ -18,8 +18,7 @@ pub(super) fn classify(pieces: &mut [Piece]) {
     }
 }
 
-/// True for a string that describes lines of HAProxy, whose numbers are
-/// [its own](crate::number::Reading::is_of_haproxy). Its formats have times joined by slashes, as no other server's have, and
+/// True for a string that describes lines of HAProxy, whose numbers may have a `+`, and be `-1` if they are not known. Its formats have times joined by slashes, as no other server's have, and
 /// most name it in the header of syslog.
 pub(super) fn are_of_haproxy(pieces: &[Piece]) -> bool {
     let texts = || {

@@ -72,7 +72,7 @@ pub(in crate::format) struct Step {
     /// into it.
     pub(in crate::format) no_colon: bool,
     /// True if a number of the format may have a `+` before it.
-    pub(in crate::format) is_of_haproxy: bool,
+    pub(in crate::format) has_plus: bool,
     /// True for `$request` without quotes. Its value ends after the protocol, if it has one.
     pub(in crate::format) is_request: bool,
     /// True for a list of addresses of clients and proxies before a blank: `1.2.3.4, 5.6.7.8`. It does not end after a comma.

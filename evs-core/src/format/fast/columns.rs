@@ -48,7 +48,7 @@ impl Number {
             _ if self.is_of_client => self.reading,
             LineReader::Json { .. } => Reading { has_exponents: true, is_double: true, ..self.reading },
             LineReader::Nginx { steps, .. } => Reading {
-                is_of_haproxy: steps.steps.iter().any(|step| step.is_of_haproxy),
+                has_plus: steps.steps.iter().any(|step| step.has_plus),
                 minus_one_is_none: steps.minus_one_is_none,
                 ..self.reading
             },

@@ -140,9 +140,9 @@ impl Steps {
             Class::Time(shape) if Some(index) == self.time => split(rest, shape.length(rest), Reason::Time),
             Class::Time(shape) => time(shape, rest),
             Class::Number if step.may_be_empty => {
-                opt(number(step.is_of_haproxy)).map(Option::unwrap_or_default).parse(rest)
+                opt(number(step.has_plus)).map(Option::unwrap_or_default).parse(rest)
             }
-            Class::Number => number(step.is_of_haproxy).parse(rest),
+            Class::Number => number(step.has_plus).parse(rest),
             Class::Token if step.until.as_bytes().first() == Some(&b' ') => {
                 split(rest, memchr(b' ', rest), Reason::Unterminated)
             }
@@ -215,7 +215,7 @@ impl Steps {
                 let is_known = Some(index) == self.time && last_time.knows(&near[..*length]);
                 is_known || shape.fits(&near[..*length])
             }),
-            Class::Number => match number(step.is_of_haproxy).parse(near) {
+            Class::Number => match number(step.has_plus).parse(near) {
                 Ok((_, value)) => Some(value.len()),
                 Err(_) => step.may_be_empty.then_some(0),
             },
@@ -381,14 +381,14 @@ const NEAR: usize = 16;
 
 /// A number, or the `-` for none: `12`, `0.301`, `-`, and `+2750` with a plus.
 #[inline]
-fn number<'l>(is_of_haproxy: bool) -> impl Parser<&'l [u8], Output = &'l [u8], Error = Mismatch> {
-    let signs = if is_of_haproxy { "-+" } else { "-" };
+fn number<'l>(has_plus: bool) -> impl Parser<&'l [u8], Output = &'l [u8], Error = Mismatch> {
+    let signs = if has_plus { "-+" } else { "-" };
     alt((recognize((opt(one_of(signs)), digit1, opt((tag("."), digit1)))), tag("-")))
 }
 
 /// True if the whole text is a number, or `-`.
-pub(in crate::format) fn is_number(text: &[u8], is_of_haproxy: bool) -> bool {
-    matches!(number(is_of_haproxy).parse(text), Ok((rest, _)) if rest.is_empty())
+pub(in crate::format) fn is_number(text: &[u8], has_plus: bool) -> bool {
+    matches!(number(has_plus).parse(text), Ok((rest, _)) if rest.is_empty())
 }
 
 /// Takes a time that is not the line's off the front of `rest`.

@@ -33,7 +33,7 @@ pub(super) enum Check {
     /// The literal at the position ends the list before it: it is not a ` : ` that continues the list.
     EndOfList(Position),
     /// The value is a number.
-    Number { extent: Extent, may_be_empty: bool, is_of_haproxy: bool },
+    Number { extent: Extent, may_be_empty: bool, has_plus: bool },
     /// The value is a request that ends with its protocol, before the literal.
     Protocol(Extent, Literal),
     /// The value looks like a time. (It is not the line's time, which is read anyway.)
@@ -81,11 +81,11 @@ impl Check {
                     *confirmed &= block.get(lines.at(*position, line) + 1) != Some(&b':');
                 }
             }
-            Self::Number { extent, may_be_empty, is_of_haproxy } => {
+            Self::Number { extent, may_be_empty, has_plus } => {
                 for (line, confirmed) in each {
                     let (start, end) = lines.extent(*extent, line);
                     *confirmed &=
-                        is_number_at(block, start, end, *is_of_haproxy) || (*may_be_empty && start == end);
+                        is_number_at(block, start, end, *has_plus) || (*may_be_empty && start == end);
                 }
             }
             Self::Protocol(extent, until) => {
@@ -113,9 +113,9 @@ impl Check {
 
 /// True if the bytes of the block between two offsets are a number.
 #[inline]
-fn is_number_at(block: &[u8], start: usize, end: usize, is_of_haproxy: bool) -> bool {
+fn is_number_at(block: &[u8], start: usize, end: usize, has_plus: bool) -> bool {
     is_short_number_at(block, start, end)
-        || block.get(start..end).is_some_and(|text| !text.is_empty() && is_number(text, is_of_haproxy))
+        || block.get(start..end).is_some_and(|text| !text.is_empty() && is_number(text, has_plus))
 }
 
 /// True if they are a number of up to eight bytes. False also for one within the last eight bytes of the block.
@@ -179,8 +179,8 @@ pub(super) fn class_checks(
                 return None;
             }
             if !is_trusted {
-                let Step { may_be_empty, is_of_haproxy, .. } = *step;
-                checks.push(Check::Number { extent, may_be_empty, is_of_haproxy });
+                let Step { may_be_empty, has_plus, .. } = *step;
+                checks.push(Check::Number { extent, may_be_empty, has_plus });
             }
         }
         Class::Token => {
