@@ -56,15 +56,12 @@ fn list(text: &[u8], reading: Reading) -> Read {
             rest = after;
         }
     }
-    if elements.iter().any(Vec::is_empty) {
-        return Err(NumberError::NotANumber);
-    }
     // A sum is rounded as a whole, if its numbers have at most the decimal places of picoseconds.
     if elements.len() > 1 && reading.rounding != Rounding::Exact && reading.scale < 12 {
         let fine = Reading { scale: 12, rounding: Rounding::Exact, ..reading };
         let numbers: Result<Vec<_>, _> = elements.iter().map(|element| number(element, fine)).collect();
         let numbers: Vec<i64> = numbers.unwrap_or_default().into_iter().flatten().collect();
-        let are_all = elements.iter().all(|element| number(element, fine).is_ok());
+        let are_all = elements.iter().all(|element| !element.is_empty() && number(element, fine).is_ok());
         let sum = numbers.iter().try_fold(0_i64, |sum, number| sum.checked_add(*number));
         if let (true, Some(sum)) = (are_all, sum) {
             if numbers.is_empty() {

@@ -1,6 +1,6 @@
 //! Times of any shape. Any text is a shape or is refused, and a shape reads any text or rejects it. A time that is
 //! written in a shape is read as the same second. The zone of times without one shifts them by its minutes and changes
-//! nothing else.
+//! nothing else. What a time without a year is depends on the clock, so it is only read.
 //!
 //! The input is six bytes for a second, two for a zone, a shape, a line feed, and the text of a time.
 #![no_main]
@@ -29,6 +29,9 @@ fuzz_target!(|input: &[u8]| {
     let parser = |zone| format.clone().utc_offset_minutes(zone).parser(&["t"]).expect("a time");
     let (mut utc, mut zoned) = (parser(0), parser(zone));
     let (in_utc, in_zone) = (read(&mut utc, text), read(&mut zoned, text));
+    if lacks_year(shape) {
+        return;
+    }
     match (in_utc, in_zone) {
         (Ok(one), Ok(other)) => assert!([0, i64::from(zone) * 60].contains(&(one - other))),
         // The date exists in one of them only: at the beginning of the year 0, or at the end of the year 9999.
@@ -43,6 +46,21 @@ fuzz_target!(|input: &[u8]| {
         quoted(shape, zone, text, expected);
     }
 });
+
+/// True for conversions of which none tells the year.
+fn lacks_year(shape: &str) -> bool {
+    let mut rest = shape.bytes();
+    let mut has_any = false;
+    while let Some(byte) = rest.next() {
+        if byte == b'%' {
+            has_any = true;
+            if rest.next().is_some_and(|conversion| b"YyFDcs".contains(&conversion)) {
+                return false;
+            }
+        }
+    }
+    has_any
+}
 
 /// Reads a time in a line of JSON.
 fn read(parser: &mut LineParser, text: &[u8]) -> Result<i64, Reason> {
