@@ -173,6 +173,11 @@ impl Tailer {
     /// Returns an error if a file cannot be read, if an unread file is [gone](TailError::Gone) or [cannot be
     /// decompressed](TailError::Damaged), or if the log is not a [regular file](TailError::NotRegular).
     pub fn poll(&mut self, now: Instant) -> Result<(), TailError> {
+        let polled = self.try_poll(now);
+        self.unless_damaged(polled, ())
+    }
+
+    fn try_poll(&mut self, now: Instant) -> Result<(), TailError> {
         self.now = self.now.max(now);
         let mut has_changed = self.is_unsettled;
         for index in 0..self.files.len() {
@@ -205,7 +210,15 @@ impl Tailer {
             for index in 0..self.files.len() {
                 let file = &mut self.files[index];
                 let was_done = file.is_done();
-                if let Some(mut chunk) = file.next(self.limits, &self.pool)? {
+                let next = match file.next(self.limits, &self.pool) {
+                    Err(TailError::Damaged { .. }) if self.options.on_unreadable == OnUnreadable::Skip => {
+                        self.leave_out(index)?;
+                        continue;
+                    }
+                    next => next?,
+                };
+                let file = &mut self.files[index];
+                if let Some(mut chunk) = next {
                     if file.number() == 0 {
                         file.set_number(self.next_number);
                         self.next_number += 1;
@@ -219,7 +232,8 @@ impl Tailer {
                     self.events.push(TailEvent::Finished { number, path, size });
                 }
             }
-            if !self.open_next()? {
+            let is_opened = self.open_next();
+            if !self.unless_damaged(is_opened, false)? {
                 return Ok(None);
             }
         }
@@ -231,6 +245,11 @@ impl Tailer {
     ///
     /// The same as for [`Tailer::poll`].
     pub fn check_end(&mut self, now: Instant) -> Result<bool, TailError> {
+        let is_at_end = self.try_check_end(now);
+        self.unless_damaged(is_at_end, false)
+    }
+
+    fn try_check_end(&mut self, now: Instant) -> Result<bool, TailError> {
         self.now = self.now.max(now);
         if !self.is_at_end() {
             return Ok(false);

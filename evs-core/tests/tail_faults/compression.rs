@@ -150,3 +150,27 @@ fn h8_a_compressed_line_over_the_limit_is_not_held_in_memory() {
         assert_eq!(pieces[1].bytes.len(), 4096);
     }
 }
+
+#[test]
+fn the_rest_of_a_compressed_file_that_is_damaged_while_it_is_read_is_left_out_if_the_user_says_so() {
+    let lines: String =
+        (0_u64..20_000).map(|at| format!("{:016x}\n", at.wrapping_mul(0x9E37_79B9_7F4A_7C15))).collect();
+    for on_unreadable in [OnUnreadable::Stop, OnUnreadable::Skip] {
+        let log = Log::with("live\n");
+        let packed = pack(lines.as_bytes(), "gz");
+        fs::write(log.sibling(".1.gz"), &packed).unwrap();
+        let options = TailOptions { begin: Begin::Oldest, on_unreadable, chunk_bytes: 1000, ..log.options() };
+        let mut tailer = Tailer::start(options, Instant::now()).unwrap();
+        assert!(tailer.next_chunk().unwrap().is_some(), "the first lines are read");
+        fs::write(log.sibling(".1.gz"), &packed[..packed.len() / 2]).unwrap();
+        let rest = pieces(&mut tailer);
+        if on_unreadable == OnUnreadable::Stop {
+            assert!(matches!(rest, Err(TailError::Damaged { .. })), "{rest:?}");
+            continue;
+        }
+        assert!(text(&rest.unwrap()).ends_with("\nlive\n"), "the log goes on");
+        assert!(lost(&mut tailer) > 0);
+        assert_eq!(poll_later(&mut tailer), "");
+        assert_eq!(lost(&mut tailer), 0, "it is told once");
+    }
+}

@@ -34,12 +34,19 @@ pub(super) async fn resume(
         ..settings.tail.clone()
     };
     loop {
-        let is_settling = shared.now() - started < SETTLE_TIME;
+        let passed = shared.now() - started;
+        let is_settling = passed < SETTLE_TIME;
         let options = if is_settling { &strict } else { &settings.tail };
         // Without any position, this begins a new source.
         match Tailer::resume(options.clone(), counted, inventory, shared.now()) {
             Err(_) if control.is_reading_stopped() => return Ok(None),
             Err(error) if (error.may_pass() || matches!(error, TailError::Io { .. })) && is_settling => {
+                shared.wait(SETTLE_PAUSE).await;
+            }
+            // A file that was damaged during this very look is left out by the next one.
+            Err(TailError::Damaged { .. })
+                if options.on_unreadable == OnUnreadable::Skip && passed < 2 * SETTLE_TIME =>
+            {
                 shared.wait(SETTLE_PAUSE).await;
             }
             // A log that cannot be opened is waited for, like one that does not exist.

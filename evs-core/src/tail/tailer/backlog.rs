@@ -1,4 +1,4 @@
-//! The amount of data that was found and not handed out, and the files that cannot be read yet.
+//! The amount of data that was found and not handed out, and the files that cannot be read yet, or not any more.
 
 use std::path::Path;
 
@@ -7,6 +7,8 @@ use crate::tail::{
     backlog::{Backlog, Pending},
     error::TailError,
     file::LogFile,
+    look::Look,
+    options::OnUnreadable,
 };
 
 impl Tailer {
@@ -35,5 +37,35 @@ impl Tailer {
         let known = known.map(|at| self.pending.swap_remove(at));
         let since = known.filter(|known| known.stat == stat).map_or(self.now, |known| known.since);
         self.pending.push(Pending { path: path.to_owned(), error, stat, since });
+    }
+
+    /// Takes note of a file that was damaged during this very look, if such files may be left out: it is, once the damage has
+    /// lasted.
+    pub(super) fn unless_damaged<T>(
+        &mut self,
+        looked: Result<T, TailError>,
+        otherwise: T,
+    ) -> Result<T, TailError> {
+        match looked {
+            Err(TailError::Damaged { path, source }) if self.options.on_unreadable == OnUnreadable::Skip => {
+                self.set_pending(&path.clone(), TailError::Damaged { path, source });
+                self.is_unsettled = true;
+                Ok(otherwise)
+            }
+            looked => looked,
+        }
+    }
+
+    /// Leaves out the rest of an open file that cannot be decompressed any more.
+    pub(super) fn leave_out(&mut self, index: usize) -> Result<(), TailError> {
+        self.forget_unread(index);
+        let file = &mut self.files[index];
+        let path = file.path().to_owned();
+        file.set_rotated();
+        file.abandon();
+        if let Some(look) = Look::at(&*self.options.fs, &path)? {
+            self.skip_unreadable(&look);
+        }
+        Ok(())
     }
 }

@@ -377,7 +377,7 @@ impl Tailer {
     }
 
     /// Leaves out a file that cannot be decompressed, and reports its bytes as lost.
-    fn skip_unreadable(&mut self, look: &Look) {
+    pub(super) fn skip_unreadable(&mut self, look: &Look) {
         let (path, head) = (look.handle.path(), Digest::default());
         self.catalog.add(Standing::Foreign, head, None, Some(look.raw), path);
         self.events.push(TailEvent::Skipped { path: path.to_owned(), lost: look.raw.len });
