@@ -340,7 +340,7 @@ impl LogFormat {
                 let steps = Steps { time: Some(self.time.step(steps)?), ..steps.clone() };
                 let mut slots = vec![None; steps.steps.len()];
                 let fields = FieldMap::new(fields, Naming::Position, steps.escape, |name| {
-                    let step = steps.steps.iter().position(|step| *step.name == *name)?;
+                    let step = steps.position(name)?;
                     Some(*slots[step].get_or_insert_with(|| {
                         slots_used += 1;
                         slots_used - 1
@@ -390,7 +390,7 @@ impl LogFormat {
     /// The variables of an nginx format.
     fn variables(&self) -> Vec<String> {
         match &self.kind {
-            FormatKind::Text { steps, .. } => steps.steps.iter().map(|step| step.name.to_string()).collect(),
+            FormatKind::Text { steps, .. } => steps.names().map(str::to_owned).collect(),
             FormatKind::Json | FormatKind::Ltsv | FormatKind::W3c => Vec::new(),
         }
     }

@@ -51,6 +51,16 @@ impl Steps {
             || self.literals().last().is_some_and(|last| last.as_bytes().ends_with(b"\r"))
     }
 
+    /// The names of all variables.
+    pub(in crate::format) fn names(&self) -> impl Iterator<Item = &str> {
+        self.steps.iter().map(|step| &*step.name)
+    }
+
+    /// The index of the first step of that name.
+    pub(in crate::format) fn position(&self, name: &str) -> Option<usize> {
+        self.names().position(|known| known == name)
+    }
+
     /// All literals, the prefix first.
     pub(in crate::format) fn literals(&self) -> impl Iterator<Item = &Literal> {
         std::iter::once(&self.prefix).chain(self.steps.iter().map(|step| &step.until))

@@ -172,7 +172,7 @@ impl Explainer<'_> {
 
 /// The names of the fields that a `#Fields:` line names.
 fn names_of(header: &Header) -> Vec<String> {
-    header.steps[0].steps.iter().map(|step| step.name.to_string()).collect()
+    header.steps[0].names().map(str::to_owned).collect()
 }
 
 /// The labels of a line of LTSV.

@@ -33,9 +33,9 @@ impl TimeField {
         let Some(field) = self.key.as_deref().filter(|_| self.shape.is_none()) else {
             return steps.time.ok_or(FormatError::NoTime);
         };
-        let names = || steps.steps.iter().map(|step| step.name.to_string());
-        let missing = || FormatError::NoField { field: field.to_owned(), known: names().collect() };
-        let index = names().position(|name| name == field).ok_or_else(missing)?;
+        let known = || steps.names().map(str::to_owned).collect();
+        let missing = || FormatError::NoField { field: field.to_owned(), known: known() };
+        let index = steps.position(field).ok_or_else(missing)?;
         match steps.steps[index].class {
             Class::Time(_) => Ok(index),
             _ => Err(FormatError::NoTimeShape { field: field.to_owned() }),
@@ -115,7 +115,7 @@ impl LogFormat {
     pub fn time(mut self, field: &str, shape: &str) -> Result<Self, FormatError> {
         let shape = Shape::named(shape)?;
         if let FormatKind::Text { text, language, steps } = &mut self.kind {
-            if !steps.steps.iter().any(|step| *step.name == *field) {
+            if steps.position(field).is_none() {
                 return Err(FormatError::NoField { field: field.to_owned(), known: self.variables() });
             }
             *steps = compile(text, *language, Some(&(field.to_owned(), shape.clone())))?;
