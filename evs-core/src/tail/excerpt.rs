@@ -141,10 +141,14 @@ pub(super) fn same_beginning(one: &[u8], other: &[u8]) -> bool {
     len > 0 && one[..len] == other[..len]
 }
 
-/// Returns true if the first `len` bytes of a file have a whole line, as far as its first bytes show.
-pub(super) fn has_line(head: &[u8], len: u64) -> bool {
-    let len = usize::try_from(len).unwrap_or(usize::MAX);
-    head.get(..len).is_none_or(|bytes| memchr(b'\n', bytes).is_some())
+/// Returns true if a file of `len` bytes, which begins with `head`, may be another version of one of which the first `read`
+/// bytes were read.
+///
+/// Where these are no whole line, they are no evidence for a longer file: reading on there would count a line that nobody
+/// wrote.
+pub(super) fn may_be_version(head: &[u8], read: u64, len: u64) -> bool {
+    let known = usize::try_from(read).ok().and_then(|read| head.get(..read));
+    read == 0 || len <= read || known.is_none_or(|bytes| memchr(b'\n', bytes).is_some())
 }
 
 /// Returns the error for a file that changes while it is looked at. Another look may succeed.

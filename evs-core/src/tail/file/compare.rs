@@ -5,7 +5,7 @@ use crate::{
     position::FileMark,
     tail::{
         error::TailError,
-        excerpt::{Excerpt, has_line, tail_before},
+        excerpt::{Excerpt, may_be_version, tail_before},
         look::Look,
     },
 };
@@ -37,9 +37,7 @@ impl LogFile {
         excerpt: Option<&Excerpt>,
     ) -> Result<Relation, TailError> {
         let (handle, len) = (&other.handle, excerpt.map_or(other.raw.len, |excerpt| excerpt.size));
-        // Of a file that has nothing but the first bytes of a line, these were read. They are no evidence that a longer file is
-        // another version of it, and reading on there would count a line that nobody wrote.
-        if self.offset > 0 && len > self.offset && !has_line(&self.head, self.offset) {
+        if !may_be_version(&self.head, self.offset, len) {
             return Ok(Relation::Other);
         }
         let before = |offset: u64| match excerpt {

@@ -22,7 +22,7 @@ use crate::{
     position::{Digest, FileMark, KnownFile, Standing},
     tail::{
         error::TailError,
-        excerpt::{Excerpt, has_line, same_beginning, tail_before},
+        excerpt::{Excerpt, may_be_version, same_beginning, tail_before},
         file::compare::Relation,
         look::Look,
     },
@@ -175,11 +175,9 @@ impl Tailer {
                 return Ok(Some(Kind::Known));
             }
             if content.len > other.len {
-                // The first bytes of a line are no evidence, as for an open file.
-                if !has_line(&look.head, other.len) {
-                    continue;
-                }
-                if other.tail.matches(&tail_at(look, excerpt.as_ref(), other.len)?) {
+                if may_be_version(&look.head, other.len, content.len)
+                    && other.tail.matches(&tail_at(look, excerpt.as_ref(), other.len)?)
+                {
                     grown = grown.max(Some((other.len, known.id)));
                 }
             } else if self.is_beginning_of(content.len, content.tail, &known)? {

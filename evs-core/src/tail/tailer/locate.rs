@@ -10,7 +10,7 @@ use crate::{
     position::{FileMark, Fingerprint, Frontier},
     tail::{
         error::TailError,
-        excerpt::{Excerpt, changing, has_line},
+        excerpt::{Excerpt, changing, may_be_version},
         file::Opening,
         fs::FileId,
         handle::LogHandle,
@@ -139,9 +139,7 @@ impl Wanted {
         if !self.matches_head(&excerpt.head) {
             return Err(changing(look.handle.path()));
         }
-        // The first bytes of a line are no evidence, as for an open file.
-        let read = self.read_to();
-        if read > 0 && excerpt.size > read && !has_line(&excerpt.head, read) {
+        if !may_be_version(&excerpt.head, self.read_to(), excerpt.size) {
             return Ok(None);
         }
         Ok(Some(Located { handle: Arc::clone(&look.handle), excerpt, opening }))
