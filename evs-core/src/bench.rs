@@ -92,9 +92,7 @@ impl Aggregation {
     ///
     /// Fails if the format does not have the fields that the statistics use.
     pub fn new(format: &LogFormat, statistics: &[Statistic]) -> Result<Self, FormatError> {
-        let schemas: Vec<_> =
-            statistics.iter().map(|statistic| (statistic.schema(), statistic.rows_max)).collect();
-        let plan = Plan::new(schemas.iter().map(|(schema, rows_max)| (&**schema, *rows_max)));
+        let plan = Plan::new(statistics, &[]);
         let parser = plan.parser(format)?;
         let shape = |plan: &crate::aggregate::StatisticPlan| (plan.keys.len(), plan.kinds.to_vec());
         let shapes = plan.statistics.iter().map(shape).collect();

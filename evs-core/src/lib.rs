@@ -19,6 +19,8 @@ mod format;
 mod number;
 mod record;
 
+mod derive;
+
 mod aggregate;
 mod statistic;
 
@@ -52,17 +54,20 @@ pub use batch::{
 };
 pub use binlog::{BinlogError, Contradiction, Damage};
 pub use codec::InvalidJson;
+pub use derive::{
+    Condition, Field, Lookup, LookupError, Operand, SyntaxError, arg, combine, concat, constant, event_time,
+    event_time_at, field,
+};
 pub use describe::describe;
 pub use error::Error;
-pub use format::{FormatError, LineParser, LogFormat, Reason, Rejection};
+pub use format::{CheckName, FormatError, LineParser, LogFormat, Reason, Rejection};
 pub use number::{Elements, NumberError, Rounding};
 pub use pipeline::{LostState, Pipeline, PipelineBuilder, SinkStart, Summary, Undelivered};
 pub use position::{Digest, FileMark, Frontier};
 pub use record::Record;
 pub use sink::{Applied, Cause, Fault, Limits, MemorySink, Progress, Sink, SinkError, judge};
 pub use statistic::{
-    Field, IntoKeys, KeyColumn, Measure, MeasureColumn, MeasureKind, Schema, Statistic, arg, count, field,
-    max, min, sum,
+    IntoKeys, KeyColumn, Measure, MeasureColumn, MeasureKind, Schema, Statistic, count, max, min, sum,
 };
 pub use status::{
     Event, EventKind, Events, Pause, Phase, SinkState, SinkStatus, StatisticStatus, Status, StatusHandle,

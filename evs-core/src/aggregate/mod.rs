@@ -33,13 +33,17 @@
 
 mod dictionary;
 mod hash;
+mod judge;
+mod memo;
 mod merge;
 #[cfg(test)]
 mod oracle;
 mod plan;
+mod selection;
 mod table;
 #[cfg(test)]
 mod tests;
+mod texts;
 mod windows;
 mod worker;
 

@@ -8,13 +8,19 @@ use std::sync::Arc;
 use ahash::RandomState;
 use hashbrown::HashTable;
 
-use super::{merge::Overflow, plan::Plan};
+use super::{
+    merge::Overflow,
+    plan::{NumberAt, Plan},
+};
 use crate::{
     batch::Rows,
     codec::{Reader, put_varint},
+    derive::{Condition, Expr, Input},
+    format::{CheckName, Conventions, Number},
     format::{LineParser, Reason, Record, Rejection},
     number::NumberError,
     statistic::MeasureKind,
+    statistic::Statistic,
 };
 
 /// The accumulator of a minimum without a value. The values of lines have fewer bits.
@@ -205,6 +211,10 @@ impl RowKey {
 pub(super) struct PlainWorker {
     plan: Plan,
     parser: LineParser,
+    statistics: Vec<Statistic>,
+    checks: Vec<(CheckName, Condition)>,
+    /// By statistic, the lines that its condition selected.
+    pub(super) selected: Vec<u64>,
     /// By statistic, its rows.
     pub(super) tables: Vec<Table>,
     /// The lines that were too late, once per statistic.
@@ -217,49 +227,115 @@ pub(super) struct PlainWorker {
 }
 
 impl PlainWorker {
-    pub(super) fn new(plan: Plan, parser: LineParser) -> Self {
+    pub(super) fn new(
+        plan: Plan,
+        parser: LineParser,
+        statistics: &[Statistic],
+        checks: &[(CheckName, Condition)],
+    ) -> Self {
         let tables = plan.statistics.iter();
         let tables =
             tables.map(|statistic| Table::new(statistic.keys.len(), statistic.kinds.clone())).collect();
-        Self { plan, parser, tables, too_late: 0, ahead: 0, bad_values: 0, last_seconds: None }
+        Self {
+            parser,
+            statistics: statistics.to_vec(),
+            checks: checks.to_vec(),
+            selected: vec![0; statistics.len()],
+            tables,
+            too_late: 0,
+            ahead: 0,
+            bad_values: 0,
+            last_seconds: None,
+            plan,
+        }
     }
 
     /// Counts a line in all statistics that are not skipped.
-    pub(super) fn line(&mut self, line: &[u8], now: i64, skip: &[bool]) -> Result<(), Rejection> {
+    pub(super) fn line(
+        &mut self,
+        line: &[u8],
+        now: i64,
+        skip: &[bool],
+        is_tallied: bool,
+    ) -> Result<(), Rejection> {
         let mut record = Record::new();
         self.parser.parse(line, &mut record)?;
         self.plan.limits.check(line, &record)?;
         if self.plan.rejects_ahead && record.seconds() > now + 86_400 {
             return Err(Rejection { reason: Reason::TimeAhead, column: 1 });
         }
-        let (mut numbers, mut bad_values) = (Vec::new(), 0);
+        let mut numbers = Vec::new();
         for number in &self.plan.numbers {
-            let column = record.column(number.field);
-            let text = record.field(number.field, line);
-            let is_held = number.is_summed && !number.is_list && number.range == (i64::MIN..=i64::MAX);
-            let value = match number.read(text) {
-                Err(NumberError::TooLarge) if is_held => {
-                    number.reading.wide(text).map(Some).ok_or(NumberError::TooLarge)
-                }
-                read => read.map(|value| value.map(i128::from)),
-            };
-            let (low, high) = (i128::from(*number.range.start()), i128::from(*number.range.end()));
-            let value = match value {
-                Ok(Some(value)) if !is_held && (value < low || value > high) => Err(Reason::NumberOutOfRange),
-                value => value.map_err(Reason::from),
-            };
-            match value {
-                Ok(value) => numbers.push(value),
-                Err(_) if number.is_lenient => {
-                    bad_values += 1;
-                    numbers.push(None);
-                }
-                Err(reason) => return Err(Rejection { reason, column }),
+            let read = read(number, record.field(number.field, line));
+            if let Err(reason) = read
+                && !number.is_lenient
+                && !number.is_deferred
+            {
+                return Err(Rejection { reason, column: record.column(number.field) });
+            }
+            numbers.push(read);
+        }
+        let texts = Texts { plan: &self.plan, record: &record, line };
+        let conventions = Conventions::of(&self.parser);
+        let holds = |condition: &Condition| {
+            texts.of(condition.0.inputs(), |names, texts| condition.0.holds(names, texts, conventions))
+        };
+        for (name, condition) in &self.checks {
+            if !holds(condition) {
+                return Err(Rejection { reason: Reason::Check(*name), column: 1 });
             }
         }
+        let mut derived = Vec::new();
+        for number in &self.plan.derived_numbers {
+            let users = |at: &usize| {
+                self.plan.statistics[*at]
+                    .numbers
+                    .iter()
+                    .position(|known| *known == Some(NumberAt::Derived(derived.len())))
+            };
+            let (statistic, measure) =
+                (0..self.statistics.len()).find_map(|at| Some((at, users(&at)?))).unwrap();
+            let field = self.statistics[statistic].measures[measure].field.clone().unwrap();
+            let mut number = number.number.clone();
+            number.follow(conventions);
+            derived.push(read(&number, &texts.write(&field.expr)));
+        }
+        let value = |at: NumberAt| match at {
+            NumberAt::Field(at) => (numbers[at], &self.plan.numbers[at]),
+            NumberAt::Derived(at) => (derived[at], &self.plan.derived_numbers[at].number),
+        };
+        let counts: Vec<bool> =
+            self.statistics.iter().map(|statistic| statistic.only.as_ref().is_none_or(holds)).collect();
+        let keys: Vec<Vec<Vec<u8>>> = self
+            .statistics
+            .iter()
+            .map(|statistic| statistic.keys.iter().map(|key| texts.write(&key.expr)).collect())
+            .collect();
+        for (at, statistic) in self.plan.statistics.iter().enumerate().filter(|(at, _)| counts[*at]) {
+            if !self.plan.limits.allow(keys[at].iter().map(Vec::as_slice)) {
+                return Err(Rejection { reason: Reason::KeyTooLong, column: 1 });
+            }
+            for (read, number) in statistic.numbers.iter().flatten().map(|number| value(*number)) {
+                if let Err(reason) = read
+                    && !number.is_lenient
+                {
+                    return Err(Rejection { reason, column: 1 });
+                }
+            }
+        }
+        let all = (0..numbers.len()).map(NumberAt::Field).chain((0..derived.len()).map(NumberAt::Derived));
+        let is_left_out = |number: &NumberAt| {
+            let is_user =
+                |at: &usize| counts[*at] && self.plan.statistics[*at].numbers.contains(&Some(*number));
+            value(*number).0.is_err() && (0..self.statistics.len()).any(|at| is_user(&at))
+        };
+        self.bad_values += all.filter(is_left_out).count() as u64;
         for (at, statistic) in self.plan.statistics.iter().enumerate() {
-            if skip[at] {
+            if skip[at] || !counts[at] {
                 continue;
+            }
+            if is_tallied && statistic.only.is_some() {
+                self.selected[at] += 1;
             }
             let start = record.seconds() - record.seconds().rem_euclid(statistic.window_seconds);
             if statistic.retain_seconds.is_some_and(|seconds| start + seconds <= now) {
@@ -268,12 +344,12 @@ impl PlainWorker {
             }
             let mut key = RowKey::default();
             key.begin(start);
-            for (at, field) in statistic.keys.iter().enumerate() {
-                key.push(record.field(*field, line), at + 1 == statistic.keys.len());
+            for (part, text) in keys[at].iter().enumerate() {
+                key.push(text, part + 1 == keys[at].len());
             }
             let row = self.tables[at].row(key.as_bytes());
             for ((total, kind), number) in row.iter_mut().zip(&*statistic.kinds).zip(&statistic.numbers) {
-                let value = numbers.get(*number).copied().flatten();
+                let value = number.and_then(|number| value(number).0.ok().flatten());
                 match (kind, value) {
                     (MeasureKind::Count, _) => *total += 1,
                     (_, None) => {}
@@ -283,10 +359,55 @@ impl PlainWorker {
                 }
             }
         }
-        self.bad_values += bad_values;
         self.ahead += u64::from(record.seconds() > now + 86_400);
         self.last_seconds = Some(record.seconds());
         Ok(())
+    }
+}
+
+/// The texts of a line.
+struct Texts<'t> {
+    plan: &'t Plan,
+    record: &'t Record,
+    line: &'t [u8],
+}
+
+impl Texts<'_> {
+    /// Calls a function with the texts of inputs.
+    fn of<T>(&self, names: Vec<Input>, call: impl FnOnce(&[Input], &[&[u8]]) -> T) -> T {
+        let text = |name: &Input| match name {
+            Input::Variable(name) => {
+                let field = self.plan.fields.iter().position(|field| field == name).unwrap();
+                self.record.field(field, self.line).to_vec()
+            }
+            Input::Time(offset) => offset.shift(self.record.seconds()).to_string().into_bytes(),
+        };
+        let texts: Vec<Vec<u8>> = names.iter().map(text).collect();
+        let texts: Vec<&[u8]> = texts.iter().map(Vec::as_slice).collect();
+        call(&names, &texts)
+    }
+
+    /// The text of a value.
+    fn write(&self, expr: &Expr) -> Vec<u8> {
+        let mut out = Vec::new();
+        self.of(expr.inputs(), |names, texts| expr.write(names, texts, &mut out));
+        out
+    }
+}
+
+/// Reads a value of a measure, which may have more than 64 bits if it is only added up.
+fn read(number: &Number, text: &[u8]) -> Result<Option<i128>, Reason> {
+    let is_held = number.is_summed && !number.is_list && number.range == (i64::MIN..=i64::MAX);
+    let value = match number.read(text) {
+        Err(NumberError::TooLarge) if is_held => {
+            number.reading.wide(text).map(Some).ok_or(NumberError::TooLarge)
+        }
+        read => read.map(|value| value.map(i128::from)),
+    };
+    let (low, high) = (i128::from(*number.range.start()), i128::from(*number.range.end()));
+    match value {
+        Ok(Some(value)) if !is_held && (value < low || value > high) => Err(Reason::NumberOutOfRange),
+        value => value.map_err(Reason::from),
     }
 }
 

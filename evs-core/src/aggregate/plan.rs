@@ -11,24 +11,37 @@
 use std::{ops::RangeInclusive, sync::Arc};
 
 use crate::{
-    format::{FormatError, LineLimits, LineParser, LogFormat, Number, is_list, is_of_client},
+    derive::{Condition, Expr, Field, Input, Test},
+    format::{CheckName, FormatError, LineLimits, LineParser, LogFormat, Number},
     number::Reading,
     sink::Limits,
-    statistic::{MeasureColumn, MeasureKind, Schema},
+    statistic::{Measure, MeasureKind, Statistic},
 };
 
 /// The fields and numbers that all statistics together need of a line. Each is decoded once, however many statistics
 /// use it.
+///
+/// A *text* is a value that has ids: field 0, field 1 and so on, and after the fields the derived texts.
 #[derive(Debug, Clone)]
 pub(crate) struct Plan {
     /// The fields that the parser finds.
     pub(crate) fields: Vec<String>,
+    /// The texts that are no fields. Those of the line's time come first.
+    pub(crate) derived: Vec<DerivedText>,
     /// The fields that are read as numbers, each at a scale. A field at two scales is two numbers.
     pub(crate) numbers: Vec<Number>,
+    /// The numbers that are read from derived texts.
+    pub(crate) derived_numbers: Vec<DerivedNumber>,
     /// The times and keys that a line may have.
     pub(crate) limits: LineLimits,
     /// True if lines whose time is more than a day ahead of the clock are rejected.
     pub(crate) rejects_ahead: bool,
+    /// The questions of all conditions.
+    pub(crate) leaves: Vec<Leaf>,
+    /// The conditions, of which each stands here once.
+    pub(crate) trees: Vec<Tree>,
+    /// The conditions that a line must fulfil, or it is rejected under that name.
+    pub(crate) checks: Vec<(CheckName, usize)>,
     /// The statistics, in the order in which the user named them.
     pub(crate) statistics: Vec<StatisticPlan>,
 }
@@ -36,51 +49,216 @@ pub(crate) struct Plan {
 /// The part of a plan that belongs to one statistic.
 #[derive(Debug, Clone)]
 pub(crate) struct StatisticPlan {
+    /// The index of its condition in [`Plan::trees`]. `None` counts all lines.
+    pub(crate) only: Option<usize>,
     /// The length of a window.
     pub(crate) window_seconds: i64,
-    /// By key, its index in [`Plan::fields`].
+    /// By key, its text.
     pub(crate) keys: Vec<usize>,
     /// By measure, its kind.
     pub(crate) kinds: Arc<[MeasureKind]>,
-    /// By measure, its index in [`Plan::numbers`]. It means nothing for a count.
-    pub(crate) numbers: Vec<usize>,
+    /// By measure, its number. `None` for a count.
+    pub(crate) numbers: Vec<Option<NumberAt>>,
     /// The number of rows at which the statistic is cut early.
     pub(crate) rows_max: usize,
     /// The time for which a window is kept after its start.
     pub(crate) retain_seconds: Option<i64>,
 }
 
+/// A text that is no field of the parser.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum DerivedText {
+    /// The line's time in seconds since 1970, moved by an offset from UTC.
+    Time(Input),
+    /// A function of texts that are fields or times.
+    Value(Expr, Inputs),
+}
+
+/// The inputs of a function.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Inputs {
+    pub(crate) names: Vec<Input>,
+    /// By input, its text.
+    pub(crate) texts: Vec<usize>,
+}
+
+/// The number that a measure adds up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum NumberAt {
+    /// The index in [`Plan::numbers`].
+    Field(usize),
+    /// The index in [`Plan::derived_numbers`].
+    Derived(usize),
+}
+
+/// A number that is read from a derived text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct DerivedNumber {
+    pub(crate) text: usize,
+    pub(crate) number: Number,
+}
+
+/// A question that is answered at once: about one text, or about several if it cannot be taken apart.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Leaf {
+    pub(crate) test: Test,
+    pub(crate) inputs: Inputs,
+}
+
+/// A condition over the answers to [`Plan::leaves`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Tree {
+    Leaf(usize),
+    Not(Box<Self>),
+    All(Vec<Self>),
+    Any(Vec<Self>),
+}
+
 impl Plan {
-    /// The plan for statistics of these schemas and row limits.
-    pub(crate) fn new<'s>(statistics: impl IntoIterator<Item = (&'s Schema, usize)>) -> Self {
+    /// The plan for these statistics, and for checks by name.
+    pub(crate) fn new(statistics: &[Statistic], checks: &[(CheckName, Condition)]) -> Self {
         let mut plan = Self {
             fields: Vec::new(),
+            derived: Vec::new(),
             numbers: Vec::new(),
+            derived_numbers: Vec::new(),
             limits: LineLimits::default(),
             rejects_ahead: false,
+            leaves: Vec::new(),
+            trees: Vec::new(),
+            checks: Vec::new(),
             statistics: Vec::new(),
         };
-        for (schema, rows_max) in statistics {
-            let keys = schema.keys.iter().map(|key| plan.field(&key.field)).collect();
-            let numbers = schema
-                .measures
-                .iter()
-                .map(|measure| match measure.kind {
-                    MeasureKind::Count => 0,
-                    _ => plan.number(measure),
-                })
-                .collect();
-            plan.statistics.push(StatisticPlan {
-                window_seconds: i64::from(schema.window_seconds),
-                keys,
-                kinds: schema.measures.iter().map(|measure| measure.kind).collect(),
-                numbers,
-                rows_max,
-                retain_seconds: schema.retain_seconds.map(|seconds| seconds.try_into().unwrap_or(i64::MAX)),
-            });
+        plan.add_inputs(statistics, checks);
+        for (name, condition) in checks {
+            let tree = plan.condition(condition);
+            plan.checks.push((*name, tree));
         }
-        plan.limits.keys = plan.statistics.iter().map(|statistic| statistic.keys.clone()).collect();
+        for statistic in statistics {
+            let schema = statistic.schema();
+            let only = statistic.only.as_ref().map(|condition| plan.condition(condition));
+            let planned = StatisticPlan {
+                only,
+                window_seconds: i64::from(schema.window_seconds),
+                keys: statistic.keys.iter().map(|key| plan.text(&key.expr)).collect(),
+                kinds: schema.measures.iter().map(|measure| measure.kind).collect(),
+                numbers: Vec::new(),
+                rows_max: statistic.rows_max,
+                retain_seconds: schema.retain_seconds.map(|seconds| seconds.try_into().unwrap_or(i64::MAX)),
+            };
+            plan.statistics.push(planned);
+        }
+        // A number that rejects lines for all statistics can serve those with conditions as well. So it comes first.
+        for has_condition in [false, true] {
+            for (at, statistic) in statistics.iter().enumerate() {
+                if statistic.only.is_some() == has_condition {
+                    let number = |measure: &Measure| {
+                        measure.field.as_ref().map(|field| plan.number(measure, field, has_condition))
+                    };
+                    let numbers = statistic.measures.iter().map(number).collect();
+                    plan.statistics[at].numbers = numbers;
+                }
+            }
+        }
+        let fields = plan.fields.len();
+        let of_parser = |keys: &Vec<usize>| keys.iter().copied().filter(|text| *text < fields).collect();
+        plan.limits.keys = plan.statistics.iter().map(|statistic| of_parser(&statistic.keys)).collect();
         plan
+    }
+
+    /// Adds all fields and times, so that the numbers of texts do not change afterwards.
+    fn add_inputs(&mut self, statistics: &[Statistic], checks: &[(CheckName, Condition)]) {
+        let mut inputs = Vec::new();
+        for statistic in statistics {
+            statistic.keys.iter().for_each(|key| key.expr.collect_inputs(&mut inputs));
+            let fields = statistic.measures.iter().filter_map(|measure| measure.field.as_ref());
+            fields.for_each(|field| field.expr.collect_inputs(&mut inputs));
+            statistic.only.iter().for_each(|condition| condition.0.collect_inputs(&mut inputs));
+        }
+        checks.iter().for_each(|(_, condition)| condition.0.collect_inputs(&mut inputs));
+        for input in inputs {
+            match input {
+                Input::Variable(name) => self.fields.push(name),
+                Input::Time(_) => self.derived.push(DerivedText::Time(input)),
+            }
+        }
+    }
+
+    /// The number of texts: of the fields and of what is derived from them.
+    pub(crate) fn texts(&self) -> usize {
+        self.fields.len() + self.derived.len()
+    }
+
+    /// True for the texts that need ids for each line.
+    pub(crate) fn needs_ids(&self, text: usize) -> bool {
+        let is_input = |inputs: &Inputs| inputs.texts.contains(&text);
+        self.statistics.iter().any(|statistic| statistic.keys.contains(&text))
+            || self.leaves.iter().any(|leaf| is_input(&leaf.inputs))
+            || self.derived_numbers.iter().any(|number| number.text == text)
+            || self
+                .derived
+                .iter()
+                .any(|derived| matches!(derived, DerivedText::Value(_, inputs) if is_input(inputs)))
+    }
+
+    /// True if lines may be rejected after they were read, so that their places must be known.
+    pub(crate) fn judges(&self) -> bool {
+        let has_derived_keys = || {
+            self.statistics
+                .iter()
+                .flat_map(|statistic| &statistic.keys)
+                .any(|text| *text >= self.fields.len())
+        };
+        !self.checks.is_empty()
+            || !self.derived_numbers.is_empty()
+            || self.numbers.iter().any(|number| number.is_deferred)
+            || (self.limits.have_keys_max() && has_derived_keys())
+    }
+
+    /// The text of a value. A new one is added.
+    fn text(&mut self, expr: &Expr) -> usize {
+        if let Some(name) = expr.variable() {
+            return index_of_or_push(&mut self.fields, name.to_owned());
+        }
+        let derived = match expr {
+            Expr::Time(offset) => DerivedText::Time(Input::Time(*offset)),
+            expr => {
+                let inputs = self.inputs(expr.inputs());
+                DerivedText::Value(expr.clone(), inputs)
+            }
+        };
+        self.fields.len() + index_of_or_push(&mut self.derived, derived)
+    }
+
+    /// The texts of inputs. All of them are known.
+    fn inputs(&mut self, names: Vec<Input>) -> Inputs {
+        let expr = |input: &Input| match input {
+            Input::Variable(name) => Expr::Variable(name.clone()),
+            Input::Time(offset) => Expr::Time(*offset),
+        };
+        let texts = names.iter().map(|input| self.text(&expr(input))).collect();
+        Inputs { names, texts }
+    }
+
+    /// The index of a condition. A new one is added.
+    fn condition(&mut self, condition: &Condition) -> usize {
+        let tree = self.tree(&condition.0);
+        index_of_or_push(&mut self.trees, tree)
+    }
+
+    /// Takes a condition apart into questions about one text each, as far as that can be done.
+    fn tree(&mut self, test: &Test) -> Tree {
+        let names = test.inputs();
+        let all = |plan: &mut Self, tests: &[Test]| tests.iter().map(|test| plan.tree(test)).collect();
+        match test {
+            Test::Not(test) if names.len() > 1 => Tree::Not(Box::new(self.tree(test))),
+            Test::All(tests) if names.len() > 1 => Tree::All(all(self, tests)),
+            Test::Any(tests) if names.len() > 1 => Tree::Any(all(self, tests)),
+            test => {
+                let leaf = Leaf { test: test.clone(), inputs: self.inputs(names) };
+                Tree::Leaf(index_of_or_push(&mut self.leaves, leaf))
+            }
+        }
     }
 
     /// Narrows the limits of lines to those of a store.
@@ -95,62 +273,67 @@ impl Plan {
 
     /// Narrows the values of a measure to `range`, times 10^scale.
     ///
-    /// A line counts in every statistic or in none, so this applies to all statistics that read the same number. Only a lenient
-    /// measure leaves out the others' values and not their lines, so it gets a number of its own.
+    /// A line counts in every statistic or in none, so this applies to all statistics that read the same number. A lenient
+    /// measure leaves out the others' values and not their lines, and a statistic with a condition rejects only the lines that
+    /// it counts, so these get a number of their own.
     pub(crate) fn narrow(&mut self, (statistic, measure): (usize, usize), range: &RangeInclusive<i64>) {
-        let at = self.statistics[statistic].numbers[measure];
-        let held = &self.numbers[at].range;
-        let range = *held.start().max(range.start())..=*held.end().min(range.end());
-        let users =
-            self.statistics.iter().flat_map(|statistic| statistic.numbers.iter().zip(&*statistic.kinds));
-        let users = users.filter(|(number, kind)| **number == at && **kind != MeasureKind::Count);
-        if self.numbers[at].is_lenient && range != *held && users.count() > 1 {
-            let own = Number { range, ..self.numbers[at].clone() };
-            self.statistics[statistic].numbers[measure] = index_of_or_push(&mut self.numbers, own);
+        let at = match self.statistics[statistic].numbers[measure] {
+            None => return,
+            Some(NumberAt::Derived(at)) => {
+                let held = &mut self.derived_numbers[at].number.range;
+                *held = narrowed(held, range);
+                return;
+            }
+            Some(NumberAt::Field(at)) => at,
+        };
+        let number = &self.numbers[at];
+        let range = narrowed(&number.range, range);
+        let is_user = |number: &&Option<NumberAt>| **number == Some(NumberAt::Field(at));
+        let users = self.statistics.iter().flat_map(|statistic| &statistic.numbers).filter(is_user).count();
+        let is_deferred = self.statistics[statistic].only.is_some() && !number.is_lenient;
+        let is_shared = users > 1 && (number.is_lenient || is_deferred);
+        if range != number.range && (is_shared || (is_deferred && !number.is_deferred)) {
+            let own = Number { range, is_deferred, ..number.clone() };
+            let own = index_of_or_push(&mut self.numbers, own);
+            self.statistics[statistic].numbers[measure] = Some(NumberAt::Field(own));
         } else {
             self.numbers[at].range = range;
         }
     }
 
-    /// The index of a field. A new field is added.
-    fn field(&mut self, name: &str) -> usize {
-        index_of_or_push(&mut self.fields, name.to_owned())
-    }
-
-    /// The index of a number. A new number is added.
-    fn number(&mut self, measure: &MeasureColumn) -> usize {
-        let field = self.field(&measure.field);
+    /// The number of a measure. A new one is added. A statistic with a condition rejects a line with a value that is none only
+    /// if it counts the line.
+    fn number(&mut self, measure: &Measure, field: &Field, has_condition: bool) -> NumberAt {
+        let is_deferred = has_condition && !measure.is_lenient;
+        let text = self.text(&field.expr);
         let reading = Reading {
             scale: measure.scale,
             rounding: measure.rounding,
             elements: measure.elements,
-            // The service that reads an argument of `5m` knows nothing of such units.
-            has_units: !is_of_client(&measure.field),
             ..Reading::default()
         };
-        let is_list = measure.is_list || is_list(&measure.field);
-        let known = self.numbers.iter().position(|number| {
-            (number.field, number.reading, number.is_list, number.is_lenient)
-                == (field, reading, is_list, measure.is_lenient)
-        });
-        let is_summed = measure.kind == MeasureKind::Sum;
-        if let Some(known) = known {
-            self.numbers[known].is_summed &= is_summed;
-            return known;
+        let mut number = Number { field: text, is_lenient: measure.is_lenient, ..field.expr.number(reading) };
+        number.is_list |= measure.is_list;
+        number.is_summed = measure.kind == MeasureKind::Sum;
+        let is_same = |known: &Number| {
+            (known.field, known.reading, known.is_list, known.is_lenient)
+                == (number.field, number.reading, number.is_list, number.is_lenient)
+        };
+        if text >= self.fields.len() {
+            let number = Number { is_summed: false, ..number };
+            let of_derived = &mut self.derived_numbers;
+            // Each statistic has its own limits for it.
+            of_derived.push(DerivedNumber { text, number });
+            return NumberAt::Derived(of_derived.len() - 1);
         }
-        let (may_be_list, range) = (may_be_list(&measure.field), i64::MIN..=i64::MAX);
-        let (is_lenient, is_of_client) = (measure.is_lenient, is_of_client(&measure.field));
-        self.numbers.push(Number {
-            field,
-            reading,
-            is_list,
-            may_be_list,
-            is_summed,
-            is_lenient,
-            is_of_client,
-            range,
-        });
-        self.numbers.len() - 1
+        let known =
+            self.numbers.iter().position(|known| is_same(known) && (is_deferred || !known.is_deferred));
+        if let Some(known) = known {
+            self.numbers[known].is_summed &= number.is_summed;
+            return NumberAt::Field(known);
+        }
+        self.numbers.push(Number { is_deferred, ..number });
+        NumberAt::Field(self.numbers.len() - 1)
     }
 
     /// The fields whose names may be mistaken, if no line has them. Whether there is an argument is up to the clients.
@@ -170,10 +353,9 @@ impl Plan {
     }
 }
 
-/// True if a text such as `0.001, 0.002` in the field can only be a list. In a header, a comma may mean anything.
-fn may_be_list(field: &str) -> bool {
-    let headers = ["sent_http_", "sent_trailer_", "upstream_http_", "upstream_trailer_", "upstream_cookie_"];
-    !is_of_client(field) && !headers.iter().any(|prefix| field.starts_with(prefix))
+/// The values that are in both ranges.
+fn narrowed(held: &RangeInclusive<i64>, range: &RangeInclusive<i64>) -> RangeInclusive<i64> {
+    *held.start().max(range.start())..=*held.end().min(range.end())
 }
 
 /// The index of an item in a list. A new item is appended.
@@ -187,15 +369,17 @@ fn index_of_or_push<T: PartialEq>(items: &mut Vec<T>, item: T) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::statistic::{Statistic, arg, count, max, sum};
+    use crate::{
+        derive::arg,
+        statistic::{Statistic, count, max, sum},
+    };
 
     #[test]
     fn a_field_is_asked_for_once_however_many_statistics_use_it() {
         let one = Statistic::named("one").group_by(["status"]).measure(sum(arg("v")).scale(2));
         let two =
             Statistic::named("two").group_by([arg("v")]).measure(count()).measure(max(arg("v")).scale(2));
-        let schemas = [one.schema(), two.schema()];
-        let plan = Plan::new(schemas.iter().map(|schema| (&**schema, 10)));
+        let plan = Plan::new(&[one, two], &[]);
         assert_eq!(plan.fields, ["status", "arg_v"]);
         let reading = Reading { scale: 2, ..Reading::default() };
         assert_eq!(
@@ -207,12 +391,13 @@ mod tests {
                 may_be_list: false,
                 is_summed: false,
                 is_lenient: false,
+                is_deferred: false,
                 is_of_client: true,
                 range: i64::MIN..=i64::MAX
             }]
         );
         assert_eq!(plan.statistics[1].keys, [1]);
-        assert_eq!(plan.statistics[1].numbers, [0, 0]);
+        assert_eq!(plan.statistics[1].numbers, [None, Some(NumberAt::Field(0))]);
     }
 
     #[test]
@@ -222,8 +407,7 @@ mod tests {
             .measure(sum("upstream_response_length"))
             .measure(sum("upstream_http_x_cost"))
             .measure(sum("upstream_cache_status"));
-        let schema = statistic.schema();
-        let plan = Plan::new([(&*schema, 10)]);
+        let plan = Plan::new(&[statistic], &[]);
         let are_lists: Vec<bool> = plan.numbers.iter().map(|number| number.is_list).collect();
         assert_eq!(are_lists, [true, true, false, false]);
     }

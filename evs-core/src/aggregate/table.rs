@@ -68,6 +68,25 @@ pub(super) struct Table {
     /// By line, the joined id of all keys but the last.
     joined_ids: Vec<u32>,
     row_of: Vec<u32>,
+    selected: SelectedLines,
+}
+
+/// The lines that a statistic counts.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Lines<'l> {
+    All,
+    /// The lines of these numbers, in order.
+    Some(&'l [u32]),
+}
+
+/// The values of the lines that a condition selects, one after the other.
+#[derive(Debug, Default)]
+struct SelectedLines {
+    windows: Vec<u32>,
+    /// By key, the ids.
+    ids: Vec<Vec<u32>>,
+    /// By measure, the numbers.
+    numbers: Vec<NumberColumn>,
 }
 
 /// The keys of some lines: for each key its dictionary, and by line the id of its value.
@@ -177,6 +196,7 @@ impl Table {
             slot_of: Vec::new(),
             joined_ids: Vec::new(),
             row_of: Vec::new(),
+            selected: SelectedLines::default(),
             kinds,
             keys,
         };
@@ -224,12 +244,37 @@ impl Table {
     }
 
     /// Adds lines. `numbers` has a column for each measure except counts.
-    pub(super) fn add(&mut self, windows: &Windows, keys: &KeyIds<'_>, numbers: &[Option<&NumberColumn>]) {
+    pub(super) fn add(
+        &mut self,
+        windows: &Windows,
+        keys: &KeyIds<'_>,
+        numbers: &[Option<&NumberColumn>],
+        lines: Lines<'_>,
+    ) {
         self.find_slots(windows);
+        let Lines::Some(lines) = lines else {
+            self.add_lines(&windows.of_lines, keys, numbers);
+            return;
+        };
+        let mut selected = std::mem::take(&mut self.selected);
+        selected.take(lines, windows, keys, numbers);
+        let keys: Vec<_> =
+            keys.iter().zip(&selected.ids).map(|((dictionary, _), ids)| (*dictionary, &ids[..])).collect();
+        let numbers: Vec<_> = numbers
+            .iter()
+            .zip(&selected.numbers)
+            .map(|(column, numbers)| column.is_some().then_some(numbers))
+            .collect();
+        self.add_lines(&selected.windows, &keys, &numbers);
+        self.selected = selected;
+    }
+
+    /// Adds the lines of these windows.
+    fn add_lines(&mut self, windows: &[u32], keys: &KeyIds<'_>, numbers: &[Option<&NumberColumn>]) {
         let mut row_of = std::mem::take(&mut self.row_of);
         row_of.clear();
-        self.find_rows(&windows.of_lines, keys, &mut row_of);
-        debug_assert_eq!(row_of.len(), windows.of_lines.len());
+        self.find_rows(windows, keys, &mut row_of);
+        debug_assert_eq!(row_of.len(), windows.len());
         debug_assert!(row_of.iter().all(|row| (*row as usize) < self.rows.slots.len()));
         let stride = self.kinds.len();
         let is_counted = |measure: usize| self.kinds.get(measure) == Some(&MeasureKind::Count);
@@ -423,5 +468,30 @@ impl Table {
             dictionary.text(self.rows.id(row, key, keys.len())).len() + 1
         };
         self.rows.key_bytes += 8 + keys.iter().enumerate().map(len).sum::<usize>();
+    }
+}
+
+impl SelectedLines {
+    /// Takes the values of these lines.
+    fn take(
+        &mut self,
+        lines: &[u32],
+        windows: &Windows,
+        keys: &KeyIds<'_>,
+        numbers: &[Option<&NumberColumn>],
+    ) {
+        let of_lines = |values: &[u32], taken: &mut Vec<u32>| {
+            taken.clear();
+            taken.extend(lines.iter().map(|line| values[*line as usize]));
+        };
+        of_lines(&windows.of_lines, &mut self.windows);
+        self.ids.resize_with(keys.len(), Vec::new);
+        for ((_, ids), taken) in keys.iter().zip(&mut self.ids) {
+            of_lines(ids, taken);
+        }
+        self.numbers.resize_with(numbers.len(), NumberColumn::default);
+        for (column, taken) in numbers.iter().zip(&mut self.numbers) {
+            column.iter().for_each(|column| column.select(lines, taken));
+        }
     }
 }

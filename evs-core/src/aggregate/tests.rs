@@ -7,9 +7,10 @@ use proptest::{collection::vec, prelude::*, sample::select};
 use super::{oracle::PlainWorker, *};
 use crate::{
     batch::Rows,
-    format::{LogFormat, Reason, Rejection},
+    derive::{Condition, Field, combine, concat, constant, event_time, field},
+    format::{CheckName, LogFormat, Reason, Rejection},
     sink::Limits,
-    statistic::{Field, Measure, Statistic, count, field, max, min, sum},
+    statistic::{Measure, Statistic, count, max, min, sum},
 };
 
 const NOW: i64 = 1_795_246_800;
@@ -34,30 +35,80 @@ fn contents(pieces: &[Rows]) -> Contents {
     contents
 }
 
-fn statistic() -> impl Strategy<Value = Statistic> {
-    let keys = vec(select(KEYS.to_vec()), 0..5);
-    let within = prop_oneof![3 => Just(None), 1 => Just(Some(-5..=500)), 1 => Just(Some(0..=i64::MAX))];
-    let name = select(vec!["body_bytes_sent", "arg_v"]);
-    let measure = (name, 0..4_usize, within, any::<bool>()).prop_map(|(name, kind, within, is_lenient)| {
-        let scaled: Field = field(name);
-        let measure = match kind {
-            0 => return count(),
-            1 => sum(scaled),
-            2 => min(scaled),
-            _ => max(scaled),
-        };
-        let measure = within.into_iter().fold(measure, Measure::within);
-        if is_lenient { measure.lenient() } else { measure }
+/// A field of a line, or one that is derived from some.
+fn key() -> impl Strategy<Value = Field> {
+    let plain = || select(KEYS.to_vec()).prop_map(field);
+    let derived = (plain(), plain(), 0..10_usize).prop_map(|(one, other, function)| match function {
+        0 => one.lower(),
+        1 => one.truncate(2),
+        2 => concat([one, constant("", "+"), other]),
+        3 => one.path_prefix(1),
+        4 => one.default("none"),
+        5 => one.map("length", 1, |text, out| out.extend_from_slice(text.len().to_string().as_bytes())),
+        6 => combine("longer", 1, [one, other], |texts, out| {
+            out.extend_from_slice(texts[usize::from(texts[1].len() > texts[0].len())]);
+        }),
+        7 => event_time().minute(),
+        8 => constant("c", "text"),
+        _ => one.replace("[ab]+", "x"),
     });
+    prop_oneof![2 => plain(), 1 => derived]
+}
+
+/// A question about a line.
+fn condition() -> impl Strategy<Value = Condition> {
+    let leaf = (key(), 0..9_usize).prop_map(|(field, question)| match question {
+        0 => field.ge(203),
+        1 => field.eq("a"),
+        2 => field.one_of([200, 301]),
+        3 => field.starts_with("a"),
+        4 => field.contains("b"),
+        5 => field.lt(100),
+        6 => field.matches("^[ab]+$"),
+        7 => Condition::code("even", 1, [field.clone(), field.lower()], |texts| {
+            texts.concat().len().is_multiple_of(4)
+        }),
+        _ => field.is_absent(),
+    });
+    leaf.prop_recursive(2, 4, 2, |inner| {
+        prop_oneof![
+            (inner.clone(), inner.clone()).prop_map(|(one, other)| one & other),
+            (inner.clone(), inner.clone()).prop_map(|(one, other)| one | other),
+            inner.prop_map(|condition| !condition),
+        ]
+    })
+}
+
+fn statistic() -> impl Strategy<Value = Statistic> {
+    let keys = vec(key(), 0..5);
+    let only = prop::option::of(condition());
+    let within = prop_oneof![3 => Just(None), 1 => Just(Some(-5..=500)), 1 => Just(Some(0..=i64::MAX))];
+    let number = prop_oneof![
+        4 => select(vec!["body_bytes_sent", "arg_v"]).prop_map(field),
+        1 => Just(field("arg_v").default("7")),
+        1 => Just(field("uri").map("digits", 1, |text, out| out.extend(text.iter().filter(|byte| **byte != b'/')))),
+    ];
+    let measure =
+        (number, 0..4_usize, within, any::<bool>()).prop_map(|(scaled, kind, within, is_lenient)| {
+            let measure = match kind {
+                0 => return count(),
+                1 => sum(scaled),
+                2 => min(scaled),
+                _ => max(scaled),
+            };
+            let measure = within.into_iter().fold(measure, Measure::within);
+            if is_lenient { measure.lenient() } else { measure }
+        });
     let window = select(vec![1_u64, 60]);
     let retain = prop_oneof![Just(None), Just(Some(60_u64))];
-    (keys, vec(measure, 1..4), window, retain, select(vec![1_usize, 10])).prop_map(
-        |(keys, measures, window, retain, rows_max)| {
+    (keys, vec(measure, 1..4), window, retain, select(vec![1_usize, 10]), only).prop_map(
+        |(keys, measures, window, retain, rows_max, only)| {
             let statistic = Statistic::named("s")
                 .group_by(keys)
                 .window(std::time::Duration::from_secs(window))
                 .rows_max(rows_max);
             let statistic = measures.into_iter().fold(statistic, Statistic::measure);
+            let statistic = only.into_iter().fold(statistic, Statistic::only);
             retain.into_iter().fold(statistic, |statistic, seconds| {
                 statistic.retain(std::time::Duration::from_secs(seconds))
             })
@@ -117,11 +168,13 @@ proptest! {
     fn columns_hold_what_the_oracle_counts(
         statistics in vec(statistic(), 1..4),
         steps in vec(step(), 1..6),
+        check in prop::option::weighted(0.2, condition()),
         limits in limits(),
         rejects_ahead: bool,
     ) {
-        let schemas: Vec<_> = statistics.iter().map(|statistic| (statistic.schema(), statistic.rows_max)).collect();
-        let mut plan = Plan::new(schemas.iter().map(|(schema, rows_max)| (&**schema, *rows_max)));
+        let schemas: Vec<_> = statistics.iter().map(Statistic::schema).collect();
+        let checks: Vec<_> = check.into_iter().map(|check| (CheckName::new("check"), check)).collect();
+        let mut plan = Plan::new(&statistics, &checks);
         plan.limit(&limits);
         plan.rejects_ahead = rejects_ahead;
         for (at, statistic) in statistics.iter().enumerate() {
@@ -132,7 +185,7 @@ proptest! {
         let parser = plan.parser(&format()).unwrap();
         let all: Vec<usize> = (0..statistics.len()).collect();
         let mut workers = [(); 2].map(|()| Worker::new(plan.clone(), parser.clone(), true));
-        let mut plain = PlainWorker::new(plan.clone(), parser.clone());
+        let mut plain = PlainWorker::new(plan.clone(), parser.clone(), &statistics, &checks);
         let (mut rejected, mut lines_seen) = (Vec::new(), 0);
         let mut found = vec![(Contents::new(), Contents::new()); statistics.len()];
         let mut tally = Tally::default();
@@ -149,7 +202,7 @@ proptest! {
             let tallied_before = (plain.too_late, plain.ahead, plain.bad_values);
             plain.last_seconds = last_seconds[at_worker];
             for line in &lines {
-                if let Err(rejection) = plain.line(line.as_bytes(), NOW, &skip.statistics)
+                if let Err(rejection) = plain.line(line.as_bytes(), NOW, &skip.statistics, !skip.tally)
                     && !skip.tally
                 {
                     rejected.push((number as u64, at, rejection));
@@ -179,7 +232,7 @@ proptest! {
                 gathered.iter_mut().zip(part.rows).for_each(|(gathered, rows)| gathered.extend(rows));
             }
             for (at, parts) in cut.into_iter().zip(gathered) {
-                let (schema, kinds) = (&schemas[at].0, &plan.statistics[at].kinds);
+                let (schema, kinds) = (&schemas[at], &plan.statistics[at].kinds);
                 let rows = merge(&parts, schema.keys.len(), kinds).unwrap();
                 let expected = plain.tables[at].take().to_rows();
                 found[at] = (contents(&rows), BTreeMap::new());
@@ -200,6 +253,8 @@ proptest! {
         prop_assert_eq!(tally.counters.too_late, plain.too_late);
         prop_assert_eq!(tally.counters.ahead, plain.ahead);
         prop_assert_eq!(tally.counters.bad_values, plain.bad_values);
+        tally.selected.resize(statistics.len(), 0);
+        prop_assert_eq!(tally.selected, plain.selected);
     }
 }
 
@@ -213,8 +268,7 @@ fn nuls_before_a_line_reject_that_line_and_no_other() {
             [("\0".repeat(500), Reason::Nul), ("\u{feff}".to_owned(), Reason::ByteOrderMark)]
         {
             let statistic = Statistic::named("s").group_by(["remote_addr"]).measure(count());
-            let schema = statistic.schema();
-            let plan = Plan::new([(&*schema, 10)]);
+            let plan = Plan::new(&[statistic.rows_max(10)], &[]);
             let mut worker = Worker::new(plan.clone(), plan.parser(&format).unwrap(), true);
             let block = format!("{damage}{line}{line}{damage}{line}{line}");
             worker.lines(block.as_bytes(), 1, 7, None);
@@ -238,8 +292,7 @@ fn lines_whose_window_is_past_take_no_room() {
     let keys = ["remote_addr", "http_x", "status"];
     let statistic =
         Statistic::named("s").group_by(keys).measure(count()).retain(std::time::Duration::from_secs(60));
-    let schema = statistic.schema();
-    let plan = Plan::new([(&*schema, 10)]);
+    let plan = Plan::new(&[statistic.rows_max(10)], &[]);
     let mut worker = Worker::new(plan.clone(), plan.parser(&format()).unwrap(), true);
     worker.set_now(NOW);
     for addr in 0..3 {
@@ -256,8 +309,7 @@ fn lines_whose_window_is_past_take_no_room() {
 fn many_rows_and_long_ones_become_several_batches() {
     for (lines, key_bytes, expected) in [(140_000, 6, 2), (9000, 4000, 3)] {
         let statistic = Statistic::named("s").group_by(["http_x"]).measure(count());
-        let schema = statistic.schema();
-        let plan = Plan::new([(&*schema, 200_000)]);
+        let plan = Plan::new(&[statistic.rows_max(200_000)], &[]);
         let mut worker = Worker::new(plan.clone(), plan.parser(&format()).unwrap(), true);
         for block in (0..lines).collect::<Vec<u32>>().chunks(1000) {
             let line = |x: &u32| format!("a {NOW}.000 \"\" 200 1 \"{x:0key_bytes$}\"\n");
@@ -273,8 +325,7 @@ fn many_rows_and_long_ones_become_several_batches() {
 #[test]
 fn a_sum_beyond_128_bits_is_an_overflow_and_one_beyond_64_bits_is_not() {
     let statistics = [Statistic::named("s").measure(sum("body_bytes_sent"))];
-    let schema = statistics[0].schema();
-    let plan = Plan::new([(&*schema, 10)]);
+    let plan = Plan::new(&statistics, &[]);
     let mut worker = Worker::new(plan.clone(), plan.parser(&format()).unwrap(), true);
     for _ in 0..3 {
         worker.lines(b"a 60.000 \"\" 200 9223372036854775807 \"\"\n", 1, 0, None);
@@ -300,8 +351,7 @@ fn a_value_beyond_64_bits_by_its_scale_is_added_up_and_nothing_else() {
         (&[size().within(-5..=5)], &[Some(-1)]),
     ] {
         let statistic = measures.iter().cloned().fold(Statistic::named("s"), Statistic::measure);
-        let schema = statistic.schema();
-        let mut plan = Plan::new([(&*schema, 10)]);
+        let mut plan = Plan::new(&[statistic], &[]);
         for (at, measure) in measures.iter().enumerate() {
             measure.range(&Limits::default()).into_iter().for_each(|range| plan.narrow((0, at), &range));
         }
@@ -323,8 +373,7 @@ fn the_limits_of_a_lenient_measure_are_its_own() {
             .measure(min("body_bytes_sent").within(0..=i64::MAX).lenient())
             .measure(max("body_bytes_sent").within(i64::MIN..=0).lenient()),
     ];
-    let schemas: Vec<_> = statistics.iter().map(Statistic::schema).collect();
-    let mut plan = Plan::new(schemas.iter().map(|schema| (&**schema, 10)));
+    let mut plan = Plan::new(&statistics, &[]);
     for (at, statistic) in statistics.iter().enumerate() {
         for (measure, known) in statistic.measures.iter().enumerate() {
             known.range(&Limits::default()).into_iter().for_each(|range| plan.narrow((at, measure), &range));
@@ -346,8 +395,7 @@ fn a_response_header_with_a_comma_is_not_a_list_of_tries() {
     let format = LogFormat::nginx(r#"$msec $upstream_response_length "$upstream_http_x_cost""#).unwrap();
     let statistic =
         Statistic::named("s").measure(sum("upstream_response_length")).measure(sum("upstream_http_x_cost"));
-    let schema = statistic.schema();
-    let plan = Plan::new([(&*schema, 10)]);
+    let plan = Plan::new(&[statistic.rows_max(10)], &[]);
     let mut worker = Worker::new(plan.clone(), plan.parser(&format).unwrap(), true);
     worker.lines(b"60.000 5, 7 \"3\"\n60.000 5 \"1, 2\"\n", 1, 0, None);
     let mut part = worker.cut(&[0]);
@@ -362,8 +410,7 @@ fn what_a_client_writes_is_no_number_of_the_server() {
     let read = |format: &str, line: &str, measures: &[Measure]| {
         let format: LogFormat = format.parse().unwrap();
         let statistic = measures.iter().cloned().fold(Statistic::named("s"), Statistic::measure);
-        let schema = statistic.schema();
-        let plan = Plan::new([(&*schema, 10)]);
+        let plan = Plan::new(&[statistic.rows_max(10)], &[]);
         let mut worker = Worker::new(plan.clone(), plan.parser(&format).unwrap(), true);
         worker.lines(line.as_bytes(), 1, 0, None);
         let mut part = worker.cut(&[0]);

@@ -45,6 +45,15 @@ impl Windows {
         (self.seconds, self.retain_seconds) == (statistic.window_seconds, statistic.retain_seconds)
     }
 
+    /// The number of these lines whose window is past its retention.
+    pub(super) fn late_among(&self, lines: &[u32]) -> u64 {
+        if self.late_lines == 0 {
+            return 0;
+        }
+        let is_late = |line: &&u32| self.are_past[self.of_lines[**line as usize] as usize];
+        lines.iter().filter(is_late).count() as u64
+    }
+
     /// Finds the windows of lines by their times. `now` decides which windows are past their retention.
     pub(super) fn find(&mut self, lines: &[i64], now: i64) {
         self.starts.clear();

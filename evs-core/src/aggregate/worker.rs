@@ -10,15 +10,16 @@
 //! next cut.
 
 use super::{
-    dictionary::Dictionary,
-    plan::{Plan, StatisticPlan},
-    table::{Table, TableRows},
+    judge,
+    plan::{NumberAt, Plan, StatisticPlan},
+    selection::Selections,
+    table::{Lines, Table, TableRows},
+    texts::TextIds,
     windows::Windows,
 };
 use crate::{
     counters::Counters,
-    format::{BlockParser, Columns, LineParser, Reason, Rejected, Rejection, Unwrapper},
-    statistic::MeasureKind,
+    format::{BlockParser, Columns, Conventions, LineParser, Reason, Rejected, Rejection, Unwrapper},
 };
 
 /// The number of bytes that are kept of a rejected line.
@@ -26,10 +27,6 @@ const SAMPLE_BYTES_MAX: usize = 1024;
 /// A statistic is cut early once its keys have this many bytes: clients choose how long keys are, and a batch must fit
 /// a frame of the binlog.
 const KEY_BYTES_MAX: usize = 128 << 20;
-/// The number of texts with which a dictionary is full, unless the row limits of its statistics are lower.
-const TEXTS_MAX: usize = 1 << 20;
-/// The minimum of that number, however low the row limits are: a dictionary that is reset too often is no help.
-const TEXTS_MIN: usize = if cfg!(test) { 4 } else { 1 << 16 };
 /// The number of rejected lines that a worker keeps between two cuts. Further ones are only counted: if the log has
 /// another format than the one named, every line is rejected, and they must not fill memory.
 const SAMPLES_MAX: usize = 1000;
@@ -58,6 +55,8 @@ pub(crate) struct Tally {
     /// The fields that some line had and none before the last cut, by their indices in the plan. Only those are told that may
     /// have mistaken names: see [`Plan::doubtful`].
     pub(crate) found: Vec<usize>,
+    /// By statistic, the lines that its condition selected; empty if no statistic has one.
+    pub(crate) selected: Vec<u64>,
     /// By statistic, the lines that were too late; empty if none was.
     pub(crate) too_late: Vec<u64>,
     /// The time of the last accepted line.
@@ -72,6 +71,8 @@ impl Tally {
         self.counters += other.counters;
         self.too_late.resize(self.too_late.len().max(other.too_late.len()), 0);
         self.too_late.iter_mut().zip(other.too_late).for_each(|(lines, others)| *lines += others);
+        self.selected.resize(self.selected.len().max(other.selected.len()), 0);
+        self.selected.iter_mut().zip(other.selected).for_each(|(lines, others)| *lines += others);
         self.samples.extend(other.samples);
         self.found.extend(other.found);
     }
@@ -110,9 +111,11 @@ pub(crate) struct Skip {
 /// It takes some hundred lines at a time through these steps, column by column:
 ///
 /// 1. The parser reads the lines into columns of fields and numbers.
-/// 2. The dictionaries turn the values of each field into ids, once for all statistics that use the field.
-/// 3. Each statistic finds the rows of the lines by their windows and ids.
-/// 4. Each statistic adds its measures to these rows.
+/// 2. The dictionaries turn the values of each field into ids, once for all statistics that use the field. Derived texts get
+///    theirs by the ids of their inputs.
+/// 3. Each condition selects lines by ids.
+/// 4. Each statistic finds the rows of its lines by their windows and ids.
+/// 5. Each statistic adds its measures to these rows.
 #[derive(Debug)]
 pub(crate) struct Worker {
     /// The fields, numbers and statistics.
@@ -131,8 +134,12 @@ pub(crate) struct Worker {
     tables: Vec<Table>,
     /// By statistic, the rows that were put aside because a dictionary of their ids was reset. They keep its old texts.
     rows_aside: Vec<Vec<TableRows>>,
-    /// By field, its dictionary. It stays empty if the field is not a key.
-    dictionaries: Vec<Dictionary>,
+    /// The texts of the lines that are being counted, as ids.
+    texts: TextIds,
+    /// The lines among them that each condition selects.
+    selections: Selections,
+    /// True if lines may be rejected after they were read.
+    judges: bool,
     /// The counters since the last cut.
     tally: Tally,
     /// By statistic, the index of its windows in `windows`. Statistics with the same length and retention share them.
@@ -142,8 +149,6 @@ pub(crate) struct Worker {
     columns: Columns,
     /// The windows of these lines, for each length and retention.
     windows: Vec<Windows>,
-    /// By field, the ids of its values.
-    ids: Vec<Vec<u32>>,
 }
 
 impl Worker {
@@ -159,20 +164,22 @@ impl Worker {
                 windows.len() - 1
             }));
         }
-        let dictionary = |field: usize| {
-            let users = plan.statistics.iter().filter(|statistic| statistic.keys.contains(&field));
-            let rows_max = users.map(|statistic| statistic.rows_max).max().unwrap_or(0);
-            Dictionary::new(rows_max.saturating_mul(2).clamp(TEXTS_MIN, TEXTS_MAX))
-        };
+        let conventions = Conventions::of(&parser);
+        let judges = plan.judges();
+        let mut columns = Columns::new(plan.fields.len(), plan.numbers.len());
+        if judges {
+            columns.keep_starts();
+        }
         Self {
             tables: plan.statistics.iter().map(table).collect(),
             rows_aside: vec![Vec::new(); plan.statistics.len()],
-            dictionaries: (0..plan.fields.len()).map(dictionary).collect(),
+            texts: TextIds::new(&plan, conventions),
+            selections: Selections::new(plan.leaves.clone(), plan.trees.clone(), conventions),
+            judges,
             container: parser.unwrapper(),
             sought: plan.doubtful(&parser),
             parser: BlockParser::new(parser, plan.numbers.clone(), plan.limits.clone()),
-            columns: Columns::new(plan.fields.len(), plan.numbers.len()),
-            ids: vec![Vec::new(); plan.fields.len()],
+            columns,
             keep_samples,
             now: i64::MIN,
             tally: Tally::default(),
@@ -238,7 +245,8 @@ impl Worker {
         while self.parser.read(block, &mut self.columns) {
             lines += self.columns.lines as u64;
             self.note_found();
-            self.add(block, skip);
+            self.derive(block);
+            self.add(skip);
             for rejected in std::mem::take(&mut self.columns.rejected) {
                 reject(self, rejected);
             }
@@ -272,11 +280,11 @@ impl Worker {
             rows: statistics.iter().map(|&at| self.take_rows(at)).collect(),
             tally: std::mem::take(&mut self.tally),
         };
-        for field in 0..self.dictionaries.len() {
+        for text in 0..self.texts.dictionaries.len() {
             let is_used =
-                |at: usize| self.plan.statistics[at].keys.contains(&field) && self.tables[at].len() > 0;
-            if self.dictionaries[field].is_large() && !(0..self.tables.len()).any(is_used) {
-                self.reset_dictionary(field);
+                |at: usize| self.plan.statistics[at].keys.contains(&text) && self.tables[at].len() > 0;
+            if self.texts.dictionaries[text].is_large() && !(0..self.tables.len()).any(is_used) {
+                self.reset_dictionary(text);
             }
         }
         part
@@ -321,11 +329,33 @@ impl Worker {
         self.tables[statistic].len() + self.rows_aside[statistic].iter().map(TableRows::len).sum::<usize>()
     }
 
-    /// Adds the lines of the columns to all statistics that have not counted them before.
+    /// Finds the ids of the lines in the columns, and what the conditions say of them, and rejects the lines that fail a check.
     ///
     /// The order matters: a full dictionary is reset before ids are found, never between finding ids and rows, because
     /// a reset makes all ids meaningless.
-    fn add(&mut self, block: &[u8], skip: Option<&Skip>) {
+    fn derive(&mut self, block: &[u8]) {
+        for text in 0..self.texts.dictionaries.len() {
+            if self.texts.dictionaries[text].is_full() {
+                self.put_aside_and_reset(text);
+            }
+        }
+        loop {
+            let Self { texts, selections, columns, plan, .. } = self;
+            texts.find(block, columns);
+            selections.find(&texts.dictionaries, &texts.ids, columns.len());
+            if !self.judges {
+                return;
+            }
+            let Some(reasons) = judge::rejections(plan, texts, &selections.selected, columns, block) else {
+                return;
+            };
+            // Few lines are rejected, so the others simply start over.
+            columns.reject(block, &reasons);
+        }
+    }
+
+    /// Adds the lines of the columns to all statistics that have not counted them before.
+    fn add(&mut self, skip: Option<&Skip>) {
         let columns = &self.columns;
         for windows in &mut self.windows {
             windows.find(&columns.seconds, self.now);
@@ -337,17 +367,7 @@ impl Worker {
         if self.windows.iter().any(may_be_ahead) {
             ahead = columns.seconds.iter().filter(|seconds| **seconds > latest).count() as u64;
         }
-        for field in 0..self.dictionaries.len() {
-            if self.dictionaries[field].is_full() {
-                self.put_aside_and_reset(field);
-            }
-        }
-        let Self { plan, columns, dictionaries, ids, windows, windows_of, tables, tally, .. } = self;
-        for (field, ids) in ids.iter_mut().enumerate() {
-            if plan.statistics.iter().any(|statistic| statistic.keys.contains(&field)) {
-                dictionaries[field].ids(block, columns, &columns.fields[field], ids);
-            }
-        }
+        let Self { plan, columns, texts, selections, windows, windows_of, tables, tally, .. } = self;
         // Lines that are read again for a statistic that is behind were tallied before.
         let is_tallied = skip.is_some_and(|skip| skip.tally);
         let is_older = skip.is_some_and(|skip| skip.is_older);
@@ -356,31 +376,42 @@ impl Worker {
             if skip.is_some_and(|skip| skip.statistics[at]) {
                 continue;
             }
-            keys.clear();
-            keys.extend(statistic.keys.iter().map(|&field| (&dictionaries[field], &*ids[field])));
-            numbers.clear();
-            numbers.extend(
-                statistic
-                    .kinds
-                    .iter()
-                    .zip(&statistic.numbers)
-                    .map(|(kind, &number)| (*kind != MeasureKind::Count).then(|| &columns.numbers[number])),
-            );
+            let selected = statistic.only.map(|tree| &selections.selected[tree]);
             let windows = &windows[windows_of[at]];
-            if windows.late_lines > 0 && (is_older || !is_tallied) {
-                tally.counters.too_late += windows.late_lines;
-                tally.too_late.resize(plan.statistics.len(), 0);
-                tally.too_late[at] += windows.late_lines;
+            if is_older || !is_tallied {
+                let late =
+                    selected.map_or(windows.late_lines, |selected| windows.late_among(&selected.lines));
+                if late > 0 {
+                    tally.counters.too_late += late;
+                    tally.too_late.resize(plan.statistics.len(), 0);
+                    tally.too_late[at] += late;
+                }
+                if let Some(selected) = selected {
+                    tally.selected.resize(plan.statistics.len(), 0);
+                    tally.selected[at] += selected.lines.len() as u64;
+                }
             }
-            tables[at].add(windows, &keys, &numbers);
+            let lines = match selected {
+                Some(selected) if selected.lines.is_empty() => continue,
+                Some(selected) if !selected.is_all() => Lines::Some(&selected.lines),
+                _ => Lines::All,
+            };
+            keys.clear();
+            keys.extend(statistic.keys.iter().map(|&text| (&texts.dictionaries[text], &texts.ids[text][..])));
+            numbers.clear();
+            numbers.extend(statistic.numbers.iter().map(|number| match number {
+                None => None,
+                Some(NumberAt::Field(at)) => Some(&columns.numbers[*at]),
+                Some(NumberAt::Derived(at)) => Some(&texts.numbers[*at].column),
+            }));
+            tables[at].add(windows, &keys, &numbers, lines);
         }
         if columns.last_seconds.is_some() && !is_older {
             tally.last_seconds = columns.last_seconds;
         }
         if !is_tallied {
             tally.counters.ahead += ahead;
-            tally.counters.bad_values +=
-                columns.numbers.iter().map(|column| column.bad.len() as u64).sum::<u64>();
+            tally.counters.bad_values += judge::bad_values(plan, texts, &selections.selected, columns);
         }
     }
 
@@ -400,26 +431,27 @@ impl Worker {
         }
         let mut rows = self.tables[statistic].take();
         let keys = &self.plan.statistics[statistic].keys;
-        rows.texts = keys.iter().map(|&field| self.dictionaries[field].share()).collect();
+        rows.texts = keys.iter().map(|&text| self.texts.dictionaries[text].share()).collect();
         self.rows_aside[statistic].push(rows);
     }
 
     /// Resets a dictionary. Rows that have ids of it are put aside first.
     #[cold]
-    fn put_aside_and_reset(&mut self, field: usize) {
+    fn put_aside_and_reset(&mut self, text: usize) {
         for at in 0..self.tables.len() {
-            if self.plan.statistics[at].keys.contains(&field) {
+            if self.plan.statistics[at].keys.contains(&text) {
                 self.put_rows_aside(at);
             }
         }
-        self.reset_dictionary(field);
+        self.reset_dictionary(text);
     }
 
     /// Resets a dictionary whose ids no row in a table uses.
-    fn reset_dictionary(&mut self, field: usize) {
-        self.dictionaries[field].reset();
+    fn reset_dictionary(&mut self, text: usize) {
+        self.texts.reset(text);
+        self.selections.forget(text);
         for at in 0..self.tables.len() {
-            if self.plan.statistics[at].keys.contains(&field) {
+            if self.plan.statistics[at].keys.contains(&text) {
                 // The table may remember old ids, by which it finds rows.
                 self.tables[at].forget();
             }

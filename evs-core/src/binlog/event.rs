@@ -317,13 +317,7 @@ mod tests {
     use super::*;
 
     fn schema() -> Schema {
-        Schema {
-            statistic: "hits".to_owned(),
-            window_seconds: 60,
-            keys: Vec::new(),
-            measures: Vec::new(),
-            retain_seconds: None,
-        }
+        Schema::new("hits", 60, Vec::new(), Vec::new())
     }
 
     fn batch_payload(change: impl FnOnce(&mut BatchHeader)) -> Vec<u8> {

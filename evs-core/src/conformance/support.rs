@@ -37,18 +37,13 @@ pub(super) fn schema(statistic: &str, keys: &[&str]) -> Schema {
         let field = if kind == MeasureKind::Count { "" } else { "request_time" };
         MeasureColumn::new(name, kind, field, scale)
     };
-    Schema {
-        statistic: statistic.to_owned(),
-        window_seconds: 60,
-        keys: keys.iter().map(|&key| KeyColumn { name: key.to_owned(), field: key.to_owned() }).collect(),
-        measures: vec![
-            measure("hits", MeasureKind::Count, 0),
-            measure("time_sum", MeasureKind::Sum, 3),
-            measure("time_min", MeasureKind::Min, 3),
-            measure("time_max", MeasureKind::Max, 3),
-        ],
-        retain_seconds: None,
-    }
+    let measures = vec![
+        measure("hits", MeasureKind::Count, 0),
+        measure("time_sum", MeasureKind::Sum, 3),
+        measure("time_min", MeasureKind::Min, 3),
+        measure("time_max", MeasureKind::Max, 3),
+    ];
+    Schema::new(statistic, 60, keys.iter().map(|&key| KeyColumn::new(key, key)).collect(), measures)
 }
 
 /// A stream (source, epoch and statistic) from which tests cut batches.

@@ -40,6 +40,21 @@ impl Default for LineLimits {
 }
 
 impl LineLimits {
+    /// True if there is a limit to the length of keys.
+    pub(crate) fn have_keys_max(&self) -> bool {
+        (self.key_bytes_max, self.keys_bytes_max) != (usize::MAX, usize::MAX)
+    }
+
+    /// True if the keys of a row, of these texts, are short enough.
+    pub(crate) fn allow<'t>(&self, keys: impl Iterator<Item = &'t [u8]>) -> bool {
+        let mut all: usize = 0;
+        let mut keys = keys.map(|key| escape(key).len());
+        keys.all(|escaped| {
+            all = all.saturating_add(escaped);
+            escaped <= self.key_bytes_max && all <= self.keys_bytes_max
+        })
+    }
+
     /// True if lines of `bytes` bytes in all cannot have keys that are too long.
     ///
     /// It assumes the worst: every key is as long as all lines together, and every byte of it must be escaped.
@@ -51,14 +66,7 @@ impl LineLimits {
 
     /// True if the keys of each statistic are short enough. `text` tells the value of a field.
     pub(super) fn allow_keys<'t>(&self, text: impl Fn(usize) -> &'t [u8]) -> bool {
-        self.keys.iter().all(|keys| {
-            let mut all: usize = 0;
-            keys.iter().all(|&field| {
-                let escaped = escape(text(field)).len();
-                all = all.saturating_add(escaped);
-                escaped <= self.key_bytes_max && all <= self.keys_bytes_max
-            })
-        })
+        self.keys.iter().all(|keys| self.allow(keys.iter().map(|field| text(*field))))
     }
 
     /// Rejects a line whose time or keys are outside of the limits.

@@ -70,14 +70,14 @@ pub(crate) use self::fast::agreement;
 pub(crate) use self::{
     compile::{is_list, is_of_client},
     container::{Pieces, Preamble, Unwrapper},
-    fast::{BlockParser, Columns, Number, NumberColumn, Rejected, Span},
+    fast::{BlockParser, Columns, Conventions, Number, NumberColumn, Rejected, Span},
     limits::LineLimits,
 };
 pub use self::{
     error::FormatError,
     log_format::LogFormat,
     reference::LineParser,
-    rejection::{Reason, Rejection},
+    rejection::{CheckName, Reason, Rejection},
 };
 #[cfg(test)]
 pub(crate) use crate::record::Record;

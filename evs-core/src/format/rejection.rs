@@ -3,7 +3,11 @@
 //! Every rejection is made by the reference or after it, never by the fast path. So the reason and the column of a
 //! line do not depend on the lines around it or on the processor.
 
-use std::fmt;
+use std::{
+    collections::BTreeSet,
+    fmt,
+    sync::{LazyLock, Mutex, PoisonError},
+};
 
 use crate::number::NumberError;
 
@@ -116,12 +120,53 @@ pub enum Reason {
     /// The line is a piece of a longer one. [`LineParser::parse`](crate::LineParser::parse) has no other way to say so; a
     /// pipeline neither counts nor rejects it, but puts the line together.
     Piece,
+    /// The line does not fulfil the check of that name: see
+    /// [`PipelineBuilder::require`](crate::PipelineBuilder::require).
+    Check(CheckName),
     /// The line begins with `#`, so it is about the log. [`LineParser::parse`](crate::LineParser::parse) has no other way
     /// to say so; a pipeline neither counts nor rejects such a line.
     Directive,
 }
 
 impl Reason {
+    /// All reasons of evs's own.
+    const ALL: [Self; 29] = [
+        Self::Empty,
+        Self::LineTooLong,
+        Self::Nul,
+        Self::ByteOrderMark,
+        Self::Literal,
+        Self::Unterminated,
+        Self::EmptyField,
+        Self::List,
+        Self::Leftover,
+        Self::OtherLog,
+        Self::CarriageReturn,
+        Self::NoTime,
+        Self::Time,
+        Self::Date,
+        Self::TimeOutOfRange,
+        Self::TimeAhead,
+        Self::KeyTooLong,
+        Self::NotANumber,
+        Self::NumberTooLarge,
+        Self::NumberOutOfRange,
+        Self::TooManyDigits,
+        Self::Json,
+        Self::JsonString,
+        Self::JsonDepth,
+        Self::Label,
+        Self::NoFields,
+        Self::Container,
+        Self::Piece,
+        Self::Directive,
+    ];
+
+    /// True if a name is the [`code`](Self::code) of a reason of evs's own.
+    pub(crate) fn is_code(name: &str) -> bool {
+        Self::ALL.iter().any(|reason| reason.code() == name)
+    }
+
     /// A short name for metrics, which never changes.
     ///
     /// ```
@@ -158,13 +203,41 @@ impl Reason {
             Self::NoFields => "no_fields",
             Self::Container => "container",
             Self::Piece => "piece",
+            Self::Check(name) => name.0,
             Self::Directive => "directive",
         }
     }
 }
 
+/// The name of a check, which is the code of its [`Reason`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct CheckName(&'static str);
+
+impl CheckName {
+    /// The name, kept for as long as the process lives, once however often it is used: reasons are copied with each
+    /// rejected line. A program has few of them.
+    pub(crate) fn new(name: &str) -> Self {
+        static NAMES: LazyLock<Mutex<BTreeSet<&'static str>>> = LazyLock::new(Mutex::default);
+        let mut names = NAMES.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = names.get(name) {
+            return Self(known);
+        }
+        let kept: &'static str = Box::leak(name.to_owned().into_boxed_str());
+        names.insert(kept);
+        Self(kept)
+    }
+
+    /// The name.
+    pub fn as_str(self) -> &'static str {
+        self.0
+    }
+}
+
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Self::Check(name) = self {
+            return write!(f, "the check {} failed", name.0);
+        }
         f.write_str(match self {
             Self::Empty => "the line is empty",
             Self::LineTooLong => "the line is longer than the limit",
@@ -194,6 +267,7 @@ impl fmt::Display for Reason {
             Self::NoFields => "no #Fields line before it names its fields",
             Self::Container => "not a line of the container that the format names",
             Self::Piece => "a piece of a line that goes on",
+            Self::Check(_) => "a check failed",
             Self::Directive => "a line about the log, not an event",
         })
     }

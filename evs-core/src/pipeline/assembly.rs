@@ -21,8 +21,9 @@ use crate::{
     clock::Clock,
     deliver::Claims,
     disk::{self, Disk, RealDisk},
+    format::CheckName,
     sink::Limits,
-    statistic::{Schema, Statistic},
+    statistic::Statistic,
     status::{self, Board},
     writer::Writer,
 };
@@ -48,7 +49,7 @@ impl PipelineBuilder {
         settings.tail.wall = settings.environment.wall.clone();
         let (format, state_dir) = settings.check()?;
         let schemas: Vec<_> = settings.statistics.iter().map(Statistic::schema).collect();
-        let plan = plan(&settings, &schemas);
+        let plan = plan(&settings);
         let parser = plan.parser(format)?;
         let source = &settings.source;
         if let Some(forgery) = format.forgery() {
@@ -106,9 +107,10 @@ impl PipelineBuilder {
 
 /// Makes the plan of the statistics. It is narrowed to the values that the measures and all sinks accept; a line with
 /// another value is rejected.
-fn plan(settings: &Settings, schemas: &[Arc<Schema>]) -> Plan {
-    let rows_max = settings.statistics.iter().map(|statistic| statistic.rows_max);
-    let mut plan = Plan::new(schemas.iter().map(|schema| &**schema).zip(rows_max));
+fn plan(settings: &Settings) -> Plan {
+    let checks = settings.checks.iter();
+    let checks: Vec<_> = checks.map(|(name, condition)| (CheckName::new(name), condition.clone())).collect();
+    let mut plan = Plan::new(&settings.statistics, &checks);
     let limits =
         settings.sinks.iter().fold(Limits::default(), |limits, (_, sink)| limits.and(&sink.limits()));
     plan.limit(&limits);

@@ -15,6 +15,7 @@ use super::{
 use crate::clock::Wall;
 use crate::{
     clock::bounded,
+    derive::Condition,
     format::LogFormat,
     sink::Sink,
     statistic::Statistic,
@@ -88,6 +89,33 @@ impl PipelineBuilder {
     /// with the definition under which they were cut.
     pub fn statistic(mut self, statistic: Statistic) -> Self {
         self.settings.statistics.push(statistic);
+        self
+    }
+
+    /// Rejects each line for which the condition is false, before any statistic counts it. The line is counted in
+    /// [`Status::rejected`](crate::Status::rejected) and kept in the file of rejected lines under the name of the check
+    /// ([`Reason::Check`](crate::Reason::Check)). This is for forged input: a request with a wrong signature is a request, but
+    /// no event that a customer pays for.
+    ///
+    /// Several checks are made in their order, and the first that fails gives the reason. A check is part of what the log means,
+    /// like its format: changing it changes no definition.
+    ///
+    /// ```
+    /// # extern crate evs_core as evs;
+    /// # use evs::{Condition, LogFormat, Pipeline, arg};
+    /// # fn is_signed(args: &[u8]) -> bool { !args.is_empty() }
+    /// // It runs once per distinct query string.
+    /// let signed = Condition::code("is_signed", 1, ["args"], |values| is_signed(values[0]));
+    /// let builder = Pipeline::builder("web1").format(LogFormat::combined()).require("signature", signed);
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`build`](Self::build) returns [`Error::Setting`](crate::Error::Setting) if the name is not 1 to 63 of `a-z`, `0-9` and
+    /// `_`, beginning with a letter, if it is the name of another check or the [code](crate::Reason::code) of another reason,
+    /// or if the condition has a mistake.
+    pub fn require(mut self, name: impl Into<String>, condition: Condition) -> Self {
+        self.settings.checks.push((name.into(), condition));
         self
     }
 

@@ -10,8 +10,9 @@ use std::{collections::HashSet, path::Path, time::Duration};
 use super::settings::Settings;
 use crate::{
     Error,
-    format::LogFormat,
-    statistic::{MeasureKind, Statistic},
+    derive::Condition,
+    format::{LogFormat, Reason},
+    statistic::{MeasureKind, Schema, Statistic},
 };
 
 impl Settings {
@@ -40,6 +41,7 @@ impl Settings {
         }
         self.check_names()?;
         self.statistics.iter().try_for_each(check_statistic)?;
+        self.check_checks()?;
         Ok((format, state_dir))
     }
 
@@ -93,6 +95,32 @@ impl Settings {
             format!("{:?}", self.sink_timeout),
             "1 ms or more",
         )
+    }
+
+    /// Checks the names and conditions of [`require`](super::PipelineBuilder::require).
+    fn check_checks(&self) -> Result<(), Error> {
+        let mut seen = HashSet::new();
+        for (name, condition) in &self.checks {
+            let error = |value: String, expected| {
+                Err(Error::Setting { setting: format!("require {name:?}"), value, expected })
+            };
+            if !is_identifier(name, false) {
+                return error(
+                    "the name".to_owned(),
+                    "1 to 63 of a-z, 0-9 and _, beginning with a letter and not with evs_",
+                );
+            }
+            if !seen.insert(name) || Reason::is_code(name) {
+                return error(
+                    "the name".to_owned(),
+                    "a name that no other check has, and that is no reason of evs",
+                );
+            }
+            if let Some(mistake) = condition.mistake() {
+                return error(mistake, "a condition without mistakes");
+            }
+        }
+        Ok(())
     }
 
     /// Checks the names of the source, the sinks and the statistics. They become keys of rows in the stores and in the
@@ -189,6 +217,13 @@ fn check_statistic(statistic: &Statistic) -> Result<(), Error> {
     if statistic.measures.is_empty() {
         return error("measure", "not set".to_owned(), "one or more of count, sum, min and max");
     }
+    if let Some(mistake) = statistic.only.as_ref().and_then(Condition::mistake) {
+        return error("only", mistake, "a condition without mistakes");
+    }
+    let fields = statistic.measures.iter().filter_map(|measure| measure.field.as_ref());
+    if let Some(mistake) = statistic.keys.iter().chain(fields).find_map(|field| field.expr.mistake()) {
+        return error("field", mistake, "a field without mistakes");
+    }
     let schema = statistic.schema();
     let mut seen = HashSet::from(["window_start".to_owned()]);
     let keys = schema.keys.iter().map(|key| &key.name);
@@ -205,6 +240,14 @@ fn check_statistic(statistic: &Statistic) -> Result<(), Error> {
             return error("column", format!("{name:?}"), expected);
         }
     }
+    check_measures(statistic, &schema)
+}
+
+/// Checks the measures of one statistic.
+fn check_measures(statistic: &Statistic, schema: &Schema) -> Result<(), Error> {
+    let error = |setting: &str, value: String, expected| {
+        Err(Error::Setting { setting: format!("statistic {}: {setting}", statistic.name), value, expected })
+    };
     if statistic.measures.iter().any(|measure| measure.kind == MeasureKind::Count && measure.within.is_some())
     {
         return error("within", "on a count".to_owned(), "sum, min or max: a count has no values");

@@ -69,6 +69,8 @@ pub(super) struct Committer {
     names: Arc<Frontier>,
     /// Notices that the log has another format.
     mismatch: Mismatch,
+    /// By statistic, the lines that its condition selected for that commit.
+    selected: Vec<u64>,
     /// By statistic, the lines that were too late for that commit.
     too_late: Vec<u64>,
     /// The fields that lines had for the first time in that commit.
@@ -109,6 +111,7 @@ impl Committer {
             rejected: Some((Arc::clone(rejected), Arc::clone(&ledger.frontier))),
             names: Arc::clone(&ledger.frontier),
             mismatch: Mismatch::new(doubtful),
+            selected: Vec::new(),
             too_late: Vec::new(),
             found: Vec::new(),
             acknowledged: VecDeque::new(),
@@ -291,6 +294,7 @@ impl Committer {
                 }
                 (None, Some(mut whole)) => {
                     self.names = Arc::clone(&whole.names);
+                    self.selected = mem::take(&mut whole.selected);
                     self.too_late = mem::take(&mut whole.too_late);
                     self.found = mem::take(&mut whole.found);
                     self.commit_of(whole)
@@ -396,6 +400,7 @@ impl Committer {
         let counted = commit.ledger.totals - self.commits.get();
         self.shared.board.show_commit(Committed {
             cuts: cuts.map(cut).collect(),
+            selected: mem::take(&mut self.selected),
             too_late: mem::take(&mut self.too_late),
             rejected: counted.rejected,
         });

@@ -53,6 +53,8 @@ pub(super) struct Whole {
     pub(super) frontier: Arc<Frontier>,
     /// The counters of the lines since the last cut.
     pub(super) counted: Counters,
+    /// By statistic, the lines since the last cut that its condition selected; empty if no statistic has one.
+    pub(super) selected: Vec<u64>,
     /// By statistic, the lines since the last cut that were too late; empty if none was.
     pub(super) too_late: Vec<u64>,
     /// The schema, the position and the rows of each statistic.
@@ -143,6 +145,7 @@ impl Gatherer {
         Ok(Whole {
             frontier: cut.frontier,
             counted,
+            selected: tally.selected,
             too_late: tally.too_late,
             rows,
             older: cut

@@ -6,7 +6,10 @@
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use super::{clone::Cloned, environment::Environment};
-use crate::{binlog::BinlogOptions, format::LogFormat, sink::Sink, statistic::Statistic, tail::TailOptions};
+use crate::{
+    binlog::BinlogOptions, derive::Condition, format::LogFormat, sink::Sink, statistic::Statistic,
+    tail::TailOptions,
+};
 
 /// The choice when a sink has counts of the source that this state directory did not make.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -55,6 +58,8 @@ pub(super) struct Settings {
     /// The log and the way it is read. The path is empty until it is set.
     pub(super) tail: TailOptions,
     pub(super) format: Option<LogFormat>,
+    /// The conditions that lines must fulfil, by name.
+    pub(super) checks: Vec<(String, Condition)>,
     pub(super) statistics: Vec<Statistic>,
     pub(super) sinks: Vec<(Arc<str>, Arc<dyn Sink>)>,
     /// The names of sinks that are not the present ones.
@@ -88,6 +93,7 @@ impl Settings {
             source,
             tail: TailOptions::new(PathBuf::new()),
             format: None,
+            checks: Vec::new(),
             statistics: Vec::new(),
             sinks: Vec::new(),
             names: Names::default(),

@@ -77,13 +77,8 @@ impl Sink for Counting {
 async fn a_boxed_sink_is_a_sink_and_forgets_no_method() {
     let counting = Arc::new(Counting::default());
     let boxed: Box<dyn Sink> = Box::new(Arc::clone(&counting));
-    let schema = Schema {
-        statistic: "ads".to_owned(),
-        window_seconds: 60,
-        keys: Vec::new(),
-        measures: Vec::new(),
-        retain_seconds: Some(60),
-    };
+    let mut schema = Schema::new("ads", 60, Vec::new(), Vec::new());
+    schema.retain_seconds = Some(60);
     // This calls the impl for `Box`, not the one of the sink in the box.
     assert!(Sink::sweep(&boxed, &schema, 0).await.unwrap());
     assert_eq!(counting.calls(), 1);

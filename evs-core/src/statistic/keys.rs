@@ -1,7 +1,7 @@
 //! [`IntoKeys`]: the argument of [`Statistic::group_by`](crate::Statistic::group_by), a list of fields or a tuple of
 //! names and fields.
 
-use super::field::Field;
+use crate::derive::Field;
 
 /// The key fields of a statistic: any list of names or of fields, or a tuple of up to eight, in which names and fields
 /// may be mixed. [`Statistic::group_by`](crate::Statistic::group_by) takes one.
@@ -63,10 +63,8 @@ tuples!(; A B C D E F G H);
 
 #[cfg(test)]
 mod tests {
-    use super::{
-        super::field::{arg, field},
-        *,
-    };
+    use super::*;
+    use crate::derive::{arg, field};
 
     #[test]
     fn lists_and_tuples_of_names_and_fields_are_keys() {

@@ -7,8 +7,9 @@
 
 use std::ops::RangeInclusive;
 
-use super::{field::Field, schema::MeasureKind};
+use super::schema::MeasureKind;
 use crate::{
+    derive::Field,
     number::{Elements, Rounding},
     sink::Limits,
 };
@@ -232,7 +233,7 @@ impl Measure {
         if let Some(name) = &self.name {
             return name.clone();
         }
-        let field = self.field.as_ref().map_or("", Field::name);
+        let field = self.field.as_ref().map(Field::name).unwrap_or_default();
         match self.kind {
             MeasureKind::Count => "count".to_owned(),
             MeasureKind::Sum => format!("{field}_sum"),

@@ -10,13 +10,11 @@
 //! differ otherwise must not be added to each other. Flush interval, row
 //! limit and retention only affect *operation*, so they may change from one start to the next.
 
-mod field;
 mod keys;
 mod measure;
 mod schema;
 mod statistic;
 
-pub use field::{Field, arg, field};
 pub use keys::IntoKeys;
 pub use measure::{Measure, count, max, min, sum};
 pub use schema::{KeyColumn, MeasureColumn, MeasureKind, Schema};

@@ -62,7 +62,7 @@ impl MeasureKind {
 pub struct KeyColumn {
     /// The column's name.
     pub name: String,
-    /// The name that nginx gives the field.
+    /// The name that nginx gives the field, or the text of a derived field.
     pub field: String,
 }
 
@@ -89,7 +89,7 @@ pub struct MeasureColumn {
     pub name: String,
     /// The way in which values are combined.
     pub kind: MeasureKind,
-    /// The name that nginx gives the field. It is empty for a count.
+    /// The name that nginx gives the field, or the text of a derived field. It is empty for a count.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub field: String,
     /// The number of decimal places. Values are held as integers times 10^scale.
@@ -140,6 +140,9 @@ pub struct Schema {
     pub statistic: String,
     /// The length of a window in seconds.
     pub window_seconds: u32,
+    /// The condition that selected the lines, as its text. `None` counts all lines, and is left out of the JSON text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub only: Option<String>,
     /// The key columns, in order.
     pub keys: Vec<KeyColumn>,
     /// The measure columns, in order.
@@ -167,7 +170,7 @@ impl Schema {
         keys: Vec<KeyColumn>,
         measures: Vec<MeasureColumn>,
     ) -> Self {
-        Self { statistic: statistic.into(), window_seconds, keys, measures, retain_seconds: None }
+        Self { statistic: statistic.into(), window_seconds, only: None, keys, measures, retain_seconds: None }
     }
 
     /// The differences from `other` in the meaning of a row, in words. `None` if there are none.
@@ -264,6 +267,10 @@ impl Schema {
         if self.window_seconds != other.window_seconds {
             found.push(format!("window {}s -> {}s", self.window_seconds, other.window_seconds));
         }
+        if self.only != other.only {
+            let condition = |schema: &Self| schema.only.clone().unwrap_or_else(|| "none".to_owned());
+            found.push(format!("condition {} -> {}", condition(self), condition(other)));
+        }
         if self.keys != other.keys {
             found.push(format!("keys {} -> {}", list(&self.keys, key), list(&other.keys, key)));
         }
@@ -348,7 +355,7 @@ mod tests {
         let host = KeyColumn::new("host", "host");
         /// A change, with its name and a part of the obstacle, if there is one.
         type Case<'c> = (&'c str, &'c dyn Fn(&mut Schema), Option<&'c str>);
-        let cases: [Case<'_>; 18] = [
+        let cases: [Case<'_>; 19] = [
             ("nothing", &|_| {}, None),
             ("a retention", &|new| new.retain_seconds = Some(60), None),
             ("a measure at the end", &|new| new.measures.push(sum("time", "time", 3)), None),
@@ -356,6 +363,7 @@ mod tests {
             ("another order of measures", &|new| new.measures.reverse(), None),
             ("another window", &|new| new.window_seconds = 300, Some("window 60s -> 300s")),
             ("one more key", &|new| new.keys.push(host.clone()), Some("keys (status) -> (status, host)")),
+            ("a condition", &|new| new.only = Some("a = 1".to_owned()), Some("condition none -> a = 1")),
             ("no key", &|new| new.keys.clear(), Some("keys (status) -> ()")),
             ("another field of a key", &|new| new.keys[0].field = "host".to_owned(), Some("host as status")),
             (

@@ -3,12 +3,15 @@
 use std::{sync::Arc, time::Duration};
 
 use super::{
-    field::Field,
     keys::IntoKeys,
     measure::Measure,
     schema::{KeyColumn, MeasureColumn, Schema},
 };
-use crate::{clock::bounded, tail::Begin};
+use crate::{
+    clock::bounded,
+    derive::{Condition, Field},
+    tail::Begin,
+};
 
 /// A statistic to compute: its window, group-by keys and measures, and the interval of delivery.
 ///
@@ -84,6 +87,8 @@ use crate::{clock::bounded, tail::Begin};
 #[derive(Clone, Debug)]
 pub struct Statistic {
     pub(crate) name: String,
+    /// The lines that are counted. `None` counts all.
+    pub(crate) only: Option<Condition>,
     /// The length of a window.
     pub(crate) window: Duration,
     pub(crate) keys: Vec<Field>,
@@ -110,6 +115,7 @@ impl Statistic {
     pub fn named(name: impl Into<String>) -> Self {
         Self {
             name: name.into(),
+            only: None,
             window: Duration::from_secs(60),
             keys: Vec::new(),
             measures: Vec::new(),
@@ -134,6 +140,29 @@ impl Statistic {
     #[must_use]
     pub fn window(mut self, length: Duration) -> Self {
         self.window = length;
+        self
+    }
+
+    /// Counts only the lines for which the condition is true. Of several conditions, all must be.
+    ///
+    /// A line that is not selected is counted by other statistics, or by none: a condition rejects nothing. For that, see
+    /// [`PipelineBuilder::require`](crate::PipelineBuilder::require). It is part of the definition: a statistic cannot change
+    /// it.
+    ///
+    /// ```
+    /// # extern crate evs_core as evs;
+    /// # use evs::{Statistic, count, field};
+    /// let slow_errors = Statistic::named("slow_errors")
+    ///     .only(field("status").ge(500) & field("request_time").gt(0.5))
+    ///     .group_by(["uri"])
+    ///     .measure(count());
+    /// ```
+    #[must_use]
+    pub fn only(mut self, condition: Condition) -> Self {
+        self.only = Some(match self.only {
+            Some(known) => known & condition,
+            None => condition,
+        });
         self
     }
 
@@ -257,11 +286,12 @@ impl Statistic {
     pub(crate) fn schema(&self) -> Arc<Schema> {
         Arc::new(Schema {
             statistic: self.name.clone(),
+            only: self.only.as_ref().map(Condition::to_string),
             window_seconds: u32::try_from(self.window.as_secs()).unwrap_or(u32::MAX),
             keys: self
                 .keys
                 .iter()
-                .map(|key| KeyColumn { name: key.name().to_owned(), field: key.variable().to_owned() })
+                .map(|key| KeyColumn { name: key.name(), field: key.expr.definition() })
                 .collect(),
             measures: self
                 .measures
@@ -269,7 +299,7 @@ impl Statistic {
                 .map(|measure| MeasureColumn {
                     name: measure.column_name(),
                     kind: measure.kind,
-                    field: measure.field.as_ref().map_or_else(String::new, |f| f.variable().to_owned()),
+                    field: measure.field.as_ref().map(|field| field.expr.definition()).unwrap_or_default(),
                     scale: measure.scale,
                     rounding: measure.rounding,
                     is_list: measure.is_list,

@@ -91,6 +91,7 @@ impl Board {
             name: name.clone(),
             rows: 0,
             rows_max: *rows_max,
+            selected: 0,
             too_late: 0,
             older_files: 0,
             last_cut: None,
@@ -252,7 +253,7 @@ impl Board {
         (rest.backlog, rest.caught_up) = (Backlog::default(), None);
         rest.waiting_since.fill(None);
         for statistic in &mut rest.statistics {
-            (statistic.too_late, statistic.last_cut) = (0, None);
+            (statistic.selected, statistic.too_late, statistic.last_cut) = (0, 0, None);
         }
         for sink in &mut rest.sinks {
             *sink = SinkStatus::new(std::mem::take(&mut sink.name));

@@ -10,6 +10,8 @@ use crate::{batch::Batch, tail::TailEvent};
 pub(crate) struct Committed {
     /// The statistics that have a batch in it, with the number of batches and of rows.
     pub(crate) cuts: Vec<(String, u64, u64)>,
+    /// By statistic, the lines that its condition selected since the last commit.
+    pub(crate) selected: Vec<u64>,
     /// By statistic, the lines that were too late since the last commit.
     pub(crate) too_late: Vec<u64>,
     /// The lines that were rejected since the last commit.
@@ -53,13 +55,16 @@ impl Board {
 
     /// Shows a commit.
     pub(crate) fn show_commit(&self, committed: Committed) {
-        let Committed { cuts, too_late, rejected } = committed;
+        let Committed { cuts, selected, too_late, rejected } = committed;
         let batches = cuts.iter().map(|(_, batches, _)| batches).sum();
         self.batches.fetch_add(batches, Relaxed);
         let now = SystemTime::now();
         let Rest { statistics, events, .. } = &mut *self.rest();
         if rejected > 0 {
             events.send(|| EventKind::LinesRejected { lines: rejected });
+        }
+        for (statistic, lines) in statistics.iter_mut().zip(selected) {
+            statistic.selected += lines;
         }
         for (statistic, lines) in statistics.iter_mut().zip(too_late).filter(|(_, lines)| *lines > 0) {
             statistic.too_late += lines;

@@ -115,6 +115,9 @@ pub struct StatisticStatus {
     pub rows: u64,
     /// The limit of `rows` ([`Statistic::rows_max`](crate::Statistic::rows_max)), at which the statistic is cut early.
     pub rows_max: u64,
+    /// Lines that the statistic's [condition](crate::Statistic::only) selected, up to the last commit of the run. 0 for a
+    /// statistic without a condition, which counts all lines.
+    pub selected: u64,
     /// Lines left out because their window was past the statistic's retention, up to the last commit of the run.
     pub too_late: u64,
     /// Files that the statistic still has to read because it began at an older one

@@ -29,13 +29,8 @@ pub(super) const MEDIUM: BinlogOptions = BinlogOptions { segment_bytes_max: 6000
 pub(super) fn schema(statistic: &str, keys: usize) -> Arc<Schema> {
     let key = |at| KeyColumn { name: format!("key{at}"), field: format!("arg_{at}") };
     let (name, field) = ("count".to_owned(), String::new());
-    Arc::new(Schema {
-        statistic: statistic.to_owned(),
-        window_seconds: 60,
-        keys: (0..keys).map(key).collect(),
-        measures: vec![MeasureColumn::new(name, MeasureKind::Count, field, 0)],
-        retain_seconds: None,
-    })
+    let measures = vec![MeasureColumn::new(name, MeasureKind::Count, field, 0)];
+    Arc::new(Schema::new(statistic, 60, (0..keys).map(key).collect(), measures))
 }
 
 pub(super) fn frontier(offset: u64) -> Arc<Frontier> {

@@ -114,6 +114,7 @@ pub(super) fn assert_agreement_of(
             may_be_list: true,
             is_summed: true,
             is_lenient: false,
+            is_deferred: false,
             is_of_client: false,
             range: -100..=5_000_000,
         }

@@ -17,7 +17,7 @@ use std::ops::BitAnd;
 use memchr::{memchr, memchr2};
 
 use super::{
-    columns::{Columns, Number, Rejected, Span},
+    columns::{Columns, Conventions, Number, Rejected, Span},
     derive::Derivation,
     escapes::{Coding, DirectField, decode_value, find_escapes},
     headed::Headed,
@@ -93,7 +93,7 @@ impl BlockParser {
     /// A parser for the fields of `reference`. The fields of `numbers` are read as numbers, too.
     pub(crate) fn new(reference: LineParser, mut numbers: Vec<Number>, limits: LineLimits) -> Self {
         for number in &mut numbers {
-            number.adapt(&reference.reader, is_number(&reference, number.field));
+            number.adapt(Conventions::of(&reference), is_number(&reference, number.field));
         }
         let fast = Fast::new(&reference, &numbers);
         let headed = match &reference.reader {
@@ -210,6 +210,9 @@ impl BlockParser {
         fast.remove_unconfirmed(columns);
         columns.last_seconds = columns.seconds.last().copied();
         let last_confirmed = fast.lines.last().copied();
+        if columns.keeps_starts {
+            columns.starts.extend(fast.lines.iter().map(|line| fast.index.line(*line as usize).0 as u32));
+        }
         fast.for_reference.sort_unstable();
         self.may_have_nul = !fast.index.damaged(lines).is_empty();
         for line in &fast.for_reference {
@@ -258,6 +261,9 @@ impl BlockParser {
             columns.fields[field].push(span);
         }
         columns.seconds.push(record.seconds());
+        if columns.keeps_starts {
+            columns.starts.push(start as u32);
+        }
         columns.last_seconds = Some(record.seconds());
         Ok(())
     }

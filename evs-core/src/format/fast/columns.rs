@@ -13,7 +13,7 @@ use memchr::memmem;
 
 use crate::{
     format::{
-        reference::LineReader,
+        reference::{LineParser, LineReader},
         rejection::{Reason, Rejection},
     },
     number::{NumberError, Reading},
@@ -34,28 +34,63 @@ pub(crate) struct Number {
     pub(crate) is_summed: bool,
     /// True if a value that is no number, or out of range, is absent. Otherwise its line is rejected.
     pub(crate) is_lenient: bool,
+    /// True if a value that is no number, or out of range, is absent until the statistics that count the line say if it is
+    /// rejected.
+    pub(crate) is_deferred: bool,
     /// True if a client writes it. Then it is a number as people write it, whatever the server's own numbers are like.
     pub(crate) is_of_client: bool,
     /// The values that a line may carry, times 10^scale.
     pub(crate) range: RangeInclusive<i64>,
 }
 
+/// The way in which a format writes numbers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Conventions {
+    /// True for numbers of JSON.
+    is_json: bool,
+    /// True if a number may have a `+` before it.
+    has_plus: bool,
+    /// True if `-1` is no value.
+    minus_one_is_none: bool,
+}
+
+impl Conventions {
+    /// The way in which the lines of a parser have their numbers.
+    pub(crate) fn of(parser: &LineParser) -> Self {
+        match &parser.reader {
+            LineReader::Json { .. } => Self { is_json: true, ..Self::default() },
+            LineReader::Nginx { steps, .. } => Self {
+                is_json: false,
+                has_plus: steps.steps.iter().any(|step| step.has_plus),
+                minus_one_is_none: steps.minus_one_is_none,
+            },
+            _ => Self::default(),
+        }
+    }
+}
+
 impl Number {
     /// Sets what the format decides. `is_number` is true for a variable that is always a number, and not a list or a text
     /// with a unit: the reference would take neither for it.
-    pub(super) fn adapt(&mut self, reader: &LineReader, is_number: bool) {
-        self.reading = match reader {
-            _ if self.is_of_client => self.reading,
-            LineReader::Json { .. } => Reading { has_exponents: true, is_double: true, ..self.reading },
-            LineReader::Nginx { steps, .. } => Reading {
-                has_plus: steps.steps.iter().any(|step| step.has_plus),
-                minus_one_is_none: steps.minus_one_is_none,
-                ..self.reading
-            },
-            _ => self.reading,
-        };
+    pub(super) fn adapt(&mut self, conventions: Conventions, is_number: bool) {
+        self.follow(conventions);
         self.reading.has_units &= !is_number;
         self.may_be_list &= !is_number;
+    }
+
+    /// Follows the way in which a format writes numbers. A client follows none.
+    pub(crate) fn follow(&mut self, conventions: Conventions) {
+        let Conventions { is_json, has_plus, minus_one_is_none } = conventions;
+        if !self.is_of_client {
+            let reading = self.reading;
+            self.reading = Reading {
+                has_exponents: is_json,
+                is_double: is_json,
+                has_plus,
+                minus_one_is_none,
+                ..reading
+            };
+        }
     }
 
     /// Reads the number that a text writes.
@@ -72,7 +107,7 @@ impl Number {
 
     /// Appends the number that a text writes to a column. One that [`read`](Self::read) finds too large may be added up all
     /// the same.
-    pub(super) fn append(&self, text: &[u8], column: &mut NumberColumn) -> Result<(), Reason> {
+    pub(crate) fn append(&self, text: &[u8], column: &mut NumberColumn) -> Result<(), Reason> {
         let read = self.read(text);
         if read == Err(NumberError::TooLarge)
             && let Some(wide) = self.read_wide(text)
@@ -86,10 +121,33 @@ impl Number {
         };
         match read {
             Ok(value) => column.push(value),
-            Err(_) if self.is_lenient => column.push_bad(),
+            Err(_) if self.is_lenient || self.is_deferred => column.push_bad(),
             Err(reason) => return Err(reason),
         }
         Ok(())
+    }
+
+    /// A number of a server that is read in this way, and may be a list.
+    #[cfg(test)]
+    pub(crate) fn plain(reading: Reading) -> Self {
+        Self {
+            field: 0,
+            reading,
+            is_list: false,
+            may_be_list: true,
+            is_summed: false,
+            is_lenient: false,
+            is_deferred: false,
+            is_of_client: false,
+            range: ANY,
+        }
+    }
+
+    /// The reason why a text is no value of the measure. `None` if it is one.
+    pub(crate) fn reason(&self, text: &[u8]) -> Option<Reason> {
+        let mut column = NumberColumn::default();
+        let strict = Self { is_lenient: false, is_deferred: false, ..self.clone() };
+        strict.append(text, &mut column).err()
     }
 
     /// Reads a number beyond 64 bits, if it is only added up, and has no limits.
@@ -101,7 +159,7 @@ impl Number {
 }
 
 /// The range of a number without limits.
-const ANY: RangeInclusive<i64> = i64::MIN..=i64::MAX;
+pub(crate) const ANY: RangeInclusive<i64> = i64::MIN..=i64::MAX;
 
 /// True if a text has a separator of a list.
 fn has_separator(text: &[u8]) -> bool {
@@ -158,7 +216,7 @@ pub(crate) struct NumberColumn {
 
 impl NumberColumn {
     /// Forgets the numbers, and keeps the memory.
-    fn clear(&mut self) {
+    pub(crate) fn clear(&mut self) {
         self.values.clear();
         self.are_absent.clear();
         self.some_absent = false;
@@ -204,9 +262,24 @@ impl NumberColumn {
         }
     }
 
+    /// Puts the numbers of these lines, which are in order, into another column.
+    pub(crate) fn select(&self, lines: &[u32], selected: &mut Self) {
+        selected.clear();
+        selected.values.extend(lines.iter().map(|line| self.values[*line as usize]));
+        selected.some_absent = self.some_absent;
+        if self.some_absent {
+            selected.are_absent.extend(lines.iter().map(|line| self.are_absent[*line as usize]));
+        }
+        for (line, rest) in &self.wide {
+            if let Ok(at) = lines.binary_search(&(*line as u32)) {
+                selected.wide.push((at, *rest));
+            }
+        }
+    }
+
     /// Appends the value of a line.
     #[inline]
-    pub(super) fn push(&mut self, value: Option<i64>) {
+    pub(crate) fn push(&mut self, value: Option<i64>) {
         self.some_absent |= value.is_none();
         self.are_absent.push(value.is_none());
         self.values.push(value.unwrap_or_default());
@@ -265,6 +338,10 @@ pub(crate) struct Columns {
     pub(crate) last_seconds: Option<i64>,
     /// The bytes of values that do not stand in the block as they are, because an escape was undone.
     pub(super) decoded: Vec<u8>,
+    /// By line, the offset of its first byte. Empty unless [`keep_starts`](Self::keep_starts) was called.
+    pub(crate) starts: Vec<u32>,
+    /// True if `starts` is filled.
+    pub(super) keeps_starts: bool,
 }
 
 impl Columns {
@@ -278,7 +355,14 @@ impl Columns {
             rejected: Vec::new(),
             last_seconds: None,
             decoded: b"-".to_vec(),
+            starts: Vec::new(),
+            keeps_starts: false,
         }
+    }
+
+    /// Keeps the offsets of lines from here on.
+    pub(crate) fn keep_starts(&mut self) {
+        self.keeps_starts = true;
     }
 
     /// True if any accepted line has the field.
@@ -332,6 +416,7 @@ impl Columns {
         self.rejected.clear();
         self.last_seconds = None;
         self.decoded.truncate(1);
+        self.starts.clear();
     }
 
     /// The span of the bytes that `write` appends to the decoded ones.
@@ -354,6 +439,33 @@ impl Columns {
             rejected.start += bytes;
             rejected.end += bytes;
         }
+        self.starts.iter_mut().for_each(|start| *start += bytes as u32);
+    }
+
+    /// Rejects accepted lines after they were read: by line, the reason. It needs the lines' offsets.
+    pub(crate) fn reject(&mut self, block: &[u8], reasons: &[Option<Rejection>]) {
+        debug_assert_eq!(self.starts.len(), self.len());
+        let is_kept: Vec<bool> = reasons.iter().map(Option::is_none).collect();
+        for (start, rejection) in self.starts.iter().zip(reasons) {
+            let Some(rejection) = *rejection else { continue };
+            let start = *start as usize;
+            let end = memchr::memchr(b'\n', &block[start..]).map_or(block.len(), |len| start + len);
+            self.rejected.push(Rejected { start, end, rejection });
+        }
+        self.rejected.sort_by_key(|rejected| rejected.start);
+        for column in &mut self.numbers {
+            // A line that stays moves up by as many as are rejected before it.
+            let moved = |line: usize| {
+                is_kept[line].then(|| is_kept[..line].iter().filter(|is_kept| **is_kept).count())
+            };
+            column.wide =
+                column.wide.iter().filter_map(|(line, rest)| Some((moved(*line)?, *rest))).collect();
+            column.bad = column.bad.iter().filter_map(|line| moved(*line)).collect();
+        }
+        retain(&mut self.starts, &is_kept);
+        self.retain(&is_kept);
+        let last = (0..self.len()).max_by_key(|line| self.starts[*line]);
+        self.last_seconds = last.map(|line| self.seconds[line]);
     }
 
     /// Keeps the lines that are `confirmed`.

@@ -27,5 +27,5 @@ mod template;
 
 pub(crate) use self::{
     block::BlockParser,
-    columns::{Columns, Number, NumberColumn, Rejected, Span},
+    columns::{Columns, Conventions, Number, NumberColumn, Rejected, Span},
 };

@@ -158,6 +158,7 @@ fn numbers_of_json_may_have_exponents_and_noise_and_those_of_other_formats_may_n
         reading,
         is_list: false,
         is_lenient: false,
+        is_deferred: false,
         is_of_client: false,
         may_be_list: true,
         is_summed: true,

@@ -1,0 +1,125 @@
+//! Which of some lines each statistic counts.
+//!
+//! A condition is a tree whose leaves are questions about as few texts as possible, mostly one. A leaf is answered for all
+//! lines by its [`Memo`], and the answers are joined as bytes, line by line:
+//!
+//! ```text
+//! status >= 500              0 0 1 0 1
+//! uri starts_with "/api/"    1 0 1 1 0
+//! and                        0 0 1 0 0   ->  lines [2]
+//! ```
+//!
+//! Statistics with the same condition share the result, and so do conditions with the same leaf.
+
+use super::{
+    dictionary::Dictionary,
+    memo::Memo,
+    plan::{Leaf, Tree},
+};
+use crate::format::Conventions;
+
+/// The lines for which a condition is true.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Selected {
+    /// By line, 1 if the condition is true and 0 if not.
+    pub(super) answers: Vec<u8>,
+    /// The numbers of the lines for which it is true, in order.
+    pub(super) lines: Vec<u32>,
+}
+
+impl Selected {
+    /// True if the condition is true for all lines.
+    pub(super) fn is_all(&self) -> bool {
+        self.lines.len() == self.answers.len()
+    }
+}
+
+/// The conditions of a plan.
+#[derive(Clone, Debug)]
+pub(super) struct Selections {
+    leaves: Vec<Leaf>,
+    trees: Vec<Tree>,
+    conventions: Conventions,
+    /// By leaf, its known answers.
+    memos: Vec<Memo<u8>>,
+    /// By leaf, the answers for the lines.
+    // Used again for every block of lines:
+    answers: Vec<Vec<u8>>,
+    /// By tree, its lines.
+    pub(super) selected: Vec<Selected>,
+    spare: Vec<Vec<u8>>,
+}
+
+impl Selections {
+    pub(super) fn new(leaves: Vec<Leaf>, trees: Vec<Tree>, conventions: Conventions) -> Self {
+        Self {
+            memos: leaves.iter().map(|leaf| Memo::new(leaf.inputs.texts.len())).collect(),
+            answers: vec![Vec::new(); leaves.len()],
+            selected: vec![Selected::default(); trees.len()],
+            spare: Vec::new(),
+            leaves,
+            trees,
+            conventions,
+        }
+    }
+
+    /// Forgets the answers that depend on a text, whose dictionary was reset.
+    pub(super) fn forget(&mut self, text: usize) {
+        for (leaf, memo) in self.leaves.iter().zip(&mut self.memos) {
+            if leaf.inputs.texts.contains(&text) {
+                memo.forget();
+            }
+        }
+    }
+
+    /// Finds the lines for which each condition is true. `ids` has the ids of each text.
+    pub(super) fn find(&mut self, dictionaries: &[Dictionary], ids: &[Vec<u32>], lines: usize) {
+        let mut inputs = Vec::new();
+        for ((leaf, memo), answers) in self.leaves.iter().zip(&mut self.memos).zip(&mut self.answers) {
+            inputs.clear();
+            inputs.extend(leaf.inputs.texts.iter().map(|text| (&dictionaries[*text], &ids[*text][..])));
+            let answer =
+                |texts: &[&[u8]]| u8::from(leaf.test.holds(&leaf.inputs.names, texts, self.conventions));
+            memo.find(&inputs, lines, answer, answers);
+        }
+        for (tree, selected) in self.trees.iter().zip(&mut self.selected) {
+            answer(tree, &self.answers, &mut selected.answers, &mut self.spare);
+            selected.lines.clear();
+            // Each line is written, and stays if it is selected: a loop without a branch.
+            selected.lines.resize(lines, 0);
+            let mut len = 0;
+            for (line, answer) in selected.answers.iter().enumerate() {
+                selected.lines[len] = line as u32;
+                len += usize::from(*answer);
+            }
+            selected.lines.truncate(len);
+        }
+    }
+}
+
+/// Joins the answers of the leaves of a tree.
+fn answer(tree: &Tree, leaves: &[Vec<u8>], result: &mut Vec<u8>, spare: &mut Vec<Vec<u8>>) {
+    match tree {
+        Tree::Leaf(leaf) => result.clone_from(&leaves[*leaf]),
+        Tree::Not(inner) => {
+            answer(inner, leaves, result, spare);
+            result.iter_mut().for_each(|answer| *answer ^= 1);
+        }
+        Tree::All(trees) | Tree::Any(trees) => {
+            let Some((first, others)) = trees.split_first() else { return };
+            answer(first, leaves, result, spare);
+            let mut next = spare.pop().unwrap_or_default();
+            let is_all = matches!(tree, Tree::All(_));
+            for other in others {
+                answer(other, leaves, &mut next, spare);
+                let pairs = result.iter_mut().zip(&next);
+                if is_all {
+                    pairs.for_each(|(answer, next)| *answer &= next);
+                } else {
+                    pairs.for_each(|(answer, next)| *answer |= next);
+                }
+            }
+            spare.push(next);
+        }
+    }
+}
