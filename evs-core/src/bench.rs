@@ -68,8 +68,8 @@ pub struct Gathered {
     rows: Vec<Vec<TableRows>>,
 }
 
-/// The number of keys of a statistic, and the kinds of its measures.
-type Shape = (usize, Vec<MeasureKind>);
+/// The number of keys of a statistic, the kinds of its measures, and the length of its top list.
+type Shape = (usize, Vec<MeasureKind>, Option<usize>);
 
 impl Gathered {
     /// Merges the rows into those of batches, as the committer does.
@@ -78,8 +78,8 @@ impl Gathered {
     ///
     /// Panics if a sum does not fit 128 bits.
     pub fn merge(self) -> Vec<Rows> {
-        let merged = |((keys, kinds), parts): (&Shape, &Vec<TableRows>)| {
-            merge(parts, *keys, kinds).expect("sums of 128 bits")
+        let merged = |((keys, kinds, top), parts): (&Shape, &Vec<TableRows>)| {
+            merge(parts, *keys, kinds, *top).expect("sums of 128 bits")
         };
         self.shapes.iter().zip(&self.rows).flat_map(merged).collect()
     }
@@ -94,7 +94,7 @@ impl Aggregation {
     pub fn new(format: &LogFormat, statistics: &[Statistic]) -> Result<Self, FormatError> {
         let plan = Plan::new(statistics, &[]);
         let parser = plan.parser(format)?;
-        let shape = |plan: &crate::aggregate::StatisticPlan| (plan.keys.len(), plan.kinds.to_vec());
+        let shape = |plan: &crate::aggregate::StatisticPlan| (plan.keys.len(), plan.kinds.to_vec(), plan.top);
         let shapes = plan.statistics.iter().map(shape).collect();
         Ok(Self { worker: Worker::new(plan, parser, true), shapes })
     }

@@ -67,7 +67,7 @@ pub use position::{Digest, FileMark, Frontier};
 pub use record::Record;
 pub use sink::{Applied, Cause, Fault, Limits, MemorySink, Progress, Sink, SinkError, judge};
 pub use statistic::{
-    IntoKeys, KeyColumn, Measure, MeasureColumn, MeasureKind, Schema, Statistic, count, max, min, sum,
+    IntoKeys, KeyColumn, Measure, MeasureColumn, MeasureKind, Sample, Schema, Statistic, count, max, min, sum,
 };
 pub use status::{
     Event, EventKind, Events, Pause, Phase, SinkState, SinkStatus, StatisticStatus, Status, StatusHandle,

@@ -51,7 +51,7 @@ impl Texts {
     }
 
     /// Appends a text. Returns its id.
-    fn push(&mut self, text: &[u8]) -> u32 {
+    pub(super) fn push(&mut self, text: &[u8]) -> u32 {
         self.bytes.extend_from_slice(text);
         debug_assert!(u32::try_from(self.bytes.len()).is_ok());
         // A dictionary is reset at `BYTES_MAX`, and what a block of lines may add to that is far below 2^32.

@@ -18,7 +18,7 @@
 
 use std::mem;
 
-use super::{hash::prefetch, table::TableRows};
+use super::{hash::prefetch, table::TableRows, top_list::TopList};
 use crate::{batch::Rows, statistic::MeasureKind};
 
 /// The number of rows prefetched at a time. They fit into the nearest cache.
@@ -54,15 +54,21 @@ struct Item {
 /// [`BYTES_MAX`] bytes.
 ///
 /// Every row of the result has another window or other keys than all rows before it, across all pieces. `keys` is the
-/// number of keys of the statistic, and `kinds` the kinds of its measures.
+/// number of keys of the statistic, and `kinds` the kinds of its measures. With `top`, each window has that many keys at most,
+/// and a row for all others.
 ///
 /// # Errors
 ///
 /// Fails if a sum does not fit 128 bits.
-pub(crate) fn merge(parts: &[TableRows], keys: usize, kinds: &[MeasureKind]) -> Result<Vec<Rows>, Overflow> {
+pub(crate) fn merge(
+    parts: &[TableRows],
+    keys: usize,
+    kinds: &[MeasureKind],
+    top: Option<usize>,
+) -> Result<Vec<Rows>, Overflow> {
     let items = sorted(parts, keys);
-    let mut pieces = Vec::new();
-    let mut rows = Rows::new(keys, kinds.len());
+    let mut pieces = Pieces { whole: Vec::new(), rows: Rows::new(keys, kinds.len()) };
+    let mut list = top.map(|keys_max| TopList::new(keys_max, kinds));
     let mut values = Vec::with_capacity(kinds.len());
     let (mut at, mut prefetched) = (0, 0);
     for same in items.chunk_by(|one, other| (one.window, one.ranks) == (other.window, other.ranks)) {
@@ -84,18 +90,47 @@ pub(crate) fn merge(parts: &[TableRows], keys: usize, kinds: &[MeasureKind]) -> 
             }
             values.push(merged);
         }
-        if rows.len() == ROWS_MAX || rows.as_bytes().len() >= BYTES_MAX {
-            pieces.push(mem::replace(&mut rows, Rows::new(keys, kinds.len())));
-        }
         let part = &parts[same[0].part as usize];
         let row = same[0].row as usize;
         let texts = (0..keys).map(|key| part.texts[key].get(part.id(row, key, keys)));
-        rows.push(same[0].window, texts, &values);
+        match &mut list {
+            None => pieces.push(same[0].window, texts, &values),
+            Some(list) => {
+                if list.window() != Some(same[0].window) {
+                    list.finish(&mut pieces)?;
+                }
+                list.add(same[0].window, texts.collect(), values.clone());
+            }
+        }
     }
-    if !rows.is_empty() {
-        pieces.push(rows);
+    list.iter_mut().try_for_each(|list| list.finish(&mut pieces))?;
+    if !pieces.rows.is_empty() {
+        pieces.whole.push(pieces.rows);
     }
-    Ok(pieces)
+    Ok(pieces.whole)
+}
+
+/// The rows of batches.
+pub(super) struct Pieces {
+    whole: Vec<Rows>,
+    /// The last piece, which has room.
+    rows: Rows,
+}
+
+impl Pieces {
+    /// Appends a row.
+    pub(super) fn push<'t>(
+        &mut self,
+        window: i64,
+        keys: impl IntoIterator<Item = &'t [u8]>,
+        values: &[Option<i128>],
+    ) {
+        if self.rows.len() == ROWS_MAX || self.rows.as_bytes().len() >= BYTES_MAX {
+            let empty = Rows::new(self.rows.key_columns(), values.len());
+            self.whole.push(mem::replace(&mut self.rows, empty));
+        }
+        self.rows.push(window, keys, values);
+    }
 }
 
 /// Prefetches the memory that is about to be read of these rows. They are scattered over their tables.

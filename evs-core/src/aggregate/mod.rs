@@ -44,6 +44,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 mod texts;
+mod top_list;
 mod windows;
 mod worker;
 

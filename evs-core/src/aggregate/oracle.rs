@@ -11,6 +11,7 @@ use hashbrown::HashTable;
 use super::{
     merge::Overflow,
     plan::{NumberAt, Plan},
+    selection::is_one_in,
 };
 use crate::{
     batch::Rows,
@@ -253,7 +254,7 @@ impl PlainWorker {
     /// Counts a line in all statistics that are not skipped.
     pub(super) fn line(
         &mut self,
-        line: &[u8],
+        (line, position): (&[u8], u64),
         now: i64,
         skip: &[bool],
         is_tallied: bool,
@@ -304,8 +305,16 @@ impl PlainWorker {
             NumberAt::Field(at) => (numbers[at], &self.plan.numbers[at]),
             NumberAt::Derived(at) => (derived[at], &self.plan.derived_numbers[at].number),
         };
-        let counts: Vec<bool> =
-            self.statistics.iter().map(|statistic| statistic.only.as_ref().is_none_or(holds)).collect();
+        let is_sampled = |statistic: &Statistic| match &statistic.sample {
+            None => true,
+            Some((rate, None)) => is_one_in(*rate, &position.to_le_bytes()),
+            Some((rate, Some(field))) => is_one_in(*rate, &texts.write(&field.expr)),
+        };
+        let counts: Vec<bool> = self
+            .statistics
+            .iter()
+            .map(|statistic| statistic.only.as_ref().is_none_or(holds) && is_sampled(statistic))
+            .collect();
         let keys: Vec<Vec<Vec<u8>>> = self
             .statistics
             .iter()

@@ -40,6 +40,8 @@ pub(crate) struct Plan {
     pub(crate) leaves: Vec<Leaf>,
     /// The conditions, of which each stands here once.
     pub(crate) trees: Vec<Tree>,
+    /// The rates of samples by position, for each rate how many lines there are to one that is counted.
+    pub(crate) rates: Vec<u32>,
     /// The conditions that a line must fulfil, or it is rejected under that name.
     pub(crate) checks: Vec<(CheckName, usize)>,
     /// The statistics, in the order in which the user named them.
@@ -59,6 +61,8 @@ pub(crate) struct StatisticPlan {
     pub(crate) kinds: Arc<[MeasureKind]>,
     /// By measure, its number. `None` for a count.
     pub(crate) numbers: Vec<Option<NumberAt>>,
+    /// The number of keys that a window shows. `None` shows all.
+    pub(crate) top: Option<usize>,
     /// The number of rows at which the statistic is cut early.
     pub(crate) rows_max: usize,
     /// The time for which a window is kept after its start.
@@ -101,14 +105,25 @@ pub(crate) struct DerivedNumber {
 /// A question that is answered at once: about one text, or about several if it cannot be taken apart.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Leaf {
-    pub(crate) test: Test,
+    pub(crate) question: Question,
     pub(crate) inputs: Inputs,
+}
+
+/// A question about texts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Question {
+    /// A part of a condition.
+    Test(Test),
+    /// True for one value in that many.
+    OneIn(u32, Expr),
 }
 
 /// A condition over the answers to [`Plan::leaves`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Tree {
     Leaf(usize),
+    /// True for some lines by their position, at that one of [`Plan::rates`].
+    Position(usize),
     Not(Box<Self>),
     All(Vec<Self>),
     Any(Vec<Self>),
@@ -126,6 +141,7 @@ impl Plan {
             rejects_ahead: false,
             leaves: Vec::new(),
             trees: Vec::new(),
+            rates: Vec::new(),
             checks: Vec::new(),
             statistics: Vec::new(),
         };
@@ -136,13 +152,14 @@ impl Plan {
         }
         for statistic in statistics {
             let schema = statistic.schema();
-            let only = statistic.only.as_ref().map(|condition| plan.condition(condition));
+            let only = plan.selection(statistic);
             let planned = StatisticPlan {
                 only,
                 window_seconds: i64::from(schema.window_seconds),
                 keys: statistic.keys.iter().map(|key| plan.text(&key.expr)).collect(),
                 kinds: schema.measures.iter().map(|measure| measure.kind).collect(),
                 numbers: Vec::new(),
+                top: statistic.top.map(|keys| keys as usize),
                 rows_max: statistic.rows_max,
                 retain_seconds: schema.retain_seconds.map(|seconds| seconds.try_into().unwrap_or(i64::MAX)),
             };
@@ -151,7 +168,7 @@ impl Plan {
         // A number that rejects lines for all statistics can serve those with conditions as well. So it comes first.
         for has_condition in [false, true] {
             for (at, statistic) in statistics.iter().enumerate() {
-                if statistic.only.is_some() == has_condition {
+                if plan.statistics[at].only.is_some() == has_condition {
                     let number = |measure: &Measure| {
                         measure.field.as_ref().map(|field| plan.number(measure, field, has_condition))
                     };
@@ -174,6 +191,8 @@ impl Plan {
             let fields = statistic.measures.iter().filter_map(|measure| measure.field.as_ref());
             fields.for_each(|field| field.expr.collect_inputs(&mut inputs));
             statistic.only.iter().for_each(|condition| condition.0.collect_inputs(&mut inputs));
+            let sampled = statistic.sample.iter().filter_map(|(_, field)| field.as_ref());
+            sampled.for_each(|field| field.expr.collect_inputs(&mut inputs));
         }
         checks.iter().for_each(|(_, condition)| condition.0.collect_inputs(&mut inputs));
         for input in inputs {
@@ -210,6 +229,7 @@ impl Plan {
                 .any(|text| *text >= self.fields.len())
         };
         !self.checks.is_empty()
+            || !self.rates.is_empty()
             || !self.derived_numbers.is_empty()
             || self.numbers.iter().any(|number| number.is_deferred)
             || (self.limits.have_keys_max() && has_derived_keys())
@@ -246,6 +266,24 @@ impl Plan {
         index_of_or_push(&mut self.trees, tree)
     }
 
+    /// The index of what selects the lines of a statistic: its condition and its sample. `None` selects all lines.
+    fn selection(&mut self, statistic: &Statistic) -> Option<usize> {
+        let condition = statistic.only.as_ref().map(|condition| self.tree(&condition.0));
+        let sample = statistic.sample.as_ref().map(|(one_in, by)| match by {
+            None => Tree::Position(index_of_or_push(&mut self.rates, *one_in)),
+            Some(field) => {
+                let question = Question::OneIn(*one_in, field.expr.clone());
+                let leaf = Leaf { question, inputs: self.inputs(field.expr.inputs()) };
+                Tree::Leaf(index_of_or_push(&mut self.leaves, leaf))
+            }
+        });
+        let tree = match (condition, sample) {
+            (Some(condition), Some(sample)) => Tree::All(vec![condition, sample]),
+            (condition, sample) => condition.or(sample)?,
+        };
+        Some(index_of_or_push(&mut self.trees, tree))
+    }
+
     /// Takes a condition apart into questions about one text each, as far as that can be done.
     fn tree(&mut self, test: &Test) -> Tree {
         let names = test.inputs();
@@ -255,7 +293,7 @@ impl Plan {
             Test::All(tests) if names.len() > 1 => Tree::All(all(self, tests)),
             Test::Any(tests) if names.len() > 1 => Tree::Any(all(self, tests)),
             test => {
-                let leaf = Leaf { test: test.clone(), inputs: self.inputs(names) };
+                let leaf = Leaf { question: Question::Test(test.clone()), inputs: self.inputs(names) };
                 Tree::Leaf(index_of_or_push(&mut self.leaves, leaf))
             }
         }

@@ -11,10 +11,12 @@
 //!
 //! Statistics with the same condition share the result, and so do conditions with the same leaf.
 
+use xxhash_rust::xxh3::xxh3_64;
+
 use super::{
     dictionary::Dictionary,
     memo::Memo,
-    plan::{Leaf, Tree},
+    plan::{Leaf, Plan, Question, Tree},
 };
 use crate::format::Conventions;
 
@@ -39,20 +41,26 @@ impl Selected {
 pub(super) struct Selections {
     leaves: Vec<Leaf>,
     trees: Vec<Tree>,
+    rates: Vec<u32>,
     conventions: Conventions,
     /// By leaf, its known answers.
     memos: Vec<Memo<u8>>,
     /// By leaf, the answers for the lines.
     // Used again for every block of lines:
     answers: Vec<Vec<u8>>,
+    /// By rate, the lines of the sample.
+    sampled: Vec<Vec<u8>>,
     /// By tree, its lines.
     pub(super) selected: Vec<Selected>,
     spare: Vec<Vec<u8>>,
 }
 
 impl Selections {
-    pub(super) fn new(leaves: Vec<Leaf>, trees: Vec<Tree>, conventions: Conventions) -> Self {
+    pub(super) fn new(plan: &Plan, conventions: Conventions) -> Self {
+        let Plan { leaves, trees, rates, .. } = plan.clone();
         Self {
+            sampled: vec![Vec::new(); rates.len()],
+            rates,
             memos: leaves.iter().map(|leaf| Memo::new(leaf.inputs.texts.len())).collect(),
             answers: vec![Vec::new(); leaves.len()],
             selected: vec![Selected::default(); trees.len()],
@@ -72,18 +80,28 @@ impl Selections {
         }
     }
 
-    /// Finds the lines for which each condition is true. `ids` has the ids of each text.
-    pub(super) fn find(&mut self, dictionaries: &[Dictionary], ids: &[Vec<u32>], lines: usize) {
+    /// Finds the lines for which each condition is true. `ids` has the ids of each text, and `position` tells the offset of a
+    /// line in its file.
+    pub(super) fn find(
+        &mut self,
+        dictionaries: &[Dictionary],
+        ids: &[Vec<u32>],
+        lines: usize,
+        position: impl Fn(usize) -> u64,
+    ) {
         let mut inputs = Vec::new();
         for ((leaf, memo), answers) in self.leaves.iter().zip(&mut self.memos).zip(&mut self.answers) {
             inputs.clear();
             inputs.extend(leaf.inputs.texts.iter().map(|text| (&dictionaries[*text], &ids[*text][..])));
-            let answer =
-                |texts: &[&[u8]]| u8::from(leaf.test.holds(&leaf.inputs.names, texts, self.conventions));
+            let answer = |texts: &[&[u8]]| u8::from(leaf.holds(texts, self.conventions));
             memo.find(&inputs, lines, answer, answers);
         }
+        for (rate, sampled) in self.rates.iter().zip(&mut self.sampled) {
+            sampled.clear();
+            sampled.extend((0..lines).map(|line| u8::from(is_one_in(*rate, &position(line).to_le_bytes()))));
+        }
         for (tree, selected) in self.trees.iter().zip(&mut self.selected) {
-            answer(tree, &self.answers, &mut selected.answers, &mut self.spare);
+            answer(tree, (&self.answers, &self.sampled), &mut selected.answers, &mut self.spare);
             selected.lines.clear();
             // Each line is written, and stays if it is selected: a loop without a branch.
             selected.lines.resize(lines, 0);
@@ -98,9 +116,10 @@ impl Selections {
 }
 
 /// Joins the answers of the leaves of a tree.
-fn answer(tree: &Tree, leaves: &[Vec<u8>], result: &mut Vec<u8>, spare: &mut Vec<Vec<u8>>) {
+fn answer(tree: &Tree, leaves: (&[Vec<u8>], &[Vec<u8>]), result: &mut Vec<u8>, spare: &mut Vec<Vec<u8>>) {
     match tree {
-        Tree::Leaf(leaf) => result.clone_from(&leaves[*leaf]),
+        Tree::Leaf(leaf) => result.clone_from(&leaves.0[*leaf]),
+        Tree::Position(rate) => result.clone_from(&leaves.1[*rate]),
         Tree::Not(inner) => {
             answer(inner, leaves, result, spare);
             result.iter_mut().for_each(|answer| *answer ^= 1);
@@ -120,6 +139,25 @@ fn answer(tree: &Tree, leaves: &[Vec<u8>], result: &mut Vec<u8>, spare: &mut Vec
                 }
             }
             spare.push(next);
+        }
+    }
+}
+
+/// True for one text in `rate`, by a hash that never changes: a line that is read again is judged the same.
+pub(super) fn is_one_in(rate: u32, text: &[u8]) -> bool {
+    xxh3_64(text).is_multiple_of(u64::from(rate.max(1)))
+}
+
+impl Leaf {
+    /// The answer for these texts.
+    fn holds(&self, texts: &[&[u8]], conventions: Conventions) -> bool {
+        match &self.question {
+            Question::Test(test) => test.holds(&self.inputs.names, texts, conventions),
+            Question::OneIn(rate, value) => {
+                let mut text = Vec::new();
+                value.write(&self.inputs.names, texts, &mut text);
+                is_one_in(*rate, &text)
+            }
         }
     }
 }

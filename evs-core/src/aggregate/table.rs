@@ -22,8 +22,18 @@ use std::sync::Arc;
 use ahash::{HashMap, HashMapExt, HashSet, HashSetExt};
 
 mod loops;
+mod selected;
+mod top;
 
-use self::loops::{count, extreme, sum};
+use self::{
+    loops::{count, extreme, sum},
+    selected::SelectedLines,
+    top::Top,
+};
+pub(super) use self::{
+    selected::Lines,
+    top::{OTHER, room},
+};
 use super::{
     dictionary::{Dictionary, Texts},
     hash::{PairIndex, prefetch},
@@ -63,30 +73,14 @@ pub(super) struct Table {
     /// By the start of a window, its slot.
     slots: HashMap<i64, u32>,
     rows: TableRows,
+    /// What bounds the rows of a top list.
+    top: Option<Top>,
     // Used again for every block of lines:
     slot_of: Vec<u32>,
     /// By line, the joined id of all keys but the last.
     joined_ids: Vec<u32>,
     row_of: Vec<u32>,
     selected: SelectedLines,
-}
-
-/// The lines that a statistic counts.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Lines<'l> {
-    All,
-    /// The lines of these numbers, in order.
-    Some(&'l [u32]),
-}
-
-/// The values of the lines that a condition selects, one after the other.
-#[derive(Debug, Default)]
-struct SelectedLines {
-    windows: Vec<u32>,
-    /// By key, the ids.
-    ids: Vec<Vec<u32>>,
-    /// By measure, the numbers.
-    numbers: Vec<NumberColumn>,
 }
 
 /// The keys of some lines: for each key its dictionary, and by line the id of its value.
@@ -185,8 +179,9 @@ impl TableRows {
 }
 
 impl Table {
-    pub(super) fn new(keys: usize, kinds: Arc<[MeasureKind]>) -> Self {
+    pub(super) fn new(keys: usize, kinds: Arc<[MeasureKind]>, top: Option<usize>) -> Self {
         let mut table = Self {
+            top: top.map(Top::new),
             cache: Vec::new(),
             width: 0,
             index: PairIndex::new(),
@@ -219,13 +214,14 @@ impl Table {
         self.joined.iter_mut().for_each(|index| index.clear(0));
         self.slots.clear();
         self.push_row(PAST, 0);
+        self.top.iter_mut().for_each(Top::clear);
         rows
     }
 
     /// Forgets the ids that an empty table remembers. Its dictionaries were reset.
     pub(super) fn forget(&mut self) {
         debug_assert_eq!(self.len(), 0);
-        *self = Self::new(self.keys, Arc::clone(&self.kinds));
+        *self = Self::new(self.keys, Arc::clone(&self.kinds), self.top.as_ref().map(Top::keys_max));
     }
 
     /// The number of rows, without the discarded one.
@@ -254,6 +250,7 @@ impl Table {
         self.find_slots(windows);
         let Lines::Some(lines) = lines else {
             self.add_lines(&windows.of_lines, keys, numbers);
+            self.bound_rows(keys);
             return;
         };
         let mut selected = std::mem::take(&mut self.selected);
@@ -266,6 +263,7 @@ impl Table {
             .map(|(column, numbers)| column.is_some().then_some(numbers))
             .collect();
         self.add_lines(&selected.windows, &keys, &numbers);
+        self.bound_rows(&keys);
         self.selected = selected;
     }
 
@@ -453,6 +451,9 @@ impl Table {
         debug_assert!(slot == PAST || (slot as usize) < self.rows.windows.len());
         self.rows.slots.push(slot);
         self.rows.ids.push(ids);
+        if let Some(top) = &mut self.top {
+            top.add_row(slot);
+        }
         self.rows.totals.extend(self.kinds.iter().map(|kind| match kind {
             MeasureKind::Count | MeasureKind::Sum => 0,
             MeasureKind::Min => NO_MIN,
@@ -468,30 +469,5 @@ impl Table {
             dictionary.text(self.rows.id(row, key, keys.len())).len() + 1
         };
         self.rows.key_bytes += 8 + keys.iter().enumerate().map(len).sum::<usize>();
-    }
-}
-
-impl SelectedLines {
-    /// Takes the values of these lines.
-    fn take(
-        &mut self,
-        lines: &[u32],
-        windows: &Windows,
-        keys: &KeyIds<'_>,
-        numbers: &[Option<&NumberColumn>],
-    ) {
-        let of_lines = |values: &[u32], taken: &mut Vec<u32>| {
-            taken.clear();
-            taken.extend(lines.iter().map(|line| values[*line as usize]));
-        };
-        of_lines(&windows.of_lines, &mut self.windows);
-        self.ids.resize_with(keys.len(), Vec::new);
-        for ((_, ids), taken) in keys.iter().zip(&mut self.ids) {
-            of_lines(ids, taken);
-        }
-        self.numbers.resize_with(numbers.len(), NumberColumn::default);
-        for (column, taken) in numbers.iter().zip(&mut self.numbers) {
-            column.iter().for_each(|column| column.select(lines, taken));
-        }
     }
 }

@@ -101,14 +101,20 @@ fn statistic() -> impl Strategy<Value = Statistic> {
         });
     let window = select(vec![1_u64, 60]);
     let retain = prop_oneof![Just(None), Just(Some(60_u64))];
-    (keys, vec(measure, 1..4), window, retain, select(vec![1_usize, 10]), only).prop_map(
-        |(keys, measures, window, retain, rows_max, only)| {
+    let sample = prop_oneof![
+        6 => Just(None),
+        1 => Just(Some((2, None))),
+        1 => key().prop_map(|field| Some((3, Some(field)))),
+    ];
+    (keys, vec(measure, 1..4), window, retain, select(vec![1_usize, 10]), (only, sample)).prop_map(
+        |(keys, measures, window, retain, rows_max, (only, sample))| {
             let statistic = Statistic::named("s")
                 .group_by(keys)
                 .window(std::time::Duration::from_secs(window))
                 .rows_max(rows_max);
             let statistic = measures.into_iter().fold(statistic, Statistic::measure);
-            let statistic = only.into_iter().fold(statistic, Statistic::only);
+            let mut statistic = only.into_iter().fold(statistic, Statistic::only);
+            statistic.sample = sample;
             retain.into_iter().fold(statistic, |statistic, seconds| {
                 statistic.retain(std::time::Duration::from_secs(seconds))
             })
@@ -202,7 +208,7 @@ proptest! {
             let tallied_before = (plain.too_late, plain.ahead, plain.bad_values);
             plain.last_seconds = last_seconds[at_worker];
             for line in &lines {
-                if let Err(rejection) = plain.line(line.as_bytes(), NOW, &skip.statistics, !skip.tally)
+                if let Err(rejection) = plain.line((line.as_bytes(), at), NOW, &skip.statistics, !skip.tally)
                     && !skip.tally
                 {
                     rejected.push((number as u64, at, rejection));
@@ -233,7 +239,7 @@ proptest! {
             }
             for (at, parts) in cut.into_iter().zip(gathered) {
                 let (schema, kinds) = (&schemas[at], &plan.statistics[at].kinds);
-                let rows = merge(&parts, schema.keys.len(), kinds).unwrap();
+                let rows = merge(&parts, schema.keys.len(), kinds, None).unwrap();
                 let expected = plain.tables[at].take().to_rows();
                 found[at] = (contents(&rows), BTreeMap::new());
                 let mut cursor = expected.cursor();
@@ -273,7 +279,7 @@ fn nuls_before_a_line_reject_that_line_and_no_other() {
             let block = format!("{damage}{line}{line}{damage}{line}{line}");
             worker.lines(block.as_bytes(), 1, 7, None);
             let mut part = worker.cut(&[0]);
-            let rows = merge(&part.rows.remove(0), 1, &plan.statistics[0].kinds).unwrap();
+            let rows = merge(&part.rows.remove(0), 1, &plan.statistics[0].kinds, None).unwrap();
             let counted = contents(&rows);
             assert_eq!(counted.into_values().collect::<Vec<_>>(), [[Some(2)]], "{block:?}");
             assert_eq!((part.tally.counters.lines, part.tally.counters.rejected), (4, 2));
@@ -315,7 +321,7 @@ fn many_rows_and_long_ones_become_several_batches() {
             let line = |x: &u32| format!("a {NOW}.000 \"\" 200 1 \"{x:0key_bytes$}\"\n");
             worker.lines(block.iter().map(line).collect::<String>().as_bytes(), 1, 0, None);
         }
-        let pieces = merge(&worker.cut(&[0]).rows.remove(0), 1, &plan.statistics[0].kinds).unwrap();
+        let pieces = merge(&worker.cut(&[0]).rows.remove(0), 1, &plan.statistics[0].kinds, None).unwrap();
         assert_eq!(pieces.len(), expected, "{pieces:?}");
         assert!(pieces.iter().all(|rows| rows.len() <= 1 << 17 && rows.as_bytes().len() < 17 << 20));
         assert_eq!(contents(&pieces).len(), lines as usize);
@@ -331,11 +337,11 @@ fn a_sum_beyond_128_bits_is_an_overflow_and_one_beyond_64_bits_is_not() {
         worker.lines(b"a 60.000 \"\" 200 9223372036854775807 \"\"\n", 1, 0, None);
     }
     let mut rows = worker.cut(&[0]).rows.remove(0);
-    let merged = merge(&rows, 0, &plan.statistics[0].kinds).unwrap();
+    let merged = merge(&rows, 0, &plan.statistics[0].kinds, None).unwrap();
     assert_eq!(merged[0].cursor().next_row().unwrap().values, [Some(3 * i128::from(i64::MAX))]);
     rows[0].add_carried(i128::MAX / 2 + 1);
     let other = rows[0].clone();
-    assert_eq!(merge(&[rows.remove(0), other], 0, &plan.statistics[0].kinds), Err(merge::Overflow));
+    assert_eq!(merge(&[rows.remove(0), other], 0, &plan.statistics[0].kinds, None), Err(merge::Overflow));
 }
 
 #[test]
@@ -358,7 +364,7 @@ fn a_value_beyond_64_bits_by_its_scale_is_added_up_and_nothing_else() {
         let mut worker = Worker::new(plan.clone(), plan.parser(&format()).unwrap(), true);
         worker.lines(block.as_bytes(), 1, 0, None);
         let mut part = worker.cut(&[0]);
-        let merged = merge(&part.rows.remove(0), 0, &plan.statistics[0].kinds).unwrap();
+        let merged = merge(&part.rows.remove(0), 0, &plan.statistics[0].kinds, None).unwrap();
         assert_eq!(merged[0].cursor().next_row().unwrap().values, expected);
     }
 }
@@ -385,7 +391,7 @@ fn the_limits_of_a_lenient_measure_are_its_own() {
     let mut part = worker.cut(&[0, 1, 2]);
     for (at, expected) in [&[Some(-5)][..], &[Some(7)], &[Some(2), Some(7), Some(-5)]].into_iter().enumerate()
     {
-        let merged = merge(&std::mem::take(&mut part.rows[at]), 0, &plan.statistics[at].kinds).unwrap();
+        let merged = merge(&std::mem::take(&mut part.rows[at]), 0, &plan.statistics[at].kinds, None).unwrap();
         assert_eq!(merged[0].cursor().next_row().unwrap().values, expected, "statistic {at}");
     }
 }
@@ -399,7 +405,7 @@ fn a_response_header_with_a_comma_is_not_a_list_of_tries() {
     let mut worker = Worker::new(plan.clone(), plan.parser(&format).unwrap(), true);
     worker.lines(b"60.000 5, 7 \"3\"\n60.000 5 \"1, 2\"\n", 1, 0, None);
     let mut part = worker.cut(&[0]);
-    let merged = merge(&part.rows.remove(0), 0, &plan.statistics[0].kinds).unwrap();
+    let merged = merge(&part.rows.remove(0), 0, &plan.statistics[0].kinds, None).unwrap();
     assert_eq!(merged[0].cursor().next_row().unwrap().values, [Some(12), Some(3)]);
     let reasons: Vec<Reason> = part.tally.samples.iter().map(|line| line.rejection.reason).collect();
     assert_eq!(reasons, [Reason::NotANumber]);
@@ -414,7 +420,7 @@ fn what_a_client_writes_is_no_number_of_the_server() {
         let mut worker = Worker::new(plan.clone(), plan.parser(&format).unwrap(), true);
         worker.lines(line.as_bytes(), 1, 0, None);
         let mut part = worker.cut(&[0]);
-        let merged = merge(&part.rows.remove(0), 0, &plan.statistics[0].kinds).unwrap();
+        let merged = merge(&part.rows.remove(0), 0, &plan.statistics[0].kinds, None).unwrap();
         let rejected = part.tally.counters.rejected;
         (rejected, merged.first().map(|rows| rows.cursor().next_row().unwrap().values.to_vec()))
     };
@@ -437,4 +443,43 @@ fn what_a_client_writes_is_no_number_of_the_server() {
     let measures = [sum("size"), sum("arg_c")];
     assert_eq!(read("json", &json("1e3", "7"), &measures), (0, Some(vec![Some(1000), Some(7)])));
     assert_eq!(read("json", &json("1e3", "1e3"), &measures), (1, None));
+}
+
+/// The rows of a top list over texts, from two workers that are cut once.
+fn top_list(texts: &[String], keys_max: u32, keys: &[&str]) -> BTreeMap<Vec<Vec<u8>>, i128> {
+    let statistic = Statistic::named("s").group_by(keys.to_vec()).measure(count()).top(keys_max);
+    let plan = Plan::new(&[statistic], &[]);
+    let mut workers = [(); 2].map(|()| Worker::new(plan.clone(), plan.parser(&format()).unwrap(), true));
+    for (at, texts) in texts.chunks(50).enumerate() {
+        let line = |text: &String| format!("{text} {NOW}.000 \"\" 200 1 \"{text}\"\n");
+        workers[at % 2].lines(texts.iter().map(line).collect::<String>().as_bytes(), 1, 0, None);
+    }
+    let parts: Vec<TableRows> =
+        workers.iter_mut().flat_map(|worker| worker.cut(&[0]).rows.remove(0)).collect();
+    let merged = merge(&parts, keys.len(), &plan.statistics[0].kinds, Some(keys_max as usize)).unwrap();
+    contents(&merged).into_iter().map(|((_, keys), values)| (keys, values[0].unwrap())).collect()
+}
+
+proptest! {
+    #[test]
+    fn a_top_list_keeps_totals_and_shows_the_best_keys(
+        texts in vec(prop_oneof!["[a-z]", "[a-f]{2}", Just("best".to_owned()), Just("(other)".to_owned())], 0..2000),
+        keys_max in 1..20_u32,
+        keys in 1..4_usize,
+    ) {
+        let keys = &["remote_addr", "http_x", "remote_addr"][..keys];
+        let rows = top_list(&texts, keys_max, keys);
+        prop_assert_eq!(rows.values().sum::<i128>(), texts.len() as i128);
+        let other = vec![b"(other)".to_vec(); keys.len()];
+        let shown: Vec<_> = rows.iter().filter(|(keys, _)| **keys != other).collect();
+        prop_assert!(shown.len() <= keys_max as usize);
+        let mut exact: BTreeMap<&str, i128> = BTreeMap::new();
+        texts.iter().for_each(|text| *exact.entry(text).or_default() += 1);
+        for (text, count) in exact.into_iter().filter(|(text, _)| *text != "(other)") {
+            let held = rows.get(&vec![text.as_bytes().to_vec(); keys.len()]).copied().unwrap_or_default();
+            prop_assert!(held <= count, "{text}: {held} of {count}");
+            let lost = (count - held) * 4 * i128::from(keys_max);
+            prop_assert!(lost <= 5 * texts.len() as i128, "{text}: {held} of {count}");
+        }
+    }
 }

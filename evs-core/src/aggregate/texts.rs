@@ -12,6 +12,7 @@ use super::{
     dictionary::Dictionary,
     memo::Memo,
     plan::{DerivedNumber, DerivedText, Inputs, Plan},
+    table::room,
 };
 use crate::{
     derive::Input,
@@ -69,7 +70,8 @@ impl TextIds {
     pub(super) fn new(plan: &Plan, conventions: Conventions) -> Self {
         let dictionary = |text: usize| {
             let users = plan.statistics.iter().filter(|statistic| statistic.keys.contains(&text));
-            let rows_max = users.map(|statistic| statistic.rows_max).max();
+            // A top list keeps few of the keys that it sees.
+            let rows_max = users.map(|statistic| statistic.top.map_or(statistic.rows_max, room)).max();
             Dictionary::new(
                 rows_max.map_or(INPUTS_MAX, |rows| rows.saturating_mul(2).clamp(TEXTS_MIN, TEXTS_MAX)),
             )

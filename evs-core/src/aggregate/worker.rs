@@ -13,7 +13,7 @@ use super::{
     judge,
     plan::{NumberAt, Plan, StatisticPlan},
     selection::Selections,
-    table::{Lines, Table, TableRows},
+    table::{Lines, OTHER, Table, TableRows},
     texts::TextIds,
     windows::Windows,
 };
@@ -154,7 +154,9 @@ pub(crate) struct Worker {
 impl Worker {
     /// A worker with empty tables. Statistics of the same window length and retention share their windows.
     pub(crate) fn new(plan: Plan, parser: LineParser, keep_samples: bool) -> Self {
-        let table = |statistic: &StatisticPlan| Table::new(statistic.keys.len(), statistic.kinds.clone());
+        let table = |statistic: &StatisticPlan| {
+            Table::new(statistic.keys.len(), statistic.kinds.clone(), statistic.top)
+        };
         let mut windows: Vec<Windows> = Vec::new();
         let mut windows_of = Vec::new();
         for statistic in &plan.statistics {
@@ -174,7 +176,7 @@ impl Worker {
             tables: plan.statistics.iter().map(table).collect(),
             rows_aside: vec![Vec::new(); plan.statistics.len()],
             texts: TextIds::new(&plan, conventions),
-            selections: Selections::new(plan.leaves.clone(), plan.trees.clone(), conventions),
+            selections: Selections::new(&plan, conventions),
             judges,
             container: parser.unwrapper(),
             sought: plan.doubtful(&parser),
@@ -214,12 +216,18 @@ impl Worker {
     /// ends after a whole line.
     pub(crate) fn lines(&mut self, block: &[u8], file: u64, start: u64, skip: Option<&Skip>) -> u64 {
         let lines = match self.container.take() {
-            None => self.read(block, skip, |worker, rejected| {
-                worker.reject(&rejected, (file, start), &block[rejected.start..rejected.end], skip);
-            }),
+            None => self.read(
+                block,
+                skip,
+                |line| start + u64::from(line),
+                |worker, rejected| {
+                    worker.reject(&rejected, (file, start), &block[rejected.start..rejected.end], skip);
+                },
+            ),
             Some(mut container) => {
                 container.unwrap(block);
-                let lines = self.read(container.text(), skip, |worker, rejected| {
+                let position = |line: u32| start + container.start_of(line as usize) as u64;
+                let lines = self.read(container.text(), skip, position, |worker, rejected| {
                     let (rejected, line) = container.origin(block, &rejected);
                     worker.reject(&rejected, (file, start), line, skip);
                 });
@@ -238,14 +246,21 @@ impl Worker {
         lines
     }
 
-    /// Counts all lines of `block`, and returns their number. `reject` is called for those that are rejected.
-    fn read(&mut self, block: &[u8], skip: Option<&Skip>, reject: impl Fn(&mut Self, Rejected)) -> u64 {
+    /// Counts all lines of `block`, and returns their number. `position` tells the offset in the file of a line, by that in the
+    /// block, and `reject` is called for those that are rejected.
+    fn read(
+        &mut self,
+        block: &[u8],
+        skip: Option<&Skip>,
+        position: impl Fn(u32) -> u64,
+        reject: impl Fn(&mut Self, Rejected),
+    ) -> u64 {
         let mut lines = 0;
         self.parser.begin(block);
         while self.parser.read(block, &mut self.columns) {
             lines += self.columns.lines as u64;
             self.note_found();
-            self.derive(block);
+            self.derive(block, &position);
             self.add(skip);
             for rejected in std::mem::take(&mut self.columns.rejected) {
                 reject(self, rejected);
@@ -333,7 +348,7 @@ impl Worker {
     ///
     /// The order matters: a full dictionary is reset before ids are found, never between finding ids and rows, because
     /// a reset makes all ids meaningless.
-    fn derive(&mut self, block: &[u8]) {
+    fn derive(&mut self, block: &[u8], position: impl Fn(u32) -> u64) {
         for text in 0..self.texts.dictionaries.len() {
             if self.texts.dictionaries[text].is_full() {
                 self.put_aside_and_reset(text);
@@ -342,7 +357,8 @@ impl Worker {
         loop {
             let Self { texts, selections, columns, plan, .. } = self;
             texts.find(block, columns);
-            selections.find(&texts.dictionaries, &texts.ids, columns.len());
+            let position = |line: usize| position(columns.starts[line]);
+            selections.find(&texts.dictionaries, &texts.ids, columns.len(), position);
             if !self.judges {
                 return;
             }
@@ -429,9 +445,31 @@ impl Worker {
         if self.tables[statistic].len() == 0 {
             return;
         }
+        let StatisticPlan { keys, top, .. } = &self.plan.statistics[statistic];
         let mut rows = self.tables[statistic].take();
-        let keys = &self.plan.statistics[statistic].keys;
+        if top.is_some() {
+            let others: Vec<u32> = keys.iter().map(|&text| self.texts.dictionaries[text].id(OTHER)).collect();
+            rows.name_others(&others);
+        }
         rows.texts = keys.iter().map(|&text| self.texts.dictionaries[text].share()).collect();
+        self.rows_aside[statistic].push(rows);
+    }
+
+    /// Puts the best rows of a top list aside, with copies of their texts: before the next cut there may be as many such lists
+    /// as there are dictionaries full of keys.
+    fn put_top_aside(&mut self, statistic: usize) {
+        if self.tables[statistic].len() == 0 {
+            return;
+        }
+        let keys = &self.plan.statistics[statistic].keys;
+        let others: Vec<u32> = keys.iter().map(|&text| self.texts.dictionaries[text].id(OTHER)).collect();
+        let dictionaries: Vec<_> = keys.iter().map(|&text| &self.texts.dictionaries[text]).collect();
+        let ids: Vec<_> = dictionaries.iter().map(|dictionary| (*dictionary, &[][..])).collect();
+        let table = &mut self.tables[statistic];
+        table.keep_top(&ids);
+        let mut rows = table.take();
+        rows.name_others(&others);
+        rows.copy_texts(&dictionaries);
         self.rows_aside[statistic].push(rows);
     }
 
@@ -439,7 +477,10 @@ impl Worker {
     #[cold]
     fn put_aside_and_reset(&mut self, text: usize) {
         for at in 0..self.tables.len() {
-            if self.plan.statistics[at].keys.contains(&text) {
+            let StatisticPlan { keys, top, .. } = &self.plan.statistics[at];
+            if keys.contains(&text) && top.is_some() {
+                self.put_top_aside(at);
+            } else if keys.contains(&text) {
                 self.put_rows_aside(at);
             }
         }

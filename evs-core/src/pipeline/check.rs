@@ -220,8 +220,30 @@ fn check_statistic(statistic: &Statistic) -> Result<(), Error> {
     if let Some(mistake) = statistic.only.as_ref().and_then(Condition::mistake) {
         return error("only", mistake, "a condition without mistakes");
     }
-    let fields = statistic.measures.iter().filter_map(|measure| measure.field.as_ref());
-    if let Some(mistake) = statistic.keys.iter().chain(fields).find_map(|field| field.expr.mistake()) {
+    if statistic.sample.as_ref().is_some_and(|(one_in, _)| *one_in == 0) {
+        return error("sample", "one line in 0".to_owned(), "one in 1 or more");
+    }
+    if let Some(keys) = statistic.top {
+        if !(1..=1_000_000).contains(&keys) {
+            return error("top", keys.to_string(), "1 to 1,000,000");
+        }
+        if statistic.keys.is_empty() {
+            return error("top", "without keys".to_owned(), "a statistic that is grouped by a field");
+        }
+        let first = statistic.measures.first().map(|measure| measure.kind);
+        if !matches!(first, Some(MeasureKind::Count | MeasureKind::Sum) | None) {
+            return error(
+                "top",
+                "of a minimum or maximum".to_owned(),
+                "a count or a sum as the first measure",
+            );
+        }
+    }
+    let sampled = statistic.sample.iter().filter_map(|(_, field)| field.as_ref());
+    let fields = sampled
+        .chain(&statistic.keys)
+        .chain(statistic.measures.iter().filter_map(|measure| measure.field.as_ref()));
+    if let Some(mistake) = { fields }.find_map(|field| field.expr.mistake()) {
         return error("field", mistake, "a field without mistakes");
     }
     let schema = statistic.schema();

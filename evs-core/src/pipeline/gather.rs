@@ -132,7 +132,8 @@ impl Gatherer {
         let statistics = cut.statistics.iter().map(|&at| Arc::clone(&self.statistics[at])).zip(cut.to);
         let merged = |((schema, to), parts): ((Arc<Schema>, _), Vec<TableRows>)| {
             let kinds: Vec<_> = schema.measures.iter().map(|measure| measure.kind).collect();
-            match merge(&parts, schema.keys.len(), &kinds) {
+            let top = schema.top.map(|keys| keys as usize);
+            match merge(&parts, schema.keys.len(), &kinds, top) {
                 Ok(rows) => Ok((schema, to, rows)),
                 Err(_) => Err(Error::Overflow { statistic: schema.statistic.clone() }),
             }

@@ -17,5 +17,5 @@ mod statistic;
 
 pub use keys::IntoKeys;
 pub use measure::{Measure, count, max, min, sum};
-pub use schema::{KeyColumn, MeasureColumn, MeasureKind, Schema};
+pub use schema::{KeyColumn, MeasureColumn, MeasureKind, Sample, Schema};
 pub use statistic::Statistic;

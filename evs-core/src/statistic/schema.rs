@@ -127,6 +127,17 @@ impl MeasureColumn {
     }
 }
 
+/// The part of the lines that a statistic counts: see [`Statistic::sample`](crate::Statistic::sample).
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Sample {
+    /// Of that many lines or values, one is counted.
+    pub one_in: u32,
+    /// The text of the field whose values are chosen. Empty if lines are chosen by their position.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub by: String,
+}
+
 /// The definition of a statistic, as its batches carry it: the meaning of a row, and the time for which it is kept.
 ///
 /// A pipeline makes the schemas of its statistics, and [`Pipeline::schemas`](crate::Pipeline::schemas) returns them. A
@@ -143,6 +154,13 @@ pub struct Schema {
     /// The condition that selected the lines, as its text. `None` counts all lines, and is left out of the JSON text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub only: Option<String>,
+    /// The sample that the lines are, if not all of them were counted. `None` is left out of the JSON text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sample: Option<Sample>,
+    /// The number of keys that a batch shows in each window; a row of the keys `(other)` has the rest. `None` shows all keys,
+    /// and is left out of the JSON text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub top: Option<u32>,
     /// The key columns, in order.
     pub keys: Vec<KeyColumn>,
     /// The measure columns, in order.
@@ -170,7 +188,16 @@ impl Schema {
         keys: Vec<KeyColumn>,
         measures: Vec<MeasureColumn>,
     ) -> Self {
-        Self { statistic: statistic.into(), window_seconds, only: None, keys, measures, retain_seconds: None }
+        Self {
+            statistic: statistic.into(),
+            window_seconds,
+            only: None,
+            sample: None,
+            top: None,
+            keys,
+            measures,
+            retain_seconds: None,
+        }
     }
 
     /// The differences from `other` in the meaning of a row, in words. `None` if there are none.
@@ -271,6 +298,19 @@ impl Schema {
             let condition = |schema: &Self| schema.only.clone().unwrap_or_else(|| "none".to_owned());
             found.push(format!("condition {} -> {}", condition(self), condition(other)));
         }
+        if self.sample != other.sample {
+            let sample = |schema: &Self| match &schema.sample {
+                None => "all lines".to_owned(),
+                Some(Sample { one_in, by }) if by.is_empty() => format!("one line in {one_in}"),
+                Some(Sample { one_in, by }) => format!("one in {one_in} by {by}"),
+            };
+            found.push(format!("sample {} -> {}", sample(self), sample(other)));
+        }
+        if self.top != other.top {
+            let top =
+                |schema: &Self| schema.top.map_or_else(|| "all keys".to_owned(), |keys| keys.to_string());
+            found.push(format!("top {} -> {}", top(self), top(other)));
+        }
         if self.keys != other.keys {
             found.push(format!("keys {} -> {}", list(&self.keys, key), list(&other.keys, key)));
         }
@@ -355,7 +395,7 @@ mod tests {
         let host = KeyColumn::new("host", "host");
         /// A change, with its name and a part of the obstacle, if there is one.
         type Case<'c> = (&'c str, &'c dyn Fn(&mut Schema), Option<&'c str>);
-        let cases: [Case<'_>; 19] = [
+        let cases: [Case<'_>; 21] = [
             ("nothing", &|_| {}, None),
             ("a retention", &|new| new.retain_seconds = Some(60), None),
             ("a measure at the end", &|new| new.measures.push(sum("time", "time", 3)), None),
@@ -364,6 +404,12 @@ mod tests {
             ("another window", &|new| new.window_seconds = 300, Some("window 60s -> 300s")),
             ("one more key", &|new| new.keys.push(host.clone()), Some("keys (status) -> (status, host)")),
             ("a condition", &|new| new.only = Some("a = 1".to_owned()), Some("condition none -> a = 1")),
+            (
+                "a sample",
+                &|new| new.sample = Some(Sample { one_in: 10, by: "a".to_owned() }),
+                Some("sample all lines -> one in 10 by a"),
+            ),
+            ("a top list", &|new| new.top = Some(10), Some("top all keys -> 10")),
             ("no key", &|new| new.keys.clear(), Some("keys (status) -> ()")),
             ("another field of a key", &|new| new.keys[0].field = "host".to_owned(), Some("host as status")),
             (

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use super::{
     keys::IntoKeys,
     measure::Measure,
-    schema::{KeyColumn, MeasureColumn, Schema},
+    schema::{KeyColumn, MeasureColumn, Sample, Schema},
 };
 use crate::{
     clock::bounded,
@@ -89,6 +89,10 @@ pub struct Statistic {
     pub(crate) name: String,
     /// The lines that are counted. `None` counts all.
     pub(crate) only: Option<Condition>,
+    /// Of how many lines one is counted, and the field by whose values; without a field by position.
+    pub(crate) sample: Option<(u32, Option<Field>)>,
+    /// The number of keys that a window shows. `None` shows all.
+    pub(crate) top: Option<u32>,
     /// The length of a window.
     pub(crate) window: Duration,
     pub(crate) keys: Vec<Field>,
@@ -116,6 +120,8 @@ impl Statistic {
         Self {
             name: name.into(),
             only: None,
+            sample: None,
+            top: None,
             window: Duration::from_secs(60),
             keys: Vec::new(),
             measures: Vec::new(),
@@ -163,6 +169,58 @@ impl Statistic {
             Some(known) => known & condition,
             None => condition,
         });
+        self
+    }
+
+    /// Counts one line in `one_in`, chosen by a hash of the line's position in its file: 1 to 4,294,967,295.
+    ///
+    /// The choice is the same when a line is read again after a crash. The numbers are those of the sample: nothing is
+    /// multiplied. The rate is part of the definition ([`Schema::sample`](crate::Schema::sample)): a statistic cannot change it.
+    #[must_use]
+    pub fn sample(mut self, one_in: u32) -> Self {
+        self.sample = Some((one_in, None));
+        self
+    }
+
+    /// Counts the lines of one value in `one_in` of a field, chosen by a hash of the value: all lines of a visitor, for example,
+    /// or none. See [`sample`](Self::sample).
+    ///
+    /// ```
+    /// # extern crate evs_core as evs;
+    /// # use evs::{Statistic, count};
+    /// let paths = Statistic::named("paths").sample_by(100, "remote_addr").group_by(["remote_addr", "uri"]).measure(count());
+    /// ```
+    #[must_use]
+    pub fn sample_by(mut self, one_in: u32, field: impl Into<Field>) -> Self {
+        self.sample = Some((one_in, Some(field.into())));
+        self
+    }
+
+    /// Shows at most `keys` rows of each window in a batch: those whose first measure, a count or a sum, is highest. One further
+    /// row, whose keys are `(other)`, has the rest, so all totals stay exact. 1 to 1,000,000.
+    ///
+    /// Memory and rows are bounded by the list, however many keys clients choose. A row that is shown is a lower bound: the
+    /// lines of its keys may be in the row of the others for the batches in which they were not among the best. Of a window with
+    /// `N` lines, at most `1.25 N / keys` of any key's lines are there. A batch is one flush interval, so with
+    /// [`flush_every`](Self::flush_every) of a window's length each window has one list. With a shorter one, a window has the
+    /// keys of several lists.
+    ///
+    /// It is part of the definition: a statistic cannot change it.
+    ///
+    /// ```
+    /// # extern crate evs_core as evs;
+    /// # use std::time::Duration;
+    /// # use evs::{Statistic, count};
+    /// let pages = Statistic::named("top_pages")
+    ///     .window(Duration::from_secs(3600))
+    ///     .flush_every(Duration::from_secs(3600))
+    ///     .group_by(["uri"])
+    ///     .measure(count())
+    ///     .top(100);
+    /// ```
+    #[must_use]
+    pub fn top(mut self, keys: u32) -> Self {
+        self.top = Some(keys);
         self
     }
 
@@ -287,6 +345,11 @@ impl Statistic {
         Arc::new(Schema {
             statistic: self.name.clone(),
             only: self.only.as_ref().map(Condition::to_string),
+            sample: self.sample.as_ref().map(|(one_in, by)| Sample {
+                one_in: *one_in,
+                by: by.as_ref().map(|field| field.expr.definition()).unwrap_or_default(),
+            }),
+            top: self.top,
             window_seconds: u32::try_from(self.window.as_secs()).unwrap_or(u32::MAX),
             keys: self
                 .keys

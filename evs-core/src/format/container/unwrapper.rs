@@ -139,6 +139,12 @@ impl Unwrapper {
         (Rejected { start, end, rejection: Rejection::at(offset, reason) }, line)
     }
 
+    /// The offset in the block of the line from which the text at an offset was made.
+    pub(crate) fn start_of(&self, text: usize) -> usize {
+        let index = self.origins.partition_point(|origin| origin.at <= text).saturating_sub(1);
+        self.origins.get(index).map_or(0, |origin| origin.line.0)
+    }
+
     /// Opens a single line, and forgets the lines before it but for pieces.
     pub(in crate::format) fn open(&mut self, line: &[u8]) -> Result<Added, Rejection> {
         self.text.clear();
