@@ -21,7 +21,7 @@ use xxhash_rust::xxh3::xxh3_64;
 use super::{
     error::Contradiction,
     event::{Advance, BatchHeader, Define, Discard, Event, Rename, Settle, SinkPosition},
-    state::{BinlogState, SinkProgress, StatisticState},
+    state::{BinlogState, FormerName, SinkProgress, StatisticState},
 };
 use crate::{
     position::{Frontier, Inventory, OlderPosition},
@@ -149,6 +149,10 @@ impl BinlogState {
         match self.sinks.remove(sink) {
             Some(statistics) if !self.sinks.contains_key(to) && sink != to => {
                 self.sinks.insert(to.clone(), statistics);
+                let mut names = self.former_names.remove(sink).unwrap_or_default();
+                let until = self.statistics.iter().map(|(name, known)| (name.clone(), known.sequence));
+                names.push(FormerName { name: sink.clone(), until: until.collect() });
+                self.former_names.insert(to.clone(), names);
                 Ok(())
             }
             found => {

@@ -68,6 +68,15 @@ impl Binlog {
             let (source, epoch) = (self.state.source.clone(), self.state.epoch);
             state.cloned = Some(ClonedBatches { source, epoch, begins: begins.clone() });
         }
+        if undelivered {
+            // The batches that are taken over have other sequences here.
+            state.former_names.clone_from(&self.state.former_names);
+            for (statistic, until) in
+                state.former_names.values_mut().flatten().flat_map(|former| &mut former.until)
+            {
+                *until = until.saturating_sub(begins.get(statistic).copied().unwrap_or_default());
+            }
+        }
         let options = BinlogOptions { segment_bytes_max: u64::MAX, ..BinlogOptions::default() };
         let mut copy = Self::create(disk, state, options)?;
         let mut given_up = Vec::new();

@@ -67,6 +67,7 @@ pub use options::BinlogOptions;
 pub use reader::{BinlogReader, Waiting};
 #[cfg(any(test, feature = "internals"))]
 pub use segment::reseal;
-pub use state::{BinlogState, ClonedBatches, SinkProgress, StatisticState};
+pub(crate) use state::name_at;
+pub use state::{BinlogState, ClonedBatches, FormerName, SinkProgress, StatisticState};
 
 pub use crate::counters::Counters;

@@ -50,6 +50,9 @@ pub struct BinlogState {
     pub statistics: BTreeMap<String, StatisticState>,
     /// The registered sinks by name, each with its progress by the name of the statistic.
     pub sinks: BTreeMap<String, BTreeMap<String, SinkProgress>>,
+    /// By sink, the names that it had, the oldest first. A batch that goes to some sinks only has the names of its time.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub former_names: BTreeMap<String, Vec<FormerName>>,
     /// The known files of the source other than the open ones. `None` if no commit has listed them yet, as in a
     /// binlog of version 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -69,6 +72,27 @@ pub struct ClonedBatches {
     /// By statistic, the sequence there of the batch before the first that was taken over: batch n here is batch
     /// `begin + n` there.
     pub begins: BTreeMap<String, u64>,
+}
+
+/// A name that a sink had.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FormerName {
+    /// The name.
+    pub name: String,
+    /// By statistic, the sequence of the last batch that was cut while the sink had the name.
+    pub until: BTreeMap<String, u64>,
+}
+
+/// Returns the name of a sink when a batch was cut.
+pub(crate) fn name_at<'n>(
+    name: &'n str,
+    former: &'n [FormerName],
+    statistic: &str,
+    sequence: u64,
+) -> &'n str {
+    let had =
+        former.iter().find(|former| former.until.get(statistic).is_some_and(|until| sequence <= *until));
+    had.map_or(name, |former| &former.name)
 }
 
 /// The progress of a sink in the batches of one statistic.
@@ -135,6 +159,7 @@ impl BinlogState {
             rejected: Arc::new([]),
             statistics: BTreeMap::new(),
             sinks: BTreeMap::new(),
+            former_names: BTreeMap::new(),
             files: None,
             cloned: None,
         }

@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     batch::{Batch, Epoch, Rows},
-    binlog::{BinlogReader, ClonedBatches},
+    binlog::{BinlogReader, ClonedBatches, FormerName, name_at},
     counters::Counters,
     describe::{describe, panic_message},
     error::Error,
@@ -48,6 +48,8 @@ pub(crate) struct Delivery<M> {
     pub(crate) claimed: u32,
     /// The name of the sink.
     pub(crate) name: Arc<str>,
+    /// The names that the sink had when batches were cut that may wait for it.
+    pub(crate) former_names: Vec<FormerName>,
     /// The index of the sink on the board.
     pub(crate) index: usize,
     /// The sink itself.
@@ -169,12 +171,15 @@ impl<M: From<Report> + Send> Delivery<M> {
         if stream.refused.is_some() || sequence > self.binlog.last_sequence(&stream.statistic) {
             return Ok(false);
         }
-        let is_given_up = stream.discarded.contains(sequence);
+        let is_discarded = stream.discarded.contains(sequence);
         let Some(batch) = self.read(at, sequence).await? else {
             return Err(self.too_old(at, sequence - 1));
         };
+        let name = name_at(&self.name, &self.former_names, &batch.schema.statistic, sequence);
+        let is_given_up = is_discarded || !batch.schema.is_for(name);
         let sink = Arc::clone(&self.sink);
-        // A store may be unable to take the rows of a batch that was given up, even to create a table for them.
+        // A store may be unable to take the rows of a batch that was given up, even to create a table for them. And one that
+        // gets no rows of a statistic gets no table for it.
         if !is_given_up && self.streams[at].prepared.as_ref() != Some(&batch.schema) {
             self.attempt(|| sink.prepare(&batch.schema)).await?;
             self.streams[at].prepared = Some(Arc::clone(&batch.schema));

@@ -42,6 +42,7 @@ impl Settings {
         self.check_names()?;
         self.statistics.iter().try_for_each(check_statistic)?;
         self.check_checks()?;
+        self.check_routes()?;
         Ok((format, state_dir))
     }
 
@@ -95,6 +96,26 @@ impl Settings {
             format!("{:?}", self.sink_timeout),
             "1 ms or more",
         )
+    }
+
+    /// Checks that the statistics go to sinks that there are.
+    fn check_routes(&self) -> Result<(), Error> {
+        for statistic in &self.statistics {
+            let Some(to) = &statistic.to else { continue };
+            let is_sink = |name: &&String| self.sinks.iter().any(|(sink, _)| **sink == ***name);
+            let error = |value: String| {
+                let (setting, expected) =
+                    (format!("statistic {}: to", statistic.name), "the names of sinks of this pipeline");
+                Err(Error::Setting { setting, value, expected })
+            };
+            if to.is_empty() {
+                return error("no sink".to_owned());
+            }
+            if let Some(unknown) = to.iter().find(|name| !is_sink(name)) {
+                return error(format!("{unknown:?}"));
+            }
+        }
+        Ok(())
     }
 
     /// Checks the names and conditions of [`require`](super::PipelineBuilder::require).

@@ -27,8 +27,11 @@ impl Pipeline {
         // All sinks at once, so that several that hang take no longer than one.
         let mut offers = JoinSet::new();
         for (name, sink) in &self.settings.sinks {
-            let new: Vec<_> =
-                self.schemas().filter(|schema| self.is_new(schema, name, state)).cloned().collect();
+            let new: Vec<_> = self
+                .schemas()
+                .filter(|schema| schema.is_for(name) && self.is_new(schema, name, state))
+                .cloned()
+                .collect();
             offers.spawn(offer(Arc::clone(name), Arc::clone(sink), new));
         }
         while let Some(answer) = offers.join_next().await {

@@ -269,6 +269,7 @@ impl Pipeline {
             claims: Arc::clone(&self.claims),
             claimed: 0,
             name: Arc::clone(name),
+            former_names: state.former_names.get(&**name).cloned().unwrap_or_default(),
             index,
             sink: Arc::clone(sink),
             streams: streams(&self.schemas, state, name),

@@ -168,6 +168,9 @@ pub struct Schema {
     /// The time for which a window is kept after its start, in seconds. `None` keeps it for ever.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retain_seconds: Option<u64>,
+    /// The names of the sinks that get the rows. `None` is all of them, and is left out of the JSON text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<Vec<String>>,
 }
 
 impl Schema {
@@ -197,13 +200,14 @@ impl Schema {
             keys,
             measures,
             retain_seconds: None,
+            to: None,
         }
     }
 
     /// The differences from `other` in the meaning of a row, in words. `None` if there are none.
     ///
-    /// The text goes into error messages, and reads from `self` to `other`. The name of the statistic and the
-    /// retention are not compared: neither changes the meaning of a row.
+    /// The text goes into error messages, and reads from `self` to `other`. The name of the statistic, the retention and the
+    /// sinks are not compared: none of them changes the meaning of a row.
     ///
     /// ```
     /// # extern crate evs_core as evs;
@@ -283,6 +287,11 @@ impl Schema {
         let gone: Vec<_> =
             self.measures.iter().filter(is_gone).map(|measure| measure.name.as_str()).collect();
         (!gone.is_empty()).then(|| format!("removed: {}", gone.join(", ")))
+    }
+
+    /// True if the sink of that name gets the rows.
+    pub(crate) fn is_for(&self, sink: &str) -> bool {
+        self.to.as_ref().is_none_or(|to| to.iter().any(|to| to == sink))
     }
 
     /// The differences in what a row is, apart from its measures.

@@ -93,6 +93,8 @@ pub struct Statistic {
     pub(crate) sample: Option<(u32, Option<Field>)>,
     /// The number of keys that a window shows. `None` shows all.
     pub(crate) top: Option<u32>,
+    /// The names of the sinks that get the rows. `None` is all of them.
+    pub(crate) to: Option<Vec<String>>,
     /// The length of a window.
     pub(crate) window: Duration,
     pub(crate) keys: Vec<Field>,
@@ -122,6 +124,7 @@ impl Statistic {
             only: None,
             sample: None,
             top: None,
+            to: None,
             window: Duration::from_secs(60),
             keys: Vec::new(),
             measures: Vec::new(),
@@ -297,6 +300,23 @@ impl Statistic {
         self
     }
 
+    /// Delivers the rows to the sinks of these names only. By default all sinks get them.
+    ///
+    /// It may be changed at any time, and holds for the batches that are cut from then on: those that were cut before still go to
+    /// the sinks that they were cut for. A sink that is added here gets no rows of earlier batches, and one that is left out keeps
+    /// its table. Every sink keeps the sequence of all statistics, so the others get the batches without their rows.
+    ///
+    /// ```
+    /// # extern crate evs_core as evs;
+    /// # use evs::{Statistic, count};
+    /// let billing = Statistic::named("billing").group_by(["host"]).measure(count()).to(["postgres"]);
+    /// ```
+    #[must_use]
+    pub fn to<N: Into<String>>(mut self, sinks: impl IntoIterator<Item = N>) -> Self {
+        self.to = Some(sinks.into_iter().map(Into::into).collect());
+        self
+    }
+
     /// Accepts new measures, and another order of measures, beside those that the state directory knows. Without it,
     /// [`build`](crate::PipelineBuilder::build) returns [`Error::Redefined`](crate::Error::Redefined).
     ///
@@ -371,6 +391,7 @@ impl Statistic {
                 })
                 .collect(),
             retain_seconds: self.retain.map(|time| time.as_secs()),
+            to: self.to.clone(),
         })
     }
 }

@@ -16,6 +16,7 @@ mod outages;
 #[path = "../pipeline_support/mod.rs"]
 mod pipeline_support;
 mod refusals;
+mod selected;
 mod state;
 mod watch;
 
