@@ -94,6 +94,7 @@
 //! | set up a store | `builder` of each sink, with `create`, `timeout` and `pool`; `from_options`, `from_pool`, `from_client`, `from_session` for the driver's own |
 //! | choose a store | [`sink_from_url`], [`SqliteSink`], [`MySqlSink`], [`PostgresSink`], [`MongoSink`], [`CassandraSink`], [`MemorySink`] |
 //! | read numbers back | [`Sink::totals`], [`Pipeline::schemas`], [`Schema`], [`Rows`], [`Row`], [`RowRef`] |
+//! | compute averages, rates, quantiles, distinct counts | [`Totals`], [`Group`], [`Decimal`], [`Quantile`], [`Distinct`], [`TotalsError`] |
 //! | handle an error | [`Error`], [`SinkError`], [`FormatError`], [`TailError`], [`BinlogError`], [`describe`] |
 //! | bring back lost state, clone a machine, add a sink | [`LostState`], [`Undelivered`], [`SinkStart`] |
 //! | write a sink | [`Sink`], [`judge`], [`Limits`], [`Writer`], [`escape`], [`conformance`] |
@@ -170,6 +171,9 @@ pub use evs_core::{
     InvalidJson, InvalidRows, KeyColumn, Limits, MeasureColumn, MemorySink, Progress, Row, RowCursor,
     RowIter, RowRef, Rows, Schema, Sink, SinkError, Writer, escape, judge, unescape,
 };
+
+// The answers that the rows of a store give.
+pub use evs_core::{Decimal, Distinct, Group, Quantile, Totals, TotalsError};
 
 // The stores.
 #[cfg(any(feature = "cassandra", feature = "cassandra-cpp"))]

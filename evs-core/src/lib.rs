@@ -33,6 +33,8 @@ mod deliver;
 mod sink;
 mod writer;
 
+mod sketch;
+
 mod clock;
 mod describe;
 mod error;
@@ -66,6 +68,7 @@ pub use pipeline::{LostState, Pipeline, PipelineBuilder, SinkStart, Summary, Und
 pub use position::{Digest, FileMark, Frontier};
 pub use record::Record;
 pub use sink::{Applied, Cause, Fault, Limits, MemorySink, Progress, Sink, SinkError, judge};
+pub use sketch::{Decimal, Distinct, Group, Quantile, Totals, TotalsError};
 pub use statistic::{
     IntoKeys, KeyColumn, Measure, MeasureColumn, MeasureKind, Sample, Schema, Statistic, count, max, min, sum,
 };
