@@ -103,6 +103,7 @@ evs_sql::cases! { Database:
     what_cannot_hold_exact_rows_is_refused(not_exact()),
     what_is_not_to_be_created_is_refused_with_what_would_create_it("SHOW TABLES"),
     a_table_that_is_gone_is_not_made_anew(),
+    the_queries_of_the_guide_answer_as_totals_does("MySQL"),
     names_may_be_words_of_sql(None),
     anybody_can_read_the_tables_as_documented(report()),
     a_statistic_may_have_no_keys_and_no_measures(|table| format!("SHOW COLUMNS FROM {table}")),

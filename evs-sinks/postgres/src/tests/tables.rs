@@ -139,6 +139,7 @@ evs_sql::cases! { Database:
         "SELECT 1 FROM pg_tables WHERE schemaname = 'public'",
     ),
     a_table_that_is_gone_is_not_made_anew(),
+    the_queries_of_the_guide_answer_as_totals_does("PostgreSQL"),
     names_may_be_words_of_sql(Some("pg_class")),
     anybody_can_read_the_tables_as_documented(report()),
     a_statistic_may_have_no_keys_and_no_measures(columns_of),

@@ -6,12 +6,14 @@
 
 #![allow(clippy::unwrap_used, clippy::missing_panics_doc, reason = "cases of tests")]
 
+mod answers;
 mod database;
 mod pools;
 mod store;
 mod suite;
 mod tables;
 
+pub use answers::*;
 pub use database::*;
 pub use pools::*;
 pub use store::*;

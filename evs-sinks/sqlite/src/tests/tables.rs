@@ -94,6 +94,7 @@ evs_sql::cases! { File:
     what_cannot_hold_exact_rows_is_refused(not_exact()),
     what_is_not_to_be_created_is_refused_with_what_would_create_it("SELECT name FROM sqlite_schema"),
     a_table_that_is_gone_is_not_made_anew(),
+    the_queries_of_the_guide_answer_as_totals_does("SQLite"),
     names_may_be_words_of_sql(Some("sqlite_ads")),
     a_statistic_may_have_no_keys_and_no_measures(|table| format!("SELECT name FROM pragma_table_info('{table}')")),
     all_scales_are_kept(["1", "1"]),
