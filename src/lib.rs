@@ -139,6 +139,11 @@
 
 mod url;
 
+/// The code of the guide, which documentation tests compile.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/guide/answers.md")]
+mod guide {}
+
 // A pipeline, from its log to its sinks.
 pub use evs_core::{
     Begin, Error, FileMark, Frontier, LostState, OnChanged, OnGone, OnUnreadable, Pipeline, PipelineBuilder,

@@ -3,6 +3,17 @@
 use std::time::Duration;
 
 /// Rows cannot answer a question. [`Totals`](crate::Totals) and [`Group`](crate::Group) return it.
+///
+/// ```
+/// # extern crate evs_core as evs;
+/// use evs::{MeasureColumn, MeasureKind, Schema, Totals, TotalsError};
+///
+/// let hits = MeasureColumn::new("hits", MeasureKind::Count, "", 0);
+/// let schema = Schema::new("requests", 60, Vec::new(), vec![hits]);
+/// let error = Totals::new(&schema, 0..60).whole().total("revenue").unwrap_err();
+/// assert_eq!(error, TotalsError::UnknownColumn { column: "revenue".to_owned() });
+/// assert_eq!(error.to_string(), "no column revenue");
+/// ```
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum TotalsError {

@@ -16,6 +16,28 @@ use crate::{
 const QUANTILE_PLACES: usize = 18;
 
 /// Rows with the same keys, the same window, or both. [`Totals::group_by`] makes it.
+///
+/// ```
+/// # extern crate evs_core as evs;
+/// use evs::{MeasureColumn, MeasureKind, Rows, Schema, Totals};
+///
+/// let measures = vec![
+///     MeasureColumn::new("hits", MeasureKind::Count, "", 0),
+///     MeasureColumn::new("revenue", MeasureKind::Sum, "arg_v", 2),
+/// ];
+/// let schema = Schema::new("sales", 60, Vec::new(), measures);
+/// let mut rows = Rows::new(0, 2);
+/// rows.push(0, [], &[Some(3), Some(1_050)]);
+/// rows.push(60, [], &[Some(1), None]);
+///
+/// let mut totals = Totals::new(&schema, 0..120);
+/// totals.add(&rows)?;
+/// let whole = totals.whole();
+/// assert_eq!(whole.total("revenue")?.expect("there are sales").to_string(), "10.50");
+/// assert_eq!(whole.average("revenue", "hits")?, Some(2.625));
+/// assert_eq!(whole.rate("hits")?, 4.0 / 120.0);
+/// # Ok::<(), evs::TotalsError>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Group<'t> {
     pub(super) totals: &'t Totals<'t>,

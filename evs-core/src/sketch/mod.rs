@@ -20,6 +20,8 @@ mod group;
 mod totals;
 
 #[cfg(test)]
+mod foreign;
+#[cfg(test)]
 mod tests;
 
 pub use self::{
