@@ -4,8 +4,8 @@
 //! them:
 //!
 //! - The **bucket** of a number ([`Buckets`](bucket::Buckets)) is a key. The rows of a statistic that has it are a histogram.
-//! - The **slot** of a value ([`slot_and_rank`](distinct::slot_and_rank)) is a key, and its **rank** is a `max`. The rows are the registers of a
-//!   HyperLogLog.
+//! - The **slot** of a value ([`slot_and_rank`](distinct::slot_and_rank)) is a key, and its **rank** is a `max`. The rows are
+//!   the registers of a HyperLogLog.
 //!
 //! Both are rows as any others. So a sink knows nothing of them, merges them exactly, and counts them once.
 //! [`Totals`] reads the answers from the rows of a store; `docs/guide/answers.md` shows how SQL does.
