@@ -318,7 +318,7 @@ impl PlainWorker {
         let keys: Vec<Vec<Vec<u8>>> = self
             .statistics
             .iter()
-            .map(|statistic| statistic.keys.iter().map(|key| texts.write(&key.expr)).collect())
+            .map(|statistic| statistic.all_keys().map(|key| texts.write(&key.expr)).collect())
             .collect();
         for (at, statistic) in self.plan.statistics.iter().enumerate().filter(|(at, _)| counts[*at]) {
             if !self.plan.limits.allow(keys[at].iter().map(Vec::as_slice)) {

@@ -156,7 +156,7 @@ impl Plan {
             let planned = StatisticPlan {
                 only,
                 window_seconds: i64::from(schema.window_seconds),
-                keys: statistic.keys.iter().map(|key| plan.text(&key.expr)).collect(),
+                keys: statistic.all_keys().map(|key| plan.text(&key.expr)).collect(),
                 kinds: schema.measures.iter().map(|measure| measure.kind).collect(),
                 numbers: Vec::new(),
                 top: statistic.top.map(|keys| keys as usize),
@@ -187,7 +187,7 @@ impl Plan {
     fn add_inputs(&mut self, statistics: &[Statistic], checks: &[(CheckName, Condition)]) {
         let mut inputs = Vec::new();
         for statistic in statistics {
-            statistic.keys.iter().for_each(|key| key.expr.collect_inputs(&mut inputs));
+            statistic.all_keys().for_each(|key| key.expr.collect_inputs(&mut inputs));
             let fields = statistic.measures.iter().filter_map(|measure| measure.field.as_ref());
             fields.for_each(|field| field.expr.collect_inputs(&mut inputs));
             statistic.only.iter().for_each(|condition| condition.0.collect_inputs(&mut inputs));

@@ -5,7 +5,7 @@ use std::{fmt, str::FromStr, sync::Arc};
 use super::{
     code::{CodeName, WriteCode},
     expr::Expr,
-    function::Function,
+    function::{Function, Histogram},
     lookup::Lookup,
     parse::{self, SyntaxError},
     pattern::Pattern,
@@ -161,6 +161,25 @@ pub fn combine<F: Into<Field>>(
     Field::of(Expr::Call(Function::Code(code), values))
 }
 
+/// The logarithmic bucket of a field's number, for a histogram: the key of a statistic that counts.
+///
+/// A bucket has the name of a number that differs from each of its numbers by at most `alpha` times the number: 0.0001 to 0.5,
+/// with at most six decimal places. With 0.01 there are some 115 buckets for each power of ten, from 10^-9 to 10^18. A value that
+/// is absent or no number is in the bucket `-`. [`Totals`](crate::Totals) reads quantiles from the rows, and so does SQL.
+///
+/// ```
+/// # extern crate evs_core as evs;
+/// use evs::{Statistic, count, field, histogram};
+///
+/// let latency = Statistic::named("latency")
+///     .group_by([field("host"), histogram("request_time", 0.01)])
+///     .measure(count());
+/// assert_eq!(histogram("request_time", 0.01).name(), "request_time_bucket");
+/// ```
+pub fn histogram(field: impl Into<Field>, alpha: f64) -> Field {
+    field.into().derive(Function::Bucket(Histogram::new(alpha)))
+}
+
 impl Field {
     pub(super) fn of(expr: Expr) -> Self {
         Self { expr, name: None }
@@ -273,6 +292,14 @@ impl Field {
     #[must_use]
     pub fn last(self) -> Self {
         self.derive(Function::Last)
+    }
+
+    /// The register of a value in a sketch for distinct counts, and the rank of the value there.
+    pub(crate) fn register(self) -> (Self, Self) {
+        let named = |field: Self, of: &str, part: &str| field.named(format!("{of}_{part}"));
+        let of = self.name();
+        let rank = self.clone().derive(Function::DistinctRank);
+        (named(self.derive(Function::DistinctSlot), &of, "slot"), named(rank, &of, "rank"))
     }
 
     /// The minute of a time in seconds since 1970, from `00` to `59`: see [`event_time`].

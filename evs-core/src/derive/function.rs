@@ -1,5 +1,7 @@
 //! The functions that derive a field from others.
 
+use std::sync::Arc;
+
 use super::{
     address,
     code::WriteCode,
@@ -9,6 +11,7 @@ use super::{
     time::TimePart,
     url,
 };
+use crate::sketch::{Buckets, InvalidAlpha, slot_and_rank};
 
 /// A pure function from the texts of some values to a text.
 ///
@@ -43,6 +46,12 @@ pub(crate) enum Function {
     Last,
     /// A part of a time.
     TimePart(TimePart),
+    /// The bucket of a number.
+    Bucket(Histogram),
+    /// The register that a value falls into, in a sketch for distinct counts.
+    DistinctSlot,
+    /// The rank of a value in its register.
+    DistinctRank,
     /// All values, one after the other.
     Concat,
     /// The user's code.
@@ -67,6 +76,9 @@ impl Function {
             Self::First => "first",
             Self::Last => "last",
             Self::TimePart(part) => part.name(),
+            Self::Bucket(_) => "bucket",
+            Self::DistinctSlot => "distinct_slot",
+            Self::DistinctRank => "distinct_rank",
             Self::Concat => "concat",
             Self::Code(code) => &code.name.name,
         }
@@ -86,6 +98,7 @@ impl Function {
             }
             Self::Replace(pattern, _) => pattern.mistake(),
             Self::Lookup(lookup) => lookup.name.mistake(),
+            Self::Bucket(histogram) => histogram.buckets.as_ref().err().map(ToString::to_string),
             Self::Code(code) => code.name.mistake(),
             _ => None,
         }
@@ -127,9 +140,37 @@ impl Function {
             Self::First => out.extend_from_slice(elements(text).next().unwrap_or(ABSENT)),
             Self::Last => out.extend_from_slice(elements(text).last().unwrap_or(ABSENT)),
             Self::TimePart(part) => part.write(text, out),
+            Self::Bucket(histogram) => match &histogram.buckets {
+                Ok(buckets) => buckets.write(text, out),
+                Err(_) => out.extend_from_slice(ABSENT),
+            },
+            Self::DistinctSlot => out.extend_from_slice(slot_and_rank(text).0.to_string().as_bytes()),
+            Self::DistinctRank => out.extend_from_slice(slot_and_rank(text).1.to_string().as_bytes()),
         }
     }
 }
+
+/// The buckets of a relative error, or the reason why there are none.
+#[derive(Clone, Debug)]
+pub(crate) struct Histogram {
+    pub(crate) alpha: f64,
+    buckets: Result<Arc<Buckets>, InvalidAlpha>,
+}
+
+impl Histogram {
+    pub(crate) fn new(alpha: f64) -> Self {
+        Self { alpha, buckets: Buckets::new(alpha).map(Arc::new) }
+    }
+}
+
+// The relative error decides the buckets.
+impl PartialEq for Histogram {
+    fn eq(&self, other: &Self) -> bool {
+        self.alpha.to_bits() == other.alpha.to_bits()
+    }
+}
+
+impl Eq for Histogram {}
 
 /// Appends the text in small letters.
 fn write_lower(text: &[u8], out: &mut Vec<u8>) {
@@ -212,6 +253,11 @@ mod tests {
             (Function::Last, "0.5, 0.4 : 0.3,0.2", "0.2"),
             (Function::Last, "one", "one"),
             (Function::TimePart(TimePart::Hour), "3600", "01"),
+            (Function::Bucket(Histogram::new(0.01)), "0.1234", "0.1228"),
+            (Function::Bucket(Histogram::new(0.01)), "x", "-"),
+            (Function::Bucket(Histogram::new(0.01)), "-", "-"),
+            (Function::DistinctSlot, "-", "-"),
+            (Function::DistinctRank, "-", "-"),
             (Function::Lower, "-", "-"),
             (Function::Lower, "", "-"),
             (Function::Host, "-", "-"),

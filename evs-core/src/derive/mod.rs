@@ -31,7 +31,7 @@ mod time;
 mod url;
 
 pub use condition::{Condition, Operand};
-pub use field::{Field, arg, combine, concat, constant, event_time, event_time_at, field};
+pub use field::{Field, arg, combine, concat, constant, event_time, event_time_at, field, histogram};
 pub use lookup::{Lookup, LookupError};
 pub use parse::SyntaxError;
 

@@ -33,10 +33,11 @@ use super::{
     condition::{Condition, Test},
     expr::Expr,
     field::Field,
-    function::Function,
+    function::{Function, Histogram},
     pattern::Pattern,
     time::{TimePart, UtcOffset},
 };
+use crate::sketch::LG_REGISTERS;
 
 /// A text is no condition or no field: the column, and what was expected there.
 ///
@@ -400,7 +401,17 @@ fn function<'t>(start: &'t str, name: &str, rest: &'t str, depth: usize) -> Read
         "last" => Some(Function::Last),
         _ => TimePart::ALL.iter().find(|(part, _)| *part == name).map(|(_, part)| Function::TimePart(*part)),
     };
-    let has_arguments = ["truncate", "path_prefix", "network", "replace", "default"].contains(&name);
+    let has_arguments = [
+        "truncate",
+        "path_prefix",
+        "network",
+        "replace",
+        "default",
+        "bucket",
+        "distinct_slot",
+        "distinct_rank",
+    ]
+    .contains(&name);
     if simple.is_none() && !has_arguments {
         return fail(start, format!("there is no function {name}"));
     }
@@ -421,6 +432,19 @@ fn function<'t>(start: &'t str, name: &str, rest: &'t str, depth: usize) -> Read
             let (rest, pattern) = text(rest)?;
             let (rest, with) = text(comma(rest)?)?;
             (rest, Function::Replace(Pattern::new(pattern), with))
+        }
+        "bucket" => {
+            let (rest, alpha) = expect("a number", number).parse(rest)?;
+            // A text of digits is a number.
+            (rest, Function::Bucket(Histogram::new(alpha.text.parse().unwrap_or(f64::NAN))))
+        }
+        "distinct_slot" | "distinct_rank" => {
+            let start = rest.trim_start();
+            let (rest, lg_registers) = whole_number::<u8>(rest)?;
+            if lg_registers != LG_REGISTERS {
+                return fail(start, format!("expected {LG_REGISTERS}, for 4,096 registers"));
+            }
+            (rest, if name == "distinct_slot" { Function::DistinctSlot } else { Function::DistinctRank })
         }
         _ => text(rest).map(|(rest, text)| (rest, Function::Default(text)))?,
     };

@@ -12,6 +12,7 @@ use super::{
     function::Function,
     parse::is_word,
 };
+use crate::sketch::LG_REGISTERS;
 
 /// A text in quotes.
 struct Quoted<'t>(&'t str);
@@ -72,6 +73,8 @@ impl Display for Expr {
                         write!(f, ", {}, {}", Quoted(&pattern.text), Quoted(with))?;
                     }
                     Function::Lookup(lookup) => write!(f, ", {}", lookup.name)?,
+                    Function::Bucket(histogram) => write!(f, ", {}", histogram.alpha)?,
+                    Function::DistinctSlot | Function::DistinctRank => write!(f, ", {LG_REGISTERS}")?,
                     Function::Default(text) => write!(f, ", {}", Quoted(text))?,
                     _ => {}
                 }

@@ -248,6 +248,9 @@ fn check_statistic(statistic: &Statistic) -> Result<(), Error> {
         if !(1..=1_000_000).contains(&keys) {
             return error("top", keys.to_string(), "1 to 1,000,000");
         }
+        if !statistic.slots.is_empty() {
+            return error("top", "with distinct".to_owned(), "a top list, or a distinct count");
+        }
         if statistic.keys.is_empty() {
             return error("top", "without keys".to_owned(), "a statistic that is grouped by a field");
         }

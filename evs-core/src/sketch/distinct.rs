@@ -46,7 +46,6 @@ const SEED: u32 = 9001;
 ///
 /// The registers are those of a DataSketches sketch to which the bytes of the value were given as a string. Such a sketch
 /// leaves out an empty string; so should the caller.
-#[cfg_attr(not(test), expect(dead_code, reason = "the aggregation does not call it yet"))]
 pub(crate) fn slot_and_rank(mut value: &[u8]) -> (u16, u8) {
     let hash = murmur3::murmur3_x64_128(&mut value, SEED).expect("a slice can be read");
     let (low, high) = (hash as u64, (hash >> 64) as u64);

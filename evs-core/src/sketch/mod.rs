@@ -10,11 +10,10 @@
 //! Both are rows as any others. So a sink knows nothing of them, merges them exactly, and counts them once.
 //! [`Totals`] reads the answers from the rows of a store; `docs/guide/answers.md` shows how SQL does.
 
-#[cfg_attr(not(test), expect(dead_code, reason = "the aggregation does not call it yet"))]
-pub(crate) mod bucket;
+mod bucket;
 mod decimal;
 mod definition;
-pub(crate) mod distinct;
+mod distinct;
 mod error;
 mod group;
 mod totals;
@@ -24,6 +23,10 @@ mod foreign;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use self::{
+    bucket::{Buckets, InvalidAlpha},
+    distinct::{LG_REGISTERS, slot_and_rank},
+};
 pub use self::{
     decimal::Decimal,
     distinct::Distinct,

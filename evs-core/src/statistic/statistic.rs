@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use super::{
     keys::IntoKeys,
-    measure::Measure,
+    measure::{Measure, max},
     schema::{KeyColumn, MeasureColumn, Sample, Schema},
 };
 use crate::{
@@ -98,6 +98,8 @@ pub struct Statistic {
     /// The length of a window.
     pub(crate) window: Duration,
     pub(crate) keys: Vec<Field>,
+    /// The registers of distinct counts, which are keys after the user's own.
+    pub(crate) slots: Vec<Field>,
     pub(crate) measures: Vec<Measure>,
     pub(crate) flush_every: Duration,
     pub(crate) rows_max: usize,
@@ -127,6 +129,7 @@ impl Statistic {
             to: None,
             window: Duration::from_secs(60),
             keys: Vec::new(),
+            slots: Vec::new(),
             measures: Vec::new(),
             flush_every: Duration::from_secs(5),
             rows_max: Self::ROWS_MAX,
@@ -242,6 +245,37 @@ impl Statistic {
     pub fn group_by<Form>(mut self, keys: impl IntoKeys<Form>) -> Self {
         self.keys = keys.into_keys();
         self
+    }
+
+    /// Counts the distinct values of a field, by a HyperLogLog sketch of 4,096 registers: with an error of 1.6 % (one sigma),
+    /// however many values there are. A value that is absent is not counted.
+    ///
+    /// It adds two columns: the key `FIELD_slot`, a register, and the measure `FIELD_rank`, its highest rank. So each row that
+    /// the other keys make becomes up to 4,096, and any store merges them exactly: over windows, keys and sources.
+    /// [`Totals`](crate::Totals) reads the number of distinct values, also as a sketch of Apache DataSketches. Other measures of
+    /// the statistic are divided among these rows, and add up to the same totals.
+    ///
+    /// ```
+    /// # extern crate evs_core as evs;
+    /// # use std::time::Duration;
+    /// # use evs::Statistic;
+    /// let visitors = Statistic::named("visitors")
+    ///     .window(Duration::from_secs(86_400))
+    ///     .group_by(["host"])
+    ///     .distinct("remote_addr");
+    /// ```
+    #[must_use]
+    pub fn distinct(mut self, field: impl Into<Field>) -> Self {
+        let (slot, rank) = field.into().register();
+        let name = rank.name();
+        self.slots.push(slot);
+        self.measures.push(max(rank).named(name));
+        self
+    }
+
+    /// The keys: the user's own, and after them the registers of distinct counts.
+    pub(crate) fn all_keys(&self) -> impl Iterator<Item = &Field> {
+        self.keys.iter().chain(&self.slots)
     }
 
     /// Adds a measure, and so a column of the table. The columns have the order of the calls.
@@ -372,8 +406,7 @@ impl Statistic {
             top: self.top,
             window_seconds: u32::try_from(self.window.as_secs()).unwrap_or(u32::MAX),
             keys: self
-                .keys
-                .iter()
+                .all_keys()
                 .map(|key| KeyColumn { name: key.name(), field: key.expr.definition() })
                 .collect(),
             measures: self

@@ -1,6 +1,6 @@
 //! Statistics that count some lines, checks that reject lines, and statistics that go to some sinks.
 
-use evs_core::{Condition, Reason, arg, constant, field};
+use evs_core::{Condition, Reason, Totals, arg, constant, field, histogram};
 
 use super::*;
 
@@ -170,4 +170,54 @@ async fn batches_go_to_the_sinks_that_they_were_cut_for_under_whatever_name() {
     assert!(run_to_end(builder.sink("pg", other.clone())).await.unwrap().is_complete);
     assert_eq!(rows(&reports, &schema).await, BTreeMap::from([("200".to_owned(), vec![1, 1])]));
     assert_eq!(rows(&other, &schema).await, BTreeMap::from([("200".to_owned(), vec![1, 4])]));
+}
+
+#[tokio::test]
+async fn quantiles_distinct_counts_and_top_lists_are_read_from_rows() {
+    let (machine, sink) = (Machine::new(), TestSink::default());
+    let build = || {
+        let sizes = Statistic::named("sizes").group_by([histogram("body_bytes_sent", 0.01)]).measure(count());
+        let visitors = Statistic::named("visitors").distinct("remote_addr").measure(count());
+        let pages = Statistic::named("pages").group_by(["uri"]).measure(count()).top(2);
+        let builder = machine.pipeline().statistic(sizes).statistic(visitors).statistic(pages);
+        builder.sink("memory", sink.clone()).build().unwrap()
+    };
+    // Two runs of 500 requests each, from 300 addresses in all.
+    let mut schemas = Vec::new();
+    for run in 0..2 {
+        for request in 0..500_u64 {
+            let uri = if request < 300 {
+                "/a"
+            } else if request < 450 {
+                "/b"
+            } else {
+                &format!("/{request}")
+            };
+            let address = format!("192.0.2.{} ", (request + run * 50) % 250);
+            let line = line(200, request * 10).replace("::1 ", &address);
+            machine.append(&line.replace("GET / ", &format!("GET {uri} ")));
+        }
+        let pipeline = build();
+        schemas = pipeline.schemas().cloned().collect();
+        pipeline.run_to_end(pending()).await.unwrap();
+    }
+    let schema = |name: &str| schemas.iter().find(|schema| schema.statistic == name).unwrap();
+    let all = i64::MIN..i64::MAX;
+    let found = sink.totals(schema("sizes"), all.clone()).await.unwrap();
+    let mut totals = Totals::new(schema("sizes"), 1_795_267_500..1_795_267_560);
+    totals.add(&found).unwrap();
+    let median = totals.whole().quantile("body_bytes_sent_bucket", 0.5).unwrap().unwrap();
+    assert!((median.value - 2490.0).abs() <= 2490.0 * 0.011, "{median:?}");
+
+    let found = sink.totals(schema("visitors"), all.clone()).await.unwrap();
+    let mut totals = Totals::new(schema("visitors"), 1_795_267_500..1_795_267_560);
+    totals.add(&found).unwrap();
+    let distinct = totals.whole().distinct("remote_addr_slot").unwrap();
+    assert!((distinct.estimate() - 250.0).abs() < 10.0, "{}", distinct.estimate());
+    assert_eq!(totals.whole().total("count").unwrap().map(|count| count.value), Some(1000));
+
+    let pages = rows(&sink, schema("pages")).await;
+    let expected =
+        [("(other)", 100), ("/a", 600), ("/b", 300)].map(|(uri, count)| (uri.to_owned(), vec![count]));
+    assert_eq!(pages, BTreeMap::from(expected));
 }
