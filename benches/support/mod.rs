@@ -5,6 +5,7 @@
 
 pub(crate) mod formats;
 pub(crate) mod hostile;
+pub(crate) mod top;
 
 use std::collections::BTreeSet;
 
