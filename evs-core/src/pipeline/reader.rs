@@ -37,8 +37,9 @@ const POLL_BUSY: Duration = Duration::from_millis(100);
 /// process that never lives as long as a flush interval still makes progress. Otherwise there are fewer cuts, since
 /// each cut is a batch that adds to rows which a store already has.
 const FIRST_CUT_BYTES: u64 = 64 << 20;
-/// The time for which the files must come to rest when a new statistic needs the list of all of them.
-const BEGIN_TIME: Duration = Duration::from_secs(10);
+/// The time for which the files may be changing when a new statistic needs the list of all of them: one rotation may follow
+/// another, and the more files there are, the longer a look takes.
+const BEGIN_TIME: Duration = Duration::from_secs(60);
 /// The interval of samples for the rates.
 const RATES_EVERY: Duration = Duration::from_secs(1);
 

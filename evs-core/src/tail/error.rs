@@ -145,6 +145,11 @@ impl TailError {
         }
     }
 
+    /// Returns true if the files changed while they were looked at.
+    pub(crate) fn is_changing(&self) -> bool {
+        matches!(self, Self::Io { source, .. } if source.kind() == io::ErrorKind::ResourceBusy)
+    }
+
     /// Returns a closure for `map_err` that adds the operation and the path.
     pub(super) fn io(op: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         move |source| Self::Io { op, path: path.to_owned(), source }

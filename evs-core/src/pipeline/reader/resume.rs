@@ -11,6 +11,9 @@ use crate::{
 
 /// The time for which files may come and go before an error of the log is reported. No rotation takes longer.
 pub(super) const SETTLE_TIME: Duration = Duration::from_secs(3);
+/// The time for which a look at the files is repeated because they changed meanwhile. One rotation may follow another, and the
+/// more files there are, the longer a look takes.
+const CHANGING_TIME: Duration = Duration::from_secs(60);
 /// The interval of polling the log during that time.
 const SETTLE_PAUSE: Duration = Duration::from_millis(50);
 /// The pause before a log that cannot be opened is tried again.
@@ -43,6 +46,7 @@ pub(super) async fn resume(
             Err(error) if (error.may_pass() || matches!(error, TailError::Io { .. })) && is_settling => {
                 shared.wait(SETTLE_PAUSE).await;
             }
+            Err(error) if error.is_changing() && passed < CHANGING_TIME => shared.wait(SETTLE_PAUSE).await,
             // A file that was damaged during this very look is left out by the next one.
             Err(TailError::Damaged { .. })
                 if options.on_unreadable == OnUnreadable::Skip && passed < 2 * SETTLE_TIME =>
