@@ -142,6 +142,7 @@ mod url;
 /// The code of the guide, which documentation tests compile.
 #[cfg(doctest)]
 #[doc = include_str!("../docs/guide/answers.md")]
+#[doc = include_str!("../docs/guide/selecting.md")]
 mod guide {}
 
 // A pipeline, from its log to its sinks.

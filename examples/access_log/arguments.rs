@@ -38,8 +38,10 @@ pub(crate) struct Arguments {
     /// The lines end with CR LF, as web servers on Windows write them
     #[arg(long)]
     pub(crate) crlf: bool,
-    /// A statistic: 'NAME; window=60s; flush=5s; retain=90d; begin=oldest; by=FIELD,FIELD; count; sum=FIELD[:SCALE]; min=FIELD[:SCALE];
-    /// max=FIELD[:SCALE]; rows=N'. After a FIELD[:SCALE], 'list', 'first', 'last' or 'largest' reads a list of numbers, and says what becomes of
+    /// A statistic: 'NAME; where=CONDITION; window=60s; flush=5s; retain=90d; begin=oldest; by=FIELD,FIELD; count;
+    /// sum=FIELD[:SCALE]; min=FIELD[:SCALE]; max=FIELD[:SCALE]; distinct=FIELD; top=N; sample=N [by FIELD]; to=SINK,SINK; rows=N'. A
+    /// CONDITION is such as 'status >= 500 and uri starts_with "/api/"', and a FIELD of by= may be a function of fields, such as
+    /// 'path_prefix(uri, 2) as page' or 'bucket(request_time, 0.01)'. After a FIELD[:SCALE], 'list', 'first', 'last' or 'largest' reads a list of numbers, and says what becomes of
     /// them; 'rounded' or 'truncated' keeps lines with more decimal places; 'within LOWEST..HIGHEST' rejects lines with other
     /// values (whole numbers in the unit of the field, either may be missing); and 'lenient' leaves out what is no number or out of range, in the place of rejecting its line
     /// [default: 'requests; window=60s; by=status; count; sum=body_bytes_sent']

@@ -1,26 +1,50 @@
 //! Statistics as text, for the command line.
 //!
 //!     ad_events; window=60s; by=status,arg_c; count; sum=arg_v:2 within 0..100000; retain=90d
+//!     slow_pages; where=request_time > 0.5; by=path_prefix(uri, 2) as page; count; top=100
 
 use std::{ops::RangeInclusive, time::Duration};
 
 use evs::{
-    Begin, Elements, Field, Measure, Rounding,
+    Begin, Condition, Elements, Field, Measure, Rounding,
     prelude::{Statistic, count, field, max, min, sum},
 };
 
 /// The words of a measure.
 const MEASURE: &str = "FIELD[:SCALE], and after it any of list, first, last, largest, rounded, truncated, lenient and within LOWEST..HIGHEST; first, last and largest exclude each other, and so do rounded and truncated";
 
+/// Splits a text at a separator, but not in quotes or parentheses.
+fn split(text: &str, separator: char) -> Vec<&str> {
+    let (mut parts, mut start, mut depth, mut is_quoted, mut is_escaped) =
+        (Vec::new(), 0, 0_u32, false, false);
+    for (at, c) in text.char_indices() {
+        match c {
+            _ if is_escaped => is_escaped = false,
+            '\\' if is_quoted => is_escaped = true,
+            '"' => is_quoted = !is_quoted,
+            _ if is_quoted => {}
+            '(' => depth += 1,
+            ')' => depth = depth.saturating_sub(1),
+            c if c == separator && depth == 0 => {
+                parts.push(&text[start..at]);
+                start = at + c.len_utf8();
+            }
+            _ => {}
+        }
+    }
+    parts.push(&text[start..]);
+    parts.into_iter().map(str::trim).filter(|part| !part.is_empty()).collect()
+}
+
 /// Reads `NAME; window=60s; flush=5s; retain=90d; begin=oldest; by=FIELD,FIELD; count; sum=FIELD[:SCALE] [last] [rounded] [lenient] [within A..B]; …`.
 pub(crate) fn parse(spec: &str) -> Result<Statistic, String> {
-    let mut parts = spec.split(';').map(str::trim);
+    let mut parts = split(spec, ';').into_iter();
     let name = parts.next().unwrap_or_default();
     if name.is_empty() || name.contains('=') {
         return Err(format!("{spec:?} does not begin with the statistic's name"));
     }
     let mut statistic = Statistic::named(name);
-    for part in parts.filter(|part| !part.is_empty()) {
+    for part in parts {
         let (word, value) =
             part.split_once('=').map_or((part, ""), |(word, value)| (word.trim(), value.trim()));
         let wrong = |expected: &str| format!("{part:?} in {name}: expected {expected}");
@@ -35,16 +59,32 @@ pub(crate) fn parse(spec: &str) -> Result<Statistic, String> {
                 _ => return Err(wrong("oldest, start or end")),
             }),
             "rows" => statistic.rows_max(value.parse().map_err(|_| wrong("a number"))?),
-            "by" => {
-                let fields: Vec<_> =
-                    value.split(',').map(str::trim).filter(|name| !name.is_empty()).map(named).collect();
-                statistic.group_by(fields)
+            "where" => {
+                let condition =
+                    value.parse::<Condition>().map_err(|error| format!("{part:?} in {name}: {error}"))?;
+                statistic.only(condition)
             }
+            "by" => {
+                let fields: Result<Vec<_>, _> = split(value, ',').into_iter().map(key).collect();
+                statistic.group_by(fields.map_err(|error| format!("{part:?} in {name}: {error}"))?)
+            }
+            "distinct" => {
+                statistic.distinct(key(value).map_err(|error| format!("{part:?} in {name}: {error}"))?)
+            }
+            "top" => statistic.top(value.parse().map_err(|_| wrong("a number of keys"))?),
+            "sample" => match value.split_once(" by ") {
+                None => statistic.sample(value.parse().map_err(|_| wrong("N, or N by FIELD"))?),
+                Some((one_in, by)) => {
+                    let by = key(by.trim()).map_err(|error| format!("{part:?} in {name}: {error}"))?;
+                    statistic.sample_by(one_in.trim().parse().map_err(|_| wrong("N, or N by FIELD"))?, by)
+                }
+            },
+            "to" => statistic.to(split(value, ',')),
             "count" if value.is_empty() => statistic.measure(count()),
             "sum" | "min" | "max" => statistic.measure(measure(word, value).ok_or_else(|| wrong(MEASURE))?),
             _ => {
                 return Err(wrong(
-                    "one of window=, flush=, retain=, begin=, by=, count, sum=, min=, max=, rows=",
+                    "one of where=, window=, flush=, retain=, begin=, by=, count, sum=, min=, max=, distinct=, top=, sample=, to=, rows=",
                 ));
             }
         };
@@ -57,12 +97,29 @@ fn named(name: &str) -> Field {
     field(name).named(name.replace(['.', '-'], "_"))
 }
 
+/// Reads a key: a field, or an expression of fields, and after it perhaps `as NAME`.
+fn key(text: &str) -> Result<Field, String> {
+    let (text, name) = match text.rsplit_once(" as ") {
+        Some((text, name)) => (text.trim(), Some(name.trim())),
+        None => (text, None),
+    };
+    let key = if text.contains(['(', '"']) {
+        text.parse::<Field>().map_err(|error| error.to_string())?
+    } else {
+        named(text)
+    };
+    Ok(match name {
+        Some(name) => key.named(name),
+        None => key,
+    })
+}
+
 /// Reads a measure of that kind.
 fn measure(kind: &str, text: &str) -> Option<Measure> {
     let mut words = text.split_whitespace();
     let of = words.next()?;
     let (name, scale) = of.split_once(':').unwrap_or((of, "0"));
-    let of = named(name);
+    let of = key(name).ok()?;
     let measure = match kind {
         "sum" => sum(of),
         "min" => min(of),

@@ -279,7 +279,7 @@ impl PlainWorker {
         let texts = Texts { plan: &self.plan, record: &record, line };
         let conventions = Conventions::of(&self.parser);
         let holds = |condition: &Condition| {
-            texts.of(condition.0.inputs(), |names, texts| condition.0.holds(names, texts, conventions))
+            texts.of(&condition.0.inputs(), |names, texts| condition.0.holds(names, texts, conventions))
         };
         for (name, condition) in &self.checks {
             if !holds(condition) {
@@ -383,7 +383,7 @@ struct Texts<'t> {
 
 impl Texts<'_> {
     /// Calls a function with the texts of inputs.
-    fn of<T>(&self, names: Vec<Input>, call: impl FnOnce(&[Input], &[&[u8]]) -> T) -> T {
+    fn of<T>(&self, names: &[Input], call: impl FnOnce(&[Input], &[&[u8]]) -> T) -> T {
         let text = |name: &Input| match name {
             Input::Variable(name) => {
                 let field = self.plan.fields.iter().position(|field| field == name).unwrap();
@@ -393,13 +393,13 @@ impl Texts<'_> {
         };
         let texts: Vec<Vec<u8>> = names.iter().map(text).collect();
         let texts: Vec<&[u8]> = texts.iter().map(Vec::as_slice).collect();
-        call(&names, &texts)
+        call(names, &texts)
     }
 
     /// The text of a value.
     fn write(&self, expr: &Expr) -> Vec<u8> {
         let mut out = Vec::new();
-        self.of(expr.inputs(), |names, texts| expr.write(names, texts, &mut out));
+        self.of(&expr.inputs(), |names, texts| expr.write(names, texts, &mut out));
         out
     }
 }

@@ -9,11 +9,13 @@
 //! once; the rows that have its ids are put aside together with its texts, and count towards the row limit until the
 //! next cut.
 
+mod aside;
+
 use super::{
     judge,
     plan::{NumberAt, Plan, StatisticPlan},
     selection::Selections,
-    table::{Lines, OTHER, Table, TableRows},
+    table::{Lines, Table, TableRows},
     texts::TextIds,
     windows::Windows,
 };
@@ -428,74 +430,6 @@ impl Worker {
         if !is_tallied {
             tally.counters.ahead += ahead;
             tally.counters.bad_values += judge::bad_values(plan, texts, &selections.selected, columns);
-        }
-    }
-
-    /// Takes all rows of a statistic, with the texts of their keys.
-    fn take_rows(&mut self, statistic: usize) -> Vec<TableRows> {
-        self.put_rows_aside(statistic);
-        std::mem::take(&mut self.rows_aside[statistic])
-    }
-
-    /// Puts the rows of a statistic aside, with the texts of their keys.
-    ///
-    /// The texts are shared, not copied per row: all statistics that use a field put aside the same copy of its
-    /// dictionary.
-    fn put_rows_aside(&mut self, statistic: usize) {
-        if self.tables[statistic].len() == 0 {
-            return;
-        }
-        let StatisticPlan { keys, top, .. } = &self.plan.statistics[statistic];
-        let mut rows = self.tables[statistic].take();
-        if top.is_some() {
-            let others: Vec<u32> = keys.iter().map(|&text| self.texts.dictionaries[text].id(OTHER)).collect();
-            rows.name_others(&others);
-        }
-        rows.texts = keys.iter().map(|&text| self.texts.dictionaries[text].share()).collect();
-        self.rows_aside[statistic].push(rows);
-    }
-
-    /// Puts the best rows of a top list aside, with copies of their texts: before the next cut there may be as many such lists
-    /// as there are dictionaries full of keys.
-    fn put_top_aside(&mut self, statistic: usize) {
-        if self.tables[statistic].len() == 0 {
-            return;
-        }
-        let keys = &self.plan.statistics[statistic].keys;
-        let others: Vec<u32> = keys.iter().map(|&text| self.texts.dictionaries[text].id(OTHER)).collect();
-        let dictionaries: Vec<_> = keys.iter().map(|&text| &self.texts.dictionaries[text]).collect();
-        let ids: Vec<_> = dictionaries.iter().map(|dictionary| (*dictionary, &[][..])).collect();
-        let table = &mut self.tables[statistic];
-        table.keep_top(&ids);
-        let mut rows = table.take();
-        rows.name_others(&others);
-        rows.copy_texts(&dictionaries);
-        self.rows_aside[statistic].push(rows);
-    }
-
-    /// Resets a dictionary. Rows that have ids of it are put aside first.
-    #[cold]
-    fn put_aside_and_reset(&mut self, text: usize) {
-        for at in 0..self.tables.len() {
-            let StatisticPlan { keys, top, .. } = &self.plan.statistics[at];
-            if keys.contains(&text) && top.is_some() {
-                self.put_top_aside(at);
-            } else if keys.contains(&text) {
-                self.put_rows_aside(at);
-            }
-        }
-        self.reset_dictionary(text);
-    }
-
-    /// Resets a dictionary whose ids no row in a table uses.
-    fn reset_dictionary(&mut self, text: usize) {
-        self.texts.reset(text);
-        self.selections.forget(text);
-        for at in 0..self.tables.len() {
-            if self.plan.statistics[at].keys.contains(&text) {
-                // The table may remember old ids, by which it finds rows.
-                self.tables[at].forget();
-            }
         }
     }
 

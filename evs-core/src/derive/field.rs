@@ -165,7 +165,8 @@ pub fn combine<F: Into<Field>>(
 ///
 /// A bucket has the name of a number that differs from each of its numbers by at most `alpha` times the number: 0.0001 to 0.5,
 /// with at most six decimal places. With 0.01 there are some 115 buckets for each power of ten, from 10^-9 to 10^18. A value that
-/// is absent or no number is in the bucket `-`. [`Totals`](crate::Totals) reads quantiles from the rows, and so does SQL.
+/// is absent or no number is in the bucket `-`. As for a measure, the numbers of nginx's lists are added up, and a duration such as
+/// `12ms` is in seconds, unless a client writes the field. [`Totals`](crate::Totals) reads quantiles from the rows, and so does SQL.
 ///
 /// ```
 /// # extern crate evs_core as evs;
@@ -177,7 +178,9 @@ pub fn combine<F: Into<Field>>(
 /// assert_eq!(histogram("request_time", 0.01).name(), "request_time_bucket");
 /// ```
 pub fn histogram(field: impl Into<Field>, alpha: f64) -> Field {
-    field.into().derive(Function::Bucket(Histogram::new(alpha)))
+    let field = field.into();
+    let buckets = Histogram::of(&field.expr, alpha);
+    field.derive(Function::Bucket(buckets))
 }
 
 impl Field {

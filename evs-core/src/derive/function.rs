@@ -5,13 +5,16 @@ use std::sync::Arc;
 use super::{
     address,
     code::WriteCode,
-    expr::{ABSENT, is_absent},
+    expr::{ABSENT, Expr, is_absent},
     lookup::Lookup,
     pattern::Pattern,
     time::TimePart,
     url,
 };
-use crate::sketch::{Buckets, InvalidAlpha, slot_and_rank};
+use crate::{
+    number::{Reading, Rounding},
+    sketch::{Buckets, InvalidAlpha, slot_and_rank},
+};
 
 /// A pure function from the texts of some values to a text.
 ///
@@ -130,7 +133,7 @@ impl Function {
             Self::Host => url::write_host(text, out),
             Self::StatusClass => match text {
                 [class @ b'1'..=b'5', b'0'..=b'9', b'0'..=b'9'] => {
-                    out.extend_from_slice(&[*class, b'x', b'x'])
+                    out.extend_from_slice(&[*class, b'x', b'x']);
                 }
                 _ => out.extend_from_slice(ABSENT),
             },
@@ -140,10 +143,7 @@ impl Function {
             Self::First => out.extend_from_slice(elements(text).next().unwrap_or(ABSENT)),
             Self::Last => out.extend_from_slice(elements(text).last().unwrap_or(ABSENT)),
             Self::TimePart(part) => part.write(text, out),
-            Self::Bucket(histogram) => match &histogram.buckets {
-                Ok(buckets) => buckets.write(text, out),
-                Err(_) => out.extend_from_slice(ABSENT),
-            },
+            Self::Bucket(histogram) => histogram.write(text, out),
             Self::DistinctSlot => out.extend_from_slice(slot_and_rank(text).0.to_string().as_bytes()),
             Self::DistinctRank => out.extend_from_slice(slot_and_rank(text).1.to_string().as_bytes()),
         }
@@ -155,11 +155,42 @@ impl Function {
 pub(crate) struct Histogram {
     pub(crate) alpha: f64,
     buckets: Result<Arc<Buckets>, InvalidAlpha>,
+    /// True if a client writes the numbers. They are neither lists nor durations then.
+    is_of_client: bool,
 }
 
+/// The decimal places to which lists and durations are rounded before they get a bucket: those of the smallest bucket.
+const BUCKET_SCALE: u8 = 9;
+
 impl Histogram {
-    pub(crate) fn new(alpha: f64) -> Self {
-        Self { alpha, buckets: Buckets::new(alpha).map(Arc::new) }
+    /// The buckets of a value of that kind.
+    pub(crate) fn of(value: &Expr, alpha: f64) -> Self {
+        Self { alpha, buckets: Buckets::new(alpha).map(Arc::new), is_of_client: value.is_of_client() }
+    }
+
+    /// Appends the bucket of a number. As for a measure, the numbers of a list are added up, and a duration is in seconds.
+    fn write(&self, text: &[u8], out: &mut Vec<u8>) {
+        let Ok(buckets) = &self.buckets else {
+            out.extend_from_slice(ABSENT);
+            return;
+        };
+        let start = out.len();
+        buckets.write(text, out);
+        if self.is_of_client || &out[start..] != ABSENT {
+            return;
+        }
+        let reading = Reading {
+            scale: BUCKET_SCALE,
+            rounding: Rounding::HalfEven,
+            has_units: true,
+            ..Reading::default()
+        };
+        if let Ok(Some(sum)) = reading.list(text) {
+            out.truncate(start);
+            let (sign, digits) = (if sum < 0 { "-" } else { "" }, format!("{:010}", sum.unsigned_abs()));
+            let (whole, fraction) = digits.split_at(digits.len() - usize::from(BUCKET_SCALE));
+            buckets.write(format!("{sign}{whole}.{fraction}").as_bytes(), out);
+        }
     }
 }
 
@@ -225,6 +256,7 @@ mod tests {
         let customers = Lookup::new("customers", 1, [("7", "acme")]);
         let replace =
             |pattern: &str, with: &str| Function::Replace(Pattern::new(pattern.to_owned()), with.to_owned());
+        let buckets = |field: &str| Function::Bucket(Histogram::of(&Expr::Variable(field.to_owned()), 0.01));
         for (function, text, expected) in [
             (Function::Lower, "Straße É", "straße é"),
             (Function::Truncate(3), "abcd", "abc"),
@@ -253,9 +285,13 @@ mod tests {
             (Function::Last, "0.5, 0.4 : 0.3,0.2", "0.2"),
             (Function::Last, "one", "one"),
             (Function::TimePart(TimePart::Hour), "3600", "01"),
-            (Function::Bucket(Histogram::new(0.01)), "0.1234", "0.1228"),
-            (Function::Bucket(Histogram::new(0.01)), "x", "-"),
-            (Function::Bucket(Histogram::new(0.01)), "-", "-"),
+            (buckets("request_time"), "0.1234", "0.1228"),
+            (buckets("request_time"), "x", "-"),
+            (buckets("request_time"), "-", "-"),
+            (buckets("request_time"), "0.1, 0.02 : 0.0034", "0.1228"),
+            (buckets("request_time"), "123.4ms", "0.1228"),
+            (buckets("arg_time"), "123.4ms", "-"),
+            (buckets("arg_time"), "0.1, 0.2", "-"),
             (Function::DistinctSlot, "-", "-"),
             (Function::DistinctRank, "-", "-"),
             (Function::Lower, "-", "-"),

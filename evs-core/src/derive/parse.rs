@@ -436,7 +436,7 @@ fn function<'t>(start: &'t str, name: &str, rest: &'t str, depth: usize) -> Read
         "bucket" => {
             let (rest, alpha) = expect("a number", number).parse(rest)?;
             // A text of digits is a number.
-            (rest, Function::Bucket(Histogram::new(alpha.text.parse().unwrap_or(f64::NAN))))
+            (rest, Function::Bucket(Histogram::of(&inner, alpha.text.parse().unwrap_or(f64::NAN))))
         }
         "distinct_slot" | "distinct_rank" => {
             let start = rest.trim_start();
