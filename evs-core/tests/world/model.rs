@@ -7,6 +7,7 @@ use evs_core::{KeyColumn, MeasureColumn, MeasureKind, Rows, Schema, Sink, intern
 use crate::{
     given_up::Counts,
     lines::{Kind, LINE_BYTES_MAX},
+    operator::definition_of,
     store::Store,
 };
 
@@ -104,7 +105,9 @@ fn differences<'l>(
 /// table of a statistic that has no rows.
 fn totals(store: &Store, statistic: &str) -> Vec<(String, i128)> {
     let count = MeasureColumn::new("count", MeasureKind::Count, "", 0);
-    let schema = Schema::new(statistic, 60, vec![KeyColumn::new("request_id", "request_id")], vec![count]);
+    let (only, key) = definition_of(statistic);
+    let mut schema = Schema::new(statistic, 60, vec![KeyColumn::new("request_id", key)], vec![count]);
+    schema.only = only.map(str::to_owned);
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let rows = runtime.block_on(store.memory().totals(&schema, WINDOWS)).unwrap_or_else(|_| Rows::new(1, 1));
     let mut totals = Vec::new();

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use evs_core::{
     Begin, Error, LostState, PipelineBuilder, SinkStart, SinkState, SinkStatus, Statistic, StatusHandle,
-    count, internals::disk::SimDisk, max, min, sum,
+    count, field, internals::disk::SimDisk, max, min, sum,
 };
 
 use crate::{chance::Chance, store::Store, time::Time};
@@ -15,6 +15,14 @@ pub const STATISTICS: [(&str, Duration); 3] = [
     ("again", Duration::from_millis(250)),
     ("later", Duration::from_millis(150)),
 ];
+/// The texts of a statistic's condition and of its key.
+pub fn definition_of(statistic: &str) -> (Option<&'static str>, &'static str) {
+    match statistic {
+        "again" => (Some(r#"status >= 100 and request_id != """#), r#"default(request_id, "-")"#),
+        _ => (None, "request_id"),
+    }
+}
+
 /// The number of those that are there from the beginning.
 pub const FIRST: usize = 2;
 /// The time for which the statistic `again` is kept: longer than a clock is wrong, since at the start of a source it is
@@ -112,7 +120,14 @@ impl Operator {
     /// Adds statistics and sinks to a pipeline.
     pub fn configure(&self, mut builder: PipelineBuilder, stores: &[Store]) -> PipelineBuilder {
         for (name, flush_every) in &STATISTICS[..self.statistics()] {
-            let statistic = Statistic::named(*name).group_by(["request_id"]).measure(count());
+            let statistic = match *name {
+                // The same numbers by way of a condition and a derived key.
+                "again" => Statistic::named(*name)
+                    .only(field("status").ge(100) & !field("request_id").eq(""))
+                    .group_by([field("request_id").default("-").named("request_id")]),
+                _ => Statistic::named(*name).group_by(["request_id"]),
+            };
+            let statistic = statistic.measure(count());
             let mut statistic = statistic.measure(sum("status")).flush_every(*flush_every).redefine(true);
             if *name == "again" {
                 let more = [max("status"), min("status")].into_iter().take(self.added as usize);
