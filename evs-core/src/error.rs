@@ -371,7 +371,7 @@ fn not_refused(sink: &str, statistic: &str, sequence: u64, refused: Option<u64>)
 /// Describes a sink's knowledge of a source; the message adds it after the epoch.
 fn known(position: Option<&Frontier>, writer: Option<&Writer>) -> String {
     let position = match position {
-        Some(position) if position.files.is_empty() => ", counted up to a place within a cut".to_owned(),
+        Some(position) if position.is_within_cut() => ", counted up to a place within a cut".to_owned(),
         Some(position) => format!(", counted up to {position}"),
         None => String::new(),
     };

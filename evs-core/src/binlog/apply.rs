@@ -12,7 +12,8 @@
 //! | acknowledge | the sink is registered, and the batch exists |
 //! | register | the batch exists, or is 0 |
 //! | rename | the old name is registered, and the new one is not |
-//! | settle, forget, files | always |
+//! | move | its number is new, and that of its base is known |
+//! | settle, forget, files | always, if their positions are known |
 
 use std::sync::Arc;
 
@@ -21,6 +22,7 @@ use xxhash_rust::xxh3::xxh3_64;
 use super::{
     error::Contradiction,
     event::{Advance, BatchHeader, Define, Discard, Event, Rename, Settle, SinkPosition},
+    ledger::Ledger,
     state::{BinlogState, FormerName, SinkProgress, StatisticState},
 };
 use crate::{
@@ -36,10 +38,8 @@ impl BinlogState {
             Event::Define(define) => self.define(define),
             Event::Batch(batch) => self.batch(batch),
             Event::Advance(advance) => self.advance(advance),
-            Event::Settle(settle) => {
-                self.settle(settle);
-                Ok(())
-            }
+            Event::Settle(settle) => self.settle(settle),
+            Event::Move(to) => self.make_move(to),
             Event::Acknowledge(position) => self.acknowledge(position),
             Event::Register(position) => self.register(position),
             Event::Forget(forget) => {
@@ -61,13 +61,14 @@ impl BinlogState {
     /// sink that is added later is registered for it with whatever batch it begins at.
     fn define(&mut self, define: &Define) -> Result<(), Contradiction> {
         let name = &define.schema.statistic;
+        let from = self.resolve(&define.from)?;
         if let Some(known) = self.statistics.get_mut(name) {
-            follows(name, &known.to, &define.from)?;
+            follows(name, &known.to, &from)?;
             known.schema = Arc::clone(&define.schema);
             return Ok(());
         }
-        let (schema, to) = (Arc::clone(&define.schema), Arc::clone(&define.from));
-        let new = StatisticState::new(schema, to, Arc::clone(&define.older));
+        let schema = Arc::clone(&define.schema);
+        let new = StatisticState::new(schema, from, Arc::clone(&define.older));
         self.statistics.insert(name.clone(), new);
         for statistics in self.sinks.values_mut() {
             statistics.entry(name.clone()).or_default();
@@ -81,6 +82,7 @@ impl BinlogState {
     /// cannot contradict it.
     fn batch(&mut self, batch: &BatchHeader) -> Result<(), Contradiction> {
         let name = &batch.statistic;
+        let (from, to) = (self.resolve(&batch.from)?, self.resolve(&batch.to)?);
         let known = self.known(name)?;
         let expected = known.sequence + 1;
         if batch.sequence != expected {
@@ -93,26 +95,30 @@ impl BinlogState {
             let (statistic, sequence, expected) = (name.clone(), batch.sequence, known.checksum);
             return Err(Contradiction::Predecessor { statistic, sequence, expected, found });
         }
-        follows(name, &known.to, &batch.from)?;
+        follows(name, &known.to, &from)?;
         if schema_hash(&known.schema) != batch.schema {
             return Err(Contradiction::Schema { statistic: name.clone() });
         }
         known.sequence = batch.sequence;
-        known.move_to(&batch.to);
+        known.move_to(&to);
         known.checksum = batch.checksum;
         Ok(())
     }
 
     fn advance(&mut self, advance: &Advance) -> Result<(), Contradiction> {
-        self.known(&advance.statistic)?.move_to(&advance.to);
+        let to = self.resolve(&advance.to)?;
+        self.known(&advance.statistic)?.move_to(&to);
         Ok(())
     }
 
     /// Applies the end of a commit.
-    fn settle(&mut self, settle: &Settle) {
-        self.ledger = settle.ledger.clone();
+    fn settle(&mut self, settle: &Settle) -> Result<(), Contradiction> {
+        let frontier = self.resolve(&settle.ledger.frontier)?;
+        self.ledger = Ledger { frontier, ..settle.ledger.clone() };
+        self.moved.clear();
         self.rejected = Arc::clone(&settle.rejected);
         self.predecessors.extend_from_slice(&settle.predecessors);
+        Ok(())
     }
 
     /// Moves a registered sink to a later batch.

@@ -67,6 +67,11 @@ impl Binlog {
     pub fn commit(&mut self, commit: &Commit) -> Result<(), BinlogError> {
         self.check_usable()?;
         let mut draft = Draft { next: self.state.clone(), frames: Frames::default(), batches: Vec::new() };
+        // The ledger comes first: its position is the one from which the others are described.
+        let ledger = Ledger {
+            frontier: draft.position(&commit.ledger.frontier).map_err(|source| self.refused(source))?,
+            ..commit.ledger.clone()
+        };
         let mut names = BTreeSet::new();
         for cut in &commit.cuts {
             let statistic = &cut.schema.statistic;
@@ -82,7 +87,7 @@ impl Binlog {
             draft.files(change).map_err(|source| self.refused(source))?;
         }
         let settle = Settle {
-            ledger: commit.ledger.clone(),
+            ledger,
             rejected: Arc::clone(&commit.rejected),
             predecessors: commit.predecessors.clone(),
         };
@@ -128,6 +133,15 @@ struct Drafted {
 }
 
 impl Draft {
+    /// Returns a position as it is written: with a number if it has many files. Adds the frame that makes it, if it is new.
+    fn position(&mut self, frontier: &Arc<Frontier>) -> Result<Arc<Frontier>, Contradiction> {
+        let (numbered, made) = self.next.number(frontier);
+        if let Some(made) = made {
+            self.add(&Event::Move(made), &[])?;
+        }
+        Ok(numbered)
+    }
+
     /// Adds the frames of a cut: the definition if the schema is new, and the batches.
     fn cut(&mut self, cut: &Cut) -> Result<(), Contradiction> {
         let statistic = &cut.schema.statistic;
@@ -139,14 +153,18 @@ impl Draft {
         if let Some(known) = known {
             follows(statistic, &known.to, &cut.from)?;
         }
-        let from = Arc::clone(known.map_or(&cut.from, |known| &known.to));
-        if known.is_none_or(|known| known.schema != cut.schema) {
-            let older = if known.is_none() { Arc::clone(&cut.older) } else { OlderFiles::default() };
+        let (is_new, is_redefined) = (known.is_none(), known.is_none_or(|known| known.schema != cut.schema));
+        let from = match known {
+            Some(known) => Arc::clone(&known.to),
+            None => self.position(&cut.from)?,
+        };
+        let to = self.position(&cut.to)?;
+        if is_redefined {
+            let older = if is_new { Arc::clone(&cut.older) } else { OlderFiles::default() };
             let (schema, from) = (Arc::clone(&cut.schema), Arc::clone(&from));
             self.add(&Event::Define(Define { schema, from, older }), &[])?;
         }
         let Some((last, before)) = cut.rows.split_last() else {
-            let to = Arc::clone(&cut.to);
             if to != from {
                 self.add(&Event::Advance(Advance { statistic: statistic.clone(), to }), &[])?;
             }
@@ -157,7 +175,7 @@ impl Draft {
         for rows in before {
             self.batch(&cut.schema, &within, rows)?;
         }
-        self.batch(&cut.schema, &cut.to, last)
+        self.batch(&cut.schema, &to, last)
     }
 
     /// Adds a batch of a statistic that is known by now.

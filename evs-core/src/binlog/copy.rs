@@ -16,7 +16,11 @@ use super::{
     segment::{self, HEADER_BYTES_MAX, Named, Parsed, SegmentHeader},
     state::{BinlogState, ClonedBatches, StatisticState},
 };
-use crate::{batch::Epoch, disk::Disk, position::OlderFiles};
+use crate::{
+    batch::Epoch,
+    disk::Disk,
+    position::{Frontier, OlderFiles},
+};
 
 /// Returns the source of the binlog in a directory, from its newest readable segment; `None` if there is no binlog. A
 /// crash may have left the last segment without a header.
@@ -58,6 +62,8 @@ impl Binlog {
             begins.insert(name.clone(), begin);
             let first = if begin < known.sequence { self.reader.batch(name, begin + 1)? } else { None };
             let (schema, to) = match first {
+                // What a number stood for is not known any more. The statistic moves on from there below.
+                Some(first) if first.from.is_number() => (first.schema, Arc::default()),
                 Some(first) => (first.schema, first.from),
                 None => (Arc::clone(&known.schema), Arc::clone(&known.to)),
             };
@@ -89,10 +95,17 @@ impl Binlog {
                     progress.acknowledged < sequence && progress.discarded.contains(sequence)
                 });
                 given_up.extend(discards.map(|(sink, _)| (sink, name, sequence - begin, batch.rows.len())));
+                // The number is a part of the batch's checksum. It may stand for anything until the statistic moves on.
+                let to = match copy.state.resolve(&batch.to) {
+                    Err(_) => {
+                        Arc::new(Frontier { files: last.to.files.clone(), ..Frontier::clone(&batch.to) })
+                    }
+                    Ok(_) => batch.to,
+                };
                 copy.cut(Cut {
                     schema: batch.schema,
                     from: batch.from,
-                    to: batch.to,
+                    to,
                     rows: vec![batch.rows],
                     older: OlderFiles::default(),
                 })?;

@@ -256,6 +256,12 @@ pub enum Contradiction {
         /// The position at which the batch begins, in words.
         found: String,
     },
+    /// The position with that number is not known, or is known already.
+    #[error("position {position} is not the one that is next, or is not known")]
+    UnknownPosition {
+        /// The number of the position.
+        position: u64,
+    },
     /// The batch has another schema than the statistic, or its rows have other columns.
     #[error("statistic {statistic}: rows of another schema")]
     Schema {

@@ -25,7 +25,7 @@ use super::{
 use crate::{
     batch::{Epoch, Rows},
     codec::InvalidJson,
-    position::{Frontier, InventoryChange, OlderFiles},
+    position::{Frontier, InventoryChange, Move, OlderFiles},
     statistic::Schema,
 };
 
@@ -60,6 +60,8 @@ pub(super) mod kind {
     pub(crate) const RENAME: u8 = 10;
     /// A batch that is given up for a sink; it exists since version 2.
     pub(crate) const DISCARD: u8 = 11;
+    /// A position of a source of many logs; it exists since version 2.
+    pub(crate) const MOVE: u8 = 12;
 }
 
 /// Defines a statistic, or gives it another schema.
@@ -176,6 +178,7 @@ pub(super) enum Event {
     Files(InventoryChange),
     Rename(Rename),
     Discard(Discard),
+    Move(Move),
 }
 
 impl Event {
@@ -185,7 +188,12 @@ impl Event {
     /// totals of the ledger would count lines that the ledger does not have.
     pub(super) fn in_commit(&self) -> bool {
         match self {
-            Self::Define(_) | Self::Batch(_) | Self::Advance(_) | Self::Files(_) | Self::Settle(_) => true,
+            Self::Define(_)
+            | Self::Batch(_)
+            | Self::Advance(_)
+            | Self::Files(_)
+            | Self::Settle(_)
+            | Self::Move(_) => true,
             Self::Acknowledge(_)
             | Self::Register(_)
             | Self::Forget(_)
@@ -208,6 +216,7 @@ impl Event {
             Self::Files(change) => push_json(frames, kind::FILES, change),
             Self::Rename(rename) => push_json(frames, kind::RENAME, rename),
             Self::Discard(discard) => push_json(frames, kind::DISCARD, discard),
+            Self::Move(to) => push_json(frames, kind::MOVE, to),
         }
     }
 
@@ -230,6 +239,7 @@ impl Event {
             kind::FILES if version >= 2 => Self::Files(json(kind, payload)?),
             kind::RENAME if version >= 2 => Self::Rename(json(kind, payload)?),
             kind::DISCARD if version >= 2 => Self::Discard(json(kind, payload)?),
+            kind::MOVE if version >= 2 => Self::Move(json(kind, payload)?),
             found => return Err(Damage::Kind { found }),
         })
     }
@@ -237,13 +247,16 @@ impl Event {
 
 /// Adds the frame of a snapshot, with which every segment begins.
 pub(super) fn push_snapshot(frames: &mut Frames, state: &BinlogState) {
-    push_json(frames, kind::SNAPSHOT, state);
+    match state.with_positions() {
+        Some(state) => push_json(frames, kind::SNAPSHOT, &state),
+        None => push_json(frames, kind::SNAPSHOT, state),
+    }
 }
 
 /// Decodes the payload of a snapshot.
 pub(super) fn decode_snapshot(kind: u8, payload: &[u8]) -> Result<BinlogState, Damage> {
     match kind {
-        kind::SNAPSHOT => json(kind, payload),
+        kind::SNAPSHOT => Ok(json::<BinlogState>(kind, payload)?.resolved()?),
         found => Err(Damage::Kind { found }),
     }
 }

@@ -48,6 +48,7 @@ mod event;
 mod frame;
 mod ledger;
 mod options;
+mod positions;
 mod reader;
 mod recover;
 mod retain;

@@ -25,7 +25,7 @@ use super::{
 };
 use crate::{
     batch::Epoch,
-    position::{Frontier, Inventory, OlderFiles},
+    position::{Frontier, Inventory, Move, OlderFiles},
     statistic::Schema,
 };
 
@@ -60,6 +60,12 @@ pub struct BinlogState {
     /// The state directory whose undelivered batches became the first ones of this source, if there was one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cloned: Option<ClonedBatches>,
+    /// In a snapshot, the positions that have numbers. Elsewhere it is empty: each statistic has its position.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) positions: Vec<Move>,
+    /// The positions of the commit that is being applied.
+    #[serde(skip)]
+    pub(super) moved: Vec<Arc<Frontier>>,
 }
 
 /// The batches that a source has taken over from the copied state directory of another one.
@@ -142,7 +148,7 @@ impl StatisticState {
     /// Moves to a later position. An empty one is that of a batch within a cut, which says nothing.
     pub(super) fn move_to(&mut self, to: &Arc<Frontier>) {
         self.to = Arc::clone(to);
-        if to.older.is_none() && !to.files.is_empty() {
+        if to.older.is_none() && !to.is_within_cut() {
             self.older = OlderFiles::default();
         }
     }
@@ -162,6 +168,8 @@ impl BinlogState {
             former_names: BTreeMap::new(),
             files: None,
             cloned: None,
+            positions: Vec::new(),
+            moved: Vec::new(),
         }
     }
 

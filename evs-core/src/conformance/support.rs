@@ -154,6 +154,7 @@ fn frontier(sequence: u64) -> Frontier {
         tail: crate::position::Digest::of(&sequence.to_le_bytes()),
         is_rotated: true,
         path: format!("/var/log/nginx/ä'\"\\{name}"),
+        log: Some("/var/log/nginx/ä'\"\\.log".into()),
     };
     Frontier::new(vec![mark(1, "access.log.1"), mark(2, "access.log")])
 }

@@ -171,6 +171,13 @@ impl Pipeline {
                 );
                 return Err(Error::Adopt { reason });
             };
+            if to.is_number() {
+                let reason = format!(
+                    "statistic {statistic} counts many logs, and their positions are in the state directory alone: bring it \
+                     back, or count again from the start of the logs with `LostState::StartOver`, into other tables"
+                );
+                return Err(Error::Adopt { reason });
+            }
             if to.older.is_some() {
                 let reason = format!(
                     "statistic {statistic} was reading older files, and only the state directory knows which: bring it \
@@ -254,8 +261,8 @@ impl Remembered<'_> {
     fn is_within_a_cut(&self, statistic: &str) -> bool {
         let of_statistic = || self.progress.iter().filter(|progress| progress.statistic == statistic);
         let is_last = |epoch| self.writer.as_ref().is_some_and(|writer| writer.epoch == epoch);
-        of_statistic().any(|progress| progress.to.files.is_empty())
-            && !of_statistic().any(|progress| is_last(progress.epoch) && !progress.to.files.is_empty())
+        of_statistic().any(|progress| progress.to.is_within_cut())
+            && !of_statistic().any(|progress| is_last(progress.epoch) && !progress.to.is_within_cut())
     }
 }
 

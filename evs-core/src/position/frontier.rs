@@ -13,9 +13,9 @@
 //!
 //! Both have bytes before and bytes after the position, so the position is an offset in each of them.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 use super::{digest::Digest, older::OlderPosition};
 use crate::codec::InvalidJson;
@@ -53,7 +53,14 @@ pub struct FileMark {
     pub is_rotated: bool,
     /// The last known path of the file, for messages.
     pub path: String,
+    /// The path of the log that the file belongs to, if the source is a pattern that matches several logs; `None` for a
+    /// source of one log.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub log: Option<Arc<str>>,
 }
+
+/// The most files of a position that a text for people names.
+const SHOWN_MAX: usize = 64;
 
 fn is_zero(number: &u64) -> bool {
     *number == 0
@@ -74,7 +81,10 @@ impl FileMark {
 ///
 /// For example, `[(3, 120), (4, 4096)]` says: files 1 and 2 are finished, file 3 is read up to byte 120 and
 /// file 4 up to byte 4096, and nothing of file 5 is read.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+///
+/// If a source follows many logs, the position of a batch is only the number of the position in the state directory, and
+/// `files` is empty there: see [`Frontier::is_number`].
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Deserialize)]
 #[non_exhaustive]
 pub struct Frontier {
     /// The open files, by ascending number.
@@ -83,12 +93,43 @@ pub struct Frontier {
     /// are no part of what the source reads, and have no numbers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) older: Option<OlderPosition>,
+    /// The number that the binlog has given to `files`, if there are many. Then it is written in their place.
+    #[serde(default)]
+    pub(crate) position: Option<u64>,
+}
+
+/// The number stands for the files. Without a number, nothing is new in the JSON.
+impl Serialize for Frontier {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        struct Json<'f> {
+            files: &'f [FileMark],
+            #[serde(skip_serializing_if = "Option::is_none")]
+            older: Option<OlderPosition>,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            position: Option<u64>,
+        }
+        let Self { files, older, position } = self;
+        let files = if position.is_some() { &[] } else { &**files };
+        Json { files, older: *older, position: *position }.serialize(serializer)
+    }
 }
 
 impl Frontier {
     /// Makes a position without older files.
     pub(crate) fn new(files: Vec<FileMark>) -> Self {
-        Self { files, older: None }
+        Self { files, older: None, position: None }
+    }
+
+    /// Returns true if this is only the number of a position, as in the batches of a source of many logs. What it stands
+    /// for is in the state directory alone.
+    pub fn is_number(&self) -> bool {
+        self.position.is_some() && self.files.is_empty()
+    }
+
+    /// Returns true if this is the position of a batch within a cut, which says nothing.
+    pub(crate) fn is_within_cut(&self) -> bool {
+        self.position.is_none() && self.files.is_empty()
     }
 
     /// Returns the same position, with another one in the older files.
@@ -130,7 +171,7 @@ impl Frontier {
         }
         let last = self.files.last().map(|mark| mark.number);
         files.extend(other.files.iter().filter(|mark| Some(mark.number) > last).cloned());
-        Self { files, older: self.older }
+        Self { files, older: self.older, position: None }
     }
 
     /// Writes the frontier as JSON. The same frontier always gives the same text.
@@ -153,12 +194,17 @@ impl Frontier {
 /// A text for people: `access.log.1 at byte 120, access.log at byte 4096`.
 impl fmt::Display for Frontier {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.files.is_empty() {
-            f.write_str("the beginning")?;
+        match self.position {
+            Some(number) if self.files.is_empty() => write!(f, "position {number} of many logs")?,
+            None if self.files.is_empty() => f.write_str("the beginning")?,
+            _ => {}
         }
-        for (at, mark) in self.files.iter().enumerate() {
+        for (at, mark) in self.files.iter().take(SHOWN_MAX).enumerate() {
             let comma = if at == 0 { "" } else { ", " };
             write!(f, "{comma}{} at byte {}", mark.path, mark.offset)?;
+        }
+        if self.files.len() > SHOWN_MAX {
+            write!(f, " and {} more files", self.files.len() - SHOWN_MAX)?;
         }
         match self.older {
             Some(OlderPosition { file, offset }) => {
@@ -188,6 +234,7 @@ mod tests {
             tail: Digest::default(),
             is_rotated: false,
             path: String::new(),
+            log: None,
         };
         Frontier::new(files.iter().map(mark).collect())
     }
@@ -215,6 +262,25 @@ mod tests {
         let newer = frontier.to_json();
         assert!(newer.contains(r#""start":4"#) && newer.contains(r#""is_rotated":true"#), "{newer}");
         assert_eq!(Frontier::from_json(&newer).unwrap(), frontier);
+    }
+
+    /// The positions of a source of several logs name them, and those of a source of one log are as they were.
+    #[test]
+    fn json_names_the_log_of_a_file_only_if_there_are_several() {
+        let mut frontier = frontier(&[(3, 10)]);
+        assert!(!frontier.to_json().contains("log"), "{}", frontier.to_json());
+        frontier.files[0].log = Some("/log/a.log".into());
+        assert!(frontier.to_json().ends_with(r#""path":"","log":"/log/a.log"}]}"#), "{}", frontier.to_json());
+        assert_eq!(Frontier::from_json(&frontier.to_json()).unwrap(), frontier);
+    }
+
+    #[test]
+    fn a_number_stands_for_the_files() {
+        let numbered = Frontier { position: Some(7), ..frontier(&[(3, 10)]) };
+        assert_eq!(numbered.to_json(), r#"{"files":[],"position":7}"#);
+        let read = Frontier::from_json(&numbered.to_json()).unwrap();
+        assert!(read.is_number() && !numbered.is_number() && !read.is_within_cut());
+        assert_eq!(read.to_string(), "position 7 of many logs");
     }
 
     fn any_frontier() -> impl Strategy<Value = Frontier> {

@@ -61,6 +61,9 @@ pub struct KnownFile {
     pub beginning_of: Option<u64>,
     /// The last known path, for messages.
     pub path: String,
+    /// The path of the log that the file belongs to, if the source is a pattern; `None` for a source of one log.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub log: Option<Arc<str>>,
 }
 
 /// The known files of a source. They are durable together with its positions. A clone is cheap.

@@ -7,8 +7,10 @@ mod digest;
 mod frontier;
 mod inventory;
 mod older;
+mod wide;
 
 pub use digest::Digest;
 pub use frontier::{FileMark, Frontier};
 pub use inventory::{Fingerprint, Inventory, InventoryChange, KnownFile, Standing};
 pub use older::{OlderFiles, OlderPosition};
+pub(crate) use wide::{Move, is_wide};

@@ -95,7 +95,7 @@ impl Catalog {
         let content = content.or(known.as_ref().and_then(|known| known.content));
         let packed = packed.or(known.as_ref().and_then(|known| known.packed));
         let beginning_of = known.and_then(|known| known.beginning_of);
-        self.replace(KnownFile { id, standing, head, content, packed, beginning_of, path });
+        self.replace(KnownFile { id, standing, head, content, packed, beginning_of, path, log: None });
         id
     }
 

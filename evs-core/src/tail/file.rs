@@ -213,6 +213,7 @@ impl LogFile {
             head: Digest::of(&self.head),
             tail: Digest::of(&self.tail),
             path: self.path.to_string_lossy().into_owned(),
+            log: None,
         }
     }
 

@@ -2,4 +2,5 @@ mod behaviour;
 mod crash;
 mod damage;
 mod fixture;
+mod positions;
 mod world;

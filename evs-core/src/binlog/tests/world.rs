@@ -46,6 +46,7 @@ pub(super) fn frontier(offset: u64) -> Arc<Frontier> {
         tail: Digest::of(&offset.to_le_bytes()),
         is_rotated: false,
         path: "/var/log/access.log".to_owned(),
+        log: None,
     };
     Arc::new(Frontier::new(vec![mark]))
 }
@@ -69,6 +70,7 @@ pub(super) fn known_file(id: u64, salt: u64) -> Arc<KnownFile> {
         packed: (id % 4 < 2).then(|| print(id * 10)),
         beginning_of: id.is_multiple_of(3).then_some(id * 100),
         path: format!("/var/log/access.log.{id}-{salt}"),
+        log: None,
     })
 }
 

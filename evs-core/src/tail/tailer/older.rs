@@ -126,5 +126,6 @@ fn beginning_of(file: &LogFile) -> Arc<KnownFile> {
         packed: file.packed(),
         beginning_of: None,
         path: file.path().to_string_lossy().into_owned(),
+        log: None,
     })
 }
