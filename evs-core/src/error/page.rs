@@ -39,7 +39,7 @@ variants! { error_name, ERRORS, Error {
     UnknownSink NotRefused NotRunning
 } }
 variants! { tail_name, TAIL_ERRORS, TailError {
-    Io NotRegular Damaged Gone Changed Ambiguous Olddir TooMany Forgotten Shrunk
+    Io NotRegular Damaged Gone Changed Ambiguous Olddir TooMany Unclear Unmatched TooManyLogs Forgotten Shrunk
 } }
 variants! { binlog_name, BINLOG_ERRORS, BinlogError {
     Io DiskFull Poisoned Damaged NewerVersion Misnamed MissingSegment ForeignSource ForeignEpoch Gone Refused TooLarge
@@ -171,6 +171,9 @@ fn tail_errors() -> Vec<TailError> {
             other: log("old/access.log.1"),
         },
         TailError::TooMany { path: log("access.log"), most: 1_000_000 },
+        TailError::Unclear { path: log("10.0.0.1.log"), log: "/var/log/nginx/10.0.0.log".to_owned() },
+        TailError::Unmatched { log: "/var/log/nginx/shop.access.log".to_owned(), path: log("*.error.log") },
+        TailError::TooManyLogs { path: log("*.access.log"), logs: 1_000, most: 384 },
         TailError::Forgotten { number: 12 },
         TailError::Shrunk { path: log("access.log"), start: 4_096, end: 9_000 },
     ]

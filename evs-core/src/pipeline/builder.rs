@@ -69,6 +69,40 @@ impl PipelineBuilder {
     ///
     /// A name that contains times in the letters of `strftime` (`access.%Y-%m-%d.log`) stands for a log without a
     /// live file, as cronolog and rotatelogs write it. Each of its files is followed until the next one has lines.
+    ///
+    /// A path with the letters `*`, `?` or `[` is a pattern, as in a shell, in its name and in its directories. Every log that
+    /// matches is followed through its own rotations, as one source; one that appears later is read from its start. A
+    /// name that is that of a rotated file of another name that matches is no log of its own. `docs/log.md` in the
+    /// repository has the rules, and what happens to a log that vanishes.
+    ///
+    /// ```
+    /// # use evs_core::{LogFormat, MemorySink, Pipeline, Statistic, count};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let directory = tempfile::tempdir()?;
+    /// let logs = directory.path().join("nginx");
+    /// std::fs::create_dir(&logs)?;
+    /// for name in ["shop.access.log", "blog.access.log", "blog.access.log.1"] {
+    ///     let line = "::1 - - [21/Nov/2026:13:25:22 +0000] \"GET / HTTP/1.1\" 200 5\n";
+    ///     std::fs::write(logs.join(name), line.replace("GET /", &format!("GET /{name}")))?;
+    /// }
+    /// let pipeline = Pipeline::builder("web1")
+    ///     .tail(logs.join("*.access.log"))
+    ///     .format(LogFormat::common())
+    ///     .statistic(Statistic::named("requests").measure(count()))
+    ///     .sink("memory", MemorySink::new())
+    ///     .state_dir(directory.path().join("state"))
+    ///     .build()?;
+    /// // The rotated file of the blog is older than the source.
+    /// assert_eq!(pipeline.run_to_end(std::future::pending()).await?.lines, 2);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`build`](Self::build) returns [`Error::Setting`](crate::Error::Setting) for a pattern that is not understood, with the
+    /// column of the mistake.
     pub fn tail(mut self, log: impl AsRef<Path>) -> Self {
         self.settings.tail.path = log.as_ref().to_owned();
         self

@@ -13,6 +13,7 @@ use crate::{
     derive::Condition,
     format::{LogFormat, Reason},
     statistic::{MeasureKind, Schema, Statistic},
+    tail::Glob,
 };
 
 impl Settings {
@@ -28,6 +29,13 @@ impl Settings {
                 setting: "tail".to_owned(),
                 value: format!("{log:?}"),
                 expected: "a path whose last part is UTF-8, as rotated files are found by their names",
+            });
+        }
+        if let Err(invalid) = Glob::parse(log) {
+            return Err(Error::Setting {
+                setting: "tail".to_owned(),
+                value: invalid.to_string(),
+                expected: "the path of a log, or a pattern such as /var/log/nginx/*.access.log",
             });
         }
         let format = self.format.as_ref().ok_or_else(|| missing("format", "a log format"))?;

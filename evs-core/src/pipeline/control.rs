@@ -63,6 +63,11 @@ impl Control {
         }
     }
 
+    /// Returns what wakes the reader, which also collects what the file system reports.
+    pub(super) fn wake_of_reader(&self) -> Wake {
+        self.wake.clone()
+    }
+
     /// Wakes the reader, which has news.
     pub(super) fn wake(&self) {
         self.wake.wake();

@@ -26,7 +26,7 @@ use crate::{
     counters::Counters,
     position::{Frontier, Inventory, OlderFiles, OlderPosition},
     statistic::Statistic,
-    tail::{Chunk, TailError, TailEvent, Tailer},
+    tail::{Chunk, Logs, TailError, TailEvent},
     turns::Outbox,
 };
 
@@ -71,7 +71,7 @@ pub(super) struct Range {
 /// The state of the reader.
 pub(super) struct Reader {
     shared: Shared,
-    tailer: Tailer,
+    logs: Logs,
     pace: Option<Pace>,
     to_end: bool,
     workers: queue::Sender<Work>,
@@ -111,7 +111,7 @@ impl Reader {
         committer: Outbox<Message>,
     ) -> Result<Option<Self>, Error> {
         let resumed = resume(&shared, &range.counted, range.inventory.as_ref(), range.to_end).await?;
-        let Some(tailer) = resumed else { return Ok(None) };
+        let Some(logs) = resumed else { return Ok(None) };
         let Range { counted, older, new, was_killed, to_end, .. } = range;
         let now = shared.now();
         let timetable = |statistic: &Statistic| {
@@ -121,7 +121,7 @@ impl Reader {
         let settings = &shared.settings;
         let lines = shared.board.lines_read.load(Relaxed);
         Ok(Some(Self {
-            tailer,
+            logs,
             pace: settings.lines_per_second_max.map(|max| Pace::new(max, now, lines)),
             to_end,
             workers,
@@ -162,7 +162,8 @@ impl Reader {
             }
             if now.duration_since(last_poll) >= POLL_BUSY {
                 self.poll(now)?;
-                last_poll = now;
+                // Polling many logs takes time.
+                last_poll = self.shared.now();
             }
             if self.must_wait() {
                 self.shared.wait(POLL_BUSY).await;
@@ -189,7 +190,7 @@ impl Reader {
                 continue;
             }
             if self.to_end && self.older.is_done() && self.unsettled_since.is_none() && self.is_at_end()? {
-                if !self.tailer.has_found_any() {
+                if !self.logs.has_found_any() {
                     return Err(Error::Setting {
                         setting: "tail".to_owned(),
                         value: self.shared.settings.tail.path.display().to_string(),
@@ -215,7 +216,7 @@ impl Reader {
             let same = older.iter().find(|(other, _)| begin_of(*other) == begin_of(at));
             let list = match same {
                 Some((_, list)) => Ok(Arc::clone(list)),
-                None => self.tailer.older_files(begin_of(at)),
+                None => self.logs.older_files(begin_of(at)),
             };
             match list {
                 Ok(list) => older.push((at, list)),
@@ -234,7 +235,7 @@ impl Reader {
             let (statistic, files) = (&self.shared.settings.statistics[*at].name, list.len());
             tracing::info!(source = self.shared.settings.source, statistic, files, "older files are read");
             self.older.begin(*at, list);
-            self.counted[*at] = self.tailer.frontier();
+            self.counted[*at] = self.logs.frontier();
         }
         self.begin_with(older);
         self.show_older();
@@ -282,18 +283,18 @@ impl Reader {
     /// Returns whether there is nothing more to read. It polls all files again.
     fn is_at_end(&mut self) -> Result<bool, Error> {
         let now = self.shared.now();
-        let is_at_end = self.tailer.check_end(now);
+        let is_at_end = self.logs.check_end(now);
         self.note_events();
         is_at_end.map_err(|error| self.log_error(error))
     }
 
     fn next_chunk(&mut self) -> Result<Option<Chunk>, Error> {
-        self.tailer.next_chunk().map_err(|error| self.log_error(error))
+        self.logs.next_chunk().map_err(|error| self.log_error(error))
     }
 
     /// Polls the log and shows on the board how much is unread.
     fn poll(&mut self, now: Instant) -> Result<(), Error> {
-        let polled = self.tailer.poll(now);
+        let polled = self.logs.poll(now);
         self.note_events();
         match polled {
             Ok(()) => self.unsettled_since = None,
@@ -301,13 +302,13 @@ impl Reader {
             Err(error @ TailError::Io { .. }) if error.may_pass() && self.is_settling(now) => {}
             Err(error) => return Err(self.log_error(error)),
         }
-        self.shared.board.show_backlog(self.tailer.backlog());
+        self.shared.board.show_backlog(self.logs.backlog());
         Ok(())
     }
 
     /// Handles the events that the tailer has collected.
     fn note_events(&mut self) {
-        for event in self.tailer.take_events() {
+        for event in self.logs.take_events() {
             self.note(&event);
         }
     }

@@ -9,6 +9,7 @@ use std::{
     sync::Arc,
 };
 
+use super::numbers::Numbers;
 use crate::position::{Digest, Fingerprint, Inventory, InventoryChange, KnownFile, Standing};
 
 /// The number of files that stay known although their names are gone. One of them may come back, for example
@@ -33,6 +34,8 @@ pub(super) struct Catalog {
     removed: BTreeSet<u64>,
     /// The number of the current survey.
     survey: u64,
+    /// The numbers of the source, if its ids are shared by several logs.
+    ids: Option<Numbers>,
 }
 
 /// A known file, and where it was last seen.
@@ -48,11 +51,24 @@ struct CatalogEntry {
 impl Catalog {
     /// Loads the files of an inventory.
     pub(super) fn new(inventory: &Inventory) -> Self {
+        Self::of(inventory.files().cloned())
+    }
+
+    /// Loads known files.
+    pub(super) fn of(files: impl IntoIterator<Item = Arc<KnownFile>>) -> Self {
         let mut catalog = Self::default();
-        for file in inventory.files() {
-            catalog.insert(Arc::clone(file));
-        }
+        files.into_iter().for_each(|file| catalog.insert(file));
         catalog
+    }
+
+    /// Takes the ids of new files from the numbers that all logs of the source share.
+    pub(super) fn with_ids_of(self, numbers: &Numbers) -> Self {
+        Self { ids: Some(numbers.clone()), ..self }
+    }
+
+    /// Forgets all files, as if none had ever been known. Nothing of them was made durable.
+    pub(super) fn clear(&mut self) {
+        *self = Self { ids: self.ids.take(), ..Self::default() };
     }
 
     /// Returns the file with this id.
@@ -88,15 +104,22 @@ impl Catalog {
         path: &Path,
     ) -> u64 {
         let same = [content, packed].into_iter().flatten().find_map(|print| self.prints.get(&print).copied());
-        let next = self.entries.keys().next_back().map_or(1, |last| last + 1);
         let known = same.and_then(|id| self.get(id)).cloned();
-        let id = known.as_ref().map_or(next, |known| known.id);
+        let id = known.as_ref().map_or_else(|| self.next_id(), |known| known.id);
         let path = path.to_string_lossy().into_owned();
         let content = content.or(known.as_ref().and_then(|known| known.content));
         let packed = packed.or(known.as_ref().and_then(|known| known.packed));
         let beginning_of = known.and_then(|known| known.beginning_of);
         self.replace(KnownFile { id, standing, head, content, packed, beginning_of, path, log: None });
         id
+    }
+
+    /// Returns the id of the next file.
+    fn next_id(&self) -> u64 {
+        match &self.ids {
+            Some(numbers) => numbers.take_id(),
+            None => self.entries.keys().next_back().map_or(1, |last| last + 1),
+        }
     }
 
     /// Records that a file is a copy of the beginning of the truncated file `number`.

@@ -19,6 +19,8 @@ pub struct Chunk {
     pub end: u64,
     /// The kind of lines in the range.
     pub kind: ChunkKind,
+    /// The path of the log that the file belongs to. It is set by [`Logs`](super::Logs).
+    pub log: Option<Arc<str>>,
     content: Content,
     /// The lines before the range without which it cannot be read.
     preamble: Option<Arc<[u8]>>,
@@ -57,12 +59,12 @@ impl Chunk {
         handle: Arc<LogHandle>,
         last: Digest,
     ) -> Self {
-        Self { number, start, end, kind, content: Content::File { handle, last }, preamble: None }
+        Self { number, start, end, kind, content: Content::File { handle, last }, log: None, preamble: None }
     }
 
     /// Wraps decompressed lines.
     pub(super) fn in_memory(number: u64, (start, end): (u64, u64), kind: ChunkKind, block: Block) -> Self {
-        Self { number, start, end, kind, content: Content::Block(block), preamble: None }
+        Self { number, start, end, kind, content: Content::Block(block), log: None, preamble: None }
     }
 
     /// With the lines before the range without which it cannot be read.

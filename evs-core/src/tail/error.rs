@@ -109,6 +109,45 @@ pub enum TailError {
         /// The most files that may be known.
         most: usize,
     },
+    /// A new source cannot know whether a file is a log, with new lines, or a rotated file of a log that has no live file.
+    #[error(
+        "{} may be a log, or a rotated file of {log}, which is not there; use a pattern that matches live files only, or \
+         begin with the oldest file with `begin(Begin::Oldest)`",
+        path.display()
+    )]
+    Unclear {
+        /// The file.
+        path: PathBuf,
+        /// The path of the log that it may be a rotated file of.
+        log: String,
+    },
+    /// The state has a position in a log that the pattern does not match.
+    #[error(
+        "{log} was followed until now, and the pattern {} does not match it; correct the pattern, or give the log up with \
+         `on_gone(OnGone::Continue)`",
+        path.display()
+    )]
+    Unmatched {
+        /// The path of the log.
+        log: String,
+        /// The pattern.
+        path: PathBuf,
+    },
+    /// A pattern matches more logs than the process may have files open.
+    #[error(
+        "{} matches {logs} logs, and the limit of open files is enough for {most}; raise it (`ulimit -n`, \
+         `LimitNOFILE=`)",
+        path.display()
+    )]
+    TooManyLogs {
+        /// The pattern.
+        path: PathBuf,
+        /// The number of logs.
+        logs: usize,
+        /// The most logs that may be followed: half of the limit of the process less 256, since a log has two files open
+        /// while it is rotated, and the rest is left to the service.
+        most: usize,
+    },
     /// A frontier needs a file that no frontier describes.
     #[error("file {number} of the source is needed, but in no frontier")]
     Forgotten {
@@ -138,10 +177,14 @@ impl TailError {
             | Self::Damaged { .. }
             | Self::Changed { .. }
             | Self::Ambiguous { .. }
-            | Self::Olddir { .. } => true,
-            Self::NotRegular { .. } | Self::Forgotten { .. } | Self::Shrunk { .. } | Self::TooMany { .. } => {
-                false
-            }
+            | Self::Olddir { .. }
+            | Self::Unclear { .. }
+            | Self::Unmatched { .. } => true,
+            Self::NotRegular { .. }
+            | Self::Forgotten { .. }
+            | Self::Shrunk { .. }
+            | Self::TooMany { .. }
+            | Self::TooManyLogs { .. } => false,
         }
     }
 

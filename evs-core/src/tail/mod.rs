@@ -14,6 +14,7 @@
 //! read of the first, and counts nothing twice.
 
 mod backlog;
+mod bases;
 mod catalog;
 mod chunk;
 mod decoder;
@@ -23,9 +24,12 @@ mod event;
 mod excerpt;
 mod file;
 mod fs;
+mod globs;
 mod handle;
+mod logs;
 mod look;
 mod names;
+mod numbers;
 mod older;
 mod options;
 mod packing;
@@ -35,6 +39,7 @@ mod tailer;
 #[cfg(feature = "internals")]
 mod unpacking;
 mod unzip;
+mod view;
 mod wake;
 #[cfg(feature = "notify")]
 mod watch;
@@ -44,7 +49,9 @@ pub use chunk::{Chunk, ChunkKind};
 pub use error::TailError;
 pub use event::TailEvent;
 pub use fs::{FileId, LogFs, LogRead, RealFs, Stat};
+pub(crate) use globs::Glob;
 pub use handle::LogHandle;
+pub use logs::Logs;
 pub use older::OlderReader;
 pub use options::{Begin, OnChanged, OnGone, OnUnreadable, TailOptions};
 pub use tailer::Tailer;

@@ -78,7 +78,7 @@ pub(super) struct Names {
 impl Names {
     /// Takes the path and the `olddir` from the options.
     pub(super) fn new(options: &TailOptions) -> Self {
-        let name = options.path.file_name().and_then(OsStr::to_str);
+        let name = options.path.file_name().and_then(OsStr::to_str).filter(|_| !options.is_literal);
         let olddir = options.olddir.as_ref().map(|olddir| directory_of(&options.path).join(olddir));
         Self { path: options.path.clone(), pattern: name.and_then(Pattern::parse), olddir }
     }
@@ -226,7 +226,7 @@ fn sort(files: &mut [Name]) {
 
 /// Returns the age in `name`, which is `base` with a suffix (`access.log.1`), or with one before the extension
 /// (`access.1.log`, as logrotate's `extension` makes it).
-fn age_of(base: &str, name: &str) -> Option<Age> {
+pub(super) fn age_of(base: &str, name: &str) -> Option<Age> {
     let after = name.strip_prefix(base).and_then(age);
     after.or_else(|| {
         let (stem, extension) = base.rsplit_once('.')?;
@@ -255,7 +255,7 @@ fn age_beside_target(base: &str, name: &str) -> Option<Age> {
 }
 
 /// Returns the age in a suffix such as `.1`, `-20260101`, `.2026-01-01` or `-20260101-1767225600`.
-fn age(suffix: &str) -> Option<Age> {
+pub(super) fn age(suffix: &str) -> Option<Age> {
     let rest = suffix.strip_prefix(['.', '-', '_'])?;
     let is_number = !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_digit());
     if is_number && rest.len() < 6 {

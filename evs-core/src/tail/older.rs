@@ -17,10 +17,12 @@ use super::{
     event::TailEvent,
     excerpt::{Excerpt, changing, tail_before},
     file::{LogFile, Opening},
+    globs::Glob,
     handle::LogHandle,
     look::Look,
     names::Names,
     options::{OnUnreadable, TailOptions},
+    view::View,
 };
 use crate::position::{Fingerprint, KnownFile, OlderFiles, OlderPosition};
 
@@ -32,8 +34,15 @@ const TRIES_MIN: u32 = 10;
 /// Reads the files of a list in order.
 #[derive(Debug)]
 pub struct OlderReader {
+    /// The options of the source.
+    all: TailOptions,
+    /// Those of the log that is read.
     options: TailOptions,
+    /// The pattern, if the source has several logs.
+    glob: Option<Arc<Glob>>,
     names: Names,
+    /// The log that `names` are of, if the source has several.
+    log: Option<Arc<str>>,
     list: OlderFiles,
     /// The positions of all statistics that read the list. No chunk spans one of them.
     positions: Vec<OlderPosition>,
@@ -56,10 +65,17 @@ impl OlderReader {
     /// Begins at the lowest of `positions`, which must not be empty.
     pub fn new(options: TailOptions, list: OlderFiles, positions: Vec<OlderPosition>) -> Self {
         Self {
+            glob: if options.is_literal {
+                None
+            } else {
+                Glob::parse(&options.path).ok().flatten().map(Arc::new)
+            },
             names: Names::new(&options),
+            log: None,
             at: positions.iter().min().copied().unwrap_or_default(),
             positions,
             list,
+            all: options.clone(),
             options,
             open: None,
             paths: HashMap::new(),
@@ -224,6 +240,12 @@ impl OlderReader {
 
     /// Looks at all files of the log, and remembers where each one is.
     fn search(&mut self, wanted: &KnownFile) -> Result<Option<Look>, TailError> {
+        if let (Some(glob), Some(log)) = (&self.glob, &wanted.log)
+            && self.log.as_ref() != Some(log)
+        {
+            self.options = View::options(&self.all, glob, &Arc::default(), log);
+            (self.names, self.log) = (Names::new(&self.options), Some(Arc::clone(log)));
+        }
         let fs = Arc::clone(&self.options.fs);
         let list = self.names.list(&*fs).map_err(TailError::io("list", &self.options.path))?;
         let below = self.names.in_subdirectories(&*fs).map_err(TailError::io("list", &self.options.path))?;

@@ -69,6 +69,8 @@ pub struct TailOptions {
     /// live file: each file is followed until the next one has lines. The letters are `%Y`, `%y`, `%m`, `%b`, `%d`,
     /// `%j`, `%H`, `%M`, `%S`, `%s` and `%%`.
     pub path: PathBuf,
+    /// True if the name of the log is meant literally, whatever letters are in it.
+    pub is_literal: bool,
     /// Another directory in which rotated files are, relative to the directory of the log.
     pub olddir: Option<PathBuf>,
     /// The place where a new source begins. Default: [`Begin::Start`].
@@ -85,6 +87,10 @@ pub struct TailOptions {
     /// The lines before a range without which it cannot be read. Each chunk then carries these: see
     /// [`Chunk::preamble`](super::Chunk::preamble). Default: none.
     pub preamble: Option<Preamble>,
+    /// The most files that are open at once. Finished files count until they are retired. Default: 64.
+    pub files_max: usize,
+    /// The time after which all files are looked at again, even if nothing seems to have changed. Default: 5 s.
+    pub survey_every: Duration,
     /// The reaction to a file with unread bytes that is gone. Default: [`OnGone::Stop`].
     pub on_gone: OnGone,
     /// The reaction to a file that does not have the bytes that were read of it. Default: [`OnChanged::Stop`].
@@ -102,12 +108,15 @@ impl TailOptions {
     pub fn new(path: impl Into<PathBuf>) -> Self {
         Self {
             path: path.into(),
+            is_literal: false,
             olddir: None,
             begin: Begin::default(),
             grace: Duration::from_secs(10),
             line_bytes_max: 1 << 20,
             chunk_bytes: 256 << 10,
             preamble: None,
+            files_max: 64,
+            survey_every: Duration::from_secs(5),
             on_gone: OnGone::default(),
             on_changed: OnChanged::default(),
             on_unreadable: OnUnreadable::default(),

@@ -6,13 +6,17 @@
 //! unread ones, which `open.rs` opens. After a restart, `resume.rs` and `locate.rs` find the files again that the last
 //! run had open.
 
+mod among;
 mod backlog;
 mod classify;
 mod locate;
 mod older;
 mod open;
+mod presume;
 mod resume;
 mod survey;
+
+pub(super) use locate::Wanted;
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -33,12 +37,11 @@ use super::{
     fs::{FileId, Stat},
     handle::LogHandle,
     names::Names,
+    numbers::Numbers,
     options::{ChunkLimits, OnUnreadable, TailOptions},
 };
 use crate::position::{FileMark, Fingerprint, Frontier, InventoryChange, Standing};
 
-/// The most files that are open at once. Finished files count until they are retired.
-const FILES_MAX: usize = 64;
 /// The most files that are kept open until the next cut, only to make their bytes durable.
 const UNSYNCED_MAX: usize = 64;
 
@@ -80,8 +83,9 @@ pub struct Tailer {
     files: Vec<LogFile>,
     /// Files that were not found again. They stay in the frontier until they are retired, as finished files do.
     gone: Vec<FileMark>,
-    /// The number of the next file of which something is read. Numbers start with 1 and are never reused.
-    next_number: u64,
+    /// The number of the next file of which something is read. Numbers start with 1 and are never reused. The logs of a
+    /// source share them.
+    numbers: Numbers,
     /// The known files that are not open.
     catalog: Catalog,
     /// The unread files that are still to be opened, the next one first.
@@ -114,6 +118,8 @@ pub struct Tailer {
     unpacked: HashMap<Fingerprint, Excerpt>,
     /// True once a file of the log, even an empty one, was seen.
     has_found_any: bool,
+    /// True if the last settled survey found no file, not even an empty one.
+    is_nameless: bool,
     /// True if reading begins after the last line of the source's first file.
     begins_at_end: bool,
     /// The reason of the last [`TailEvent::Waiting`] or [`TailEvent::Unreadable`], so that each is reported only
@@ -129,14 +135,14 @@ pub struct Tailer {
 
 impl Tailer {
     /// Creates a tailer that knows the files of `catalog` and has none open.
-    fn new(options: TailOptions, catalog: Catalog, now: Instant) -> Self {
+    fn new(options: TailOptions, catalog: Catalog, numbers: Numbers, now: Instant) -> Self {
         Self {
             limits: options.limits(),
             names: Names::new(&options),
             options,
             files: Vec::new(),
             gone: Vec::new(),
-            next_number: 1,
+            numbers,
             catalog,
             queue: Queue::default(),
             unsynced: VecDeque::new(),
@@ -151,6 +157,7 @@ impl Tailer {
             empty: Vec::new(),
             unpacked: HashMap::new(),
             has_found_any: false,
+            is_nameless: false,
             begins_at_end: false,
             complaint: None,
             events: Vec::new(),
@@ -220,8 +227,7 @@ impl Tailer {
                 let file = &mut self.files[index];
                 if let Some(mut chunk) = next {
                     if file.number() == 0 {
-                        file.set_number(self.next_number);
-                        self.next_number += 1;
+                        file.set_number(self.numbers.take_file());
                         chunk.number = file.number();
                         self.forget_unread(index);
                     }
@@ -321,7 +327,11 @@ impl Tailer {
 
     /// Returns true if [`Tailer::retire`] would change the frontier.
     pub fn has_retired(&self) -> bool {
-        let last = self.last_number();
+        self.has_retired_except(self.last_number())
+    }
+
+    /// Returns true if [`Tailer::retire_except`] would change the frontier.
+    pub(super) fn has_retired_except(&self, last: u64) -> bool {
         let is_retired = |number: u64| number > 0 && number != last;
         self.files.iter().any(|file| file.is_done() && is_retired(file.number()))
             || self.gone.iter().any(|mark| is_retired(mark.number))
@@ -334,14 +344,18 @@ impl Tailer {
 
     /// Returns true if no further file can be opened until finished ones retire.
     pub fn is_full(&self) -> bool {
-        self.files.len() >= FILES_MAX
+        self.files.len() >= self.options.files_max
     }
 
     /// Moves the finished files from the frontier to the known files. Call it when every statistic has been cut,
     /// so that none needs these files any more.
     pub fn retire(&mut self) {
         // The file with the highest number stays, so that after a restart new numbers continue after it.
-        let last = self.last_number();
+        self.retire_except(self.last_number());
+    }
+
+    /// The same, with another file that stays.
+    pub(super) fn retire_except(&mut self, last: u64) {
         self.gone.retain(|mark| mark.number == last);
         let is_retired = |file: &mut LogFile| file.is_done() && file.number() != last;
         let retired: Vec<LogFile> = self.files.extract_if(.., is_retired).collect();
@@ -356,7 +370,7 @@ impl Tailer {
     }
 
     /// Returns the highest number in use, or 0 if no file has one.
-    fn last_number(&self) -> u64 {
+    pub(super) fn last_number(&self) -> u64 {
         let open = self.files.iter().map(LogFile::number);
         open.chain(self.gone.iter().map(|mark| mark.number)).max().unwrap_or(0)
     }
@@ -424,7 +438,7 @@ impl Tailer {
         let (now, current) = (self.now, self.current);
         // If the open files are too many, a file without an unfinished line can be closed earlier. If it grows
         // later, it is opened again.
-        let is_tight = self.files.len() >= FILES_MAX && !self.has_retired();
+        let is_tight = self.files.len() >= self.options.files_max && !self.has_retired();
         for file in &mut self.files {
             let is_current = current.is_none_or(|current| current == file.id());
             // A file that was opened since the last survey may be the live one.

@@ -7,12 +7,14 @@
 //! ```
 
 use std::{
-    fmt,
-    path::Path,
+    collections::HashSet,
+    fmt, mem,
+    path::{Path, PathBuf},
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
+use super::globs::Glob;
 #[cfg(feature = "notify")]
 use super::watch::{Listener, Watch};
 
@@ -25,6 +27,18 @@ pub struct Wake {
     /// The watch lives as long as the last clone.
     #[cfg(feature = "notify")]
     watch: Option<Arc<Watch>>,
+    /// The watches of the directories of several logs.
+    #[cfg(feature = "notify")]
+    directories: Arc<Mutex<Vec<Watch>>>,
+}
+
+/// What the file system has reported.
+#[derive(Debug, Default)]
+pub(crate) struct Changed {
+    /// True if anything may have changed.
+    pub(super) all: bool,
+    /// The files and directories that have changed, by their real paths.
+    pub(super) paths: HashSet<PathBuf>,
 }
 
 /// The state that all clones share.
@@ -43,11 +57,17 @@ struct Flags {
     is_hinted: bool,
     /// The time at which a hint last ended a wait.
     followed: Option<Instant>,
+    /// What has changed, if that is to be collected: there are several logs.
+    changed: Option<Changed>,
 }
 
 impl Wake {
     /// The shortest time between two hints that end a wait: a busy log changes thousands of times a second.
     const HINT_INTERVAL: Duration = Duration::from_millis(20);
+
+    /// The most paths that are collected. If there are more, all logs are polled.
+    #[cfg(any(test, feature = "notify"))]
+    const PATHS_MAX: usize = 10_000;
 
     /// Creates one that only [`Wake::wake`] wakes.
     pub fn new() -> Self {
@@ -55,14 +75,20 @@ impl Wake {
             state: Arc::default(),
             #[cfg(feature = "notify")]
             watch: None,
+            #[cfg(feature = "notify")]
+            directories: Arc::default(),
         }
     }
 
     /// Creates one that also wakes when something changes in the directory of the log at `path`, if the system
-    /// can tell.
+    /// can tell. The directories of a pattern are [added](Self::watch_directory) when they are found.
     pub fn watching(path: &Path) -> Self {
         #[allow(unused_mut, reason = "it is changed with the feature `notify`")]
         let mut wake = Self::new();
+        if Glob::parse(path).is_ok_and(|glob| glob.is_some()) {
+            wake.state.lock().changed = Some(Changed { all: true, paths: HashSet::new() });
+            return wake;
+        }
         #[cfg(feature = "notify")]
         {
             wake.watch = Watch::new(path, &wake.state).map(Arc::new);
@@ -70,6 +96,27 @@ impl Wake {
         #[cfg(not(feature = "notify"))]
         tracing::debug!(path = %path.display(), "only polled");
         wake
+    }
+
+    /// Returns whether changes of single logs are collected.
+    pub(super) fn is_collecting(&self) -> bool {
+        self.state.lock().changed.is_some()
+    }
+
+    /// Also wakes when something changes in a directory. Returns whether the system can tell.
+    pub(super) fn watch_directory(&self, path: &Path) -> bool {
+        #[cfg(feature = "notify")]
+        if let Some(watch) = Watch::directory(path, &self.state) {
+            self.directories.lock().unwrap_or_else(PoisonError::into_inner).push(watch);
+            return true;
+        }
+        tracing::debug!(path = %path.display(), "only polled");
+        false
+    }
+
+    /// Returns what has changed since the last call.
+    pub(super) fn take_changed(&self) -> Changed {
+        self.state.lock().changed.as_mut().map(mem::take).unwrap_or_default()
     }
 
     /// Ends a wait at once: the current one or, if there is none, the next one.
@@ -80,7 +127,7 @@ impl Wake {
 
     /// Returns whether [`Self::wake`] was called since the last wait.
     pub(crate) fn take(&self) -> bool {
-        std::mem::take(&mut self.state.lock().is_woken)
+        mem::take(&mut self.state.lock().is_woken)
     }
 
     /// Waits until woken, but no longer than `timeout`.
@@ -89,7 +136,7 @@ impl Wake {
         let mut flags = self.state.lock();
         loop {
             let now = Instant::now();
-            if std::mem::take(&mut flags.is_woken) || now >= deadline {
+            if mem::take(&mut flags.is_woken) || now >= deadline {
                 return;
             }
             let mut until = deadline;
@@ -130,8 +177,18 @@ impl WakeState {
 #[cfg(any(test, feature = "notify"))]
 impl WakeState {
     /// Records that the file system has reported a change, and wakes the waiting thread for the first one.
-    fn hint(&self) {
-        let was_hinted = std::mem::replace(&mut self.lock().is_hinted, true);
+    fn hint(&self, path: Option<&Path>) {
+        let mut flags = self.lock();
+        if let Some(changed) = &mut flags.changed {
+            match path {
+                Some(path) if changed.paths.len() < Wake::PATHS_MAX => {
+                    changed.paths.insert(path.to_owned());
+                }
+                _ => changed.all = true,
+            }
+        }
+        let was_hinted = mem::replace(&mut flags.is_hinted, true);
+        drop(flags);
         if !was_hinted {
             self.changed.notify_all();
         }
@@ -140,8 +197,8 @@ impl WakeState {
 
 #[cfg(feature = "notify")]
 impl Listener for WakeState {
-    fn changed(&self) {
-        self.hint();
+    fn changed(&self, path: Option<&Path>) {
+        self.hint(path);
     }
 }
 
@@ -170,7 +227,7 @@ mod tests {
         let wake = Wake::new();
         let start = Instant::now();
         for _ in 0..4 {
-            wake.state.hint();
+            wake.state.hint(None);
             wake.wait(Duration::from_secs(600));
         }
         assert!(start.elapsed() >= Wake::HINT_INTERVAL * 3);
@@ -179,7 +236,7 @@ mod tests {
     #[test]
     fn a_wake_does_not_wait_for_the_interval() {
         let wake = Wake::new();
-        wake.state.hint();
+        wake.state.hint(None);
         wake.wait(Duration::from_secs(600));
         wake.wake();
         wake.wait(Duration::from_secs(600));

@@ -16,8 +16,8 @@ use notify::{RecommendedWatcher, RecursiveMode, Watcher};
 
 /// Something that wants to know of changes in directories.
 pub(super) trait Listener: Send + Sync {
-    /// Something may have changed.
-    fn changed(&self);
+    /// Something may have changed: this file or directory, by its real path, or anything.
+    fn changed(&self, path: Option<&Path>);
 }
 
 /// The watcher of this process, while a log needs it.
@@ -48,16 +48,20 @@ impl Watch {
         match watch.add_all(path) {
             Ok(()) => Some(watch),
             Err(error) => {
-                let path = path.display();
-                if IS_WARNED.swap(true, Relaxed) {
-                    tracing::debug!(%path, %error, "the log is not watched, only polled");
-                } else {
-                    tracing::warn!(
-                        %path, %error,
-                        "the log is not watched, only polled: new lines are seen later. If the system watches no more, \
-                         raise fs.inotify.max_user_watches or max_user_instances. Further logs are not reported"
-                    );
-                }
+                warn(path, &error);
+                None
+            }
+        }
+    }
+
+    /// Watches one directory. Returns `None` if the system watches no more, or the directory is not there.
+    pub(super) fn directory(path: &Path, listener: &Arc<impl Listener + 'static>) -> Option<Self> {
+        let listener: Arc<dyn Listener> = Arc::clone(listener) as _;
+        let mut watch = Self { directories: Vec::new(), listener: Arc::downgrade(&listener) };
+        match watch.add(path) {
+            Ok(()) => Some(watch),
+            Err(error) => {
+                warn(path, &error);
                 None
             }
         }
@@ -118,6 +122,20 @@ impl Drop for Watch {
     }
 }
 
+/// Reports, the first time as a warning, that logs are only polled.
+fn warn(path: &Path, error: &notify::Error) {
+    let path = path.display();
+    if IS_WARNED.swap(true, Relaxed) {
+        tracing::debug!(%path, %error, "the log is not watched, only polled");
+    } else {
+        tracing::warn!(
+            %path, %error,
+            "the log is not watched, only polled: new lines are seen later. If the system watches no more, \
+             raise fs.inotify.max_user_watches or max_user_instances. Further logs are not reported"
+        );
+    }
+}
+
 /// Locks a static. A thread that panicked leaves at worst an entry too many, so a poisoned lock is used.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
@@ -136,12 +154,14 @@ fn tell(event: &notify::Result<notify::Event>) {
     let Some(paths) = changed_paths(event) else { return };
     let listeners = lock(&LISTENERS);
     if paths.is_empty() {
-        listeners.values().flatten().filter_map(Weak::upgrade).for_each(|listener| listener.changed());
+        listeners.values().flatten().filter_map(Weak::upgrade).for_each(|listener| listener.changed(None));
     }
     // An event names a file of a directory or, if it concerns the directory, the directory.
-    for directory in paths.iter().flat_map(|path| path.parent().into_iter().chain([path.as_path()])) {
-        let of_directory = listeners.get(directory).into_iter().flatten();
-        of_directory.filter_map(Weak::upgrade).for_each(|listener| listener.changed());
+    for path in paths {
+        for directory in path.parent().into_iter().chain([path.as_path()]) {
+            let of_directory = listeners.get(directory).into_iter().flatten();
+            of_directory.filter_map(Weak::upgrade).for_each(|listener| listener.changed(Some(path)));
+        }
     }
 }
 
@@ -177,7 +197,7 @@ mod tests {
     struct Reporter(Sender<()>);
 
     impl Listener for Reporter {
-        fn changed(&self) {
+        fn changed(&self, _: Option<&Path>) {
             let _ = self.0.send(());
         }
     }

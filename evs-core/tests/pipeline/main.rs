@@ -11,6 +11,7 @@ mod drains;
 mod events;
 mod lags;
 mod lines;
+mod logs;
 mod names;
 mod outages;
 #[path = "../pipeline_support/mod.rs"]

@@ -20,6 +20,9 @@ use crate::{
 pub(super) const CUTS_MAX: u64 = 2;
 /// The interval at which finished files leave all positions, unless their room is needed earlier.
 const RETIRE_EVERY: Duration = Duration::from_secs(1);
+/// The number of logs for each of which that interval is once as long, and how many times it may be.
+const LOGS_PER_RETIRE: u32 = 16;
+const RETIRE_FACTOR_MAX: u32 = 60;
 
 impl Reader {
     /// Returns whether nothing may be handed out now.
@@ -72,9 +75,9 @@ impl Reader {
         if self.cuts_under_way() >= CUTS_MAX {
             return;
         }
-        if self.tailer.has_retired() && (self.tailer.is_full() || now >= self.next_retire) {
+        if self.logs.has_retired() && (self.logs.is_full() || now >= self.next_retire) {
             self.retire();
-            self.next_retire = now + RETIRE_EVERY;
+            self.next_retire = now + self.retire_every();
             return;
         }
         if self.bytes >= self.cut_bytes {
@@ -93,19 +96,26 @@ impl Reader {
         }
     }
 
+    /// Returns the interval at which finished files leave the positions. Each time, every statistic is cut, and of many logs
+    /// some are always being rotated.
+    fn retire_every(&self) -> Duration {
+        let logs = u32::try_from(self.logs.len()).unwrap_or(u32::MAX);
+        RETIRE_EVERY * (logs / LOGS_PER_RETIRE).clamp(1, RETIRE_FACTOR_MAX)
+    }
+
     /// Removes finished files from all positions at once, so that no statistic looks for a file that others no longer
     /// know.
     fn retire(&mut self) {
         // The bytes that were read from these files must be durable, too.
-        let (handles, names) = (self.tailer.handles(), Arc::new(self.tailer.frontier()));
-        self.tailer.retire();
+        let (handles, names) = (self.logs.handles(), Arc::new(self.logs.frontier()));
+        self.logs.retire();
         self.cut_with((0..self.timetables.len()).collect(), handles, Some(names), Vec::new());
     }
 
     /// Cuts everything that was in the log at the start, once it has been handed out. So a process that is killed
     /// before its statistics are due still makes progress.
     pub(super) fn cut_when_caught_up(&mut self) {
-        if !self.has_caught_up && self.tailer.is_at_end() && self.cuts_under_way() < CUTS_MAX {
+        if !self.has_caught_up && self.logs.is_at_end() && self.cuts_under_way() < CUTS_MAX {
             self.has_caught_up = true;
             self.cut_everything();
         }
@@ -122,14 +132,14 @@ impl Reader {
 
     /// Cuts the given statistics here. Every worker reaches the cut between the same two chunks of the log.
     pub(super) fn cut(&mut self, statistics: Vec<usize>) {
-        let handles = self.tailer.handles();
+        let handles = self.logs.handles();
         self.cut_with(statistics, handles, None, Vec::new());
     }
 
     /// Makes the first cut of a run, with the older files of new statistics. The beginning of a new source becomes
     /// durable before anything is counted from there: a rotation while evs is down must not move it.
     pub(super) fn begin_with(&mut self, older: Vec<(usize, OlderFiles)>) {
-        let handles = self.tailer.handles();
+        let handles = self.logs.handles();
         self.cut_with(older.iter().map(|(at, _)| *at).collect(), handles, None, older);
     }
 
@@ -152,7 +162,7 @@ impl Reader {
         }
         self.cuts += 1;
         let statistics: Arc<[usize]> = statistics.into();
-        let frontier = Arc::new(self.tailer.frontier());
+        let frontier = Arc::new(self.logs.frontier());
         handles.extend(self.older.take_handles());
         self.shared.board.rest().position = Frontier::clone(&frontier);
         let cut = Cut {
@@ -165,7 +175,7 @@ impl Reader {
             retires: retired.is_some(),
             names: retired.unwrap_or_else(|| Arc::clone(&frontier)),
             lost_bytes: std::mem::take(&mut self.lost_bytes),
-            files: self.tailer.take_change(),
+            files: self.logs.take_change(),
         };
         if self.counted.iter().all(|counted| counted.join(&frontier) == *frontier) {
             self.counted.clear();

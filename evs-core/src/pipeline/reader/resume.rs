@@ -6,7 +6,7 @@ use crate::{
     Error, describe,
     pipeline::shared::Shared,
     position::{Frontier, Inventory},
-    tail::{OnChanged, OnGone, OnUnreadable, TailError, TailOptions, Tailer},
+    tail::{Logs, OnChanged, OnGone, OnUnreadable, TailError, TailOptions},
 };
 
 /// The time for which files may come and go before an error of the log is reported. No rotation takes longer.
@@ -25,7 +25,7 @@ pub(super) async fn resume(
     counted: &[Frontier],
     inventory: Option<&Inventory>,
     to_end: bool,
-) -> Result<Option<Tailer>, Error> {
+) -> Result<Option<Logs>, Error> {
     let Shared { settings, control, board } = shared;
     let started = shared.now();
     // While a rotation may still be under way, the strict options apply: what the caller allows is done only after
@@ -41,7 +41,7 @@ pub(super) async fn resume(
         let is_settling = passed < SETTLE_TIME;
         let options = if is_settling { &strict } else { &settings.tail };
         // Without any position, this begins a new source.
-        match Tailer::resume(options.clone(), counted, inventory, shared.now()) {
+        match Logs::resume(options.clone(), counted, inventory, shared.now()) {
             Err(_) if control.is_reading_stopped() => return Ok(None),
             Err(error) if (error.may_pass() || matches!(error, TailError::Io { .. })) && is_settling => {
                 shared.wait(SETTLE_PAUSE).await;
@@ -63,9 +63,10 @@ pub(super) async fn resume(
                 shared.wait(OPEN_AGAIN).await;
             }
             Err(source) => return Err(Error::Log { name: settings.source.clone(), source }),
-            Ok(mut tailer) => {
-                tailer.set_options(&settings.tail);
-                return Ok(Some(tailer));
+            Ok(mut logs) => {
+                logs.set_options(&settings.tail);
+                logs.watch(control.wake_of_reader());
+                return Ok(Some(logs));
             }
         }
     }

@@ -10,6 +10,7 @@ use crate::{
     position::{FileMark, Fingerprint, Frontier},
     tail::{
         error::TailError,
+        event::TailEvent,
         excerpt::{Excerpt, changing, may_be_version},
         file::Opening,
         fs::FileId,
@@ -20,7 +21,7 @@ use crate::{
 
 /// A file that at least one statistic has not finished reading.
 #[derive(Debug)]
-pub(super) struct Wanted {
+pub(in crate::tail) struct Wanted {
     /// The number of the file within the source.
     pub(super) number: u64,
     /// The offset at which reading continues: the lowest one of all frontiers.
@@ -48,7 +49,7 @@ impl Wanted {
     /// # Errors
     ///
     /// Returns [`TailError::Forgotten`] if a frontier needs a file that no frontier describes.
-    pub(super) fn merge(frontiers: &[Frontier]) -> Result<Vec<Self>, TailError> {
+    pub(in crate::tail) fn merge(frontiers: &[Frontier]) -> Result<Vec<Self>, TailError> {
         let mut listed: BTreeMap<u64, Vec<FileMark>> = BTreeMap::new();
         for mark in frontiers.iter().flat_map(|frontier| &frontier.files) {
             listed.entry(mark.number).or_default().push(mark.clone());
@@ -76,7 +77,7 @@ impl Wanted {
     }
 
     /// Returns the entry with the highest offset.
-    pub(super) fn latest(&self) -> &FileMark {
+    pub(in crate::tail) fn latest(&self) -> &FileMark {
         &self.marks[self.marks.len() - 1]
     }
 
@@ -88,6 +89,12 @@ impl Wanted {
     /// Returns how many known bytes of the file at least one statistic has not read.
     pub(super) fn unread(&self) -> u64 {
         self.size() - self.from
+    }
+
+    /// Returns the event that reports that nobody looks for the file.
+    pub(in crate::tail) fn given_up(&self) -> TailEvent {
+        let (number, offset, lost) = (self.number, self.from, self.unread());
+        TailEvent::Gone { number, path: self.latest().path.clone().into(), offset, lost }
     }
 
     /// Returns the highest offset up to which any statistic has read the file.

@@ -3,12 +3,12 @@
 //! A file is looked at a second time when its turn comes, since it may have been renamed, compressed or removed after
 //! the survey that queued it. It is opened only if it still is what the survey took it for.
 //!
-//! At most [`FILES_MAX`] files are open. A source with a thousand unread files opens them one after the other, each
+//! At most [`TailOptions::files_max`](crate::tail::TailOptions) files are open. A source with a thousand unread files opens them one after the other, each
 //! when the one before was read, so a backlog costs no file descriptors.
 
 use std::sync::Arc;
 
-use super::{FILES_MAX, Tailer, classify::Class};
+use super::{Tailer, classify::Class};
 use crate::{
     position::Standing,
     tail::{
@@ -24,7 +24,7 @@ use crate::{
 impl Tailer {
     /// Opens the next unread file. Returns `false` if there is none, or if it has to wait.
     pub(super) fn open_next(&mut self) -> Result<bool, TailError> {
-        while self.files.len() < FILES_MAX {
+        while self.files.len() < self.options.files_max {
             let Some(next) = self.queue.pop() else { return Ok(false) };
             let looked = Look::at(&*self.options.fs, &next.path).and_then(|look| match look {
                 Some(look) => Ok(self.classify(look)?),
@@ -72,7 +72,7 @@ impl Tailer {
     }
 
     /// Opens a file that has grown since it was finished, to read the bytes after `offset`.
-    fn open_grown(&mut self, look: &Look, id: u64, offset: u64) -> Result<(), TailError> {
+    pub(super) fn open_grown(&mut self, look: &Look, id: u64, offset: u64) -> Result<(), TailError> {
         let excerpt = Excerpt::of(&look.handle, &[offset])?;
         let tail = excerpt.tails[0].clone();
         let opening = Opening { start: offset, offset, tail, stops: Vec::new() };
@@ -101,8 +101,7 @@ impl Tailer {
         // The bytes before `offset` count as read, so the file gets its number at once and is durable with the
         // next cut.
         if offset > 0 && number == 0 {
-            file.set_number(self.next_number);
-            self.next_number += 1;
+            file.set_number(self.numbers.take_file());
         }
         let number = file.number();
         self.files.push(file);

@@ -17,7 +17,7 @@ use std::{
     io::ErrorKind,
     path::Path,
     sync::Arc,
-    time::{Duration, Instant, SystemTime},
+    time::Instant,
 };
 
 use super::{
@@ -36,6 +36,7 @@ use crate::{
         fs::{FileId, directory_of},
         look::Look,
         names::Name,
+        numbers::Numbers,
         options::{Begin, OnChanged, OnGone, OnUnreadable, TailOptions},
         packing::Packing,
     },
@@ -52,8 +53,18 @@ impl Tailer {
     /// Returns an error if the files cannot be read, are being renamed, or the log is not a [regular
     /// file](TailError::NotRegular).
     pub fn start(options: TailOptions, now: Instant) -> Result<Self, TailError> {
+        Self::start_with(options, Catalog::default(), Numbers::new(1, 1), now)
+    }
+
+    /// Starts a new log of a source. `catalog` is empty.
+    pub(in crate::tail) fn start_with(
+        options: TailOptions,
+        catalog: Catalog,
+        numbers: Numbers,
+        now: Instant,
+    ) -> Result<Self, TailError> {
         let begin = options.begin;
-        let mut tailer = Self::new(options, Catalog::default(), now);
+        let mut tailer = Self::new(options, catalog, numbers, now);
         if begin != Begin::Oldest {
             tailer.begin_at_newest(begin == Begin::End)?;
         }
@@ -64,10 +75,12 @@ impl Tailer {
 
     /// Marks all files as older than the source, except for the live one or, without a live name, the newest.
     fn begin_at_newest(&mut self, at_end: bool) -> Result<(), TailError> {
+        let first = self.numbers.next_file();
         for _ in 0..LISTS_MAX {
-            (self.files, self.events, self.catalog) = (Vec::new(), Vec::new(), Catalog::default());
+            (self.files, self.events) = (Vec::new(), Vec::new());
+            self.catalog.clear();
             self.begins_at_end = at_end;
-            self.next_number = 1;
+            self.numbers.go_back_to(first);
             let names = self.list()?;
             let newest = match self.names.live() {
                 Some(live) => names.iter().position(|name| name.path == live),
@@ -156,12 +169,25 @@ impl Tailer {
         if wanted.is_empty() && inventory.is_none() {
             return Self::start(options, now);
         }
-        let mut tailer = Self::new(options, inventory.map_or_else(Catalog::default, Catalog::new), now);
         let numbers = frontiers.iter().flat_map(|frontier| &frontier.files).map(|mark| mark.number);
-        tailer.next_number = numbers.max().unwrap_or(0) + 1;
+        let numbers = Numbers::new(numbers.max().unwrap_or(0) + 1, 1);
+        Self::resume_with(options, wanted, inventory.map(Catalog::new), numbers, now)
+    }
+
+    /// Continues a log of a source, with the files that at least one statistic needs, and the known ones; `None` if the
+    /// state has no known files.
+    pub(in crate::tail) fn resume_with(
+        options: TailOptions,
+        wanted: Vec<Wanted>,
+        known: Option<Catalog>,
+        numbers: Numbers,
+        now: Instant,
+    ) -> Result<Self, TailError> {
+        let has_inventory = known.is_some();
+        let mut tailer = Self::new(options, known.unwrap_or_default(), numbers, now);
         tailer.is_resuming = true;
         tailer.look_at_live()?;
-        tailer.find(wanted, inventory.is_some())?;
+        tailer.find(wanted, has_inventory)?;
         tailer.survey()?;
         tailer.is_resuming = false;
         tailer.missing_since = None;
@@ -404,49 +430,6 @@ impl Tailer {
         }
         self.events.push(TailEvent::Olddir { path: found.handle.path().to_owned(), directory });
         Ok(Some(found))
-    }
-
-    /// Without an inventory, marks the older files as read.
-    ///
-    /// These are the files whose names are older than the last one that was found again. If none was found again,
-    /// they are the files that were last written before `since`.
-    fn presume(&mut self, names: &[Name], last: Option<usize>, since: Option<i64>) -> Result<(), TailError> {
-        let since = since
-            .map(|since| SystemTime::UNIX_EPOCH + Duration::from_secs(u64::try_from(since).unwrap_or(0)));
-        let live = self.names.live().map(Path::to_owned);
-        let is_older = |at: usize, name: &Name| match (last, since) {
-            (Some(last), _) => at < last,
-            (None, Some(since)) => Some(&name.path) != live.as_ref() && name.stat.modified < since,
-            (None, None) => Some(&name.path) != live.as_ref(),
-        };
-        let mut files = 0;
-        for (at, name) in names.iter().enumerate() {
-            if name.stat.size == 0 || !is_older(at, name) {
-                continue;
-            }
-            let Some(mut look) = Look::at(&*self.options.fs, &name.path)? else {
-                return Err(changing(&name.path));
-            };
-            // Another file may have the name by now. Taken for this one, it would leave this one to be counted again.
-            if look.handle.id() != name.id() {
-                return Err(changing(&name.path));
-            }
-            let head = look.unpack_head().map_or_else(|_| Digest::default(), |()| Digest::of(&look.head));
-            let (content, packed) = (look.content(), look.packed());
-            let is_unread = match self.classify(look) {
-                Ok(class) => matches!(class, Class::Unread(_) | Class::Grown { .. }),
-                Err(TailError::Damaged { .. }) => true,
-                Err(error) => return Err(error),
-            };
-            if is_unread {
-                self.catalog.add(Standing::Foreign, head, content, packed, &name.path);
-                files += 1;
-            }
-        }
-        if files > 0 {
-            self.events.push(TailEvent::Presumed { path: self.options.path.clone(), files });
-        }
-        Ok(())
     }
 }
 

@@ -31,8 +31,6 @@ use crate::{
     },
 };
 
-/// The longest time between two surveys, even if nothing seems to have changed.
-const SURVEY_EVERY: Duration = Duration::from_secs(5);
 /// After a survey, the next one waits for this many times as long as the survey took.
 const REST_FACTOR: u32 = 10;
 /// The longest such wait if something has changed, however long the survey took.
@@ -72,7 +70,7 @@ impl Tailer {
         let took = self.options.wall.instant().saturating_duration_since(started);
         let rest = (took * REST_FACTOR).min(REST_MAX);
         self.survey_rest = self.now + if took < SURVEY_SHORT { Duration::ZERO } else { rest };
-        self.survey_due = self.now + SURVEY_EVERY.max(took * REST_FACTOR);
+        self.survey_due = self.now + self.options.survey_every.max(took * REST_FACTOR);
         match result {
             Err(error @ TailError::Io { .. }) => {
                 if !error.may_pass() {
@@ -126,6 +124,7 @@ impl Tailer {
             self.settle_missing(&found.heads)?;
             self.catalog.forget_gone();
             self.signature = signature;
+            self.is_nameless = names.is_empty();
             if self.catalog.len() > KNOWN_MAX {
                 return Err(TailError::TooMany { path: self.options.path.clone(), most: KNOWN_MAX });
             }
