@@ -17,7 +17,7 @@ use clap::{Parser, ValueEnum};
 #[derive(Debug, Parser)]
 #[command(name = "access_log")]
 pub(crate) struct Arguments {
-    /// The log to follow; it need not exist yet. A name with times in it, such as access.%Y-%m-%d.log, stands for a log
+    /// The log to follow; it need not exist yet. A pattern, such as '/var/log/nginx/*.access.log', stands for many logs. A name with times in it, such as access.%Y-%m-%d.log, stands for a log
     /// whose files are all named by their time
     #[arg(long, value_name = "PATH")]
     pub(crate) log: Option<PathBuf>,

@@ -389,6 +389,7 @@ impl Texts<'_> {
                 let field = self.plan.fields.iter().position(|field| field == name).unwrap();
                 self.record.field(field, self.line).to_vec()
             }
+            Input::Log => b"-".to_vec(),
             Input::Time(offset) => offset.shift(self.record.seconds()).to_string().into_bytes(),
         };
         let texts: Vec<Vec<u8>> = names.iter().map(text).collect();

@@ -26,7 +26,7 @@ use crate::{
 pub(crate) struct Plan {
     /// The fields that the parser finds.
     pub(crate) fields: Vec<String>,
-    /// The texts that are no fields. Those of the line's time come first.
+    /// The texts that are no fields. Those of the line's time and log come first.
     pub(crate) derived: Vec<DerivedText>,
     /// The fields that are read as numbers, each at a scale. A field at two scales is two numbers.
     pub(crate) numbers: Vec<Number>,
@@ -72,9 +72,9 @@ pub(crate) struct StatisticPlan {
 /// A text that is no field of the parser.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum DerivedText {
-    /// The line's time in seconds since 1970, moved by an offset from UTC.
-    Time(Input),
-    /// A function of texts that are fields or times.
+    /// The line's time or log.
+    Line(Input),
+    /// A function of texts that are fields, times or the log.
     Value(Expr, Inputs),
 }
 
@@ -198,7 +198,7 @@ impl Plan {
         for input in inputs {
             match input {
                 Input::Variable(name) => self.fields.push(name),
-                Input::Time(_) => self.derived.push(DerivedText::Time(input)),
+                Input::Time(_) | Input::Log => self.derived.push(DerivedText::Line(input)),
             }
         }
     }
@@ -241,7 +241,8 @@ impl Plan {
             return index_of_or_push(&mut self.fields, name.to_owned());
         }
         let derived = match expr {
-            Expr::Time(offset) => DerivedText::Time(Input::Time(*offset)),
+            Expr::Time(offset) => DerivedText::Line(Input::Time(*offset)),
+            Expr::Log => DerivedText::Line(Input::Log),
             expr => {
                 let inputs = self.inputs(expr.inputs());
                 DerivedText::Value(expr.clone(), inputs)
@@ -255,6 +256,7 @@ impl Plan {
         let expr = |input: &Input| match input {
             Input::Variable(name) => Expr::Variable(name.clone()),
             Input::Time(offset) => Expr::Time(*offset),
+            Input::Log => Expr::Log,
         };
         let texts = names.iter().map(|input| self.text(&expr(input))).collect();
         Inputs { names, texts }

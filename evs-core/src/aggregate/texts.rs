@@ -41,6 +41,8 @@ pub(super) struct TextIds {
     derived: Vec<Derivation>,
     /// The number of fields.
     first_derived: usize,
+    /// The path of the log that has the lines.
+    log: Vec<u8>,
     // Used again for every value:
     text: Vec<u8>,
 }
@@ -78,7 +80,7 @@ impl TextIds {
         };
         let derivation = |from: &DerivedText| {
             let inputs = match from {
-                DerivedText::Time(_) => 0,
+                DerivedText::Line(_) => 0,
                 DerivedText::Value(_, inputs) => inputs.texts.len(),
             };
             Derivation { from: from.clone(), memo: Memo::new(inputs), last: None }
@@ -95,8 +97,15 @@ impl TextIds {
             fields: (0..plan.fields.len()).filter(|field| plan.needs_ids(*field)).collect(),
             derived: plan.derived.iter().map(derivation).collect(),
             first_derived: plan.fields.len(),
+            log: b"-".to_vec(),
             text: Vec::new(),
         }
+    }
+
+    /// Sets the path of the log that has the next lines.
+    pub(super) fn set_log(&mut self, path: &str) {
+        self.log.clear();
+        self.log.extend_from_slice(path.as_bytes());
     }
 
     /// Forgets all values of a text, and what is known of texts and numbers that are derived from it.
@@ -133,15 +142,20 @@ impl TextIds {
 
     /// Finds the ids of a derived text for lines of these times.
     fn derive(&mut self, at: usize, seconds: &[i64]) {
-        let Self { dictionaries, ids, derived, first_derived, text, .. } = self;
-        // The inputs are fields and times, and those come first.
+        let Self { dictionaries, ids, derived, first_derived, text, log, .. } = self;
+        // The inputs are fields, times and the log, and those come first.
         let (inputs_of, own) = dictionaries.split_at_mut(*first_derived + at);
         let (input_ids, own_ids) = ids.split_at_mut(*first_derived + at);
         let (own, own_ids) = (&mut own[0], &mut own_ids[0]);
         let Derivation { from, memo, last } = &mut derived[at];
         match from {
-            DerivedText::Time(input) => {
-                let Input::Time(offset) = input else { return };
+            DerivedText::Line(Input::Variable(_)) => {}
+            DerivedText::Line(Input::Log) => {
+                let id = own.id(log);
+                own_ids.clear();
+                own_ids.resize(seconds.len(), id);
+            }
+            DerivedText::Line(Input::Time(offset)) => {
                 own_ids.clear();
                 own_ids.extend(seconds.iter().map(|seconds| match last {
                     Some((known, id)) if known == seconds => *id,

@@ -205,6 +205,11 @@ impl Worker {
         }
     }
 
+    /// Sets the path of the log that has the next lines.
+    pub(crate) fn set_log(&mut self, path: &str) {
+        self.texts.set_log(path);
+    }
+
     /// Tells the lines before the next block without which it cannot be read, if the log has such lines: see
     /// [`Chunk::preamble`](crate::tail::Chunk::preamble).
     pub(crate) fn set_preamble(&mut self, lines: Option<&[u8]>) {

@@ -15,6 +15,8 @@ pub(crate) enum Expr {
     Variable(String),
     /// The line's time in seconds since 1970, moved by an offset from UTC.
     Time(UtcOffset),
+    /// The path of the log that has the line.
+    Log,
     /// The same text in every line.
     Constant(String),
     /// A function of other values.
@@ -28,6 +30,8 @@ pub(crate) enum Input {
     Variable(String),
     /// The line's time in seconds since 1970, moved by an offset from UTC.
     Time(UtcOffset),
+    /// The path of the log that has the line.
+    Log,
 }
 
 /// The text of a value that is absent.
@@ -49,6 +53,7 @@ impl Expr {
         let input = match self {
             Self::Variable(name) => Input::Variable(name.clone()),
             Self::Time(offset) => Input::Time(*offset),
+            Self::Log => Input::Log,
             Self::Constant(_) => return,
             Self::Call(_, values) => {
                 values.iter().for_each(|value| value.collect_inputs(inputs));
@@ -86,6 +91,7 @@ impl Expr {
                     &|input| matches!(input, Input::Time(other) if other == offset),
                 ));
             }
+            Self::Log => out.extend_from_slice(text_of(&|input| *input == Input::Log)),
             Self::Constant(text) => out.extend_from_slice(text.as_bytes()),
             Self::Call(function, values) => {
                 let mut held = Vec::new();
@@ -116,7 +122,7 @@ impl Expr {
     pub(crate) fn is_of_client(&self) -> bool {
         match self {
             Self::Variable(name) => is_of_client(name),
-            Self::Time(_) | Self::Constant(_) => false,
+            Self::Time(_) | Self::Log | Self::Constant(_) => false,
             Self::Call(_, values) => values.iter().any(Self::is_of_client),
         }
     }
@@ -126,7 +132,7 @@ impl Expr {
         let is_of_client = self.is_of_client();
         let may_be_list = |input: &Input| match input {
             Input::Variable(name) => may_be_list(name),
-            Input::Time(_) => true,
+            Input::Time(_) | Input::Log => true,
         };
         Number {
             field: 0,
@@ -146,7 +152,7 @@ impl Expr {
     pub(crate) fn mistake(&self) -> Option<String> {
         match self {
             Self::Variable(name) if name.is_empty() => Some("a field without a name".to_owned()),
-            Self::Variable(_) | Self::Time(_) | Self::Constant(_) => None,
+            Self::Variable(_) | Self::Time(_) | Self::Log | Self::Constant(_) => None,
             Self::Call(function, values) => {
                 function.mistake().or_else(|| values.iter().find_map(Self::mistake))
             }
@@ -158,6 +164,7 @@ impl Expr {
         match self {
             Self::Variable(name) => name.clone(),
             Self::Time(_) => "time".to_owned(),
+            Self::Log => "log".to_owned(),
             Self::Constant(_) => "constant".to_owned(),
             Self::Call(function, values) => match values.first() {
                 Some(first) if !function.is_code() => {

@@ -124,6 +124,19 @@ pub fn event_time_at(offset: &str) -> Result<Field, SyntaxError> {
     Ok(Field::of(Expr::Time(offset)))
 }
 
+/// The path of the log that has the line: the name that its live file has, also for lines of a rotated one. A pipeline that follows
+/// [many logs](crate::PipelineBuilder::tail) tells them apart by it.
+///
+/// ```
+/// # extern crate evs_core as evs;
+/// // `shop`, of `/var/log/nginx/shop.access.log`.
+/// let site = evs::log_path().replace(r"^.*/(.*)\.access\.log$", "$1").named("site");
+/// assert_eq!(site.to_string(), r#"replace(log(), "^.*/(.*)\\.access\\.log$", "$1")"#);
+/// ```
+pub fn log_path() -> Field {
+    Field::of(Expr::Log)
+}
+
 /// The texts of several fields, one after the other. [`constant`] puts text between them.
 ///
 /// ```

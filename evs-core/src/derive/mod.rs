@@ -31,7 +31,9 @@ mod time;
 mod url;
 
 pub use condition::{Condition, Operand};
-pub use field::{Field, arg, combine, concat, constant, event_time, event_time_at, field, histogram};
+pub use field::{
+    Field, arg, combine, concat, constant, event_time, event_time_at, field, histogram, log_path,
+};
 pub use lookup::{Lookup, LookupError};
 pub use parse::SyntaxError;
 

@@ -386,6 +386,9 @@ fn function<'t>(start: &'t str, name: &str, rest: &'t str, depth: usize) -> Read
             Err(mistake) => fail(offset, mistake),
         };
     }
+    if name == "log" {
+        return Ok((close(rest)?, Expr::Log));
+    }
     if name == "concat" {
         let (rest, values) =
             separated_list1(preceded(multispace0, char(',')), |rest| value(rest, depth)).parse(rest)?;

@@ -57,6 +57,7 @@ impl Display for Expr {
             Self::Variable(name) => write!(f, "field({})", Quoted(name)),
             Self::Time(offset) if offset.is_utc() => f.write_str("time()"),
             Self::Time(offset) => write!(f, "time(\"{offset}\")"),
+            Self::Log => f.write_str("log()"),
             Self::Constant(text) => Quoted(text).fmt(f),
             Self::Call(Function::Code(code), values) => {
                 write!(f, "{}(", code.name)?;

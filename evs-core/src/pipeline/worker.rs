@@ -23,6 +23,8 @@ pub(super) async fn work(
 ) -> Result<(), Error> {
     let Shared { settings, control, board } = &shared;
     let mut buffer = Vec::new();
+    // A pattern tells the log with each chunk.
+    let path = settings.tail.path.display().to_string();
     while let Some(work) = queue.receive().await {
         if control.has_failed() {
             break;
@@ -40,6 +42,10 @@ pub(super) async fn work(
             chunk.read(&mut buffer).map_err(|source| Error::Log { name: settings.source.clone(), source })?;
         let (skip, before) = (skip.as_deref(), worker.counters());
         worker.set_now(board.clock.now());
+        match &chunk.log {
+            Some(log) => worker.set_log(log),
+            None => worker.set_log(&path),
+        }
         let lines = match chunk.kind {
             ChunkKind::Lines | ChunkKind::Final => {
                 worker.set_preamble(chunk.preamble());

@@ -116,12 +116,14 @@ impl OlderReader {
                     }
                     chunk => chunk?,
                 };
-                let Some(chunk) = chunk else {
+                let Some(mut chunk) = chunk else {
                     // The file was truncated. There may be a copy.
                     let error = changing(file.path());
                     return self.set_missing(now, error).map(|_| None);
                 };
                 self.missing_since = None;
+                let file = usize::try_from(self.at.file).ok().and_then(|at| self.list.get(at));
+                chunk.log = file.and_then(|file| file.log.clone());
                 self.at.offset = chunk.end;
                 if chunk.end >= *end {
                     self.finish();

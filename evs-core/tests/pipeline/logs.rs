@@ -9,7 +9,7 @@ use std::{
 };
 
 use evs_core::{
-    Begin, Error, LogFormat, LostState, Pipeline, PipelineBuilder, Schema, Statistic, count, sum,
+    Begin, Error, LogFormat, LostState, Pipeline, PipelineBuilder, Schema, Statistic, count, log_path, sum,
 };
 
 use crate::pipeline_support::{Machine, TestSink, run_to_end, totals_by_key, until};
@@ -145,4 +145,30 @@ fn a_bad_pattern_is_refused_at_build_with_its_place() {
         "tail: \"/var/log/nginx/[a.log\", column 16: invalid range pattern, expected the path of a log, or a pattern \
          such as /var/log/nginx/*.access.log"
     );
+}
+
+#[tokio::test]
+async fn the_path_of_the_log_is_a_key_and_older_files_have_that_of_their_log() {
+    let (machine, sink) = (Machine::new(), TestSink::default());
+    for log in 0..3 {
+        fs::create_dir_all(path(&machine, log).parent().unwrap()).unwrap();
+        append(&path(&machine, log), 0..10, "old");
+        fs::rename(path(&machine, log), path(&machine, log).with_extension("log.1")).unwrap();
+        append(&path(&machine, log), 10..15, "new");
+    }
+    let site = || log_path().replace(r"^.*/(.*)\.access\.log$", "$1").named("site");
+    let build = |begin| {
+        let sites = Statistic::named("sites").group_by([site()]).measure(count()).begin(Begin::Oldest);
+        let builder = builder(&machine, &sink).begin(Begin::Oldest);
+        if begin { builder.statistic(sites) } else { builder }
+    };
+    assert_eq!(run_to_end(build(false)).await.unwrap().lines, 45);
+    // The new statistic reads the older files by itself.
+    append(&path(&machine, 1), 15..17, "newest");
+    assert!(run_to_end(build(true)).await.unwrap().is_complete);
+    let built = build(true).build().unwrap();
+    let schema = built.schemas().find(|schema| schema.statistic == "sites").unwrap();
+    let totals = totals_by_key(&sink, schema).await;
+    let expected = [("00", 15), ("01", 17), ("02", 15)].map(|(site, count)| (site.to_owned(), vec![count]));
+    assert_eq!(totals, BTreeMap::from(expected));
 }

@@ -1,7 +1,9 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::derive::{Field, Lookup, arg, combine, concat, constant, event_time, event_time_at, field};
+use crate::derive::{
+    Field, Lookup, arg, combine, concat, constant, event_time, event_time_at, field, log_path,
+};
 
 fn condition_of(text: &str) -> Condition {
     text.parse().unwrap_or_else(|error| panic!("{text}: {error}"))
@@ -37,6 +39,7 @@ fn texts_are_the_conditions_that_the_methods_make() {
         ("not not a = 1", field("a").eq(1)),
         ("lower(host) = \"a\"", field("host").lower().eq("a")),
         ("hour(time(\"-05:00\")) = \"13\"", event_time_at("-05:00").unwrap().hour().eq("13")),
+        ("log() ends_with \"/shop.log\"", log_path().ends_with("/shop.log")),
         ("field(\"user agent\") = \"a\"", field("user agent").eq("a")),
         ("field(\"and\") = 1", field("and").eq(1)),
         ("@timestamp is present", !field("@timestamp").is_absent()),
@@ -125,6 +128,7 @@ fn any_field() -> impl Strategy<Value = Field> {
     let leaf = prop_oneof![
         "[a-z_@][a-z0-9_.-]{0,8}|[ -~\u{e9}]{1,6}|and|in".prop_map(field),
         Just(event_time()),
+        Just(log_path()),
         Just(event_time_at("-03:30").unwrap()),
         "[ -~\n\u{1}]{0,5}".prop_map(|text| constant("", text)),
     ];
