@@ -207,7 +207,8 @@ impl Statistic {
     ///
     /// Memory and rows are bounded by the list, however many keys clients choose. A row that is shown is a lower bound: the
     /// lines of its keys may be in the row of the others for the batches in which they were not among the best. Of a window with
-    /// `N` lines, at most `1.25 N / keys` of any key's lines are there. A batch is one flush interval, so with
+    /// `N` lines, at most `1.75 N / keys` of any key's lines are there. (With a sum, `N` is the window's sum, and values are not
+    /// negative.) A batch is one flush interval, so with
     /// [`flush_every`](Self::flush_every) of a window's length each window has one list. With a shorter one, a window has the
     /// keys of several lists.
     ///

@@ -18,7 +18,7 @@ pub const STATISTICS: [(&str, Duration); 3] = [
 /// The texts of a statistic's condition and of its key.
 pub fn definition_of(statistic: &str) -> (Option<&'static str>, &'static str) {
     match statistic {
-        "again" => (Some(r#"status >= 100 and request_id != """#), r#"default(request_id, "-")"#),
+        "again" => (Some(r#"status >= 0 and request_id != """#), r#"default(request_id, "-")"#),
         _ => (None, "request_id"),
     }
 }
@@ -123,7 +123,7 @@ impl Operator {
             let statistic = match *name {
                 // The same numbers by way of a condition and a derived key.
                 "again" => Statistic::named(*name)
-                    .only(field("status").ge(100) & !field("request_id").eq(""))
+                    .only(field("status").ge(0) & !field("request_id").eq(""))
                     .group_by([field("request_id").default("-").named("request_id")]),
                 _ => Statistic::named(*name).group_by(["request_id"]),
             };
