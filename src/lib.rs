@@ -86,7 +86,7 @@
 //! | --- | --- |
 //! | build a pipeline | [`Pipeline`], [`PipelineBuilder`], [`prelude`] |
 //! | define a statistic | [`Statistic`], [`Field`], [`arg`], [`Measure`], [`MeasureKind`], [`IntoKeys`] |
-//! | select lines, derive fields | [`Condition`], [`Field`], [`Lookup`], [`concat`], [`constant`], [`combine`], [`event_time`], [`log_path`], [`histogram`] |
+//! | select lines, derive fields | [`Condition`], [`Field`], [`Lookup`], [`concat()`], [`constant`], [`combine`], [`event_time`], [`log_path`], [`histogram`] |
 //! | run it | [`Pipeline::run`], [`Pipeline::spawn`], [`Pipeline::run_to_end`], [`Summary`] |
 //! | see how it is doing | [`Pipeline::status`], [`StatusHandle`], [`Status`], [`StatisticStatus`], [`SinkStatus`], [`SinkState`], [`StoppedStatistic`], [`Phase`], [`Pause`] |
 //! | be told of changes | [`StatusHandle::watch`], [`StatusWatch`], [`StatusHandle::events`], [`Events`], [`Event`], [`EventKind`] |
