@@ -44,6 +44,7 @@ impl BinlogState {
             Event::Register(position) => self.register(position),
             Event::Forget(forget) => {
                 self.sinks.remove(&forget.sink);
+                self.former_names.remove(&forget.sink);
                 Ok(())
             }
             Event::Files(change) => {
@@ -64,9 +65,11 @@ impl BinlogState {
         let from = self.resolve(&define.from)?;
         if let Some(known) = self.statistics.get_mut(name) {
             follows(name, &known.to, &from)?;
+            self.is_routed |= define.schema.to.is_some();
             known.schema = Arc::clone(&define.schema);
             return Ok(());
         }
+        self.is_routed |= define.schema.to.is_some();
         let schema = Arc::clone(&define.schema);
         let new = StatisticState::new(schema, from, Arc::clone(&define.older));
         self.statistics.insert(name.clone(), new);
@@ -155,10 +158,12 @@ impl BinlogState {
         match self.sinks.remove(sink) {
             Some(statistics) if !self.sinks.contains_key(to) && sink != to => {
                 self.sinks.insert(to.clone(), statistics);
-                let mut names = self.former_names.remove(sink).unwrap_or_default();
-                let until = self.statistics.iter().map(|(name, known)| (name.clone(), known.sequence));
-                names.push(FormerName { name: sink.clone(), until: until.collect() });
-                self.former_names.insert(to.clone(), names);
+                if self.is_routed {
+                    let mut names = self.former_names.remove(sink).unwrap_or_default();
+                    let until = self.statistics.iter().map(|(name, known)| (name.clone(), known.sequence));
+                    names.push(FormerName { name: sink.clone(), until: until.collect() });
+                    self.former_names.insert(to.clone(), names);
+                }
                 Ok(())
             }
             found => {

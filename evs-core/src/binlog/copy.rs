@@ -77,6 +77,7 @@ impl Binlog {
         if undelivered {
             // The batches that are taken over have other sequences here.
             state.former_names.clone_from(&self.state.former_names);
+            state.is_routed = self.state.is_routed;
             for (statistic, until) in
                 state.former_names.values_mut().flatten().flat_map(|former| &mut former.until)
             {

@@ -243,15 +243,8 @@ impl<'s> Replay<'s> {
         if header.version < 2 && snapshot.files.is_some() {
             return Err(Damage::Snapshot);
         }
-        if let Some(state) = &mut self.state {
-            // Earlier versions did not note former names: a snapshot of theirs lacks those of renames before it.
-            let former_names = std::mem::take(&mut state.former_names);
-            let mut rest = snapshot;
-            let noted = std::mem::take(&mut rest.former_names);
-            let is_equal =
-                *state == rest && (former_names.is_empty() || noted.is_empty() || former_names == noted);
-            state.former_names = if former_names.is_empty() { noted } else { former_names };
-            return if is_equal { Ok(()) } else { Err(Damage::Snapshot) };
+        if let Some(state) = &self.state {
+            return if *state == snapshot { Ok(()) } else { Err(Damage::Snapshot) };
         }
         let is_own = snapshot.epoch == header.epoch && snapshot.source == header.source;
         if !is_own || !snapshot.is_sound() {

@@ -50,6 +50,9 @@ pub struct BinlogState {
     pub statistics: BTreeMap<String, StatisticState>,
     /// The registered sinks by name, each with its progress by the name of the statistic.
     pub sinks: BTreeMap<String, BTreeMap<String, SinkProgress>>,
+    /// True once a statistic went to some sinks only. From then on, the former names of sinks are kept.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_routed: bool,
     /// By sink, the names that it had, the oldest first. A batch that goes to some sinks only has the names of its time.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub former_names: BTreeMap<String, Vec<FormerName>>,
@@ -165,6 +168,7 @@ impl BinlogState {
             rejected: Arc::new([]),
             statistics: BTreeMap::new(),
             sinks: BTreeMap::new(),
+            is_routed: false,
             former_names: BTreeMap::new(),
             files: None,
             cloned: None,
