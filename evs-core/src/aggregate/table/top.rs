@@ -104,10 +104,7 @@ impl Table {
             let taken = top.taken[slot].saturating_sub(top.taken_before[row]);
             self.rows.weight(row, &self.kinds).saturating_sub(taken)
         };
-        let is_of_window =
-            |row: &usize| self.rows.slots[*row] as usize == slot && self.rows.ids[*row] != OTHERS;
-        let mut rows: Vec<(i64, usize)> =
-            self.rows.numbers().filter(is_of_window).map(|row| (weight(row), row)).collect();
+        let mut rows: Vec<(i64, usize)> = self.rows.of_window(slot).map(|row| (weight(row), row)).collect();
         let middle = rows.len() / 2;
         let Some((_, (median, _), _)) = (!rows.is_empty()).then(|| rows.select_nth_unstable(middle)) else {
             return;
@@ -139,14 +136,9 @@ impl Table {
         let Some(top) = &self.top else { return };
         let (rows_max, slots) = (top.keys_max.saturating_mul(2), top.rows_of.len());
         for slot in 0..slots {
-            let is_of_window =
-                |row: &usize| self.rows.slots[*row] as usize == slot && self.rows.ids[*row] != OTHERS;
-            let mut rows: Vec<(i64, usize)> = self
-                .rows
-                .numbers()
-                .filter(is_of_window)
-                .map(|row| (self.rows.weight(row, &self.kinds), row))
-                .collect();
+            let weight = |row| self.rows.weight(row, &self.kinds);
+            let mut rows: Vec<(i64, usize)> =
+                self.rows.of_window(slot).map(|row| (weight(row), row)).collect();
             if rows.len() > rows_max {
                 rows.select_nth_unstable_by(rows_max, |one, other| other.cmp(one));
                 self.add_to_others(slot, rows.split_off(rows_max).into_iter().map(|(_, row)| row));
@@ -201,6 +193,12 @@ impl Table {
 }
 
 impl TableRows {
+    /// The rows of a window, without the one for all other keys.
+    fn of_window(&self, slot: usize) -> impl Iterator<Item = usize> + '_ {
+        let is_of_window = move |row: &usize| self.slots[*row] as usize == slot && self.ids[*row] != OTHERS;
+        self.numbers().filter(is_of_window)
+    }
+
     /// The total by which rows are ranked: that of the first measure.
     fn weight(&self, row: usize, kinds: &[MeasureKind]) -> i64 {
         let value = self.value(row, 0, kinds).unwrap_or_default();

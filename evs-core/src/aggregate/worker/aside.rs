@@ -23,12 +23,8 @@ impl Worker {
         if self.tables[statistic].len() == 0 {
             return;
         }
-        let StatisticPlan { keys, top, .. } = &self.plan.statistics[statistic];
-        let mut rows = self.tables[statistic].take();
-        if top.is_some() {
-            let others: Vec<u32> = keys.iter().map(|&text| self.texts.dictionaries[text].id(OTHER)).collect();
-            rows.name_others(&others);
-        }
+        let mut rows = self.take_table(statistic);
+        let keys = &self.plan.statistics[statistic].keys;
         rows.texts = keys.iter().map(|&text| self.texts.dictionaries[text].share()).collect();
         self.rows_aside[statistic].push(rows);
     }
@@ -40,15 +36,24 @@ impl Worker {
             return;
         }
         let keys = &self.plan.statistics[statistic].keys;
-        let others: Vec<u32> = keys.iter().map(|&text| self.texts.dictionaries[text].id(OTHER)).collect();
+        let ids: Vec<_> = keys.iter().map(|&text| (&self.texts.dictionaries[text], &[][..])).collect();
+        self.tables[statistic].keep_top(&ids);
+        let mut rows = self.take_table(statistic);
+        let keys = &self.plan.statistics[statistic].keys;
         let dictionaries: Vec<_> = keys.iter().map(|&text| &self.texts.dictionaries[text]).collect();
-        let ids: Vec<_> = dictionaries.iter().map(|dictionary| (*dictionary, &[][..])).collect();
-        let table = &mut self.tables[statistic];
-        table.keep_top(&ids);
-        let mut rows = table.take();
-        rows.name_others(&others);
         rows.copy_texts(&dictionaries);
         self.rows_aside[statistic].push(rows);
+    }
+
+    /// Takes the rows out of a table. The row for all other keys of a top list gets ids, like any other row.
+    fn take_table(&mut self, statistic: usize) -> TableRows {
+        let StatisticPlan { keys, top, .. } = &self.plan.statistics[statistic];
+        let mut rows = self.tables[statistic].take();
+        if top.is_some() {
+            let others: Vec<u32> = keys.iter().map(|&text| self.texts.dictionaries[text].id(OTHER)).collect();
+            rows.name_others(&others);
+        }
+        rows
     }
 
     /// Resets a dictionary. Rows that have ids of it are put aside first.
