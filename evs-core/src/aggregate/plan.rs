@@ -129,6 +129,30 @@ pub(crate) enum Tree {
     Any(Vec<Self>),
 }
 
+/// The lines that need the id of a text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum LinesOf {
+    Nobody,
+    /// Those that one of these conditions selects, by their indices in [`Plan::trees`], in order.
+    Trees(Vec<usize>),
+    All,
+}
+
+impl LinesOf {
+    /// Adds the lines of another user of the text.
+    fn add(&mut self, others: &Self) {
+        match (&mut *self, others) {
+            (_, Self::Nobody) | (Self::All, _) => {}
+            (Self::Trees(trees), Self::Trees(others)) => {
+                trees.extend(others);
+                trees.sort_unstable();
+                trees.dedup();
+            }
+            _ => *self = others.clone(),
+        }
+    }
+}
+
 impl Plan {
     /// The plan for these statistics, and for checks by name.
     pub(crate) fn new(statistics: &[Statistic], checks: &[(CheckName, Condition)]) -> Self {
@@ -208,16 +232,28 @@ impl Plan {
         self.fields.len() + self.derived.len()
     }
 
-    /// True for the texts that need ids for each line.
-    pub(crate) fn needs_ids(&self, text: usize) -> bool {
-        let is_input = |inputs: &Inputs| inputs.texts.contains(&text);
-        self.statistics.iter().any(|statistic| statistic.keys.contains(&text))
-            || self.leaves.iter().any(|leaf| is_input(&leaf.inputs))
-            || self.derived_numbers.iter().any(|number| number.text == text)
-            || self
-                .derived
-                .iter()
-                .any(|derived| matches!(derived, DerivedText::Value(_, inputs) if is_input(inputs)))
+    /// By text, the lines that need its id.
+    ///
+    /// The keys of a statistic with a condition are looked up for the lines that it selects alone. What a condition or a number
+    /// is read from has ids for all lines.
+    pub(crate) fn lines_of_texts(&self) -> Vec<LinesOf> {
+        let mut lines_of = vec![LinesOf::Nobody; self.texts()];
+        for statistic in &self.statistics {
+            for &key in &statistic.keys {
+                lines_of[key].add(&statistic.only.map_or(LinesOf::All, |tree| LinesOf::Trees(vec![tree])));
+            }
+        }
+        let of_leaves = self.leaves.iter().flat_map(|leaf| &leaf.inputs.texts).copied();
+        for text in of_leaves.chain(self.derived_numbers.iter().map(|number| number.text)) {
+            lines_of[text] = LinesOf::All;
+        }
+        for (at, derived) in self.derived.iter().enumerate() {
+            if let DerivedText::Value(_, inputs) = derived {
+                let users = lines_of[self.fields.len() + at].clone();
+                inputs.texts.iter().for_each(|&input| lines_of[input].add(&users));
+            }
+        }
+        lines_of
     }
 
     /// True if lines may be rejected after they were read, so that their places must be known.

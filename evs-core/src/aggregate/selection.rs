@@ -102,15 +102,7 @@ impl Selections {
         }
         for (tree, selected) in self.trees.iter().zip(&mut self.selected) {
             answer(tree, (&self.answers, &self.sampled), &mut selected.answers, &mut self.spare);
-            selected.lines.clear();
-            // Each line is written, and stays if it is selected: a loop without a branch.
-            selected.lines.resize(lines, 0);
-            let mut len = 0;
-            for (line, answer) in selected.answers.iter().enumerate() {
-                selected.lines[len] = line as u32;
-                len += usize::from(*answer);
-            }
-            selected.lines.truncate(len);
+            numbers_of(&selected.answers, &mut selected.lines);
         }
     }
 }
@@ -141,6 +133,19 @@ fn answer(tree: &Tree, leaves: (&[Vec<u8>], &[Vec<u8>]), result: &mut Vec<u8>, s
             spare.push(next);
         }
     }
+}
+
+/// Finds the numbers of the lines whose answer is 1.
+pub(super) fn numbers_of(answers: &[u8], lines: &mut Vec<u32>) {
+    lines.clear();
+    // Each line is written, and stays if it is selected: a loop without a branch.
+    lines.resize(answers.len(), 0);
+    let mut len = 0;
+    for (line, answer) in answers.iter().enumerate() {
+        lines[len] = line as u32;
+        len += usize::from(*answer);
+    }
+    lines.truncate(len);
 }
 
 /// True for one text in `rate`, by a hash that never changes: a line that is read again is judged the same.

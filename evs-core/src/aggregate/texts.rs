@@ -7,16 +7,20 @@
 //! uri                   "/a/b" = 0, "/a/c" = 1, "/d" = 2      lines 0 1 2 0
 //! path_prefix(uri, 1)   "/a" = 0, "/d" = 1                    known [0, 0, 1]   ->   lines 0 0 1 0
 //! ```
+//!
+//! A key that only statistics with conditions have is looked up after the conditions, for the lines that they select. An
+//! errors-only statistic by page costs no look-up for pages without errors, and its dictionary holds none of them.
 
 use super::{
     dictionary::Dictionary,
     memo::Memo,
-    plan::{DerivedNumber, DerivedText, Inputs, Plan},
+    plan::{DerivedNumber, DerivedText, Inputs, LinesOf, Plan},
+    selection::{Selected, numbers_of},
     table::room,
 };
 use crate::{
     derive::Input,
-    format::{Columns, Conventions, NumberColumn, Reason},
+    format::{Columns, Conventions, NumberColumn, Reason, Span},
 };
 
 /// The number of texts with which a dictionary is full, unless the row limits of its statistics are lower.
@@ -35,8 +39,12 @@ pub(super) struct TextIds {
     pub(super) ids: Vec<Vec<u32>>,
     /// The numbers of derived texts.
     pub(super) numbers: Vec<TextNumbers>,
-    /// The fields that need ids.
-    fields: Vec<usize>,
+    /// The texts that need ids for all lines, in the order in which they are found.
+    of_all: Vec<usize>,
+    /// The texts that need ids for some lines, in the order in which they are found, and the index of these in `unions`.
+    of_some: Vec<(usize, usize)>,
+    /// The lines that some conditions select together.
+    unions: Vec<Union>,
     /// The derived texts. The first one follows the last field of the parser.
     derived: Vec<Derivation>,
     /// The number of fields.
@@ -45,6 +53,22 @@ pub(super) struct TextIds {
     log: Vec<u8>,
     // Used again for every value:
     text: Vec<u8>,
+    // Used again for every text of some lines:
+    spans: Vec<Span>,
+    seconds: Vec<i64>,
+    input_ids: Vec<Vec<u32>>,
+    found: Vec<u32>,
+}
+
+/// The lines that at least one of some conditions selects.
+#[derive(Debug)]
+struct Union {
+    /// The conditions, by their indices in the plan.
+    trees: Vec<usize>,
+    /// By line, 1 if it is one of them and 0 if not.
+    answers: Vec<u8>,
+    /// Their numbers, in order.
+    lines: Vec<u32>,
 }
 
 /// The state of a derived text.
@@ -90,15 +114,36 @@ impl TextIds {
             plan.number.follow(conventions);
             TextNumbers { plan, memo: Memo::new(1), column: NumberColumn::default(), read: Vec::new() }
         };
+        let (mut of_all, mut of_some, mut unions) = (Vec::new(), Vec::new(), Vec::<Union>::new());
+        for (text, lines) in plan.lines_of_texts().into_iter().enumerate() {
+            match lines {
+                LinesOf::Nobody => {}
+                LinesOf::All => of_all.push(text),
+                LinesOf::Trees(trees) => {
+                    let known = unions.iter().position(|union| union.trees == trees);
+                    let union = known.unwrap_or_else(|| {
+                        unions.push(Union { trees, answers: Vec::new(), lines: Vec::new() });
+                        unions.len() - 1
+                    });
+                    of_some.push((text, union));
+                }
+            }
+        }
         Self {
             dictionaries: (0..plan.texts()).map(dictionary).collect(),
             ids: vec![Vec::new(); plan.texts()],
             numbers: plan.derived_numbers.iter().map(number).collect(),
-            fields: (0..plan.fields.len()).filter(|field| plan.needs_ids(*field)).collect(),
+            of_all,
+            of_some,
+            unions,
             derived: plan.derived.iter().map(derivation).collect(),
             first_derived: plan.fields.len(),
             log: b"-".to_vec(),
             text: Vec::new(),
+            spans: Vec::new(),
+            seconds: Vec::new(),
+            input_ids: Vec::new(),
+            found: Vec::new(),
         }
     }
 
@@ -125,14 +170,20 @@ impl TextIds {
             .for_each(|number| number.memo.forget());
     }
 
-    /// Finds the ids and numbers of the lines in the columns.
+    /// Finds the ids and numbers that all lines in the columns need.
     pub(super) fn find(&mut self, block: &[u8], columns: &Columns) {
-        for field in &self.fields {
-            let (dictionary, ids) = (&mut self.dictionaries[*field], &mut self.ids[*field]);
-            dictionary.ids(block, columns, &columns.fields[*field], ids);
-        }
-        for at in 0..self.derived.len() {
-            self.derive(at, &columns.seconds);
+        for at in 0..self.of_all.len() {
+            let text = self.of_all[at];
+            let mut ids = std::mem::take(&mut self.ids[text]);
+            match text.checked_sub(self.first_derived) {
+                None => self.dictionaries[text].ids(block, columns, &columns.fields[text], &mut ids),
+                Some(derived) => {
+                    let input_ids = std::mem::take(&mut self.ids);
+                    self.derive(derived, &input_ids, &columns.seconds, &mut ids);
+                    self.ids = input_ids;
+                }
+            }
+            self.ids[text] = ids;
         }
         for number in &mut self.numbers {
             let text = number.plan.text;
@@ -140,13 +191,55 @@ impl TextIds {
         }
     }
 
-    /// Finds the ids of a derived text for lines of these times.
-    fn derive(&mut self, at: usize, seconds: &[i64]) {
-        let Self { dictionaries, ids, derived, first_derived, text, log, .. } = self;
+    /// Finds the ids that only lines need which some conditions select. Those of other lines mean nothing.
+    pub(super) fn find_selected(&mut self, block: &[u8], columns: &Columns, selected: &[Selected]) {
+        self.unions.iter_mut().for_each(|union| union.find(selected));
+        for at in 0..self.of_some.len() {
+            let (text, union) = self.of_some[at];
+            let lines = std::mem::take(&mut self.unions[union].lines);
+            let mut found = std::mem::take(&mut self.found);
+            match text.checked_sub(self.first_derived) {
+                None => {
+                    let spans = &columns.fields[text];
+                    self.spans.clear();
+                    self.spans.extend(lines.iter().map(|line| spans[*line as usize]));
+                    self.dictionaries[text].ids(block, columns, &self.spans, &mut found);
+                }
+                Some(derived) => self.derive_some(derived, &lines, &columns.seconds, &mut found),
+            }
+            let ids = &mut self.ids[text];
+            ids.resize(columns.len(), 0);
+            lines.iter().zip(&found).for_each(|(line, id)| ids[*line as usize] = *id);
+            self.found = found;
+            self.unions[union].lines = lines;
+        }
+    }
+
+    /// Finds the ids of a derived text for some of the lines of these times.
+    fn derive_some(&mut self, at: usize, lines: &[u32], seconds: &[i64], found: &mut Vec<u32>) {
+        let mut own_seconds = std::mem::take(&mut self.seconds);
+        own_seconds.clear();
+        own_seconds.extend(lines.iter().map(|line| seconds[*line as usize]));
+        let mut input_ids = std::mem::take(&mut self.input_ids);
+        input_ids.resize_with(self.ids.len(), Vec::new);
+        if let DerivedText::Value(_, inputs) = &self.derived[at].from {
+            for &input in &inputs.texts {
+                let (ids, taken) = (&self.ids[input], &mut input_ids[input]);
+                taken.clear();
+                taken.extend(lines.iter().map(|line| ids[*line as usize]));
+            }
+        }
+        self.derive(at, &input_ids, &own_seconds, found);
+        self.input_ids = input_ids;
+        self.seconds = own_seconds;
+    }
+
+    /// Finds the ids of a derived text for lines of these times. `ids` has those of its inputs.
+    fn derive(&mut self, at: usize, ids: &[Vec<u32>], seconds: &[i64], own_ids: &mut Vec<u32>) {
+        let Self { dictionaries, derived, first_derived, text, log, .. } = self;
         // The inputs are fields, times and the log, and those come first.
         let (inputs_of, own) = dictionaries.split_at_mut(*first_derived + at);
-        let (input_ids, own_ids) = ids.split_at_mut(*first_derived + at);
-        let (own, own_ids) = (&mut own[0], &mut own_ids[0]);
+        let own = &mut own[0];
         let Derivation { from, memo, last } = &mut derived[at];
         match from {
             DerivedText::Line(Input::Variable(_)) => {}
@@ -167,8 +260,7 @@ impl TextIds {
                 }));
             }
             DerivedText::Value(expr, Inputs { names, texts }) => {
-                let inputs: Vec<_> =
-                    texts.iter().map(|text| (&inputs_of[*text], &input_ids[*text][..])).collect();
+                let inputs: Vec<_> = texts.iter().map(|text| (&inputs_of[*text], &ids[*text][..])).collect();
                 let compute = |texts: &[&[u8]]| {
                     text.clear();
                     expr.write(names, texts, text);
@@ -177,6 +269,23 @@ impl TextIds {
                 memo.find(&inputs, seconds.len(), compute, own_ids);
             }
         }
+    }
+}
+
+impl Union {
+    /// Finds the lines.
+    fn find(&mut self, selected: &[Selected]) {
+        let Self { trees, answers, lines } = self;
+        let Some((first, others)) = trees.split_first() else { return };
+        if others.is_empty() {
+            lines.clone_from(&selected[*first].lines);
+            return;
+        }
+        answers.clone_from(&selected[*first].answers);
+        for tree in others {
+            answers.iter_mut().zip(&selected[*tree].answers).for_each(|(answer, other)| *answer |= other);
+        }
+        numbers_of(answers, lines);
     }
 }
 

@@ -115,7 +115,7 @@ pub(crate) struct Skip {
 /// 1. The parser reads the lines into columns of fields and numbers.
 /// 2. The dictionaries turn the values of each field into ids, once for all statistics that use the field. Derived texts get
 ///    theirs by the ids of their inputs.
-/// 3. Each condition selects lines by ids.
+/// 3. Each condition selects lines by ids. Keys that only these lines need get their ids now.
 /// 4. Each statistic finds the rows of its lines by their windows and ids.
 /// 5. Each statistic adds its measures to these rows.
 #[derive(Debug)]
@@ -366,6 +366,7 @@ impl Worker {
             texts.find(block, columns);
             let position = |line: usize| position(columns.starts[line]);
             selections.find(&texts.dictionaries, &texts.ids, columns.len(), position);
+            texts.find_selected(block, columns, &selections.selected);
             if !self.judges {
                 return;
             }
