@@ -99,6 +99,41 @@ fn a_finished_file_that_grows_is_read_on_where_it_ended() {
     assert_eq!((mark.number, mark.start, mark.offset), (3, 4, 9));
 }
 
+/// Here all files begin with the same line.
+#[test]
+fn a_finished_file_that_begins_like_the_live_one_is_not_taken_for_it() {
+    for (is_truncated, late, is_packed) in [
+        (false, "", true),
+        (false, "late\n", false),
+        (false, "late\n", true),
+        (true, "", true),
+        (true, "late\n", false),
+        (true, "late\n", true),
+    ] {
+        let log = Log::with("# header\none\ntwo\n");
+        let mut tailer = log.start();
+        log.rotate(".1");
+        log.append("# header\n");
+        poll(&mut tailer);
+        assert_eq!(poll_later(&mut tailer), "");
+        tailer.retire();
+        if is_truncated {
+            log.truncate();
+            assert_eq!(poll(&mut tailer), "");
+        }
+        append(&log.sibling(".1"), late);
+        if is_packed {
+            compress(&log.sibling(".1"), "gz");
+        }
+        // Files that are not open are looked at now and then.
+        tailer.poll(Instant::now() + 3 * GRACE).unwrap();
+        let what = format!("truncated: {is_truncated}, late: {late:?}, compressed: {is_packed}");
+        assert_eq!(read(&mut tailer), late, "{what}");
+        log.append("# header\nthree\n");
+        assert_eq!(poll(&mut tailer), "# header\nthree\n", "{what}");
+    }
+}
+
 #[test]
 fn a_changed_file_is_read_again_or_skipped_if_the_user_says_so() {
     for (on_changed, expected) in [(OnChanged::ReadAgain, 2020), (OnChanged::Skip, 0)] {

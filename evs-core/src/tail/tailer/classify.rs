@@ -117,7 +117,22 @@ impl Tailer {
             }
             let excerpt = self.unpack(look)?;
             let file = &self.files[index];
-            match file.compare(look, excerpt.as_ref())? {
+            let relation = file.compare(look, excerpt.as_ref())?;
+            // Many files may begin with the bytes of a short one: the same header, for example. The file with which it
+            // has more bytes in common is the one.
+            let common = match relation {
+                Relation::Other | Relation::Copy => None,
+                Relation::Longer => Some(file.size()),
+                Relation::Continued | Relation::Beginning => Some(file.offset()),
+            };
+            if let Some(common) = common
+                && let Some(kind) = self.compare_with_known(look)?
+                && kind.common().is_none_or(|known| known > common)
+            {
+                return Ok(Some(kind));
+            }
+            let file = &self.files[index];
+            match relation {
                 Relation::Other => {}
                 Relation::Copy => return Ok(Some(Kind::Copy)),
                 Relation::Longer => {
@@ -239,6 +254,14 @@ enum Kind {
 }
 
 impl Kind {
+    /// Returns the number of bytes that it has in common with a known file; `None` if these are all that it has.
+    fn common(&self) -> Option<u64> {
+        match self {
+            Self::Grown { offset, .. } => Some(*offset),
+            _ => None,
+        }
+    }
+
     /// Adds the opened file.
     fn with(self, look: Look) -> Class {
         match self {
