@@ -17,7 +17,7 @@ use std::{
 
 use evs::prelude::*;
 use evs_testkit::{Generator, Kind, Mix, Options, Random, RotatingLog, Workload};
-use support::{access_log, digest_of, schema_of, spec, sqlite_totals};
+use support::{access_log, answers, digest_of, schema_of, spec, sqlite_totals};
 
 /// Statistics that are cut at different times, so that after a kill each goes on from another position.
 const STATISTICS: [(&str, &str); 3] =
@@ -31,6 +31,8 @@ struct Job {
     /// A statistic that is added after the first run, to a source that has older files by then.
     added: Option<String>,
     workers: &'static str,
+    /// True if there are [`answers`], too.
+    has_answers: bool,
     /// The writer writes up to that many lines at a time.
     lines_max: u64,
 }
@@ -38,17 +40,27 @@ struct Job {
 impl Job {
     fn of_kind(kind: Kind, workers: &'static str) -> Self {
         let statistics = STATISTICS.iter().map(|(name, settings)| spec(kind, name, settings)).collect();
-        Self { format: evs_testkit::log_format(kind), statistics, added: None, workers, lines_max: 2000 }
+        Self {
+            format: evs_testkit::log_format(kind),
+            statistics,
+            added: None,
+            workers,
+            has_answers: false,
+            lines_max: 2000,
+        }
     }
 
     fn start(&self, dir: &Path, once: bool) -> Child {
         let mut command = Command::new(access_log());
         command.arg("--log").arg(dir.join("access.log")).arg("--state").arg(dir.join("state"));
-        command.arg("--sink").arg(format!("sqlite://{}", dir.join("stats.db").display()));
+        command.arg("--sink").arg(format!("{}=sqlite://{}", answers::SINK, dir.join("stats.db").display()));
         command.args(["--format", self.format, "--workers", self.workers]);
         let is_first = !dir.join("state").exists();
         for statistic in self.statistics.iter().chain(self.added.iter().filter(|_| !is_first)) {
             command.args(["--stat", statistic]);
+        }
+        if self.has_answers {
+            answers::add_to(&mut command);
         }
         if once {
             command.arg("--once");
@@ -143,6 +155,18 @@ async fn no_line_is_lost_or_counted_twice_in_a_statistic_that_begins_at_the_olde
     assert!(others.iter().all(|other| *other == others[0]), "seed {seed}: the others differ");
 }
 
+/// Conditions, derived keys, top lists, distinct counts, histograms, samples and routes.
+#[tokio::test]
+async fn no_line_is_lost_or_counted_twice_in_answers_of_all_kinds() {
+    let (kind, seed) = (answers::KIND, 5);
+    let dir = tempfile::tempdir().unwrap();
+    let job = Job { has_answers: true, lines_max: 300, ..Job::of_kind(kind, "2") };
+    kill_and_finish(dir.path(), &job, Generator::new(kind, MIX, seed), seed).await;
+    let sink = SqliteSink::open(dir.path().join("stats.db")).await.unwrap();
+    let when = format!("seed {seed}");
+    answers::assert_exact(&dir.path().join("access.log"), dir.path(), &sink, &when).await;
+}
+
 #[tokio::test]
 async fn no_line_is_lost_or_counted_twice_in_thirty_statistics() {
     let (workload, seed) = (Workload::Cdn30, 3);
@@ -154,6 +178,7 @@ async fn no_line_is_lost_or_counted_twice_in_thirty_statistics() {
         statistics: statistics.map(|(spec, settings)| format!("{spec}; {settings}")).collect(),
         added: None,
         workers: "4",
+        has_answers: false,
         lines_max: 100,
     };
     let options = Options { mix: MIX, is_shuffled: true, seed };

@@ -8,6 +8,7 @@
 // A failure here fails the test.
 #![allow(clippy::unwrap_used)]
 
+pub(crate) mod answers;
 pub(crate) mod process;
 
 use std::{

@@ -12,9 +12,11 @@ use evs_testkit::Random;
 
 use crate::{
     PATIENCE,
-    counting::KIND,
     store::Store,
-    support::process::{Place, Running},
+    support::{
+        answers,
+        process::{Place, Running},
+    },
 };
 
 /// The range of messages from its start at which the process is killed: a start takes a dozen or more.
@@ -28,10 +30,16 @@ pub(crate) async fn while_it_delivers(store: Arc<Store>) {
     }
     let kills: u64 = std::env::var("EVS_KILLS").map_or(50, |kills| kills.parse().unwrap());
     let database = store.database().await;
-    let (mut place, mut random) = (Place::new(KIND, 4), Random::new(4));
+    let target = format!("{}={}", answers::SINK, database.url());
+    let command = |place: &Place| {
+        let mut command = place.command_to(&target);
+        answers::add_to(&mut command);
+        command
+    };
+    let (mut place, mut random) = (Place::new(answers::KIND, 4), Random::new(4));
     for kill in 1..=kills {
         database.proxy().hold(random.below(MESSAGES));
-        let mut process = Running::start(&mut place.command_to(&database.url()));
+        let mut process = Running::start(&mut command(&place));
         let deadline = Instant::now() + PATIENCE;
         while !database.proxy().await_happened(kill, Duration::from_millis(10)) {
             assert!(Instant::now() < deadline, "kill {kill}: it does not deliver: {}", process.stderr());
@@ -42,7 +50,9 @@ pub(crate) async fn while_it_delivers(store: Arc<Store>) {
         drop(process);
         place.write(random.below(100));
     }
-    let outcome = Running::start(place.command_to(&database.url()).arg("--once")).outcome();
+    let outcome = Running::start(command(&place).arg("--once")).outcome();
     outcome.assert_complete();
-    place.assert_exact_in(&*database.sink().await, &format!("after {kills} kills")).await;
+    let (sink, when) = (database.sink().await, format!("after {kills} kills"));
+    place.assert_exact_in(&*sink, &when).await;
+    answers::assert_exact(&place.log(), &place.path("database"), &*sink, &when).await;
 }

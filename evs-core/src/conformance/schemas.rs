@@ -9,7 +9,7 @@ use crate::{
         fixture::{Fixture, Store},
         support::{Stream, apply_all, assert_holds, assert_refused, held, progress, row, schema},
     },
-    statistic::{KeyColumn, MeasureColumn, MeasureKind, Schema},
+    statistic::{KeyColumn, MeasureColumn, MeasureKind, Sample, Schema},
 };
 
 /// [`Sink::prepare`](crate::Sink::prepare) may be called at any time, and does nothing if the table is there.
@@ -39,6 +39,9 @@ fn others(base: &Schema) -> Vec<(Schema, &'static str)> {
     other(&|schema| schema.keys.push(key("kind")), "kind");
     other(&|schema| schema.keys.clear(), "keys");
     other(&|schema| schema.keys[0].field = "arg_c".to_owned(), "arg_c");
+    other(&|schema| schema.only = Some("status >= 500".to_owned()), "status >= 500");
+    other(&|schema| schema.sample = Some(Sample { one_in: 10, by: String::new() }), "sample");
+    other(&|schema| schema.top = Some(100), "top");
     other(&|schema| schema.measures[1].scale = 6, "scale");
     other(&|schema| schema.measures[1].kind = MeasureKind::Max, "max");
     other(&|schema| schema.measures[2].field = "body_bytes_sent".to_owned(), "body_bytes_sent");
