@@ -86,7 +86,7 @@
 //! | --- | --- |
 //! | build a pipeline | [`Pipeline`], [`PipelineBuilder`], [`prelude`] |
 //! | define a statistic | [`Statistic`], [`Field`], [`arg`], [`Measure`], [`MeasureKind`], [`IntoKeys`] |
-//! | select lines, derive fields | [`Condition`], [`Field`], [`Lookup`], [`concat()`], [`constant`], [`combine`], [`event_time`], [`log_path`], [`histogram`] |
+//! | select lines, derive fields | [`Condition`], [`Field`], [`Lookup`], [`concat()`], [`constant`], [`combine`], [`event_time`], [`log_path`], [`histogram`], [`parse_address`] |
 //! | run it | [`Pipeline::run`], [`Pipeline::spawn`], [`Pipeline::run_to_end`], [`Summary`] |
 //! | see how it is doing | [`Pipeline::status`], [`StatusHandle`], [`Status`], [`StatisticStatus`], [`SinkStatus`], [`SinkState`], [`StoppedStatistic`], [`Phase`], [`Pause`] |
 //! | be told of changes | [`StatusHandle::watch`], [`StatusWatch`], [`StatusHandle::events`], [`Events`], [`Event`], [`EventKind`] |
@@ -154,7 +154,7 @@ pub use evs_core::{
 // The formats of lines, and the statistics that are computed from them.
 pub use evs_core::{
     CheckName, Condition, Lookup, LookupError, Operand, SyntaxError, combine, concat, constant, event_time,
-    event_time_at, histogram, log_path,
+    event_time_at, histogram, log_path, parse_address,
 };
 pub use evs_core::{
     Elements, Field, FormatError, IntoKeys, LineParser, LogFormat, Measure, MeasureKind, NumberError, Reason,

@@ -58,7 +58,7 @@ pub use binlog::{BinlogError, Contradiction, Damage};
 pub use codec::InvalidJson;
 pub use derive::{
     Condition, Field, Lookup, LookupError, Operand, SyntaxError, arg, combine, concat, constant, event_time,
-    event_time_at, field, histogram, log_path,
+    event_time_at, field, histogram, log_path, parse_address,
 };
 pub use describe::describe;
 pub use error::Error;

@@ -6,11 +6,21 @@ use ipnet::IpNet;
 
 use super::expr::ABSENT;
 
-/// The address that a text is: an address, an address with a port, or an IPv6 address in brackets.
+/// The address that a text of a log is: an address, an address with a port, or an IPv6 address in brackets. `None` for any
+/// other text, such as `unix:` or `-`.
 ///
 /// An IPv4 address that is written as one of IPv6 (`::ffff:192.0.2.1`) is the IPv4 address: a server that listens on both
-/// writes all of them so.
-pub(super) fn address(text: &[u8]) -> Option<IpAddr> {
+/// writes all of them so. [`Field::network`](crate::Field::network) reads addresses in this way, and the code of a
+/// [`Field::map`](crate::Field::map) can.
+///
+/// ```
+/// # extern crate evs_core as evs;
+/// let address = evs::parse_address(b"[2001:db8::7]:443").unwrap();
+/// assert_eq!(address.to_string(), "2001:db8::7");
+/// assert_eq!(evs::parse_address(b"::ffff:192.0.2.1"), evs::parse_address(b"192.0.2.1:8080"));
+/// assert_eq!(evs::parse_address(b"unix:"), None);
+/// ```
+pub fn parse_address(text: &[u8]) -> Option<IpAddr> {
     let text = str::from_utf8(text).ok()?;
     let host = match text.strip_prefix('[') {
         Some(rest) => rest.split_once(']')?.0,
@@ -30,7 +40,7 @@ pub(super) fn network(text: &str) -> Option<IpNet> {
 /// Appends the network of an address: `192.0.2.0/24` for the address 192.0.2.77 and a prefix of 24 bits. `-` for a text
 /// that is no address.
 pub(super) fn write_network(text: &[u8], (v4, v6): (u8, u8), out: &mut Vec<u8>) {
-    let network = address(text).and_then(|address| {
+    let network = parse_address(text).and_then(|address| {
         let bits = if address.is_ipv4() { v4 } else { v6 };
         IpNet::new(address, bits).ok().map(|network| network.trunc())
     });

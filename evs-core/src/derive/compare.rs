@@ -155,7 +155,7 @@ impl Comparison {
             Self::EndsWith(part) => text.ends_with(part.as_bytes()),
             Self::Contains(part) => memchr::memmem::find(text, part.as_bytes()).is_some(),
             Self::Matches(pattern) => pattern.is_in(text),
-            Self::InNetwork(networks) => address::address(text).is_some_and(|address| {
+            Self::InNetwork(networks) => address::parse_address(text).is_some_and(|address| {
                 networks.iter().any(|(_, network)| network.is_some_and(|network| network.contains(&address)))
             }),
             Self::IsAbsent => is_absent(text),

@@ -30,6 +30,7 @@ mod text;
 mod time;
 mod url;
 
+pub use address::parse_address;
 pub use condition::{Condition, Operand};
 pub use field::{
     Field, arg, combine, concat, constant, event_time, event_time_at, field, histogram, log_path,
