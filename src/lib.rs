@@ -87,6 +87,7 @@
 //! | build a pipeline | [`Pipeline`], [`PipelineBuilder`], [`prelude`] |
 //! | define a statistic | [`Statistic`], [`Field`], [`arg`], [`Measure`], [`MeasureKind`], [`IntoKeys`] |
 //! | select lines, derive fields | [`Condition`], [`Field`], [`Lookup`], [`concat()`], [`constant`], [`combine`], [`event_time`], [`log_path`], [`histogram`], [`parse_address`] |
+//! | tell countries apart | [`GeoIp`], [`GeoIpError`] |
 //! | run it | [`Pipeline::run`], [`Pipeline::spawn`], [`Pipeline::run_to_end`], [`Summary`] |
 //! | see how it is doing | [`Pipeline::status`], [`StatusHandle`], [`Status`], [`StatisticStatus`], [`SinkStatus`], [`SinkState`], [`StoppedStatistic`], [`Phase`], [`Pause`] |
 //! | be told of changes | [`StatusHandle::watch`], [`StatusWatch`], [`StatusHandle::events`], [`Events`], [`Event`], [`EventKind`] |
@@ -108,6 +109,7 @@
 //! - `mongo`: [`MongoSink`], for MongoDB.
 //! - `mysql`: [`MySqlSink`], for MySQL and MariaDB.
 //! - `postgres`: [`PostgresSink`], for PostgreSQL.
+//! - `geoip`: [`GeoIp`], fields such as the country of an address, from a database in MaxMind's format.
 //! - `conformance`: the suite that every sink must pass, for authors of sinks. Outside semver.
 //! - `full`: all of these but `cassandra-cpp`.
 //!
@@ -135,14 +137,21 @@
     not(feature = "conformance"),
     doc = "[`conformance`]: https://docs.rs/evs/latest/evs/conformance/index.html"
 )]
+#![cfg_attr(not(feature = "geoip"), doc = "[`GeoIp`]: https://docs.rs/evs/latest/evs/struct.GeoIp.html")]
+#![cfg_attr(
+    not(feature = "geoip"),
+    doc = "[`GeoIpError`]: https://docs.rs/evs/latest/evs/enum.GeoIpError.html"
+)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+#[cfg(feature = "geoip")]
+mod enrich;
 mod url;
 
 /// The code of the guide, which documentation tests compile.
 #[cfg(doctest)]
 #[doc = include_str!("../docs/guide/answers.md")]
-#[doc = include_str!("../docs/guide/selecting.md")]
+#[cfg_attr(feature = "geoip", doc = include_str!("../docs/guide/selecting.md"))]
 mod guide {}
 
 // A pipeline, from its log to its sinks.
@@ -160,6 +169,10 @@ pub use evs_core::{
     Elements, Field, FormatError, IntoKeys, LineParser, LogFormat, Measure, MeasureKind, NumberError, Reason,
     Record, Rejection, Rounding, Statistic, arg, count, field, max, min, sum,
 };
+
+// Fields that are derived with knowledge of the world.
+#[cfg(feature = "geoip")]
+pub use enrich::{GeoIp, GeoIpError};
 
 // The status of a running pipeline.
 pub use evs_core::{
