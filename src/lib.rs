@@ -87,7 +87,7 @@
 //! | build a pipeline | [`Pipeline`], [`PipelineBuilder`], [`prelude`] |
 //! | define a statistic | [`Statistic`], [`Field`], [`arg`], [`Measure`], [`MeasureKind`], [`IntoKeys`] |
 //! | select lines, derive fields | [`Condition`], [`Field`], [`Lookup`], [`concat()`], [`constant`], [`combine`], [`event_time`], [`log_path`], [`histogram`], [`parse_address`] |
-//! | tell countries apart | [`GeoIp`], [`GeoIpError`] |
+//! | tell countries and browsers apart | [`GeoIp`], [`GeoIpError`], [`user_agent`], [`UserAgent`] |
 //! | run it | [`Pipeline::run`], [`Pipeline::spawn`], [`Pipeline::run_to_end`], [`Summary`] |
 //! | see how it is doing | [`Pipeline::status`], [`StatusHandle`], [`Status`], [`StatisticStatus`], [`SinkStatus`], [`SinkState`], [`StoppedStatistic`], [`Phase`], [`Pause`] |
 //! | be told of changes | [`StatusHandle::watch`], [`StatusWatch`], [`StatusHandle::events`], [`Events`], [`Event`], [`EventKind`] |
@@ -110,6 +110,7 @@
 //! - `mysql`: [`MySqlSink`], for MySQL and MariaDB.
 //! - `postgres`: [`PostgresSink`], for PostgreSQL.
 //! - `geoip`: [`GeoIp`], fields such as the country of an address, from a database in MaxMind's format.
+//! - `user_agent`: [`user_agent`], fields such as the browser of a user agent.
 //! - `conformance`: the suite that every sink must pass, for authors of sinks. Outside semver.
 //! - `full`: all of these but `cassandra-cpp`.
 //!
@@ -142,16 +143,24 @@
     not(feature = "geoip"),
     doc = "[`GeoIpError`]: https://docs.rs/evs/latest/evs/enum.GeoIpError.html"
 )]
+#![cfg_attr(
+    not(feature = "user_agent"),
+    doc = "[`user_agent`]: https://docs.rs/evs/latest/evs/fn.user_agent.html"
+)]
+#![cfg_attr(
+    not(feature = "user_agent"),
+    doc = "[`UserAgent`]: https://docs.rs/evs/latest/evs/struct.UserAgent.html"
+)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
-#[cfg(feature = "geoip")]
+#[cfg(any(feature = "geoip", feature = "user_agent"))]
 mod enrich;
 mod url;
 
 /// The code of the guide, which documentation tests compile.
 #[cfg(doctest)]
 #[doc = include_str!("../docs/guide/answers.md")]
-#[cfg_attr(feature = "geoip", doc = include_str!("../docs/guide/selecting.md"))]
+#[cfg_attr(all(feature = "geoip", feature = "user_agent"), doc = include_str!("../docs/guide/selecting.md"))]
 mod guide {}
 
 // A pipeline, from its log to its sinks.
@@ -173,6 +182,8 @@ pub use evs_core::{
 // Fields that are derived with knowledge of the world.
 #[cfg(feature = "geoip")]
 pub use enrich::{GeoIp, GeoIpError};
+#[cfg(feature = "user_agent")]
+pub use enrich::{UserAgent, user_agent};
 
 // The status of a running pipeline.
 pub use evs_core::{

@@ -1,14 +1,16 @@
-//! Fields that are derived from addresses, from the lines of a log to the rows of a store.
+//! Fields that are derived from addresses and user agents, from the lines of a log to the rows of a store.
 
-#![cfg(feature = "geoip")]
+#![cfg(all(feature = "geoip", feature = "user_agent"))]
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use std::sync::Arc;
 
-use evs::{GeoIp, MemorySink, prelude::*};
+use evs::{GeoIp, MemorySink, prelude::*, user_agent};
 
 const CHROME: &str =
     "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/126.0.0.0 Safari/537.36";
+const IPHONE: &str = "Mozilla/5.0 (iPhone; CPU iPhone OS 17_5_1 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/17.5 Mobile/15E148 Safari/604.1";
+const GOOGLEBOT: &str = "Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)";
 
 fn database(name: &str, file: &str) -> GeoIp {
     GeoIp::open(name, 1, format!("{}/tests/geoip/{file}", env!("CARGO_MANIFEST_DIR"))).unwrap()
@@ -81,4 +83,43 @@ async fn addresses_are_keys_numbers_and_conditions() {
     assert_eq!(rows[1], ["Bredband2 AB 1"]);
     assert_eq!(rows[2], ["29518 584167"]);
     assert_eq!(rows[3].len(), 2, "one row for each autonomous system, and one for none: {:?}", rows[3]);
+}
+
+#[tokio::test]
+async fn user_agents_are_keys_numbers_and_conditions() {
+    let agent = user_agent("http_user_agent");
+    let invalid = "\\xFF\\x00 Firefox/127.0";
+    let long = "x".repeat(8192);
+    let lines = [CHROME, CHROME, IPHONE, GOOGLEBOT, "curl/8.5.0", "-", "", invalid, &long]
+        .map(|agent| ("192.0.2.1", agent));
+    let rows = rows_of(
+        &lines,
+        vec![
+            Statistic::named("keys")
+                .group_by([agent.browser(), agent.os(), agent.category()])
+                .measure(count()),
+            Statistic::named("conditions")
+                .only(agent.is_crawler())
+                .group_by([agent.browser()])
+                .measure(count()),
+            Statistic::named("numbers")
+                .group_by([agent.category()])
+                .only(agent.browser().eq("Chrome"))
+                .measure(min(agent.browser_version())),
+            Statistic::named("browsers").only(!agent.is_crawler()).distinct(agent.browser()),
+        ],
+    )
+    .await;
+    let expected = [
+        "- - - 3",
+        "Chrome Linux pc 2",
+        "Firefox - - 1",
+        "Googlebot - crawler 1",
+        "Safari iPhone smartphone 1",
+        "curl - misc 1",
+    ];
+    assert_eq!(rows[0], expected);
+    assert_eq!(rows[1], ["Googlebot 1"]);
+    assert_eq!(rows[2], ["pc 126"]);
+    assert_eq!(rows[3].len(), 5, "{:?}", rows[3]);
 }
