@@ -15,11 +15,12 @@ pub const STATISTICS: [(&str, Duration); 3] = [
     ("again", Duration::from_millis(250)),
     ("later", Duration::from_millis(150)),
 ];
-/// The texts of a statistic's condition and of its key.
-pub fn definition_of(statistic: &str) -> (Option<&'static str>, &'static str) {
+/// The texts of a statistic's condition and of its key, and how many keys a top list has.
+pub fn definition_of(statistic: &str) -> (Option<&'static str>, &'static str, Option<u32>) {
     match statistic {
-        "again" => (Some(r#"status >= 0 and request_id != """#), r#"default(request_id, "-")"#),
-        _ => (None, "request_id"),
+        "again" => (Some(r#"status >= 0 and request_id != """#), r#"default(request_id, "-")"#, None),
+        "later" => (None, "request_id", Some(5)),
+        _ => (None, "request_id", None),
     }
 }
 
@@ -138,6 +139,9 @@ impl Operator {
             }
             if *name == "later" {
                 statistic = statistic.begin(Begin::Oldest);
+            }
+            if let (.., Some(keys)) = definition_of(name) {
+                statistic = statistic.top(keys);
             }
             builder = builder.statistic(statistic);
         }
