@@ -357,6 +357,11 @@ impl LogFile {
         self.offset
     }
 
+    /// Returns the offset up to which at least one statistic has read the file.
+    fn read_to(&self) -> u64 {
+        self.stops.first().map_or(self.offset, |stop| self.offset.max(*stop))
+    }
+
     /// Returns the uncompressed length at the last look.
     pub(super) fn size(&self) -> u64 {
         self.size

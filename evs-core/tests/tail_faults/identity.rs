@@ -228,6 +228,12 @@ fn the_first_bytes_of_a_line_are_no_evidence_that_a_longer_file_is_the_same() {
         }
         assert_eq!(read(&mut resume_with(&log, &frontier, &known).unwrap()), other, "after a restart");
     }
+    // One statistic has read the piece, and another one has not.
+    let (log, mut tailer) = piece();
+    let (frontiers, known) = ([Frontier::default(), tailer.frontier()], inventory(&mut tailer));
+    let mut tailer = resume_all(&log, &frontiers, &known).unwrap();
+    fs::write(log.sibling(".2"), other).unwrap();
+    assert_eq!(poll(&mut tailer), format!("203.0.113.1 a\n1{other}"), "for a statistic that is behind");
 }
 
 // Lines.

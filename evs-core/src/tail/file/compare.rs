@@ -37,7 +37,7 @@ impl LogFile {
         excerpt: Option<&Excerpt>,
     ) -> Result<Relation, TailError> {
         let (handle, len) = (&other.handle, excerpt.map_or(other.raw.len, |excerpt| excerpt.size));
-        if !may_be_version(&self.head, self.offset, len) {
+        if !may_be_version(&self.head, self.read_to(), len) {
             return Ok(Relation::Other);
         }
         let before = |offset: u64| match excerpt {
