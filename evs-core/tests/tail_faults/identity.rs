@@ -36,6 +36,27 @@ fn d10_a_log_with_the_same_head_is_told_from_the_one_that_was_rotated() {
     assert_eq!(read(&mut resume(&log, &frontier).unwrap()), format!("two\n{head}three\nfour\n"));
 }
 
+/// The file that is there is another one of the position, and not the changed form of the one that is gone.
+#[test]
+fn d10_a_log_with_the_same_head_is_not_taken_for_one_that_is_gone() {
+    let head = "# the same header\n".repeat(100);
+    let log = Log::with(&format!("{head}one\n"));
+    let mut tailer = log.start();
+    read(&mut tailer);
+    log.rotate(".1");
+    log.append(&format!("{head}two\n"));
+    poll(&mut tailer);
+    append(&log.sibling(".1"), "late\n");
+    tailer.poll(Instant::now()).unwrap();
+    let frontier = tailer.frontier();
+    fs::remove_file(log.sibling(".1")).unwrap();
+    log.append("three\n");
+    let stopped = resume(&log, &frontier).map(drop);
+    assert!(matches!(stopped, Err(TailError::Gone { number: 1, .. })), "{stopped:?}");
+    let mut tailer = resume_anyway(&log, &frontier).unwrap();
+    assert_eq!((read(&mut tailer).as_str(), lost(&mut tailer)), ("three\n", 5));
+}
+
 #[test]
 fn e21_identical_lines_in_all_files_are_each_read_once() {
     let lines = |name: &str, count: usize| format!("{name}\n{}", "same\n".repeat(count));

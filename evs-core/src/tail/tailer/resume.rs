@@ -225,6 +225,8 @@ impl Tailer {
         if !same_names(&names, &self.list()?) || search.is_disturbed {
             return Err(changing(&self.options.path));
         }
+        // A file that was found again is not the changed form of another one.
+        search.alike.retain(|(_, name, _)| !taken.contains(&name.id()));
         let mut last = None;
         for one in wanted {
             let is_newest = Some(one.number) == newest;
