@@ -225,7 +225,7 @@ impl Site {
             let is_live = **path == *self.live;
             let whole = if is_live { &text[..text.rfind('\n').map_or(0, |end| end + 1)] } else { text };
             let begins = |(other, of): &(&Path, String)| other != path && of.starts_with(text);
-            let is_certain = is_live || !texts.iter().any(begins);
+            let is_certain = is_live || !(texts.iter().any(begins) || self.harm.began_with(text));
             let events = whole.lines().filter(|line| self.kind.is_event(line));
             lines.extend(events.map(|line| (line.to_owned(), is_certain)));
         }

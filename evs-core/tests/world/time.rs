@@ -31,13 +31,13 @@ struct Inner {
     skew: AtomicI64,
     /// The number of calls so far.
     calls: AtomicU64,
-    /// The number of calls of one life that count as an endless loop.
-    calls_max: u64,
+    /// The number of calls that count as an endless loop.
+    calls_max: AtomicU64,
 }
 
 impl Time {
-    pub fn new(calls_max: u64) -> Self {
-        let (before, life, skew, calls) = Default::default();
+    pub fn new() -> Self {
+        let (before, life, skew, calls, calls_max) = Default::default();
         Self(Arc::new(Inner { origin: Instant::now(), before, life, skew, calls, calls_max }))
     }
 
@@ -62,10 +62,18 @@ impl Time {
         self.0.skew.store(skew, SeqCst);
     }
 
+    /// Sets the number of calls that count as an endless loop.
+    pub fn set_calls_max(&self, calls_max: u64) {
+        self.0.calls_max.store(calls_max, SeqCst);
+    }
+
     /// Notes a call.
     pub fn call(&self) {
         let calls = self.0.calls.fetch_add(1, SeqCst);
-        assert!(calls < self.0.calls_max, "the pipeline calls and calls, and nothing comes of it");
+        assert!(
+            calls < self.0.calls_max.load(SeqCst),
+            "the pipeline calls and calls, and nothing comes of it"
+        );
     }
 
     /// Lets time pass while nobody lives.

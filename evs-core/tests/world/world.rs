@@ -22,8 +22,10 @@ use crate::{
 /// The most calls to the state directory, and to the log, before a life ends in one.
 const DISK_CALLS_MAX: u64 = 250;
 const LOG_CALLS_MAX: u64 = 900;
-/// The number of calls to the log after which a world counts as stuck.
+/// The number of calls to the log after which a world counts as stuck, if each reads the given number of bytes. If they read
+/// fewer, there are more of them.
 const CALLS_MAX: u64 = 2_000_000;
+const CALL_BYTES: u64 = 16;
 /// The number of starts after which everything is delivered, once the faults have ended.
 const STARTS_MAX: usize = 10;
 /// The time for which an older state directory is tried, in milliseconds.
@@ -121,7 +123,7 @@ impl World {
         let (mut chance, mut later) = (Chance::new(seed), Chance::new(!seed));
         let mut disk = Disk::new(Duration::from_secs(TIME), Duration::from_millis(1 + chance.below(500)));
         disk.create_directory(Path::new("/log"));
-        let time = Time::new(CALLS_MAX);
+        let time = Time::new();
         let site = Site::new(chance.fork(), later.fork(), time.clone(), size.lines, &mut disk);
         let mut manner = Manner::new(&mut chance, &mut later);
         // On a full disk, and at the limit of the binlog, nothing is kept for a store that goes back.
@@ -129,6 +131,7 @@ impl World {
         // A store that goes back then may lack batches of the former name, which nobody delivers.
         manner.renamed_after = manner.renamed_after.filter(|_| !manner.fails_over);
         let read_bytes_max = [usize::MAX, 1 + chance.below(200) as usize][usize::from(chance.one_in(4))];
+        time.set_calls_max(CALLS_MAX * CALL_BYTES.div_ceil(read_bytes_max as u64));
         Self {
             seed,
             size,

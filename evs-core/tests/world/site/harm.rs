@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use evs_core::{OnGone, OnUnreadable, PipelineBuilder};
+use evs_core::{OnChanged, OnGone, OnUnreadable, PipelineBuilder};
 
 use super::Site;
 use crate::{
@@ -27,6 +27,8 @@ pub struct Harm {
     has_ended: bool,
     /// The lines that were in the log, and are in no file any more.
     gone: Vec<String>,
+    /// The texts of the files that were damaged or truncated.
+    texts: Vec<String>,
     /// The contents of the compressed files that have lost their end.
     damaged: Vec<Vec<u8>>,
     pub long: u64,
@@ -42,6 +44,7 @@ impl Harm {
             damages: chance.one_in(3),
             has_ended: false,
             gone: Vec::new(),
+            texts: Vec::new(),
             damaged: Vec::new(),
             long: 0,
             truncated: 0,
@@ -64,6 +67,12 @@ impl Harm {
         self.gone.iter().map(|line| (line.clone(), false)).collect()
     }
 
+    /// Returns true if a file that was damaged or truncated began with this text. evs may have taken a file with this text for
+    /// a copy of it.
+    pub fn began_with(&self, text: &str) -> bool {
+        self.texts.iter().any(|of| of.starts_with(text))
+    }
+
     /// Returns true if a file has lost its end.
     pub fn is_damaged(&self, disk: &Disk, path: &Path) -> bool {
         disk.read(path).is_ok_and(|bytes| self.damaged.iter().any(|damaged| damaged == bytes))
@@ -80,6 +89,10 @@ impl Harm {
         // What was truncated or damaged while no pipeline ran is not found again.
         if self.damages || self.truncates {
             builder = builder.on_gone(OnGone::Continue);
+            // Other files may begin like it: with more than a KiB of the end of a long line. These were not read.
+            if self.has_long_lines {
+                builder = builder.on_changed(OnChanged::ReadAgain);
+            }
         }
         builder
     }
@@ -115,6 +128,7 @@ impl Site {
         // The end of the present line follows later.
         let whole = &text[..text.rfind('\n').map_or(0, |end| end + 1)];
         self.harm.gone.extend(whole.lines().map(str::to_owned));
+        self.harm.texts.push(text);
         disk.truncate(&live, 0).unwrap();
         self.synced.insert(disk.find(&live).unwrap(), 0);
         self.harm.truncated += 1;
@@ -133,6 +147,7 @@ impl Site {
         let left = bytes[..self.harm.chance.below(bytes.len() as u64) as usize].to_vec();
         let events = text.lines().filter(|line| self.kind.is_event(line));
         self.harm.gone.extend(events.map(str::to_owned));
+        self.harm.texts.push(text);
         disk.truncate(path, left.len()).unwrap();
         show!("  damaged {}: {} bytes", path.display(), left.len());
         self.harm.damaged.push(left);
