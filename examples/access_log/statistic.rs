@@ -3,7 +3,7 @@
 //!     ad_events; window=60s; by=status,arg_c; count; sum=arg_v:2 within 0..100000; retain=90d
 //!     slow_pages; where=request_time > 0.5; by=path_prefix(uri, 2) as page; count; top=100
 
-use std::{ops::RangeInclusive, time::Duration};
+use std::{collections::HashSet, ops::RangeInclusive, time::Duration};
 
 use evs::{
     Begin, Condition, Elements, Field, Measure, Rounding,
@@ -44,10 +44,17 @@ pub(crate) fn parse(spec: &str) -> Result<Statistic, String> {
         return Err(format!("{spec:?} does not begin with the statistic's name"));
     }
     let mut statistic = Statistic::named(name);
+    let mut seen = HashSet::new();
     for part in parts {
         let (word, value) =
             part.split_once('=').map_or((part, ""), |(word, value)| (word.trim(), value.trim()));
         let wrong = |expected: &str| format!("{part:?} in {name}: expected {expected}");
+        if ["window", "flush", "retain", "begin", "rows", "top", "sample"].contains(&word)
+            && !seen.insert(word)
+        {
+            return Err(format!("{part:?} in {name}: {word}= stands there twice"));
+        }
+        let in_value = |error: &dyn std::fmt::Display| format!("{word}= {value:?} in {name}: {error}");
         statistic = match word {
             "window" => statistic.window(duration(value).ok_or_else(|| wrong("a time such as 60s or 1h"))?),
             "flush" => statistic.flush_every(duration(value).ok_or_else(|| wrong("a time such as 5s"))?),
@@ -59,11 +66,7 @@ pub(crate) fn parse(spec: &str) -> Result<Statistic, String> {
                 _ => return Err(wrong("oldest, start or end")),
             }),
             "rows" => statistic.rows_max(value.parse().map_err(|_| wrong("a number"))?),
-            "where" => {
-                let condition =
-                    value.parse::<Condition>().map_err(|error| format!("{part:?} in {name}: {error}"))?;
-                statistic.only(condition)
-            }
+            "where" => statistic.only(value.parse::<Condition>().map_err(|error| in_value(&error))?),
             "by" => {
                 let fields: Result<Vec<_>, _> = split(value, ',').into_iter().map(key).collect();
                 statistic.group_by(fields.map_err(|error| format!("{part:?} in {name}: {error}"))?)

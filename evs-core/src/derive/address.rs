@@ -31,10 +31,17 @@ pub fn parse_address(text: &[u8]) -> Option<IpAddr> {
     host.parse::<IpAddr>().ok().map(|address| address.to_canonical())
 }
 
-/// The network that a text is: an address with the length of its prefix, or an address alone.
+/// The network that a text is: an address with the length of its prefix, or an address alone. One of IPv4 addresses that are
+/// written as those of IPv6 is the network of the IPv4 addresses, as [`parse_address`] reads these.
 pub(super) fn network(text: &str) -> Option<IpNet> {
-    let network = text.parse().ok().or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from));
-    network.map(|network: IpNet| network.trunc())
+    let network: IpNet = text.parse().ok().or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from))?;
+    let of_v4 = match (network.addr().to_canonical(), network.prefix_len().checked_sub(96)) {
+        (address @ IpAddr::V4(_), Some(bits)) if network.max_prefix_len() == 128 => {
+            IpNet::new(address, bits).ok()
+        }
+        _ => None,
+    };
+    Some(of_v4.unwrap_or(network).trunc())
 }
 
 /// Appends the network of an address: `192.0.2.0/24` for the address 192.0.2.77 and a prefix of 24 bits. `-` for a text
@@ -80,6 +87,10 @@ mod tests {
             ("10.1.2.3/8", Some("10.0.0.0/8")),
             ("10.1.2.3", Some("10.1.2.3/32")),
             ("2001:db8::/32", Some("2001:db8::/32")),
+            ("::ffff:10.1.2.3/104", Some("10.0.0.0/8")),
+            ("::ffff:0:0/96", Some("0.0.0.0/0")),
+            ("::ffff:10.1.2.3", Some("10.1.2.3/32")),
+            ("::/0", Some("::/0")),
             ("10.0.0.0/33", None),
             ("10.0.0", None),
             ("", None),

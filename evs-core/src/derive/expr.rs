@@ -153,10 +153,21 @@ impl Expr {
         match self {
             Self::Variable(name) if name.is_empty() => Some("a field without a name".to_owned()),
             Self::Variable(_) | Self::Time(_) | Self::Log | Self::Constant(_) => None,
-            Self::Call(function, values) => {
-                function.mistake().or_else(|| values.iter().find_map(Self::mistake))
-            }
+            Self::Call(function, values) => function
+                .mistake()
+                .or_else(|| self.mistake_in_time())
+                .or_else(|| values.iter().find_map(Self::mistake)),
         }
+    }
+
+    /// The mistake in a part of a time, if the value is one. Of a field such as `$time_local` it would be absent in each line.
+    fn mistake_in_time(&self) -> Option<String> {
+        let Self::Call(Function::TimePart(part), values) = self else { return None };
+        let is_time = |value: &Self| matches!(value, Self::Time(_));
+        (!values.iter().all(is_time)).then(|| {
+            let name = part.name();
+            format!("expected {name}(time()), a part of the line's time, or {name}(time(\"+02:00\")) by another clock")
+        })
     }
 
     /// The name of the column of a value that has no other: `uri_path_prefix`, for example.

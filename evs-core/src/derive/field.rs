@@ -318,31 +318,31 @@ impl Field {
         (named(self.derive(Function::DistinctSlot), &of, "slot"), named(rank, &of, "rank"))
     }
 
-    /// The minute of a time in seconds since 1970, from `00` to `59`: see [`event_time`].
+    /// The minute of the line's time, from `00` to `59`: see [`event_time`].
     #[must_use]
     pub fn minute(self) -> Self {
         self.derive(Function::TimePart(TimePart::Minute))
     }
 
-    /// The hour of a time in seconds since 1970, from `00` to `23`: see [`event_time`].
+    /// The hour of the line's time, from `00` to `23`: see [`event_time`].
     #[must_use]
     pub fn hour(self) -> Self {
         self.derive(Function::TimePart(TimePart::Hour))
     }
 
-    /// The day of the week of a time in seconds since 1970, from `1` for Monday to `7` for Sunday: see [`event_time`].
+    /// The day of the week of the line's time, from `1` for Monday to `7` for Sunday: see [`event_time`].
     #[must_use]
     pub fn weekday(self) -> Self {
         self.derive(Function::TimePart(TimePart::Weekday))
     }
 
-    /// The date of a time in seconds since 1970, such as `2026-11-21`: see [`event_time`].
+    /// The date of the line's time, such as `2026-11-21`: see [`event_time`].
     #[must_use]
     pub fn date(self) -> Self {
         self.derive(Function::TimePart(TimePart::Date))
     }
 
-    /// The month of a time in seconds since 1970, such as `2026-11`: see [`event_time`].
+    /// The month of the line's time, such as `2026-11`: see [`event_time`].
     #[must_use]
     pub fn month(self) -> Self {
         self.derive(Function::TimePart(TimePart::Month))

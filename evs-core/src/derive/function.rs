@@ -99,7 +99,7 @@ impl Function {
             Self::Network(v4, v6) if *v4 > 32 || *v6 > 128 => {
                 Some(format!("network({v4}, {v6}); expected at most 32 bits of IPv4 and 128 of IPv6"))
             }
-            Self::Replace(pattern, _) => pattern.mistake(),
+            Self::Replace(pattern, with) => pattern.mistake().or_else(|| pattern.mistake_in(with)),
             Self::Lookup(lookup) => lookup.name.mistake(),
             Self::Bucket(histogram) => histogram.buckets.as_ref().err().map(ToString::to_string),
             Self::Code(code) => code.name.mistake(),

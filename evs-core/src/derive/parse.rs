@@ -249,6 +249,9 @@ fn question(rest: &str, value: Expr) -> Read<'_, Condition> {
         }
         _ => return fail(rest, EXPECTED),
     };
+    if let Some(mistake) = comparison.mistake() {
+        return fail(rest[word.len()..].trim_start(), mistake);
+    }
     let condition = is(comparison);
     Ok((after, if is_not { !condition } else { condition }))
 }
@@ -361,9 +364,13 @@ fn value(rest: &str, depth: usize) -> Read<'_, Expr> {
     if after.starts_with('@') {
         return fail(rest, format!("{name} is code or a table, which only the program has"));
     }
-    match after.strip_prefix('(') {
-        Some(arguments) => function(rest, name, arguments, depth + 1),
-        None => Ok((after, Expr::Variable(name.to_owned()))),
+    let Some(arguments) = after.strip_prefix('(') else {
+        return Ok((after, Expr::Variable(name.to_owned())));
+    };
+    let (after, value) = function(rest, name, arguments, depth + 1)?;
+    match value.mistake() {
+        Some(mistake) => fail(rest, mistake),
+        None => Ok((after, value)),
     }
 }
 

@@ -120,7 +120,8 @@ impl Settings {
                 return error("no sink".to_owned());
             }
             if let Some(unknown) = to.iter().find(|name| !is_sink(name)) {
-                return error(format!("{unknown:?}"));
+                let sinks: Vec<&str> = self.sinks.iter().map(|(sink, _)| &**sink).collect();
+                return error(format!("{unknown:?} (the sinks are {})", sinks.join(", ")));
             }
         }
         Ok(())

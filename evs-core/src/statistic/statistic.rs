@@ -212,6 +212,8 @@ impl Statistic {
     /// [`flush_every`](Self::flush_every) of a window's length each window has one list. With a shorter one, a window has the
     /// keys of several lists.
     ///
+    /// A key that is `(other)` itself is always in the row of the others.
+    ///
     /// It is part of the definition: a statistic cannot change it.
     ///
     /// ```

@@ -81,10 +81,11 @@ fn mistakes_have_their_column() {
         ("truncate(uri, 99999999999999999999) = \"A\"", 15, "the number is too large"),
         ("a = 1 and bad_bot@1(http_user_agent)", 11, "bad_bot is code or a table"),
         ("status = 99999999999999999999", 10, "is not a decimal number of 64 bits"),
-        // The mistakes within are found when all is read.
-        ("uri matches \"(\"", 1, "the pattern \"(\" is wrong: unclosed group"),
-        ("remote_addr in_network \"10.0.0.0/33\"", 1, "\"10.0.0.0/33\" is not a network"),
-        ("truncate(uri, 0) = \"A\"", 1, "truncate to 0 bytes"),
+        ("uri matches \"(\"", 13, "the pattern \"(\" is wrong: unclosed group"),
+        ("remote_addr in_network \"10.0.0.0/33\"", 24, "\"10.0.0.0/33\" is not a network"),
+        ("a = 1 and truncate(uri, 0) = \"A\"", 11, "truncate to 0 bytes"),
+        ("lower(replace(uri, \"/\", \"$1\")) = \"A\"", 7, "has no group \"1\""),
+        ("hour(time_local) = \"1\"", 1, "expected hour(time())"),
         ("network(a, 33, 0) = \"A\"", 1, "expected at most 32 bits"),
         ("hour(time(\"2:00\")) = \"1\"", 11, "\"2:00\" is not an offset from UTC"),
     ] {
@@ -143,14 +144,14 @@ fn any_field() -> impl Strategy<Value = Field> {
                 5 => inner.host(),
                 6 => inner.status_class(),
                 7 => inner.network(24, 48),
-                8 => inner.replace("[a\\\\\"]+", text),
+                8 => inner.replace("[a\\\\\"]+", text.replace('$', "$$")),
                 9 => inner.default(text),
                 10 => inner.first(),
                 11 => inner.last(),
-                12 => inner.hour(),
-                13 => inner.weekday(),
-                14 => inner.date(),
-                _ => inner.minute(),
+                12 => event_time().hour(),
+                13 => event_time().weekday(),
+                14 => event_time_at("+01:00").unwrap().date(),
+                _ => event_time().minute(),
             }
         });
         prop_oneof![one, prop::collection::vec(inner, 1..4).prop_map(concat)]
