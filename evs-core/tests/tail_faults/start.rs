@@ -2,6 +2,37 @@
 
 use super::*;
 
+/// All files begin with the same line, and the live one has no other yet.
+#[test]
+fn a_file_that_is_older_than_the_source_is_not_taken_for_a_longer_live_one() {
+    for begin in [Begin::Start, Begin::End] {
+        let log = Log::with("# header\n");
+        fs::write(log.sibling(".1"), "# header\nold\n").unwrap();
+        let mut tailer = Tailer::start(TailOptions { begin, ..log.options() }, Instant::now()).unwrap();
+        let header = if begin == Begin::Start { "# header\n" } else { "" };
+        assert_eq!(read(&mut tailer), header, "{begin:?}");
+        log.append("new\n");
+        assert_eq!(poll(&mut tailer), "new\n", "{begin:?}");
+    }
+}
+
+#[test]
+fn a_file_that_is_presumed_read_is_not_taken_for_a_longer_open_one() {
+    let log = Log::with("# header\nold\n");
+    let mut tailer = log.start();
+    read(&mut tailer);
+    log.rotate(".1");
+    log.append("# header\n");
+    poll(&mut tailer);
+    assert_eq!(poll_later(&mut tailer), "");
+    tailer.retire();
+    let frontier = tailer.frontier();
+    let mut tailer = Tailer::resume(log.options(), &[frontier], None, Instant::now()).unwrap();
+    assert_eq!(read(&mut tailer), "");
+    log.append("new\n");
+    assert_eq!(poll(&mut tailer), "new\n");
+}
+
 #[test]
 fn a_source_begins_where_it_is_told() {
     let log = Log::with("old\n");

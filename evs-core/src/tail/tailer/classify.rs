@@ -48,6 +48,9 @@ pub(super) enum Class {
     Known,
     /// It has the bytes of an open or a known file, perhaps not yet all of them, and no others.
     Copy,
+    /// It has all bytes of an open file, and more. Reading continues in it, unless it is older than the source: a live file
+    /// that has only its header begins like many rotated ones.
+    Longer { file: usize, look: Look },
     /// It has all bytes that were read of an open file that was truncated, and perhaps more. Reading continues in
     /// it.
     Continued { file: usize, look: Look, len: u64 },
@@ -135,11 +138,7 @@ impl Tailer {
             match relation {
                 Relation::Other => {}
                 Relation::Copy => return Ok(Some(Kind::Copy)),
-                Relation::Longer => {
-                    let handle = Arc::clone(&look.handle);
-                    self.files[index].move_to(handle, self.now)?;
-                    return Ok(Some(Kind::Open));
-                }
+                Relation::Longer => return Ok(Some(Kind::Longer { file: index })),
                 // The name of the open file now leads to other bytes.
                 Relation::Beginning if file.id() == look.handle.id() => {}
                 Relation::Continued | Relation::Beginning if !file.is_truncated() => {
@@ -245,9 +244,9 @@ impl Tailer {
 
 /// A [`Class`] without the opened file.
 enum Kind {
-    Open,
     Known,
     Copy,
+    Longer { file: usize },
     Continued { file: usize, len: u64 },
     Beginning { file: usize },
     Grown { id: u64, offset: u64 },
@@ -265,9 +264,9 @@ impl Kind {
     /// Adds the opened file.
     fn with(self, look: Look) -> Class {
         match self {
-            Self::Open => Class::Open,
             Self::Known => Class::Known,
             Self::Copy => Class::Copy,
+            Self::Longer { file } => Class::Longer { file, look },
             Self::Continued { file, len } => Class::Continued { file, look, len },
             Self::Beginning { file } => Class::Beginning { file, look },
             Self::Grown { id, offset } => Class::Grown { look, id, offset },

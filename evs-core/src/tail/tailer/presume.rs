@@ -45,7 +45,9 @@ impl Tailer {
             let head = look.unpack_head().map_or_else(|_| Digest::default(), |()| Digest::of(&look.head));
             let (content, packed) = (look.content(), look.packed());
             let is_unread = match self.classify(look) {
-                Ok(class) => matches!(class, Class::Unread(_) | Class::Grown { .. }),
+                Ok(class) => {
+                    matches!(class, Class::Unread(_) | Class::Grown { .. } | Class::Longer { .. })
+                }
                 Err(TailError::Damaged { .. }) => true,
                 Err(error) => return Err(error),
             };

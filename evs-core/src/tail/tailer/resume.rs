@@ -139,7 +139,7 @@ impl Tailer {
             self.catalog.add(Standing::Foreign, Digest::default(), None, packed, &name.path);
             return Ok(is_it);
         };
-        if let Class::Unread(_) | Class::Grown { .. } = self.classify(look)? {
+        if let Class::Unread(_) | Class::Grown { .. } | Class::Longer { .. } = self.classify(look)? {
             self.catalog.add(Standing::Foreign, head, content, packed, &name.path);
         }
         Ok(is_it)

@@ -161,6 +161,7 @@ impl Tailer {
         let was_known = self.catalog.with_print(&look.raw).is_some();
         match self.classify(look)? {
             Class::Gone | Class::Empty | Class::Open | Class::Known | Class::Copy => {}
+            Class::Longer { file, look } => drop(self.files[file].move_to(look.handle, self.now)?),
             Class::Continued { file, look, len } => found.continued.push((file, look, len)),
             Class::Beginning { file, look } => found.beginnings.push((file, look)),
             Class::Grown { look, id, offset } => {
