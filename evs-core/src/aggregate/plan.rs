@@ -435,7 +435,7 @@ fn narrowed(held: &RangeInclusive<i64>, range: &RangeInclusive<i64>) -> RangeInc
 }
 
 /// The index of an item in a list. A new item is appended.
-fn index_of_or_push<T: PartialEq>(items: &mut Vec<T>, item: T) -> usize {
+pub(super) fn index_of_or_push<T: PartialEq>(items: &mut Vec<T>, item: T) -> usize {
     items.iter().position(|other| *other == item).unwrap_or_else(|| {
         items.push(item);
         items.len() - 1

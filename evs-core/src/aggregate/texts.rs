@@ -14,7 +14,7 @@
 use super::{
     dictionary::Dictionary,
     memo::Memo,
-    plan::{DerivedNumber, DerivedText, Inputs, LinesOf, Plan},
+    plan::{DerivedNumber, DerivedText, Inputs, LinesOf, Plan, index_of_or_push},
     selection::{Selected, numbers_of},
     table::room,
 };
@@ -114,19 +114,12 @@ impl TextIds {
             plan.number.follow(conventions);
             TextNumbers { plan, memo: Memo::new(1), column: NumberColumn::default(), read: Vec::new() }
         };
-        let (mut of_all, mut of_some, mut unions) = (Vec::new(), Vec::new(), Vec::<Union>::new());
+        let (mut of_all, mut of_some, mut unions) = (Vec::new(), Vec::new(), Vec::new());
         for (text, lines) in plan.lines_of_texts().into_iter().enumerate() {
             match lines {
                 LinesOf::Nobody => {}
                 LinesOf::All => of_all.push(text),
-                LinesOf::Trees(trees) => {
-                    let known = unions.iter().position(|union| union.trees == trees);
-                    let union = known.unwrap_or_else(|| {
-                        unions.push(Union { trees, answers: Vec::new(), lines: Vec::new() });
-                        unions.len() - 1
-                    });
-                    of_some.push((text, union));
-                }
+                LinesOf::Trees(trees) => of_some.push((text, index_of_or_push(&mut unions, trees))),
             }
         }
         Self {
@@ -135,7 +128,7 @@ impl TextIds {
             numbers: plan.derived_numbers.iter().map(number).collect(),
             of_all,
             of_some,
-            unions,
+            unions: unions.into_iter().map(Union::new).collect(),
             derived: plan.derived.iter().map(derivation).collect(),
             first_derived: plan.fields.len(),
             log: b"-".to_vec(),
@@ -172,19 +165,17 @@ impl TextIds {
 
     /// Finds the ids and numbers that all lines in the columns need.
     pub(super) fn find(&mut self, block: &[u8], columns: &Columns) {
+        let mut ids = std::mem::take(&mut self.ids);
         for at in 0..self.of_all.len() {
             let text = self.of_all[at];
-            let mut ids = std::mem::take(&mut self.ids[text]);
+            let mut own = std::mem::take(&mut ids[text]);
             match text.checked_sub(self.first_derived) {
-                None => self.dictionaries[text].ids(block, columns, &columns.fields[text], &mut ids),
-                Some(derived) => {
-                    let input_ids = std::mem::take(&mut self.ids);
-                    self.derive(derived, &input_ids, &columns.seconds, &mut ids);
-                    self.ids = input_ids;
-                }
+                None => self.dictionaries[text].ids(block, columns, &columns.fields[text], &mut own),
+                Some(derived) => self.derive(derived, &ids, &columns.seconds, &mut own),
             }
-            self.ids[text] = ids;
+            ids[text] = own;
         }
+        self.ids = ids;
         for number in &mut self.numbers {
             let text = number.plan.text;
             number.find(&self.dictionaries[text], &self.ids[text]);
@@ -273,6 +264,10 @@ impl TextIds {
 }
 
 impl Union {
+    fn new(trees: Vec<usize>) -> Self {
+        Self { trees, answers: Vec::new(), lines: Vec::new() }
+    }
+
     /// Finds the lines.
     fn find(&mut self, selected: &[Selected]) {
         let Self { trees, answers, lines } = self;

@@ -71,21 +71,12 @@ const RESERVED: [&str; 5] = ["and", "or", "not", "in", "is"];
 
 /// Reads a condition.
 pub(crate) fn condition(text: &str) -> Result<Condition, SyntaxError> {
-    whole(text, |rest| any(rest, 0), "expected `and`, `or` or the end").and_then(|condition| match condition
-        .mistake()
-    {
-        Some(mistake) => Err(SyntaxError { column: 1, expected: mistake }),
-        None => Ok(condition),
-    })
+    whole(text, |rest| any(rest, 0), "expected `and`, `or` or the end")
 }
 
 /// Reads a field.
 pub(crate) fn field(text: &str) -> Result<Field, SyntaxError> {
-    let value = whole(text, |rest| value(rest, 0), "expected the end")?;
-    match value.mistake() {
-        Some(mistake) => Err(SyntaxError { column: 1, expected: mistake }),
-        None => Ok(Field::of(value)),
-    }
+    whole(text, |rest| value(rest, 0), "expected the end").map(Field::of)
 }
 
 /// True if the name of a variable can stand in a text as it is.

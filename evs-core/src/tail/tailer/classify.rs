@@ -62,6 +62,13 @@ pub(super) enum Class {
     Unread(Look),
 }
 
+impl Class {
+    /// Returns true if the file has bytes that were not read. At the beginning of a source, these are older than the source.
+    pub(super) fn has_unread_bytes(&self) -> bool {
+        matches!(self, Self::Unread(_) | Self::Grown { .. } | Self::Longer { .. })
+    }
+}
+
 impl Tailer {
     /// Classifies a file that was opened a moment ago.
     ///

@@ -5,7 +5,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use super::{Tailer, classify::Class};
+use super::Tailer;
 use crate::{
     position::{Digest, Standing},
     tail::{error::TailError, event::TailEvent, excerpt::changing, look::Look, names::Name},
@@ -45,9 +45,7 @@ impl Tailer {
             let head = look.unpack_head().map_or_else(|_| Digest::default(), |()| Digest::of(&look.head));
             let (content, packed) = (look.content(), look.packed());
             let is_unread = match self.classify(look) {
-                Ok(class) => {
-                    matches!(class, Class::Unread(_) | Class::Grown { .. } | Class::Longer { .. })
-                }
+                Ok(class) => class.has_unread_bytes(),
                 Err(TailError::Damaged { .. }) => true,
                 Err(error) => return Err(error),
             };

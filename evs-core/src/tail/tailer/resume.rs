@@ -22,7 +22,6 @@ use std::{
 
 use super::{
     Tailer,
-    classify::Class,
     locate::{Located, Wanted},
     survey::same_names,
 };
@@ -139,7 +138,7 @@ impl Tailer {
             self.catalog.add(Standing::Foreign, Digest::default(), None, packed, &name.path);
             return Ok(is_it);
         };
-        if let Class::Unread(_) | Class::Grown { .. } | Class::Longer { .. } = self.classify(look)? {
+        if self.classify(look)?.has_unread_bytes() {
             self.catalog.add(Standing::Foreign, head, content, packed, &name.path);
         }
         Ok(is_it)
