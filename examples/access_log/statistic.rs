@@ -69,16 +69,14 @@ pub(crate) fn parse(spec: &str) -> Result<Statistic, String> {
             "where" => statistic.only(value.parse::<Condition>().map_err(|error| in_value(&error))?),
             "by" => {
                 let fields: Result<Vec<_>, _> = split(value, ',').into_iter().map(key).collect();
-                statistic.group_by(fields.map_err(|error| format!("{part:?} in {name}: {error}"))?)
+                statistic.group_by(fields.map_err(|error| in_value(&error))?)
             }
-            "distinct" => {
-                statistic.distinct(key(value).map_err(|error| format!("{part:?} in {name}: {error}"))?)
-            }
+            "distinct" => statistic.distinct(key(value).map_err(|error| in_value(&error))?),
             "top" => statistic.top(value.parse().map_err(|_| wrong("a number of keys"))?),
             "sample" => match value.split_once(" by ") {
                 None => statistic.sample(value.parse().map_err(|_| wrong("N, or N by FIELD"))?),
                 Some((one_in, by)) => {
-                    let by = key(by.trim()).map_err(|error| format!("{part:?} in {name}: {error}"))?;
+                    let by = key(by.trim()).map_err(|error| in_value(&error))?;
                     statistic.sample_by(one_in.trim().parse().map_err(|_| wrong("N, or N by FIELD"))?, by)
                 }
             },
