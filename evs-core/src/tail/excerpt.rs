@@ -21,6 +21,9 @@ use crate::position::{Digest, FileMark, Fingerprint};
 
 /// The number of bytes that are read at a time.
 const PIECE_BYTES: u64 = 64 << 10;
+/// Files that have fewer bytes in common may be different ones: they have the same header, or a web server has written the
+/// same line or two again.
+pub(super) const SURE_BYTES: u64 = FileMark::HEAD_BYTES_MAX as u64;
 
 /// The uncompressed bytes of a file, or as much of them as is needed to compare it with others.
 #[derive(Clone, Debug)]

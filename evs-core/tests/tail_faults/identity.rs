@@ -80,6 +80,42 @@ fn e21_identical_lines_in_all_files_are_each_read_once() {
     assert_eq!(read(&mut resume_with(&log, &frontier, &known).unwrap()), rest);
 }
 
+/// The logs of CloudFront all begin with the same header. Of the last one only that was read when the logs and the state went
+/// to another machine, where no inode is the same.
+#[test]
+fn files_with_one_header_are_each_read_once_on_another_machine() {
+    let header = "#Fields: a b\n";
+    let log = Log::with(&format!("{header}one\nanother\n"));
+    let mut tailer = log.start();
+    read(&mut tailer);
+    log.rotate(".2");
+    log.append(header);
+    assert_eq!(poll(&mut tailer), header);
+    assert_eq!(poll_later(&mut tailer), "");
+    tailer.retire();
+    let (frontier, known) = (tailer.frontier(), inventory(&mut tailer));
+    drop(tailer);
+    // It is compressed, and known by its content alone.
+    compress(&log.sibling(".2"), "gz");
+    let moved = |name: &Path| {
+        let copy = log.sibling(".copy");
+        fs::copy(name, &copy).unwrap();
+        fs::rename(&copy, name).unwrap();
+    };
+    moved(&log.path);
+    assert_eq!(read(&mut resume_with(&log, &frontier, &known).unwrap()), "");
+    log.append("two\n");
+    assert_eq!(read(&mut resume_with(&log, &frontier, &known).unwrap()), "two\n");
+    // By now there is another one, too.
+    log.rotate(".1");
+    log.append(&format!("{header}three\n"));
+    moved(&log.path);
+    let mut lines: Vec<_> =
+        read(&mut resume_with(&log, &frontier, &known).unwrap()).lines().map(str::to_owned).collect();
+    lines.sort_unstable();
+    assert_eq!(lines, [header.trim_end(), "three", "two"]);
+}
+
 #[test]
 fn files_with_the_same_bytes_are_read_once() {
     let log = Log::with("one\n");

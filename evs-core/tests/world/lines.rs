@@ -31,13 +31,12 @@ impl Kind {
         }
     }
 
-    /// Returns what the server writes when it opens a file for the `opened`th time. A real server writes the date there. No two
-    /// are the same, since evs cannot tell two files apart of which it has read only that (docs/log.md).
-    pub fn header(self, opened: u64) -> String {
+    /// Returns what the server writes when it opens a file. IIS writes the time there; CloudFront begins all files alike.
+    pub fn header(self, remark: u64) -> String {
         match self {
             Self::Plain => String::new(),
             Self::W3c => {
-                format!("#Version: 1.0\n#Remark: {opened}\n#Fields: request-id date time sc-status\n")
+                format!("#Version: 1.0\n#Remark: {remark}\n#Fields: request-id date time sc-status\n")
             }
         }
     }

@@ -61,6 +61,8 @@ pub struct Site {
     handle: Option<Inode>,
     /// How often the server has opened a file.
     opened: u64,
+    /// True if all files begin with the same description of their lines.
+    has_one_header: bool,
     /// The file that was rotated last, if an old process of the server still writes to it.
     late: Option<Inode>,
     /// The number of the next line, and of all.
@@ -109,6 +111,7 @@ impl Site {
             is_forgetful: chance.one_in(2),
             is_ordered: true,
             needs_order: false,
+            has_one_header: kind == Kind::W3c && chance.one_in(2),
             chance,
             time,
             trace: 0,
@@ -430,7 +433,7 @@ impl Site {
         }
         self.live = path;
         self.opened += 1;
-        let header = self.kind.header(self.opened);
+        let header = self.kind.header(if self.has_one_header { 0 } else { self.opened });
         if !header.is_empty() {
             disk.append(inode, header.as_bytes());
             self.note_written(inode, disk.bytes(inode).len());

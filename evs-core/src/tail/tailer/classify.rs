@@ -22,7 +22,7 @@ use crate::{
     position::{Digest, FileMark, KnownFile, Standing},
     tail::{
         error::TailError,
-        excerpt::{Excerpt, may_be_version, same_beginning, tail_before},
+        excerpt::{Excerpt, SURE_BYTES, may_be_version, same_beginning, tail_before},
         file::compare::Relation,
         look::Look,
     },
@@ -30,10 +30,6 @@ use crate::{
 
 /// The most compressed files whose contents are remembered.
 const UNPACKED_LEN_MAX: usize = 256;
-
-/// A live file counts as an already known one only if they have at least this many bytes in common. A web server
-/// can write the same line or two again, in a new file.
-const SURE_BYTES: u64 = FileMark::HEAD_BYTES_MAX as u64;
 
 /// The relation of a file to those that the tailer knows.
 #[derive(Debug)]
@@ -164,6 +160,12 @@ impl Tailer {
             }
         }
         Ok(None)
+    }
+
+    /// Returns how many bytes a file has in common with a known one that it is a version of, [`u64::MAX`] if these are all of
+    /// them; `None` if it is no version of any.
+    pub(super) fn common_with_known(&mut self, look: &Look) -> Result<Option<u64>, TailError> {
+        Ok(self.compare_with_known(look)?.map(|kind| kind.common().unwrap_or(u64::MAX)))
     }
 
     /// Compares a file with the known ones. Returns `None` if it has nothing to do with any of them.

@@ -11,7 +11,7 @@ use crate::{
     tail::{
         error::TailError,
         event::TailEvent,
-        excerpt::{Excerpt, changing, may_be_version},
+        excerpt::{Excerpt, SURE_BYTES, changing, may_be_version},
         file::Opening,
         fs::FileId,
         handle::LogHandle,
@@ -172,11 +172,12 @@ impl Wanted {
     /// Chooses the wanted file among several that all have the bytes that were read.
     ///
     /// The file with the recorded device and inode is the one. If there is none, and the files are copies of each
-    /// other, it is the longest.
+    /// other, it is the longest. So it is if they share only a header or a few lines: the others are files of their own, which
+    /// are read from their beginning, so that the same lines are counted whichever is taken.
     ///
     /// # Errors
     ///
-    /// Returns [`TailError::Ambiguous`] if the files differ after the bytes that were read.
+    /// Returns [`TailError::Ambiguous`] if the files share more than a few lines, and differ after the bytes that were read.
     pub(super) fn choose(&self, mut found: Vec<Located>) -> Result<Option<Located>, TailError> {
         // The live file, if it is among them, is listed last. Reversed, it wins among files of the same length.
         found.reverse();
@@ -187,6 +188,9 @@ impl Wanted {
             return Ok(Some(found.swap_remove(hinted)));
         }
         let Some(longest) = found.first() else { return Ok(None) };
+        if self.read_to() < SURE_BYTES {
+            return Ok(Some(found.swap_remove(0)));
+        }
         let mut other = None;
         for located in &found[1..] {
             let end = located.excerpt.size;

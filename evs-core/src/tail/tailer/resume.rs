@@ -306,7 +306,11 @@ impl Tailer {
         for wanted in wanted {
             let examined = match beginning_of == Some(wanted.number) {
                 true => wanted.take_beginning(&look),
-                false if wanted.matches_head(&look.head) => wanted.examine(&look),
+                false if wanted.matches_head(&look.head) => match self.is_another(&look, wanted) {
+                    Ok(true) => continue,
+                    Ok(false) => wanted.examine(&look),
+                    Err(error) => Err(error),
+                },
                 false => continue,
             };
             match examined {
@@ -316,6 +320,16 @@ impl Tailer {
             }
         }
         Ok(())
+    }
+
+    /// Returns true if a file that begins like the wanted one has more in common with a file that was finished: many begin with
+    /// the same header.
+    fn is_another(&mut self, look: &Look, wanted: &Wanted) -> Result<bool, TailError> {
+        if wanted.is_hinted(look.handle.id()) {
+            return Ok(false);
+        }
+        let common = self.common_with_known(look)?;
+        Ok(common.is_some_and(|common| common > wanted.read_to()))
     }
 
     /// Returns the number of the truncated file of which this one, compressed or not, is known to be a copy of the
