@@ -1,0 +1,3 @@
+//! The program `evs`, for what needs no pipeline.
+
+fn main() {}
