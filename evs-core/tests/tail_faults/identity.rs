@@ -116,6 +116,24 @@ fn files_with_one_header_are_each_read_once_on_another_machine() {
     assert_eq!(lines, [header.trim_end(), "three", "two"]);
 }
 
+/// Of the first file only the header was written, and the second begins with it, too. Both are open when it is compressed.
+#[test]
+fn a_file_that_begins_like_two_open_ones_is_the_one_with_more_in_common() {
+    let header = "#Fields: a b\n";
+    let log = Log::with(header);
+    let mut tailer = log.start();
+    assert_eq!(read(&mut tailer), header);
+    log.rotate(".2");
+    log.append(&format!("{header}one\n"));
+    assert_eq!(poll(&mut tailer), format!("{header}one\n"));
+    log.rotate(".1");
+    log.append("other\n");
+    assert_eq!(poll(&mut tailer), "other\n");
+    compress(&log.sibling(".1"), "gz");
+    assert_eq!(poll(&mut tailer), "");
+    assert_eq!(poll_later(&mut tailer), "");
+}
+
 #[test]
 fn files_with_the_same_bytes_are_read_once() {
     let log = Log::with("one\n");

@@ -111,7 +111,11 @@ impl Tailer {
     }
 
     /// Compares a file with the open ones. Returns `None` if it has nothing to do with any of them.
+    ///
+    /// Many files may begin with the bytes of a short one: the same header, for example. The file with which it has most bytes
+    /// in common is the one.
     fn compare_with_open(&mut self, look: &mut Look) -> Result<Option<Kind>, TailError> {
+        let mut nearest: Option<(u64, usize, Relation)> = None;
         for index in 0..self.files.len() {
             if !same_beginning(self.files[index].head(), &look.head) {
                 continue;
@@ -124,42 +128,43 @@ impl Tailer {
             let excerpt = self.unpack(look)?;
             let file = &self.files[index];
             let relation = file.compare(look, excerpt.as_ref())?;
-            // Many files may begin with the bytes of a short one: the same header, for example. The file with which it
-            // has more bytes in common is the one.
             let common = match relation {
-                Relation::Other | Relation::Copy => None,
-                Relation::Longer => Some(file.size()),
-                Relation::Continued | Relation::Beginning => Some(file.offset()),
-            };
-            if let Some(common) = common
-                && let Some(kind) = self.compare_with_known(look)?
-                && kind.common().is_none_or(|known| known > common)
-            {
-                return Ok(Some(kind));
-            }
-            let file = &self.files[index];
-            match relation {
-                Relation::Other => {}
+                Relation::Other => continue,
                 Relation::Copy => return Ok(Some(Kind::Copy)),
-                Relation::Longer => return Ok(Some(Kind::Longer { file: index })),
+                Relation::Longer => file.size(),
                 // The name of the open file now leads to other bytes.
-                Relation::Beginning if file.id() == look.handle.id() => {}
-                Relation::Continued | Relation::Beginning if !file.is_truncated() => {
-                    // The truncation has just happened, or there was no copy at the last survey.
-                    if !file.has_lost_its_bytes() {
-                        self.look(index)?;
-                        self.is_unsettled = true;
-                        return Ok(Some(Kind::Copy));
-                    }
+                Relation::Beginning if file.id() == look.handle.id() => continue,
+                Relation::Continued | Relation::Beginning
+                    if !file.is_truncated() && file.has_lost_its_bytes() =>
+                {
+                    continue;
                 }
-                Relation::Continued => {
-                    let len = excerpt.map_or(look.raw.len, |excerpt| excerpt.size);
-                    return Ok(Some(Kind::Continued { file: index, len }));
-                }
-                Relation::Beginning => return Ok(Some(Kind::Beginning { file: index })),
+                Relation::Continued | Relation::Beginning => file.offset(),
+            };
+            if nearest.as_ref().is_none_or(|(most, ..)| common > *most) {
+                nearest = Some((common, index, relation));
             }
         }
-        Ok(None)
+        let Some((common, index, relation)) = nearest else { return Ok(None) };
+        if let Some(kind) = self.compare_with_known(look)?
+            && kind.common().is_none_or(|known| known > common)
+        {
+            return Ok(Some(kind));
+        }
+        match relation {
+            Relation::Longer => Ok(Some(Kind::Longer { file: index })),
+            // The truncation has just happened, or there was no copy at the last survey.
+            _ if !self.files[index].is_truncated() => {
+                self.look(index)?;
+                self.is_unsettled = true;
+                Ok(Some(Kind::Copy))
+            }
+            Relation::Continued => {
+                let len = self.unpack(look)?.map_or(look.raw.len, |excerpt| excerpt.size);
+                Ok(Some(Kind::Continued { file: index, len }))
+            }
+            _ => Ok(Some(Kind::Beginning { file: index })),
+        }
     }
 
     /// Returns how many bytes a file has in common with a known one that it is a version of, [`u64::MAX`] if these are all of
