@@ -65,6 +65,8 @@ pub(super) struct LogFile {
     is_rotated: bool,
     /// True if the next look must compare the bytes, even if the size and the time are the same.
     is_suspect: bool,
+    /// True if reading went on in a longer version of it. No other file is one.
+    is_outgrown: bool,
 }
 
 /// The state of an open file.
@@ -141,6 +143,7 @@ impl LogFile {
             was_live: false,
             is_rotated: false,
             is_suspect: false,
+            is_outgrown: false,
             handle,
         })
     }
@@ -365,6 +368,16 @@ impl LogFile {
     /// Returns the uncompressed length at the last look.
     pub(super) fn size(&self) -> u64 {
         self.size
+    }
+
+    /// Notes that reading goes on in a longer version of the file.
+    pub(super) fn set_outgrown(&mut self) {
+        self.is_outgrown = true;
+    }
+
+    /// Returns true if reading went on in a longer version of the file.
+    pub(super) fn is_outgrown(&self) -> bool {
+        self.is_outgrown
     }
 
     /// Returns the open file, which chunks share.

@@ -134,6 +134,40 @@ fn a_file_that_begins_like_two_open_ones_is_the_one_with_more_in_common() {
     assert_eq!(poll_later(&mut tailer), "");
 }
 
+/// A file that is older than the source has only a header, and is still there. So another one is not this one with late lines.
+#[test]
+fn a_file_that_begins_like_an_older_one_with_only_a_header_is_read() {
+    let header = "#Fields: a b\n";
+    let log = Log::with("one\n");
+    append(&log.sibling(".3"), header);
+    let mut tailer = log.start();
+    assert_eq!(read(&mut tailer), "one\n");
+    append(&log.sibling(".1"), &format!("{header}two\n"));
+    assert_eq!(poll(&mut tailer), format!("{header}two\n"));
+    append(&log.sibling(".3"), "late and older than the source\n");
+    assert_eq!(poll(&mut tailer), "");
+}
+
+/// One statistic is done with the first file, and another one is not. Both need the lines of a file that begins like it.
+#[test]
+fn a_longer_version_of_a_file_that_was_read_has_its_own_number() {
+    let header = "#Fields: a b\n";
+    let log = Log::with(header);
+    let mut tailer = log.start();
+    read(&mut tailer);
+    log.rotate(".2");
+    log.append("one\n");
+    assert_eq!(poll(&mut tailer), "one\n");
+    let (behind, known) = (tailer.frontier(), inventory(&mut tailer));
+    let mut ahead = behind.clone();
+    ahead.files.remove(0);
+    let mut tailer = resume_all(&log, &[ahead.clone(), behind], &known).unwrap();
+    append(&log.sibling(".1"), &format!("{header}two\n"));
+    tailer.poll(Instant::now()).unwrap();
+    let chunk = tailer.next_chunk().unwrap().unwrap();
+    assert!(!ahead.covers(chunk.number, chunk.end), "{chunk:?}");
+}
+
 #[test]
 fn files_with_the_same_bytes_are_read_once() {
     let log = Log::with("one\n");

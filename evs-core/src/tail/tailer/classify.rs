@@ -44,8 +44,8 @@ pub(super) enum Class {
     Known,
     /// It has the bytes of an open or a known file, perhaps not yet all of them, and no others.
     Copy,
-    /// It has all bytes of an open file, and more. Reading continues in it, unless it is older than the source: a live file
-    /// that has only its header begins like many rotated ones.
+    /// It has all bytes of an open file, and more. Reading continues in it when the open file was read to its end, unless it is
+    /// older than the source: a live file that has only its header begins like many rotated ones.
     Longer { file: usize, look: Look },
     /// It has all bytes that were read of an open file that was truncated, and perhaps more. Reading continues in
     /// it.
@@ -131,6 +131,7 @@ impl Tailer {
             let common = match relation {
                 Relation::Other => continue,
                 Relation::Copy => return Ok(Some(Kind::Copy)),
+                Relation::Longer if file.is_outgrown() => continue,
                 Relation::Longer => file.size(),
                 // The name of the open file now leads to other bytes.
                 Relation::Beginning if file.id() == look.handle.id() => continue,
@@ -205,6 +206,7 @@ impl Tailer {
             if content.len > other.len {
                 if may_be_version(&look.head, other.len, content.len)
                     && other.tail.matches(&tail_at(look, excerpt.as_ref(), other.len)?)
+                    && !self.is_still_there(&known, look)?
                 {
                     grown = grown.max(Some((other.len, known.id)));
                 }
@@ -223,6 +225,18 @@ impl Tailer {
         file.content = known.content.or(content);
         self.catalog.replace(file);
         self.catalog.see(known.id, path);
+    }
+
+    /// Returns true if a file that is older than the source and has only a few lines, such as a header, is still there. Then
+    /// another file that begins with them is not this one with later lines, which would be older than the source, too.
+    fn is_still_there(&self, known: &KnownFile, look: &Look) -> Result<bool, TailError> {
+        if known.standing != Standing::Foreign || known.content.is_none_or(|print| print.len >= SURE_BYTES) {
+            return Ok(false);
+        }
+        let Some(path) = self.catalog.path(known.id) else { return Ok(false) };
+        let Some(there) = Look::at(&*self.options.fs, path)? else { return Ok(false) };
+        let is_it = [known.content, known.packed].contains(&Some(there.raw));
+        Ok(is_it && there.handle.id() != look.handle.id())
     }
 
     /// Returns true if the first `len` bytes of a known file that is still there end with this tail. Then the

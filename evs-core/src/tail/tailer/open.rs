@@ -73,16 +73,22 @@ impl Tailer {
 
     /// Opens a file that has grown since it was finished, to read the bytes after `offset`.
     pub(super) fn open_grown(&mut self, look: &Look, id: u64, offset: u64) -> Result<(), TailError> {
-        let excerpt = Excerpt::of(&look.handle, &[offset])?;
-        let tail = excerpt.tails[0].clone();
-        let opening = Opening { start: offset, offset, tail, stops: Vec::new() };
-        self.open(0, Arc::clone(&look.handle), excerpt, opening)?;
+        self.open_from(look, offset)?;
         // From the next cut on, the frontier lists this file. If the known file is still there too, this file is
         // a longer copy of it, and both stay known.
         if !self.catalog.is_seen(id) {
             self.catalog.remove(id);
         }
         Ok(())
+    }
+
+    /// Opens a file of which the bytes before `offset` were read as those of another file. It gets a number of its own: some
+    /// statistics may be done with the other one, and need what follows here.
+    pub(super) fn open_from(&mut self, look: &Look, offset: u64) -> Result<(), TailError> {
+        let excerpt = Excerpt::of(&look.handle, &[offset])?;
+        let tail = excerpt.tails[0].clone();
+        let opening = Opening { start: offset, offset, tail, stops: Vec::new() };
+        self.open(0, Arc::clone(&look.handle), excerpt, opening)
     }
 
     /// Opens a file for reading. A `number` of 0 means that nothing of it was read; it gets its number with the

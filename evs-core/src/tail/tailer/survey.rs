@@ -24,6 +24,7 @@ use crate::{
         backlog::{Pending, Queue, Waiting},
         error::TailError,
         event::TailEvent,
+        excerpt::SURE_BYTES,
         file::LogFile,
         look::Look,
         names::Name,
@@ -161,7 +162,16 @@ impl Tailer {
         let was_known = self.catalog.with_print(&look.raw).is_some();
         match self.classify(look)? {
             Class::Gone | Class::Empty | Class::Open | Class::Known | Class::Copy => {}
-            Class::Longer { file, look } => drop(self.files[file].move_to(look.handle, self.now)?),
+            Class::Longer { file, look } => {
+                let open = &self.files[file];
+                if open.offset() == open.size() && self.files.len() < self.options.files_max {
+                    self.open_from(&look, open.offset())?;
+                    self.files[file].set_outgrown();
+                } else {
+                    // First the open file is read to its end.
+                    self.is_unsettled = true;
+                }
+            }
             Class::Continued { file, look, len } => found.continued.push((file, look, len)),
             Class::Beginning { file, look } => found.beginnings.push((file, look)),
             Class::Grown { look, id, offset } => {
@@ -277,6 +287,11 @@ impl Tailer {
             let Some(known) = self.catalog.get(id).cloned() else { continue };
             if known.standing == Standing::Finished {
                 self.queue.push(waiting);
+                continue;
+            }
+            // The known file was found as well, at a place where nobody knew it: the next survey compares the two.
+            if self.catalog.is_seen(id) && known.content.is_some_and(|print| print.len < SURE_BYTES) {
+                self.is_unsettled = true;
                 continue;
             }
             // The known file is older than the source, and so are the bytes that were added to it.
