@@ -44,8 +44,8 @@ pub(super) enum Class {
     Known,
     /// It has the bytes of an open or a known file, perhaps not yet all of them, and no others.
     Copy,
-    /// It has all bytes of an open file, and more. Reading continues in it when the open file was read to its end, unless it is
-    /// older than the source: a live file that has only its header begins like many rotated ones.
+    /// It has all bytes of an open file, and more. Reading continues in it, unless it is older than the source: a live file
+    /// that has only its header begins like many rotated ones.
     Longer { file: usize, look: Look },
     /// It has all bytes that were read of an open file that was truncated, and perhaps more. Reading continues in
     /// it.

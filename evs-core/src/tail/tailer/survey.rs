@@ -162,16 +162,7 @@ impl Tailer {
         let was_known = self.catalog.with_print(&look.raw).is_some();
         match self.classify(look)? {
             Class::Gone | Class::Empty | Class::Open | Class::Known | Class::Copy => {}
-            Class::Longer { file, look } => {
-                let open = &self.files[file];
-                if open.offset() == open.size() && self.files.len() < self.options.files_max {
-                    self.open_from(&look, open.offset())?;
-                    self.files[file].set_outgrown();
-                } else {
-                    // First the open file is read to its end.
-                    self.is_unsettled = true;
-                }
-            }
+            Class::Longer { file, look } => self.go_on_in(file, &look)?,
             Class::Continued { file, look, len } => found.continued.push((file, look, len)),
             Class::Beginning { file, look } => found.beginnings.push((file, look)),
             Class::Grown { look, id, offset } => {
@@ -189,6 +180,20 @@ impl Tailer {
                 }
                 self.queue.push(Waiting::new(&look, None));
             }
+        }
+        Ok(())
+    }
+
+    /// Continues reading in a longer version of an open file.
+    fn go_on_in(&mut self, index: usize, look: &Look) -> Result<(), TailError> {
+        let file = &mut self.files[index];
+        if file.offset() < file.size() {
+            return file.move_to(Arc::clone(&look.handle), self.now).map(drop);
+        }
+        // Some statistics may be done with the file. For them, the rest needs a number of its own.
+        if self.files.len() < self.options.files_max {
+            self.open_from(look, self.files[index].offset())?;
+            self.files[index].set_outgrown();
         }
         Ok(())
     }
