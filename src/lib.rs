@@ -89,12 +89,12 @@
 //! | select lines, derive fields | [`Condition`], [`Field`], [`Lookup`], [`concat()`], [`constant`], [`combine`], [`event_time`], [`log_path`], [`histogram`], [`parse_address`] |
 //! | tell countries and browsers apart | [`GeoIp`], [`GeoIpError`], [`user_agent`], [`UserAgent`] |
 //! | run it | [`Pipeline::run`], [`Pipeline::spawn`], [`Pipeline::run_to_end`], [`Summary`] |
-//! | see how it is doing | [`Pipeline::status`], [`StatusHandle`], [`Status`], [`StatisticStatus`], [`SinkStatus`], [`SinkState`], [`StoppedStatistic`], [`Phase`], [`Pause`] |
+//! | see how it is doing | [`Pipeline::status`], [`StatusHandle`], [`Status`], [`StatisticStatus`], [`SinkStatus`], [`SinkState`], [`StoppedStatistic`], [`Phase`], [`Pause`], [`RejectedLines`], [`RejectedSample`], [`ThreadStatus`], [`Timing`] |
 //! | be told of changes | [`StatusHandle::watch`], [`StatusWatch`], [`StatusHandle::events`], [`Events`], [`Event`], [`EventKind`] |
 //! | try out a format | [`LogFormat::parser`], [`LineParser`], [`Record`], [`Rejection`], [`Reason`] |
 //! | set up a store | `builder` of each sink, with `create`, `timeout` and `pool`; `from_options`, `from_pool`, `from_client`, `from_session` for the driver's own |
 //! | choose a store | [`sink_from_url`], [`SqliteSink`], [`MySqlSink`], [`PostgresSink`], [`MongoSink`], [`CassandraSink`], [`MemorySink`] |
-//! | read numbers back | [`Sink::totals`], [`Pipeline::schemas`], [`Schema`], [`Rows`], [`Row`], [`RowRef`] |
+//! | read numbers back | [`Sink::totals`], [`Pipeline::schemas`], [`Pipeline::sinks`], [`Schema`], [`Rows`], [`Row`], [`RowRef`] |
 //! | compute averages, rates, quantiles, distinct counts | [`Totals`], [`Group`], [`Decimal`], [`Quantile`], [`Distinct`], [`TotalsError`] |
 //! | handle an error | [`Error`], [`SinkError`], [`FormatError`], [`TailError`], [`BinlogError`], [`describe`] |
 //! | bring back lost state, clone a machine, add a sink | [`LostState`], [`Undelivered`], [`SinkStart`] |

@@ -73,8 +73,8 @@ pub use statistic::{
     IntoKeys, KeyColumn, Measure, MeasureColumn, MeasureKind, Sample, Schema, Statistic, count, max, min, sum,
 };
 pub use status::{
-    Event, EventKind, Events, Pause, Phase, SinkState, SinkStatus, StatisticStatus, Status, StatusHandle,
-    StatusWatch, StoppedStatistic,
+    Event, EventKind, Events, Pause, Phase, RejectedLines, RejectedSample, SinkState, SinkStatus,
+    StatisticStatus, Status, StatusHandle, StatusWatch, StoppedStatistic, ThreadStatus, Timing,
 };
 pub use tail::{Begin, OnChanged, OnGone, OnUnreadable, TailError};
 pub use writer::Writer;

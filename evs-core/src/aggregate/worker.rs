@@ -21,7 +21,9 @@ use super::{
 };
 use crate::{
     counters::Counters,
-    format::{BlockParser, Columns, Conventions, LineParser, Reason, Rejected, Rejection, Unwrapper},
+    format::{
+        BlockParser, Columns, Conventions, LineParser, Reason, Rejected, Rejection, Unwrapper, add_reasons,
+    },
 };
 
 /// The number of bytes that are kept of a rejected line.
@@ -63,6 +65,8 @@ pub(crate) struct Tally {
     pub(crate) too_late: Vec<u64>,
     /// The time of the last accepted line.
     pub(crate) last_seconds: Option<i64>,
+    /// The rejected lines by reason.
+    pub(crate) rejections: Vec<(Reason, u64)>,
     /// The first rejected lines, at most [`SAMPLES_MAX`] of each worker.
     pub(crate) samples: Vec<RejectedLine>,
 }
@@ -75,6 +79,7 @@ impl Tally {
         self.too_late.iter_mut().zip(other.too_late).for_each(|(lines, others)| *lines += others);
         self.selected.resize(self.selected.len().max(other.selected.len()), 0);
         self.selected.iter_mut().zip(other.selected).for_each(|(lines, others)| *lines += others);
+        add_reasons(&mut self.rejections, &other.rejections);
         self.samples.extend(other.samples);
         self.found.extend(other.found);
     }
@@ -447,6 +452,7 @@ impl Worker {
             return;
         }
         self.tally.counters.rejected += 1;
+        add_reasons(&mut self.tally.rejections, &[(rejected.rejection.reason, 1)]);
         if self.tally.samples.len() < SAMPLES_MAX {
             let kept = if self.keep_samples { line.len().min(SAMPLE_BYTES_MAX) } else { 0 };
             let sample = line[..kept].to_vec();

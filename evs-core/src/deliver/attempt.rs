@@ -3,6 +3,7 @@
 use std::{future::Future, pin::Pin, time::Duration};
 
 use backon::{BackoffBuilder, ExponentialBuilder};
+use tokio::time::Instant;
 
 use super::{
     delivery::Delivery,
@@ -38,6 +39,7 @@ impl<M: From<Report> + Send> Delivery<M> {
         let mut timeout = self.timeout;
         loop {
             // A request to drain does not interrupt the call: a call that may have an effect is awaited to its end.
+            let begun = Instant::now();
             let answer = tokio::select! {
                 biased;
                 answer = tokio::time::timeout(timeout, call()) => answer,
@@ -45,6 +47,7 @@ impl<M: From<Report> + Send> Delivery<M> {
             };
             let error = match answer {
                 Ok(Ok(value)) => {
+                    self.call_time = begun.elapsed();
                     self.show_up();
                     return Ok(value);
                 }

@@ -74,6 +74,8 @@ pub(crate) struct Delivery<M> {
     pub(crate) requests: UnboundedReceiver<Request>,
     /// The board on which the delivery shows its progress.
     pub(crate) board: Arc<Board>,
+    /// The time that the last successful call took.
+    pub(crate) call_time: Duration,
 }
 
 impl<M: From<Report> + Send> Delivery<M> {
@@ -291,6 +293,7 @@ impl<M: From<Report> + Send> Delivery<M> {
         let status = &mut self.board.rest().sinks[self.index];
         status.batches += 1;
         status.rows += rows;
+        status.apply_time.add(self.call_time);
         status.last_acknowledged = Some(SystemTime::now());
     }
 

@@ -72,6 +72,7 @@ pub(crate) use self::{
     container::{Pieces, Preamble, Unwrapper},
     fast::{BlockParser, Columns, Conventions, Number, NumberColumn, Rejected, Span},
     limits::LineLimits,
+    rejection::add_reasons,
 };
 pub use self::{
     error::FormatError,

@@ -209,6 +209,16 @@ impl Reason {
     }
 }
 
+/// Adds numbers of rejected lines by reason. There are few reasons in one log.
+pub(crate) fn add_reasons(to: &mut Vec<(Reason, u64)>, more: &[(Reason, u64)]) {
+    for (reason, lines) in more {
+        match to.iter_mut().find(|(known, _)| known == reason) {
+            Some((_, known)) => *known += lines,
+            None => to.push((*reason, *lines)),
+        }
+    }
+}
+
 /// The name of a check, which is the code of its [`Reason`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct CheckName(&'static str);

@@ -75,7 +75,14 @@ impl PipelineBuilder {
         let last_time = binlog.state().ledger.time.filter(|_| !settings.trusts_clock);
         let clock = Clock::new(settings.environment.wall.clone(), last_time);
         let names = settings.sinks.iter().map(|(name, _)| name.to_string());
-        let board = Board::new(source.clone(), clock, settings.workers, names, limits(&settings));
+        let board = Board::new(
+            source.clone(),
+            binlog.state().epoch,
+            clock,
+            settings.workers,
+            names,
+            limits(&settings),
+        );
         let writer = Writer::this_process(source, binlog.state().epoch);
         Ok(Pipeline {
             settings: Arc::new(settings),

@@ -28,15 +28,16 @@ use super::{
 };
 use crate::{
     Error,
-    batch::Rows,
+    batch::{Rows, escape},
     binlog::{self, Binlog, BinlogError, BinlogState, Commit},
     counters::Counters,
     deliver::{Acknowledged, Discard, Report},
     describe,
     disk::{self, Disk},
+    format::Reason,
     position::{Frontier, OlderFiles},
     statistic::Schema,
-    status::{Committed, Overdue},
+    status::{Committed, Overdue, RejectedSample, Stepping},
     turns::{Announced, Inbox, Received},
 };
 
@@ -75,6 +76,10 @@ pub(super) struct Committer {
     too_late: Vec<u64>,
     /// The fields that lines had for the first time in that commit.
     found: Vec<usize>,
+    /// The rejected lines of that commit by reason.
+    rejections: Vec<(Reason, u64)>,
+    /// The time at which its cut began.
+    begun: Option<Instant>,
     /// Acknowledgements that wait for room on the disk.
     acknowledged: VecDeque<Acknowledged>,
     /// The time at which a full disk is tried again.
@@ -114,6 +119,8 @@ impl Committer {
             selected: Vec::new(),
             too_late: Vec::new(),
             found: Vec::new(),
+            rejections: Vec::new(),
+            begun: None,
             acknowledged: VecDeque::new(),
             retry_at: None,
             lock,
@@ -127,9 +134,12 @@ impl Committer {
         let mut retain_at = self.shared.now();
         self.show_waiting();
         loop {
+            self.shared.board.steps.wait(Stepping::Committer);
             let next = self.retry_at.map_or(retain_at, |retry_at| retry_at.min(retain_at));
-            match messages.receive(self.shared.settings.environment.wall.until(next)).await {
-                Received::Message(Message::Cut(cut)) => self.gathering.begin(cut),
+            let received = messages.receive(self.shared.settings.environment.wall.until(next)).await;
+            self.shared.board.steps.step(Stepping::Committer);
+            match received {
+                Received::Message(Message::Cut(cut)) => self.gathering.begin(cut, self.shared.now()),
                 Received::Message(Message::Part { cut, part }) => {
                     self.waiting.extend(self.gathering.take_part(cut, part)?);
                 }
@@ -297,18 +307,21 @@ impl Committer {
                     self.selected = mem::take(&mut whole.selected);
                     self.too_late = mem::take(&mut whole.too_late);
                     self.found = mem::take(&mut whole.found);
+                    self.rejections = mem::take(&mut whole.rejections);
+                    self.begun = Some(whole.begun);
                     self.commit_of(whole)
                 }
                 (None, None) => return Ok(()),
             };
             self.lock.verify()?;
+            let writing = self.shared.now();
             let appended = self.binlog.commit(&commit);
             if !self.has_room(appended)? {
                 self.commit = Some(commit);
                 return Ok(());
             }
             self.rejected = Some((Arc::clone(&commit.rejected), Arc::clone(&self.names)));
-            self.show_commit(&commit);
+            self.show_commit(&commit, writing);
             self.shared.control.cuts_done.fetch_add(1, SeqCst);
             self.shared.control.wake();
             self.commits.update(|_| Some(commit.ledger.totals));
@@ -390,8 +403,9 @@ impl Committer {
         Ok(())
     }
 
-    /// Shows a commit on the board.
-    fn show_commit(&mut self, commit: &Commit) {
+    /// Shows a commit on the board, which the binlog began to write at `writing`.
+    fn show_commit(&mut self, commit: &Commit, writing: Instant) {
+        let now = self.shared.now();
         let cut = |cut: &binlog::Cut| {
             let rows: usize = cut.rows.iter().map(Rows::len).sum();
             (cut.schema.statistic.clone(), cut.rows.len() as u64, rows as u64)
@@ -403,6 +417,10 @@ impl Committer {
             selected: mem::take(&mut self.selected),
             too_late: mem::take(&mut self.too_late),
             rejected: counted.rejected,
+            rejections: mem::take(&mut self.rejections),
+            samples: samples(&commit.rejected, &self.names),
+            cut_time: now - self.begun.unwrap_or(writing),
+            commit_time: now - writing,
         });
         let found = mem::take(&mut self.found);
         let warning = self.mismatch.add(&counted, &commit.rejected, &found, self.shared.now());
@@ -460,4 +478,17 @@ impl Committer {
 /// Returns whether everything that lies before `earlier` also lies before `later`.
 fn is_after(later: &Frontier, earlier: &Frontier) -> bool {
     earlier.files.iter().all(|mark| later.covers(mark.number, mark.offset))
+}
+
+/// Returns the last rejected lines of a commit, for the status.
+fn samples(lines: &[binlog::RejectedLine], names: &Frontier) -> Vec<RejectedSample> {
+    let last = lines.len().saturating_sub(RejectedSample::MAX);
+    let sample = |line: &binlog::RejectedLine| RejectedSample {
+        path: names.files.iter().find(|mark| mark.number == line.file).map(|mark| mark.path.clone()),
+        offset: line.offset,
+        column: line.column,
+        reason: line.reason.clone(),
+        line: escape(&line.sample[..line.sample.len().min(RejectedSample::BYTES_MAX)]).into_owned(),
+    };
+    lines[last..].iter().map(sample).collect()
 }

@@ -13,6 +13,7 @@
 use std::{
     collections::{HashMap, VecDeque},
     sync::Arc,
+    time::Instant,
 };
 
 use super::message::Cut;
@@ -22,6 +23,7 @@ use crate::{
     batch::Rows,
     binlog,
     counters::Counters,
+    format::Reason,
     position::{Frontier, InventoryChange, OlderFiles},
     statistic::Schema,
 };
@@ -40,6 +42,7 @@ pub(super) struct Gatherer {
 #[derive(Debug)]
 struct Gathering {
     cut: Cut,
+    begun: Instant,
     parts: usize,
     /// The rows of all workers, by statistic in the order of the cut.
     rows: Vec<Vec<TableRows>>,
@@ -62,6 +65,10 @@ pub(super) struct Whole {
     /// The older files of statistics that are new, by their names.
     pub(super) older: HashMap<String, OlderFiles>,
     pub(super) rejected: Arc<[binlog::RejectedLine]>,
+    /// All rejected lines by reason.
+    pub(super) rejections: Vec<(Reason, u64)>,
+    /// The time at which the cut began.
+    pub(super) begun: Instant,
     /// The fields that lines have for the first time.
     pub(super) found: Vec<usize>,
     /// The files that were read, with their paths.
@@ -89,7 +96,7 @@ impl Gatherer {
     }
 
     /// Begins to gather the parts of a cut.
-    pub(super) fn begin(&mut self, cut: Cut) {
+    pub(super) fn begin(&mut self, cut: Cut, now: Instant) {
         debug_assert!(self.cuts.back().is_none_or(|last| last.cut.number + 1 == cut.number), "in order");
         debug_assert!(
             cut.statistics.iter().all(|&at| at < self.statistics.len()),
@@ -97,7 +104,7 @@ impl Gatherer {
         );
         debug_assert_eq!(cut.statistics.len(), cut.to.len());
         let rows = cut.statistics.iter().map(|_| Vec::new()).collect();
-        self.cuts.push_back(Gathering { cut, parts: 0, rows, tally: Tally::default() });
+        self.cuts.push_back(Gathering { cut, begun: now, parts: 0, rows, tally: Tally::default() });
     }
 
     /// Takes the part of one worker at a cut. Returns the cut if that was the last part.
@@ -124,7 +131,7 @@ impl Gatherer {
 
     /// Makes the log durable up to a cut and merges the rows of all workers.
     fn complete(&self, gathering: Gathering) -> Result<Whole, Error> {
-        let Gathering { cut, rows, tally, .. } = gathering;
+        let Gathering { cut, begun, rows, tally, .. } = gathering;
         for handle in &cut.handles {
             let path = handle.path().to_owned();
             handle.sync().map_err(|source| Error::LogSync { path, source })?;
@@ -155,6 +162,8 @@ impl Gatherer {
                 .map(|(at, list)| (self.statistics[at].statistic.clone(), list))
                 .collect(),
             found: tally.found,
+            rejections: tally.rejections,
+            begun,
             rejected: tally.samples.into_iter().map(binlog::RejectedLine::from).collect(),
             names: cut.names,
             retires: cut.retires,

@@ -14,6 +14,7 @@ use crate::{
     deliver::Claims,
     disk::Disk,
     format::LineParser,
+    sink::Sink,
     statistic::Schema,
     status::{Board, Status, StatusHandle},
 };
@@ -203,6 +204,26 @@ impl Pipeline {
     /// Returns the schemas of the pipeline's statistics, as its sinks know them.
     pub fn schemas(&self) -> impl Iterator<Item = &Arc<Schema>> {
         self.schemas.iter()
+    }
+
+    /// Returns the pipeline's sinks with their names, for whoever reads numbers back with [`Sink::totals`].
+    ///
+    /// ```
+    /// # use evs_core::{LogFormat, MemorySink, Pipeline, Statistic, count};
+    /// # let directory = tempfile::tempdir()?;
+    /// # let pipeline = Pipeline::builder("web1")
+    /// #     .tail(directory.path().join("access.log"))
+    /// #     .format(LogFormat::combined())
+    /// #     .statistic(Statistic::named("requests").measure(count()))
+    /// #     .sink("memory", MemorySink::new())
+    /// #     .state_dir(directory.path().join("state"))
+    /// #     .build()?;
+    /// let names: Vec<_> = pipeline.sinks().map(|(name, _)| name).collect();
+    /// assert_eq!(names, ["memory"]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn sinks(&self) -> impl Iterator<Item = (&str, &Arc<dyn Sink>)> {
+        self.settings.sinks.iter().map(|(name, sink)| (&**name, sink))
     }
 }
 

@@ -26,6 +26,7 @@ use crate::{
     counters::Counters,
     position::{Frontier, Inventory, OlderFiles, OlderPosition},
     statistic::Statistic,
+    status::Stepping,
     tail::{Chunk, Logs, TailError, TailEvent},
     turns::Outbox,
 };
@@ -154,6 +155,7 @@ impl Reader {
         self.poll(last_poll)?;
         while !self.shared.control.is_reading_stopped() {
             self.shared.pass().await;
+            self.shared.board.steps.step(Stepping::Reader);
             let now = self.shared.now();
             self.cut_what_is_due(now);
             if now >= self.next_rates {
@@ -199,9 +201,11 @@ impl Reader {
                 }
                 break;
             }
+            self.shared.board.steps.wait(Stepping::Reader);
             self.shared.wait(self.idle_for(now)).await;
         }
         self.cut_everything();
+        self.shared.board.steps.end(Stepping::Reader);
         Ok(())
     }
 

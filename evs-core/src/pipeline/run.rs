@@ -282,6 +282,7 @@ impl Pipeline {
             stop: control.stop(),
             requests: listen(index),
             board: Arc::clone(&self.board),
+            call_time: Duration::ZERO,
         };
         self.settings.sinks.iter().enumerate().map(delivery).collect()
     }

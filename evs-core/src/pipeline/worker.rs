@@ -10,7 +10,7 @@ use super::{
     queue,
     shared::Shared,
 };
-use crate::{Error, aggregate::Worker, tail::ChunkKind, turns::Outbox};
+use crate::{Error, aggregate::Worker, status::Stepping, tail::ChunkKind, turns::Outbox};
 
 /// Counts chunk after chunk and hands over the rows at each cut, until the queue is closed or the pipeline fails.
 /// `index` is the number of the worker.
@@ -25,7 +25,10 @@ pub(super) async fn work(
     let mut buffer = Vec::new();
     // A pattern tells the log with each chunk.
     let path = settings.tail.path.display().to_string();
-    while let Some(work) = queue.receive().await {
+    loop {
+        board.steps.wait(Stepping::Worker(index));
+        let Some(work) = queue.receive().await else { break };
+        board.steps.step(Stepping::Worker(index));
         if control.has_failed() {
             break;
         }
@@ -64,5 +67,6 @@ pub(super) async fn work(
         board.show_rows(index, worker.rows());
         worker.full(board.workers()).for_each(|statistic| control.reach_rows(statistic));
     }
+    board.steps.end(Stepping::Worker(index));
     Ok(())
 }

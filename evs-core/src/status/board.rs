@@ -17,9 +17,12 @@ use super::{
     request::Request,
     rest::Rest,
     status::{Pause, Phase, SinkStatus, StatisticStatus, Status, StoppedStatistic},
+    steps::Steps,
+    timing::Timing,
 };
 use crate::{
     Error,
+    batch::Epoch,
     clock::{Clock, unix_now},
     counters::{AtomicCounters, Counters},
     tail::Backlog,
@@ -58,6 +61,7 @@ pub(crate) struct Overdue {
 #[derive(Debug)]
 pub(crate) struct Board {
     source: String,
+    epoch: Epoch,
     /// The clock by which windows are removed and lines are too late.
     pub(crate) clock: Clock,
     pub(crate) counters: AtomicCounters,
@@ -67,6 +71,7 @@ pub(crate) struct Board {
     pub(crate) last_seconds: AtomicI64,
     pub(crate) batches: AtomicU64,
     pub(crate) binlog_bytes: AtomicU64,
+    pub(crate) steps: Steps,
     /// By worker, the number of rows in memory by statistic.
     rows: Vec<Box<[AtomicU64]>>,
     limits: Limits,
@@ -81,6 +86,7 @@ impl Board {
     /// Makes the board of a pipeline that was built and is not running.
     pub(crate) fn new(
         source: String,
+        epoch: Epoch,
         clock: Clock,
         workers: usize,
         sinks: impl Iterator<Item = String>,
@@ -94,18 +100,22 @@ impl Board {
             selected: 0,
             too_late: 0,
             older_files: 0,
+            batches: 0,
+            batch_rows: 0,
             last_cut: None,
         };
         let statistics = limits.statistics.iter().map(statistic).collect();
         let rows = || limits.statistics.iter().map(|_| AtomicU64::new(0)).collect();
         Self {
             source,
+            epoch,
             clock,
             counters: AtomicCounters::default(),
             lines_read: AtomicU64::new(0),
             last_seconds: AtomicI64::new(i64::MIN),
             batches: AtomicU64::new(0),
             binlog_bytes: AtomicU64::new(0),
+            steps: Steps::new(workers),
             rows: iter::repeat_with(rows).take(workers).collect(),
             is_pause_requested: AtomicBool::new(false),
             changes: watch::Sender::new(false),
@@ -254,7 +264,11 @@ impl Board {
         rest.waiting_since.fill(None);
         for statistic in &mut rest.statistics {
             (statistic.selected, statistic.too_late, statistic.last_cut) = (0, 0, None);
+            (statistic.batches, statistic.batch_rows) = (0, 0);
         }
+        rest.rejections.clear();
+        rest.rejected_samples.clear();
+        (rest.cut_time, rest.commit_time) = (Timing::default(), Timing::default());
         for sink in &mut rest.sinks {
             *sink = SinkStatus::new(std::mem::take(&mut sink.name));
         }
@@ -269,6 +283,7 @@ impl Board {
         rest.requests.fill(None);
         rest.error = error;
         self.is_pause_requested.store(false, Relaxed);
+        self.steps.end_all();
     }
 
     /// Shows that the run reads again from its last commit.
@@ -325,11 +340,15 @@ impl Board {
             sinks.map(|(sink, since)| SinkStatus { lag: lag(sink, *since), ..sink.clone() }).collect();
         Status {
             source: self.source.clone(),
+            epoch: self.epoch,
             phase: rest.phase,
+            error: rest.error.clone(),
             started: rest.started,
             lines,
             bytes,
             rejected,
+            rejected_by_reason: rest.rejected_by_reason(),
+            rejected_samples: rest.rejected_samples.iter().cloned().collect(),
             lost_bytes,
             too_late,
             ahead,
@@ -345,6 +364,9 @@ impl Board {
             rows: statistics.iter().map(|statistic| statistic.rows).sum(),
             batches: self.batches.load(Relaxed),
             binlog_bytes: self.binlog_bytes.load(Relaxed),
+            cut_time: rest.cut_time,
+            commit_time: rest.commit_time,
+            threads: self.steps.threads(),
             paused: rest.pause().cloned(),
             last_event: rest.last_event.clone(),
             spool_bytes_max: self.limits.spool_bytes_max,

@@ -13,7 +13,9 @@ mod report;
 mod request;
 mod rest;
 mod status;
+mod steps;
 mod subscribe;
+mod timing;
 mod waiting;
 mod watch;
 
@@ -22,5 +24,10 @@ pub use events::{Event, EventKind, Events};
 pub use handle::StatusHandle;
 pub(crate) use report::Committed;
 pub(crate) use request::Request;
-pub use status::{Pause, Phase, SinkState, SinkStatus, StatisticStatus, Status, StoppedStatistic};
+pub use status::{
+    Pause, Phase, RejectedLines, RejectedSample, SinkState, SinkStatus, StatisticStatus, Status,
+    StoppedStatistic, ThreadStatus,
+};
+pub(crate) use steps::Stepping;
+pub use timing::Timing;
 pub use watch::StatusWatch;

@@ -1,9 +1,17 @@
 //! What happens to the log and at commits: the board shows it, and sends it as events.
 
-use std::{path::Path, sync::atomic::Ordering::Relaxed, time::SystemTime};
+use std::{
+    path::Path,
+    sync::atomic::Ordering::Relaxed,
+    time::{Duration, SystemTime},
+};
 
-use super::{board::Board, events::EventKind, rest::Rest};
-use crate::{batch::Batch, tail::TailEvent};
+use super::{board::Board, events::EventKind, rest::Rest, status::RejectedSample};
+use crate::{
+    batch::Batch,
+    format::{Reason, add_reasons},
+    tail::TailEvent,
+};
 
 /// The facts of a commit that a status or an event shows.
 #[derive(Debug, Default)]
@@ -16,6 +24,14 @@ pub(crate) struct Committed {
     pub(crate) too_late: Vec<u64>,
     /// The lines that were rejected since the last commit.
     pub(crate) rejected: u64,
+    /// The same by reason.
+    pub(crate) rejections: Vec<(Reason, u64)>,
+    /// The last of them.
+    pub(crate) samples: Vec<RejectedSample>,
+    /// The time from the beginning of the cut until it was durable.
+    pub(crate) cut_time: Duration,
+    /// The time that the binlog took of it.
+    pub(crate) commit_time: Duration,
 }
 
 impl Board {
@@ -55,11 +71,19 @@ impl Board {
 
     /// Shows a commit.
     pub(crate) fn show_commit(&self, committed: Committed) {
-        let Committed { cuts, selected, too_late, rejected } = committed;
+        let Committed { cuts, selected, too_late, rejected, rejections, samples, cut_time, commit_time } =
+            committed;
         let batches = cuts.iter().map(|(_, batches, _)| batches).sum();
         self.batches.fetch_add(batches, Relaxed);
         let now = SystemTime::now();
-        let Rest { statistics, events, .. } = &mut *self.rest();
+        let mut rest = self.rest();
+        rest.cut_time.add(cut_time);
+        rest.commit_time.add(commit_time);
+        add_reasons(&mut rest.rejections, &rejections);
+        rest.rejected_samples.extend(samples);
+        let surplus = rest.rejected_samples.len().saturating_sub(RejectedSample::MAX);
+        rest.rejected_samples.drain(..surplus);
+        let Rest { statistics, events, .. } = &mut *rest;
         if rejected > 0 {
             events.send(|| EventKind::LinesRejected { lines: rejected });
         }
@@ -70,9 +94,11 @@ impl Board {
             statistic.too_late += lines;
             events.send(|| EventKind::LinesTooLate { statistic: statistic.name.clone(), lines });
         }
-        for (name, ..) in &cuts {
+        for (name, batches, rows) in &cuts {
             if let Some(statistic) = statistics.iter_mut().find(|statistic| statistic.name == *name) {
                 statistic.last_cut = Some(now);
+                statistic.batches += batches;
+                statistic.batch_rows += rows;
             }
         }
         if batches > 0 {

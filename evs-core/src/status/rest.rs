@@ -10,9 +10,10 @@ use tokio::sync::mpsc::UnboundedSender;
 use super::{
     events::{Sender, Told},
     request::Request,
-    status::{Pause, Phase, SinkStatus, StatisticStatus},
+    status::{Pause, Phase, RejectedLines, RejectedSample, SinkStatus, StatisticStatus},
+    timing::Timing,
 };
-use crate::{Error, counters::Counters, position::Frontier, tail::Backlog};
+use crate::{Error, counters::Counters, format::Reason, position::Frontier, tail::Backlog};
 
 /// The part of the board that changes seldom; a mutex protects it.
 #[derive(Debug)]
@@ -29,6 +30,11 @@ pub(crate) struct Rest {
     /// By sink, the requests to its delivery, while it runs.
     pub(super) requests: Vec<Option<UnboundedSender<Request>>>,
     pub(super) statistics: Vec<StatisticStatus>,
+    /// The rejected lines by reason.
+    pub(super) rejections: Vec<(Reason, u64)>,
+    pub(super) rejected_samples: VecDeque<RejectedSample>,
+    pub(super) cut_time: Timing,
+    pub(super) commit_time: Timing,
     pub(super) started: Option<SystemTime>,
     pub(super) backlog: Backlog,
     /// The last time at which nothing was unread.
@@ -59,6 +65,10 @@ impl Rest {
             told: Told::new(sinks.len()),
             sinks,
             statistics,
+            rejections: Vec::new(),
+            rejected_samples: VecDeque::new(),
+            cut_time: Timing::default(),
+            commit_time: Timing::default(),
             started: None,
             backlog: Backlog::default(),
             caught_up: None,
@@ -73,6 +83,14 @@ impl Rest {
     /// The reason for a pause in reading: the pipeline's own, or else the service's.
     pub(super) fn pause(&self) -> Option<&Pause> {
         self.paused.as_ref().or(self.requested.as_ref())
+    }
+
+    /// Returns how many lines were rejected for each reason, most first.
+    pub(super) fn rejected_by_reason(&self) -> Vec<RejectedLines> {
+        let of = |(reason, lines): &(Reason, u64)| RejectedLines { reason: reason.code(), lines: *lines };
+        let mut by_reason: Vec<_> = self.rejections.iter().map(of).collect();
+        by_reason.sort_unstable_by_key(|of| (std::cmp::Reverse(of.lines), of.reason));
+        by_reason
     }
 
     /// Sends the events that follow from the last change.

@@ -7,7 +7,8 @@ use std::{
 
 use serde::Serialize;
 
-use crate::{position::Frontier, seconds};
+use super::timing::Timing;
+use crate::{batch::Epoch, position::Frontier, seconds};
 
 /// The status of a pipeline at one moment. [`Pipeline::status`](crate::Pipeline::status) makes it.
 ///
@@ -41,8 +42,12 @@ use crate::{position::Frontier, seconds};
 pub struct Status {
     /// The source's name.
     pub source: String,
+    /// The epoch of the state directory.
+    pub epoch: Epoch,
     /// The phase of the pipeline.
     pub phase: Phase,
+    /// The error that ended the last run, in words with its causes; `None` while it runs, and if it ended well.
+    pub error: Option<String>,
     /// The start of the present run, or of the last one; `None` before the first run.
     #[serde(serialize_with = "seconds::since_1970_option")]
     pub started: Option<SystemTime>,
@@ -52,6 +57,10 @@ pub struct Status {
     pub bytes: u64,
     /// Lines that were not counted, since the run was started.
     pub rejected: u64,
+    /// Those of them that are committed, by reason, most first.
+    pub rejected_by_reason: Vec<RejectedLines>,
+    /// The last rejected lines that are committed, newest last, at most [`RejectedSample::MAX`].
+    pub rejected_samples: Vec<RejectedSample>,
     /// Bytes of the log that vanished before they were read, since the run was started.
     pub lost_bytes: u64,
     /// Lines left out of a statistic because their window was past its retention, since the run was
@@ -93,6 +102,12 @@ pub struct Status {
     pub binlog_bytes: u64,
     /// The limit of `binlog_bytes`, above which reading pauses.
     pub spool_bytes_max: u64,
+    /// How long cuts took, from their beginning until they were durable.
+    pub cut_time: Timing,
+    /// How long the binlog took to write and sync them.
+    pub commit_time: Timing,
+    /// The threads of the run: the reader, the committer and the workers.
+    pub threads: Vec<ThreadStatus>,
     /// The reason for a pause in reading, if there is one: the pipeline's own (the binlog has reached its limit, or
     /// its disk is full), or else the one that was given to [`StatusHandle::pause`](crate::StatusHandle::pause).
     pub paused: Option<Pause>,
@@ -123,9 +138,63 @@ pub struct StatisticStatus {
     /// Files that the statistic still has to read because it began at an older one
     /// ([`Statistic::begin`](crate::Statistic::begin)). `Status::behind_bytes` does not count them.
     pub older_files: u64,
+    /// Batches of the statistic that were cut in this run.
+    pub batches: u64,
+    /// Rows of those batches.
+    pub batch_rows: u64,
     /// The time at which the last batch of the statistic was committed in this run.
     #[serde(serialize_with = "seconds::since_1970_option")]
     pub last_cut: Option<SystemTime>,
+}
+
+/// How many lines were rejected for one reason.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct RejectedLines {
+    /// The [code](crate::Reason::code) of the reason.
+    pub reason: &'static str,
+    /// The number of lines.
+    pub lines: u64,
+}
+
+/// A line that was rejected.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct RejectedSample {
+    /// The path of its file when it was read; `None` if that is not known.
+    pub path: Option<String>,
+    /// The offset in the file at which the line begins.
+    pub offset: u64,
+    /// The offset in the line at which reading failed, in bytes.
+    pub column: u64,
+    /// The reason, in words.
+    pub reason: String,
+    /// The first bytes of the line, at most [`BYTES_MAX`](Self::BYTES_MAX), [escaped](crate::escape()). Empty if the pipeline
+    /// does not [keep](crate::PipelineBuilder::keep_samples) rejected lines. A client may have written them: escape them again
+    /// for wherever they are shown.
+    pub line: String,
+}
+
+impl RejectedSample {
+    /// The most samples that a status has.
+    pub const MAX: usize = 10;
+    /// The most bytes of a line that a sample has.
+    pub const BYTES_MAX: usize = 256;
+}
+
+/// A thread of a run.
+///
+/// One that does not wait and has made no step for a long time is stuck: in a call to a disk that does not answer, for example.
+#[derive(Clone, Debug, Serialize)]
+#[non_exhaustive]
+pub struct ThreadStatus {
+    /// The name: `reader`, `committer` or `worker 0`.
+    pub name: String,
+    /// True if it waits for work.
+    pub is_waiting: bool,
+    /// The time since its last step: since it began the piece of work that it does, or to wait.
+    #[serde(serialize_with = "seconds::of")]
+    pub since: Duration,
 }
 
 /// The phase of a pipeline.
@@ -190,6 +259,8 @@ pub struct SinkStatus {
     pub discarded: u64,
     /// Rows of those batches.
     pub discarded_rows: u64,
+    /// How long it took to apply a batch, for calls that succeeded.
+    pub apply_time: Timing,
     /// The time at which the last batch was acknowledged.
     #[serde(serialize_with = "seconds::since_1970_option")]
     pub last_acknowledged: Option<SystemTime>,
@@ -213,6 +284,7 @@ impl SinkStatus {
             stopped: Vec::new(),
             discarded: 0,
             discarded_rows: 0,
+            apply_time: Timing::default(),
             last_acknowledged: None,
         }
     }

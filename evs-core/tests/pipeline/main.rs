@@ -9,6 +9,7 @@ mod decorated;
 mod definitions;
 mod drains;
 mod events;
+mod figures;
 mod lags;
 mod lines;
 mod logs;
