@@ -187,8 +187,8 @@ pub use enrich::{UserAgent, user_agent};
 
 // The status of a running pipeline.
 pub use evs_core::{
-    Event, EventKind, Events, Pause, Phase, SinkState, SinkStatus, StatisticStatus, Status, StatusHandle,
-    StatusWatch, StoppedStatistic,
+    Event, EventKind, Events, Pause, Phase, RejectedLines, RejectedSample, SinkState, SinkStatus,
+    StatisticStatus, Status, StatusHandle, StatusWatch, StoppedStatistic, ThreadStatus, Timing,
 };
 
 // The batches that sinks are offered, and their answers.
