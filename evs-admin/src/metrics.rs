@@ -254,7 +254,7 @@ mod tests {
             status: None,
         };
         assert_eq!(
-            super::text(&[source("a"), source("b")]),
+            text(&[source("a"), source("b")]),
             "# HELP evs_up 1 while the pipeline reads its log.\n# TYPE evs_up gauge\n\
              evs_up{source=\"a\"} 0\nevs_up{source=\"b\"} 0\n"
         );

@@ -9,8 +9,8 @@ const LENGTHS: [u32; 7] = [0, 1, 10, 1_000, 10_000, 30_000, 300_000];
 
 #[test]
 fn datasketches_for_python_reads_the_sketches_and_makes_the_same() {
-    let Ok(python) = env::var("EVS_DATASKETCHES_PYTHON") else {
-        return evs_testkit::services::skip("datasketches", "EVS_DATASKETCHES_PYTHON is not set");
+    let Ok(python) = env::var("EVS_PYTHON") else {
+        return evs_testkit::services::skip("python", "EVS_PYTHON is not set");
     };
     let folder = tempfile::tempdir().unwrap();
     let mut sketches = Vec::new();
