@@ -172,13 +172,20 @@ impl Wanted {
     /// Chooses the wanted file among several that all have the bytes that were read.
     ///
     /// The file with the recorded device and inode is the one. If there is none, and the files are copies of each
-    /// other, it is the longest. So it is if they share only a header or a few lines: the others are files of their own, which
-    /// are read from their beginning, so that the same lines are counted whichever is taken.
+    /// other, it is the longest.
+    ///
+    /// If they share only a header or a few lines, the one with nothing else is taken, or else the longest. The others are files
+    /// of their own: with an inventory these are read from their beginning unless they are known, so that the same lines are
+    /// counted whichever is taken. Without one, older files are taken for counted, and a wrong choice would count some again.
     ///
     /// # Errors
     ///
     /// Returns [`TailError::Ambiguous`] if the files share more than a few lines, and differ after the bytes that were read.
-    pub(super) fn choose(&self, mut found: Vec<Located>) -> Result<Option<Located>, TailError> {
+    pub(super) fn choose(
+        &self,
+        mut found: Vec<Located>,
+        has_inventory: bool,
+    ) -> Result<Option<Located>, TailError> {
         // The live file, if it is among them, is listed last. Reversed, it wins among files of the same length.
         found.reverse();
         found.sort_by_key(|located| {
@@ -189,7 +196,10 @@ impl Wanted {
         }
         let Some(longest) = found.first() else { return Ok(None) };
         if self.read_to() < SURE_BYTES {
-            return Ok(Some(found.swap_remove(0)));
+            let exact = found.iter().position(|located| located.excerpt.size == self.size());
+            if exact.is_some() || has_inventory {
+                return Ok(Some(found.swap_remove(exact.unwrap_or(0))));
+            }
         }
         let mut other = None;
         for located in &found[1..] {

@@ -210,7 +210,7 @@ impl Tailer {
         for one in order {
             let mut found = search.found.remove(&one.number).unwrap_or_default();
             found.retain(|located| !taken.contains(&located.handle.id()));
-            if let Some(found) = one.choose(found)? {
+            if let Some(found) = one.choose(found, has_inventory)? {
                 // One of the files that cannot be read may be a longer version of this one.
                 if found.excerpt.size < one.size()
                     && let Some(failure) = search.failure.take()

@@ -187,10 +187,10 @@ impl Tailer {
     /// Continues reading in a longer version of an open file.
     fn go_on_in(&mut self, index: usize, look: &Look) -> Result<(), TailError> {
         let file = &mut self.files[index];
-        if file.offset() < file.size() {
+        if !file.is_rotated() || file.offset() < file.size() {
             return file.move_to(Arc::clone(&look.handle), self.now).map(drop);
         }
-        // Some statistics may be done with the file. For them, the rest needs a number of its own.
+        // Some statistics may be done with a rotated file. For them, the rest needs a number of its own.
         if self.files.len() < self.options.files_max {
             self.open_from(look, self.files[index].offset())?;
             self.files[index].set_outgrown();
