@@ -47,6 +47,8 @@ mod turns;
 mod bench;
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
+#[cfg(feature = "inspect")]
+pub mod inspect;
 
 #[doc(no_inline)]
 pub use async_trait::async_trait;

@@ -37,6 +37,7 @@
 //! | `state`, `apply` | the state, and the one function that changes it |
 //! | `event`, `frame`, `segment` | the encoding, without any I/O |
 //! | `writer`, `recover`, `reader` | the I/O: append, read everything at a start, read one batch |
+//! | `inspect` | reads everything beside a running pipeline, and goes on after damage |
 
 mod apply;
 mod binlog;
@@ -46,6 +47,8 @@ mod discarded;
 mod error;
 mod event;
 mod frame;
+#[cfg(feature = "inspect")]
+pub(crate) mod inspect;
 mod ledger;
 mod options;
 mod positions;

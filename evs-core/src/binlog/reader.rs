@@ -130,7 +130,7 @@ impl Index {
     }
 
     /// Adds the batches of `statistic` after `sequence` to `waiting`.
-    fn add_waiting(&self, statistic: &str, sequence: u64, waiting: &mut Waiting) {
+    pub(super) fn add_waiting(&self, statistic: &str, sequence: u64, waiting: &mut Waiting) {
         let Some(stream) = self.streams.get(statistic) else {
             return;
         };
@@ -143,7 +143,7 @@ impl Index {
     }
 
     /// Returns the size of the batches of `statistic` after `sequence`.
-    fn backlog(&self, statistic: &str, sequence: u64) -> Backlog {
+    pub(super) fn backlog(&self, statistic: &str, sequence: u64) -> Backlog {
         let find = || {
             let stream = self.streams.get(statistic)?;
             let skip = usize::try_from((sequence + 1).saturating_sub(stream.first)).ok()?;
@@ -306,22 +306,10 @@ impl BinlogReader {
         if frame_header.kind != kind::BATCH {
             return Err(Damage::Kind { found: frame_header.kind });
         }
-        let (header, rows) = decode_batch(payload, &entry.schema)?;
-        let batch = Batch {
-            source: Arc::clone(&self.source),
-            epoch: self.epoch,
-            schema: Arc::clone(&entry.schema),
-            sequence: header.sequence,
-            predecessor: header.predecessor.unwrap_or_default(),
-            from: header.from,
-            to: header.to,
-            rows,
-            writer: None,
-            cut_checksum: None,
-        };
+        let (batch, checksum) = unpack_batch(payload, &entry.schema, &self.source, self.epoch)?;
         let asked_for = batch.statistic() == statistic && batch.sequence == sequence;
-        if asked_for && batch.checksum() == header.checksum {
-            Ok(Batch { cut_checksum: Some(header.checksum), ..batch })
+        if asked_for && batch.checksum() == checksum {
+            Ok(Batch { cut_checksum: Some(checksum), ..batch })
         } else {
             Err(Damage::Batch { statistic: statistic.to_owned(), sequence })
         }
@@ -337,6 +325,29 @@ impl BinlogReader {
     pub(super) fn index_mut(&self) -> RwLockWriteGuard<'_, Index> {
         self.index.write().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Decodes the payload of a batch's frame. Returns the checksum that the frame has for it, too.
+pub(super) fn unpack_batch(
+    payload: &[u8],
+    schema: &Arc<Schema>,
+    source: &Arc<str>,
+    epoch: Epoch,
+) -> Result<(Batch, u64), Damage> {
+    let (header, rows) = decode_batch(payload, schema)?;
+    let batch = Batch {
+        source: Arc::clone(source),
+        epoch,
+        schema: Arc::clone(schema),
+        sequence: header.sequence,
+        predecessor: header.predecessor.unwrap_or_default(),
+        from: header.from,
+        to: header.to,
+        rows,
+        writer: None,
+        cut_checksum: None,
+    };
+    Ok((batch, header.checksum))
 }
 
 /// Compares a payload with its checksum.

@@ -124,23 +124,23 @@ struct Kept {
 ///
 /// A commit takes effect as a whole. So its frames change a copy of the state, which takes the place of the state
 /// when the commit's end is found, and is dropped otherwise.
-struct Replay<'s> {
+pub(super) struct Replay<'s> {
     source: &'s str,
     /// The state after the last frame that counts; `None` before the first segment.
-    state: Option<BinlogState>,
-    index: Index,
+    pub(super) state: Option<BinlogState>,
+    pub(super) index: Index,
     /// The commit that is being read. Its frames take effect when its end is found.
-    open: Option<OpenCommit>,
+    pub(super) open: Option<OpenCommit>,
 }
 
 /// A commit whose end was not read yet: the state that it leads to, and its batches.
-struct OpenCommit {
-    state: BinlogState,
+pub(super) struct OpenCommit {
+    pub(super) state: BinlogState,
     batches: Vec<(BatchHeader, IndexEntry)>,
 }
 
 impl<'s> Replay<'s> {
-    fn new(source: &'s str) -> Self {
+    pub(super) fn new(source: &'s str) -> Self {
         Self { source, state: None, index: Index::default(), open: None }
     }
 
@@ -204,7 +204,7 @@ impl<'s> Replay<'s> {
     }
 
     /// Applies one more frame of `bytes` bytes.
-    fn event(&mut self, event: Event, location: Location, bytes: u64) -> Result<(), Damage> {
+    pub(super) fn event(&mut self, event: Event, location: Location, bytes: u64) -> Result<(), Damage> {
         // The state is always there, since the snapshot was read before.
         let Some(state) = &mut self.state else { return Err(Damage::Snapshot) };
         if !event.in_commit() {
@@ -238,7 +238,12 @@ impl<'s> Replay<'s> {
 
     /// Takes the state from the first segment's snapshot. The snapshot of each later segment must be equal to the
     /// state at its start.
-    fn snapshot(&mut self, header: &SegmentHeader, kind: u8, payload: &[u8]) -> Result<(), Damage> {
+    pub(super) fn snapshot(
+        &mut self,
+        header: &SegmentHeader,
+        kind: u8,
+        payload: &[u8],
+    ) -> Result<(), Damage> {
         let snapshot = decode_snapshot(kind, payload)?;
         if header.version < 2 && snapshot.files.is_some() {
             return Err(Damage::Snapshot);
@@ -258,7 +263,7 @@ impl<'s> Replay<'s> {
     }
 
     /// Checks that a segment belongs to this source, epoch and file name.
-    fn check_header(&self, scan: &Scan<'_>, header: &SegmentHeader) -> Result<(), BinlogError> {
+    pub(super) fn check_header(&self, scan: &Scan<'_>, header: &SegmentHeader) -> Result<(), BinlogError> {
         let path = scan.path();
         if header.source != self.source {
             let (expected, found) = (self.source.to_owned(), header.source.clone());
@@ -289,7 +294,7 @@ impl<'s> Replay<'s> {
     ///
     /// A batch that is missing at the start of the binlog is noticed here, and not when it is offered: then other
     /// batches would have been counted meanwhile, and the way back would be longer.
-    fn check_sinks(&self, disk: &dyn Disk) -> Result<(), BinlogError> {
+    pub(super) fn check_sinks(&self, disk: &dyn Disk) -> Result<(), BinlogError> {
         let Some(state) = &self.state else { return Ok(()) };
         for (sink, statistics) in &state.sinks {
             for (statistic, progress) in statistics {
@@ -317,30 +322,30 @@ pub(super) fn check_available(
 
 /// A segment that is being read.
 ///
-/// `size` is the length when the file was opened. Nobody else writes to it, because the directory is locked.
-struct Scan<'d> {
+/// `size` is the length when the file was opened. In a recovery nobody else writes to it, because the directory is locked.
+pub(super) struct Scan<'d> {
     disk: &'d dyn Disk,
     name: String,
-    number: u64,
+    pub(super) number: u64,
     file: Arc<dyn DiskFile>,
-    size: u64,
-    is_last: bool,
+    pub(super) size: u64,
+    pub(super) is_last: bool,
 }
 
 impl<'d> Scan<'d> {
     /// Opens a segment for reading.
-    fn open(disk: &'d dyn Disk, number: u64, is_last: bool) -> Result<Self, BinlogError> {
+    pub(super) fn open(disk: &'d dyn Disk, number: u64, is_last: bool) -> Result<Self, BinlogError> {
         let name = segment::name(number);
         let file = disk.open(&name).map_err(io_error("open", disk, &name))?;
         let size = file.size().map_err(io_error("stat", disk, &name))?;
         Ok(Self { disk, name, number, file, size, is_last })
     }
 
-    fn path(&self) -> PathBuf {
+    pub(super) fn path(&self) -> PathBuf {
         self.disk.path().join(&self.name)
     }
 
-    fn damaged(&self, offset: u64, source: Damage) -> BinlogError {
+    pub(super) fn damaged(&self, offset: u64, source: Damage) -> BinlogError {
         BinlogError::Damaged { path: self.path(), offset, source }
     }
 
@@ -354,7 +359,7 @@ impl<'d> Scan<'d> {
     }
 
     /// Reads the header of the segment.
-    fn header(&self) -> Result<Parsed, BinlogError> {
+    pub(super) fn header(&self) -> Result<Parsed, BinlogError> {
         let mut bytes = [0; HEADER_BYTES_MAX];
         let bytes = &mut bytes[..self.size.min(HEADER_BYTES_MAX as u64) as usize];
         self.read(bytes, 0)?;
@@ -362,7 +367,11 @@ impl<'d> Scan<'d> {
     }
 
     /// Reads a frame and checks that it was written at this place.
-    fn frame(&self, offset: u64, payload: &mut Vec<u8>) -> Result<Result<FrameHeader, Damage>, BinlogError> {
+    pub(super) fn frame(
+        &self,
+        offset: u64,
+        payload: &mut Vec<u8>,
+    ) -> Result<Result<FrameHeader, Damage>, BinlogError> {
         let location = Location { segment: self.number, offset };
         let left = self.size - offset;
         if left < HEADER_BYTES as u64 {
@@ -385,26 +394,35 @@ impl<'d> Scan<'d> {
 
     /// Returns whether a frame after the damage at `hole` proves that fsync once succeeded beyond `end`.
     ///
-    /// The header of a frame has a checksum of its own, so a header is enough as a proof. The search for one at every
-    /// byte takes linear time, whatever the payloads contain.
-    fn was_synced_beyond(&self, hole: u64, end: u64) -> Result<bool, BinlogError> {
-        let mut start = hole + 1;
+    /// The header of a frame has a checksum of its own, so a header is enough as a proof.
+    pub(super) fn was_synced_beyond(&self, hole: u64, end: u64) -> Result<bool, BinlogError> {
+        Ok(self.find_header(hole + 1, |header| header.synced > end)?.is_some())
+    }
+
+    /// Returns the offset of the first header of a frame from `start` on for which `is_wanted` holds.
+    ///
+    /// The search for one at every byte takes linear time, whatever the payloads contain.
+    pub(super) fn find_header(
+        &self,
+        mut start: u64,
+        is_wanted: impl Fn(&FrameHeader) -> bool,
+    ) -> Result<Option<u64>, BinlogError> {
         let mut chunk = Vec::new();
         while start + HEADER_BYTES as u64 <= self.size {
             let len = (self.size - start).min(CHUNK_BYTES as u64);
             chunk.resize(len as usize, 0);
             self.read(&mut chunk, start)?;
-            let proof = chunk.array_windows().zip(start..).any(|(head, offset)| {
-                let location = Location { segment: self.number, offset };
-                FrameHeader::parse(head, location).is_some_and(|header| header.synced > end)
+            let found = chunk.array_windows().zip(start..).find(|(head, offset)| {
+                let location = Location { segment: self.number, offset: *offset };
+                FrameHeader::parse(head, location).is_some_and(|header| is_wanted(&header))
             });
-            if proof {
-                return Ok(true);
+            if let Some((_, offset)) = found {
+                return Ok(Some(offset));
             }
             // The next chunk begins with the first header that is not completely in this one.
             start += len - (HEADER_BYTES as u64 - 1);
         }
-        Ok(false)
+        Ok(None)
     }
 
     /// Cuts off the part that does not count, and makes the rest durable.

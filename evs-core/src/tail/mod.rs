@@ -26,6 +26,8 @@ mod file;
 mod fs;
 mod globs;
 mod handle;
+#[cfg(feature = "inspect")]
+mod identify;
 mod logs;
 mod look;
 mod names;
@@ -51,6 +53,8 @@ pub use event::TailEvent;
 pub use fs::{FileId, LogFs, LogRead, RealFs, Stat};
 pub(crate) use globs::Glob;
 pub use handle::LogHandle;
+#[cfg(feature = "inspect")]
+pub(crate) use identify::{Identified, Verdict};
 pub use logs::Logs;
 pub use older::OlderReader;
 pub use options::{Begin, OnChanged, OnGone, OnUnreadable, TailOptions};
