@@ -1,3 +1,8 @@
-//! The program `evs`, for what needs no pipeline.
+//! The program `evs`: looks at state directories, for what needs no pipeline.
 
-fn main() {}
+use std::{io, process::ExitCode};
+
+fn main() -> ExitCode {
+    let (mut out, mut err) = (io::BufWriter::new(io::stdout().lock()), io::stderr());
+    evs_admin::cli::run(std::env::args_os(), &mut out, &mut err).into()
+}
