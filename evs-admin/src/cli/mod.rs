@@ -60,7 +60,10 @@ pub use verify::{Level, Verify};
 
 /// A command of `evs`. A host mounts it among its own commands with `#[command(subcommand)]`.
 #[derive(Clone, Debug, Subcommand)]
-#[expect(missing_docs, reason = "`--help` shows the docs of the types, and would show those of the variants instead")]
+#[expect(
+    missing_docs,
+    reason = "`--help` shows the docs of the types, and would show those of the variants instead"
+)]
 #[non_exhaustive]
 pub enum Command {
     Status(Status),

@@ -1,0 +1,12 @@
+//! The command line, on state directories that real pipelines have made.
+
+mod damage;
+mod explain;
+mod export;
+mod inspect;
+mod rejected;
+mod running;
+mod status;
+mod support;
+mod trace;
+mod verify;
