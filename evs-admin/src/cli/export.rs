@@ -55,7 +55,7 @@ impl Export {
         let directory = state::open(&self.state)?;
         let form = if self.json { Form::Jsonl } else { self.format };
         let mut writer = match form {
-            Form::Csv => RowWriter::Csv { csv: csv::Writer::from_writer(out), columns: None },
+            Form::Csv => RowWriter::Csv { csv: Box::new(csv::Writer::from_writer(out)), columns: None },
             Form::Jsonl => RowWriter::Jsonl(out),
         };
         let some = self.sequence.unwrap_or(Sequences::ALL);
@@ -138,7 +138,7 @@ fn missing(asked: Sequences, exported: Option<(u64, u64)>) -> Option<String> {
 /// Writes rows in one of the forms.
 enum RowWriter<'w> {
     Csv {
-        csv: csv::Writer<&'w mut dyn Write>,
+        csv: Box<csv::Writer<&'w mut dyn Write>>,
         /// The statistic and the columns of the header that was written.
         columns: Option<(String, Vec<String>)>,
     },

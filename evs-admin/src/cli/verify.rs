@@ -5,7 +5,7 @@ mod log;
 use std::{io::Write, ops::ControlFlow, path::PathBuf};
 
 use clap::{Args, ValueEnum};
-use evs_core::inspect::{Contents, Facts, Found, Frame, Part, StateDir};
+use evs_core::inspect::{Contents, Found, Frame, Part, StateDir};
 use serde::Serialize;
 
 use super::{
@@ -159,7 +159,7 @@ impl Report {
                         .to_owned(),
                 });
             }
-            None if matches!(frame.facts, Facts::Batch { .. }) && frame.is_followed => {}
+            // No batch, or one whose columns are not known since a frame before it is damaged; a note counts those.
             None => {}
         }
     }

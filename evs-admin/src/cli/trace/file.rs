@@ -81,9 +81,9 @@ pub(super) fn find(
     add(&state.ledger.frontier);
     let marks: Vec<&FileMark> = marks.values().collect();
     let verdicts = file.compare(&marks).map_err(Failure::look)?;
-    let same = marks.iter().zip(verdicts).filter(|(_, verdict)| *verdict == FileMatch::Same);
+    let mut same = marks.iter().zip(verdicts).filter(|(_, verdict)| *verdict == FileMatch::Same);
     // A file that was read again has several numbers; the last one counts.
-    let Some((mark, _)) = same.last() else { return Ok((None, standing(state, file)?)) };
+    let Some((mark, _)) = same.next_back() else { return Ok((None, standing(state, file)?)) };
     if offset < mark.start {
         return Ok((None, Standing::BeforeStart));
     }

@@ -16,6 +16,8 @@ pub(super) struct Read {
     window_start: Option<i64>,
     /// The keys of its row, by the names of their columns; `None` for one that is derived, which only the pipeline computes.
     keys: Vec<(String, Option<String>)>,
+    /// The condition of the statistic. Only the pipeline computes whether it selects the line.
+    condition: Option<String>,
     /// The reason for which the line does not have the format.
     rejection: Option<String>,
     /// The measures of the row with these keys; `None` if it was not looked up.
@@ -42,7 +44,8 @@ impl Read {
             Ok(Err(error)) => rejection = Some(error.to_string()),
             Err(error) => rejection = Some(error.to_string()),
         }
-        Self { window_start, keys, rejection, row: None, is_looked_up: false }
+        let condition = schema.only.clone();
+        Self { window_start, keys, condition, rejection, row: None, is_looked_up: false }
     }
 
     /// Looks for the row in a batch, if all of its keys are known.
@@ -83,6 +86,9 @@ impl Read {
         });
         let keys: Vec<String> = keys.collect();
         words.push(format!("key: window {} {}", output::time(window), keys.join(" ")).trim_end().to_owned());
+        if let Some(condition) = &self.condition {
+            words.push(format!("only lines with {condition} are counted, which is not computed here"));
+        }
         words.extend(match (&self.row, self.is_looked_up) {
             (Some(row), _) => {
                 let values = row.iter().map(|(name, value)| format!("{name}={}", value.as_deref().unwrap_or("-")));

@@ -67,7 +67,7 @@ pub(super) fn version_1(options: BinlogOptions) -> World {
     world
 }
 
-fn disk_of(version: u32) -> SimDisk {
+pub(super) fn disk_of(version: u32) -> SimDisk {
     let disk = SimDisk::new();
     segments(version).into_iter().for_each(|(name, bytes)| disk.set_contents(&name, bytes));
     disk
