@@ -21,8 +21,8 @@ pub struct Rejected {
     /// The state directory
     #[arg(value_name = "DIR")]
     pub state: PathBuf,
-    /// Only lines that were rejected for this reason
-    #[arg(long, value_name = "REASON")]
+    /// Only lines whose reason has this text
+    #[arg(long, value_name = "TEXT")]
     pub reason: Option<String>,
     /// Count the lines by reason
     #[arg(long)]
@@ -44,7 +44,7 @@ impl Rejected {
         let contents = state::read_quietly(&directory, Part::Newest)?;
         let lines = directory.rejected(contents.state.as_ref()).map_err(Failure::look)?;
         let wanted = lines.filter(|line| match (line, &self.reason) {
-            (Ok(line), Some(reason)) => line.reason == *reason,
+            (Ok(line), Some(text)) => line.reason.contains(text),
             _ => true,
         });
         let damaged = if self.count { self.counts(out, wanted)? } else { self.list(out, wanted)? };

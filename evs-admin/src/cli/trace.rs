@@ -240,7 +240,7 @@ impl Report {
         writeln!(out, "  the line begins at byte {}: {}", self.line_offset, escape_controls(&self.line))?;
         writeln!(out, "  the file: {}", self.standing.words())?;
         if let Some(Rejected { column, reason, .. }) = &self.rejected {
-            writeln!(out, "  REJECTED at offset {column} of the line: {}", escape_controls(reason))?;
+            writeln!(out, "  REJECTED at column {column}: {}", escape_controls(reason))?;
         }
         for part in &self.statistics {
             writeln!(out, "{}: {}", escape_controls(&part.statistic), part.explanation)?;

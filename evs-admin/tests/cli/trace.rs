@@ -107,7 +107,7 @@ fn a_rejected_line_has_its_reason() {
     let report = machine.evs("trace", &[&place, "--json"]).json().remove(0);
     assert_eq!((&report["rejected"]["line"], &report["line_offset"]), (&"nonsense".into(), &offset.into()));
     let text = machine.evs("trace", &[&place]).expect(Exit::Fine);
-    assert!(text.contains("REJECTED at offset "), "{text}");
+    assert!(text.contains("REJECTED at column "), "{text}");
     let fine = machine.evs("trace", &[&self::place(&machine, 3), "--json"]).json().remove(0);
     assert!(fine["rejected"].is_null());
 }

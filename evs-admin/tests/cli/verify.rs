@@ -53,3 +53,27 @@ fn a_log_that_is_gone_is_a_finding_only_if_something_of_it_was_not_counted() {
     let text = machine.evs("verify", &[]).expect(Exit::Fine);
     assert!(text.contains("is gone; all of it that was known"), "{text}");
 }
+
+#[test]
+fn a_file_that_cannot_be_read_is_not_taken_for_one_that_is_gone() {
+    let machine = Machine::counted();
+    fs::remove_file(machine.log_path()).unwrap();
+    fs::write(machine.root.join("access.log.1.gz"), [0x1f, 0x8b, 8, 0, 0]).unwrap();
+    let text = machine.evs("verify", &[]).expect(Exit::Findings);
+    assert!(text.contains("access.log.1.gz") && text.contains("this file cannot be read"), "{text}");
+    assert!(!text.contains("is gone"), "{text}");
+}
+
+#[test]
+fn a_rotated_and_compressed_log_is_found_by_its_bytes() {
+    let machine = Machine::counted();
+    let packed = machine.root.join("access.log.1.zst");
+    let log = fs::read(machine.log_path()).unwrap();
+    fs::write(&packed, zstd::encode_all(&log[..], 0).unwrap()).unwrap();
+    fs::remove_file(machine.log_path()).unwrap();
+    let text = machine.evs("verify", &[]).expect(Exit::Fine);
+    assert!(!text.contains("note: "), "{text}");
+    let place = format!("{}:5", packed.display());
+    let report = machine.evs("trace", &[&place, "--json"]).json().remove(0);
+    assert_eq!(report["statistics"][0]["stretch"]["first"], 1, "{report}");
+}

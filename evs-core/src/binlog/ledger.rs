@@ -43,7 +43,7 @@ pub struct RejectedLine {
     pub file: u64,
     /// The offset in the file at which the line begins.
     pub offset: u64,
-    /// The offset in the line at which reading failed, in bytes.
+    /// The column at which reading failed: a byte of the line, counted from 1.
     pub column: u64,
     /// The reason.
     pub reason: String,

@@ -23,9 +23,9 @@ pub struct Rejected {
     pub file: Option<String>,
     /// The offset in the file at which the line begins.
     pub offset: u64,
-    /// The offset in the line at which reading failed.
+    /// The column at which reading failed: a byte of the line, counted from 1.
     pub column: u64,
-    /// The name of the reason.
+    /// The reason, in words.
     pub reason: String,
     /// The line, or its beginning, as [`escape`](crate::escape) writes it.
     pub line: String,

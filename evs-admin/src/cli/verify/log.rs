@@ -65,8 +65,21 @@ fn compare(last: &FileMark, marks: &[&FileMark], moved_to: Option<&Path>, report
         }
         return;
     }
-    for (path, error) in &search.unreadable {
-        report.notes.push(format!("{} could not be compared: {error}", path.display()));
+    // One of the files that cannot be read may be the one.
+    let is_unclear = !search.unreadable.is_empty();
+    for (path, error) in search.unreadable {
+        report.findings.push(Finding {
+            level: "log",
+            file: Some(path.display().to_string()),
+            offset: None,
+            bytes: None,
+            finding: format!("file {} is not found, and this file cannot be read: {error}", last.number),
+            advice: "let a user look who may read the log; a file that is damaged is one that evs cannot read either"
+                .to_owned(),
+        });
+    }
+    if is_unclear {
+        return;
     }
     gone(last, directory, report);
 }
