@@ -55,7 +55,8 @@ struct FrameLine<'f> {
     offset: u64,
     bytes: u64,
     synced: u64,
-    checksum: &'static str,
+    /// Not `checksum`, which is that of a batch.
+    frame_checksum: &'static str,
     is_followed: bool,
     #[serde(flatten)]
     facts: &'f Facts,
@@ -129,9 +130,18 @@ impl Shown<'_> {
             return Ok(());
         }
         if self.what.json {
-            let (found, checksum) = ("frame", "valid");
-            let line =
-                FrameLine { found, segment, version, offset, bytes, synced, checksum, is_followed, facts };
+            let (found, frame_checksum) = ("frame", "valid");
+            let line = FrameLine {
+                found,
+                segment,
+                version,
+                offset,
+                bytes,
+                synced,
+                frame_checksum,
+                is_followed,
+                facts,
+            };
             output::json(self.out, &line)?;
         } else {
             let sequence = facts.sequence().map(|sequence| sequence.to_string()).unwrap_or_default();

@@ -23,6 +23,13 @@ fn json_has_a_line_for_each_segment_and_frame_and_they_follow_each_other() {
     assert_eq!((&lines[0]["found"], &lines[0]["source"]), (&"segment".into(), &"web1".into()));
     let frames: Vec<_> = lines.iter().filter(|line| line["found"] == "frame").collect();
     assert_eq!(frames[0]["kind"], "snapshot");
+    let batch = frames.iter().find(|frame| frame["kind"] == "batch").unwrap();
+    assert_eq!((&batch["frame_checksum"], batch["checksum"].as_str().unwrap().len()), (&"valid".into(), 16));
+    // A name that stands twice in an object would hide one of the values.
+    let names = ["segment", "version", "kind", "synced", "checksum"].map(|name| format!("\"{name}\":"));
+    for line in machine.evs("inspect", &["--json", "--rows"]).out.lines() {
+        assert!(names.iter().all(|name| line.matches(name).count() <= 1), "{line}");
+    }
     for pair in frames.windows(2) {
         let end = pair[0]["offset"].as_u64().unwrap() + pair[0]["bytes"].as_u64().unwrap();
         assert_eq!(pair[1]["offset"], end, "{pair:?}");

@@ -57,6 +57,8 @@ fn all_commands_work_beside_a_pipeline_that_cuts_and_removes_segments() {
                 );
             }
         }
+        let holder = machine.evs("status", &["--json"]).json().remove(0)["holder"].clone();
+        assert!(holder.as_str().is_some_and(|holder| !holder.contains("ended")), "{holder}");
         is_done.store(true, SeqCst);
         stop.send(()).unwrap();
         run.join().unwrap().unwrap();

@@ -129,6 +129,36 @@ fn a_batch_that_the_binlog_has_removed_is_not_made_up() {
 }
 
 #[test]
+fn a_line_of_one_of_many_logs_leads_to_its_batches() {
+    let machine = Machine::new();
+    let log = |n: u64| machine.root.join(format!("{n}.access.log"));
+    for part in 0..3 {
+        // More than 16 files have positions with numbers.
+        for n in 0..20 {
+            let mut text = fs::read_to_string(log(n)).unwrap_or_default();
+            text.push_str(&format!("{}\n", line(part * 7, &format!("/{n}"))));
+            fs::write(log(n), text).unwrap();
+        }
+        machine.count_with(machine.builder().tail(machine.root.join("*.access.log")));
+    }
+    let text = machine.evs("inspect", &["--kind", "move"]).expect(Exit::Fine);
+    assert!(text.contains("position 1: the beginning with 20 files"), "{text}");
+    let text = machine.evs("verify", &[]).expect(Exit::Fine);
+    assert!(text.contains(" 20 positions in the log"), "{text}");
+    for (offset, batch) in [(3, 1), (40, 2), (76, 3)] {
+        let place = format!("{}:{offset}", log(13).display());
+        let report = machine.evs("trace", &[&place, "--json", "--format", FORMAT]).json().remove(0);
+        let part = statistic(&report, "requests");
+        assert_eq!(
+            (&part["fate"], &part["stretch"]["first"]),
+            (&"counted".into(), &batch.into()),
+            "{report}"
+        );
+        assert!(report["line"].as_str().unwrap().ends_with("/13"), "{report}");
+    }
+}
+
+#[test]
 fn a_place_that_is_none_is_a_usage_error() {
     let machine = Machine::counted();
     for wrong in [
