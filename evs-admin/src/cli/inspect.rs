@@ -244,7 +244,7 @@ impl Shown<'_> {
     }
 }
 
-/// What a frame says, in words.
+/// Describes a frame in words.
 fn says(facts: &Facts) -> String {
     match facts {
         Facts::Snapshot { statistics, sinks, lines, .. } => {

@@ -100,7 +100,7 @@ impl Command {
             Err(Failure::Usage(text)) => (Exit::Usage, text),
             Err(Failure::Look(text)) => (Exit::CouldNotLook, text),
         };
-        // What was found before is still worth printing. If nobody reads this either, the exit code says it.
+        // The output so far is still worth printing. If nobody reads it, the exit code tells of the failure.
         let _ = out.flush();
         let _ = writeln!(err, "error: {}", escape_controls(&text));
         exit

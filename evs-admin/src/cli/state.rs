@@ -1,4 +1,4 @@
-//! What the commands on a state directory have in common.
+//! The parts that the commands on a state directory share.
 
 use std::{ops::ControlFlow, path::Path, str::FromStr};
 
@@ -128,9 +128,9 @@ pub(super) struct Finding {
     pub(super) offset: Option<u64>,
     /// The number of bytes that are meant, if it is known.
     pub(super) bytes: Option<u64>,
-    /// What was found.
+    /// The finding, in words.
     pub(super) finding: String,
-    /// What to do.
+    /// The way out, in words.
     pub(super) advice: String,
 }
 

@@ -206,7 +206,7 @@ impl Report<'_> {
         Ok(())
     }
 
-    /// What is said once about the source.
+    /// Prints the facts about the source as a whole.
     fn head(&self, out: &mut dyn Write) -> Result<(), Failure> {
         let Counters { lines, bytes, rejected, lost_bytes, too_late, ahead, bad_values } = self.counters;
         let binlog = &self.binlog;

@@ -46,7 +46,7 @@ pub struct Trace {
     pub json: bool,
 }
 
-/// What became of a line, in JSON.
+/// The fate of a line, in JSON.
 #[derive(Serialize)]
 struct Report {
     file: String,
@@ -55,13 +55,13 @@ struct Report {
     offset: u64,
     line_offset: u64,
     line: String,
-    /// What evs knows of the file.
+    /// The knowledge of evs about the file.
     standing: Standing,
     rejected: Option<Rejected>,
     statistics: Vec<StatisticPart>,
 }
 
-/// What became of a line in one statistic.
+/// The fate of a line in one statistic.
 #[derive(Serialize)]
 struct StatisticPart {
     statistic: String,
@@ -74,7 +74,7 @@ struct StatisticPart {
     read: Option<Read>,
 }
 
-/// What a sink has of a line.
+/// The fate of a line in one sink.
 #[derive(Serialize)]
 struct SinkPart {
     sink: String,

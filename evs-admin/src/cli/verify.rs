@@ -48,7 +48,7 @@ pub enum Level {
     Log,
 }
 
-/// What was checked and found, in JSON.
+/// The checks and their findings, in JSON.
 #[derive(Serialize)]
 struct Report {
     level: Level,
@@ -61,7 +61,7 @@ struct Report {
     /// Positions in files of the log whose bytes were compared.
     positions: u64,
     findings: Vec<Finding>,
-    /// What is no finding, and good to know.
+    /// Facts that are no findings.
     notes: Vec<String>,
 }
 

@@ -1,4 +1,5 @@
 use evs_admin::cli::Exit;
+use evs_core::{Statistic, count, max, sum};
 
 use crate::support::Machine;
 
@@ -37,6 +38,26 @@ fn csv_of_several_statistics_is_refused() {
     let ran = machine.evs("export", &["--statistic", "nothing"]);
     assert_eq!(ran.exit, Exit::Usage);
     assert!(ran.err.contains("no statistic nothing"), "{}", ran.err);
+}
+
+#[test]
+fn a_statistic_with_other_columns_ends_a_csv_file() {
+    let machine = Machine::counted();
+    machine.log(30..40);
+    let slowest = Statistic::named("requests")
+        .group_by(["status"])
+        .measure(count())
+        .measure(sum("body_bytes_sent").named("bytes"))
+        .measure(max("body_bytes_sent").named("largest"))
+        .redefine(true);
+    machine.count_with(machine.empty_builder().statistic(slowest));
+    let ran = machine.evs("export", &["--statistic", "requests"]);
+    assert_eq!(ran.exit, Exit::Usage);
+    assert!(ran.err.contains("from batch 4 on, requests has other columns"), "{}", ran.err);
+    assert!(ran.out.contains("requests,3,") && !ran.out.contains("requests,4,"), "{}", ran.out);
+    let text = machine.evs("export", &["--statistic", "requests", "--sequence", "4.."]).expect(Exit::Fine);
+    assert!(text.starts_with("statistic,sequence,window_start,status,count,bytes,largest\n"), "{text}");
+    assert_eq!(machine.evs("export", &["--json", "--statistic", "requests"]).json().len(), 8);
 }
 
 #[test]

@@ -79,6 +79,21 @@ fn a_binlog_of_version_1_is_read() {
 }
 
 #[test]
+fn frames_of_all_kinds_are_described() {
+    let fixture = concat!(env!("CARGO_MANIFEST_DIR"), "/../evs-core/tests/fixtures/binlog-v2");
+    let text = evs(&["inspect", fixture]).expect(Exit::Fine);
+    for said in
+        [" rows are given up for ", " is removed", " is now ", " begins after batch ", " files known, "]
+    {
+        assert!(text.contains(said), "{said}: {text}");
+    }
+    let status = evs(&["status", fixture, "--json"]).json().remove(0);
+    let discarded =
+        status["sinks"].as_array().unwrap().iter().map(|sink| sink["discarded_batches"].as_u64().unwrap());
+    assert_eq!(discarded.sum::<u64>(), 2, "{status}");
+}
+
+#[test]
 fn positions_of_many_logs_are_shown_with_their_files() {
     let fixture = concat!(env!("CARGO_MANIFEST_DIR"), "/../evs-core/tests/fixtures/binlog-v2-logs");
     let text = evs(&["inspect", fixture]).expect(Exit::Fine);

@@ -157,11 +157,14 @@ impl Machine {
             .measure(sum("body_bytes_sent").named("bytes"));
         let errors =
             Statistic::named("errors").only(field("status").ge(500)).group_by(["uri"]).measure(count());
+        self.empty_builder().statistic(by_status).statistic(errors)
+    }
+
+    /// The builder of a pipeline without statistics.
+    pub(crate) fn empty_builder(&self) -> PipelineBuilder {
         Pipeline::builder("web1")
             .tail(self.log_path())
             .format(LogFormat::nginx(FORMAT).unwrap())
-            .statistic(by_status)
-            .statistic(errors)
             .sink("memory", self.sink.clone())
             .state_dir(self.root.join("state"))
             .keep_acknowledged(Duration::from_secs(3600))

@@ -22,6 +22,18 @@ pub enum FileMatch {
 }
 
 /// A file that may belong to a log, plain or compressed.
+///
+/// ```
+/// use evs_core::inspect::LogFile;
+///
+/// let directory = tempfile::tempdir()?;
+/// let path = directory.path().join("access.log");
+/// std::fs::write(&path, "first line\nsecond line\n")?;
+/// let file = LogFile::open(&path)?.ok_or("it was written just now")?;
+/// assert_eq!(file.line_at(13)?, Some((11, b"second line".to_vec())));
+/// assert_eq!(file.line_at(99)?, None);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct LogFile {
     path: PathBuf,

@@ -29,7 +29,7 @@ pub(super) struct Stretch {
     pub(super) to: String,
 }
 
-/// What was found in one statistic.
+/// The result of the search in one statistic.
 #[derive(Default)]
 pub(super) struct Found {
     pub(super) stretch: Option<Stretch>,
@@ -51,7 +51,7 @@ struct Search {
     cut: Option<Cut>,
     /// The position of the statistic, if it is known.
     stands_at: Option<Arc<Frontier>>,
-    /// What the commit that is being read has, which counts when its end is found.
+    /// The stretch in the commit that is being read. It counts when the end of the commit is found.
     open: Option<Stretch>,
 }
 
@@ -73,7 +73,7 @@ pub(super) fn find(
                     _ => {}
                 }
             }
-            // What comes after damage is not the rest of what came before it.
+            // Frames after damage do not continue the cut before it.
             Item::Problem(_) => all.values_mut().for_each(Search::interrupt),
             _ => {}
         }

@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use crate::cli::{Failure, state};
 
-/// What evs knows of a file.
+/// The knowledge of evs about a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Standing {

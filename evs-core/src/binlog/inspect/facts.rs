@@ -1,4 +1,4 @@
-//! What a frame says, in public types. The decoding is that of `event`.
+//! The contents of a frame in public types. The decoding is that of `event`.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use crate::{
     position::Frontier,
 };
 
-/// What one frame of a binlog says. In JSON, `kind` names the variant.
+/// The contents of one frame of a binlog. In JSON, `kind` names the variant.
 ///
 /// Positions are complete here, even if the frame only has the number of one; in JSON such a position is its number.
 #[derive(Clone, Debug, Serialize)]

@@ -82,7 +82,7 @@ pub struct Frame<'f> {
     pub synced: u64,
     /// True if the frame was compared with the ones before it. It was not if some of those are damaged.
     pub is_followed: bool,
-    /// What the frame says.
+    /// The contents of the frame.
     pub facts: Facts,
     rows: Option<RowsOf<'f>>,
 }
@@ -127,7 +127,7 @@ pub struct Problem {
     /// The number of bytes that could not be read, up to the next frame or the end; 0 if the frame is valid and only
     /// contradicts the ones before it, or if a file is missing.
     pub bytes: u64,
-    /// What was found.
+    /// The kind of the problem, and its place.
     pub error: BinlogError,
 }
 
@@ -162,7 +162,8 @@ pub struct Contents {
 }
 
 impl Contents {
-    /// Returns the size of the batches of a statistic after `sequence` that the binlog has.
+    /// Returns the number of batches of a statistic after `sequence` that the binlog has, with their rows and the time of the
+    /// first one, and the length of their frames in bytes.
     pub fn waiting(&self, statistic: &str, sequence: u64) -> (Waiting, u64) {
         let mut waiting = Waiting::default();
         self.index.add_waiting(statistic, sequence, &mut waiting);
