@@ -41,8 +41,10 @@ fn all_commands_work_beside_a_pipeline_that_cuts_and_removes_segments() {
         });
         let (begin, mut looks) = (Instant::now(), 0);
         while begin.elapsed() < Duration::from_secs(4) {
-            for command in ["verify", "status", "inspect", "export", "rejected"] {
-                let ran = machine.evs(command, &["--json"]);
+            let place = format!("{}:3", machine.log_path().display());
+            for command in ["verify", "status", "inspect", "export", "rejected", "trace"] {
+                let place = (command == "trace").then_some(&*place);
+                let ran = machine.evs(command, &[&["--json"][..], place.as_slice()].concat());
                 // Before the first commit there is nothing to look at.
                 if ran.exit == Exit::CouldNotLook && ran.err.contains("has no binlog") {
                     continue;
