@@ -1,5 +1,7 @@
 //! What systemd is told. A socket of the test takes its place.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 #[path = "../support/mod.rs"]
 mod support;
 
