@@ -1,7 +1,7 @@
 //! `/metrics`.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     io::Write,
     process::{Command, Stdio},
     sync::atomic::Ordering::SeqCst,
@@ -41,6 +41,30 @@ fn read(text: &str) -> Option<BTreeMap<String, f64>> {
         (name.to_owned(), value.parse().unwrap())
     };
     Some(lines.lines().map(sample).collect())
+}
+
+/// Returns the name of the histogram of which a name is a part, or the name itself.
+fn of_histogram(name: &str) -> &str {
+    ["_bucket", "_sum", "_count"].iter().find_map(|part| name.strip_suffix(part)).unwrap_or(name)
+}
+
+/// Returns the names of metrics in a text, without what a histogram adds to its own.
+fn names(text: &str) -> BTreeSet<&str> {
+    let is_word = |character: char| character.is_ascii_lowercase() || character == '_';
+    let words = text.split(|character| !is_word(character)).filter(|word| word.starts_with("evs_"));
+    words.map(of_histogram).filter(|name| !["evs_admin", "evs_core", "evs_progress"].contains(name)).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_page_for_operators_and_the_alerts_name_the_metrics_that_there_are() {
+    let running = Running::new().await;
+    running.deliver(&(line("GET / HTTP/1.1", 200) + "x\n")).await;
+    let text = get(running.client, "/metrics").await.body;
+    let page = include_str!("../../../docs/operating.md");
+    assert_eq!(names(&text), names(page));
+    let alerts = names(include_str!("../../../examples/deploy/alerts.yml"));
+    assert!(!alerts.is_empty() && alerts.is_subset(&names(&text)), "{alerts:?}");
+    running.end().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
