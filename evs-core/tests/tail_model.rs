@@ -10,14 +10,12 @@ mod tail_world;
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use evs_core::{
-    Begin, OnGone,
-    internals::{clock::Wall, tail::TailOptions},
-};
+use evs_core::{Begin, OnGone, internals::tail::TailOptions};
 use proptest::{collection::vec, prelude::*, strategy::Union};
 use tail_support::{
     GRACE,
     sim::{Disk, SimFs},
+    still,
 };
 use tail_world::{
     Ending, LOG, Link, Naming, Program, Reader, Rotator, STATISTICS, Stamp, Turn, Way, Who, World, Writer,
@@ -93,12 +91,6 @@ struct Scene {
 struct Run {
     fs: SimFs<World>,
     reader: Reader,
-}
-
-/// Returns a clock that stands still: how long the machine takes must not decide what happens.
-fn still() -> Wall {
-    let now = std::time::Instant::now();
-    Wall::new(move || (now, 0))
 }
 
 impl Run {

@@ -2,10 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use evs_core::{
-    Begin,
-    internals::{clock::Wall, tail::TailOptions},
-};
+use evs_core::{Begin, internals::tail::TailOptions};
 use proptest::{collection::vec, prelude::*};
 
 use super::{
@@ -15,6 +12,7 @@ use super::{
 use crate::tail_support::{
     GRACE,
     sim::{Disk, SimFs},
+    still,
 };
 
 /// A live file is taken for a known one only if they have this much in common.
@@ -66,12 +64,6 @@ fn any_op() -> impl Strategy<Value = Op> {
         1 => (0..LOGS_MAX, 0_u64..30, any::<bool>(), any::<bool>())
             .prop_map(|(log, minutes, is_same, restarts)| Op::Vanish { log, minutes, is_same, restarts }),
     ]
-}
-
-/// A clock that stands still: looking at files takes no time.
-fn still() -> Wall {
-    let now = std::time::Instant::now();
-    Wall::new(move || (now, 0))
 }
 
 fn run(scheme: Scheme, begin: Begin, files_max: usize, chunk_bytes: u64, before: &[Act], ops: &[Op]) {

@@ -13,7 +13,10 @@ use std::{
 
 use evs_core::{
     TailError,
-    internals::tail::{ChunkKind, TailEvent, TailOptions, Tailer},
+    internals::{
+        clock::Wall,
+        tail::{ChunkKind, TailEvent, TailOptions, Tailer},
+    },
 };
 use lzma_rust2::{XzOptions, XzReader, XzWriter};
 use tempfile::TempDir;
@@ -23,6 +26,12 @@ pub const GRACE: Duration = Duration::from_secs(1000);
 pub struct Log {
     pub directory: TempDir,
     pub path: PathBuf,
+}
+
+/// Returns a clock that stands still: how long the machine takes must not decide what happens.
+pub fn still() -> Wall {
+    let now = Instant::now();
+    Wall::new(move || (now, 0))
 }
 
 impl Log {
@@ -39,7 +48,7 @@ impl Log {
     }
 
     pub fn options(&self) -> TailOptions {
-        TailOptions { grace: GRACE, ..TailOptions::new(&self.path) }
+        TailOptions { grace: GRACE, wall: still(), ..TailOptions::new(&self.path) }
     }
 
     pub fn sibling(&self, suffix: &str) -> PathBuf {
