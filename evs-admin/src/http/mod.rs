@@ -75,6 +75,8 @@ struct StatusAnswer {
     version: &'static str,
     /// The time of the answer, in seconds since 1970.
     time: f64,
+    /// The time after which a thread without a step counts as stuck, in seconds.
+    stuck_after: f64,
     sources: Vec<SourceStatus>,
 }
 
@@ -92,7 +94,8 @@ async fn status(State(cockpit): State<Cockpit>, Query(query): Query<StatusQuery>
         }
     }
     let time = std::time::UNIX_EPOCH.elapsed().map_or(0.0, |since| since.as_secs_f64());
-    Json(StatusAnswer { version: env!("CARGO_PKG_VERSION"), time, sources }).into_response()
+    let stuck_after = cockpit.limit().as_secs_f64();
+    Json(StatusAnswer { version: env!("CARGO_PKG_VERSION"), time, stuck_after, sources }).into_response()
 }
 
 async fn prometheus(State(cockpit): State<Cockpit>) -> Response {

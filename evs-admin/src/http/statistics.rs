@@ -9,7 +9,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::get,
 };
-use evs_core::{Group, Schema, Sink, SinkState, Totals, TotalsError, describe, escape};
+use evs_core::{Group, MeasureKind, Schema, Sink, SinkState, Totals, TotalsError, describe, escape};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
@@ -42,6 +42,8 @@ struct Described<'s> {
     keys: Vec<&'s str>,
     /// The names of the measures.
     measures: Vec<&'s str>,
+    /// The kinds of the measures, in the same order: only counts and sums have shares of a total.
+    kinds: Vec<MeasureKind>,
     /// The sinks that have the rows.
     sinks: Vec<&'s str>,
 }
@@ -58,6 +60,7 @@ async fn list(State(cockpit): State<Cockpit>) -> Response {
             top: schema.top,
             keys: schema.keys.iter().map(|key| &*key.name).collect(),
             measures: schema.measures.iter().map(|measure| &*measure.name).collect(),
+            kinds: schema.measures.iter().map(|measure| measure.kind).collect(),
             sinks: sinks_of(&built, schema).map(|(name, _)| &**name).collect(),
         });
         all.extend(described.map(|described| json!(described)));
