@@ -37,7 +37,7 @@ const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);
 
 /// The times of the lines that are in the log at the start, so that there is something to plot.
-const PAST: Duration = Duration::from_secs(3 * 3600);
+const PAST: Duration = Duration::from_secs(2 * 3600);
 
 /// The user agents. nginx writes a quote as `\x22`, and bytes above 126 as they are if it was told so (`escape=none` or `json`).
 const AGENTS: [&str; 7] = [
@@ -165,8 +165,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
             .workers(1)
             .sink("stats", MemorySink::new())
             .sink("warehouse", Store { memory: MemorySink::new(), now: state })
-            .spool_bytes_max(8 << 20)
-            .segment_bytes_max(1 << 20)
+            .spool_bytes_max(4 << 20)
+            .segment_bytes_max(1 << 18)
             .state_dir(scratch.path().join(format!("{source}.state")));
         for statistic in statistics() {
             builder = builder.statistic(statistic);
@@ -243,14 +243,17 @@ fn write_past(log: File) -> std::io::Result<File> {
     let now = UNIX_EPOCH.elapsed().unwrap_or_default().as_secs();
     let mut random = Random(1);
     for second in now - PAST.as_secs()..now {
-        // Traffic has its waves.
-        let wave = ((second as f64) / 2400.0).sin() + 1.5;
-        for _ in 0..(wave * 4.0) as u64 {
+        for _ in 0..lines_in(second) {
             line(&mut lines, second, &mut random);
         }
     }
     (&log).write_all(lines.as_bytes())?;
     Ok(log)
+}
+
+/// Returns the number of lines in a second. Traffic has its waves.
+fn lines_in(second: u64) -> u64 {
+    (((second as f64) / 1500.0).sin() * 10.0 + 22.0) as u64
 }
 
 /// Writes lines for ever.
@@ -261,11 +264,11 @@ fn write_lines(mut log: File, now: &Now) {
         lines.clear();
         let second = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
         let state = now.get();
-        for _ in 0..40 + random.below(40) {
+        for _ in 0..(lines_in(second) + random.below(10)) / 10 {
             line(&mut lines, second, &mut random);
         }
         if state == State::Backlog {
-            for _ in 0..6000 {
+            for _ in 0..2000 {
                 let page = format!("/item/{}", random.below(1 << 40));
                 request(&mut lines, second, &page, AGENTS[0], &mut random);
             }

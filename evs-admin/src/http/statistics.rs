@@ -1,6 +1,6 @@
 //! The numbers themselves, read back from a sink.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashMap, ops::Range, sync::Arc, time::Duration};
 
 use axum::{
     Json, Router,
@@ -9,7 +9,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::get,
 };
-use evs_core::{Group, MeasureKind, Schema, Sink, SinkState, Totals, TotalsError, describe, escape};
+use evs_core::{Group, MeasureKind, Rows, Schema, Sink, SinkState, Totals, TotalsError, describe, escape};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
@@ -141,10 +141,49 @@ async fn answer(cockpit: &Cockpit, name: &str, asked: Asked) -> Result<Response,
     let rows = rows.map_err(|_| store(format!("no answer within {} s", TIMEOUT.as_secs())))?;
     let rows = rows.map_err(|error| store(describe(&error)))?;
 
+    let work = {
+        let schema = Arc::clone(schema);
+        move || groups(&schema, &rows, from..to, &asked, is_csv)
+    };
+    // Adding up a million rows takes seconds. A thread of the runtime would answer nobody else meanwhile.
+    let (groups, is_cut_off, by, each) = match tokio::task::spawn_blocking(work).await {
+        Ok(done) => match done? {
+            Answer::Csv(csv) => return Ok(csv),
+            Answer::Groups { groups, is_cut_off, by, each } => (groups, is_cut_off, by, each),
+        },
+        Err(error) => return Err(store(describe(&error))),
+    };
+    Ok(Json(json!({
+        "statistic": name,
+        "sink": sink_name,
+        "from": from,
+        "to": to,
+        "by": by,
+        "each": each,
+        "is_cut_off": is_cut_off,
+        "groups": groups,
+    }))
+    .into_response())
+}
+
+/// The rows of a store, added up.
+enum Answer {
+    Csv(Response),
+    Groups { groups: Vec<Value>, is_cut_off: bool, by: Vec<String>, each: Option<u64> },
+}
+
+/// Adds up rows as a request asks.
+fn groups(
+    schema: &Schema,
+    rows: &Rows,
+    windows: Range<i64>,
+    asked: &Asked,
+    is_csv: bool,
+) -> Result<Answer, Mistake> {
     let by: Vec<&str> =
         asked.by.iter().flat_map(|by| by.split(',')).filter(|name| !name.is_empty()).collect();
-    let mut totals = Totals::new(schema, from..to);
-    totals.add(&rows)?;
+    let mut totals = Totals::new(schema, windows);
+    totals.add(rows)?;
     let limit = asked.top.unwrap_or(GROUPS_MAX).min(GROUPS_MAX);
     let whole = largest(&totals.group_by(&by)?, schema, &by, asked.top.is_some().then_some(limit))?;
     let windowed = match asked.each {
@@ -153,9 +192,10 @@ async fn answer(cockpit: &Cockpit, name: &str, asked: Asked) -> Result<Response,
     };
     let mut groups = windowed.as_ref().unwrap_or(&totals).group_by(&by)?;
     if let Some(whole) = &whole {
-        groups.retain(|group| whole.iter().any(|keys| *keys == keys_of(group, &by)));
-        let rank = |group: &Group<'_>| whole.iter().position(|keys| *keys == keys_of(group, &by));
-        groups.sort_by_key(|group| (group.window_start(), rank(group)));
+        let ranks: HashMap<_, _> = whole.iter().zip(0..).collect();
+        let rank = |group: &Group<'_>| ranks.get(&keys_of(group, &by)).copied();
+        groups.retain(|group| rank(group).is_some());
+        groups.sort_by_cached_key(|group| (group.window_start(), rank(group)));
     }
     let is_cut_off = whole.is_none() && groups.len() > limit;
     if whole.is_none() {
@@ -163,19 +203,10 @@ async fn answer(cockpit: &Cockpit, name: &str, asked: Asked) -> Result<Response,
     }
     let groups = groups.iter().map(|group| group_json(group, schema, &by)).collect::<Result<Vec<_>, _>>()?;
     if is_csv {
-        return Ok(csv(&groups, schema, &by));
+        return Ok(Answer::Csv(csv(&groups, schema, &by)));
     }
-    Ok(Json(json!({
-        "statistic": name,
-        "sink": sink_name,
-        "from": from,
-        "to": to,
-        "by": by,
-        "each": asked.each,
-        "is_cut_off": is_cut_off,
-        "groups": groups,
-    }))
-    .into_response())
+    let by = by.into_iter().map(ToOwned::to_owned).collect();
+    Ok(Answer::Groups { groups, is_cut_off, by, each: asked.each })
 }
 
 /// Returns the sinks that have the rows of a statistic.
