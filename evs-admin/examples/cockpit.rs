@@ -26,7 +26,7 @@ use std::{
 use async_trait::async_trait;
 use evs_admin::{
     Cockpit,
-    http::{Options, serve},
+    http::{Options, serve_on},
 };
 use evs_core::{
     Applied, Batch, Begin, Limits, LogFormat, MemorySink, Pipeline, Progress, Rows, Schema, Sink, SinkError,
@@ -186,9 +186,10 @@ async fn main() -> Result<(), Box<dyn Error>> {
         }
     });
     let options = arguments.token.into_iter().fold(Options::new(), Options::token);
-    println!("http://{}/", arguments.address);
+    let listener = tokio::net::TcpListener::bind(arguments.address).await?;
+    println!("http://{}/", listener.local_addr()?);
     tokio::select! {
-        never = serve(arguments.address, &cockpit, options) => match never? {},
+        never = serve_on(listener, &cockpit, options) => match never? {},
         ended = runs.join_next() => ended.map_or(Ok(()), |ended| Ok(drop(ended??))),
         _ = tokio::signal::ctrl_c() => Ok(()),
     }
