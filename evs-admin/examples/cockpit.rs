@@ -156,7 +156,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         if arguments.log.is_none() {
             let log = write_past(OpenOptions::new().create(true).append(true).open(&log)?)?;
             let state = state.clone();
-            std::thread::spawn(move || write_lines(log, &state));
+            tokio::spawn(write_lines(log, state));
         }
         let mut builder = Pipeline::builder(&*source)
             .tail(&log)
@@ -190,7 +190,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     println!("http://{}/", listener.local_addr()?);
     tokio::select! {
         never = serve_on(listener, &cockpit, options) => match never? {},
-        ended = runs.join_next() => ended.map_or(Ok(()), |ended| Ok(drop(ended??))),
+        Some(ended) = runs.join_next() => ended?.map(|_| ()).map_err(Into::into),
         _ = tokio::signal::ctrl_c() => Ok(()),
     }
 }
@@ -258,7 +258,7 @@ fn lines_in(second: u64) -> u64 {
 }
 
 /// Writes lines for ever.
-fn write_lines(mut log: File, now: &Now) {
+async fn write_lines(mut log: File, now: Now) {
     let mut random = Random(2);
     let mut lines = String::new();
     loop {
@@ -285,7 +285,7 @@ fn write_lines(mut log: File, now: &Now) {
         if log.write_all(lines.as_bytes()).is_err() {
             return;
         }
-        std::thread::sleep(Duration::from_millis(100));
+        tokio::time::sleep(Duration::from_millis(100)).await;
     }
 }
 
