@@ -142,7 +142,7 @@ const CHECKS = {
       try {
         await page.says("Sink warehouse is down");
         const reason = await page.text("#verdicts li");
-        expect(/down since \d\d:\d\d \(\d+ s\): .*connection refused/.test(reason), `the reason has no error or time: ${reason}`);
+        expect(/down since \d\d:\d\d \(\d+\ss\): .*connection refused/.test(reason), `the reason has no error or time: ${reason}`);
         expect(/\d+ batch(es)? with \d+ rows? waits? for it/.test(reason), `the reason does not say what waits: ${reason}`);
         expect((await page.title()).startsWith("✗"), "the title does not say that something is wrong");
       } finally { main.state("healthy"); }
@@ -396,7 +396,7 @@ const CHECKS = {
       const page = await open(browser, server.url, { mutate });
       await page.says(UP_TO_DATE, 60);
       server.stop();
-      await until("it says so", async () => /does not answer.*\d+ s old/.test(await page.text("#connection")), 20);
+      await until("it says so", async () => /does not answer.*\d+\ss old/.test(await page.text("#connection")), 20);
       await until("the headline says so", async () => (await page.headline()).startsWith("Unknown since "), 10);
     },
   },
@@ -411,8 +411,9 @@ async function pictures(directory) {
     const page = await open(browser, server.url, look);
     server.state(state);
     await wait(1000 * seconds);
-    const height = await page.evaluate(() => document.documentElement.scrollHeight);
-    await page.screenshot({ path: `${directory}/${name}.png`, fullPage: true, clip: { x: 0, y: 0, width: look.width ?? 1280, height: Math.min(height, look.width ? 1100 : 1000) } });
+    // Of the narrow page, the first screens are enough.
+    const part = look.width ? { clip: { x: 0, y: 0, width: look.width, height: 1100 } } : {};
+    await page.screenshot({ path: `${directory}/${name}.png`, fullPage: true, ...part });
     await page.context().close();
   }
 }
