@@ -173,6 +173,44 @@ const CHECKS = {
       await page.says(UP_TO_DATE, 90);
     },
   },
+  // The example cannot be brought into these states, so the answer of the server is changed on its way.
+  "each other state has its words": {
+    broken: html => html.replace("thread.is_waiting || thread.since <= stuckAfter", "true"),
+    async run(mutate, browser) {
+      const before = Date.now() / 1000 - 600, error = "the disk is broken";
+      const states = {
+        "The pipeline could not be built": s => Object.assign(s, { state: "failed", since: before, error, status: null }),
+        "Starting": s => Object.assign(s, { state: "starting", since: before, status: null }),
+        "The run has ended with an error": s => Object.assign(s, { state: "ended", error }),
+        "The run has ended": s => Object.assign(s, { state: "ended" }),
+        "The pipeline is ending": s => Object.assign(s, { state: "draining" }),
+        "The committer is stuck": s => Object.assign(s.status.threads.find(t => t.name === "committer"), { is_waiting: false, since: 200 }),
+        "Reading is late": s => Object.assign(s.status, { behind: 300, behind_bytes: 5e9, behind_files: 2 }),
+        "Sink stats is late": s => Object.assign(s.status.sinks[0], { lag: 90, waiting: 3, waiting_rows: 10, waiting_bytes: 1000 }),
+        "Sink stats has stopped": s => Object.assign(s.status.sinks[0], { state: "stopped", since: before, last_error: error }),
+        "Sink stats has not answered yet": s => Object.assign(s.status.sinks[0], { state: "connecting", since: before }),
+        "The binlog fills up": s => Object.assign(s.status.sinks[0], { waiting_bytes: s.status.spool_bytes_max * .8 }),
+        "Bytes of the log were lost": s => { s.status.lost_bytes = 1000; },
+        "The clock jumped": s => { s.status.clock_ahead = 4000; },
+        "Many lines are rejected": s => { s.status.rejected = s.status.lines / 2; },
+        "The statistic agents still reads older files": s => { s.status.statistics[1].older_files = 3; },
+      };
+      const page = await open(browser, main.url, { mutate });
+      let change = () => {};
+      await page.route(asked => asked.pathname === "/status", async route => {
+        const response = await route.fetch(), json = await response.json();
+        change(json.sources[0]);
+        await route.fulfill({ response, json });
+      });
+      for (const [headline, changed] of Object.entries(states)) {
+        change = changed;
+        await page.says(headline);
+        const reason = await page.text("#verdicts li");
+        expect(!/undefined|null|NaN/.test(reason), `${headline}: ${reason}`);
+      }
+      expect(page.bad.errors.length === 0, `the script fails: ${page.bad.errors.join("; ")}`);
+    },
+  },
   "markup in keys and lines stays text": {
     broken: html => html.replace("if (run) node.append(run);\n  return node;", "if (run) { node.append(run); node.insertAdjacentHTML('beforeend', run); }\n  return node;"),
     async run(mutate, browser) {
