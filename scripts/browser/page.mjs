@@ -15,6 +15,8 @@ const UP_TO_DATE = "All numbers are up to date";
 const UNSEEN = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u200b-\u200f\u202a-\u202e\u2066-\u2069\ufeff]/;
 
 const servers = [];
+// However this ends, no server stays behind.
+process.on("exit", () => servers.forEach(server => server.kill()));
 async function start(...more) {
   const child = spawn(options.server, ["--address", "127.0.0.1:0", ...more], { stdio: ["pipe", "pipe", "inherit"] });
   servers.push(child);
@@ -56,7 +58,8 @@ async function open(browser, url, { mutate, width = 1280, dark = false, path = "
   await page.route(asked => asked.pathname.startsWith("/evs"), async route => {
     const asked = new URL(route.request().url());
     asked.pathname = asked.pathname.replace(/^\/evs\/?/, "/");
-    await route.fulfill({ response: await route.fetch({ url: asked.href }) });
+    // A check that ends closes the page, maybe in the middle of an answer.
+    try { await route.fulfill({ response: await route.fetch({ url: asked.href }) }); } catch { /* The page is gone. */ }
   });
   if (mutate) await page.route(asked => asked.pathname === path, async route => {
     const real = await route.fetch({ url: url + "/" });
@@ -198,9 +201,11 @@ const CHECKS = {
       const page = await open(browser, main.url, { mutate });
       let change = () => {};
       await page.route(asked => asked.pathname === "/status", async route => {
-        const response = await route.fetch(), json = await response.json();
-        change(json.sources[0]);
-        await route.fulfill({ response, json });
+        try {
+          const response = await route.fetch(), json = await response.json();
+          change(json.sources[0]);
+          await route.fulfill({ response, json });
+        } catch { /* The page is gone. */ }
       });
       for (const [headline, changed] of Object.entries(states)) {
         change = changed;
