@@ -9,9 +9,13 @@ use std::{
 
 use evs_core::{Error, Phase, Pipeline, PipelineBuilder, Schema, Sink, Status, StatusHandle, describe};
 use serde::Serialize;
+use tokio::sync::Semaphore;
 
 /// The time after which a thread without a step counts as stuck, unless [`Cockpit::stuck_after`] says otherwise.
 const STUCK_AFTER: Duration = Duration::from_secs(60);
+
+/// The most questions about numbers that are answered at a time. Others wait.
+const QUESTIONS_MAX: usize = 2;
 
 /// The pipelines of a process, for its status page, metrics and health checks. A clone shows the same ones.
 ///
@@ -42,6 +46,8 @@ const STUCK_AFTER: Duration = Duration::from_secs(60);
 pub struct Cockpit {
     shown: Arc<RwLock<BTreeMap<String, Shown>>>,
     stuck_after: Duration,
+    /// Places for those who ask for the numbers of a statistic.
+    questions: Arc<Semaphore>,
 }
 
 /// A pipeline that is shown.
@@ -97,7 +103,11 @@ pub enum SourceState {
 
 impl Default for Cockpit {
     fn default() -> Self {
-        Self { shown: Arc::default(), stuck_after: STUCK_AFTER }
+        Self {
+            shown: Arc::default(),
+            stuck_after: STUCK_AFTER,
+            questions: Arc::new(Semaphore::new(QUESTIONS_MAX)),
+        }
     }
 }
 
@@ -159,6 +169,12 @@ impl Cockpit {
     /// The time after which a thread without a step counts as stuck.
     pub(crate) fn limit(&self) -> Duration {
         self.stuck_after
+    }
+
+    /// The places for questions about numbers. Each takes as much memory and processor time as the rows that a store has for it,
+    /// and the pipelines need theirs.
+    pub(crate) fn questions(&self) -> &Semaphore {
+        &self.questions
     }
 
     /// Returns the pipeline of a source, or the only one.

@@ -6,6 +6,7 @@
 //! - [`cli`] is the command line, for the host's own program, and the program `evs`.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
+#![cfg_attr(not(feature = "http"), allow(dead_code, reason = "only HTTP asks for metrics and numbers"))]
 
 #[cfg(feature = "cli")]
 pub mod cli;

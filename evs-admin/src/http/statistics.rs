@@ -137,6 +137,8 @@ async fn answer(cockpit: &Cockpit, name: &str, asked: Asked) -> Result<Response,
     let (sink_name, sink) = choose(&built, schema, asked.sink.as_deref()).ok_or(Mistake::Sink)?;
     let (from, to) = windows(&asked, i64::from(schema.window_seconds.max(1)))?;
     let store = |error| Mistake::Store { sink: sink_name.clone(), error };
+    // Never closed. The place is kept until the answer is made.
+    let _place = cockpit.questions().acquire().await;
     let rows = tokio::time::timeout(TIMEOUT, sink.totals(schema, from..to)).await;
     let rows = rows.map_err(|_| store(format!("no answer within {} s", TIMEOUT.as_secs())))?;
     let rows = rows.map_err(|error| store(describe(&error)))?;

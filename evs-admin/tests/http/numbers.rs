@@ -111,3 +111,16 @@ async fn a_mistake_is_answered_with_what_is_wrong() {
     running.sink.is_down.store(false, SeqCst);
     running.end().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_more_than_two_questions_are_answered_at_a_time() {
+    let running = Running::new().await;
+    let client = running.client;
+    let ask = || tokio::spawn(async move { get(client, "/statistics/requests").await.status });
+    let asked: Vec<_> = (0..8).map(|_| ask()).collect();
+    for answer in asked {
+        assert_eq!(answer.await.unwrap(), 200);
+    }
+    assert_eq!(running.sink.questions.1.load(SeqCst), 2);
+    running.end().await;
+}

@@ -10,7 +10,7 @@ use std::{
     path::PathBuf,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering::SeqCst},
+        atomic::{AtomicBool, AtomicU64, Ordering::SeqCst},
     },
     time::{Duration, Instant},
 };
@@ -35,6 +35,8 @@ pub struct TestSink {
     pub store: MemorySink,
     pub is_down: Arc<AtomicBool>,
     pub refuses: Arc<AtomicBool>,
+    /// The questions for totals that are under way, and the most that were at a time. Each takes a moment.
+    pub questions: Arc<(AtomicU64, AtomicU64)>,
 }
 
 impl TestSink {
@@ -87,6 +89,11 @@ impl Sink for TestSink {
 
     async fn totals(&self, schema: &Schema, windows: Range<i64>) -> Result<Rows, SinkError> {
         self.check()?;
+        let (now, most) = &*self.questions;
+        most.fetch_max(now.fetch_add(1, SeqCst) + 1, SeqCst);
+        // All others come meanwhile, unless they have to wait.
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        now.fetch_sub(1, SeqCst);
         self.store.totals(schema, windows).await
     }
 }
