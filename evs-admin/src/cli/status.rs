@@ -200,7 +200,8 @@ impl Report<'_> {
             let numbers = [*number, *offset, *size].map(|n| n.to_string());
             let [number, offset, size] = &numbers;
             let rotated = if *is_rotated { "yes" } else { "no" };
-            table.row(out, &[path, number, offset, size, &*output::time(*modified), rotated])?;
+            let cells: [&str; 6] = [path, number, offset, size, &output::time(*modified), rotated];
+            table.row(out, &cells)?;
         }
         table.end(out)?;
         Ok(())
