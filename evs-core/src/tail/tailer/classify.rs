@@ -233,10 +233,7 @@ impl Tailer {
         if known.standing != Standing::Foreign || known.content.is_none_or(|print| print.len >= SURE_BYTES) {
             return Ok(false);
         }
-        let Some(path) = self.catalog.path(known.id) else { return Ok(false) };
-        let Some(there) = Look::at(&*self.options.fs, path)? else { return Ok(false) };
-        let is_it = [known.content, known.packed].contains(&Some(there.raw));
-        Ok(is_it && there.handle.id() != look.handle.id())
+        Ok(self.found_again(known)?.is_some_and(|there| there.handle.id() != look.handle.id()))
     }
 
     /// Returns true if the first `len` bytes of a known file that is still there end with this tail. Then the
@@ -247,10 +244,17 @@ impl Tailer {
         tail: Digest,
         known: &KnownFile,
     ) -> Result<bool, TailError> {
-        let Some(path) = self.catalog.path(known.id) else { return Ok(false) };
-        let Some(look) = Look::at(&*self.options.fs, path)? else { return Ok(false) };
-        let is_it = [known.content, known.packed].contains(&Some(look.raw));
-        Ok(is_it && tail.matches(&tail_at(&look, None, len)?))
+        match self.found_again(known)? {
+            Some(look) => Ok(tail.matches(&tail_at(&look, None, len)?)),
+            None => Ok(false),
+        }
+    }
+
+    /// Opens a known file where the last survey found it; `None` if other bytes are there by now.
+    fn found_again(&self, known: &KnownFile) -> Result<Option<Look>, TailError> {
+        let Some(path) = self.catalog.path(known.id) else { return Ok(None) };
+        let look = Look::at(&*self.options.fs, path)?;
+        Ok(look.filter(|look| [known.content, known.packed].contains(&Some(look.raw))))
     }
 
     /// Returns the content of a compressed file, from the cache if possible; `None` for a plain file.
